@@ -1,0 +1,38 @@
+"""What CI runs, and a developer before a commit: `nox`."""
+
+import nox
+
+nox.options.sessions = ["lint", "types", "layers", "tests"]
+nox.options.reuse_venv = "yes"
+
+
+def install(session: nox.Session) -> None:
+    """Install the project as the README says. Does nothing under --no-venv, where that was done before."""
+    if session.virtualenv.is_sandboxed:
+        session.install("-c", "constraints.txt", "-e", ".[dev]")
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    install(session)
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    install(session)
+    session.run("mypy")
+    session.run("basedpyright")
+
+
+@nox.session
+def layers(session: nox.Session) -> None:
+    install(session)
+    session.run("lint-imports")
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    install(session)
+    session.run("python", "-m", "pytest", *session.posargs)

@@ -1,0 +1,128 @@
+"""Resolve the annotations of a declared class: strings, inheritance, type arguments and aliases."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Final, Generic, NewType, Protocol, get_args, get_origin
+
+import typing_extensions
+from typing_extensions import get_type_hints
+
+from typed_sessions.errors import SchemaError
+
+__all__ = ["described", "origin_class", "plain_form", "resolved_annotations"]
+
+_ALIASES: Final = tuple(
+    {module.TypeAliasType for module in (sys.modules["typing"], typing_extensions) if hasattr(module, "TypeAliasType")}
+)
+_NOT_DECLARING: Final[frozenset[object]] = frozenset({Generic, Protocol, object})
+_QUALIFIERS: Final = frozenset(
+    {typing_extensions.Required, typing_extensions.NotRequired, typing_extensions.ReadOnly, Final}
+)
+
+
+def origin_class(declared: object) -> type | None:
+    """Return the class of `Box[int]` and of `Box`, or None for what is no class."""
+    origin = get_origin(declared) or declared
+    return origin if isinstance(origin, type) else None
+
+
+def resolved_annotations(declared: object) -> dict[str, Any]:
+    """Return what each attribute of a class, or of a generic class with its arguments, is declared to hold.
+
+    Bases come first, a later class overrides an earlier one, and type parameters are replaced by their arguments.
+
+    Raises:
+        SchemaError: an annotation names something that cannot be found from the class's module.
+    """
+    cls = origin_class(declared)
+    if cls is None:
+        return {}
+    arguments = dict(zip(_parameters(cls), get_args(declared), strict=False))
+    found: dict[str, Any] = {}
+    for base in reversed(_bases(cls)):
+        if (get_origin(base) or base) not in _NOT_DECLARING:
+            found |= resolved_annotations(_substituted(base, arguments))
+    try:
+        hints = get_type_hints(cls, include_extras=True)
+    except NameError as error:
+        raise SchemaError(
+            f"{cls.__qualname__}: the name {error.name!r} in an annotation cannot be found from module "
+            f"{cls.__module__}; define it there, outside functions and `if TYPE_CHECKING`"
+        ) from error
+    for name in vars(cls).get("__annotations__", {}):
+        if not _is_class_variable(hints[name]):
+            found[name] = _substituted(hints[name], arguments)
+    return found
+
+
+def plain_form(annotation: Any) -> tuple[Any, tuple[object, ...]]:
+    """Return an annotation without its wrappers, and what `Annotated` said of it.
+
+    Wrappers are `Annotated`, `NewType`, type aliases, `Required`, `NotRequired`, `ReadOnly` and `Final`.
+    """
+    marks: tuple[object, ...] = ()
+    while True:
+        if get_origin(annotation) is Annotated:
+            marks += annotation.__metadata__
+            annotation = annotation.__origin__
+        elif isinstance(annotation, NewType):
+            annotation = annotation.__supertype__
+        elif isinstance(annotation, _ALIASES):
+            annotation = annotation.__value__
+        elif isinstance(get_origin(annotation), _ALIASES):
+            alias = get_origin(annotation)
+            annotation = _substituted(
+                alias.__value__, dict(zip(alias.__type_params__, get_args(annotation), strict=False))
+            )
+        elif get_origin(annotation) in _QUALIFIERS:
+            (annotation,) = get_args(annotation)
+        else:
+            return annotation, marks
+
+
+def described(annotation: Any) -> str:
+    """Return an annotation as a reader would write it: `int | None`, `list[Item]`."""
+    annotation, _ = plain_form(annotation)
+    if annotation is type(None):
+        return "None"
+    if isinstance(annotation, type) and not get_args(annotation):
+        return annotation.__name__
+    arguments = get_args(annotation)
+    origin = get_origin(annotation)
+    if not arguments:
+        return getattr(annotation, "__name__", str(annotation))
+    if isinstance(origin, type) and origin.__name__ != "UnionType":
+        inner = ", ".join("..." if argument is ... else described(argument) for argument in arguments)
+        return f"{origin.__name__}[{inner}]"
+    if origin is typing_extensions.Literal:
+        return f"Literal[{', '.join(map(repr, arguments))}]"
+    return " | ".join(map(described, arguments))
+
+
+def _substituted(annotation: Any, arguments: Mapping[Any, object]) -> Any:
+    """Replace type parameters in an annotation by their arguments; those without one stay."""
+    try:
+        if annotation in arguments:
+            return arguments[annotation]
+    except TypeError:  # an unhashable Literal or Annotated holds no type parameter of its own
+        return annotation
+    parameters = _parameters(annotation) if get_args(annotation) else ()
+    if not parameters:
+        return annotation
+    return annotation[tuple(arguments.get(parameter, parameter) for parameter in parameters)]
+
+
+def _is_class_variable(annotation: object) -> bool:
+    return annotation is ClassVar or get_origin(annotation) is ClassVar
+
+
+def _bases(cls: type) -> tuple[Any, ...]:
+    bases: tuple[Any, ...] = getattr(cls, "__orig_bases__", cls.__bases__)
+    return bases
+
+
+def _parameters(annotation: object) -> tuple[Any, ...]:
+    parameters: tuple[Any, ...] = getattr(annotation, "__parameters__", ())
+    return parameters

@@ -1,0 +1,230 @@
+"""`Codec[S]`: a schema and a serializer together, from contents to payload bytes and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final, Generic, TypeAlias
+
+from attrs import frozen
+from typing_extensions import TypeVar
+
+from typed_sessions.contents import Contents, contents_of
+from typed_sessions.errors import SerializationError
+from typed_sessions.field_types import NATIVE_CANDIDATES, Mismatch, Wire
+from typed_sessions.narrowing import is_dict, is_sequence, is_set
+from typed_sessions.reports import FieldReset, Reason, Refused
+from typed_sessions.sameness import same
+from typed_sessions.schema import Schema
+from typed_sessions.serializers.base import AnySerializer
+
+__all__ = ["MAX_DEPTH", "MAX_PAYLOAD", "Codec", "Decoded", "OnBadField"]
+
+MAX_DEPTH: Final = 100
+"""How deep containers may nest, in payloads that are read and that are written."""
+
+MAX_PAYLOAD: Final = 1024 * 1024
+"""How long a payload may be, in bytes before compression, when it is read and when it is written."""
+
+S = TypeVar("S", default=dict[str, object])
+
+Outcome: TypeAlias = "Decoded[S] | Refused"
+
+
+@frozen
+class OnBadField:
+    """What a stored value that no longer fits its field does to its session."""
+
+    refuses_session: bool
+    """True refuses the whole session; False resets the field alone, unless it is marked `Essential`."""
+
+
+RESET_ALONE: Final = OnBadField(refuses_session=False)
+
+
+@frozen
+class Decoded(Generic[S]):
+    """What a payload held, and the fields that had to be reset."""
+
+    contents: Contents[S]
+    resets: tuple[FieldReset, ...]
+
+
+class Codec(Generic[S]):
+    """Writes contents as payload bytes and reads them back; made once for a schema and a serializer."""
+
+    def __init__(self, schema: Schema[S], serializer: AnySerializer) -> None:
+        self.schema = schema
+        self.serializer = serializer
+        self._wire: Final = _native_types(serializer)
+        self._is_text: Final = _writes_text(serializer)
+
+    def encode(self, stored: Mapping[str, object]) -> bytes:
+        """Return the payload of what is stored: declared fields with values of their types, and undeclared keys.
+
+        Raises:
+            SerializationError: the serializer cannot write it; the message names the field.
+        """
+        plain = {key: self._lowered(key, value) for key, value in stored.items()}
+        if _is_deeper(plain, MAX_DEPTH):
+            raise SerializationError(f"session contents are nested more than {MAX_DEPTH} deep")
+        try:
+            payload = self._dumped(plain)
+        except Exception as error:  # a serializer may raise anything
+            raise SerializationError(
+                f"session key {self._unwritable(plain)} cannot be written by {type(self.serializer).__name__}"
+            ) from error
+        if len(payload) > MAX_PAYLOAD:
+            raise SerializationError(f"session contents take {len(payload)} bytes, more than {MAX_PAYLOAD}")
+        return payload
+
+    def encode_readable(self, stored: Mapping[str, object]) -> bytes:
+        """Return the payload of what is stored, proven to read back as the same.
+
+        Raises:
+            SerializationError: what is stored cannot be written so that it reads back; the message names the field.
+        """
+        payload = self.encode(stored)
+        outcome = self.decode(payload)
+        if isinstance(outcome, Refused):
+            raise SerializationError(f"session contents would not read back: {outcome.reason.value}")
+        for reset in outcome.resets:
+            raise SerializationError(
+                f"session field {reset.field}{reset.path} would not read back as {reset.expected}; what is written is "
+                f"not what its type, its converter or its validator takes"
+            )
+        again = outcome.contents.stored()
+        if self.encode(again) != payload:
+            changed = (
+                key
+                for key in stored
+                if key in self.schema.fields
+                and not (key in again and same(self._lowered(key, stored[key]), self._lowered(key, again[key])))
+            )
+            for key in changed:
+                raise SerializationError(f"session field {key} would read back as another value")
+        return payload
+
+    def decode(self, payload: bytes, on_bad_field: OnBadField = RESET_ALONE) -> Outcome[S]:
+        """Return what a payload holds, or why it cannot be read. Raises nothing for what a payload may hold."""
+        if len(payload) > MAX_PAYLOAD:
+            return Refused(Reason.TOO_LARGE)
+        try:
+            plain = self._loaded(payload)
+        except RecursionError:
+            return Refused(Reason.TOO_DEEP)
+        except Exception:  # noqa: BLE001 -- a serializer may raise anything for a payload of another's
+            return Refused(Reason.UNREADABLE)
+        if not is_dict(plain):
+            return Refused(Reason.SHAPE)
+        keyed = {key: value for key, value in plain.items() if isinstance(key, str)}
+        if len(keyed) != len(plain):
+            return Refused(Reason.SHAPE)
+        if _is_deeper(keyed, MAX_DEPTH):
+            return Refused(Reason.TOO_DEEP)
+        return self._structured(keyed, on_bad_field)
+
+    def holds(self, payload: bytes, stored: Mapping[str, object]) -> bool:
+        """Return True if a payload means what is stored, whatever the order of its keys.
+
+        What cannot be written is held by no payload.
+        """
+        try:
+            present = self.encode(stored)
+        except SerializationError:
+            return False
+        if present == payload:
+            return True
+        one, other = self.decode(present), self.decode(payload)
+        if isinstance(one, Refused) or isinstance(other, Refused):
+            return False
+        return same(self._all_lowered(one.contents), self._all_lowered(other.contents))
+
+    def _structured(self, plain: dict[str, object], on_bad_field: OnBadField) -> Outcome[S]:
+        stored: dict[str, object] = {}
+        resets: list[FieldReset] = []
+        for key, value in plain.items():
+            field = self.schema.fields.get(key)
+            try:
+                stored[key] = value if field is None else field.type.lift(value, self._wire)
+            except Mismatch as mismatch:
+                resets.append(FieldReset(key, mismatch.expected, mismatch.path))
+        try:
+            contents = contents_of(self.schema, stored)
+        except Exception:  # noqa: BLE001 -- a converter or validator of the user's may raise anything
+            refused = self._refused_by_class(stored)
+            resets += [FieldReset(name, "what its own converter and validator take") for name in refused]
+            try:
+                contents = contents_of(self.schema, {k: v for k, v in stored.items() if k not in refused})
+            except Exception:  # noqa: BLE001 -- fields that the class refuses only together
+                return Refused(Reason.FIELD, self.schema.name)
+        for reset in resets:
+            if on_bad_field.refuses_session or self.schema.fields[reset.field].essential:
+                return Refused(Reason.FIELD, reset.field)
+        return Decoded(contents, tuple(resets))
+
+    def _refused_by_class(self, stored: Mapping[str, object]) -> list[str]:
+        """Return the fields whose values the class's own converters and validators refuse."""
+        refused: list[str] = []
+        for name in stored.keys() & self.schema.fields.keys():
+            try:
+                self.schema.construct({name: stored[name]})
+            except Exception:  # noqa: BLE001 -- a converter or validator of the user's may raise anything
+                refused.append(name)
+        return refused
+
+    def _lowered(self, key: str, value: object) -> object:
+        field = self.schema.fields.get(key)
+        if field is None:
+            return value
+        try:
+            return field.type.lower(value, self._wire)
+        except Mismatch as mismatch:
+            raise SerializationError(f"session field {key}{mismatch.path} {mismatch}") from None
+        except RecursionError:
+            raise SerializationError(f"session field {key} is nested more than {MAX_DEPTH} deep") from None
+
+    def _all_lowered(self, contents: Contents[S]) -> dict[str, object]:
+        return {key: self._lowered(key, value) for key, value in contents.stored().items()}
+
+    def _unwritable(self, plain: Mapping[str, object]) -> str:
+        """Return the first key that the serializer cannot write, for a message."""
+        for key, value in plain.items():
+            try:
+                self._dumped({key: value})
+            except Exception:  # noqa: BLE001 -- a serializer may raise anything
+                return key
+        return ", ".join(plain)
+
+    def _dumped(self, plain: dict[str, object]) -> bytes:
+        payload = self.serializer.dumps(plain)
+        return payload.encode() if isinstance(payload, str) else payload
+
+    def _loaded(self, payload: bytes) -> object:
+        # Which of the two a serializer takes is known from what it writes, as in itsdangerous.
+        return self.serializer.loads(payload.decode() if self._is_text else payload)  # type: ignore[arg-type]
+
+
+def _writes_text(serializer: AnySerializer) -> bool:
+    return isinstance(serializer.dumps({}), str)
+
+
+def _native_types(serializer: AnySerializer) -> Wire:
+    """Return the types beyond JSON's that a serializer brings back as they were, found by trying."""
+    return frozenset(type(value) for value in NATIVE_CANDIDATES if _brings_back(serializer, value))
+
+
+def _brings_back(serializer: AnySerializer, value: object) -> bool:
+    try:
+        payload: Iterable[object] = serializer.dumps({"value": value})
+        return same(serializer.loads(payload), {"value": value})  # type: ignore[arg-type]  # its own payload
+    except Exception:  # noqa: BLE001 -- a serializer may raise anything for what it cannot write
+        return False
+
+
+def _is_deeper(value: object, limit: int) -> bool:
+    """Return True if containers nest deeper than a limit. Never recurses deeper than the limit itself."""
+    if is_dict(value):
+        return limit == 0 or any(_is_deeper(item, limit - 1) for item in value.values())
+    if is_sequence(value) or is_set(value):
+        return limit == 0 or any(_is_deeper(item, limit - 1) for item in value)
+    return False

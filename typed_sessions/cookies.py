@@ -1,0 +1,142 @@
+"""The `Set-Cookie` text of a session."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from typing import Final, Literal
+from urllib.parse import quote
+
+from attrs import frozen
+
+from typed_sessions.errors import ConfigurationError
+
+__all__ = ["CookieAttributes", "SameSite", "checked_attributes", "deleting_cookie", "session_cookie"]
+
+SameSite = Literal["Strict", "Lax", "None"]
+
+_EPOCH: Final = datetime.fromtimestamp(0, UTC)
+_PATH_SAFE: Final = "%!$&'()*+,/:=@"
+"""What a path keeps unquoted: the URL path characters and the percent sign of what is quoted already."""
+_TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+"""A cookie name (RFC 6265, section 4.1.1)."""
+
+
+@frozen
+class CookieAttributes:
+    """Where and how a browser keeps a cookie and sends it back (RFC 6265). Deleting it takes the same ones."""
+
+    name: str
+    path: str
+    domain: str | None = None
+    secure: bool = False
+    httponly: bool = True
+    samesite: SameSite | None = None
+    partitioned: bool = False
+
+
+def checked_attributes(
+    *,
+    name: str,
+    path: str,
+    domain: str | None,
+    secure: bool,
+    httponly: bool,
+    samesite: str | None,
+    partitioned: bool,
+) -> CookieAttributes:
+    """Return the attributes that the settings ask for, in the form that goes into the header.
+
+    Raises:
+        ConfigurationError: browsers would drop such a cookie, or it would break the header; the message names the
+            setting.
+    """
+    if not _TOKEN.fullmatch(name):
+        raise ConfigurationError("SESSION_COOKIE_NAME must be made of letters, digits and !#$%&'*+-.^_`|~")
+    for setting, value in (("SESSION_COOKIE_PATH", path), ("SESSION_COOKIE_DOMAIN", domain)):
+        if value and not value.isprintable():
+            raise ConfigurationError(f"{setting} holds a line break or another control character")
+    secure = secure or partitioned  # a partitioned cookie is always a secure one
+    if name.lower().startswith("__host-") and (domain or not secure or path != "/"):
+        raise ConfigurationError(
+            'a cookie named "__Host-..." needs SESSION_COOKIE_SECURE = True, SESSION_COOKIE_PATH = "/" and no '
+            "SESSION_COOKIE_DOMAIN; browsers drop it otherwise"
+        )
+    if name.lower().startswith("__secure-") and not secure:
+        raise ConfigurationError(
+            'a cookie named "__Secure-..." needs SESSION_COOKIE_SECURE = True; browsers drop it otherwise'
+        )
+    return CookieAttributes(
+        name=name,
+        path=quote(path, safe=_PATH_SAFE),
+        domain=_checked_domain(domain),
+        secure=secure,
+        httponly=httponly,
+        samesite=_checked_samesite(samesite, secure=secure),
+        partitioned=partitioned,
+    )
+
+
+def session_cookie(attributes: CookieAttributes, value: str, *, expires: datetime | None) -> str:
+    """Return the text of a `Set-Cookie` header.
+
+    Args:
+        attributes: where and how the browser keeps it.
+        value: what a sealer made; it needs no quoting.
+        expires: an aware time after which the browser drops the cookie; None ends it with the browser's session.
+    """
+    return _header(attributes, value, expires=expires, max_age=None)
+
+
+def deleting_cookie(attributes: CookieAttributes) -> str:
+    """Return the text of a `Set-Cookie` header that has the browser drop the cookie with these attributes."""
+    return _header(attributes, "", expires=_EPOCH, max_age=0)
+
+
+def _header(attributes: CookieAttributes, value: str, *, expires: datetime | None, max_age: int | None) -> str:
+    parts = [f"{attributes.name}={value}"]
+    if attributes.domain:
+        parts.append(f"Domain={attributes.domain}")
+    if expires is not None:
+        parts.append(f"Expires={format_datetime(expires.astimezone(UTC), usegmt=True)}")
+    if max_age is not None:
+        parts.append(f"Max-Age={max_age}")
+    if attributes.secure:
+        parts.append("Secure")
+    if attributes.httponly:
+        parts.append("HttpOnly")
+    parts.append(f"Path={attributes.path}")
+    if attributes.samesite is not None:
+        parts.append(f"SameSite={attributes.samesite}")
+    if attributes.partitioned:
+        parts.append("Partitioned")
+    return "; ".join(parts)
+
+
+def _checked_domain(domain: str | None) -> str | None:
+    """Return a domain in ASCII, without the leading dot and the port that older settings carry."""
+    if not domain:
+        return None
+    try:
+        return domain.partition(":")[0].lstrip(".").encode("idna").decode("ascii")
+    except UnicodeError as error:
+        raise ConfigurationError("SESSION_COOKIE_DOMAIN is no domain name") from error
+
+
+def _checked_samesite(samesite: str | None, *, secure: bool) -> SameSite | None:
+    match samesite.title() if samesite is not None else None:
+        case None:
+            return None
+        case "Strict":
+            return "Strict"
+        case "Lax":
+            return "Lax"
+        case "None" if secure:
+            return "None"
+        case "None":
+            raise ConfigurationError(
+                'SESSION_COOKIE_SAMESITE = "None" needs SESSION_COOKIE_SECURE = True; browsers drop it otherwise'
+            )
+        case _:
+            raise ConfigurationError('SESSION_COOKIE_SAMESITE must be "Strict", "Lax", "None" or None')

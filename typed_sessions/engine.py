@@ -1,0 +1,172 @@
+"""What happens to a session at the start and at the end of a request, as functions of values: no framework, no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Generic, TypeAlias
+
+from attrs import frozen
+from typing_extensions import TypeVar
+
+from typed_sessions.codec import Codec, Decoded, OnBadField
+from typed_sessions.contents import Contents, contents_of
+from typed_sessions.reports import Reason, Refused, Report, ReportSink, UndeclaredKeys
+from typed_sessions.schema import Schema
+from typed_sessions.sealing import Clock, Sealer, sealed_at
+from typed_sessions.session import ExtrasRule, Opened, Origin, SecureCookieSession
+
+__all__ = ["Decision", "Delete", "Format", "Keep", "Policy", "Write", "open_session", "refresh_is_due", "save_session"]
+
+S = TypeVar("S", default=dict[str, object])
+
+
+@frozen
+class Format(Generic[S]):
+    """One way in which sessions are written: how the payload is made, and how it is sealed."""
+
+    codec: Codec[S]
+    sealer: Sealer
+
+
+@frozen
+class Policy(Generic[S]):
+    """How sessions are opened and saved."""
+
+    schema: Schema[S]
+    formats: tuple[Format[S], ...]
+    """The first one writes; all read, in this order."""
+    extras: ExtrasRule
+    on_bad_field: OnBadField
+    refresh_each_request: bool
+    refresh_after: timedelta
+    """How old the cookie of a permanent session must be for a refresh."""
+    clock: Clock
+
+    def now(self) -> datetime:
+        """Return the time, aware, in UTC."""
+        return datetime.fromtimestamp(self.clock(), UTC)
+
+
+@frozen
+class Keep:
+    """The browser keeps what it has."""
+
+
+@frozen
+class Write:
+    """The browser gets a new cookie with this value."""
+
+    value: str
+
+
+@frozen
+class Delete:
+    """The browser drops its cookie."""
+
+
+Decision: TypeAlias = Keep | Write | Delete
+
+
+def open_session(
+    session_class: type[SecureCookieSession[S]], texts: Sequence[str], policy: Policy[S], report: ReportSink
+) -> SecureCookieSession[S]:
+    """Return a session that holds the sealed texts of a request and opens them at the first touch.
+
+    Args:
+        session_class: the kind of session to make.
+        texts: the values of the session cookie in the request; there may be several, and the first genuine one counts.
+        policy: how to open it.
+        report: called with what there is to say of the session.
+    """
+    return session_class.deferred(
+        partial(_opened, tuple(texts), policy), sealed=tuple(texts), rule=policy.extras, report=report
+    )
+
+
+def refresh_is_due(session: SecureCookieSession[S], policy: Policy[S]) -> bool:
+    """Return True if the session is permanent and its cookie old enough to be sent again, with a later expiry.
+
+    A session that nobody touched is opened only when the time on its cookie says that it is old enough.
+    """
+    if not policy.refresh_each_request:
+        return False
+    if not any(_is_old(text, policy) for text in session.sealed):
+        return False
+    opened = session.open()
+    return not opened.new and _is_permanent(opened.contents)
+
+
+def save_session(session: SecureCookieSession[S], policy: Policy[S], *, wanted: bool) -> Decision:
+    """Return what becomes of the session's cookie.
+
+    Args:
+        session: the session as the request leaves it.
+        policy: how to save it.
+        wanted: whether a session that holds something is to be written.
+
+    Raises:
+        SerializationError: the contents cannot be written so that they read back.
+    """
+    modified = session.modified
+    if not modified and not wanted:
+        return Keep()
+    opened = session.open()
+    stored = opened.contents.stored()
+    if not stored:
+        return Delete() if modified else Keep()
+    if not wanted:
+        return Keep()
+    if not modified and opened.origin is not None:
+        for format_ in policy.formats:
+            if format_.codec is opened.origin.codec:
+                # A refresh is no change: what this release could not read stays for the one that can.
+                return Write(format_.sealer.seal(opened.origin.payload))
+    writer = policy.formats[0]
+    return Write(writer.sealer.seal(writer.codec.encode_readable(stored)))
+
+
+def _opened(texts: tuple[str, ...], policy: Policy[S]) -> Opened[S]:
+    refusal: Refused | None = None
+    for text in texts:
+        for format_ in policy.formats:
+            outcome = _read(text, format_, policy.on_bad_field)
+            if isinstance(outcome, Opened):
+                return _with_undeclared_reported(outcome, policy)
+            if refusal is None or _progress(outcome) > _progress(refusal):
+                refusal = outcome
+    return Opened(contents_of(policy.schema, {}), reports=(refusal,) if refusal else ())
+
+
+def _read(text: str, format_: Format[S], on_bad_field: OnBadField) -> Opened[S] | Refused:
+    payload = format_.sealer.unseal(text)
+    if isinstance(payload, Refused):
+        return payload
+    match format_.codec.decode(payload, on_bad_field):
+        case Decoded(contents=contents, resets=resets):
+            return Opened(contents, Origin(format_.codec, payload), new=False, reports=resets)
+        case refused:
+            return refused
+
+
+def _with_undeclared_reported(opened: Opened[S], policy: Policy[S]) -> Opened[S]:
+    """Report the keys that a newer or older release may have written, which are kept all the same."""
+    contents = opened.contents
+    count = sum(not contents.declares(key) and not policy.extras.allows(key) for key in contents)
+    reports: tuple[Report, ...] = (*opened.reports, UndeclaredKeys(count)) if count else opened.reports
+    return Opened(contents, opened.origin, new=opened.new, reports=reports)
+
+
+def _progress(refused: Refused) -> int:
+    """Return how far the reading of a cookie came: of several refusals the furthest one tells most."""
+    return list(Reason).index(refused.reason)
+
+
+def _is_old(text: str, policy: Policy[S]) -> bool:
+    moment = sealed_at(text)
+    return moment is not None and policy.now() - moment >= policy.refresh_after
+
+
+def _is_permanent(contents: Contents[S]) -> bool:
+    return "_permanent" in contents and bool(contents.read("_permanent"))

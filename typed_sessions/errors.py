@@ -1,0 +1,79 @@
+"""Every error that this library raises."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+from typing_extensions import override
+
+__all__ = [
+    "ConfigurationError",
+    "CookieTooLargeError",
+    "FieldTypeError",
+    "FieldValueError",
+    "SchemaError",
+    "SerializationError",
+    "SessionError",
+    "UndeclaredKeyError",
+]
+
+
+class SessionError(Exception):
+    """The root of every error that this library raises."""
+
+
+class ConfigurationError(SessionError, ValueError):
+    """A setting or an argument is wrong; the message says which, and how to mend it."""
+
+
+class SchemaError(ConfigurationError):
+    """A class cannot be the schema of a session; the message names the field."""
+
+
+class FieldTypeError(SessionError, TypeError):
+    """A value was set that its field's declared type does not allow."""
+
+
+class FieldValueError(FieldTypeError, ValueError):
+    """A value was set that the field's own converter or validator refuses.
+
+    The refusal itself is the `__cause__`.
+    """
+
+
+class UndeclaredKeyError(SessionError, KeyError):
+    """A key was set that the schema does not declare, where `SESSION_EXTRAS` allows no such key."""
+
+    def __init__(self, key: str, declared: Iterable[str]) -> None:
+        super().__init__(key)
+        self.key = key
+        self.closest = next(iter(get_close_matches(key, list(declared), n=1)), None)
+
+    @override
+    def __str__(self) -> str:
+        hint = f'; did you mean "{self.closest}"?' if self.closest else ""
+        return f'the session schema declares no field "{self.key}"{hint}'
+
+
+class SerializationError(SessionError):
+    """The contents cannot be written so that they read back; the message names the field.
+
+    The response keeps the visitor's previous cookie.
+    """
+
+
+class CookieTooLargeError(SessionError):
+    """The whole `Set-Cookie` text would pass the browser's limit; the response keeps the previous cookie."""
+
+    def __init__(self, size: int, limit: int) -> None:
+        super().__init__(size, limit)
+        self.size = size
+        self.limit = limit
+
+    @override
+    def __str__(self) -> str:
+        return (
+            f"the session cookie would take {self.size} bytes, and browsers drop it past {self.limit} "
+            f"(MAX_COOKIE_SIZE): keep less in the session, or a key to data that is stored elsewhere"
+        )

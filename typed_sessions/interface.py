@@ -1,0 +1,497 @@
+"""`SessionInterface`, the seam between a framework and its sessions, and the one that keeps sessions in cookies."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, MutableMapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Generic, Protocol, TypeAlias, cast, overload
+
+from attrs import frozen
+from cattrs import Converter
+from itsdangerous import URLSafeTimedSerializer
+from typing_extensions import TypeIs, TypeVar, override
+
+from typed_sessions import engine
+from typed_sessions.codec import Codec
+from typed_sessions.cookies import CookieAttributes, checked_attributes, deleting_cookie, session_cookie
+from typed_sessions.errors import ConfigurationError, CookieTooLargeError
+from typed_sessions.reports import ChangeLost, CookieOversize, Report, log_report
+from typed_sessions.schema import Schema
+from typed_sessions.sealing import Clock, DigestMethod, SignedSealer
+from typed_sessions.serializers.base import (
+    PLAIN_SALT_NAMES,
+    AnySerializer,
+    SerializerName,
+    resolve_serializer,
+    serializer_name,
+)
+from typed_sessions.serializers.tagged_json import TaggedJSONSerializer
+from typed_sessions.session import NullSession, SecureCookieSession, SessionMixin
+from typed_sessions.settings import Settings, read_settings, snapshot
+
+__all__ = [
+    "ConfiguredApp",
+    "CookieRequest",
+    "CookieResponse",
+    "ReportHandler",
+    "SecureCookieSessionInterface",
+    "SessionInterface",
+]
+
+S = TypeVar("S", default=dict[str, object])
+
+
+class ConfiguredApp(Protocol):
+    """What a session needs of an application. Quart's and Flask's applications fill it."""
+
+    @property
+    def config(self) -> Mapping[str, Any]: ...
+
+
+class CookieRequest(Protocol):
+    """What a session needs of a request or a websocket."""
+
+    @property
+    def cookies(self) -> Mapping[str, str]: ...
+
+
+class _Headers(Protocol):
+    def add(self, key: str, value: str, /) -> object: ...
+
+
+class _HeaderSet(Protocol):
+    def add(self, header: str, /) -> object: ...
+
+
+class CookieResponse(Protocol):
+    """What a session needs of a response: that headers can be added to it."""
+
+    @property
+    def headers(self) -> _Headers: ...
+    @property
+    def vary(self) -> _HeaderSet: ...
+
+
+AppT_contra = TypeVar("AppT_contra", bound=ConfiguredApp, contravariant=True)
+RequestT_contra = TypeVar("RequestT_contra", contravariant=True)
+ResponseT_contra = TypeVar("ResponseT_contra", contravariant=True)
+SessionT = TypeVar("SessionT", bound="FlaggedSession")
+
+
+class FlaggedSession(Protocol):
+    """What decides whether a session is written, and for how long."""
+
+    @property
+    def modified(self) -> bool: ...
+    @property
+    def permanent(self) -> bool: ...
+
+
+class SessionInterface(Protocol[AppT_contra, RequestT_contra, ResponseT_contra, SessionT]):
+    """What a framework asks of whatever keeps its sessions; `quart.sessions.SessionInterface` fills it, too.
+
+    A class that inherits from it gets the cookie helpers, and has to say how a session is opened and saved.
+    """
+
+    @property
+    def null_session_class(self) -> type[MutableMapping[str, object]]:
+        """The class of the session of an application that cannot have one."""
+        return NullSession
+
+    @property
+    def pickle_based(self) -> bool:
+        """Always False: no session of this library is pickled."""
+        return False
+
+    async def make_null_session(self, app: AppT_contra) -> MutableMapping[str, object]:  # noqa: ARG002 -- Quart's
+        """Return the session of an application that cannot have one: `open_session` returned None."""
+        return self.null_session_class()
+
+    def is_null_session(self, instance: object) -> bool:
+        """Return True if an object is such a session. It is not saved."""
+        return isinstance(instance, self.null_session_class)
+
+    def get_cookie_name(self, app: AppT_contra) -> str:
+        """Return the name of the cookie: `SESSION_COOKIE_NAME`."""
+        name: str = app.config["SESSION_COOKIE_NAME"]
+        return name
+
+    def get_cookie_domain(self, app: AppT_contra) -> str | None:
+        """Return the domain of the cookie, None for the host alone: `SESSION_COOKIE_DOMAIN`."""
+        domain: str | None = app.config["SESSION_COOKIE_DOMAIN"]
+        return domain or None
+
+    def get_cookie_path(self, app: AppT_contra) -> str:
+        """Return the path of the cookie: `SESSION_COOKIE_PATH`, or `APPLICATION_ROOT`."""
+        path: str = app.config["SESSION_COOKIE_PATH"] or app.config["APPLICATION_ROOT"]
+        return path
+
+    def get_cookie_httponly(self, app: AppT_contra) -> bool:
+        """Return True if scripts cannot read the cookie: `SESSION_COOKIE_HTTPONLY`."""
+        return bool(app.config["SESSION_COOKIE_HTTPONLY"])
+
+    def get_cookie_secure(self, app: AppT_contra) -> bool:
+        """Return True if the cookie goes over HTTPS only: `SESSION_COOKIE_SECURE`."""
+        return bool(app.config["SESSION_COOKIE_SECURE"])
+
+    def get_cookie_samesite(self, app: AppT_contra) -> str | None:
+        """Return which requests of other sites carry the cookie: `SESSION_COOKIE_SAMESITE`."""
+        samesite: str | None = app.config["SESSION_COOKIE_SAMESITE"]
+        return samesite
+
+    def get_cookie_partitioned(self, app: AppT_contra) -> bool:
+        """Return True if the cookie is kept apart for each embedding site: `SESSION_COOKIE_PARTITIONED`."""
+        return bool(app.config["SESSION_COOKIE_PARTITIONED"])
+
+    def get_expiration_time(self, app: AppT_contra, session: SessionT) -> datetime | None:
+        """Return when the browser drops the cookie of a permanent session, as an aware time; else None."""
+        if not session.permanent:
+            return None
+        return datetime.now(UTC) + _lifetime(app)
+
+    def should_set_cookie(self, app: AppT_contra, session: SessionT) -> bool:
+        """Return True if the session is to be written: it changed, or it is permanent and refreshed each time."""
+        return session.modified or (bool(app.config["SESSION_REFRESH_EACH_REQUEST"]) and session.permanent)
+
+    @abstractmethod
+    async def open_session(self, app: AppT_contra, request: RequestT_contra) -> SessionT | None:
+        """Return the session of a request, or None if the application cannot have one."""
+        ...
+
+    @abstractmethod
+    async def save_session(self, app: AppT_contra, session: SessionT, response: ResponseT_contra | None) -> None:
+        """Put the session on the response, which is None after a websocket has been served."""
+        ...
+
+
+ReportHandler: TypeAlias = Callable[[ConfiguredApp, Report], None]
+"""Takes what there is to say of a session of an application."""
+
+
+def log_report_of(app: ConfiguredApp, report: Report) -> None:  # noqa: ARG001 -- a ReportHandler
+    """Write a report to the log."""
+    log_report(report)
+
+
+@frozen
+class _Configured(Generic[S]):
+    """What an interface made of the settings it saw last."""
+
+    seen: tuple[object, ...]
+    settings: Settings
+    policy: engine.Policy[S]
+
+
+class SecureCookieSessionInterface(
+    SessionInterface[ConfiguredApp, CookieRequest, CookieResponse, SecureCookieSession[S]], Generic[S]
+):
+    """Keeps sessions in signed cookies, in the format of Quart and Flask unless the settings name another.
+
+    Without arguments it is a drop-in for `quart.sessions.SecureCookieSessionInterface`.
+
+    Args:
+        schema: the class that declares what a session holds.
+        serializer: a built-in serializer's name, or a serializer. `SESSION_SERIALIZER` beats it.
+        converter: a cattrs converter with hooks for types that the library does not know.
+        refresh_after: how old the cookie of a permanent session must be for a refresh, as a fraction of its lifetime.
+            `SESSION_REFRESH_AFTER` beats it.
+        report: takes what there is to say of a session; the log by default.
+        clock: the time; the system's by default.
+
+    Raises:
+        SchemaError: the class cannot be a schema.
+        ConfigurationError: there is no such serializer.
+    """
+
+    salt: str | bytes = "cookie-session"
+    """What sets these signatures apart from others under the same secret key."""
+
+    digest_method: DigestMethod = staticmethod(hashlib.sha1)
+    """The hash function of signatures. `SESSION_DIGEST` beats it."""
+
+    key_derivation: str = "hmac"
+    """How itsdangerous makes a signing key of a secret key and the salt."""
+
+    session_class: type[SecureCookieSession[S]] = cast("type[SecureCookieSession[S]]", SecureCookieSession)
+    """The class of the sessions that are opened."""
+
+    serializer: AnySerializer = TaggedJSONSerializer()
+    """Writes the contents, where `SESSION_SERIALIZER` names nothing else."""
+
+    @overload
+    def __init__(
+        self: SecureCookieSessionInterface[dict[str, object]],
+        schema: None = None,
+        *,
+        serializer: SerializerName | AnySerializer | None = None,
+        converter: Converter | None = None,
+        refresh_after: float = 0.0,
+        report: ReportHandler = ...,
+        clock: Clock = ...,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self,
+        schema: Callable[[], S],
+        *,
+        serializer: SerializerName | AnySerializer | None = None,
+        converter: Converter | None = None,
+        refresh_after: float = 0.0,
+        report: ReportHandler = ...,
+        clock: Clock = ...,
+    ) -> None: ...
+    def __init__(
+        self,
+        schema: Callable[[], S] | None = None,
+        *,
+        serializer: SerializerName | AnySerializer | None = None,
+        converter: Converter | None = None,
+        refresh_after: float = 0.0,
+        report: ReportHandler = log_report_of,
+        clock: Clock = time.time,
+    ) -> None:
+        self.schema: Schema[S] = Schema(cast("Callable[[], S]", schema), converter=converter)
+        if serializer is not None:
+            self.serializer = resolve_serializer(serializer)
+        self._refresh_after = refresh_after
+        self._report = report
+        self._clock = clock
+        self._configured: _Configured[S] | None = None
+
+    @property
+    @override
+    def null_session_class(self) -> type[NullSession[S]]:
+        """The class of the session of an application without a secret key."""
+        return cast("type[NullSession[S]]", NullSession)
+
+    @override
+    def is_null_session(self, instance: object) -> TypeIs[NullSession[S]]:
+        """Return True if an object is the session of an application without a secret key. It is not saved."""
+        return isinstance(instance, self.null_session_class)
+
+    @override
+    async def make_null_session(self, app: ConfiguredApp) -> NullSession[S]:
+        """Return the session of an application without a secret key."""
+        return self.null_session_class(schema=self.schema)
+
+    def get_signing_serializer(self, app: ConfiguredApp) -> URLSafeTimedSerializer | None:
+        """Return itsdangerous' serializer of the same cookies, in the configured format; None without a secret key.
+
+        It reads and writes plain values: those of a schema as the cookie has them.
+        """
+        settings = self._configuration(app).settings
+        if settings.keys is None:
+            return None
+        serializer = self._serializer(settings)
+        return URLSafeTimedSerializer(
+            settings.keys.oldest_first,
+            salt=self._salt(serializer),
+            serializer=serializer,
+            signer_kwargs={
+                "key_derivation": self.key_derivation,
+                "digest_method": settings.digest or self.digest_method,
+            },
+        )
+
+    @override
+    def get_expiration_time(self, app: ConfiguredApp, session: SecureCookieSession[S]) -> datetime | None:
+        """Return when the browser drops the cookie of a permanent session, as an aware time; else None."""
+        if not session.permanent:
+            return None
+        configured = self._configuration(app)
+        return configured.policy.now() + configured.settings.lifetime
+
+    @override
+    def should_set_cookie(self, app: ConfiguredApp, session: SecureCookieSession[S]) -> bool:
+        """Return True if the session is to be written: it changed, or a refresh is due."""
+        return session.modified or engine.refresh_is_due(session, self._configuration(app).policy)
+
+    @override
+    async def open_session(self, app: ConfiguredApp, request: CookieRequest) -> SecureCookieSession[S] | None:
+        """Return the session of a request, which is opened at the first touch; None without a secret key.
+
+        Raises:
+            ConfigurationError: a setting is wrong.
+        """
+        configured = self._configuration(app)
+        if configured.settings.keys is None:
+            return None
+        texts = _values_of(request.cookies, self.get_cookie_name(app))
+        return engine.open_session(
+            self.session_class, texts, configured.policy, lambda report: self._report(app, report)
+        )
+
+    @override
+    async def save_session(self, app: ConfiguredApp, session: SessionMixin, response: CookieResponse | None) -> None:
+        """Put the session's cookie on the response where one is due, and `Vary: Cookie` where it was used.
+
+        Raises:
+            SerializationError: the contents cannot be written so that they read back; no cookie is set.
+            CookieTooLargeError: the browser would drop the cookie; no cookie is set.
+            ConfigurationError: a setting is wrong; no cookie is set.
+        """
+        owned = self._owned(session)
+        if response is None:
+            if owned.modified:
+                self._report(app, ChangeLost(_WEBSOCKET_REMEDY))
+            owned.settle(saved=True)
+            return
+        if owned.accessed:
+            response.vary.add("Cookie")
+        if owned.refused:
+            return
+        owned.settle(saved=False)
+        cookie = self._cookie(app, owned)
+        owned.settle(saved=True)
+        if cookie is not None:
+            response.headers.add("Set-Cookie", cookie)
+            response.vary.add("Cookie")
+
+    def check(self, app: ConfiguredApp) -> None:
+        """Refuse wrong settings before the first request.
+
+        Raises:
+            ConfigurationError: a setting is wrong; the message names it and says what it takes.
+        """
+        self._configuration(app)
+
+    def seal(self, app: ConfiguredApp, session: SecureCookieSession[S]) -> str:
+        """Return the value of the cookie that a session would be kept in.
+
+        Raises:
+            ConfigurationError: there is no secret key.
+            SerializationError: the contents cannot be written so that they read back.
+        """
+        configured = self._configuration(app)
+        if configured.settings.keys is None:
+            raise ConfigurationError("a cookie needs a SECRET_KEY (app.secret_key)")
+        writer = configured.policy.formats[0]
+        return writer.sealer.seal(writer.codec.encode_readable(session.open().contents.stored()))
+
+    # -- inside ----------------------------------------------------------------------------------
+
+    def _cookie(self, app: ConfiguredApp, session: SecureCookieSession[S]) -> str | None:
+        """Return the text of the `Set-Cookie` header that is due, if one is."""
+        configured = self._configuration(app)
+        wanted = self.should_set_cookie(app, session)
+        match engine.save_session(session, configured.policy, wanted=wanted):
+            case engine.Keep():
+                return None
+            case engine.Delete():
+                return deleting_cookie(self._attributes(app))
+            case engine.Write(value=value):
+                expires = self.get_expiration_time(app, session)
+                return self._fitting(app, session_cookie(self._attributes(app), value, expires=expires))
+
+    def _attributes(self, app: ConfiguredApp) -> CookieAttributes:
+        """Return the cookie's attributes as the helper methods say, which a subclass may override."""
+        return checked_attributes(
+            name=self.get_cookie_name(app),
+            path=self.get_cookie_path(app),
+            domain=self.get_cookie_domain(app),
+            secure=self.get_cookie_secure(app),
+            httponly=self.get_cookie_httponly(app),
+            samesite=self.get_cookie_samesite(app),
+            partitioned=self.get_cookie_partitioned(app),
+        )
+
+    def _fitting(self, app: ConfiguredApp, cookie: str) -> str:
+        """Return a cookie that browsers keep, or one that they may drop if the settings say to send it."""
+        settings = self._configuration(app).settings
+        if settings.max_cookie_size and len(cookie) > settings.max_cookie_size:
+            if settings.raise_on_oversize:
+                raise CookieTooLargeError(len(cookie), settings.max_cookie_size)
+            self._report(app, CookieOversize(len(cookie), settings.max_cookie_size))
+        return cookie
+
+    def _owned(self, session: SessionMixin) -> SecureCookieSession[S]:
+        """Return a session of this interface's own kind, with the contents and flags of one that may be another's."""
+        if isinstance(session, SecureCookieSession):
+            return cast("SecureCookieSession[S]", session)
+        owned = SecureCookieSession(dict(session), schema=self.schema)
+        owned.accessed, owned.modified = session.accessed, session.modified
+        return owned
+
+    def _configuration(self, app: ConfiguredApp) -> _Configured[S]:
+        """Return the settings of an application; they are read again only when one has changed."""
+        seen = (*snapshot(app.config), self.salt, self.key_derivation, self.digest_method, self.serializer)
+        configured = self._configured
+        if configured is None or configured.seen != seen:
+            settings = read_settings(app.config)
+            configured = self._configured = _Configured(seen, settings, self._policy(settings))
+        return configured
+
+    def _policy(self, settings: Settings) -> engine.Policy[S]:
+        if self.schema.open and settings.extras.allowed is not None:
+            raise ConfigurationError(
+                'SESSION_EXTRAS needs a schema: without one there are no extras; leave it at "keep"'
+            )
+        return engine.Policy(
+            schema=self.schema,
+            formats=self._formats(settings),
+            extras=settings.extras,
+            on_bad_field=settings.on_bad_field,
+            refresh_each_request=settings.refresh_each_request,
+            refresh_after=(
+                settings.lifetime * self._refresh_after if settings.refresh_after is None else settings.refresh_after
+            ),
+            clock=self._clock,
+        )
+
+    def _formats(self, settings: Settings) -> tuple[engine.Format[S], ...]:
+        """Return the configured format, and the one that Quart and Flask write, which is read, too."""
+        if settings.keys is None:
+            return ()
+        configured = self._serializer(settings)
+        serializers = [configured]
+        if serializer_name(configured) != TaggedJSONSerializer.name:
+            serializers.append(_TAGGED_JSON)
+        return tuple(
+            engine.Format(
+                Codec(self.schema, serializer),
+                SignedSealer(
+                    settings.keys,
+                    salt=self._salt(serializer),
+                    lifetime=settings.lifetime,
+                    leeway=settings.leeway,
+                    clock=self._clock,
+                    key_derivation=self.key_derivation,
+                    digests=(settings.digest or self.digest_method, *settings.digest_fallbacks),
+                ),
+            )
+            for serializer in serializers
+        )
+
+    def _serializer(self, settings: Settings) -> AnySerializer:
+        return self.serializer if settings.serializer is None else settings.serializer
+
+    def _salt(self, serializer: AnySerializer) -> str | bytes:
+        """Return the salt of a format: a name gives it one of its own, so that nobody misreads its payloads."""
+        name = serializer_name(serializer)
+        if name in PLAIN_SALT_NAMES:
+            return self.salt
+        return f"{self.salt}.{name}" if isinstance(self.salt, str) else self.salt + f".{name}".encode()
+
+
+_TAGGED_JSON = TaggedJSONSerializer()
+
+_WEBSOCKET_REMEDY = (
+    "a websocket that was accepted has no response to carry a cookie; change the session in a request, before the "
+    "websocket opens or after it has told the page to make one"
+)
+
+
+def _values_of(cookies: Mapping[str, str], name: str) -> list[str]:
+    """Return all values of a cookie; browsers send several where paths or domains overlap (RFC 6265, 5.4)."""
+    getlist = getattr(cookies, "getlist", None)
+    if getlist is not None:
+        values: list[str] = getlist(name)
+        return values
+    return [cookies[name]] if name in cookies else []
+
+
+def _lifetime(app: ConfiguredApp) -> timedelta:
+    return read_settings(app.config).lifetime

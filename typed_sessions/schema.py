@@ -1,0 +1,235 @@
+"""`Schema[S]`: the fields, types and defaults of the class that a user declared for a session."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Generic, cast, overload
+
+from attrs import frozen
+from cattrs import Converter
+from typing_extensions import TypeVar, override
+
+from typed_sessions.annotations import origin_class, plain_form
+from typed_sessions.errors import FieldTypeError, FieldValueError, SchemaError
+from typed_sessions.field_types import Compiler, FieldType, Mismatch, Wire
+from typed_sessions.kinds import Kind, Member, kind_of
+from typed_sessions.markers import Essential
+from typed_sessions.sameness import same
+
+__all__ = ["Field", "Schema"]
+
+S = TypeVar("S", default=dict[str, object])
+
+_ALL_TYPES: Wire = frozenset()
+
+
+@frozen
+class Field:
+    """One declared field of a schema."""
+
+    name: str
+    """The attribute's name, which is the key in the mapping and in the payload."""
+    type: FieldType
+    default: object
+    """For comparison only: never handed out, so that nobody can change it."""
+    generated: bool
+    """True if each new visitor gets a default of its own, such as a token or the time."""
+    factory: bool
+    essential: bool
+    """True if a stored value that does not fit refuses the whole session."""
+    converts: bool
+
+    def is_default(self, value: object) -> bool:
+        """Return True if a value is the field's default and was not made for one visitor."""
+        return not self.generated and same(value, self.default)
+
+
+class Schema(Generic[S]):
+    """What a session holds: a declared class, or, without one, anything under any key.
+
+    Args:
+        declared: the class, or a generic class with its arguments. A new visitor has no data, so it is called without
+            arguments, and every field has a default.
+        converter: a cattrs converter with hooks for types that the library does not know.
+
+    Raises:
+        SchemaError: the class cannot be a schema; the message names the field and what to do.
+    """
+
+    @overload
+    def __init__(
+        self: Schema[dict[str, object]], declared: None = None, *, converter: Converter | None = None
+    ) -> None: ...
+    @overload
+    def __init__(self, declared: Callable[[], S], *, converter: Converter | None = None) -> None: ...
+    def __init__(self, declared: Callable[[], S] | None = None, *, converter: Converter | None = None) -> None:
+        self._kind = None if declared is None else _required_kind(declared)
+        self.name = "dict" if self._kind is None else self._kind.cls.__qualname__
+        self.fields: Mapping[str, Field] = (
+            {} if self._kind is None else self._compiled(self._kind, declared, converter or Converter())
+        )
+
+    @override
+    def __repr__(self) -> str:
+        return f"Schema({self.name})"
+
+    @property
+    def open(self) -> bool:
+        """True if no class was declared: every key is data."""
+        return self._kind is None
+
+    def create(self) -> S:
+        """Return the data of a new visitor: all defaults, nobody else's."""
+        return self.construct({})
+
+    def construct(self, values: Mapping[str, object]) -> S:
+        """Return data that holds these values, by field name, and defaults for the rest.
+
+        Raises:
+            Exception: what the class's own converters and validators raise.
+        """
+        return cast("S", dict(values) if self._kind is None else self._kind.construct(values))
+
+    def read(self, data: object, name: str) -> object:
+        """Return the value of a field.
+
+        Raises:
+            AttributeError: the program deleted the attribute.
+        """
+        value: object = getattr(data, name)
+        return value
+
+    def admit(self, name: str, value: object) -> object:
+        """Return a value as its field holds it: itself wherever it fits.
+
+        Raises:
+            FieldTypeError: the field's declared type does not allow it.
+        """
+        try:
+            return self.fields[name].type.admit(value)
+        except Mismatch as mismatch:
+            raise FieldTypeError(f"{self.name}.{name}{mismatch.path} {mismatch}") from None
+
+    def assign(self, data: S, name: str, value: object) -> S:
+        """Set a field as the class's author meant it, and return the data that has it.
+
+        The class's own converters and validators run. Frozen data stays as it is; what is returned is its successor.
+
+        Raises:
+            FieldTypeError: the field's declared type does not allow the value; the data is unchanged.
+            FieldValueError: a converter or validator refuses the value; the data is unchanged.
+        """
+        if not self.fields[name].converts:
+            return self._assigned(data, name, self.admit(name, value))
+        before = self.read(data, name)
+        successor = self._assigned(data, name, value)
+        converted = self.read(successor, name)
+        try:
+            admitted = self.admit(name, converted)
+        except FieldTypeError:
+            self.place(successor, {name: before})
+            raise
+        return successor if admitted is converted else self.place(successor, {name: admitted})
+
+    def place(self, data: S, values: Mapping[str, object]) -> S:
+        """Put values into the data past the class's converters, validators and frozenness; see `assign`."""
+        return cast("S", self._declared_kind.place(data, values))
+
+    def restore_defaults(self, data: S, names: Iterable[str]) -> S:
+        """Put fresh defaults into fields, and return the data that has them: the same object unless it is frozen."""
+        fresh = self.create()
+        return self.place(data, {name: self.read(fresh, name) for name in names})
+
+    def adopt(self, data: object) -> S:
+        """Return an object as the data of a session.
+
+        Raises:
+            FieldTypeError: it is no instance of the schema, or one of its fields does not fit its type.
+        """
+        if type(data) is not self._declared_kind.cls:
+            raise FieldTypeError(f"the data of this session must be a {self.name}, not {type(data).__name__}")
+        adopted = cast("S", data)
+        exact = {name: self.admit(name, self.read(data, name)) for name in self.fields}
+        widened = {name: value for name, value in exact.items() if value is not self.read(data, name)}
+        return self.place(adopted, widened) if widened else adopted
+
+    @property
+    def _declared_kind(self) -> Kind:
+        if self._kind is None:
+            raise TypeError("a session without a schema has no fields")
+        return self._kind
+
+    def _assigned(self, data: S, name: str, value: object) -> S:
+        try:
+            return cast("S", self._declared_kind.assign(data, name, value))
+        except (ValueError, TypeError) as error:
+            raise FieldValueError(f"{self.name}.{name}: its converter or validator refuses the value") from error
+
+    def _compiled(self, kind: Kind, declared: object, converter: Converter) -> dict[str, Field]:
+        for member in kind.members.values():
+            if member.required:
+                raise SchemaError(
+                    f"{self.name}.{member.name} has no default; a new visitor has no data, so every field needs one"
+                )
+        types = Compiler(converter).declared(declared, kind, self.name).types
+        one, other = self._sample(), self._sample()
+        fields = {
+            name: self._field(member, types[name], self.read(one, name), self.read(other, name))
+            for name, member in kind.members.items()
+        }
+        self._prove_defaults(fields)
+        return fields
+
+    def _field(self, member: Member, field_type: FieldType, default: object, another: object) -> Field:
+        try:
+            field_type.lower(default, _ALL_TYPES)
+        except Mismatch as mismatch:
+            raise SchemaError(f"{self.name}.{member.name}{mismatch.path}: the default {mismatch}") from None
+        if default is another and type(default).__hash__ is None:
+            raise SchemaError(
+                f"{self.name}.{member.name}: one {type(default).__name__} is the default of all visitors, who would "
+                f"see each other's changes; write Factory({field_type.text})"
+            )
+        return Field(
+            name=member.name,
+            type=field_type,
+            default=default,
+            generated=not same(default, another),
+            factory=member.factory,
+            essential=any(mark is Essential or isinstance(mark, Essential) for mark in _marks(member.annotation)),
+            converts=member.converts,
+        )
+
+    def _sample(self) -> S:
+        try:
+            return self.create()
+        except Exception as error:
+            raise SchemaError(f"{self.name} cannot be made without arguments: {error}") from error
+
+    def _prove_defaults(self, fields: Mapping[str, Field]) -> None:
+        """Refuse a class that cannot be made again from its own values, or changes them as it is made."""
+        values = {name: field.default for name, field in fields.items()}
+        try:
+            again = self.construct(values)
+        except Exception as error:
+            raise SchemaError(f"{self.name} cannot be made again from its own defaults: {error}") from error
+        for name, value in values.items():
+            if not same(self.read(again, name), value):
+                raise SchemaError(
+                    f"{self.name}.{name}: its converter changes a value that it has converted already, so the value "
+                    f"would change with every request; let the converter leave such a value alone"
+                )
+
+
+def _required_kind(declared: object) -> Kind:
+    kind = kind_of(declared)
+    if kind is not None:
+        return kind
+    cls = origin_class(declared)
+    name = declared.__name__ if inspect.isroutine(declared) else getattr(cls or type(declared), "__qualname__", "?")
+    raise SchemaError(f"{name} cannot be the schema of a session; declare an attrs class")
+
+
+def _marks(annotation: Any) -> tuple[object, ...]:
+    return plain_form(annotation)[1]

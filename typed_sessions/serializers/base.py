@@ -1,0 +1,82 @@
+"""The `Serializer` protocol, and the built-in serializers by name."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any, Final, Literal, Protocol, TypeAlias, get_args
+
+from typing_extensions import TypeIs, TypeVar
+
+from typed_sessions.errors import ConfigurationError
+from typed_sessions.serializers.tagged_json import TaggedJSONSerializer
+
+__all__ = ["PLAIN_SALT_NAMES", "AnySerializer", "Serializer", "SerializerName", "resolve_serializer", "serializer_name"]
+
+P = TypeVar("P", str, bytes, default=str)
+
+
+class Serializer(Protocol[P]):
+    """Writes plain values as text or bytes, and reads them back: the shape that itsdangerous takes.
+
+    Flask's session serializer and the standard library's `json` module are such serializers. One that also has a
+    `name: str` is signed under a salt of its own, so that no program takes its payload for another format's.
+    """
+
+    def dumps(self, value: dict[str, object], /) -> P:
+        """Return the payload that holds the value. Raises any exception for what it cannot write."""
+        ...
+
+    def loads(self, payload: P, /) -> object:
+        """Return the value that a payload holds. Raises any exception for what it cannot read."""
+        ...
+
+
+AnySerializer: TypeAlias = Serializer[str] | Serializer[bytes]
+
+SerializerName = Literal["tagged-json"]
+"""The built-in serializers, as arguments and `SESSION_SERIALIZER` name them."""
+
+PLAIN_SALT_NAMES: Final = frozenset({None, "tagged-json"})
+"""The formats that Quart and Flask read, too, and so are signed as those sign."""
+
+
+def serializer_name(serializer: AnySerializer) -> str | None:
+    """Return the name under which a serializer's payloads are signed, or None for the plain salt."""
+    name: object = getattr(serializer, "name", None)
+    return name if isinstance(name, str) else None
+
+
+def resolve_serializer(setting: object) -> AnySerializer:
+    """Return the serializer that a setting means: a built-in's name, `"module:attribute"`, or an object.
+
+    Raises:
+        ConfigurationError: nothing of that name, or no serializer.
+    """
+    if isinstance(setting, str):
+        if ":" in setting:
+            setting = _imported(setting)
+        elif setting in get_args(SerializerName):
+            return TaggedJSONSerializer()
+        else:
+            known = ", ".join(f'"{name}"' for name in get_args(SerializerName))
+            raise ConfigurationError(
+                f'there is no serializer "{setting}"; SESSION_SERIALIZER takes {known}, "module:attribute" or an object'
+            )
+    if not _is_serializer(setting):
+        raise ConfigurationError(
+            f"a serializer has the methods dumps and loads; {type(setting).__name__} has not (SESSION_SERIALIZER)"
+        )
+    return setting
+
+
+def _imported(path: str) -> Any:
+    module, _, attribute = path.partition(":")
+    try:
+        found = getattr(import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ConfigurationError(f'the serializer "{path}" cannot be imported: {error}') from error
+    return found() if isinstance(found, type) else found
+
+
+def _is_serializer(value: object) -> TypeIs[AnySerializer]:
+    return callable(getattr(value, "dumps", None)) and callable(getattr(value, "loads", None))

@@ -1,0 +1,340 @@
+"""Tagged JSON: the format of Quart's and Flask's session cookies.
+
+JSON, in which a value of another type is an object with one key, the tag: `(1, 2)` is `{" t": [1, 2]}`. The format is
+Flask's `flask.json.tag`; whatever that writes, this writes, byte for byte, and the other way round.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from base64 import b64decode, b64encode
+from collections.abc import Callable
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from email.utils import format_datetime, parsedate_to_datetime
+from typing import Any, ClassVar, Final, cast
+from uuid import UUID
+
+from markupsafe import Markup
+from typing_extensions import override
+
+from typed_sessions.narrowing import is_dict
+
+__all__ = [
+    "JSONTag",
+    "PassDict",
+    "PassList",
+    "TagBytes",
+    "TagDateTime",
+    "TagDict",
+    "TagMarkup",
+    "TagTuple",
+    "TagUUID",
+    "TaggedJSONSerializer",
+]
+
+
+class JSONTag:
+    """How values of one type are tagged. Subclass it, give it a key, and register the class with a serializer.
+
+    Args:
+        serializer: the serializer that the tag belongs to; `to_json` tags the parts of a value with it.
+    """
+
+    __slots__ = ("serializer",)
+
+    key: ClassVar[str] = ""
+    """The tag itself. By convention it begins with a space. Empty: values are converted and not tagged."""
+
+    def __init__(self, serializer: TaggedJSONSerializer) -> None:
+        self.serializer = serializer
+
+    def check(self, value: Any) -> bool:
+        """Return True if this tag is the one for a value."""
+        raise NotImplementedError
+
+    def to_json(self, value: Any) -> object:
+        """Return what JSON can hold of a value that `check` accepted."""
+        raise NotImplementedError
+
+    def to_python(self, value: Any) -> object:
+        """Return the value that `to_json` made this of."""
+        raise NotImplementedError
+
+    def tag(self, value: Any) -> object:
+        """Return the tagged form of a value that `check` accepted."""
+        return {self.key: self.to_json(value)}
+
+
+class TagDict(JSONTag):
+    """A dict with a single key that looks like a tag: the key gets a suffix, so that it is none."""
+
+    __slots__ = ()
+    key = " di"
+
+    @override
+    def check(self, value: object) -> bool:
+        return is_dict(value) and len(value) == 1 and next(iter(value)) in self.serializer.tags
+
+    @override
+    def to_json(self, value: dict[str, object]) -> object:
+        key = next(iter(value))
+        return {f"{key}__": self.serializer.tag(value[key])}
+
+    @override
+    def to_python(self, value: dict[str, object]) -> object:
+        key = next(iter(value))
+        return {key[:-2]: value[key]}
+
+
+class PassDict(JSONTag):
+    """Any other dict, its values tagged."""
+
+    __slots__ = ()
+
+    @override
+    def check(self, value: object) -> bool:
+        return isinstance(value, dict)
+
+    @override
+    def to_json(self, value: dict[object, object]) -> object:
+        return {key: self.serializer.tag(item) for key, item in value.items()}
+
+    tag = to_json
+
+
+class TagTuple(JSONTag):
+    """A tuple."""
+
+    __slots__ = ()
+    key = " t"
+
+    @override
+    def check(self, value: object) -> bool:
+        return isinstance(value, tuple)
+
+    @override
+    def to_json(self, value: tuple[object, ...]) -> object:
+        return [self.serializer.tag(item) for item in value]
+
+    @override
+    def to_python(self, value: list[object]) -> object:
+        return tuple(value)
+
+
+class PassList(JSONTag):
+    """A list, its items tagged."""
+
+    __slots__ = ()
+
+    @override
+    def check(self, value: object) -> bool:
+        return isinstance(value, list)
+
+    @override
+    def to_json(self, value: list[object]) -> object:
+        return [self.serializer.tag(item) for item in value]
+
+    tag = to_json
+
+
+class TagBytes(JSONTag):
+    """Bytes, in base64."""
+
+    __slots__ = ()
+    key = " b"
+
+    @override
+    def check(self, value: object) -> bool:
+        return isinstance(value, bytes)
+
+    @override
+    def to_json(self, value: bytes) -> object:
+        return b64encode(value).decode("ascii")
+
+    @override
+    def to_python(self, value: str) -> object:
+        return b64decode(value)
+
+
+class TagMarkup(JSONTag):
+    """Text that is safe in HTML: anything with an `__html__` method. It comes back as `Markup`."""
+
+    __slots__ = ()
+    key = " m"
+
+    @override
+    def check(self, value: object) -> bool:
+        return callable(getattr(value, "__html__", None))
+
+    @override
+    def to_json(self, value: Any) -> object:
+        return str(value.__html__())
+
+    @override
+    def to_python(self, value: str) -> object:
+        return Markup(value)  # noqa: S704 -- it was markup when it was written, and the cookie is signed
+
+
+class TagUUID(JSONTag):
+    """A UUID."""
+
+    __slots__ = ()
+    key = " u"
+
+    @override
+    def check(self, value: object) -> bool:
+        return isinstance(value, UUID)
+
+    @override
+    def to_json(self, value: UUID) -> object:
+        return value.hex
+
+    @override
+    def to_python(self, value: str) -> object:
+        return UUID(value)
+
+
+class TagDateTime(JSONTag):
+    """A datetime as an HTTP date: whole seconds, in UTC; one without a time zone counts as UTC."""
+
+    __slots__ = ()
+    key = " d"
+
+    @override
+    def check(self, value: object) -> bool:
+        return isinstance(value, datetime)
+
+    @override
+    def to_json(self, value: datetime) -> object:
+        return _http_date(value)
+
+    @override
+    def to_python(self, value: str) -> object:
+        return _parsed_http_date(value)
+
+
+class TaggedJSONSerializer:
+    """Writes and reads tagged JSON exactly as Flask's serializer of the same name.
+
+    Args:
+        sort_keys: True writes as Flask does inside an application context; False, in the order of the keys, as Quart.
+    """
+
+    __slots__ = ("order", "sort_keys", "tags")
+
+    name: ClassVar[str] = "tagged-json"
+
+    default_tags: ClassVar[tuple[type[JSONTag], ...]] = (
+        TagDict,
+        PassDict,
+        TagTuple,
+        PassList,
+        TagBytes,
+        TagMarkup,
+        TagUUID,
+        TagDateTime,
+    )
+
+    def __init__(self, *, sort_keys: bool = False) -> None:
+        self.sort_keys = sort_keys
+        self.tags: dict[str, JSONTag] = {}
+        """The tags by key."""
+        self.order: list[JSONTag] = []
+        """The tags in the order in which a value is checked."""
+        for tag_class in self.default_tags:
+            self.register(tag_class)
+
+    def register(
+        self,
+        tag_class: Callable[[TaggedJSONSerializer], JSONTag],
+        force: bool = False,  # noqa: FBT001, FBT002 -- Flask's signature
+        index: int | None = None,
+    ) -> None:
+        """Add a tag.
+
+        Args:
+            tag_class: the class of the tag, called with this serializer.
+            force: replace a tag of the same key.
+            index: where in the order to insert it; last by default. A special case of another tag's type comes first.
+
+        Raises:
+            KeyError: there is a tag of that key, and `force` is not set.
+        """
+        tag = tag_class(self)
+        if tag.key:
+            if not force and tag.key in self.tags:
+                raise KeyError(f"a tag {tag.key!r} is registered already; force=True replaces it")
+            self.tags[tag.key] = tag
+        self.order.insert(len(self.order) if index is None else index, tag)
+
+    def tag(self, value: object) -> object:
+        """Return the tagged form of a value, or the value if no tag is for it."""
+        for tag in self.order:
+            if tag.check(value):
+                return tag.tag(value)
+        return value
+
+    def untag(self, value: dict[str, object]) -> object:
+        """Return the value that a tagged form stands for, or the dict itself if it is none. Does not look inside."""
+        if len(value) != 1:
+            return value
+        ((key, tagged),) = value.items()
+        return self.tags[key].to_python(tagged) if key in self.tags else value
+
+    def dumps(self, value: object, /) -> str:
+        """Return compact tagged JSON in ASCII.
+
+        Raises:
+            TypeError: JSON cannot hold the value, or keys of different types are to be sorted.
+            ValueError: the value contains itself.
+        """
+        return json.dumps(self.tag(value), default=_json_default, separators=(",", ":"), sort_keys=self.sort_keys)
+
+    def loads(self, payload: str | bytes, /) -> object:
+        """Return the value that tagged JSON holds.
+
+        Raises:
+            ValueError: it is not JSON; or any error of a tag whose content is not its own.
+        """
+        return self._untagged(json.loads(payload))
+
+    def _untagged(self, value: object) -> object:
+        if isinstance(value, dict):
+            return self.untag({key: self._untagged(item) for key, item in cast("dict[str, object]", value).items()})
+        if isinstance(value, list):
+            return [self._untagged(item) for item in cast("list[object]", value)]
+        return value
+
+
+def _json_default(value: Any) -> object:
+    """Return what Flask's JSON provider writes for a value that JSON lacks. Source: flask.json.provider."""
+    if isinstance(value, date):
+        return _http_date(value)
+    if isinstance(value, (Decimal, UUID)):
+        return str(value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.asdict(value)
+    if (html := getattr(value, "__html__", None)) is not None:
+        return str(html())
+    raise TypeError(f"an object of type {type(value).__name__} is not JSON serializable")
+
+
+_MIDNIGHT: Final = time()
+
+
+def _http_date(value: date) -> str:
+    """Return an HTTP date (RFC 9110, section 5.6.7). Source: werkzeug.http.http_date."""
+    moment = value if isinstance(value, datetime) else datetime.combine(value, _MIDNIGHT)
+    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    return format_datetime(moment, usegmt=True)
+
+
+def _parsed_http_date(text: str) -> datetime | None:
+    """Return an aware datetime, or None for what is no date. Source: werkzeug.http.parse_date."""
+    try:
+        moment = parsedate_to_datetime(text)
+    except (TypeError, ValueError):
+        return None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment

@@ -1,0 +1,493 @@
+"""`Session[S]` and its kinds: the mapping that a program sees, and the flags of a session."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from threading import RLock
+from typing import Any, Final, Generic, NoReturn, Self, cast, overload
+
+from attrs import frozen
+from typing_extensions import TypeVar, override
+
+from typed_sessions.codec import Codec
+from typed_sessions.contents import Contents, contents_of
+from typed_sessions.errors import SerializationError, UndeclaredKeyError
+from typed_sessions.reports import ChangeLost, Report, ReportSink, log_report
+from typed_sessions.schema import Schema
+from typed_sessions.serializers.tagged_json import TaggedJSONSerializer
+
+__all__ = [
+    "Extras",
+    "ExtrasRule",
+    "NullSession",
+    "Opened",
+    "Origin",
+    "SecureCookieSession",
+    "Session",
+    "SessionMixin",
+]
+
+S = TypeVar("S", default=dict[str, object])
+S_co = TypeVar("S_co", covariant=True, default=dict[str, object])
+
+_MISSING: Final = object()
+
+
+class SessionMixin(MutableMapping[str, object]):
+    """What a framework asks of a session beyond a mapping. Same meaning as `quart.sessions.SessionMixin`."""
+
+    accessed: bool = False
+    """True once the session was used. The response then varies by cookie. May be assigned."""
+
+    _modified: bool = True
+
+    @property
+    def new(self) -> bool:
+        """True if no valid session came with the request, as far as an implementation can tell."""
+        return False
+
+    @property
+    def modified(self) -> bool:
+        """True if the session is to be saved. May be assigned; always True where changes are not tracked."""
+        return self._modified
+
+    @modified.setter
+    def modified(self, value: bool) -> None:
+        self._modified = value
+
+    @property
+    def permanent(self) -> bool:
+        """True if the session outlives the browser's, for `PERMANENT_SESSION_LIFETIME`: the key `_permanent`."""
+        return bool(self.get("_permanent", False))
+
+    @permanent.setter
+    def permanent(self, value: bool) -> None:
+        self["_permanent"] = bool(value)
+
+
+class Session(SessionMixin, Generic[S_co]):
+    """A session whose contents are an object of the class that the user declared.
+
+    `data` is that object. The mapping shows what of it is stored, by attribute name, beside undeclared keys.
+    """
+
+    @property
+    @abstractmethod
+    def data(self) -> S_co:
+        """The live object: what is changed in it, at any depth, is saved."""
+
+    @property
+    @abstractmethod
+    def extras(self) -> MutableMapping[str, object]:
+        """The keys that the schema does not declare, such as those of extensions."""
+
+    @abstractmethod
+    def __ior__(self, other: Mapping[str, object]) -> Self: ...
+
+
+@frozen
+class ExtrasRule:
+    """Which undeclared keys a program may set. Keys that begin with `_` are always allowed."""
+
+    allowed: frozenset[str] | None = None
+    """None allows all."""
+
+    def allows(self, key: str) -> bool:
+        return self.allowed is None or key.startswith("_") or key in self.allowed
+
+
+KEEP_EXTRAS: Final = ExtrasRule()
+
+
+@frozen
+class Origin(Generic[S]):
+    """The payload that a session was loaded from, and what reads it. Changes are found by comparing with it."""
+
+    codec: Codec[S]
+    payload: bytes
+
+    def holds(self, contents: Contents[S]) -> bool:
+        return self.codec.holds(self.payload, contents.stored())
+
+
+@frozen
+class Opened(Generic[S]):
+    """What opening a session gave."""
+
+    contents: Contents[S]
+    origin: Origin[S] | None = None
+    """None if there is nothing to compare with: what is stored now is the change."""
+    new: bool = True
+    reports: tuple[Report, ...] = ()
+
+
+def _opened_with(initial: Mapping[str, object], schema: Schema[S]) -> Opened[S]:
+    """Return what a program asked a session to begin with, as if it had been loaded."""
+    contents = contents_of(schema, {})
+    for key, value in initial.items():
+        contents.store(key, value)
+    codec = Codec(schema, TaggedJSONSerializer())
+    try:
+        return Opened(contents, Origin(codec, codec.encode(contents.stored())) if initial else None)
+    except SerializationError:  # the save will say so
+        return Opened(contents)
+
+
+class SecureCookieSession(Session[S_co]):
+    """A session that is kept in a signed cookie. Its contents are decoded at the first touch.
+
+    Args:
+        initial: what is stored, by key, to begin with. It does not count as a change.
+        schema: the class that declares the contents, or its `Schema`; without one, everything may be stored.
+
+    Raises:
+        SchemaError: the class cannot be a schema.
+        FieldTypeError: an initial value does not fit its field.
+    """
+
+    _opener: Callable[[], Opened[S_co]]
+
+    @overload
+    def __init__(
+        self: SecureCookieSession[dict[str, object]],
+        initial: Mapping[str, object] | Iterable[tuple[str, object]] | None = None,
+        *,
+        schema: None = None,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self,
+        initial: Mapping[str, object] | Iterable[tuple[str, object]] | None = None,
+        *,
+        schema: Callable[[], S_co] | Schema[S_co],
+    ) -> None: ...
+    def __init__(
+        self,
+        initial: Mapping[str, object] | Iterable[tuple[str, object]] | None = None,
+        *,
+        schema: Callable[[], S_co] | Schema[S_co] | None = None,
+    ) -> None:
+        self.accessed = False
+        self._assigned: bool | None = None
+        self._sealed: tuple[str, ...] = ()
+        self._saved: bool | None = None
+        self._loss_reported = False
+        self._rule = KEEP_EXTRAS
+        self._report: ReportSink = log_report
+        self._lock = RLock()
+        self._opened: Opened[S_co] | None = None
+        declared = schema if isinstance(schema, Schema) else Schema(cast("Callable[[], S_co]", schema))
+        self._opener = lambda: _opened_with({}, declared)
+        if initial:
+            self._opened = _opened_with(dict(initial), declared)
+
+    @classmethod
+    def deferred(
+        cls,
+        opener: Callable[[], Opened[S_co]],
+        *,
+        sealed: tuple[str, ...] = (),
+        rule: ExtrasRule = KEEP_EXTRAS,
+        report: ReportSink = log_report,
+    ) -> Self:
+        """Return a session that opens at the first touch. For session interfaces.
+
+        Args:
+            opener: called at most once, at the first touch, from whichever thread touches the session.
+            sealed: the sealed texts that it came in.
+            rule: which undeclared keys may be set.
+            report: called with what there is to say of the session.
+        """
+        session = cast("Callable[[], Self]", cls)()
+        session._opener = opener  # noqa: SLF001 -- its own class
+        session._sealed = sealed  # noqa: SLF001 -- its own class
+        session._rule = rule  # noqa: SLF001 -- its own class
+        session._report = report  # noqa: SLF001 -- its own class
+        return session
+
+    # -- the data --------------------------------------------------------------------------------
+
+    @property
+    @override
+    def data(self) -> S_co:
+        return self._touched().data
+
+    @property
+    @override
+    def extras(self) -> MutableMapping[str, object]:
+        return Extras(self)
+
+    def replace(self, data: object) -> None:
+        """Make another object the data of this session, such as the successor of a frozen one.
+
+        `Sessions.replace` is the same with a static type.
+
+        Raises:
+            FieldTypeError: it is no instance of the schema.
+        """
+        contents = self._touched()
+        contents.replace(data)
+        self._mutated()
+
+    # -- the mapping -----------------------------------------------------------------------------
+
+    @override
+    def __getitem__(self, key: str) -> object:
+        return self._touched().read(key)
+
+    @override
+    def __setitem__(self, key: str, value: object) -> None:
+        self._store({key: value})
+
+    @override
+    def __delitem__(self, key: str) -> None:
+        self._touched().remove(key)
+        self._mutated()
+
+    @override
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._touched())
+
+    def __reversed__(self) -> Iterator[str]:
+        return reversed(self._touched().keys())
+
+    @override
+    def __len__(self) -> int:
+        return len(self._touched().keys())
+
+    @override
+    def __contains__(self, key: object) -> bool:
+        return key in self._touched()
+
+    @override
+    def __eq__(self, other: object) -> bool:
+        stored = self._touched().stored()
+        if isinstance(other, Mapping):
+            return stored == dict(cast("Mapping[object, object]", other))
+        return NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]  # a mutable mapping has no hash, as a dict has none
+
+    @override
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._touched().stored()!r}>"
+
+    def __or__(self, other: Mapping[str, object]) -> dict[str, object]:
+        return self.copy() | dict(other)
+
+    def __ror__(self, other: Mapping[str, object]) -> dict[str, object]:
+        return dict(other) | self.copy()
+
+    @override
+    def __ior__(self, other: Mapping[str, object]) -> Self:
+        self.update(other)
+        return self
+
+    def copy(self) -> dict[str, object]:
+        """Return what is stored as a dict."""
+        return self._touched().stored()
+
+    @override
+    def clear(self) -> None:
+        """Take everything out; declared fields have their defaults again, in the live data, too."""
+        self._touched().clear()
+        self._mutated()
+
+    @override
+    def pop(self, key: str, /, default: object = _MISSING) -> object:
+        """Take a key out and return its value, or the default if there is one and the key is not stored."""
+        contents = self._touched()
+        if default is not _MISSING and key not in contents:
+            return default
+        value = contents.read(key)
+        contents.remove(key)
+        self._mutated()
+        return value
+
+    @override
+    def popitem(self) -> tuple[str, object]:
+        """Take the key that was stored last out, and return it with its value. Raises KeyError if there is none."""
+        keys = self._touched().keys()
+        if not keys:
+            raise KeyError("popitem(): session is empty")
+        return keys[-1], self.pop(keys[-1])
+
+    @override
+    def setdefault(self, key: str, /, default: object = None) -> object:
+        """Return the value under a key, stored just now if there was none."""
+        contents = self._touched()
+        if key not in contents:
+            self._store({key: default})
+        return contents.read(key)
+
+    @override
+    def update(self, other: Any = (), /, **values: object) -> None:
+        """Store many keys. An undeclared key that is not allowed leaves everything as it was."""
+        self._store(dict(other, **values))
+
+    # -- the flags -------------------------------------------------------------------------------
+
+    @property
+    @override
+    def new(self) -> bool:
+        """True if no valid session came with the request. Reading it is an access."""
+        self._touched()
+        return self._load().new
+
+    @property  # type: ignore[explicit-override]  # mypy does not see @override on a property with a setter
+    @override
+    def modified(self) -> bool:
+        """True if the contents differ from what was loaded, at any depth.
+
+        An assignment holds until the next change by key: True has the session written, False keeps it from it.
+        """
+        if self._assigned is not None:
+            return self._assigned
+        if self._opened is None:
+            return False
+        contents, origin = self._opened.contents, self._opened.origin
+        return len(contents.keys()) > 0 if origin is None else not origin.holds(contents)
+
+    @modified.setter
+    def modified(self, value: bool) -> None:
+        self._assigned = value
+
+    # -- for interfaces: what does not count as an access ----------------------------------------
+
+    @property
+    def sealed(self) -> tuple[str, ...]:
+        """The sealed texts that the session came in; nobody has verified them."""
+        return self._sealed
+
+    @property
+    def refused(self) -> bool:
+        """True once a save failed: the error response must not try again."""
+        return self._saved is False
+
+    def settle(self, *, saved: bool) -> None:
+        """Note that the session was saved, or could not be: what changes from now on is lost."""
+        self._saved = saved
+
+    def open(self) -> Opened[S_co]:
+        """Return what opening the session gives, without counting it as an access."""
+        return self._load()
+
+    # -- inside ----------------------------------------------------------------------------------
+
+    def _touched(self) -> Contents[S_co]:
+        self.accessed = True
+        return self._load().contents
+
+    def _load(self) -> Opened[S_co]:
+        if self._opened is None:
+            with self._lock:
+                fresh = self._opened is None
+                if self._opened is None:
+                    self._opened = self._opener()
+                opened = self._opened
+            if fresh:
+                for report in opened.reports:
+                    self._report(report)
+        return self._opened
+
+    def _store(self, values: Mapping[str, object]) -> None:
+        contents = self._touched()
+        for key in values:
+            if not contents.declares(key) and not self._rule.allows(key):
+                raise UndeclaredKeyError(key, contents.schema.fields)
+        for key, value in values.items():
+            contents.store(key, value)
+        self._mutated()
+
+    def _mutated(self) -> None:
+        self._assigned = None
+        if self._saved is not None and not self._loss_reported:
+            self._loss_reported = True
+            self._report(ChangeLost("it was made after the session was saved; change it before the response is made"))
+
+
+class Extras(MutableMapping[str, object]):
+    """The undeclared keys of a session, as a mapping of their own."""
+
+    def __init__(self, session: SecureCookieSession[object]) -> None:
+        self._session = session
+
+    @override
+    def __getitem__(self, key: str) -> object:
+        if self._declared(key):
+            raise KeyError(key)
+        return self._session[key]
+
+    @override
+    def __setitem__(self, key: str, value: object) -> None:
+        self._refuse_declared(key)
+        self._session[key] = value
+
+    @override
+    def __delitem__(self, key: str) -> None:
+        if self._declared(key):
+            raise KeyError(key)
+        del self._session[key]
+
+    @override
+    def __iter__(self) -> Iterator[str]:
+        return iter([key for key in self._session if not self._declared(key)])
+
+    @override
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    @override
+    def __repr__(self) -> str:
+        return f"<Extras {dict(self)!r}>"
+
+    def _declared(self, key: str) -> bool:
+        return self._session.open().contents.declares(key)
+
+    def _refuse_declared(self, key: str) -> None:
+        if self._declared(key):
+            raise KeyError(f"{key} is a field of the session's schema, not one of its extras; set it on the session")
+
+
+class NullSession(SecureCookieSession[S_co]):
+    """The session of an application without a secret key: it reads as empty, and cannot be changed."""
+
+    @property
+    @override
+    def data(self) -> NoReturn:
+        self._unavailable()
+
+    @override
+    def replace(self, data: object) -> NoReturn:
+        self._unavailable()
+
+    @override
+    def _store(self, values: Mapping[str, object]) -> NoReturn:
+        self._unavailable()
+
+    @override
+    def __delitem__(self, key: str) -> NoReturn:
+        self._unavailable()
+
+    @override
+    def clear(self) -> NoReturn:
+        self._unavailable()
+
+    @override
+    def pop(self, key: str, /, default: object = None) -> NoReturn:
+        self._unavailable()
+
+    @override
+    def popitem(self) -> NoReturn:
+        self._unavailable()
+
+    @override
+    def setdefault(self, key: str, /, default: object = None) -> NoReturn:
+        self._unavailable()
+
+    def _unavailable(self) -> NoReturn:
+        raise RuntimeError(
+            "the session is unavailable, because no secret key is set: give the app a SECRET_KEY "
+            "(app.secret_key), a long random text that stays the same between restarts"
+        )

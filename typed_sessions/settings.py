@@ -1,0 +1,194 @@
+"""The settings of an application, as one frozen value."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Mapping
+from datetime import timedelta
+from typing import Any, Final
+
+from attrs import frozen
+
+from typed_sessions.codec import OnBadField
+from typed_sessions.cookies import CookieAttributes, checked_attributes
+from typed_sessions.errors import ConfigurationError
+from typed_sessions.narrowing import is_sequence, is_set
+from typed_sessions.sealing import DigestMethod, SecretKeys, named_digest
+from typed_sessions.serializers.base import AnySerializer, resolve_serializer
+from typed_sessions.session import ExtrasRule
+
+__all__ = ["SETTING_NAMES", "Settings", "read_settings", "snapshot"]
+
+SETTING_NAMES: Final = (
+    "SECRET_KEY",
+    "SECRET_KEY_FALLBACKS",
+    "APPLICATION_ROOT",
+    "MAX_COOKIE_SIZE",
+    "PERMANENT_SESSION_LIFETIME",
+    "SESSION_CLOCK_LEEWAY",
+    "SESSION_COOKIE_DOMAIN",
+    "SESSION_COOKIE_HTTPONLY",
+    "SESSION_COOKIE_NAME",
+    "SESSION_COOKIE_PARTITIONED",
+    "SESSION_COOKIE_PATH",
+    "SESSION_COOKIE_SAMESITE",
+    "SESSION_COOKIE_SECURE",
+    "SESSION_DIGEST",
+    "SESSION_DIGEST_FALLBACKS",
+    "SESSION_EXTRAS",
+    "SESSION_ON_BAD_FIELD",
+    "SESSION_ON_OVERSIZE",
+    "SESSION_REFRESH_AFTER",
+    "SESSION_REFRESH_EACH_REQUEST",
+    "SESSION_SERIALIZER",
+)
+"""Every config key that a session depends on: Quart's own, and those that this library adds."""
+
+
+@frozen
+class Settings:
+    """What the config of an application says of its sessions, checked."""
+
+    keys: SecretKeys | None
+    """None without a secret key: there are no sessions."""
+    cookie: CookieAttributes
+    serializer: AnySerializer | None
+    """None leaves it to the argument."""
+    digest: DigestMethod | None
+    """None leaves it to the interface."""
+    digest_fallbacks: tuple[DigestMethod, ...]
+    lifetime: timedelta
+    leeway: timedelta
+    extras: ExtrasRule
+    on_bad_field: OnBadField
+    raise_on_oversize: bool
+    max_cookie_size: int
+    """In bytes, of the whole `Set-Cookie` text; 0 for no limit."""
+    refresh_each_request: bool
+    refresh_after: timedelta | None
+    """None leaves it to the interface."""
+
+
+def snapshot(config: Mapping[str, Any]) -> tuple[object, ...]:
+    """Return the values of all settings, to compare with later ones. Lists are copied: they may change in place."""
+    return tuple(_held(config.get(name)) for name in SETTING_NAMES)
+
+
+def read_settings(config: Mapping[str, Any]) -> Settings:
+    """Return the settings of an application. A key that is missing has Quart's default.
+
+    Raises:
+        ConfigurationError: a setting is wrong; the message names it and says what it takes.
+    """
+    return Settings(
+        keys=_secret_keys(config),
+        cookie=checked_attributes(
+            name=config.get("SESSION_COOKIE_NAME", "session"),
+            path=config.get("SESSION_COOKIE_PATH") or config.get("APPLICATION_ROOT") or "/",
+            domain=config.get("SESSION_COOKIE_DOMAIN") or None,
+            secure=bool(config.get("SESSION_COOKIE_SECURE", False)),
+            httponly=bool(config.get("SESSION_COOKIE_HTTPONLY", True)),
+            samesite=config.get("SESSION_COOKIE_SAMESITE"),
+            partitioned=bool(config.get("SESSION_COOKIE_PARTITIONED", False)),
+        ),
+        serializer=_serializer(config),
+        digest=_digest(config, "SESSION_DIGEST"),
+        digest_fallbacks=_digest_fallbacks(config),
+        lifetime=_span(config, "PERMANENT_SESSION_LIFETIME", timedelta(days=31)),
+        leeway=_span(config, "SESSION_CLOCK_LEEWAY", timedelta(seconds=30)),
+        extras=_extras_rule(config),
+        on_bad_field=OnBadField(_choice(config, "SESSION_ON_BAD_FIELD", ("field", "session")) == "session"),
+        raise_on_oversize=_choice(config, "SESSION_ON_OVERSIZE", ("raise", "warn")) == "raise",
+        max_cookie_size=_max_cookie_size(config),
+        refresh_each_request=bool(config.get("SESSION_REFRESH_EACH_REQUEST", True)),
+        refresh_after=(
+            None if config.get("SESSION_REFRESH_AFTER") is None else _span(config, "SESSION_REFRESH_AFTER", timedelta())
+        ),
+    )
+
+
+def _held(value: object) -> object:
+    if is_sequence(value):
+        return tuple(value)
+    if is_set(value):
+        return frozenset(value)
+    return value
+
+
+def _secret_keys(config: Mapping[str, Any]) -> SecretKeys | None:
+    current: object = config.get("SECRET_KEY")
+    if not current:
+        return None
+    if not isinstance(current, (str, bytes)):
+        raise ConfigurationError(f"SECRET_KEY must be text or bytes, not {type(current).__name__}")
+    fallbacks: object = config.get("SECRET_KEY_FALLBACKS") or ()
+    if not is_sequence(fallbacks):
+        raise ConfigurationError(
+            f"SECRET_KEY_FALLBACKS must be a list of keys, oldest first, not {type(fallbacks).__name__}"
+        )
+    keys = tuple(key for key in fallbacks if isinstance(key, (str, bytes)) and key)
+    if len(keys) != len(fallbacks):
+        raise ConfigurationError("each of SECRET_KEY_FALLBACKS must be text or bytes, and not empty")
+    return SecretKeys(current, keys)
+
+
+def _serializer(config: Mapping[str, Any]) -> AnySerializer | None:
+    setting: object = config.get("SESSION_SERIALIZER")
+    return None if setting is None else resolve_serializer(setting)
+
+
+def _digest(config: Mapping[str, Any], setting: str) -> DigestMethod | None:
+    name: object = config.get(setting)
+    return None if name is None else _known_digest(setting, name)
+
+
+def _digest_fallbacks(config: Mapping[str, Any]) -> tuple[DigestMethod, ...]:
+    names: object = config.get("SESSION_DIGEST_FALLBACKS") or ()
+    if not is_sequence(names):
+        raise ConfigurationError(f"SESSION_DIGEST_FALLBACKS must be a list of names, not {type(names).__name__}")
+    return tuple(_known_digest("SESSION_DIGEST_FALLBACKS", name) for name in names)
+
+
+def _known_digest(setting: str, name: object) -> DigestMethod:
+    if not isinstance(name, str) or name not in hashlib.algorithms_available or name.startswith("shake"):
+        raise ConfigurationError(f'{setting}: hashlib here has no digest of that name; "sha256" and "sha512" are safe')
+    return named_digest(name)
+
+
+def _span(config: Mapping[str, Any], setting: str, default: timedelta) -> timedelta:
+    """Return a span of time that is set as a timedelta or, as Quart allows, in seconds."""
+    value: object = config.get(setting, default)
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = timedelta(seconds=value)
+    if not isinstance(value, timedelta) or value < timedelta():
+        raise ConfigurationError(f"{setting} must be a timedelta, or whole seconds, and not negative")
+    return value
+
+
+def _extras_rule(config: Mapping[str, Any]) -> ExtrasRule:
+    setting: object = config.get("SESSION_EXTRAS", "keep")
+    if setting == "keep":
+        return ExtrasRule()
+    if setting == "forbid":
+        return ExtrasRule(frozenset())
+    if isinstance(setting, Collection) and not isinstance(setting, (str, bytes)):
+        names = [name for name in setting if isinstance(name, str)]
+        if len(names) == len(setting):
+            return ExtrasRule(frozenset(names))
+    raise ConfigurationError('SESSION_EXTRAS must be "keep", "forbid" or a set of names')
+
+
+def _choice(config: Mapping[str, Any], setting: str, choices: tuple[str, str]) -> str:
+    """Return the value of a setting that has two; the first is the default."""
+    value: object = config.get(setting, choices[0])
+    for choice in choices:
+        if value == choice:
+            return choice
+    raise ConfigurationError(f'{setting} must be "{choices[0]}" or "{choices[1]}"')
+
+
+def _max_cookie_size(config: Mapping[str, Any]) -> int:
+    value: object = config.get("MAX_COOKIE_SIZE", 4093)
+    if not isinstance(value, int) or value < 0:
+        raise ConfigurationError("MAX_COOKIE_SIZE must be a number of bytes; 0 is no limit")
+    return value
