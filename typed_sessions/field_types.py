@@ -292,12 +292,9 @@ class Choice(FieldType):
     @override
     def lift(self, plain: object, wire: Wire) -> object:
         for writer in dict.fromkeys(self._choices.values()):
-            try:
-                value = writer.lift(plain, wire)
-                self._writer(value)
-            except Mismatch:
-                continue
-            return value
+            for value in _attempt(writer.lift, plain, wire):
+                if same(writer.lower(value, wire), plain) and (type(value), value) in self._choices:
+                    return value
         raise Mismatch.of(self, plain)
 
     def _writer(self, value: object) -> FieldType:
@@ -591,6 +588,8 @@ class Compiler:
         if origin is Union or origin is types.UnionType:
             return OneOf(tuple(self.compile(argument, place) for argument in arguments))
         container = _CONTAINERS.get(origin)
+        if annotation in _CONTAINERS:
+            raise SchemaError(f"{place}: a bare {annotation.__name__} does not say what it holds; write its arguments")
         if container is not None:
             return self._container(container, arguments, place)
         return self._of_class(annotation, place)
@@ -618,9 +617,7 @@ class Compiler:
         return self.compile(type(value), place)
 
     def _container(self, origin: type, arguments: tuple[Any, ...], place: str) -> FieldType:
-        if not arguments:
-            raise SchemaError(f"{place}: a bare {origin.__name__} does not say what it holds; write its type arguments")
-        if origin is tuple and arguments[-1] is not ...:
+        if origin is tuple and arguments[-1:] != (...,):
             return Positions(tuple(self.compile(argument, place) for argument in arguments))
         if origin is dict:
             key = self.compile(arguments[0], place)

@@ -447,7 +447,7 @@ class Extras(MutableMapping[str, object]):
 
     def _refuse_declared(self, key: str) -> None:
         if self._declared(key):
-            raise KeyError(f"{key} is a field of the session's schema, not one of its extras; set it on the session")
+            raise KeyError(f"{key} belongs to the session's data, not to its extras; set it on the session")
 
 
 class NullSession(SecureCookieSession[S_co]):

@@ -1,0 +1,264 @@
+"""Both views of a session's contents against a model, and the rules of presence one by one."""
+
+from __future__ import annotations
+
+import secrets
+from copy import deepcopy
+from typing import Any
+
+import pytest
+from attrs import Factory, define, evolve, frozen
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from typed_sessions.contents import Contents, contents_of
+from typed_sessions.errors import FieldTypeError
+from typed_sessions.schema import Schema
+
+
+@define
+class Visitor:
+    user_id: int | None = None
+    cart: list[str] = Factory(list[str])
+    name: str = ""
+
+
+@frozen
+class FrozenVisitor:
+    user_id: int | None = None
+    cart: list[str] = Factory(list[str])
+    name: str = ""
+
+
+@define
+class Tokened:
+    token: str = Factory(secrets.token_hex)
+    n: int = 0
+
+
+def contents(**stored: object) -> Contents[Visitor]:
+    return contents_of(Schema(Visitor), stored)
+
+
+def test_a_default_is_not_stored() -> None:
+    assert contents().keys() == []
+    with pytest.raises(KeyError):
+        contents().read("user_id")
+
+
+def test_a_value_set_through_the_data_is_stored() -> None:
+    held = contents()
+    held.data.user_id = 7
+    assert held.stored() == {"user_id": 7}
+
+
+def test_a_default_set_by_key_is_stored() -> None:
+    held = contents()
+    held.store("user_id", None)
+    assert held.stored() == {"user_id": None}
+
+
+def test_a_default_in_the_payload_is_stored() -> None:
+    assert contents(cart=[]).stored() == {"cart": []}
+
+
+def test_a_value_put_back_to_the_default_through_the_data_is_not_stored() -> None:
+    held = contents(user_id=7)
+    held.data.user_id = None
+    assert "user_id" not in held
+
+
+def test_a_stored_default_that_changed_and_changed_back_is_not_stored() -> None:
+    held = contents(user_id=None)
+    held.data.user_id = 7
+    assert held.read("user_id") == 7
+    held.data.user_id = None
+    assert "user_id" not in held
+
+
+def test_a_nested_change_is_seen_by_key() -> None:
+    held = contents()
+    held.data.cart.append("a")
+    assert held.read("cart") is held.data.cart
+
+
+def test_a_list_stored_by_key_stays_the_same_object() -> None:
+    held, cart = contents(), ["a"]
+    held.store("cart", cart)
+    cart.append("b")
+    assert held.stored() == {"cart": ["a", "b"]}
+
+
+def test_keys_stored_through_the_data_come_last_in_declaration_order() -> None:
+    held = contents()
+    held.data.name = "n"
+    held.data.user_id = 7
+    held.store("extra", 1)
+    held.store("cart", ["a"])
+    assert held.keys() == ["extra", "cart", "user_id", "name"]
+
+
+def test_a_removed_field_has_its_default_again() -> None:
+    held = contents(cart=["a"])
+    data = held.data
+    held.remove("cart")
+    assert data.cart == []
+    assert "cart" not in held
+
+
+def test_clear_puts_defaults_into_the_live_object() -> None:
+    held = contents(user_id=7, cart=["a"], extra=1)
+    data = held.data
+    held.clear()
+    assert data == Visitor()
+    data.user_id = 8
+    assert held.stored() == {"user_id": 8}
+
+
+def test_a_deleted_attribute_is_not_stored() -> None:
+    held = contents(name="n")
+    del held.data.name
+    assert "name" not in held
+
+
+def test_a_frozen_object_is_replaced_by_key() -> None:
+    held = contents_of(Schema(FrozenVisitor), {})
+    before = held.data
+    held.store("user_id", 7)
+    assert (before, held.data) == (FrozenVisitor(), FrozenVisitor(7))
+    held.replace(evolve(held.data, name="n"))
+    assert held.stored() == {"user_id": 7, "name": "n"}
+    held.clear()
+    assert held.data == FrozenVisitor()
+
+
+def test_replace_refuses_another_class_and_wrong_types() -> None:
+    held = contents(user_id=7)
+    for wrong in (FrozenVisitor(), Visitor(user_id="7"), None):  # type: ignore[arg-type]  # the misuse
+        with pytest.raises(FieldTypeError):
+            held.replace(wrong)
+    assert held.stored() == {"user_id": 7}
+
+
+def test_a_generated_default_counts_once_the_data_is_touched() -> None:
+    held = contents_of(Schema(Tokened), {})
+    assert held.keys() == []
+    token = held.data.token
+    assert held.stored() == {"token": token}
+
+
+def test_a_generated_default_that_was_stored_comes_back() -> None:
+    held = contents_of(Schema(Tokened), {"token": "t"})
+    assert held.data.token == "t"
+    assert held.stored() == {"token": "t"}
+
+
+def test_removing_a_generated_default_makes_room_for_a_new_one() -> None:
+    held = contents_of(Schema(Tokened), {"token": "t"})
+    held.remove("token")
+    assert "token" not in held
+    assert held.data.token != "t"
+    assert "token" in held
+
+
+KEYS = st.sampled_from(["user_id", "cart", "name", "_flashes", "csrf"])
+VALUES: dict[str, st.SearchStrategy[Any]] = {
+    "user_id": st.none() | st.integers(0, 2),
+    "cart": st.lists(st.sampled_from("ab"), max_size=2),
+    "name": st.sampled_from(["", "n"]),
+    "_flashes": st.integers(0, 1),
+    "csrf": st.none(),
+}
+DEFAULTS: dict[str, Any] = {"user_id": None, "cart": [], "name": ""}
+
+
+class TwoViews(RuleBasedStateMachine):
+    """A dict that knows which defaults were stored is the model of both views, checked after each step."""
+
+    schema: Schema[Any] = Schema(Visitor)
+
+    @initialize()
+    def start(self) -> None:
+        self.held: Contents[Any] = contents_of(self.schema, {})
+        self.by_key: dict[str, Any] = {}
+        self.through_data: dict[str, Any] = {}
+
+    @rule(key=KEYS, data=st.data())
+    def store(self, key: str, data: st.DataObject) -> None:
+        value = data.draw(VALUES[key])
+        self.held.store(key, value)
+        self.through_data.pop(key, None)
+        self.by_key[key] = deepcopy(value)
+
+    @rule(key=st.sampled_from(sorted(DEFAULTS)), data=st.data())
+    def set_through_the_data(self, key: str, data: st.DataObject) -> None:
+        value = data.draw(VALUES[key])
+        if self.schema.name == "Visitor":
+            setattr(self.held.data, key, value)
+        else:
+            self.held.replace(evolve(self.held.data, **{key: value}))
+        self.note(key, deepcopy(value))
+
+    @rule()
+    def change_inside(self) -> None:
+        self.held.data.cart.append("c")
+        self.note("cart", [*self.value("cart"), "c"])
+
+    @precondition(lambda self: self.model())
+    @rule(data=st.data())
+    def remove(self, data: st.DataObject) -> None:
+        key = data.draw(st.sampled_from(sorted(self.model())))
+        self.held.remove(key)
+        self.by_key.pop(key, None)
+        self.through_data.pop(key, None)
+
+    @rule(key=KEYS)
+    def remove_what_is_not_there(self, key: str) -> None:
+        if key not in self.model():
+            with pytest.raises(KeyError):
+                self.held.remove(key)
+
+    @rule()
+    def clear(self) -> None:
+        self.held.clear()
+        self.by_key.clear()
+        self.through_data.clear()
+
+    @rule()
+    def come_back(self) -> None:
+        self.held = contents_of(self.schema, self.held.stored())
+        self.by_key, self.through_data = deepcopy(self.model()), {}
+
+    def note(self, key: str, value: object) -> None:
+        """Follow a change through the data: a default that was set that way is stored only if it was before."""
+        before = self.value(key)
+        if value == DEFAULTS[key] and before != value:
+            self.by_key.pop(key, None)
+            self.through_data.pop(key, None)
+        elif key in self.by_key:
+            self.by_key[key] = value
+        elif value != DEFAULTS[key]:
+            self.through_data[key] = value
+
+    def value(self, key: str) -> Any:
+        return self.model().get(key, DEFAULTS[key])
+
+    def model(self) -> dict[str, Any]:
+        return self.by_key | {key: self.through_data[key] for key in DEFAULTS if key in self.through_data}
+
+    @invariant()
+    def both_views_agree_with_the_model(self) -> None:
+        model = self.model()
+        assert list(self.held.stored().items()) == list(model.items())
+        for key in [*DEFAULTS, "_flashes", "csrf"]:
+            assert (key in self.held) is (key in model)
+        for key, default in DEFAULTS.items():
+            assert getattr(self.held.data, key) == model.get(key, default)
+
+
+class TwoViewsOfAFrozenClass(TwoViews):
+    schema = Schema(FrozenVisitor)
+
+
+TestTwoViews = TwoViews.TestCase
+TestTwoViewsOfAFrozenClass = TwoViewsOfAFrozenClass.TestCase

@@ -1,0 +1,268 @@
+"""What fields may hold, and that it comes back as it was."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from collections.abc import Callable
+from decimal import Decimal
+from enum import Enum, Flag, IntEnum
+from pathlib import PurePosixPath
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+import pytest
+from attrs import define, frozen
+from cattrs import Converter
+from hypothesis import given
+from hypothesis import strategies as st
+from markupsafe import Markup
+from typing_extensions import TypeAliasType
+
+from typed_sessions.field_types import NATIVE_CANDIDATES, Compiler, FieldType, Mismatch, Wire
+from typed_sessions.sameness import same
+
+
+class Colour(Enum):
+    RED = "red"
+    BLUE = "blue"
+
+
+class Level(IntEnum):
+    LOW = 1
+    HIGH = 2
+
+
+class Right(Flag):
+    READ = 1
+    WRITE = 2
+
+
+@frozen
+class Point:
+    x: int = 0
+    y: float = 0.0
+
+
+@define
+class Named:
+    name: str
+    points: list[Point]
+
+
+Alias = TypeAliasType("Alias", list[int])
+
+JSON: Wire = frozenset()
+TAGGED: Wire = frozenset(type(value) for value in NATIVE_CANDIDATES)
+WIRES = [pytest.param(JSON, id="json"), pytest.param(TAGGED, id="tagged")]
+
+naive_datetimes = st.datetimes()
+points = st.builds(Point, x=st.integers(), y=st.floats(allow_nan=False, allow_infinity=False))
+
+VALUES: list[tuple[Any, st.SearchStrategy[Any]]] = [
+    (int, st.integers()),
+    (float, st.floats(allow_nan=False, allow_infinity=False)),
+    (str, st.text()),
+    (bool, st.booleans()),
+    (None, st.none()),
+    (bytes, st.binary()),
+    (Markup, st.text().map(Markup)),
+    (UUID, st.uuids()),
+    (Decimal, st.decimals(allow_nan=False)),
+    (dt.datetime, st.datetimes(timezones=st.just(dt.UTC))),
+    (dt.date, st.dates()),
+    (dt.time, st.times()),
+    (dt.timedelta, st.timedeltas(min_value=dt.timedelta(days=-1000), max_value=dt.timedelta(days=1000))),
+    (Colour, st.sampled_from(Colour)),
+    (Level, st.sampled_from(Level)),
+    (Right, st.sampled_from([Right(0), *Right, Right.READ | Right.WRITE])),
+    (Literal["a", 1, True, None], st.sampled_from(["a", 1, True, None])),
+    (Literal[Colour.RED], st.just(Colour.RED)),
+    (int | None, st.none() | st.integers()),
+    (int | bool | float, st.integers() | st.booleans() | st.floats(allow_nan=False, allow_infinity=False)),
+    (str | dt.date | UUID, st.text() | st.dates() | st.uuids() | st.dates().map(str) | st.uuids().map(str)),
+    (Point | Named | None, st.none() | points | st.builds(Named, st.text(), st.lists(points, max_size=3))),
+    (list[str], st.lists(st.text())),
+    (set[int], st.sets(st.integers())),
+    (frozenset[Colour], st.frozensets(st.sampled_from(Colour))),
+    (set[Point], st.sets(points)),
+    (tuple[int, ...], st.lists(st.integers()).map(tuple)),
+    (tuple[int, str], st.tuples(st.integers(), st.text())),
+    (tuple[()], st.just(())),
+    (dict[str, list[int]], st.dictionaries(st.text(), st.lists(st.integers()))),
+    (dict[int, str], st.dictionaries(st.integers(), st.text())),
+    (dict[UUID, dt.date], st.dictionaries(st.uuids(), st.dates())),
+    (dict[Level, str], st.dictionaries(st.sampled_from(Level), st.text())),
+    (Point, points),
+    (Named, st.builds(Named, st.text(), st.lists(points, max_size=3))),
+    (list[Named | None], st.lists(st.none() | st.builds(Named, st.text(), st.lists(points, max_size=2)), max_size=3)),
+    (Annotated[int, "meta"], st.integers()),
+    (Alias, st.lists(st.integers())),
+    (object, st.integers() | st.text()),
+]
+
+
+def compiled(annotation: Any) -> FieldType:
+    return Compiler(Converter()).compile(annotation, "here")
+
+
+@pytest.mark.parametrize("wire", WIRES)
+@pytest.mark.parametrize(("annotation", "values"), VALUES, ids=[str(annotation) for annotation, _ in VALUES])
+@given(st.data())
+def test_every_value_of_a_type_is_admitted_as_it_is_and_comes_back(
+    annotation: Any, values: st.SearchStrategy[Any], wire: Wire, data: st.DataObject
+) -> None:
+    value = data.draw(values)
+    field_type = compiled(annotation)
+    assert field_type.admit(value) is value
+    back = field_type.lift(field_type.lower(value, wire), wire)
+    assert same(back, value)
+
+
+class Text(str):
+    __slots__ = ()
+
+
+class Moment(dt.datetime):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value", "stored"),
+    [
+        pytest.param(int, True, 1, id="bool-for-int"),
+        pytest.param(int, Level.HIGH, 2, id="int-enum-for-int"),
+        pytest.param(float, 3, 3.0, id="int-for-float"),
+        pytest.param(str, Text("a"), "a", id="subclass-of-str"),
+        pytest.param(str, Markup("<b>"), "<b>", id="markup-for-str"),
+        pytest.param(dt.datetime, Moment(2020, 1, 2), dt.datetime(2020, 1, 2), id="subclass-of-datetime"),  # noqa: DTZ001
+        pytest.param(list[float], [1, 2.5], [1.0, 2.5], id="inside-a-list"),
+        pytest.param(dict[str, float], {"a": 1}, {"a": 1.0}, id="inside-a-dict"),
+        pytest.param(tuple[float, int], (1, 1), (1.0, 1), id="inside-a-tuple"),
+        pytest.param(float | None, 3, 3.0, id="inside-a-union"),
+    ],
+)
+def test_what_a_checker_accepts_is_held_as_the_type(annotation: Any, value: object, stored: object) -> None:
+    assert same(compiled(annotation).admit(value), stored)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value"),
+    [
+        pytest.param(int, "1", id="str-for-int"),
+        pytest.param(int, 1.0, id="float-for-int"),
+        pytest.param(bool, 1, id="int-for-bool"),
+        pytest.param(float, 2**53 + 1, id="int-that-no-float-holds"),
+        pytest.param(float, 10**400, id="int-past-all-floats"),
+        pytest.param(str, b"a", id="bytes-for-str"),
+        pytest.param(Markup, "<b>", id="str-for-markup"),
+        pytest.param(dt.date, dt.datetime(2020, 1, 1, tzinfo=dt.UTC), id="datetime-for-date"),
+        pytest.param(list[int], (1,), id="tuple-for-list"),
+        pytest.param(tuple[int, int], (1,), id="short-tuple"),
+        pytest.param(tuple[int, int], [1, 2], id="list-for-tuple"),
+        pytest.param(Literal[1], True, id="true-for-literal-one"),
+        pytest.param(Literal["a"], ["a"], id="unhashable-for-literal"),
+        pytest.param(Colour, "red", id="value-for-member"),
+        pytest.param(Point, {"x": 1}, id="dict-for-class"),
+        pytest.param(dict[str, int], {1: 1}, id="wrong-key"),
+        pytest.param(int | None, "x", id="outside-the-union"),
+    ],
+)
+@pytest.mark.parametrize("operation", ["admit", "lower"])
+def test_what_a_checker_refuses_is_refused(annotation: Any, value: object, operation: str) -> None:
+    field_type = compiled(annotation)
+    with pytest.raises(Mismatch):
+        field_type.admit(value) if operation == "admit" else field_type.lower(value, TAGGED)
+
+
+def test_a_subclass_with_more_fields_is_refused_since_it_would_lose_them() -> None:
+    @frozen
+    class Point3(Point):
+        z: int = 0
+
+    with pytest.raises(Mismatch, match="which would come back as Point"):
+        compiled(Point).admit(Point3())
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_numbers_that_are_none_are_not_written(value: float) -> None:
+    with pytest.raises(Mismatch):
+        compiled(float).lower(value, TAGGED)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "plain"),
+    [
+        pytest.param(int, 7.0, id="float-for-int"),
+        pytest.param(str, 7, id="int-for-str"),
+        pytest.param(Markup, "<script>", id="text-for-markup"),
+        pytest.param(bytes, "text", id="text-for-bytes"),
+        pytest.param(UUID, "6f2d1c80-90ab-4c1e-8a7e-0123456789ab", id="text-for-uuid"),
+        pytest.param(Decimal, "x", id="no-decimal"),
+        pytest.param(Decimal, 1.5, id="float-for-decimal"),
+        pytest.param(Colour, "green", id="no-member"),
+        pytest.param(Level, True, id="true-for-a-member-of-one"),
+        pytest.param(Point, {"x": "1"}, id="wrong-attribute"),
+        pytest.param(Named, {"name": "a"}, id="missing-attribute"),
+        pytest.param(set[tuple[int, ...]], [[1], "x"], id="wrong-item"),
+        pytest.param(dict[int, str], {"01": "a"}, id="no-canonical-number"),
+    ],
+)
+def test_a_plain_value_of_another_type_is_refused(annotation: Any, plain: object) -> None:
+    with pytest.raises(Mismatch):
+        compiled(annotation).lift(plain, TAGGED)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "plain", "value"),
+    [
+        pytest.param(set[str], ["b", "a"], {"a", "b"}, id="set-from-a-list"),
+        pytest.param(tuple[int, ...], [1, 2], (1, 2), id="tuple-from-a-list"),
+        pytest.param(list[int], (1, 2), [1, 2], id="list-from-a-tuple"),
+        pytest.param(Point, {"x": 1}, Point(1), id="class-from-some-attributes"),
+        pytest.param(Point, {"x": 1, "gone": 2}, Point(1), id="class-from-more-attributes"),
+    ],
+)
+def test_what_another_program_wrote_under_the_key_is_read(annotation: Any, plain: object, value: object) -> None:
+    assert same(compiled(annotation).lift(plain, TAGGED), value)
+
+
+def test_sets_are_written_in_one_order() -> None:
+    field_type = compiled(set[str])
+    words = [chr(97 + n) for n in range(26)]
+    assert field_type.lower(set(words), JSON) == field_type.lower(set(reversed(words)), JSON)
+
+
+def test_a_mismatch_tells_where_and_never_the_value() -> None:
+    with pytest.raises(Mismatch) as caught:
+        compiled(dict[str, list[Named]]).admit({"secret": [Named("n", [Point(), Point(y="hush")])]})  # type: ignore[arg-type]  # the misuse
+    assert caught.value.path == "[...][0].points[1].y"
+    assert "secret" not in str(caught.value.args) + str(caught.value)
+    assert "hush" not in str(caught.value.args) + str(caught.value)
+
+
+def test_types_of_the_converter_go_through_its_hooks() -> None:
+    converter = Converter()
+    converter.register_unstructure_hook(PurePosixPath, str)
+    converter.register_structure_hook(PurePosixPath, lambda text, _type: PurePosixPath(text))
+    field_type = Compiler(converter).compile(list[PurePosixPath], "here")
+    assert field_type.lower([PurePosixPath("/a/b")], JSON) == ["/a/b"]
+    assert field_type.lift(["/a/b"], JSON) == [PurePosixPath("/a/b")]
+
+
+def raising(error: Exception) -> Callable[..., object]:
+    def hook(*_: object) -> object:
+        raise error
+
+    return hook
+
+
+def test_a_hook_that_fails_is_a_mismatch() -> None:
+    converter = Converter()
+    converter.register_unstructure_hook(PurePosixPath, raising(RuntimeError("x")))
+    converter.register_structure_hook(PurePosixPath, raising(RuntimeError("x")))
+    field_type = Compiler(converter).compile(PurePosixPath, "here")
+    with pytest.raises(Mismatch):
+        field_type.lower(PurePosixPath("a"), JSON)
+    with pytest.raises(Mismatch):
+        field_type.lift("a", JSON)

@@ -1,0 +1,397 @@
+"""The mapping that a program sees, and the flags of a session."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, MutableMapping
+from typing import Any
+
+import pytest
+from attrs import Factory, define
+from hypothesis import given
+from hypothesis import strategies as st
+
+from typed_sessions import (
+    FieldTypeError,
+    NullSession,
+    SecureCookieSession,
+    Session,
+    SessionError,
+    SessionMixin,
+    UndeclaredKeyError,
+)
+from typed_sessions.contents import contents_of
+from typed_sessions.reports import ChangeLost, Refused, Report
+from typed_sessions.schema import Schema
+from typed_sessions.session import ExtrasRule, Opened
+
+
+@define
+class Visitor:
+    user_id: int | None = None
+    cart: list[str] = Factory(list[str])
+
+
+def session(**stored: object) -> SecureCookieSession[Visitor]:
+    return SecureCookieSession(stored, schema=Visitor)
+
+
+def deferred(
+    reports: list[Report] | None = None, rule: ExtrasRule | None = None, **stored: object
+) -> SecureCookieSession[Visitor]:
+    schema = Schema(Visitor)
+    return SecureCookieSession[Visitor].deferred(
+        lambda: Opened(contents_of(schema, stored)),
+        rule=rule or ExtrasRule(),
+        report=(reports if reports is not None else []).append,
+    )
+
+
+# -- the mapping laws, against a dict --------------------------------------------------------------
+
+KEYS = st.sampled_from(["user_id", "cart", "_permanent", "csrf"])
+VALUE_OF: dict[str, Any] = {"user_id": 7, "cart": ["a"], "_permanent": True, "csrf": "t"}
+OPERATIONS: dict[str, Callable[[Any, str], object]] = {
+    "getitem": lambda mapping, key: mapping[key],
+    "setitem": lambda mapping, key: mapping.__setitem__(key, VALUE_OF[key]),
+    "delitem": lambda mapping, key: mapping.__delitem__(key),
+    "contains": lambda mapping, key: key in mapping,
+    "get": lambda mapping, key: mapping.get(key),
+    "get-default": lambda mapping, key: mapping.get(key, "d"),
+    "pop": lambda mapping, key: mapping.pop(key),
+    "pop-default": lambda mapping, key: mapping.pop(key, None),
+    "popitem": lambda mapping, _: mapping.popitem(),
+    "setdefault": lambda mapping, key: mapping.setdefault(key, VALUE_OF[key]),
+    "update": lambda mapping, key: mapping.update({key: VALUE_OF[key]}, csrf="u"),
+    "update-pairs": lambda mapping, key: mapping.update([(key, VALUE_OF[key])]),
+    "ior": lambda mapping, key: mapping.__ior__({key: VALUE_OF[key]}) and None,
+    "or": lambda mapping, key: mapping | {key: "x"},
+    "ror": lambda mapping, key: {key: "x"} | mapping,
+    "clear": lambda mapping, _: mapping.clear(),
+    "copy": lambda mapping, _: mapping.copy(),
+    "len": lambda mapping, _: len(mapping),
+    "iter": lambda mapping, _: list(mapping),
+    "reversed": lambda mapping, _: list(reversed(mapping)),
+    "keys": lambda mapping, _: list(mapping.keys()),
+    "values": lambda mapping, _: list(mapping.values()),
+    "items": lambda mapping, _: list(mapping.items()),
+    "bool": lambda mapping, _: bool(mapping),
+    "eq": lambda mapping, _: mapping == {"user_id": 7},
+    "ne": lambda mapping, _: mapping != {"user_id": 7},
+}
+
+
+def outcome(operation: Callable[[Any, str], object], mapping: object, key: str) -> tuple[str, object]:
+    try:
+        return "returned", operation(mapping, key)
+    except KeyError:
+        return "raised", KeyError
+
+
+@pytest.mark.parametrize("schema", [None, Visitor], ids=["open", "attrs"])
+@given(st.lists(st.tuples(st.sampled_from(sorted(OPERATIONS)), KEYS), max_size=20))
+def test_a_session_behaves_as_a_dict(schema: Any, steps: list[tuple[str, str]]) -> None:
+    mapping: SecureCookieSession[Any] = SecureCookieSession(schema=schema)
+    model: dict[str, object] = {}
+    for name, key in steps:
+        assert outcome(OPERATIONS[name], mapping, key) == outcome(OPERATIONS[name], model, key), name
+        assert dict(mapping) == model
+        assert list(mapping) == list(model)
+        assert len(mapping) == len(model)
+        assert all((k in mapping) is (k in model) for k in VALUE_OF)
+
+
+def test_a_session_is_a_mapping_and_no_dict() -> None:
+    assert isinstance(session(), (Session, SessionMixin, Mapping, MutableMapping))
+    assert not isinstance(session(), dict)
+
+
+def test_a_session_has_no_hash() -> None:
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(session())
+
+
+def test_two_sessions_are_equal_when_they_store_the_same() -> None:
+    assert session(user_id=7) == session(user_id=7)
+    assert session(user_id=7) != session(user_id=8)
+    assert session() != 7
+
+
+def test_or_refuses_what_is_no_mapping() -> None:
+    with pytest.raises(TypeError):
+        session() | 7  # type: ignore[operator]  # the misuse
+
+
+# -- types and undeclared keys ---------------------------------------------------------------------
+
+
+def test_a_wrong_type_is_refused_at_its_line() -> None:
+    held = session(user_id=7)
+    with pytest.raises(FieldTypeError, match=r"Visitor\.user_id must be int \| None, not str"):
+        held["user_id"] = "7"
+    assert held == {"user_id": 7}
+    assert not held.modified
+
+
+def test_undeclared_keys_are_kept_in_extras() -> None:
+    held = session(user_id=7)
+    held["csrf"] = "t"
+    held.extras["_flashes"] = [("message", "hi")]
+    assert dict(held.extras) == {"csrf": "t", "_flashes": [("message", "hi")]}
+    assert held["_flashes"] == [("message", "hi")]
+    del held.extras["csrf"]
+    assert list(held) == ["user_id", "_flashes"]
+    assert "user_id" not in held.extras
+    assert len(held.extras) == 1
+    assert "_flashes" in repr(held.extras)
+
+
+def test_extras_take_no_declared_keys() -> None:
+    held = session(user_id=7)
+    with pytest.raises(KeyError, match="belongs to the session's data"):
+        held.extras["user_id"] = 8
+    with pytest.raises(KeyError):
+        del held.extras["user_id"]
+    with pytest.raises(KeyError):
+        held.extras["user_id"]
+
+
+def test_without_a_schema_extras_are_empty() -> None:
+    held = SecureCookieSession({"a": 1})
+    assert dict(held.extras) == {}
+    assert held.data == {"a": 1}
+
+
+def test_forbidden_keys_are_refused_with_the_closest_name_and_nothing_is_stored() -> None:
+    held = deferred(rule=ExtrasRule(frozenset({"allowed"})))
+    held["allowed"] = held["_private"] = 1
+    for change in (
+        lambda: held.__setitem__("usr_id", 7),
+        lambda: held.setdefault("usr_id", 7),
+        lambda: held.update(user_id=7, usr_id=7),
+        lambda: held.__ior__({"usr_id": 7}),
+        lambda: held.extras.__setitem__("usr_id", 7),
+    ):
+        with pytest.raises(UndeclaredKeyError) as caught:
+            change()
+        assert str(caught.value) == 'the session schema declares no field "usr_id"; did you mean "user_id"?'
+        assert isinstance(caught.value, KeyError)
+        assert isinstance(caught.value, SessionError)
+    assert list(held) == ["allowed", "_private"]
+
+
+# -- changes ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda s: s.__setitem__("user_id", 8), id="key"),
+        pytest.param(lambda s: setattr(s.data, "user_id", 8), id="attribute"),
+        pytest.param(lambda s: s.data.cart.append("b"), id="nested"),
+        pytest.param(lambda s: s["cart"].append("b"), id="nested-by-key"),
+        pytest.param(lambda s: s["plain"]["x"].append(1), id="nested-extra"),
+        pytest.param(lambda s: s.pop("cart"), id="pop"),
+        pytest.param(lambda s: s.__setitem__("flag", 1), id="true-is-not-one"),
+    ],
+)
+def test_a_change_is_found(change: Callable[[Any], object]) -> None:
+    held = session(user_id=7, cart=["a"], plain={"x": []}, flag=True)
+    assert not held.modified
+    change(held)
+    assert held.modified
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda s: s.__setitem__("user_id", 7), id="equal-value"),
+        pytest.param(lambda s: s.data, id="data"),
+        pytest.param(lambda s: (s.data.cart.append("b"), s.data.cart.pop()), id="and-back"),
+        pytest.param(lambda s: s.__setitem__("user_id", s.pop("user_id")), id="order"),
+        pytest.param(repr, id="repr"),
+    ],
+)
+def test_what_changes_nothing_is_no_change(change: Callable[[Any], object]) -> None:
+    held = session(user_id=7, cart=["a"])
+    change(held)
+    assert not held.modified
+
+
+def test_an_assigned_flag_holds_until_the_next_change_by_key() -> None:
+    held = session(user_id=7)
+    held.modified = True
+    assert held.modified
+    held["user_id"] = 7
+    assert not held.modified
+    held.modified = False
+    held.data.user_id = 8
+    assert not held.modified
+    held["user_id"] = 9
+    assert held.modified
+
+
+def test_contents_that_cannot_be_written_count_as_changed() -> None:
+    held = SecureCookieSession({"a": object()})
+    assert held.modified
+
+
+def test_permanent_is_a_key() -> None:
+    held = session()
+    held.permanent = True
+    assert held["_permanent"] is True
+    assert held.permanent
+    del held["_permanent"]
+    assert not held.permanent
+
+
+# -- access, laziness, loss ------------------------------------------------------------------------
+
+ACCESSES: dict[str, Callable[[Any], object]] = {
+    "in": lambda s: "user_id" in s,
+    "len": len,
+    "iter": list,
+    "eq": lambda s: s == {},
+    "bool": bool,
+    "repr": repr,
+    "get": lambda s: s.get("user_id"),
+    "data": lambda s: s.data,
+    "new": lambda s: s.new,
+    "permanent": lambda s: s.permanent,
+    "set": lambda s: s.__setitem__("user_id", 7),
+    "extras": lambda s: list(s.extras),
+    "reversed": lambda s: list(reversed(s)),
+    "copy": lambda s: s.copy(),
+    "clear": lambda s: s.clear(),
+}
+
+
+@pytest.mark.parametrize("access", ACCESSES.values(), ids=ACCESSES)
+def test_every_kind_of_access_is_tracked(access: Callable[[Any], object]) -> None:
+    held = deferred()
+    assert not held.accessed
+    access(held)
+    assert held.accessed
+
+
+@pytest.mark.parametrize("look", [lambda s: s.modified, lambda s: s.open()], ids=["modified", "open"])
+def test_what_an_interface_asks_is_no_access(look: Callable[[Any], object]) -> None:
+    held = deferred()
+    look(held)
+    assert not held.accessed
+
+
+def test_a_session_opens_once_at_the_first_touch_of_many_threads() -> None:
+    opened: list[int] = []
+    gate = threading.Barrier(8)
+
+    def opener() -> Opened[Visitor]:
+        opened.append(1)
+        return Opened(contents_of(Schema(Visitor), {}))
+
+    held = SecureCookieSession[Visitor].deferred(opener)
+    assert not opened
+    seen: list[Visitor] = []
+
+    def touch() -> None:
+        gate.wait()
+        seen.append(held.data)
+
+    threads = [threading.Thread(target=touch) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert opened == [1]
+    assert all(data is seen[0] for data in seen)
+
+
+def test_a_report_handler_may_touch_the_session_that_it_hears_of() -> None:
+    from typed_sessions.reports import Reason
+
+    heard: list[object] = []
+    held = SecureCookieSession[Visitor].deferred(
+        lambda: Opened(contents_of(Schema(Visitor), {}), reports=(Refused(Reason.EXPIRED),)),
+        report=lambda report: heard.append((report, dict(held))),
+    )
+    held.get("x")
+    assert heard == [(Refused(Reason.EXPIRED), {})]
+
+
+def test_a_change_after_the_save_is_reported_once_as_lost() -> None:
+    reports: list[Report] = []
+    held = deferred(reports)
+    held["user_id"] = 7
+    held.settle(saved=True)
+    held["user_id"] = 8
+    held["user_id"] = 9
+    assert [type(report) for report in reports] == [ChangeLost]
+
+
+def test_reading_after_the_save_is_not_reported() -> None:
+    reports: list[Report] = []
+    held = deferred(reports, user_id=7)
+    held.settle(saved=True)
+    assert held["user_id"] == 7
+    assert reports == []
+
+
+# -- the null session ------------------------------------------------------------------------------
+
+NULL_CHANGES: dict[str, Callable[[Any], object]] = {
+    "setitem": lambda s: s.__setitem__("a", 1),
+    "delitem": lambda s: s.__delitem__("a"),
+    "pop": lambda s: s.pop("a"),
+    "pop-default": lambda s: s.pop("a", None),
+    "popitem": lambda s: s.popitem(),
+    "clear": lambda s: s.clear(),
+    "update": lambda s: s.update(a=1),
+    "ior": lambda s: s.__ior__({"a": 1}),
+    "setdefault": lambda s: s.setdefault("a", 1),
+    "permanent": lambda s: setattr(s, "permanent", True),
+    "replace": lambda s: s.replace({}),
+    "data": lambda s: s.data,
+}
+
+
+@pytest.mark.parametrize("change", NULL_CHANGES.values(), ids=NULL_CHANGES)
+@pytest.mark.parametrize("schema", [None, Visitor], ids=["open", "attrs"])
+def test_a_null_session_cannot_be_changed_and_names_the_setting(change: Callable[[Any], object], schema: Any) -> None:
+    with pytest.raises(RuntimeError, match="session is unavailable.*SECRET_KEY"):
+        change(NullSession(schema=schema))
+
+
+def test_the_extras_of_a_null_session_cannot_be_changed() -> None:
+    with pytest.raises(RuntimeError, match="SECRET_KEY"):
+        NullSession(schema=Visitor).extras["a"] = 1
+
+
+def test_a_null_session_reads_as_empty() -> None:
+    held: NullSession[dict[str, object]] = NullSession()
+    assert held == {}
+    assert held.get("a") is None
+    assert "a" not in held
+    assert not held
+    assert not held.permanent
+    with pytest.raises(KeyError):
+        held["a"]
+
+
+# -- as a base class -------------------------------------------------------------------------------
+
+
+def test_a_dict_with_the_mixin_is_a_session_of_the_old_style() -> None:
+    class Old(dict[str, object], SessionMixin):
+        pass
+
+    old = Old()
+    assert (old.new, old.modified, old.accessed, old.permanent) == (False, True, False, False)
+    old.permanent = True
+    old.modified = False
+    assert old == {"_permanent": True}
+    assert not old.modified
+
+
+def test_an_instance_of_a_schema_object_can_be_shared() -> None:
+    schema = Schema(Visitor)
+    assert SecureCookieSession({"user_id": 7}, schema=schema).data == Visitor(7)
