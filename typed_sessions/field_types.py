@@ -104,7 +104,7 @@ class FieldType(ABC):
 
 
 class Anything(FieldType):
-    """`object` and `Any`: whatever the serializer takes, as it brings it back."""
+    """`object` and `Any`: whatever the serializer brings back as it was."""
 
     text = "object"
 
@@ -114,7 +114,16 @@ class Anything(FieldType):
 
     @override
     def lower(self, value: object, wire: Wire) -> object:
-        return value
+        if type(value) in _NATIVE_TYPES and type(value) not in wire:
+            raise Mismatch("a value that the serializer brings back", type(value).__name__)
+        if is_dict(value) and type(value) is dict:
+            if not all(type(key) is str for key in value):
+                raise Mismatch("str", "another type", " (a key)")
+            return {key: _within(_SOME_KEY, partial(self.lower, wire=wire), item) for key, item in value.items()}
+        if is_sequence(value) and type(value) in (list, tuple):
+            items = _indexed(value, partial(self.lower, wire=wire))
+            return items if isinstance(value, list) else tuple(items)
+        return _finite(value)
 
     @override
     def lift(self, plain: object, wire: Wire) -> object:
@@ -142,10 +151,7 @@ class Simple(FieldType):
 
     @override
     def lower(self, value: object, wire: Wire) -> object:
-        plain = self.admit(value)
-        if isinstance(plain, float) and not math.isfinite(plain):
-            raise Mismatch("a finite number", "NaN or infinity")
-        return plain
+        return _finite(self.admit(value))
 
     @override
     def lift(self, plain: object, wire: Wire) -> object:
@@ -568,13 +574,10 @@ class Compiler:
             SchemaError: no session can hold such a type; the message begins with `place`.
         """
         annotation, _ = plain_form(annotation)
-        if annotation is None:
-            annotation = types.NoneType
-        if annotation is Any or annotation is object:
-            return Anything()
-        for known in (SIMPLE, SCALARS):
-            if isinstance(annotation, type) and annotation in known:
-                return known[annotation]
+        if annotation is None or annotation is Any:
+            annotation = types.NoneType if annotation is None else object
+        if isinstance(annotation, type) and annotation in _KNOWN:
+            return _KNOWN[annotation]
         if isinstance(annotation, TypeVar):
             raise SchemaError(f"{place}: {annotation.__name__} has no argument; declare the schema as Class[argument]")
         if isinstance(annotation, type) and issubclass(annotation, Enum):
@@ -643,6 +646,11 @@ _SOME_KEY: Final = "[...]"
 _CONTAINERS: Final[Mapping[object, type]] = {cls: cls for cls in (list, set, frozenset, tuple, dict)}
 
 
+_KNOWN: Final[Mapping[type, FieldType]] = {object: Anything(), **SIMPLE, **SCALARS}
+
+_NATIVE_TYPES: Final = frozenset(type(value) for value in NATIVE_CANDIDATES)
+
+
 def _unsubscripted(annotation: Any) -> object:
     return get_origin(annotation) or annotation
 
@@ -652,6 +660,12 @@ _JSON: Final[Wire] = frozenset()
 
 def _is(one: object, other: object) -> bool:
     return one is other
+
+
+def _finite(value: object) -> object:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise Mismatch("a finite number", "NaN or infinity")
+    return value
 
 
 def _holds(value: object, cls: type, items: list[object]) -> bool:

@@ -104,7 +104,11 @@ class Sessions(Generic[S]):
         """
         setattr(app, "session_interface", self._interface)  # noqa: B010 -- Quart's attribute admits only Quart's class
         app.extensions[_EXTENSION] = self
-        app.before_serving(lambda: self._interface.check(app))
+
+        @app.before_serving
+        async def check_settings() -> None:  # pyright: ignore[reportUnusedFunction]  # registered
+            self._interface.check(app)
+
         self._apps.append(app)
 
     @property

@@ -59,7 +59,7 @@ class IntBox(Box[int]):
 @define
 class Node:
     name: str = ""
-    children: list[Node] = Factory(lambda: list[Node]())
+    children: list[Node] = Factory(list["Node"])
 
 
 @define
@@ -223,7 +223,7 @@ class WrongDefault:
 
 @define
 class SharedDefault:
-    cart: list[str] = []  # noqa: RUF012 -- the misuse
+    cart: list[str] = []  # noqa: RUF008 -- the misuse
 
 
 @define

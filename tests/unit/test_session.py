@@ -21,7 +21,7 @@ from typed_sessions import (
     UndeclaredKeyError,
 )
 from typed_sessions.contents import contents_of
-from typed_sessions.reports import ChangeLost, Refused, Report
+from typed_sessions.reports import ChangeLost, Reason, Refused, Report
 from typed_sessions.schema import Schema
 from typed_sessions.session import ExtrasRule, Opened
 
@@ -307,8 +307,6 @@ def test_a_session_opens_once_at_the_first_touch_of_many_threads() -> None:
 
 
 def test_a_report_handler_may_touch_the_session_that_it_hears_of() -> None:
-    from typed_sessions.reports import Reason
-
     heard: list[object] = []
     held = SecureCookieSession[Visitor].deferred(
         lambda: Opened(contents_of(Schema(Visitor), {}), reports=(Refused(Reason.EXPIRED),)),
@@ -357,7 +355,7 @@ NULL_CHANGES: dict[str, Callable[[Any], object]] = {
 @pytest.mark.parametrize("change", NULL_CHANGES.values(), ids=NULL_CHANGES)
 @pytest.mark.parametrize("schema", [None, Visitor], ids=["open", "attrs"])
 def test_a_null_session_cannot_be_changed_and_names_the_setting(change: Callable[[Any], object], schema: Any) -> None:
-    with pytest.raises(RuntimeError, match="session is unavailable.*SECRET_KEY"):
+    with pytest.raises(RuntimeError, match=r"session is unavailable.*SECRET_KEY"):
         change(NullSession(schema=schema))
 
 

@@ -1,0 +1,279 @@
+"""From contents to payload and back, and the proof before writing."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Annotated, Any
+from uuid import UUID
+
+import pytest
+from attrs import Factory, define, field, validators
+from flask.json.tag import TaggedJSONSerializer as FlaskSerializer
+from hypothesis import given
+from hypothesis import strategies as st
+
+from typed_sessions import Essential, Schema, SerializationError
+from typed_sessions.codec import MAX_DEPTH, MAX_PAYLOAD, Codec, Decoded, OnBadField
+from typed_sessions.reports import FieldReset, Reason, Refused
+from typed_sessions.sameness import same
+from typed_sessions.serializers import TaggedJSONSerializer
+
+
+@define
+class Item:
+    sku: str
+    price: float = 0.0
+
+
+@define
+class Visitor:
+    user_id: int | None = None
+    cart: list[Item] = Factory(list[Item])
+    seen: datetime | None = None
+    device: UUID | None = None
+    tags: set[str] = Factory(set[str])
+    point: tuple[int, int] = (0, 0)
+    raw: object = None
+
+
+class JSONWithBytes:
+    """A serializer of a user's: `json`, writing bytes, with a name."""
+
+    name = "json-bytes"
+
+    def dumps(self, value: dict[str, object], /) -> bytes:
+        return json.dumps(value).encode()
+
+    def loads(self, payload: bytes, /) -> object:
+        return json.loads(payload)
+
+
+SERIALIZERS = [
+    pytest.param(TaggedJSONSerializer(), id="tagged-json"),
+    pytest.param(FlaskSerializer(), id="flask"),
+    pytest.param(json, id="json-module"),
+    pytest.param(JSONWithBytes(), id="bytes"),
+]
+
+visitors = st.builds(
+    Visitor,
+    user_id=st.none() | st.integers(),
+    cart=st.lists(st.builds(Item, st.text(), st.floats(allow_nan=False, allow_infinity=False)), max_size=3),
+    seen=st.none()
+    | st.datetimes(min_value=datetime(1000, 1, 1), timezones=st.just(UTC)).map(lambda d: d.replace(microsecond=0)),  # noqa: DTZ001
+    device=st.none() | st.uuids(),
+    tags=st.sets(st.text(), max_size=3),
+    point=st.tuples(st.integers(), st.integers()),
+    raw=st.none() | st.lists(st.integers() | st.text()),
+)
+
+
+def tagged(schema: Callable[[], Any] = Visitor) -> Codec[Any]:
+    return Codec(Schema(schema), TaggedJSONSerializer())
+
+
+def decoded(codec: Codec[Any], payload: bytes) -> Decoded[Any]:
+    outcome = codec.decode(payload)
+    assert isinstance(outcome, Decoded)
+    return outcome
+
+
+def stored(visitor: object, names: list[str]) -> dict[str, object]:
+    return {name: getattr(visitor, name) for name in names}
+
+
+@pytest.mark.parametrize("serializer", SERIALIZERS)
+@given(visitor=visitors)
+def test_what_is_written_comes_back(serializer: Any, visitor: Visitor) -> None:
+    codec = Codec(Schema(Visitor), serializer)
+    payload = codec.encode_readable(stored(visitor, list(codec.schema.fields)))
+    assert same(decoded(codec, payload).contents.data, visitor)
+
+
+@given(visitor=visitors)
+def test_flask_reads_what_a_schema_wrote(visitor: Visitor) -> None:
+    codec = tagged()
+    payload = codec.encode(stored(visitor, ["seen", "device", "point", "user_id"]))
+    assert FlaskSerializer().loads(payload.decode()) == stored(visitor, ["seen", "device", "point", "user_id"])
+
+
+def test_undeclared_keys_come_back_with_their_types() -> None:
+    extras = {"_flashes": [("message", "hi")], "when": datetime(2020, 1, 1, tzinfo=UTC), "b": b"\xff"}
+    codec = tagged()
+    back = decoded(codec, codec.encode_readable(extras)).contents.stored()
+    assert same(back, extras)
+
+
+def test_the_order_of_keys_is_kept() -> None:
+    codec = tagged()
+    contents = {"z": 1, "user_id": 7, "a": 2}
+    assert list(decoded(codec, codec.encode(contents)).contents) == ["z", "user_id", "a"]
+
+
+def test_tagged_json_keeps_whole_seconds_in_utc() -> None:
+    codec = tagged()
+    moment = datetime(2020, 1, 2, 3, 4, 5, 678, timezone(timedelta(hours=2)))
+    payload = codec.encode_readable({"seen": moment})
+    assert decoded(codec, payload).contents.data.seen == datetime(2020, 1, 2, 1, 4, 5, tzinfo=UTC)
+    assert codec.holds(payload, {"seen": moment})
+
+
+# -- reading ---------------------------------------------------------------------------------------
+
+
+@define
+class Guarded:
+    age: int = field(default=18, validator=validators.ge(0))
+    tenant: Annotated[int, Essential] = 0
+    other: str = ""
+
+
+def test_a_field_that_does_not_fit_is_reset_alone_and_reported() -> None:
+    outcome = decoded(tagged(Guarded), b'{"age":"x","other":"kept","extra":1}')
+    assert outcome.contents.data == Guarded(other="kept")
+    assert outcome.contents.stored() == {"other": "kept", "extra": 1}
+    assert outcome.resets == (FieldReset("age", "int"),)
+
+
+def test_a_field_that_its_validator_refuses_is_reset_alone() -> None:
+    outcome = decoded(tagged(Guarded), b'{"age":-1,"other":"kept"}')
+    assert outcome.contents.data == Guarded(other="kept")
+    assert [reset.field for reset in outcome.resets] == ["age"]
+
+
+def test_a_nested_place_that_does_not_fit_is_named() -> None:
+    outcome = decoded(tagged(), b'{"cart":[{"sku":"a"},{"sku":"b","price":"x"}]}')
+    assert outcome.resets == (FieldReset("cart", "float", "[1].price"),)
+
+
+def test_an_essential_field_that_does_not_fit_refuses_the_session() -> None:
+    assert tagged(Guarded).decode(b'{"tenant":"x","other":"a"}') == Refused(Reason.FIELD, "tenant")
+
+
+def test_the_setting_refuses_the_session_for_any_field() -> None:
+    assert tagged(Guarded).decode(b'{"age":"x"}', OnBadField(refuses_session=True)) == Refused(Reason.FIELD, "age")
+
+
+def test_fields_that_the_class_refuses_only_together_refuse_the_session() -> None:
+    @define
+    class Ordered:
+        low: int = 0
+        high: int = 10
+
+        def __attrs_post_init__(self) -> None:
+            if self.low > self.high:
+                raise ValueError
+
+    assert tagged(Ordered).decode(b'{"low":8,"high":5}') == Refused(Reason.FIELD, Schema(Ordered).name)
+
+
+def nested(depth: int) -> bytes:
+    return b'{"x":' + b"[" * (depth - 1) + b"]" * (depth - 1) + b"}"
+
+
+@pytest.mark.parametrize(
+    ("payload", "reason"),
+    [
+        pytest.param(b"", Reason.UNREADABLE, id="empty"),
+        pytest.param(b"{", Reason.UNREADABLE, id="truncated"),
+        pytest.param(b"\xff\xfe", Reason.UNREADABLE, id="no-text"),
+        pytest.param(b'{"x":{" u":"zz"}}', Reason.UNREADABLE, id="bad-uuid"),
+        pytest.param(b'{"x":{" b":5}}', Reason.UNREADABLE, id="bad-bytes"),
+        pytest.param(b'{"x":{" di":{}}}', Reason.UNREADABLE, id="bad-tagged-dict"),
+        pytest.param(b"[]", Reason.SHAPE, id="list"),
+        pytest.param(b"null", Reason.SHAPE, id="null"),
+        pytest.param(b'{" t":[1]}', Reason.SHAPE, id="tuple"),
+        pytest.param(nested(MAX_DEPTH + 1), Reason.TOO_DEEP, id="one-too-deep"),
+        pytest.param(nested(10_000), Reason.TOO_DEEP, id="far-too-deep"),
+        pytest.param(b'{"x":"' + b"a" * MAX_PAYLOAD + b'"}', Reason.TOO_LARGE, id="too-large"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_with_its_reason(payload: bytes, reason: Reason) -> None:
+    assert tagged().decode(payload) == Refused(reason)
+
+
+def test_the_deepest_payload_is_read_and_written() -> None:
+    codec = tagged()
+    contents = decoded(codec, nested(MAX_DEPTH)).contents
+    assert codec.encode_readable(contents.stored()) == nested(MAX_DEPTH)
+
+
+@given(
+    st.binary()
+    | st.text().map(str.encode)
+    | st.recursive(st.integers() | st.text() | st.none(), lambda c: st.lists(c) | st.dictionaries(st.text(), c)).map(
+        lambda v: json.dumps(v).encode()
+    )
+)
+def test_decoding_never_raises(payload: bytes) -> None:
+    assert isinstance(tagged().decode(payload), (Decoded, Refused))
+
+
+# -- writing ---------------------------------------------------------------------------------------
+
+
+def cyclic() -> list[object]:
+    items: list[object] = []
+    items.append(items)
+    return items
+
+
+@pytest.mark.parametrize(
+    ("contents", "message"),
+    [
+        pytest.param({"user_id": "7"}, r"user_id must be int \| None, not str", id="wrong-type"),
+        pytest.param({"cart": [Item("a"), Item("b", "9")]}, r"cart\[1\].price must be float, not str", id="nested"),  # type: ignore[arg-type]  # the misuse
+        pytest.param({"cart": [Item("a", math.nan)]}, r"cart\[0\].price must be a finite number", id="nan"),
+        pytest.param({"seen": datetime(70, 1, 1, tzinfo=UTC)}, "seen would read back as another", id="year-70"),
+        pytest.param({"raw": {1, 2}}, "raw cannot be written", id="set-under-object"),
+        pytest.param({"raw": {1: "a"}}, r"raw \(a key\) must be str", id="number-as-a-key-under-object"),
+        pytest.param(
+            {"raw": {"a": [math.inf]}}, r"raw\[...\]\[0\] must be a finite number", id="infinity-under-object"
+        ),
+        pytest.param({"user_id": 7, "extra": object()}, "extra cannot be written", id="undeclared"),
+        pytest.param({"raw": cyclic()}, "nested more than 100 deep", id="cycle"),
+        pytest.param({"extra": cyclic()}, "nested more than 100 deep", id="undeclared-cycle"),
+        pytest.param({"raw": "x" * MAX_PAYLOAD}, "take 1048586 bytes", id="too-large"),
+    ],
+)
+def test_what_would_not_come_back_is_not_written_and_named(contents: dict[str, object], message: str) -> None:
+    with pytest.raises(SerializationError, match=message):
+        tagged().encode_readable(contents)
+
+
+def test_a_value_that_the_validator_refuses_is_not_written() -> None:
+    visitor = Guarded()
+    object.__setattr__(visitor, "age", -1)
+    with pytest.raises(SerializationError, match="age"):
+        tagged(Guarded).encode_readable({"age": visitor.age})
+
+
+def test_an_error_never_holds_the_data() -> None:
+    with pytest.raises(SerializationError) as caught:
+        tagged().encode_readable({"user_id": "s3cret", "cart": []})
+    assert "s3cret" not in str(caught.value)
+
+
+# -- comparing -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("payload", "contents", "held"),
+    [
+        pytest.param(b'{"a":1,"b":2}', {"b": 2, "a": 1}, True, id="order"),
+        pytest.param(b'{"a": 1}', {"a": 1}, True, id="spaces"),
+        pytest.param(b'{"a":1}', {"a": True}, False, id="true-is-not-one"),
+        pytest.param(b'{"a":1}', {"a": 1.0}, False, id="float-is-not-int"),
+        pytest.param(b'{"a":[1]}', {"a": (1,)}, False, id="tuple-is-not-list"),
+        pytest.param(b'{"tags":["b","a"]}', {"tags": {"a", "b"}}, True, id="sets"),
+        pytest.param(b'{"cart":[{"sku":"a"}]}', {"cart": [Item("a")]}, True, id="nested-defaults"),
+        pytest.param(b'{"user_id":"x"}', {}, True, id="reset-field"),
+        pytest.param(b'{"user_id":null}', {}, False, id="stored-default"),
+        pytest.param(b'{"a":1}', {"a": object()}, False, id="unwritable"),
+    ],
+)
+def test_a_payload_holds_what_means_the_same(payload: bytes, contents: dict[str, object], held: bool) -> None:
+    assert tagged().holds(payload, contents) is held
