@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Final, Generic, cast, overload
+from collections.abc import AsyncGenerator, Callable, MutableMapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, cast, overload
 
 from blinker import Namespace
 from cattrs import Converter
 from quart import Quart, current_app, has_app_context
 from quart import session as quart_session
-from quart.typing import TestClientProtocol
 from typing_extensions import TypeVar
 
 from typed_sessions import interface
@@ -39,6 +38,14 @@ _REFRESH_AFTER: Final = 0.1
 """As a fraction of the lifetime: a busy visitor gets a new expiry now and then, not with every response."""
 
 _EXTENSION: Final = "typed_sessions"
+
+
+class TransactingClient(Protocol):
+    """What a transaction needs of a test client. Quart's fills it."""
+
+    def session_transaction(self, path: str = ..., /) -> AbstractAsyncContextManager[MutableMapping[str, Any]]:
+        """Open the session of the client's next request, and save it afterwards."""
+        ...
 
 
 class Sessions(Generic[S]):
@@ -141,14 +148,14 @@ class Sessions(Generic[S]):
         cast("SecureCookieSession[S]", self.current).replace(data)
 
     @asynccontextmanager
-    async def transaction(self, client: TestClientProtocol, path: str = "/") -> AsyncGenerator[Session[S], None]:
+    async def transaction(self, client: TransactingClient, path: str = "/") -> AsyncGenerator[Session[S], None]:
         """Open the session of a test client, and save what is changed in it back to the client's cookies.
 
         Args:
             client: what `app.test_client()` returns.
             path: where the request would go, for cookies that are bound to a path.
         """
-        async with client.session_transaction(path) as session:  # pyright: ignore[reportUnknownMemberType]  # Quart's dict
+        async with client.session_transaction(path) as session:
             yield cast("Session[S]", session)
 
     def cookie_for(self, data: S, *, permanent: bool = False, app: Quart | None = None) -> str:

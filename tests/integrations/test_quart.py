@@ -67,9 +67,7 @@ class Shop:
     sessions: Sessions[Visitor]
 
     def client(self) -> QuartClient:
-        client = self.app.test_client()
-        assert isinstance(client, QuartClient)
-        return client
+        return QuartClient(self.app)
 
 
 def make_shop(**config: object) -> Shop:
@@ -400,7 +398,8 @@ async def test_a_stream_reads_and_its_change_is_reported_as_lost(shop: Shop, cap
             yield str(shop.sessions.data.user_id)
             shop.sessions.current["user_id"] = 9
 
-        return body()
+        chunks: AsyncGenerator[str, None] = body()
+        return chunks
 
     client = shop.client()
     await get(client, "/login/7")

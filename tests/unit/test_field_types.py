@@ -230,7 +230,7 @@ def test_what_another_program_wrote_under_the_key_is_read(annotation: Any, plain
 def test_sets_are_written_in_one_order() -> None:
     field_type = compiled(set[str])
     words = [chr(97 + n) for n in range(26)]
-    assert field_type.lower(set(words), JSON) == sorted(words) == field_type.lower(set(words[::-1]), JSON)
+    assert field_type.lower(set(words), JSON) == words
 
 
 def test_a_mismatch_tells_where_and_never_the_value() -> None:

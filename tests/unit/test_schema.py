@@ -62,10 +62,18 @@ class Node:
     children: list[Node] = Factory(list["Node"])
 
 
+def upper(text: str) -> str:
+    return text.upper()
+
+
+def incremented(number: int) -> int:
+    return number + 1
+
+
 @define
 class Guarded:
     age: int = field(default=18, validator=validators.ge(0))
-    code: str = field(default="", converter=str.upper)
+    code: str = field(default="", converter=upper)
 
 
 def test_fields_are_attribute_names_in_declaration_order_bases_first() -> None:
@@ -228,7 +236,7 @@ class SharedDefault:
 
 @define
 class DriftingConverter:
-    n: int = field(default=1, converter=lambda value: value + 1)
+    n: int = field(default=1, converter=incremented)
 
 
 @define

@@ -165,13 +165,14 @@ def test_without_a_schema_extras_are_empty() -> None:
 def test_forbidden_keys_are_refused_with_the_closest_name_and_nothing_is_stored() -> None:
     held = deferred(rule=ExtrasRule(frozenset({"allowed"})))
     held["allowed"] = held["_private"] = 1
-    for change in (
+    changes: list[Callable[[], object]] = [
         lambda: held.__setitem__("usr_id", 7),
         lambda: held.setdefault("usr_id", 7),
         lambda: held.update(user_id=7, usr_id=7),
         lambda: held.__ior__({"usr_id": 7}),
         lambda: held.extras.__setitem__("usr_id", 7),
-    ):
+    ]
+    for change in changes:
         with pytest.raises(UndeclaredKeyError) as caught:
             change()
         assert str(caught.value) == 'the session schema declares no field "usr_id"; did you mean "user_id"?'
@@ -220,15 +221,21 @@ def test_what_changes_nothing_is_no_change(change: Callable[[Any], object]) -> N
 
 def test_an_assigned_flag_holds_until_the_next_change_by_key() -> None:
     held = session(user_id=7)
-    held.modified = True
-    assert held.modified
-    held["user_id"] = 7
-    assert not held.modified
-    held.modified = False
-    held.data.user_id = 8
-    assert not held.modified
-    held["user_id"] = 9
-    assert held.modified
+
+    def asserted_then_set(flag: bool, value: int) -> bool:
+        held.modified = flag
+        held["user_id"] = value
+        return held.modified
+
+    assert not asserted_then_set(flag=True, value=7)
+    assert asserted_then_set(flag=False, value=8)
+
+
+def test_an_assigned_flag_stands_against_the_contents() -> None:
+    changed, unchanged = session(user_id=7), session(user_id=7)
+    changed.data.user_id = 8
+    changed.modified, unchanged.modified = False, True
+    assert [changed.modified, unchanged.modified] == [False, True]
 
 
 def test_contents_that_cannot_be_written_count_as_changed() -> None:

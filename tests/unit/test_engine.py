@@ -1,0 +1,217 @@
+"""Opening and saving as functions of values: what becomes of a cookie."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from attrs import Factory, define
+
+from typed_sessions import Schema, SecureCookieSession, SerializationError
+from typed_sessions.codec import Codec, OnBadField
+from typed_sessions.engine import Delete, Format, Keep, Policy, Write, open_session, refresh_is_due, save_session
+from typed_sessions.reports import Reason, Refused, Report
+from typed_sessions.sealing import SecretKeys, SignedSealer, sealed_at
+from typed_sessions.serializers import TaggedJSONSerializer
+from typed_sessions.session import ExtrasRule
+
+NOW = 1_800_000_000
+
+
+@define
+class Visitor:
+    user_id: int | None = None
+    cart: list[str] = Factory(list[str])
+
+
+class Counting(SignedSealer):
+    """A sealer that counts what it verifies."""
+
+    unsealed = 0
+
+    def unseal(self, text: str) -> bytes | Refused:  # type: ignore[explicit-override]  # a base class of the library's
+        self.unsealed += 1
+        return super().unseal(text)
+
+
+def sealer(at: int = NOW, key: str = "k" * 16) -> Counting:
+    return Counting(
+        SecretKeys(key),
+        salt="cookie-session",
+        lifetime=timedelta(seconds=1000),
+        leeway=timedelta(seconds=30),
+        clock=lambda: at,
+    )
+
+
+def policy(at: int = NOW, key: str = "k" * 16, *, refresh: bool = True, refresh_after: int = 100) -> Policy[Visitor]:
+    schema = Schema(Visitor)
+    return Policy(
+        schema=schema,
+        formats=(Format(Codec(schema, TaggedJSONSerializer()), sealer(at, key)),),
+        extras=ExtrasRule(),
+        on_bad_field=OnBadField(refuses_session=False),
+        refresh_each_request=refresh,
+        refresh_after=timedelta(seconds=refresh_after),
+        clock=lambda: at,
+    )
+
+
+def opened(
+    texts: list[str], policy: Policy[Visitor], reports: list[Report] | None = None
+) -> SecureCookieSession[Visitor]:
+    report = (reports if reports is not None else []).append
+    return open_session(SecureCookieSession[Visitor], texts, policy, report)
+
+
+def sealed(payload: bytes = b'{"user_id":7}', at: int = NOW) -> str:
+    return sealer(at).seal(payload)
+
+
+def test_a_session_that_nobody_touches_is_not_even_verified() -> None:
+    rules = policy()
+    session = opened([sealed()], rules)
+    assert save_session(session, rules, wanted=refresh_is_due(session, rules)) == Keep()
+    counting = rules.formats[0].sealer
+    assert isinstance(counting, Counting)
+    assert counting.unsealed == 0
+
+
+def test_a_session_is_verified_once_however_often_it_is_used() -> None:
+    rules = policy()
+    session = opened([sealed()], rules)
+    assert [session["user_id"], session.data.user_id, session.get("user_id")] == [7, 7, 7]
+    counting = rules.formats[0].sealer
+    assert isinstance(counting, Counting)
+    assert counting.unsealed == 1
+
+
+def test_an_unchanged_session_is_kept() -> None:
+    rules = policy()
+    session = opened([sealed()], rules)
+    assert session["user_id"] == 7
+    assert save_session(session, rules, wanted=False) == Keep()
+
+
+def test_a_changed_session_is_written() -> None:
+    rules = policy()
+    session = opened([sealed()], rules)
+    session.data.cart.append("a")
+    assert save_session(session, rules, wanted=True) == Write(sealed(b'{"user_id":7,"cart":["a"]}'))
+
+
+def test_an_emptied_session_is_deleted() -> None:
+    rules = policy()
+    session = opened([sealed()], rules)
+    session.clear()
+    assert save_session(session, rules, wanted=True) == Delete()
+
+
+def test_an_empty_session_that_came_empty_is_kept() -> None:
+    rules = policy()
+    session = opened([], rules)
+    session.clear()
+    assert save_session(session, rules, wanted=False) == Keep()
+
+
+@pytest.mark.parametrize(("wanted", "decision"), [(True, Write), (False, Keep)])
+def test_what_holds_something_is_written_only_if_wanted(wanted: bool, decision: type[object]) -> None:
+    rules = policy()
+    session = opened([sealed()], rules)
+    session["user_id"] = 8
+    assert isinstance(save_session(session, rules, wanted=wanted), decision)
+
+
+def test_an_asserted_change_writes_and_a_denied_one_does_not() -> None:
+    rules = policy()
+    asserted, denied = opened([sealed()], rules), opened([sealed()], rules)
+    asserted.modified = True
+    denied["user_id"] = 8
+    denied.modified = False
+    assert save_session(asserted, rules, wanted=asserted.modified) == Write(sealed())
+    assert save_session(denied, rules, wanted=denied.modified) == Keep()
+
+
+def test_contents_that_would_not_come_back_are_never_written() -> None:
+    rules = policy()
+    session = opened([sealed()], rules)
+    session.data.user_id = "7"  # type: ignore[assignment]  # the misuse
+    with pytest.raises(SerializationError, match="user_id"):
+        save_session(session, rules, wanted=True)
+
+
+PERMANENT = b'{"_permanent":true}'
+
+
+@pytest.mark.parametrize(
+    ("payload", "age", "refresh", "due"),
+    [
+        pytest.param(PERMANENT, 100, True, True, id="old-enough"),
+        pytest.param(PERMANENT, 99, True, False, id="too-young"),
+        pytest.param(PERMANENT, 100, False, False, id="switched-off"),
+        pytest.param(PERMANENT, 1001, True, False, id="expired"),
+        pytest.param(b'{"_permanent":false}', 100, True, False, id="not-permanent"),
+        pytest.param(b"{}", 100, True, False, id="empty"),
+    ],
+)
+def test_a_refresh_is_due(payload: bytes, age: int, refresh: bool, due: bool) -> None:
+    rules = policy(NOW, refresh=refresh)
+    session = opened([sealed(payload, NOW - age)], rules)
+    assert refresh_is_due(session, rules) is due
+    assert not session.accessed
+
+
+def test_a_refresh_seals_the_payload_as_it_came() -> None:
+    odd = b'{ "_permanent": true, "user_id": "no number" }'
+    rules = policy(NOW)
+    session = opened([sealed(odd, NOW - 500)], rules)
+    assert save_session(session, rules, wanted=True) == Write(sealed(odd))
+
+
+def test_a_new_session_is_never_refreshed() -> None:
+    assert not refresh_is_due(opened([], policy()), policy())
+
+
+@pytest.mark.parametrize(
+    ("texts", "reason"),
+    [
+        pytest.param(["x"], Reason.MALFORMED, id="malformed"),
+        pytest.param([sealed(at=NOW - 1001)], Reason.EXPIRED, id="expired"),
+        pytest.param([sealed(b"[]")], Reason.SHAPE, id="shape"),
+        pytest.param(["x", sealed(b"[]"), "a.b.c"], Reason.SHAPE, id="the-furthest-of-several"),
+    ],
+)
+def test_refused_texts_give_a_new_session_and_one_report(texts: list[str], reason: Reason) -> None:
+    reports: list[Report] = []
+    rules = policy()
+    session = opened(texts, rules, reports)
+    assert reports == []
+    assert session.new
+    assert not session
+    assert reports == [Refused(reason)]
+    assert save_session(session, rules, wanted=False) == Keep()
+
+
+def test_a_refused_cookie_is_replaced_once_there_is_something_to_write() -> None:
+    rules = policy()
+    session = opened(["x"], rules)
+    session["user_id"] = 8
+    assert isinstance(save_session(session, rules, wanted=True), Write)
+
+
+def test_a_format_that_only_reads_is_not_written_until_the_next_change() -> None:
+    schema = Schema(Visitor)
+    old, new = policy().formats[0], Format(Codec(schema, TaggedJSONSerializer()), sealer(NOW, "n" * 16))
+    rules = policy()
+    both = Policy(schema, (new, old), rules.extras, rules.on_bad_field, rules.refresh_each_request, rules.refresh_after, rules.clock)  # fmt: skip
+    session = opened([sealed()], both)
+    assert session["user_id"] == 7
+    assert not session.modified
+    session["user_id"] = 8
+    assert save_session(session, both, wanted=True) == Write(new.sealer.seal(b'{"user_id":8}'))
+
+
+def test_the_time_on_a_cookie_is_read_without_a_key() -> None:
+    moment = sealed_at(sealed(at=NOW - 5))
+    assert moment is not None
+    assert moment.timestamp() == NOW - 5

@@ -1,0 +1,29 @@
+"""What importing the package costs, and what it must not bring."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import typed_sessions
+
+
+def modules_after(statement: str) -> set[str]:
+    code = f"{statement}\nimport sys\nprint(*sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(run.stdout.split())
+
+
+@pytest.mark.parametrize("statement", ["import typed_sessions", "import typed_sessions.serializers"])
+def test_the_core_loads_no_framework_and_no_driver(statement: str) -> None:
+    loaded = {name.partition(".")[0] for name in modules_after(statement)}
+    assert not loaded & {
+        "aiosqlite", "asyncio", "blinker", "flask", "hypercorn", "mypy", "psycopg", "quart", "redis", "sqlite3",
+        "starlette", "werkzeug",
+    }  # fmt: skip
+
+
+def test_every_public_name_is_there() -> None:
+    assert all(hasattr(typed_sessions, name) for name in typed_sessions.__all__)
