@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Final, Generic, TypeAlias
+from collections.abc import Mapping
+from typing import Any, Final, Generic, TypeAlias, cast
 
 from attrs import frozen
 from typing_extensions import TypeVar
@@ -15,7 +15,7 @@ from typed_sessions.narrowing import is_dict, is_sequence, is_set
 from typed_sessions.reports import FieldReset, Reason, Refused
 from typed_sessions.sameness import same
 from typed_sessions.schema import Schema
-from typed_sessions.serializers.base import AnySerializer
+from typed_sessions.serializers.base import AnySerializer, Serializer
 
 __all__ = ["MAX_DEPTH", "MAX_PAYLOAD", "Codec", "Decoded", "OnBadField"]
 
@@ -200,12 +200,17 @@ class Codec(Generic[S]):
         return payload.encode() if isinstance(payload, str) else payload
 
     def _loaded(self, payload: bytes) -> object:
-        # Which of the two a serializer takes is known from what it writes, as in itsdangerous.
-        return self.serializer.loads(payload.decode() if self._is_text else payload)  # type: ignore[arg-type]
+        return _read_back(self.serializer, payload.decode() if self._is_text else payload)
 
 
 def _writes_text(serializer: AnySerializer) -> bool:
     return isinstance(serializer.dumps({}), str)
+
+
+def _read_back(serializer: AnySerializer, payload: str | bytes) -> object:
+    """Return what a payload holds: text or bytes, whichever the serializer writes itself, as in itsdangerous."""
+    loaded: object = cast("Serializer[Any]", serializer).loads(payload)
+    return loaded
 
 
 def _native_types(serializer: AnySerializer) -> Wire:
@@ -215,8 +220,7 @@ def _native_types(serializer: AnySerializer) -> Wire:
 
 def _brings_back(serializer: AnySerializer, value: object) -> bool:
     try:
-        payload: Iterable[object] = serializer.dumps({"value": value})
-        return same(serializer.loads(payload), {"value": value})  # type: ignore[arg-type]  # its own payload
+        return same(_read_back(serializer, serializer.dumps({"value": value})), {"value": value})
     except Exception:  # noqa: BLE001 -- a serializer may raise anything for what it cannot write
         return False
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from typing import Generic
+from typing import Generic, cast
 
 from typing_extensions import TypeVar, override
 
@@ -91,7 +91,7 @@ class _OpenContents(Contents[S]):
     @property
     @override
     def data(self) -> S:
-        return self._dict  # type: ignore[return-value]  # an open schema's S is dict[str, object]
+        return cast("S", self._dict)  # without a schema, S is dict[str, object]
 
     @override
     def keys(self) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Final, Literal
@@ -12,7 +13,14 @@ from attrs import frozen
 
 from typed_sessions.errors import ConfigurationError
 
-__all__ = ["CookieAttributes", "SameSite", "checked_attributes", "deleting_cookie", "session_cookie"]
+__all__ = [
+    "CookieAttributes",
+    "SameSite",
+    "checked_attributes",
+    "deleting_cookie",
+    "session_cookie",
+    "varying_by_cookie",
+]
 
 SameSite = Literal["Strict", "Lax", "None"]
 
@@ -92,6 +100,14 @@ def session_cookie(attributes: CookieAttributes, value: str, *, expires: datetim
 def deleting_cookie(attributes: CookieAttributes) -> str:
     """Return the text of a `Set-Cookie` header that has the browser drop the cookie with these attributes."""
     return _header(attributes, "", expires=_EPOCH, max_age=0)
+
+
+def varying_by_cookie(vary: Sequence[str]) -> str:
+    """Return the value of a `Vary` header that names Cookie beside what the given values name."""
+    names = [name.strip() for value in vary for name in value.split(",") if name.strip()]
+    if not {"*", "cookie"} & {name.lower() for name in names}:
+        names.append("Cookie")
+    return ", ".join(names)
 
 
 def _header(attributes: CookieAttributes, value: str, *, expires: datetime | None, max_age: int | None) -> str:

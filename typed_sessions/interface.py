@@ -16,7 +16,13 @@ from typing_extensions import TypeIs, TypeVar, override
 
 from typed_sessions import engine
 from typed_sessions.codec import Codec
-from typed_sessions.cookies import CookieAttributes, checked_attributes, deleting_cookie, session_cookie
+from typed_sessions.cookies import (
+    CookieAttributes,
+    checked_attributes,
+    deleting_cookie,
+    session_cookie,
+    varying_by_cookie,
+)
 from typed_sessions.errors import ConfigurationError, CookieTooLargeError
 from typed_sessions.reports import ChangeLost, CookieOversize, Report, log_report
 from typed_sessions.schema import Schema
@@ -58,21 +64,19 @@ class CookieRequest(Protocol):
     def cookies(self) -> Mapping[str, str]: ...
 
 
-class _Headers(Protocol):
+class ResponseHeaders(Protocol):
+    """Headers, several of one name, whose names are found in any case."""
+
     def add(self, key: str, value: str, /) -> object: ...
-
-
-class _HeaderSet(Protocol):
-    def add(self, header: str, /) -> object: ...
+    def getlist(self, key: str, /) -> list[str]: ...
+    def set(self, key: str, value: str, /) -> object: ...
 
 
 class CookieResponse(Protocol):
-    """What a session needs of a response: that headers can be added to it."""
+    """What a session needs of a response."""
 
     @property
-    def headers(self) -> _Headers: ...
-    @property
-    def vary(self) -> _HeaderSet: ...
+    def headers(self) -> ResponseHeaders: ...
 
 
 AppT_contra = TypeVar("AppT_contra", bound=ConfiguredApp, contravariant=True)
@@ -340,7 +344,7 @@ class SecureCookieSessionInterface(
             owned.settle(saved=True)
             return
         if owned.accessed:
-            response.vary.add("Cookie")
+            _vary_by_cookie(response.headers)
         if owned.refused:
             return
         owned.settle(saved=False)
@@ -348,7 +352,7 @@ class SecureCookieSessionInterface(
         owned.settle(saved=True)
         if cookie is not None:
             response.headers.add("Set-Cookie", cookie)
-            response.vary.add("Cookie")
+            _vary_by_cookie(response.headers)
 
     def check(self, app: ConfiguredApp) -> None:
         """Refuse wrong settings before the first request.
@@ -491,6 +495,11 @@ def _values_of(cookies: Mapping[str, str], name: str) -> list[str]:
         values: list[str] = getlist(name)
         return values
     return [cookies[name]] if name in cookies else []
+
+
+def _vary_by_cookie(headers: ResponseHeaders) -> None:
+    """Keep shared caches from answering one visitor with another's page (RFC 9110, section 12.5.5)."""
+    headers.set("Vary", varying_by_cookie(headers.getlist("Vary")))
 
 
 def _lifetime(app: ConfiguredApp) -> timedelta:

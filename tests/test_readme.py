@@ -1,0 +1,63 @@
+"""The README: its example runs, and the type checker says what it says."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from quart import Quart
+
+README = Path(__file__).parent.parent / "README.md"
+
+
+def python_blocks() -> list[str]:
+    return re.findall(r"^```python\n(.*?)^```", README.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+
+
+def test_the_example_has_fifteen_lines() -> None:
+    lines = [line for line in python_blocks()[0].splitlines() if line.strip()]
+    assert len(lines) <= 15
+
+
+async def test_the_example_runs() -> None:
+    names: dict[str, object] = {"__name__": __name__}
+    exec(python_blocks()[0], names)  # noqa: S102 -- the README's own code
+    app = names["app"]
+    assert isinstance(app, Quart)
+    client = app.test_client()
+    bodies = []
+    for item in ("a", "b"):
+        response = await client.post(f"/cart/{item}")
+        bodies.append(await response.get_data(as_text=True))
+    assert bodies == ["1", "2"]
+
+
+def test_mypy_says_what_the_readme_says(tmp_path: Path) -> None:
+    example, misuses = python_blocks()
+    program = tmp_path / "program.py"
+    program.write_text(example + misuses, encoding="utf-8")
+    run = subprocess.run(  # noqa: S603 -- this interpreter
+        [sys.executable, "-m", "mypy", "--strict", "--config-file=", f"--cache-dir={tmp_path}", program],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=README.parent,
+    )
+    found = re.findall(r"^.*?:(\d+): (error: .*?)  \[", run.stdout, re.MULTILINE)
+    first = len(example.splitlines()) + 1
+    promised = [
+        (str(first + offset), comment)
+        for offset, line in enumerate(misuses.splitlines())
+        for comment in re.findall(r"# (error: .*)$", line)
+    ]
+    assert [line for line, _ in found] == [line for line, _ in promised], run.stdout
+    assert all(said.startswith(comment) for (_, said), (_, comment) in zip(found, promised, strict=True)), run.stdout
+
+
+@pytest.mark.parametrize("command", ["examples.shop", "pytest"])
+def test_the_readme_has_the_two_commands(command: str) -> None:
+    pattern = rf"^python3 -m venv \.venv && \.venv/bin/pip install -c constraints\.txt .* -m {command}$"
+    assert re.search(pattern, README.read_text(encoding="utf-8"), re.MULTILINE)
