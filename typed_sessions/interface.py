@@ -148,7 +148,7 @@ class SessionInterface(Protocol[AppT_contra, RequestT_contra, ResponseT_contra, 
 
     def get_cookie_partitioned(self, app: AppT_contra) -> bool:
         """Return True if the cookie is kept apart for each embedding site: `SESSION_COOKIE_PARTITIONED`."""
-        return bool(app.config["SESSION_COOKIE_PARTITIONED"])
+        return bool(app.config.get("SESSION_COOKIE_PARTITIONED", False))  # Quart knows it from 0.21 on
 
     def get_expiration_time(self, app: AppT_contra, session: SessionT) -> datetime | None:
         """Return when the browser drops the cookie of a permanent session, as an aware time; else None."""

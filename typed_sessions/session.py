@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from threading import RLock
-from typing import Any, Final, Generic, NoReturn, Self, cast, overload
+from typing import Final, Generic, NoReturn, Protocol, Self, cast, overload
 
 from attrs import frozen
 from typing_extensions import TypeVar, override
@@ -32,6 +32,16 @@ S = TypeVar("S", default=dict[str, object])
 S_co = TypeVar("S_co", covariant=True, default=dict[str, object])
 
 _MISSING: Final = object()
+
+
+class Keyed(Protocol):
+    """What `dict.update` takes beside pairs: anything with keys and items."""
+
+    def keys(self) -> Iterable[str]:
+        """Return the keys."""
+        ...
+
+    def __getitem__(self, key: str, /) -> object: ...
 
 
 class SessionMixin(MutableMapping[str, object]):
@@ -322,7 +332,7 @@ class SecureCookieSession(Session[S_co]):
         return contents.read(key)
 
     @override
-    def update(self, other: Any = (), /, **values: object) -> None:
+    def update(self, other: Keyed | Iterable[tuple[str, object]] = (), /, **values: object) -> None:
         """Store many keys. An undeclared key that is not allowed leaves everything as it was."""
         self._store(dict(other, **values))
 
