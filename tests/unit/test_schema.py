@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Generic, NewType, TypeVar
 
@@ -240,6 +240,11 @@ class DriftingConverter:
 
 
 @define
+class Abstract:
+    tags: Sequence[str] = ()
+
+
+@define
 class BadKeys:
     table: dict[tuple[int, int], str] = Factory(dict[tuple[int, int], str])
 
@@ -257,6 +262,7 @@ class BadKeys:
         pytest.param(SharedDefault, "SharedDefault.cart: one list is the default of all visitors", id="shared"),
         pytest.param(DriftingConverter, "DriftingConverter.n: its converter changes a value", id="drifting-converter"),
         pytest.param(BadKeys, r"BadKeys.table: keys of type tuple\[int, int\] cannot be written", id="keys"),
+        pytest.param(Abstract, r"Abstract.tags: Sequence\[str\] does not say which class comes back", id="abstract"),
         pytest.param(Box, "T has no argument", id="generic-without-argument"),
     ],
 )

@@ -1,0 +1,11 @@
+"""What a field may hold: one object for each type that a session can keep.
+
+A field type knows three things of its values: whether a value that a program sets is allowed (`admit`), how a value is
+written as a plain one (`lower`), and how a plain one becomes a value again (`lift`). A plain value is made of what JSON
+has, and of those further types that the serializer at hand brings back by itself: its `Wire`.
+"""
+
+from typed_sessions.field_types.base import NATIVE_CANDIDATES, FieldType, Mismatch, Wire
+from typed_sessions.field_types.compiler import Compiler
+
+__all__ = ["NATIVE_CANDIDATES", "Compiler", "FieldType", "Mismatch", "Wire"]

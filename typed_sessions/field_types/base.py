@@ -1,0 +1,127 @@
+"""The protocol of a field type, and where a value does not fit."""
+
+from __future__ import annotations
+
+import datetime as dt
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, Final, TypeAlias
+from uuid import UUID
+
+from markupsafe import Markup
+from typing_extensions import override
+
+__all__ = [
+    "JSON",
+    "NATIVE_CANDIDATES",
+    "SOME_KEY",
+    "FieldType",
+    "Mismatch",
+    "Wire",
+    "attempt",
+    "indexed",
+    "iterated",
+    "within",
+]
+
+Wire: TypeAlias = frozenset[type]
+"""The types beyond JSON's that a serializer brings back as they were."""
+
+NATIVE_CANDIDATES: Final[tuple[object, ...]] = (
+    (1,),
+    b"\xff",
+    UUID(int=1),
+    dt.datetime(2000, 1, 2, 3, 4, 5, tzinfo=dt.UTC),
+    Markup("<b>"),
+)
+"""A value of each type that may be in a `Wire`, to find out with."""
+
+
+JSON: Final[Wire] = frozenset()
+"""The wire of a serializer that has JSON's types alone."""
+
+
+SOME_KEY: Final = "[...]"
+"""Stands for a key in a path: a key may be a visitor's data."""
+
+
+class Mismatch(Exception):  # noqa: N818 -- never leaves the library
+    """A value does not fit a type. Says where and what was expected and found, never the value."""
+
+    def __init__(self, expected: str, found: str, path: str = "") -> None:
+        super().__init__(expected, found, path)
+        self.expected = expected
+        self.found = found
+        self.path = path
+
+    @classmethod
+    def of(cls, expected: FieldType, value: object) -> Mismatch:
+        """Return the mismatch of a value that is of another type altogether."""
+        return cls(expected.text, type(value).__name__)
+
+    def within(self, step: str) -> Mismatch:
+        """Return the same mismatch as seen from the container that holds the value."""
+        return Mismatch(self.expected, self.found, step + self.path)
+
+    @override
+    def __str__(self) -> str:
+        return f"must be {self.expected}, not {self.found}"
+
+
+class FieldType(ABC):
+    """A type that a field may have."""
+
+    text: str
+    """The type as its author would write it."""
+
+    @abstractmethod
+    def admit(self, value: object) -> object:
+        """Return the value as this type holds it: itself wherever it fits.
+
+        What a type checker accepts is accepted: a `bool` for `int`, an `int` for `float`, a subclass of `str`.
+
+        Raises:
+            Mismatch: the type does not allow the value.
+        """
+
+    @abstractmethod
+    def lower(self, value: object, wire: Wire) -> object:
+        """Return the plain form of a value.
+
+        Raises:
+            Mismatch: the type does not allow the value, or it has no plain form that comes back.
+        """
+
+    @abstractmethod
+    def lift(self, plain: object, wire: Wire) -> object:
+        """Return the value that a plain form stands for. The plain form may come from any program that had the key.
+
+        Raises:
+            Mismatch: the plain form is of no such value.
+        """
+
+
+def iterated(value: Any) -> list[object]:
+    """Return the items of a container."""
+    return list(value)
+
+
+def indexed(items: list[object] | tuple[object, ...], convert: Callable[[object], object]) -> list[object]:
+    """Convert each item; a mismatch says at which index."""
+    return [within(f"[{index}]", convert, item) for index, item in enumerate(items)]
+
+
+def within(step: str, convert: Callable[[object], object], value: object) -> object:
+    """Convert a value that stands at a step inside another; a mismatch says so."""
+    try:
+        return convert(value)
+    except Mismatch as mismatch:
+        raise mismatch.within(step) from mismatch
+
+
+def attempt(convert: Callable[..., object], *arguments: object) -> list[object]:
+    """Return what a conversion gives, or nothing if the value does not fit."""
+    try:
+        return [convert(*arguments)]
+    except Mismatch:
+        return []

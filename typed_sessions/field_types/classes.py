@@ -1,0 +1,102 @@
+"""Types that are classes of the user's: declared ones, and those that only a converter knows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, get_origin
+
+from cattrs import Converter
+from typing_extensions import override
+
+from typed_sessions.annotations import described
+from typed_sessions.field_types.base import FieldType, Mismatch, Wire, within
+from typed_sessions.kinds import Kind
+from typed_sessions.narrowing import is_dict, is_sequence
+
+__all__ = ["Declared", "Foreign"]
+
+
+class Declared(FieldType):
+    """An instance of a declared class: a dict of its attributes, by attribute name."""
+
+    def __init__(self, kind: Kind) -> None:
+        self.kind = kind
+        self.text = kind.cls.__name__
+        self.types: dict[str, FieldType] = {}
+        """Filled by the compiler once it has seen the class, which may contain itself."""
+
+    @override
+    def admit(self, value: object) -> object:
+        self._each(value, lambda name, attribute: self.types[name].admit(attribute))
+        return value
+
+    @override
+    def lower(self, value: object, wire: Wire) -> object:
+        return self._each(value, lambda name, attribute: self.types[name].lower(attribute, wire))
+
+    @override
+    def lift(self, plain: object, wire: Wire) -> object:
+        if not is_dict(plain):
+            raise Mismatch.of(self, plain)
+        values = {
+            name: within(f".{name}", partial(item_type.lift, wire=wire), plain[name])
+            for name, item_type in self.types.items()
+            if name in plain
+        }
+        for name, member in self.kind.members.items():
+            if member.required and name not in values:
+                raise Mismatch(self.types[name].text, "missing", f".{name}")
+        try:
+            return self.kind.construct(values)
+        except Exception as error:  # a converter or validator of the user's may raise anything
+            raise Mismatch(f"{self.text} that its own checks allow", "another") from error
+
+    def _each(self, value: object, convert: Callable[[str, object], object]) -> dict[str, object]:
+        if type(value) is not self.kind.cls:
+            subclass = f", which would come back as {self.text}" if isinstance(value, self.kind.cls) else ""
+            raise Mismatch(self.text, type(value).__name__ + subclass)
+        return {name: within(f".{name}", partial(convert, name), getattr(value, name, None)) for name in self.types}
+
+
+class Foreign(FieldType):
+    """A type that only the converter's hooks know."""
+
+    def __init__(self, annotation: Any, converter: Converter) -> None:
+        self.text = described(annotation)
+        self._annotation = annotation
+        self._converter = converter
+        self._cls: object = get_origin(annotation) or annotation
+
+    @override
+    def admit(self, value: object) -> object:
+        if isinstance(self._cls, type) and not isinstance(value, self._cls):
+            raise Mismatch.of(self, value)
+        return value
+
+    @override
+    def lower(self, value: object, wire: Wire) -> object:
+        self.admit(value)
+        try:
+            plain: object = self._converter.unstructure(value, unstructure_as=self._annotation)
+        except Exception as error:  # a user's hook may raise anything
+            raise Mismatch(f"{self.text} that its unstructure hook takes", "another") from error
+        if not _is_plain(plain, wire):
+            raise Mismatch("a plain value, from an unstructure hook on the converter", type(plain).__name__)
+        return plain
+
+    @override
+    def lift(self, plain: object, wire: Wire) -> object:
+        try:
+            value: object = self._converter.structure(plain, self._annotation)
+        except Exception as error:  # a user's hook may raise anything
+            raise Mismatch.of(self, plain) from error
+        return self.admit(value)
+
+
+def _is_plain(value: object, wire: Wire) -> bool:
+    if is_dict(value):
+        return all(type(key) is str and _is_plain(item, wire) for key, item in value.items())
+    if is_sequence(value) and (type(value) is list or tuple in wire):
+        return all(_is_plain(item, wire) for item in value)
+    return value is None or type(value) in (bool, int, float, str) or type(value) in wire

@@ -1,0 +1,112 @@
+"""From annotations to field types."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Mapping
+from enum import Enum
+from typing import Any, Final, Literal, TypeVar, Union, get_args, get_origin
+
+from cattrs import Converter
+from cattrs.errors import StructureHandlerNotFoundError
+
+from typed_sessions.annotations import described, plain_form
+from typed_sessions.errors import SchemaError
+from typed_sessions.field_types.base import FieldType
+from typed_sessions.field_types.classes import Declared, Foreign
+from typed_sessions.field_types.containers import Items, Positions, Table
+from typed_sessions.field_types.scalars import KNOWN, Choice, Enumeration, Scalar
+from typed_sessions.field_types.union import OneOf
+from typed_sessions.kinds import Kind, kind_of
+
+__all__ = ["Compiler"]
+
+_CONTAINERS: Final[Mapping[object, type]] = {cls: cls for cls in (list, set, frozenset, tuple, dict)}
+
+
+class Compiler:
+    """Turns annotations into field types. One class is compiled once, so a class may contain itself."""
+
+    def __init__(self, converter: Converter) -> None:
+        self._converter = converter
+        self._declared: dict[object, Declared] = {}
+
+    def compile(self, annotation: Any, place: str) -> FieldType:
+        """Return the field type of an annotation.
+
+        Raises:
+            SchemaError: no session can hold such a type; the message begins with `place`.
+        """
+        annotation, _ = plain_form(annotation)
+        if annotation is None or annotation is Any:
+            annotation = types.NoneType if annotation is None else object
+        if isinstance(annotation, type) and annotation in KNOWN:
+            return KNOWN[annotation]
+        if isinstance(annotation, TypeVar):
+            raise SchemaError(f"{place}: {annotation.__name__} has no argument; declare the schema as Class[argument]")
+        if isinstance(annotation, type) and issubclass(annotation, Enum):
+            return self._enumeration(annotation, place)
+        origin = _unsubscripted(annotation)
+        arguments: tuple[Any, ...] = get_args(annotation)
+        if origin is Literal:
+            return Choice(
+                described(annotation), {(type(value), value): self._writer(value, place) for value in arguments}
+            )
+        if origin is Union or origin is types.UnionType:
+            return OneOf(tuple(self.compile(argument, place) for argument in arguments))
+        container = _CONTAINERS.get(origin)
+        if annotation in _CONTAINERS:
+            raise SchemaError(f"{place}: a bare {annotation.__name__} does not say what it holds; write its arguments")
+        if container is not None:
+            return self._container(container, arguments, place)
+        if getattr(origin, "__module__", None) == "collections.abc":
+            raise SchemaError(
+                f"{place}: {described(annotation)} does not say which class comes back; write list or dict"
+            )
+        return self._of_class(annotation, place)
+
+    def declared(self, annotation: Any, kind: Kind, place: str) -> Declared:
+        """Return the field type of a declared class, its attributes compiled."""
+        if annotation not in self._declared:
+            declared = self._declared[annotation] = Declared(kind)
+            for name, member in kind.members.items():
+                if member.annotation is None:
+                    raise SchemaError(f"{place}: {kind.cls.__qualname__}.{name} has no type annotation")
+                declared.types[name] = self.compile(member.annotation, f"{kind.cls.__qualname__}.{name}")
+        return self._declared[annotation]
+
+    def _of_class(self, annotation: Any, place: str) -> FieldType:
+        kind = kind_of(annotation)
+        return self._foreign(annotation, place) if kind is None else self.declared(annotation, kind, place)
+
+    def _enumeration(self, cls: type[Enum], place: str) -> FieldType:
+        if any(type(member.value) not in (str, int) for member in cls):
+            raise SchemaError(f"{place}: {cls.__qualname__} has values that are neither text nor integers")
+        return Enumeration(cls)
+
+    def _writer(self, value: object, place: str) -> FieldType:
+        return self.compile(type(value), place)
+
+    def _container(self, origin: type, arguments: tuple[Any, ...], place: str) -> FieldType:
+        if origin is tuple and arguments[-1:] != (...,):
+            return Positions(tuple(self.compile(argument, place) for argument in arguments))
+        if origin is dict:
+            key = self.compile(arguments[0], place)
+            if not isinstance(key, (Scalar, Enumeration, Choice)) and key not in (KNOWN[str], KNOWN[int]):
+                raise SchemaError(f"{place}: keys of type {key.text} cannot be written as text")
+            return Table(key, self.compile(arguments[1], place))
+        return Items(origin, self.compile(arguments[0], place))
+
+    def _foreign(self, annotation: Any, place: str) -> FieldType:
+        try:
+            self._converter.get_structure_hook(annotation)
+        except StructureHandlerNotFoundError:
+            raise SchemaError(
+                f"{place}: a session cannot hold {described(annotation)}; declare an attrs class, or pass a cattrs "
+                f"converter with hooks for it: Sessions(..., converter=...)"
+            ) from None
+        return Foreign(annotation, self._converter)
+
+
+def _unsubscripted(annotation: Any) -> object:
+    return get_origin(annotation) or annotation

@@ -1,0 +1,253 @@
+"""Types of single values: those of JSON, those written as text, enumerations and literals."""
+
+from __future__ import annotations
+
+import binascii
+import datetime as dt
+import math
+import types
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from enum import Enum
+from functools import partial
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+from markupsafe import Markup
+from typing_extensions import override
+
+from typed_sessions.field_types.base import (
+    NATIVE_CANDIDATES,
+    SOME_KEY,
+    FieldType,
+    Mismatch,
+    Wire,
+    attempt,
+    indexed,
+    within,
+)
+from typed_sessions.narrowing import is_dict, is_sequence
+from typed_sessions.sameness import same
+
+__all__ = ["KNOWN", "Anything", "Choice", "Enumeration", "Scalar", "Simple"]
+
+_NATIVE_TYPES: Final = frozenset(type(value) for value in NATIVE_CANDIDATES)
+
+
+class Anything(FieldType):
+    """`object` and `Any`: whatever the serializer brings back as it was."""
+
+    text = "object"
+
+    @override
+    def admit(self, value: object) -> object:
+        return value
+
+    @override
+    def lower(self, value: object, wire: Wire) -> object:
+        if type(value) in _NATIVE_TYPES and type(value) not in wire:
+            raise Mismatch("a value that the serializer brings back", type(value).__name__)
+        if is_dict(value) and type(value) is dict:
+            if not all(type(key) is str for key in value):
+                raise Mismatch("str", "another type", " (a key)")
+            return {key: within(SOME_KEY, partial(self.lower, wire=wire), item) for key, item in value.items()}
+        if is_sequence(value) and type(value) in (list, tuple):
+            items = indexed(value, partial(self.lower, wire=wire))
+            return items if isinstance(value, list) else tuple(items)
+        return _finite(value)
+
+    @override
+    def lift(self, plain: object, wire: Wire) -> object:
+        return plain
+
+
+class Simple(FieldType):
+    """A type that JSON has: its values are their own plain form."""
+
+    def __init__(self, cls: type, exact: Callable[[Any], object], widened: type | None = None) -> None:
+        self.cls = cls
+        self.text = "None" if cls is types.NoneType else cls.__name__
+        self._exact = exact
+        self._accepted = (cls,) if widened is None else (cls, widened)
+
+    @override
+    def admit(self, value: object) -> object:
+        if type(value) is self.cls:
+            return value
+        if isinstance(value, self._accepted):
+            exact = self._exact(value)
+            if exact == value:
+                return exact
+        raise Mismatch.of(self, value)
+
+    @override
+    def lower(self, value: object, wire: Wire) -> object:
+        return _finite(self.admit(value))
+
+    @override
+    def lift(self, plain: object, wire: Wire) -> object:
+        return self.admit(plain)
+
+
+class Enumeration(FieldType):
+    """A member of an `Enum` or `Flag` whose values are text or integers, written by that value."""
+
+    def __init__(self, cls: type[Enum]) -> None:
+        self.cls = cls
+        self.text = cls.__name__
+
+    @override
+    def admit(self, value: object) -> object:
+        if isinstance(value, self.cls):
+            return value
+        raise Mismatch.of(self, value)
+
+    @override
+    def lower(self, value: object, wire: Wire) -> object:
+        if not isinstance(value, self.cls):
+            raise Mismatch.of(self, value)
+        plain: object = value.value
+        return plain
+
+    @override
+    def lift(self, plain: object, wire: Wire) -> object:
+        try:
+            member = self.cls(plain)
+        except (ValueError, TypeError) as error:
+            raise Mismatch.of(self, plain) from error
+        if type(member.value) is not type(plain):
+            raise Mismatch.of(self, plain)
+        return member
+
+
+class Choice(FieldType):
+    """A `Literal`: one of a fixed set of values."""
+
+    def __init__(self, text: str, choices: Mapping[object, FieldType]) -> None:
+        self.text = text
+        self._choices = choices
+        """Pairs of a value's type and the value, so that `1` is not `True`; each with the type that writes it."""
+
+    @override
+    def admit(self, value: object) -> object:
+        self._writer(value)
+        return value
+
+    @override
+    def lower(self, value: object, wire: Wire) -> object:
+        return self._writer(value).lower(value, wire)
+
+    @override
+    def lift(self, plain: object, wire: Wire) -> object:
+        for writer in dict.fromkeys(self._choices.values()):
+            for value in attempt(writer.lift, plain, wire):
+                if same(writer.lower(value, wire), plain) and (type(value), value) in self._choices:
+                    return value
+        raise Mismatch.of(self, plain)
+
+    def _writer(self, value: object) -> FieldType:
+        try:
+            return self._choices[type(value), value]
+        except (KeyError, TypeError):
+            raise Mismatch.of(self, value) from None
+
+
+class Scalar(FieldType):
+    """One value that JSON lacks: kept as it is where the wire has the type, written as text elsewhere."""
+
+    def __init__(
+        self,
+        cls: type,
+        *,
+        exact: Callable[[Any], object],
+        to_text: Callable[[Any], object] = msgspec.to_builtins,
+        from_text: Callable[[str], object] | None = None,
+    ) -> None:
+        self.cls = cls
+        self.text = cls.__name__
+        self._exact = exact
+        self._to_text = to_text
+        self._from_text: Callable[[str], object] = from_text or partial(msgspec.convert, type=cls)
+
+    @override
+    def admit(self, value: object) -> object:
+        if type(value) is self.cls:
+            return value
+        if isinstance(value, self.cls) and not (self.cls is dt.date and isinstance(value, dt.datetime)):
+            return self._exact(value)
+        raise Mismatch.of(self, value)
+
+    @override
+    def lower(self, value: object, wire: Wire) -> object:
+        value = self.admit(value)
+        return value if self.cls in wire else self._to_text(value)
+
+    @override
+    def lift(self, plain: object, wire: Wire) -> object:
+        if self.cls in wire:
+            return self.admit(plain)
+        if type(plain) is not str:
+            raise Mismatch.of(self, plain)
+        try:
+            return self._from_text(plain)
+        except (ValueError, TypeError, binascii.Error) as error:
+            raise Mismatch.of(self, plain) from error
+
+
+def _finite(value: object) -> object:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise Mismatch("a finite number", "NaN or infinity")
+    return value
+
+
+def _as_float(value: float) -> float | None:
+    try:
+        return float(value)
+    except OverflowError:
+        return None
+
+
+_SIMPLE: Final[Mapping[type, FieldType]] = {
+    types.NoneType: Simple(types.NoneType, lambda value: value),
+    bool: Simple(bool, bool),
+    int: Simple(int, int.__int__),
+    float: Simple(float, _as_float, widened=int),
+    str: Simple(str, str.__str__),
+}
+
+
+_SCALARS: Final[Mapping[type, FieldType]] = {
+    scalar.cls: scalar
+    for scalar in (
+        Scalar(
+            bytes,
+            exact=bytes,
+            to_text=lambda value: b64encode(value).decode("ascii"),
+            from_text=lambda text: b64decode(text, validate=True),
+        ),
+        Scalar(Markup, exact=Markup, to_text=str.__str__, from_text=Markup),
+        Scalar(UUID, exact=lambda value: UUID(int=value.int)),
+        Scalar(Decimal, exact=Decimal),
+        Scalar(
+            dt.datetime,
+            exact=lambda value: dt.datetime.combine(dt.date(value.year, value.month, value.day), value.timetz()),
+        ),
+        Scalar(dt.date, exact=lambda value: dt.date(value.year, value.month, value.day)),
+        Scalar(
+            dt.time,
+            exact=lambda value: dt.time(
+                value.hour, value.minute, value.second, value.microsecond, value.tzinfo, fold=value.fold
+            ),
+        ),
+        Scalar(
+            dt.timedelta,
+            exact=lambda value: dt.timedelta(value.days, value.seconds, value.microseconds),
+        ),
+    )
+}
+
+
+KNOWN: Final[Mapping[type, FieldType]] = {object: Anything(), **_SIMPLE, **_SCALARS}
+"""The types that need no arguments."""
