@@ -200,8 +200,8 @@ class SecureCookieSessionInterface(
         schema: the class that declares what a session holds.
         serializer: a built-in serializer's name, or a serializer. `SESSION_SERIALIZER` beats it.
         converter: a cattrs converter with hooks for types that the library does not know.
-        refresh_after: how old the cookie of a permanent session must be for a refresh, as a fraction of its lifetime.
-            `SESSION_REFRESH_AFTER` beats it.
+        refresh_fraction: how much of its lifetime the cookie of a permanent session has behind it when it is sent
+            anew. `SESSION_REFRESH_AFTER` beats it.
         report: takes what there is to say of a session; the log by default.
         clock: the time; the system's by default.
 
@@ -232,7 +232,7 @@ class SecureCookieSessionInterface(
         *,
         serializer: SerializerName | AnySerializer | None = None,
         converter: Converter | None = None,
-        refresh_after: float = 0.0,
+        refresh_fraction: float = 0.0,
         report: ReportHandler = ...,
         clock: Clock = ...,
     ) -> None: ...
@@ -243,7 +243,7 @@ class SecureCookieSessionInterface(
         *,
         serializer: SerializerName | AnySerializer | None = None,
         converter: Converter | None = None,
-        refresh_after: float = 0.0,
+        refresh_fraction: float = 0.0,
         report: ReportHandler = ...,
         clock: Clock = ...,
     ) -> None: ...
@@ -253,14 +253,14 @@ class SecureCookieSessionInterface(
         *,
         serializer: SerializerName | AnySerializer | None = None,
         converter: Converter | None = None,
-        refresh_after: float = 0.0,
+        refresh_fraction: float = 0.0,
         report: ReportHandler = log_report_of,
         clock: Clock = time.time,
     ) -> None:
         self.schema: Schema[S] = Schema(cast("Callable[[], S]", schema), converter=converter)
         if serializer is not None:
             self.serializer = resolve_serializer(serializer)
-        self._refresh_after = refresh_after
+        self._refresh_fraction = refresh_fraction
         self._report = report
         self._clock = clock
         self._configured: _Configured[S] | None = None
@@ -440,7 +440,7 @@ class SecureCookieSessionInterface(
             on_bad_field=settings.on_bad_field,
             refresh_each_request=settings.refresh_each_request,
             refresh_after=(
-                settings.lifetime * self._refresh_after if settings.refresh_after is None else settings.refresh_after
+                settings.lifetime * self._refresh_fraction if settings.refresh_after is None else settings.refresh_after
             ),
             clock=self._clock,
         )

@@ -34,7 +34,7 @@ session_refused: Final = _signals.signal("session-refused")
 field_reset: Final = _signals.signal("session-field-reset")
 """Sent by the app, with `report: FieldReset`, when a stored value no longer fits its field."""
 
-_REFRESH_AFTER: Final = 0.1
+_REFRESH_FRACTION: Final = 0.1
 """As a fraction of the lifetime: a busy visitor gets a new expiry now and then, not with every response."""
 
 _EXTENSION: Final = "typed_sessions"
@@ -92,7 +92,7 @@ class Sessions(Generic[S]):
             cast("Callable[[], S]", schema),
             serializer=serializer,
             converter=converter,
-            refresh_after=_REFRESH_AFTER,
+            refresh_fraction=_REFRESH_FRACTION,
             report=_report,
         )
         self._apps: list[Quart] = []

@@ -545,10 +545,10 @@ class Clock:
         return self.time
 
 
-def on_clock(refresh_after: float = 0.0, **config: object) -> tuple[Quart, Clock]:
+def on_clock(refresh_fraction: float = 0.0, **config: object) -> tuple[Quart, Clock]:
     clock = Clock()
     app = stock(PERMANENT_SESSION_LIFETIME=timedelta(seconds=1000), **config)
-    interface = SecureCookieSessionInterface(Visitor, refresh_after=refresh_after, clock=clock)
+    interface = SecureCookieSessionInterface(Visitor, refresh_fraction=refresh_fraction, clock=clock)
     setattr(app, "session_interface", interface)  # noqa: B010 -- as Sessions.init_app does
 
     @app.get("/stay")
@@ -580,7 +580,7 @@ async def test_the_bare_interface_refreshes_a_permanent_session_with_every_respo
 
 @pytest.mark.parametrize("path", ["/nothing", "/read"])
 async def test_a_refresh_waits_until_the_cookie_is_old_enough(path: str) -> None:
-    app, clock = on_clock(refresh_after=0.1)
+    app, clock = on_clock(refresh_fraction=0.1)
     client = app.test_client()
     await client.get("/stay")
     clock.time += 99
@@ -592,7 +592,7 @@ async def test_a_refresh_waits_until_the_cookie_is_old_enough(path: str) -> None
 
 
 async def test_the_setting_beats_the_argument() -> None:
-    app, clock = on_clock(refresh_after=0.1, SESSION_REFRESH_AFTER=timedelta(seconds=5))
+    app, clock = on_clock(refresh_fraction=0.1, SESSION_REFRESH_AFTER=timedelta(seconds=5))
     client = app.test_client()
     await client.get("/stay")
     clock.time += 5

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from attrs import Factory, define
+from attrs import Factory, define, evolve
 
 from typed_sessions import Schema, SecureCookieSession, SerializationError
 from typed_sessions.codec import Codec, OnBadField
@@ -202,8 +202,7 @@ def test_a_refused_cookie_is_replaced_once_there_is_something_to_write() -> None
 def test_a_format_that_only_reads_is_not_written_until_the_next_change() -> None:
     schema = Schema(Visitor)
     old, new = policy().formats[0], Format(Codec(schema, TaggedJSONSerializer()), sealer(NOW, "n" * 16))
-    rules = policy()
-    both = Policy(schema, (new, old), rules.extras, rules.on_bad_field, rules.refresh_each_request, rules.refresh_after, rules.clock)  # fmt: skip
+    both = evolve(policy(), formats=(new, old))
     session = opened([sealed()], both)
     assert session["user_id"] == 7
     assert not session.modified
