@@ -25,6 +25,8 @@ MAX_DEPTH: Final = 100
 MAX_PAYLOAD: Final = 1024 * 1024
 """How long a payload may be, in bytes before compression, when it is read and when it is written."""
 
+_TOO_DEEP: Final = f"session contents are nested more than {MAX_DEPTH} deep"
+
 S = TypeVar("S", default=dict[str, object])
 
 Outcome: TypeAlias = "Decoded[S] | Refused"
@@ -64,18 +66,7 @@ class Codec(Generic[S]):
         Raises:
             SerializationError: the serializer cannot write it; the message names the field.
         """
-        plain = {key: self._lowered(key, value) for key, value in stored.items()}
-        if _is_deeper(plain, MAX_DEPTH):
-            raise SerializationError(f"session contents are nested more than {MAX_DEPTH} deep")
-        try:
-            payload = self._dumped(plain)
-        except Exception as error:  # a serializer may raise anything
-            raise SerializationError(
-                f"session key {self._unwritable(plain)} cannot be written by {type(self.serializer).__name__}"
-            ) from error
-        if len(payload) > MAX_PAYLOAD:
-            raise SerializationError(f"session contents take {len(payload)} bytes, more than {MAX_PAYLOAD}")
-        return payload
+        return self._written({key: self._lowered(key, value) for key, value in stored.items()})
 
     def encode_readable(self, stored: Mapping[str, object]) -> bytes:
         """Return the payload of what is stored, proven to read back as the same.
@@ -123,21 +114,29 @@ class Codec(Generic[S]):
             return Refused(Reason.TOO_DEEP)
         return self._structured(keyed, on_bad_field)
 
-    def holds(self, payload: bytes, stored: Mapping[str, object]) -> bool:
-        """Return True if a payload means what is stored, whatever the order of its keys.
+    def canonical(self, stored: Mapping[str, object]) -> bytes:
+        """Return bytes that are the same for what means the same, whatever the order of its keys. Nothing reads them.
 
-        What cannot be written is held by no payload.
+        Raises:
+            SerializationError: the serializer cannot write it.
         """
+        plain = {key: self._lowered(key, value) for key, value in stored.items()}
+        if _is_deeper(plain, MAX_DEPTH):
+            raise SerializationError(_TOO_DEEP)
+        return self._written({key: _key_sorted(plain[key]) for key in sorted(plain)})
+
+    def _written(self, plain: dict[str, object]) -> bytes:
+        if _is_deeper(plain, MAX_DEPTH):
+            raise SerializationError(_TOO_DEEP)
         try:
-            present = self.encode(stored)
-        except SerializationError:
-            return False
-        if present == payload:
-            return True
-        one, other = self.decode(present), self.decode(payload)
-        if isinstance(one, Refused) or isinstance(other, Refused):
-            return False
-        return same(self._all_lowered(one.contents), self._all_lowered(other.contents))
+            payload = self._dumped(plain)
+        except Exception as error:  # a serializer may raise anything
+            raise SerializationError(
+                f"session key {self._unwritable(plain)} cannot be written by {type(self.serializer).__name__}"
+            ) from error
+        if len(payload) > MAX_PAYLOAD:
+            raise SerializationError(f"session contents take {len(payload)} bytes, more than {MAX_PAYLOAD}")
+        return payload
 
     def _structured(self, plain: dict[str, object], on_bad_field: OnBadField) -> Outcome[S]:
         stored: dict[str, object] = {}
@@ -183,9 +182,6 @@ class Codec(Generic[S]):
         except RecursionError:
             raise SerializationError(f"session field {key} is nested more than {MAX_DEPTH} deep") from None
 
-    def _all_lowered(self, contents: Contents[S]) -> dict[str, object]:
-        return {key: self._lowered(key, value) for key, value in contents.stored().items()}
-
     def _unwritable(self, plain: Mapping[str, object]) -> str:
         """Return the first key that the serializer cannot write, for a message."""
         for key, value in plain.items():
@@ -223,6 +219,16 @@ def _brings_back(serializer: AnySerializer, value: object) -> bool:
         return same(_read_back(serializer, serializer.dumps({"value": value})), {"value": value})
     except Exception:  # noqa: BLE001 -- a serializer may raise anything for what it cannot write
         return False
+
+
+def _key_sorted(value: object) -> object:
+    """Return a plain value whose dicts have their keys in order, at every depth."""
+    if is_dict(value) and type(value) is dict:
+        return {key: _key_sorted(value[key]) for key in sorted(value, key=str)}
+    if is_sequence(value) and type(value) in (list, tuple):
+        items = [_key_sorted(item) for item in value]
+        return items if isinstance(value, list) else tuple(items)
+    return value
 
 
 def _is_deeper(value: object, limit: int) -> bool:

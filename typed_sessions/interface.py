@@ -348,7 +348,8 @@ class SecureCookieSessionInterface(
         if owned.refused:
             return
         owned.settle(saved=False)
-        cookie = self._cookie(app, owned)
+        with owned.judged():
+            cookie = self._cookie(app, owned)
         owned.settle(saved=True)
         if cookie is not None:
             response.headers.add("Set-Cookie", cookie)

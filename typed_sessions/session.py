@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
+from functools import cached_property
 from threading import RLock
 from typing import Final, Generic, NoReturn, Protocol, Self, cast, overload
 
 from attrs import frozen
 from typing_extensions import TypeVar, override
 
-from typed_sessions.codec import Codec
+from typed_sessions.codec import Codec, Decoded
 from typed_sessions.contents import Contents, contents_of
 from typed_sessions.errors import SerializationError, UndeclaredKeyError
 from typed_sessions.reports import ChangeLost, Report, ReportSink, log_report
@@ -110,15 +112,29 @@ class ExtrasRule:
 KEEP_EXTRAS: Final = ExtrasRule()
 
 
-@frozen
 class Origin(Generic[S]):
     """The payload that a session was loaded from, and what reads it. Changes are found by comparing with it."""
 
-    codec: Codec[S]
-    payload: bytes
+    def __init__(self, codec: Codec[S], payload: bytes) -> None:
+        self.codec = codec
+        self.payload = payload
 
     def holds(self, contents: Contents[S]) -> bool:
-        return self.codec.holds(self.payload, contents.stored())
+        """Return True if contents mean what was loaded, whatever the order of their keys.
+
+        What cannot be written differs from whatever was loaded.
+        """
+        stored = contents.stored()
+        try:
+            return self.codec.encode(stored) == self.payload or self.codec.canonical(stored) == self._canonical
+        except SerializationError:
+            return False
+
+    @cached_property
+    def _canonical(self) -> bytes | None:
+        """What was loaded, as this release would write it; None if it cannot be read, which only a fault explains."""
+        outcome = self.codec.decode(self.payload)
+        return self.codec.canonical(outcome.contents.stored()) if isinstance(outcome, Decoded) else None
 
 
 @frozen
@@ -180,6 +196,7 @@ class SecureCookieSession(Session[S_co]):
     ) -> None:
         self.accessed = False
         self._assigned: bool | None = None
+        self._verdict: bool | None = None
         self._sealed: tuple[str, ...] = ()
         self._saved: bool | None = None
         self._loss_reported = False
@@ -354,10 +371,7 @@ class SecureCookieSession(Session[S_co]):
         """
         if self._assigned is not None:
             return self._assigned
-        if self._opened is None:
-            return False
-        contents, origin = self._opened.contents, self._opened.origin
-        return len(contents.keys()) > 0 if origin is None else not origin.holds(contents)
+        return self._differs() if self._verdict is None else self._verdict
 
     @modified.setter
     def modified(self, value: bool) -> None:
@@ -379,6 +393,15 @@ class SecureCookieSession(Session[S_co]):
         """Note that the session was saved, or could not be: what changes from now on is lost."""
         self._saved = saved
 
+    @contextmanager
+    def judged(self) -> Generator[None, None, None]:
+        """Find changes once, for as long as nobody but an interface has the session in hand."""
+        self._verdict = self._differs()
+        try:
+            yield
+        finally:
+            self._verdict = None
+
     def open(self) -> Opened[S_co]:
         """Return what opening the session gives, without counting it as an access."""
         return self._load()
@@ -388,6 +411,12 @@ class SecureCookieSession(Session[S_co]):
     def _touched(self) -> Contents[S_co]:
         self.accessed = True
         return self._load().contents
+
+    def _differs(self) -> bool:
+        if self._opened is None:
+            return False
+        contents, origin = self._opened.contents, self._opened.origin
+        return len(contents.keys()) > 0 if origin is None else not origin.holds(contents)
 
     def _load(self) -> Opened[S_co]:
         if self._opened is None:

@@ -20,10 +20,12 @@ from typed_sessions import (
     SessionMixin,
     UndeclaredKeyError,
 )
+from typed_sessions.codec import Codec
 from typed_sessions.contents import contents_of
 from typed_sessions.reports import ChangeLost, Reason, Refused, Report
 from typed_sessions.schema import Schema
-from typed_sessions.session import ExtrasRule, Opened
+from typed_sessions.serializers import TaggedJSONSerializer
+from typed_sessions.session import ExtrasRule, Opened, Origin
 
 
 @define
@@ -250,6 +252,43 @@ def test_permanent_is_a_key() -> None:
     assert held.permanent
     del held["_permanent"]
     assert not held.permanent
+
+
+# -- what a session was loaded from ----------------------------------------------------------------
+
+
+@define
+class Article:
+    sku: str
+    price: float = 0.0
+
+
+@define
+class Shopper:
+    user_id: int | None = None
+    cart: list[Article] = Factory(list[Article])
+    tags: set[str] = Factory(set[str])
+
+
+@pytest.mark.parametrize(
+    ("payload", "contents", "held"),
+    [
+        pytest.param(b'{"a":1,"b":2}', {"b": 2, "a": 1}, True, id="order"),
+        pytest.param(b'{"a": 1}', {"a": 1}, True, id="spaces"),
+        pytest.param(b'{"a":1}', {"a": True}, False, id="true-is-not-one"),
+        pytest.param(b'{"a":1}', {"a": 1.0}, False, id="float-is-not-int"),
+        pytest.param(b'{"a":[1]}', {"a": (1,)}, False, id="tuple-is-not-list"),
+        pytest.param(b'{"tags":["b","a"]}', {"tags": {"a", "b"}}, True, id="sets"),
+        pytest.param(b'{"cart":[{"sku":"a"}]}', {"cart": [Article("a")]}, True, id="nested-defaults"),
+        pytest.param(b'{"user_id":"x"}', {}, True, id="reset-field"),
+        pytest.param(b'{"user_id":null}', {}, False, id="stored-default"),
+        pytest.param(b'{"a":1}', {"a": object()}, False, id="unwritable"),
+    ],
+)
+def test_a_payload_holds_what_means_the_same(payload: bytes, contents: dict[str, object], held: bool) -> None:
+    codec = Codec(Schema(Shopper), TaggedJSONSerializer())
+    present = contents_of(codec.schema, contents)
+    assert Origin(codec, payload).holds(present) is held
 
 
 # -- access, laziness, loss ------------------------------------------------------------------------
