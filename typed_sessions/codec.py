@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import Enum
 from typing import Any, Final, Generic, TypeAlias, cast
 
 from attrs import frozen
@@ -32,15 +33,13 @@ S = TypeVar("S", default=dict[str, object])
 Outcome: TypeAlias = "Decoded[S] | Refused"
 
 
-@frozen
-class OnBadField:
+class OnBadField(Enum):
     """What a stored value that no longer fits its field does to its session."""
 
-    refuses_session: bool
-    """True refuses the whole session; False resets the field alone, unless it is marked `Essential`."""
-
-
-RESET_ALONE: Final = OnBadField(refuses_session=False)
+    RESET = "field"
+    """The field alone reads as its default, unless it is marked `Essential`."""
+    REFUSE = "session"
+    """The whole session is refused."""
 
 
 @frozen
@@ -95,7 +94,7 @@ class Codec(Generic[S]):
                 raise SerializationError(f"session field {key} would read back as another value")
         return payload
 
-    def decode(self, payload: bytes, on_bad_field: OnBadField = RESET_ALONE) -> Outcome[S]:
+    def decode(self, payload: bytes, on_bad_field: OnBadField = OnBadField.RESET) -> Outcome[S]:
         """Return what a payload holds, or why it cannot be read. Raises nothing for what a payload may hold."""
         if len(payload) > MAX_PAYLOAD:
             return Refused(Reason.TOO_LARGE)
@@ -157,7 +156,7 @@ class Codec(Generic[S]):
             except Exception:  # noqa: BLE001 -- fields that the class refuses only together
                 return Refused(Reason.FIELD, self.schema.name)
         for reset in resets:
-            if on_bad_field.refuses_session or self.schema.fields[reset.field].essential:
+            if on_bad_field is OnBadField.REFUSE or self.schema.fields[reset.field].essential:
                 return Refused(Reason.FIELD, reset.field)
         return Decoded(contents, tuple(resets))
 

@@ -29,6 +29,8 @@ _PATH_SAFE: Final = "%!$&'()*+,/:=@"
 """What a path keeps unquoted: the URL path characters and the percent sign of what is quoted already."""
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 """A cookie name (RFC 6265, section 4.1.1)."""
+_DOMAIN: Final = re.compile(r"[A-Za-z0-9._-]+")
+"""What a host name in ASCII is made of; a semicolon, say, would begin another attribute."""
 
 
 @frozen
@@ -135,9 +137,12 @@ def _checked_domain(domain: str | None) -> str | None:
     if not domain:
         return None
     try:
-        return domain.partition(":")[0].lstrip(".").encode("idna").decode("ascii")
+        ascii_domain = domain.partition(":")[0].lstrip(".").encode("idna").decode("ascii")
     except UnicodeError as error:
         raise ConfigurationError("SESSION_COOKIE_DOMAIN is no domain name") from error
+    if not _DOMAIN.fullmatch(ascii_domain):
+        raise ConfigurationError("SESSION_COOKIE_DOMAIN is no domain name")
+    return ascii_domain
 
 
 def _checked_samesite(samesite: str | None, *, secure: bool) -> SameSite | None:

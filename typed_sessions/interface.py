@@ -376,8 +376,6 @@ class SecureCookieSessionInterface(
         writer = configured.policy.formats[0]
         return writer.sealer.seal(writer.codec.encode_readable(session.open().contents.stored()))
 
-    # -- inside ----------------------------------------------------------------------------------
-
     def _cookie(self, app: ConfiguredApp, session: SecureCookieSession[S]) -> str | None:
         """Return the text of the `Set-Cookie` header that is due, if one is."""
         configured = self._configuration(app)

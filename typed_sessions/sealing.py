@@ -7,6 +7,7 @@ each in URL-safe base64, with dots between. A payload that zlib makes shorter is
 from __future__ import annotations
 
 import hashlib
+import struct
 import zlib
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -104,7 +105,7 @@ class SignedSealer:
         packed, _, stamp = signed.rpartition(_SEPARATOR)
         try:
             age = int(self._clock()) - bytes_to_int(base64_decode(stamp))
-        except BadData:
+        except (BadData, struct.error):
             return Refused(Reason.MALFORMED)
         if age > self._lifetime:
             return Refused(Reason.EXPIRED)
@@ -123,10 +124,10 @@ class SignedSealer:
 
 def sealed_at(text: str) -> datetime | None:
     """Return the time that a sealed text claims, which nobody has verified; None if it claims none."""
-    parts = text.rsplit(".", 2)
     try:
-        return datetime.fromtimestamp(bytes_to_int(base64_decode(parts[1])), UTC)
-    except (BadData, IndexError, OverflowError, ValueError, OSError):
+        _, stamp, _ = text.rsplit(".", _SEPARATORS)
+        return datetime.fromtimestamp(bytes_to_int(base64_decode(stamp)), UTC)
+    except (BadData, struct.error, OverflowError, ValueError, OSError):
         return None
 
 

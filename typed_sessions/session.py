@@ -233,8 +233,6 @@ class SecureCookieSession(Session[S_co]):
         session._report = report  # noqa: SLF001 -- its own class
         return session
 
-    # -- the data --------------------------------------------------------------------------------
-
     @property
     @override
     def data(self) -> S_co:
@@ -256,8 +254,6 @@ class SecureCookieSession(Session[S_co]):
         contents = self._touched()
         contents.replace(data)
         self._mutated()
-
-    # -- the mapping -----------------------------------------------------------------------------
 
     @override
     def __getitem__(self, key: str) -> object:
@@ -353,8 +349,6 @@ class SecureCookieSession(Session[S_co]):
         """Store many keys. An undeclared key that is not allowed leaves everything as it was."""
         self._store(dict(other, **values))
 
-    # -- the flags -------------------------------------------------------------------------------
-
     @property
     @override
     def new(self) -> bool:
@@ -376,8 +370,6 @@ class SecureCookieSession(Session[S_co]):
     @modified.setter
     def modified(self, value: bool) -> None:
         self._assigned = value
-
-    # -- for interfaces: what does not count as an access ----------------------------------------
 
     @property
     def sealed(self) -> tuple[str, ...]:
@@ -405,8 +397,6 @@ class SecureCookieSession(Session[S_co]):
     def open(self) -> Opened[S_co]:
         """Return what opening the session gives, without counting it as an access."""
         return self._load()
-
-    # -- inside ----------------------------------------------------------------------------------
 
     def _touched(self) -> Contents[S_co]:
         self.accessed = True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Final
 
@@ -44,6 +44,8 @@ SETTING_NAMES: Final = (
 )
 """Every config key that a session depends on: Quart's own, and those that this library adds."""
 
+_MOST_SECONDS: Final = timedelta.max // timedelta(seconds=1)
+
 
 @frozen
 class Settings:
@@ -82,22 +84,14 @@ def read_settings(config: Mapping[str, Any]) -> Settings:
     """
     return Settings(
         keys=_secret_keys(config),
-        cookie=checked_attributes(
-            name=config.get("SESSION_COOKIE_NAME", "session"),
-            path=config.get("SESSION_COOKIE_PATH") or config.get("APPLICATION_ROOT") or "/",
-            domain=config.get("SESSION_COOKIE_DOMAIN") or None,
-            secure=bool(config.get("SESSION_COOKIE_SECURE", False)),
-            httponly=bool(config.get("SESSION_COOKIE_HTTPONLY", True)),
-            samesite=config.get("SESSION_COOKIE_SAMESITE"),
-            partitioned=bool(config.get("SESSION_COOKIE_PARTITIONED", False)),
-        ),
+        cookie=_cookie(config),
         serializer=_serializer(config),
         digest=_digest(config, "SESSION_DIGEST"),
         digest_fallbacks=_digest_fallbacks(config),
         lifetime=_span(config, "PERMANENT_SESSION_LIFETIME", timedelta(days=31)),
         leeway=_span(config, "SESSION_CLOCK_LEEWAY", timedelta(seconds=30)),
         extras=_extras_rule(config),
-        on_bad_field=OnBadField(_choice(config, "SESSION_ON_BAD_FIELD", ("field", "session")) == "session"),
+        on_bad_field=OnBadField(_choice(config, "SESSION_ON_BAD_FIELD", ("field", "session"))),
         raise_on_oversize=_choice(config, "SESSION_ON_OVERSIZE", ("raise", "warn")) == "raise",
         max_cookie_size=_max_cookie_size(config),
         refresh_each_request=bool(config.get("SESSION_REFRESH_EACH_REQUEST", True)),
@@ -132,6 +126,29 @@ def _secret_keys(config: Mapping[str, Any]) -> SecretKeys | None:
     return SecretKeys(current, keys)
 
 
+def _cookie(config: Mapping[str, Any]) -> CookieAttributes:
+    name = _text(config, "SESSION_COOKIE_NAME")
+    return checked_attributes(
+        name="session" if name is None else name,
+        path=_text(config, "SESSION_COOKIE_PATH") or _text(config, "APPLICATION_ROOT") or "/",
+        domain=_text(config, "SESSION_COOKIE_DOMAIN"),
+        secure=bool(config.get("SESSION_COOKIE_SECURE", False)),
+        httponly=bool(config.get("SESSION_COOKIE_HTTPONLY", True)),
+        samesite=_text(config, "SESSION_COOKIE_SAMESITE"),
+        partitioned=bool(config.get("SESSION_COOKIE_PARTITIONED", False)),
+    )
+
+
+def _text(config: Mapping[str, Any], setting: str) -> str | None:
+    """Return the text of a setting, or None if it is not set, for which older Flask settings say False."""
+    value: object = config.get(setting)
+    if value is None or value is False:
+        return None
+    if not isinstance(value, str):
+        raise ConfigurationError(f"{setting} must be text, not {type(value).__name__}")
+    return value
+
+
 def _serializer(config: Mapping[str, Any]) -> AnySerializer | None:
     setting: object = config.get("SESSION_SERIALIZER")
     return None if setting is None else resolve_serializer(setting)
@@ -158,7 +175,7 @@ def _known_digest(setting: str, name: object) -> DigestMethod:
 def _span(config: Mapping[str, Any], setting: str, default: timedelta) -> timedelta:
     """Return a span of time that is set as a timedelta or, as Quart allows, in seconds."""
     value: object = config.get(setting, default)
-    if isinstance(value, int) and not isinstance(value, bool):
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST_SECONDS:
         value = timedelta(seconds=value)
     if not isinstance(value, timedelta) or value < timedelta():
         raise ConfigurationError(f"{setting} must be a timedelta, or whole seconds, and not negative")
@@ -171,7 +188,7 @@ def _extras_rule(config: Mapping[str, Any]) -> ExtrasRule:
         return ExtrasRule()
     if setting == "forbid":
         return ExtrasRule(frozenset())
-    if isinstance(setting, Collection) and not isinstance(setting, (str, bytes)):
+    if is_sequence(setting) or is_set(setting):
         names = [name for name in setting if isinstance(name, str)]
         if len(names) == len(setting):
             return ExtrasRule(frozenset(names))

@@ -133,9 +133,6 @@ async def get(client: Any, path: str, **options: Any) -> Any:
     return await client.get(path, **options)
 
 
-# -- the way of a visitor --------------------------------------------------------------------------
-
-
 async def test_a_nested_append_is_saved(shop: Shop) -> None:
     client = shop.client()
     assert [await text(await get(client, f"/add/{sku}")) for sku in "abc"] == ["1", "2", "3"]
@@ -227,9 +224,6 @@ async def test_the_first_genuine_one_of_several_cookies_counts(shop: Shop) -> No
     assert await text(await get(shop.client(), "/read", headers={"Cookie": cookies})) == "7"
 
 
-# -- frozen schemas, replace, current --------------------------------------------------------------
-
-
 @frozen
 class FrozenVisitor:
     user_id: int | None = None
@@ -284,9 +278,6 @@ async def test_cookie_for_needs_a_secret_key_and_a_visitor_that_fits(shop: Shop)
     shop.app.secret_key = None
     with pytest.raises(ConfigurationError, match="SECRET_KEY"):
         shop.sessions.cookie_for(Visitor())
-
-
-# -- Quart's own ways ------------------------------------------------------------------------------
 
 
 async def test_code_that_knows_only_quart_works_unchanged(shop: Shop) -> None:
@@ -448,9 +439,6 @@ async def test_a_change_in_a_websocket_is_reported_with_the_way_out(
     assert "change the session in a request" in record.getMessage()
 
 
-# -- what cannot be written ------------------------------------------------------------------------
-
-
 async def test_contents_that_would_not_come_back_are_an_error_and_the_cookie_stays(shop: Shop) -> None:
     saves: list[int] = []
 
@@ -532,9 +520,6 @@ async def test_forbidden_extras_of_a_payload_are_kept_and_reported(caplog: pytes
     shop.app.config["SESSION_EXTRAS"] = "keep"
     async with shop.sessions.transaction(client) as session:
         assert session["newer"] == 1
-
-
-# -- refresh ---------------------------------------------------------------------------------------
 
 
 @define
@@ -650,9 +635,6 @@ class Request:
     cookies: dict[str, str] = Factory(dict[str, str])
 
 
-# -- reports ---------------------------------------------------------------------------------------
-
-
 async def test_a_refused_cookie_sends_a_signal_and_a_log_record(caplog: pytest.LogCaptureFixture) -> None:
     shop = make_shop()
     heard: list[tuple[object, Refused]] = []
@@ -717,9 +699,6 @@ async def test_a_field_can_refuse_the_whole_session(
         assert sessions.current.new
 
 
-# -- set-up ----------------------------------------------------------------------------------------
-
-
 async def test_without_a_secret_key_the_session_reads_as_empty_and_names_the_setting() -> None:
     shop = make_shop()
     shop.app.secret_key = None
@@ -763,9 +742,6 @@ def test_forbidding_extras_needs_a_schema() -> None:
         Sessions(app=app).cookie_for({})
 
 
-# -- serializers -----------------------------------------------------------------------------------
-
-
 class Reversed:
     """A serializer of a user's own."""
 
@@ -804,8 +780,6 @@ async def test_a_serializer_without_a_name_is_signed_as_quart_would() -> None:
     )
     assert oracle.loads(sessions.cookie_for(Visitor(user_id=7))) == {"user_id": 7}
 
-
-# -- beside the stock frameworks -------------------------------------------------------------------
 
 CONTENTS: dict[str, object] = {
     "user_id": 7,

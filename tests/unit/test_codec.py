@@ -121,9 +121,6 @@ def test_tagged_json_keeps_whole_seconds_in_utc() -> None:
     assert codec.encode({"seen": moment}) == payload
 
 
-# -- reading ---------------------------------------------------------------------------------------
-
-
 @define
 class Guarded:
     age: int = field(default=18, validator=validators.ge(0))
@@ -154,7 +151,7 @@ def test_an_essential_field_that_does_not_fit_refuses_the_session() -> None:
 
 
 def test_the_setting_refuses_the_session_for_any_field() -> None:
-    assert tagged(Guarded).decode(b'{"age":"x"}', OnBadField(refuses_session=True)) == Refused(Reason.FIELD, "age")
+    assert tagged(Guarded).decode(b'{"age":"x"}', OnBadField.REFUSE) == Refused(Reason.FIELD, "age")
 
 
 def test_fields_that_the_class_refuses_only_together_refuse_the_session() -> None:
@@ -210,9 +207,6 @@ def test_the_deepest_payload_is_read_and_written() -> None:
 )
 def test_decoding_never_raises(payload: bytes) -> None:
     assert isinstance(tagged().decode(payload), (Decoded, Refused))
-
-
-# -- writing ---------------------------------------------------------------------------------------
 
 
 def cyclic() -> list[object]:

@@ -50,7 +50,7 @@ def policy(at: int = NOW, key: str = "k" * 16, *, refresh: bool = True, refresh_
         schema=schema,
         formats=(Format(Codec(schema, TaggedJSONSerializer()), sealer(at, key)),),
         extras=ExtrasRule(),
-        on_bad_field=OnBadField(refuses_session=False),
+        on_bad_field=OnBadField.RESET,
         refresh_each_request=refresh,
         refresh_after=timedelta(seconds=refresh_after),
         clock=lambda: at,

@@ -145,9 +145,6 @@ async def test_another_librarys_session_is_saved_by_its_contents_and_flags() -> 
     assert opened == {"user_id": 7, "x": (1, 2)}
 
 
-# -- subclasses ------------------------------------------------------------------------------------
-
-
 class Point:
     def __init__(self, x: int) -> None:
         self.x = x
@@ -271,9 +268,6 @@ def test_an_interface_that_opens_nothing_cannot_be_made() -> None:
 
     with pytest.raises(TypeError, match="open_session"):
         Half()  # type: ignore[abstract]  # the misuse
-
-
-# -- settings --------------------------------------------------------------------------------------
 
 
 async def test_one_interface_serves_applications_with_different_settings() -> None:

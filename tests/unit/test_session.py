@@ -49,8 +49,6 @@ def deferred(
     )
 
 
-# -- the mapping laws, against a dict --------------------------------------------------------------
-
 KEYS = st.sampled_from(["user_id", "cart", "_permanent", "csrf"])
 VALUE_OF: dict[str, Any] = {"user_id": 7, "cart": ["a"], "_permanent": True, "csrf": "t"}
 OPERATIONS: dict[str, Callable[[Any, str], object]] = {
@@ -124,9 +122,6 @@ def test_or_refuses_what_is_no_mapping() -> None:
         session() | 7  # type: ignore[operator]  # the misuse
 
 
-# -- types and undeclared keys ---------------------------------------------------------------------
-
-
 def test_a_wrong_type_is_refused_at_its_line() -> None:
     held = session(user_id=7)
     with pytest.raises(FieldTypeError, match=r"Visitor\.user_id must be int \| None, not str"):
@@ -181,9 +176,6 @@ def test_forbidden_keys_are_refused_with_the_closest_name_and_nothing_is_stored(
         assert isinstance(caught.value, KeyError)
         assert isinstance(caught.value, SessionError)
     assert list(held) == ["allowed", "_private"]
-
-
-# -- changes ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -254,9 +246,6 @@ def test_permanent_is_a_key() -> None:
     assert not held.permanent
 
 
-# -- what a session was loaded from ----------------------------------------------------------------
-
-
 @define
 class Article:
     sku: str
@@ -290,8 +279,6 @@ def test_a_payload_holds_what_means_the_same(payload: bytes, contents: dict[str,
     present = contents_of(codec.schema, contents)
     assert Origin(codec, payload).holds(present) is held
 
-
-# -- access, laziness, loss ------------------------------------------------------------------------
 
 ACCESSES: dict[str, Callable[[Any], object]] = {
     "in": lambda s: "user_id" in s,
@@ -380,8 +367,6 @@ def test_reading_after_the_save_is_not_reported() -> None:
     assert reports == []
 
 
-# -- the null session ------------------------------------------------------------------------------
-
 NULL_CHANGES: dict[str, Callable[[Any], object]] = {
     "setitem": lambda s: s.__setitem__("a", 1),
     "delitem": lambda s: s.__delitem__("a"),
@@ -419,9 +404,6 @@ def test_a_null_session_reads_as_empty() -> None:
     assert not held.permanent
     with pytest.raises(KeyError):
         held["a"]
-
-
-# -- as a base class -------------------------------------------------------------------------------
 
 
 def test_a_dict_with_the_mixin_is_a_session_of_the_old_style() -> None:

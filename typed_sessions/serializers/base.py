@@ -62,6 +62,11 @@ def resolve_serializer(setting: object) -> AnySerializer:
             raise ConfigurationError(
                 f'there is no serializer "{setting}"; SESSION_SERIALIZER takes {known}, "module:attribute" or an object'
             )
+    if isinstance(setting, type):
+        raise ConfigurationError(
+            f"a serializer is an object with the methods dumps and loads; {setting.__name__} is a class, so write "
+            f"{setting.__name__}() (SESSION_SERIALIZER)"
+        )
     if not _is_serializer(setting):
         raise ConfigurationError(
             f"a serializer has the methods dumps and loads; {type(setting).__name__} has not (SESSION_SERIALIZER)"
@@ -73,9 +78,12 @@ def _imported(path: str) -> Any:
     module, _, attribute = path.partition(":")
     try:
         found = getattr(import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
         raise ConfigurationError(f'the serializer "{path}" cannot be imported: {error}') from error
-    return found() if isinstance(found, type) else found
+    try:
+        return found() if isinstance(found, type) else found
+    except TypeError as error:
+        raise ConfigurationError(f'the serializer "{path}" cannot be made without arguments: {error}') from error
 
 
 def _is_serializer(value: object) -> TypeIs[AnySerializer]:
