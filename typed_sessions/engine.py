@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Generic, TypeAlias
@@ -12,6 +12,7 @@ from typing_extensions import TypeVar
 
 from typed_sessions.codec import Codec, Decoded, OnBadField
 from typed_sessions.contents import Contents, contents_of
+from typed_sessions.errors import ConfigurationError
 from typed_sessions.reports import Reason, Refused, Report, ReportSink, UndeclaredKeys
 from typed_sessions.schema import Schema
 from typed_sessions.sealing import Clock, Sealer, sealed_at
@@ -29,6 +30,14 @@ class Format(Generic[S]):
     codec: Codec[S]
     sealer: Sealer
 
+    def write(self, stored: Mapping[str, object]) -> str:
+        """Return the sealed text of what is stored, proven to read back.
+
+        Raises:
+            SerializationError: it would not; the message names the field.
+        """
+        return self.sealer.seal(self.codec.encode_readable(stored))
+
 
 @frozen
 class Policy(Generic[S]):
@@ -36,13 +45,24 @@ class Policy(Generic[S]):
 
     schema: Schema[S]
     formats: tuple[Format[S], ...]
-    """The first one writes; all read, in this order."""
+    """The first one writes; all read, in this order. None without a secret key."""
     extras: ExtrasRule
     on_bad_field: OnBadField
     refresh_each_request: bool
     refresh_after: timedelta
     """How old the cookie of a permanent session must be for a refresh."""
     clock: Clock
+
+    @property
+    def writer(self) -> Format[S]:
+        """The configured format.
+
+        Raises:
+            ConfigurationError: there is no secret key to write with.
+        """
+        if not self.formats:
+            raise ConfigurationError("a session cookie needs a SECRET_KEY (app.secret_key)")
+        return self.formats[0]
 
     def now(self) -> datetime:
         """Return the time, aware, in UTC."""
@@ -108,6 +128,7 @@ def save_session(session: SecureCookieSession[S], policy: Policy[S], *, wanted: 
 
     Raises:
         SerializationError: the contents cannot be written so that they read back.
+        ConfigurationError: there is no secret key any more.
     """
     modified = session.modified
     if not modified and not wanted:
@@ -123,8 +144,7 @@ def save_session(session: SecureCookieSession[S], policy: Policy[S], *, wanted: 
             if format_.codec is opened.origin.codec:
                 # A refresh is no change: what this release could not read stays for the one that can.
                 return Write(format_.sealer.seal(opened.origin.payload))
-    writer = policy.formats[0]
-    return Write(writer.sealer.seal(writer.codec.encode_readable(stored)))
+    return Write(policy.writer.write(stored))
 
 
 def _opened(texts: tuple[str, ...], policy: Policy[S]) -> Opened[S]:

@@ -345,7 +345,7 @@ class SecureCookieSessionInterface(
             return
         if owned.accessed:
             _vary_by_cookie(response.headers)
-        if owned.refused:
+        if owned.save_failed:
             return
         owned.settle(saved=False)
         with owned.judged():
@@ -370,11 +370,7 @@ class SecureCookieSessionInterface(
             ConfigurationError: there is no secret key.
             SerializationError: the contents cannot be written so that they read back.
         """
-        configured = self._configuration(app)
-        if configured.settings.keys is None:
-            raise ConfigurationError("a cookie needs a SECRET_KEY (app.secret_key)")
-        writer = configured.policy.formats[0]
-        return writer.sealer.seal(writer.codec.encode_readable(session.open().contents.stored()))
+        return self._configuration(app).policy.writer.write(session.open().contents.stored())
 
     def _cookie(self, app: ConfiguredApp, session: SecureCookieSession[S]) -> str | None:
         """Return the text of the `Set-Cookie` header that is due, if one is."""

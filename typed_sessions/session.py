@@ -377,7 +377,7 @@ class SecureCookieSession(Session[S_co]):
         return self._sealed
 
     @property
-    def refused(self) -> bool:
+    def save_failed(self) -> bool:
         """True once a save failed: the error response must not try again."""
         return self._saved is False
 

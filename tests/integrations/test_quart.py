@@ -736,6 +736,27 @@ async def test_a_setting_that_goes_wrong_later_is_refused_at_the_next_request(sh
         await get(shop.client(), "/read")
 
 
+async def test_a_key_that_is_gone_at_the_save_is_a_clear_error(shop: Shop) -> None:
+    errors: list[object] = []
+
+    @shop.app.errorhandler(500)
+    async def handler(error: Any) -> tuple[str, int]:
+        errors.append(error.original_exception)
+        return "", 500
+
+    @shop.app.get("/lose")
+    async def lose() -> str:
+        shop.sessions.data.user_id = 7
+        shop.app.secret_key = None
+        return ""
+
+    response = await get(shop.client(), "/lose")
+    assert (response.status_code, set_cookies(response)) == (500, [])
+    (error,) = errors
+    assert isinstance(error, ConfigurationError)
+    assert "SECRET_KEY" in str(error)
+
+
 def test_forbidding_extras_needs_a_schema() -> None:
     app = stock(SESSION_EXTRAS="forbid")
     with pytest.raises(ConfigurationError, match="SESSION_EXTRAS needs a schema"):
