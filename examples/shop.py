@@ -1,0 +1,255 @@
+"""A small tea shop. What it knows of a visitor is an attrs class, kept in a signed cookie.
+
+Run it from the root of the repository, with `python -m examples.shop`, and open http://127.0.0.1:5000.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import secrets
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import cast
+
+from attrs import Factory, define, frozen
+from quart import Blueprint, Quart, abort, current_app, flash, redirect, render_template, request, session, url_for
+from werkzeug import Response
+from werkzeug.datastructures import MultiDict
+from werkzeug.exceptions import HTTPException
+from werkzeug.http import dump_cookie
+
+from typed_sessions.quart import Sessions
+
+MAX_QUANTITY = 99
+MAX_NAME_LENGTH = 40
+
+
+@define
+class CartItem:
+    sku: str
+    name: str
+    price: Decimal
+    quantity: int = 1
+
+
+@define
+class Visitor:
+    """The schema: everything that a session holds, with the default that a new visitor has."""
+
+    user: str | None = None
+    logged_in_at: datetime | None = None
+    cart: list[CartItem] = Factory(list[CartItem])
+    csrf_token: str = Factory(lambda: secrets.token_urlsafe(16))  # each visitor gets one of their own
+
+    @property
+    def total(self) -> Decimal:
+        return sum((item.price * item.quantity for item in self.cart), Decimal())
+
+    def item(self, sku: str) -> CartItem | None:
+        return next((item for item in self.cart if item.sku == sku), None)
+
+
+@frozen
+class Product:
+    sku: str
+    name: str
+    price: Decimal
+    taste: str
+    tone: str
+    """The colour of its tin."""
+
+
+PRODUCTS = {
+    product.sku: product
+    for product in (
+        Product("sencha", "Harbour Sencha", Decimal("11.50"), "Green and brisk, like cut grass after rain.", "#5f9a4c"),
+        Product("assam", "Night Train Assam", Decimal("9.80"), "Malt and toast. Takes milk without a word.", "#b4472f"),
+        Product("earl-grey", "Lighthouse Earl Grey", Decimal("10.40"), "Bergamot in front, smoke behind.", "#3f68b5"),
+        Product("oolong", "Slow Tide Oolong", Decimal("16.00"), "Orchid and warm butter, six times over.", "#c98a12"),
+        Product("rooibos", "Ember Rooibos", Decimal("8.20"), "Vanilla, honey, and nothing to keep you up.", "#d2622a"),
+        Product("jasmine", "Moon Jasmine", Decimal("13.60"), "White tea that slept among flowers.", "#7d62b3"),
+    )
+}
+
+sessions = Sessions(Visitor)
+shop = Blueprint("shop", __name__)
+
+
+def create_app() -> Quart:
+    app = Quart(__name__)
+    app.config.from_mapping(
+        SECRET_KEY=os.environ.get("SHOP_SECRET_KEY") or secrets.token_urlsafe(),
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_SERIALIZER="tagged-json",  # what Quart itself writes; another name here logs nobody out
+    )
+    if not os.environ.get("SHOP_SECRET_KEY"):
+        app.logger.warning("SHOP_SECRET_KEY is not set: the key is a random one, and sessions end with this process")
+    sessions.init_app(app)
+    app.register_blueprint(shop)
+    return app
+
+
+@shop.get("/")
+async def products() -> str:
+    return await render_template("products.html", products=PRODUCTS.values())
+
+
+@shop.get("/products/<sku>")
+async def product(sku: str) -> str:
+    return await render_template("product.html", product=known_product(sku), max_quantity=MAX_QUANTITY)
+
+
+@shop.get("/cart")
+async def cart() -> str:
+    # To look at `data` makes a CSRF token, which then is stored. An empty cart has no form, and needs none.
+    visitor = sessions.data if "cart" in sessions.current else Visitor()
+    return await render_template("cart.html", visitor=visitor, max_quantity=MAX_QUANTITY)
+
+
+@shop.post("/cart/<sku>")
+async def add_to_cart(sku: str) -> Response:
+    product, quantity = known_product(sku), await posted_quantity()
+    visitor = sessions.data
+    item = visitor.item(sku)
+    if item is None:
+        visitor.cart.append(CartItem(product.sku, product.name, product.price, quantity))
+    else:
+        item.quantity = min(item.quantity + quantity, MAX_QUANTITY)  # a change this deep is saved, too
+    await flash(f"{product.name} is in your cart.")
+    return see_other("shop.cart")
+
+
+@shop.post("/cart/<sku>/quantity")
+async def change_quantity(sku: str) -> Response:
+    item = item_in_cart(sku)
+    item.quantity = await posted_quantity()
+    await flash(f"{item.name}: {item.quantity} in your cart.")
+    return see_other("shop.cart")
+
+
+@shop.post("/cart/<sku>/remove")
+async def remove_from_cart(sku: str) -> Response:
+    item = item_in_cart(sku)
+    sessions.data.cart.remove(item)
+    await flash(f"{item.name} is no longer in your cart.")
+    return see_other("shop.cart")
+
+
+@shop.get("/login")
+async def login() -> str:
+    return await render_template("login.html", max_length=MAX_NAME_LENGTH)
+
+
+@shop.post("/login")
+async def log_in() -> Response:
+    """Remember who it is, and keep the cart."""
+    name = (await posted("name")).strip()
+    if not 1 <= len(name) <= MAX_NAME_LENGTH:
+        abort(400, f"A name has 1 to {MAX_NAME_LENGTH} characters.")
+    del sessions.current["csrf_token"]  # the next form brings a new one
+    sessions.data.user = name
+    sessions.data.logged_in_at = datetime.now(UTC)
+    await flash(f"Welcome, {name}.")
+    return see_other("shop.products")
+
+
+@shop.post("/logout")
+async def log_out() -> Response:
+    """Forget everything. This is Quart's own `session`: the same contents, by key."""
+    session.clear()
+    await flash("You are logged out, and your cart is empty.")
+    return see_other("shop.products")
+
+
+@shop.get("/session")
+async def show_session() -> str:
+    """Show what the session holds. It is read by key, so that looking at it stores nothing."""
+    cookie = request.cookies.get(current_app.session_interface.get_cookie_name(current_app))
+    return await render_template(
+        "session.html",
+        fields=sessions.schema.fields.values(),
+        stored=dict(sessions.current),
+        extras=dict(sessions.current.extras),
+        new=sessions.current.new,
+        cookie=cookie,
+        size=0 if cookie is None else set_cookie_size(cookie),
+    )
+
+
+@shop.before_request
+async def check_csrf_token() -> None:
+    """Refuse a form that another site sent: it cannot know this visitor's token."""
+    if request.method != "POST":
+        return
+    sent = await posted("csrf_token", "")
+    # A visitor without a token must not get one here: the new cookie would replace the real one, which browsers
+    # leave out of what other sites send (SameSite).
+    expected = sessions.data.csrf_token if "csrf_token" in sessions.current else ""
+    if not expected or not secrets.compare_digest(sent.encode(), expected.encode()):
+        abort(403, "This form is out of date. Go back, reload the page and send it again.")
+
+
+@shop.app_errorhandler(400)
+@shop.app_errorhandler(403)
+@shop.app_errorhandler(404)
+async def show_error(error: HTTPException) -> tuple[str, int]:
+    return await render_template("error.html", error=error), error.code or 500
+
+
+@shop.app_template_filter("money")
+def money(amount: Decimal) -> str:
+    return f"€{amount:,.2f}"
+
+
+def known_product(sku: str) -> Product:
+    return PRODUCTS.get(sku) or abort(404, "There is no such tea here.")
+
+
+def item_in_cart(sku: str) -> CartItem:
+    return sessions.data.item(sku) or abort(404, "There is no such tea in your cart.")
+
+
+async def posted(name: str, default: str | None = None) -> str:
+    """Return a value of the form; without a default, one that is missing gives the status 400."""
+    form = cast("MultiDict[str, str]", await request.form)  # Quart does not say what is in it
+    return form[name] if default is None else form.get(name, default)
+
+
+async def posted_quantity() -> int:
+    text = await posted("quantity")
+    quantity = int(text) if text.isdecimal() and len(text) <= len(str(MAX_QUANTITY)) else 0
+    if not 1 <= quantity <= MAX_QUANTITY:
+        abort(400, f"A quantity is a whole number from 1 to {MAX_QUANTITY}.")
+    return quantity
+
+
+def see_other(endpoint: str) -> Response:
+    """Send the browser on with a GET, so that to reload the page does not send the form again."""
+    return redirect(url_for(endpoint), 303)
+
+
+def set_cookie_size(value: str) -> int:
+    """Return the bytes of the whole `Set-Cookie` text, which is what browsers limit."""
+    rules, app = current_app.session_interface, current_app
+    return len(
+        dump_cookie(
+            rules.get_cookie_name(app),
+            value,
+            path=rules.get_cookie_path(app),
+            httponly=rules.get_cookie_httponly(app),
+            samesite=rules.get_cookie_samesite(app),
+        )
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m examples.shop", description="A tea shop on typed sessions.")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=5000)
+    arguments = parser.parse_args()
+    create_app().run(host=arguments.host, port=arguments.port, use_reloader=False)
+
+
+if __name__ == "__main__":
+    main()

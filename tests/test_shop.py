@@ -1,0 +1,376 @@
+"""The example shop, run as its users run it: its own process, a real server, a browser's cookies."""
+
+from __future__ import annotations
+
+import html
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import httpx
+import pytest
+
+from examples.shop import MAX_NAME_LENGTH, MAX_QUANTITY, PRODUCTS, CartItem, Visitor, create_app, sessions
+
+SECRET = "the secret key of the shop under test"
+ROOT = Path(__file__).parent.parent
+PATIENCE = 10.0
+"""Seconds that the server has to answer, and to end."""
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A running shop."""
+    log = tmp_path_factory.mktemp("shop") / "log"
+    port = free_port()
+    command = [sys.executable, "-m", "examples.shop", "--port", str(port)]
+    environment = os.environ | {"SHOP_SECRET_KEY": SECRET}
+    with (
+        log.open("wb") as output,
+        subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output) as server,  # noqa: S603
+    ):
+        try:
+            wait_for(f"http://127.0.0.1:{port}/", server, log)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.terminate()
+            try:
+                server.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                server.kill()
+
+
+@pytest.fixture
+def browser(url: str) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=url, follow_redirects=True, trust_env=False) as client:
+        yield client
+
+
+@pytest.fixture
+def other_browser(url: str) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=url, follow_redirects=True, trust_env=False) as client:
+        yield client
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def wait_for(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            httpx.get(url, trust_env=False)
+        except httpx.TransportError:
+            if server.poll() is not None or time.monotonic() > deadline:
+                pytest.fail(f"the shop does not answer:\n{log.read_text()}")
+            time.sleep(0.02)
+        else:
+            return
+
+
+def token(page: httpx.Response) -> str:
+    found = re.search(r'name="csrf_token" value="([^"]+)"', page.text)
+    assert found is not None, page.text
+    return found[1]
+
+
+def submit(browser: httpx.Client, page: str, action: str, **values: str) -> httpx.Response:
+    """Open a page and send one of its forms."""
+    return browser.post(action, data={"csrf_token": token(browser.get(page)), **values})
+
+
+def add(browser: httpx.Client, sku: str, quantity: int = 1) -> httpx.Response:
+    return submit(browser, f"/products/{sku}", f"/cart/{sku}", quantity=str(quantity))
+
+
+def log_in(browser: httpx.Client, name: str) -> httpx.Response:
+    return submit(browser, "/login", "/login", name=name)
+
+
+def quantities(browser: httpx.Client) -> dict[str, int]:
+    """Return what the cart page shows, by SKU."""
+    found = re.findall(r'<input id="quantity-([a-z-]+)"[^>]*value="(\d+)"', browser.get("/cart").text)
+    return {sku: int(quantity) for sku, quantity in found}
+
+
+def cookie_of(visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Return the cookie of a visitor of the running shop, which has the same key."""
+    monkeypatch.setenv("SHOP_SECRET_KEY", SECRET)
+    return sessions.cookie_for(visitor, app=create_app())
+
+
+@pytest.mark.parametrize("path", ["/", "/cart", "/session", "/products/unknown"])
+def test_looking_around_sets_no_cookie(browser: httpx.Client, path: str) -> None:
+    assert "set-cookie" not in browser.get(path).headers
+
+
+def test_page_with_a_form_stores_its_token(browser: httpx.Client) -> None:
+    first = browser.get("/products/sencha")
+    again = browser.get("/products/sencha")
+
+    assert "HttpOnly; Path=/; SameSite=Lax" in first.headers["set-cookie"]
+    assert token(first) == token(again)
+    assert "set-cookie" not in again.headers
+
+
+@pytest.mark.parametrize("path", ["/", "/products/sencha", "/cart", "/login", "/session", "/unknown"])
+def test_page_that_uses_the_session_varies_by_cookie(browser: httpx.Client, path: str) -> None:
+    assert browser.get(path).headers["vary"] == "Cookie"
+
+
+def test_static_file_is_the_same_for_all(browser: httpx.Client) -> None:
+    style = browser.get("/static/shop.css")
+
+    assert style.status_code == 200
+    assert "vary" not in style.headers
+
+
+def test_cart_survives_across_requests(browser: httpx.Client) -> None:
+    add(browser, "sencha", 2)
+    add(browser, "oolong")
+    browser.get("/")
+
+    assert quantities(browser) == {"sencha": 2, "oolong": 1}
+    assert "€39.00" in browser.get("/cart").text
+
+
+def test_change_inside_a_cart_item_is_saved(browser: httpx.Client) -> None:
+    add(browser, "sencha", 2)
+    add(browser, "sencha", 3)
+
+    assert quantities(browser) == {"sencha": 5}
+
+
+def test_quantity_changes(browser: httpx.Client) -> None:
+    add(browser, "sencha")
+    submit(browser, "/cart", "/cart/sencha/quantity", quantity="7")
+
+    assert quantities(browser) == {"sencha": 7}
+
+
+def test_quantity_stops_at_the_limit(browser: httpx.Client) -> None:
+    add(browser, "sencha", MAX_QUANTITY)
+    add(browser, "sencha", MAX_QUANTITY)
+
+    assert quantities(browser) == {"sencha": MAX_QUANTITY}
+
+
+def test_removed_item_is_gone(browser: httpx.Client) -> None:
+    add(browser, "sencha")
+    add(browser, "oolong")
+    submit(browser, "/cart", "/cart/sencha/remove")
+    assert quantities(browser) == {"oolong": 1}
+
+    submit(browser, "/cart", "/cart/oolong/remove")
+    assert "Nothing in it yet" in browser.get("/cart").text
+
+
+def test_form_is_answered_with_see_other(browser: httpx.Client) -> None:
+    data = {"csrf_token": token(browser.get("/products/sencha")), "quantity": "1"}
+    answer = browser.post("/cart/sencha", data=data, follow_redirects=False)
+
+    assert (answer.status_code, answer.headers["location"]) == (303, "/cart")
+
+
+def test_two_visitors_do_not_see_each_others_cart(browser: httpx.Client, other_browser: httpx.Client) -> None:
+    add(browser, "sencha")
+    add(other_browser, "oolong", 3)
+
+    assert quantities(browser) == {"sencha": 1}
+    assert quantities(other_browser) == {"oolong": 3}
+
+
+def test_login_keeps_the_cart_and_changes_the_token(browser: httpx.Client) -> None:
+    add(browser, "sencha", 2)
+    before = token(browser.get("/login"))
+    page = log_in(browser, "  Ada ")
+
+    assert "Welcome, Ada." in page.text
+    assert '<span class="who">Ada</span>' in page.text
+    assert quantities(browser) == {"sencha": 2}
+    assert token(browser.get("/login")) != before
+
+
+def test_login_is_stored_with_its_time(browser: httpx.Client) -> None:
+    log_in(browser, "Ada")
+    page = html.unescape(browser.get("/session").text)
+
+    assert "'Ada'" in page
+    assert "datetime.datetime(" in page
+
+
+def test_logout_forgets_everything(browser: httpx.Client) -> None:
+    add(browser, "sencha")
+    log_in(browser, "Ada")
+    page = submit(browser, "/", "/logout")
+
+    assert "You are logged out" in page.text
+    assert "Ada" not in page.text
+    assert quantities(browser) == {}
+    assert not browser.cookies
+
+
+def test_flash_is_shown_once(browser: httpx.Client) -> None:
+    message = "Harbour Sencha is in your cart."
+
+    assert message in add(browser, "sencha").text
+    assert message not in browser.get("/cart").text
+
+
+def test_name_is_escaped(browser: httpx.Client) -> None:
+    page = log_in(browser, "<script>alert(1)</script>")
+
+    assert "<script>" not in page.text
+    assert "&lt;script&gt;" in page.text
+    assert "<script>" not in browser.get("/session").text
+
+
+def test_session_page_shows_contents_cookie_size_and_format(browser: httpx.Client) -> None:
+    added = add(browser, "sencha", 2).history[0].headers["set-cookie"]
+    emptied_of_flash = browser.cookies["session"]
+    page = html.unescape(browser.get("/session").text)
+
+    assert "CartItem(sku='sencha', name='Harbour Sencha', price=Decimal('11.50'), quantity=2)" in page
+    assert f'<code id="cookie">{emptied_of_flash}</code>' in page
+    attributes = added.partition(";")[2]
+    assert f"{len(f'session={emptied_of_flash};{attributes}')} of 4093 bytes" in page
+    assert '<dd id="format">tagged-json</dd>' in page
+
+
+def test_session_page_shows_which_fields_are_not_stored(browser: httpx.Client) -> None:
+    page = browser.get("/session").text
+
+    assert "you sent no session cookie" in page
+    assert page.count("nothing; it has its default") == len(sessions.schema.fields)
+
+
+def test_session_page_changes_nothing(browser: httpx.Client) -> None:
+    add(browser, "sencha")
+    log_in(browser, "Ada")
+    before = browser.cookies["session"]
+
+    assert "set-cookie" not in browser.get("/session").headers
+    assert browser.cookies["session"] == before
+    assert quantities(browser) == {"sencha": 1}
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/products/unknown"),
+        ("GET", "/unknown"),
+        ("POST", "/cart/unknown"),
+        ("POST", "/cart/oolong/quantity"),
+        ("POST", "/cart/oolong/remove"),
+    ],
+)
+def test_unknown_product_is_not_found(browser: httpx.Client, method: str, path: str) -> None:
+    add(browser, "sencha")
+    data = {"csrf_token": token(browser.get("/cart")), "quantity": "1"}
+    answer = browser.request(method, path, data=data if method == "POST" else None)
+
+    assert answer.status_code == 404
+    assert "Not Found" in answer.text
+    assert quantities(browser) == {"sencha": 1}
+
+
+@pytest.mark.parametrize(
+    "quantity", ["", "0", "-1", "1.5", "two", "100", "9" * 5000, "²", "\0"], ids=lambda text: ascii(text[:9])
+)
+def test_wrong_quantity_is_a_bad_request(browser: httpx.Client, quantity: str) -> None:
+    add(browser, "sencha", 4)
+    answer = submit(browser, "/cart", "/cart/sencha/quantity", quantity=quantity)
+
+    assert answer.status_code == 400
+    assert quantities(browser) == {"sencha": 4}
+
+
+@pytest.mark.parametrize("name", ["", "   ", "x" * (MAX_NAME_LENGTH + 1)], ids=["empty", "blank", "long"])
+def test_wrong_name_is_a_bad_request(browser: httpx.Client, name: str) -> None:
+    assert log_in(browser, name).status_code == 400
+    assert "Log in</a>" in browser.get("/").text
+
+
+@pytest.mark.parametrize(("page", "action"), [("/products/sencha", "/cart/sencha"), ("/login", "/login")])
+def test_missing_value_is_a_bad_request(browser: httpx.Client, page: str, action: str) -> None:
+    assert submit(browser, page, action).status_code == 400
+
+
+@pytest.mark.parametrize("sent", [{}, {"csrf_token": ""}, {"csrf_token": "guessed"}, {"csrf_token": "é"}], ids=repr)
+def test_form_without_the_token_is_refused(browser: httpx.Client, sent: dict[str, str]) -> None:
+    add(browser, "sencha")
+    answer = browser.post("/cart/sencha/remove", data=sent)
+
+    assert answer.status_code == 403
+    assert quantities(browser) == {"sencha": 1}
+
+
+def test_token_of_another_visitor_is_refused(browser: httpx.Client, other_browser: httpx.Client) -> None:
+    add(browser, "sencha")
+    stolen = token(other_browser.get("/products/sencha"))
+
+    assert browser.post("/logout", data={"csrf_token": stolen}).status_code == 403
+    assert quantities(browser) == {"sencha": 1}
+
+
+@pytest.mark.parametrize("sent", [{}, {"csrf_token": ""}, {"csrf_token": "guessed"}], ids=repr)
+def test_form_of_a_stranger_sets_no_cookie(browser: httpx.Client, sent: dict[str, str]) -> None:
+    answer = browser.post("/logout", data=sent)
+
+    assert answer.status_code == 403
+    assert "set-cookie" not in answer.headers
+
+
+@pytest.mark.parametrize("path", ["/", "/cart", "/session", "/login"])
+def test_tampered_cookie_gives_a_fresh_session(browser: httpx.Client, path: str) -> None:
+    add(browser, "sencha")
+    log_in(browser, "Ada")
+    genuine = browser.cookies["session"]
+    tampered = genuine[:9] + ("A" if genuine[9] != "A" else "B") + genuine[10:]
+    answer = httpx.get(browser.base_url.join(path), headers={"Cookie": f"session={tampered}"}, trust_env=False)
+
+    assert answer.status_code == 200
+    assert "Ada" not in answer.text
+    assert '<span class="count">0' in answer.text
+
+
+@pytest.mark.parametrize("cookie", ["", "x", "a.b.c", "." * 50, "e30.e30.e30", "%00", '"'])
+def test_nonsense_cookie_gives_a_fresh_session(url: str, cookie: str) -> None:
+    answer = httpx.get(f"{url}/session", headers={"Cookie": f"session={cookie}"}, trust_env=False)
+
+    assert answer.status_code == 200
+    assert "set-cookie" not in answer.headers
+
+
+def test_cookie_made_from_a_typed_visitor_opens(browser: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    visitor = Visitor(user="Ada", cart=[CartItem("sencha", "Harbour Sencha", Decimal("11.50"), 3)])
+    browser.cookies.set("session", cookie_of(visitor, monkeypatch), domain="127.0.0.1")
+
+    assert quantities(browser) == {"sencha": 3}
+    assert '<span class="who">Ada</span>' in browser.get("/").text
+
+
+def test_fullest_cart_fits_the_cookie(browser: httpx.Client) -> None:
+    assert log_in(browser, "🫖" * MAX_NAME_LENGTH).status_code == 200
+    for sku in PRODUCTS:
+        assert add(browser, sku, MAX_QUANTITY).status_code == 200
+
+    assert quantities(browser) == dict.fromkeys(PRODUCTS, MAX_QUANTITY)
+
+
+def test_random_key_is_announced(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.delenv("SHOP_SECRET_KEY", raising=False)
+    one, other = create_app(), create_app()
+
+    assert "SHOP_SECRET_KEY is not set" in caplog.text
+    assert one.secret_key != other.secret_key
