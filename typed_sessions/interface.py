@@ -182,7 +182,7 @@ def log_report_of(app: ConfiguredApp, report: Report) -> None:  # noqa: ARG001 -
 
 @frozen
 class _Configured(Generic[S]):
-    """What an interface made of the settings it saw last."""
+    """What an interface made of settings that it saw."""
 
     seen: tuple[object, ...]
     settings: Settings
@@ -263,7 +263,7 @@ class SecureCookieSessionInterface(
         self._refresh_fraction = refresh_fraction
         self._report = report
         self._clock = clock
-        self._configured: _Configured[S] | None = None
+        self._recent: tuple[_Configured[S], ...] = ()
 
     @property
     @override
@@ -417,10 +417,12 @@ class SecureCookieSessionInterface(
     def _configuration(self, app: ConfiguredApp) -> _Configured[S]:
         """Return the settings of an application; they are read again only when one has changed."""
         seen = (*snapshot(app.config), self.salt, self.key_derivation, self.digest_method, self.serializer)
-        configured = self._configured
-        if configured is None or configured.seen != seen:
-            settings = read_settings(app.config)
-            configured = self._configured = _Configured(seen, settings, self._policy(settings))
+        for configured in self._recent:
+            if configured.seen == seen:
+                return configured
+        settings = read_settings(app.config)
+        configured = _Configured(seen, settings, self._policy(settings))
+        self._recent = (configured, *self._recent[: _RECENT - 1])
         return configured
 
     def _policy(self, settings: Settings) -> engine.Policy[S]:
@@ -476,6 +478,9 @@ class SecureCookieSessionInterface(
 
 
 _TAGGED_JSON = TaggedJSONSerializer()
+
+_RECENT = 8
+"""How many different settings an interface keeps ready: it may serve several applications."""
 
 _WEBSOCKET_REMEDY = (
     "a websocket that was accepted has no response to carry a cookie; change the session in a request, before the "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, MutableMapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, cast, overload
+from weakref import WeakSet
 
 from blinker import Namespace
 from cattrs import Converter
@@ -95,7 +96,7 @@ class Sessions(Generic[S]):
             refresh_fraction=_REFRESH_FRACTION,
             report=_report,
         )
-        self._apps: list[Quart] = []
+        self._apps: WeakSet[Quart] = WeakSet()
         if app is not None:
             self.init_app(app)
 
@@ -116,7 +117,7 @@ class Sessions(Generic[S]):
         async def check_settings() -> None:  # pyright: ignore[reportUnusedFunction]  # registered
             self._interface.check(app)
 
-        self._apps.append(app)
+        self._apps.add(app)
 
     @property
     def current(self) -> Session[S]:
@@ -180,9 +181,10 @@ class Sessions(Generic[S]):
     def _app(self) -> Quart:
         if has_app_context():
             return cast("Quart", _unproxied(current_app))
-        if len(self._apps) != 1:
+        apps = list(self._apps)
+        if len(apps) != 1:
             raise ConfigurationError("which application? give one to init_app, or pass app=")
-        return self._apps[0]
+        return apps[0]
 
 
 def _current_session() -> object:

@@ -302,6 +302,16 @@ async def test_settings_are_read_again_only_when_one_changed() -> None:
     assert interface._configuration(made) is not before
 
 
+async def test_two_applications_do_not_push_each_others_settings_out() -> None:
+    interface = SecureCookieSessionInterface(Visitor)
+    first, second = app(), app(SECRET_KEY="another secret key, just as long")
+    configured = [interface._configuration(made) for made in (first, second)]
+    assert [interface._configuration(made) for made in (first, second)] == configured
+    for number in range(100):
+        interface._configuration(app(SECRET_KEY=f"one of many secret keys, number {number}"))
+    assert len(interface._recent) < 10
+
+
 def test_a_wrong_serializer_argument_is_refused_at_once() -> None:
     with pytest.raises(ConfigurationError, match="tagged-json"):
         SecureCookieSessionInterface(serializer="tagged_json")  # type: ignore[call-overload]  # the misuse

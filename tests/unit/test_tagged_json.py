@@ -223,9 +223,6 @@ def test_a_value_that_contains_itself_is_refused() -> None:
         TaggedJSONSerializer().dumps(value)
 
 
-# Tags of the user's own, in either library
-
-
 @BOTH
 @CUSTOM
 def test_a_custom_tag_before_the_dict_tags_takes_their_values(

@@ -79,11 +79,11 @@ def _imported(path: str) -> Any:
     try:
         found = getattr(import_module(module), attribute)
     except (ImportError, AttributeError, TypeError, ValueError) as error:
-        raise ConfigurationError(f'the serializer "{path}" cannot be imported: {error}') from error
+        raise ConfigurationError(f'SESSION_SERIALIZER "{path}" cannot be imported: {error}') from error
     try:
         return found() if isinstance(found, type) else found
     except TypeError as error:
-        raise ConfigurationError(f'the serializer "{path}" cannot be made without arguments: {error}') from error
+        raise ConfigurationError(f'SESSION_SERIALIZER "{path}" cannot be made without arguments: {error}') from error
 
 
 def _is_serializer(value: object) -> TypeIs[AnySerializer]:

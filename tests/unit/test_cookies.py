@@ -1,0 +1,183 @@
+"""The `Set-Cookie` text, beside werkzeug's, and the settings of which browsers would drop it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from werkzeug import Response
+from werkzeug.http import dump_cookie
+
+from typed_sessions.cookies import CookieAttributes, checked_attributes, deleting_cookie, session_cookie
+from typed_sessions.errors import ConfigurationError
+
+CONTROL = "".join(map(chr, (*range(32), 127)))
+
+
+def attributes(**changes: Any) -> CookieAttributes:
+    """Checked attributes: Quart's defaults, and these changes."""
+    defaults = {
+        "name": "session",
+        "path": "/",
+        "domain": None,
+        "secure": False,
+        "httponly": True,
+        "samesite": None,
+        "partitioned": False,
+    }
+    return checked_attributes(**{**defaults, **changes})
+
+
+@st.composite
+def asked_for(draw: st.DrawFn) -> dict[str, Any]:
+    """Attributes that browsers take, in the words of the settings."""
+    samesite = draw(st.sampled_from((None, "Strict", "strict", "LAX", "lax", "None", "none")))
+    partitioned = draw(st.booleans())
+    lax = samesite is None or samesite.title() != "None" or partitioned
+    return {
+        "name": draw(st.sampled_from(("session", "s", "__session", "a!#$%&'*+-.^_`|~b", "SESSION-1"))),
+        "path": draw(st.sampled_from(("/", "/app", "/a b", "/é;x", "/%20", "/a?b#c", "/a,b", "relative", ""))),
+        "domain": draw(
+            st.sampled_from((None, "example.com", ".example.com", "localhost", "a.b:8000", "bücher.example"))
+        ),
+        "secure": draw(st.booleans() if lax else st.just(True)),
+        "httponly": draw(st.booleans()),
+        "samesite": samesite,
+        "partitioned": partitioned,
+    }
+
+
+@settings(max_examples=1000, deadline=None)
+@given(
+    asked=asked_for(),
+    value=st.text("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_."),
+    expires=st.one_of(
+        st.none(),
+        st.datetimes(datetime(1971, 1, 1), datetime(9998, 1, 1), timezones=st.timezones()),  # noqa: DTZ001 -- hypothesis adds the time zone
+    ),
+)
+def test_the_text_is_that_of_werkzeug(asked: dict[str, Any], value: str, expires: datetime | None) -> None:
+    theirs = dump_cookie(asked["name"], value, expires=expires, **{k: v for k, v in asked.items() if k != "name"})
+    assert session_cookie(checked_attributes(**asked), value, expires=expires) == theirs
+
+
+@settings(max_examples=500, deadline=None)
+@given(asked=asked_for())
+def test_the_deleting_text_is_that_of_werkzeug(asked: dict[str, Any]) -> None:
+    response = Response()
+    response.delete_cookie(asked["name"], **{key: value for key, value in asked.items() if key != "name"})
+    assert [deleting_cookie(checked_attributes(**asked))] == response.headers.getlist("Set-Cookie")
+
+
+def test_the_text_is_pinned() -> None:
+    all_of_them = attributes(
+        name="__Secure-id", path="/app", domain="example.com", samesite="none", partitioned=True, httponly=True
+    )
+    expires = datetime(2026, 11, 5, 8, 8, 9, tzinfo=timezone(timedelta(hours=1)))
+    assert session_cookie(all_of_them, "value", expires=expires) == (
+        "__Secure-id=value; Domain=example.com; Expires=Thu, 05 Nov 2026 07:08:09 GMT; Secure; HttpOnly; Path=/app; "
+        "SameSite=None; Partitioned"
+    )
+    assert session_cookie(attributes(httponly=False), "value", expires=None) == "session=value; Path=/"
+    assert deleting_cookie(attributes()) == (
+        "session=; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; HttpOnly; Path=/"
+    )
+
+
+def test_an_empty_domain_is_none() -> None:
+    assert attributes(domain="") == attributes(domain=None)
+
+
+def test_an_expiry_is_written_in_whole_seconds() -> None:
+    expires = datetime(2026, 11, 5, 7, 8, 9, 999_999, tzinfo=UTC)
+    assert "Expires=Thu, 05 Nov 2026 07:08:09 GMT" in session_cookie(attributes(), "v", expires=expires)
+
+
+def test_a_partitioned_cookie_is_secure() -> None:
+    assert attributes(partitioned=True).secure
+    assert attributes(partitioned=True, samesite="None").samesite == "None"
+    assert attributes(partitioned=True, name="__Host-session").secure
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"name": "__Host-session", "secure": True}, id="__Host-"),
+        pytest.param({"name": "__Secure-session", "secure": True, "domain": "a.b", "path": "/x"}, id="__Secure-"),
+        pytest.param({"name": "__Hostess"}, id="nearly __Host-"),
+        pytest.param({"name": "my__Host-session"}, id="__Host- in the middle"),
+        pytest.param({"samesite": "None", "secure": True}, id="SameSite=None"),
+    ],
+)
+def test_what_browsers_take_is_taken(changes: dict[str, Any]) -> None:
+    assert session_cookie(attributes(**changes), "v", expires=None).startswith(f"{attributes(**changes).name}=v")
+
+
+@pytest.mark.parametrize("setting", ["SESSION_COOKIE_NAME", "SESSION_COOKIE_PATH", "SESSION_COOKIE_DOMAIN"])
+@pytest.mark.parametrize("character", CONTROL, ids=ascii)
+def test_control_characters_are_refused(setting: str, character: str) -> None:
+    argument = setting.removeprefix("SESSION_COOKIE_").lower()
+    for value in f"/a{character}b", f"/a{character}", character, f"a\r\nSet-Cookie: x{character}":
+        with pytest.raises(ConfigurationError, match=setting):
+            attributes(**{argument: value})
+
+
+@settings(max_examples=300, deadline=None)
+@given(path=st.text(st.characters(), max_size=9), domain=st.text(st.characters(), max_size=9), name=st.text(max_size=9))
+def test_no_setting_breaks_out_of_its_attribute(path: str, domain: str, name: str) -> None:
+    try:
+        text = session_cookie(attributes(path=path, domain=domain, name=name), "v", expires=None)
+    except ConfigurationError:
+        return
+    assert text.isascii()
+    assert text.isprintable()
+    expected = ["HttpOnly", "Path"] if not domain else ["Domain", "HttpOnly", "Path"]
+    assert [part.partition("=")[0] for part in text.split("; ")] == [name, *expected]
+    assert ";" not in text.replace("; ", "")
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        pytest.param({"name": ""}, ["SESSION_COOKIE_NAME"], id="no name"),
+        pytest.param({"name": "my session"}, ["SESSION_COOKIE_NAME"], id="a space in the name"),
+        pytest.param({"name": "a=b"}, ["SESSION_COOKIE_NAME"], id="= in the name"),
+        pytest.param({"name": "a;b"}, ["SESSION_COOKIE_NAME"], id="; in the name"),
+        pytest.param({"name": "sitzungé"}, ["SESSION_COOKIE_NAME"], id="a name past ASCII"),
+        pytest.param({"name": "session\n"}, ["SESSION_COOKIE_NAME"], id="a line break after the name"),
+        pytest.param({"path": "/\ud800"}, ["SESSION_COOKIE_PATH"], id="a lone surrogate in the path"),
+        pytest.param({"domain": "a.com; Secure"}, ["SESSION_COOKIE_DOMAIN"], id="; in the domain"),
+        pytest.param({"domain": "a.com\uff1b b"}, ["SESSION_COOKIE_DOMAIN"], id="a wide ; in the domain"),
+        pytest.param({"domain": "a b.com"}, ["SESSION_COOKIE_DOMAIN"], id="a space in the domain"),
+        pytest.param({"domain": "é..com"}, ["SESSION_COOKIE_DOMAIN"], id="an empty label"),
+        pytest.param({"domain": "a" * 64 + ".com"}, ["SESSION_COOKIE_DOMAIN"], id="a label too long"),
+        pytest.param({"domain": "."}, ["SESSION_COOKIE_DOMAIN"], id="a dot alone"),
+        pytest.param({"domain": ":5000"}, ["SESSION_COOKIE_DOMAIN"], id="a port alone"),
+        pytest.param({"domain": "[::1]"}, ["SESSION_COOKIE_DOMAIN"], id="an address of IPv6"),
+        pytest.param({"samesite": "strikt"}, ["SESSION_COOKIE_SAMESITE"], id="an unknown SameSite"),
+        pytest.param({"samesite": ""}, ["SESSION_COOKIE_SAMESITE"], id="an empty SameSite"),
+        pytest.param({"samesite": "Lax "}, ["SESSION_COOKIE_SAMESITE"], id="a space after SameSite"),
+        pytest.param(
+            {"samesite": "none"}, ["SESSION_COOKIE_SAMESITE", "SESSION_COOKIE_SECURE"], id="SameSite=None, not secure"
+        ),
+        pytest.param({"name": "__Secure-id"}, ["SESSION_COOKIE_SECURE"], id="__Secure-, not secure"),
+        pytest.param({"name": "__secure-id"}, ["SESSION_COOKIE_SECURE"], id="__secure-, not secure"),
+        pytest.param({"name": "__Host-id"}, ["SESSION_COOKIE_SECURE"], id="__Host-, not secure"),
+        pytest.param(
+            {"name": "__Host-id", "secure": True, "domain": "a.com"}, ["SESSION_COOKIE_DOMAIN"], id="__Host-, a domain"
+        ),
+        pytest.param(
+            {"name": "__HOST-id", "secure": True, "path": "/a"}, ["SESSION_COOKIE_PATH"], id="__Host-, a path"
+        ),
+    ],
+)
+def test_what_browsers_would_drop_is_refused_by_the_name_of_its_setting(
+    changes: dict[str, Any], named: list[str]
+) -> None:
+    with pytest.raises(ConfigurationError) as refusal:
+        attributes(**changes)
+    for setting in named:
+        assert setting in str(refusal.value)

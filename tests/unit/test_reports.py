@@ -1,0 +1,112 @@
+"""Reports as log records: their levels, and that they hold nothing of a visitor's."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+from attrs import fields
+
+from typed_sessions.reports import (
+    ChangeLost,
+    CookieOversize,
+    FieldReset,
+    Reason,
+    Refused,
+    Report,
+    UndeclaredKeys,
+    log_report,
+)
+
+EVERYDAY = {Reason.MALFORMED, Reason.SIGNATURE, Reason.EXPIRED, Reason.FUTURE}
+
+
+def logged(report: Report, caplog: pytest.LogCaptureFixture) -> logging.LogRecord:
+    """The one record that a report makes."""
+    caplog.clear()
+    with caplog.at_level(logging.DEBUG, "typed_sessions"):
+        log_report(report)
+    (record,) = caplog.records
+    return record
+
+
+@pytest.mark.parametrize("reason", Reason, ids=lambda reason: reason.name)
+def test_a_refused_cookie_is_everyday_unless_it_was_signed(reason: Reason, caplog: pytest.LogCaptureFixture) -> None:
+    record = logged(Refused(reason), caplog)
+    assert record.levelno == (logging.DEBUG if reason in EVERYDAY else logging.WARNING)
+    assert record.getMessage() == f"session cookie refused: {reason.value}"
+    assert reason.signed is (reason not in EVERYDAY)
+
+
+@pytest.mark.parametrize(
+    ("report", "level", "text"),
+    [
+        pytest.param(
+            Refused(Reason.FIELD, "tenant_id"),
+            logging.WARNING,
+            "session cookie refused: a field does not fit the schema, and a session may not be opened without it "
+            "(tenant_id)",
+            id="an essential field",
+        ),
+        pytest.param(
+            FieldReset("cart", "int", "[2].price"),
+            logging.WARNING,
+            "session field reset to its default: cart[2].price is not int",
+            id="a field reset",
+        ),
+        pytest.param(
+            FieldReset("user_id", "int | None"),
+            logging.WARNING,
+            "session field reset to its default: user_id is not int | None",
+            id="a whole field reset",
+        ),
+        pytest.param(
+            UndeclaredKeys(2),
+            logging.WARNING,
+            "session brought 2 undeclared key(s), which SESSION_EXTRAS does not allow; kept",
+            id="undeclared keys",
+        ),
+        pytest.param(
+            ChangeLost("change it before the response"),
+            logging.ERROR,
+            "a session change is lost: change it before the response",
+            id="a change lost",
+        ),
+        pytest.param(
+            CookieOversize(5000, 4093),
+            logging.WARNING,
+            "session cookie of 5000 bytes sent; browsers may drop it past 4093",
+            id="a cookie past the limit",
+        ),
+    ],
+)
+def test_a_report_is_logged(report: Report, level: int, text: str, caplog: pytest.LogCaptureFixture) -> None:
+    record = logged(report, caplog)
+    assert record.levelno == level
+    assert record.getMessage() == text
+    assert record.name == "typed_sessions"
+    assert record.exc_info is None
+
+
+def test_a_percent_sign_in_a_report_is_no_format(caplog: pytest.LogCaptureFixture) -> None:
+    assert "50%d" in logged(FieldReset("50%d", "%s"), caplog).getMessage()
+
+
+@pytest.mark.parametrize("reason", Reason, ids=lambda reason: reason.name)
+def test_everyday_refusals_are_silent_at_the_level_of_operators(
+    reason: Reason, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING, "typed_sessions"):
+        log_report(Refused(reason))
+    assert bool(caplog.records) is (reason not in EVERYDAY)
+
+
+def test_a_report_has_no_place_for_data() -> None:
+    kinds = (Refused, FieldReset, UndeclaredKeys, ChangeLost, CookieOversize)
+    assert {kind: {field.name for field in fields(kind)} for kind in kinds} == {
+        Refused: {"reason", "field"},
+        FieldReset: {"field", "expected", "path"},
+        UndeclaredKeys: {"count"},
+        ChangeLost: {"remedy"},
+        CookieOversize: {"size", "limit"},
+    }

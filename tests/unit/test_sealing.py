@@ -1,0 +1,406 @@
+"""Signed texts, beside itsdangerous: the same text from the same payload, the same verdict on any text."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import tracemalloc
+import zlib
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from itsdangerous import BadData, Signer, TimestampSigner, URLSafeTimedSerializer
+from itsdangerous.encoding import base64_encode, int_to_bytes
+from typing_extensions import override
+
+from tests.strategies import any_text, edited
+from typed_sessions.codec import MAX_PAYLOAD
+from typed_sessions.reports import Reason, Refused
+from typed_sessions.sealing import DigestMethod, SecretKeys, SignedSealer, named_digest, sealed_at
+
+NOW = 1_800_000_000
+KEY = "the key of these tests"
+OLD, OLDER = "an earlier key", "the earliest key"
+SALT = "cookie-session"
+LIFETIME = 1000
+LEEWAY = 30
+
+PAYLOADS = {
+    "empty": b"",
+    "one byte": b"\x00",
+    "short": b'{"user_id":7}',
+    "dots": b"...",
+    "just too short to compress": b"a" * 12,
+    "compressible": b'{"cart":["apple","apple","apple","apple","apple","apple","apple"]}' * 20,
+    "incompressible": random.Random(7).randbytes(3000),  # noqa: S311 -- the same bytes in every run are wanted
+}
+EVERY_PAYLOAD = pytest.mark.parametrize("payload", PAYLOADS.values(), ids=PAYLOADS)
+URL_SAFE = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+
+
+class Bytes:
+    """A serializer that leaves bytes as they are, so that itsdangerous seals what we seal."""
+
+    def dumps(self, value: Any) -> Any:
+        return value
+
+    def loads(self, payload: Any) -> Any:
+        return payload
+
+
+def sealer(
+    *keys: str | bytes,
+    at: float = NOW,
+    salt: str | bytes = SALT,
+    key_derivation: str = "hmac",
+    digests: tuple[DigestMethod, ...] = (hashlib.sha1,),
+    leeway: float = LEEWAY,
+) -> SignedSealer:
+    """A sealer with these keys, the current one last, at a time."""
+    *fallbacks, current = keys or (KEY,)
+    return SignedSealer(
+        SecretKeys(current, tuple(fallbacks)),
+        salt=salt,
+        lifetime=timedelta(seconds=LIFETIME),
+        leeway=timedelta(seconds=leeway),
+        clock=lambda: at,
+        key_derivation=key_derivation,
+        digests=digests,
+    )
+
+
+class Oracle:
+    """What itsdangerous makes of the same arguments."""
+
+    def __init__(
+        self,
+        *keys: str | bytes,
+        at: int = NOW,
+        salt: str | bytes = SALT,
+        key_derivation: str = "hmac",
+        digest: DigestMethod = hashlib.sha1,
+    ) -> None:
+        class SignerAt(TimestampSigner):
+            @override
+            def get_timestamp(self) -> int:
+                return at
+
+        self.serializer = URLSafeTimedSerializer(
+            [key.encode() if isinstance(key, str) else key for key in keys or (KEY,)],
+            salt=salt,
+            serializer=Bytes(),
+            signer=SignerAt,
+            signer_kwargs={"key_derivation": key_derivation, "digest_method": digest},
+        )
+
+    def seal(self, payload: bytes) -> str:
+        sealed: Any = self.serializer.dumps(payload)  # bytes, as its serializer's
+        return str(sealed, "ascii")
+
+    def unseal(self, text: str, max_age: int | None = None) -> bytes | None:
+        """The payload that itsdangerous finds in a text of any age up to this, or None if it refuses it."""
+        try:
+            payload: bytes = self.serializer.loads(text, max_age=max_age)
+        except BadData:
+            return None
+        return payload
+
+
+def signed(packed: bytes, stamp: bytes | None = None, *, key: str = KEY) -> str:
+    """A text with a valid signature over anything: what only a holder of the key makes."""
+    stamp = base64_encode(int_to_bytes(NOW)) if stamp is None else stamp
+    signer = Signer(key, salt=SALT, key_derivation="hmac", digest_method=hashlib.sha1)
+    return signer.sign(packed + b"." + stamp).decode("ascii")
+
+
+def compressed(payload: bytes) -> bytes:
+    return b"." + base64_encode(zlib.compress(payload))
+
+
+@pytest.mark.parametrize("key_derivation", ["hmac", "concat", "django-concat", "none"])
+@pytest.mark.parametrize("digest", [hashlib.sha1, hashlib.sha256, hashlib.sha512], ids=["sha1", "sha256", "sha512"])
+@pytest.mark.parametrize("salt", [SALT, "another salt", b"\x00\xff"], ids=["Quart's", "another", "bytes"])
+def test_the_text_is_that_of_itsdangerous_and_each_opens_it(
+    key_derivation: str, digest: DigestMethod, salt: str | bytes
+) -> None:
+    ours = sealer(salt=salt, key_derivation=key_derivation, digests=(digest,))
+    theirs = Oracle(salt=salt, key_derivation=key_derivation, digest=digest)
+    for payload in PAYLOADS.values():
+        text = ours.seal(payload)
+        assert text == theirs.seal(payload)
+        assert ours.unseal(text) == theirs.unseal(text, LIFETIME) == payload
+
+
+@settings(max_examples=200, deadline=None)
+@given(payload=st.one_of(st.binary(max_size=60), st.binary(max_size=6).map(lambda part: part * 30)))
+def test_any_payload_is_sealed_as_by_itsdangerous(payload: bytes) -> None:
+    text = sealer().seal(payload)
+    assert text == Oracle().seal(payload)
+    assert sealer().unseal(text) == payload
+
+
+@settings(max_examples=50, deadline=None)
+@given(moment=st.floats(0, datetime.max.replace(tzinfo=UTC).timestamp() - 1))
+def test_a_time_counts_in_whole_seconds(moment: float) -> None:
+    text = sealer(at=moment).seal(b"payload")
+    assert text == Oracle(at=int(moment)).seal(b"payload")
+    assert sealed_at(text) == datetime.fromtimestamp(int(moment), UTC)
+
+
+def test_another_salt_is_refused() -> None:
+    assert sealer(salt="another").unseal(sealer().seal(b"payload")) == Refused(Reason.SIGNATURE)
+
+
+def test_the_current_key_signs() -> None:
+    assert sealer(OLDER, OLD, KEY).seal(b"payload") == Oracle(KEY).seal(b"payload")
+    assert sealer(OLDER, OLD, KEY).seal(b"payload") == Oracle(OLDER, OLD, KEY).seal(b"payload")
+
+
+@pytest.mark.parametrize("key", [KEY, OLD, OLDER, KEY.encode()], ids=["current", "old", "older", "current in bytes"])
+def test_every_configured_key_verifies(key: str | bytes) -> None:
+    assert sealer(OLDER, OLD, KEY).unseal(sealer(key).seal(b"payload")) == b"payload"
+
+
+@pytest.mark.parametrize(
+    "key", ["an unknown key", "", KEY + " ", KEY[:-1]], ids=["unknown", "empty", "longer", "shorter"]
+)
+def test_an_unknown_key_is_refused(key: str) -> None:
+    assert sealer(OLDER, OLD, KEY).unseal(sealer(key).seal(b"payload")) == Refused(Reason.SIGNATURE)
+
+
+def test_a_key_that_has_been_taken_out_no_longer_verifies() -> None:
+    text = sealer(OLD).seal(b"payload")
+    assert sealer(OLD, KEY).unseal(text) == b"payload"
+    assert sealer(KEY).unseal(text) == Refused(Reason.SIGNATURE)
+
+
+def test_secret_keys_are_oldest_first_for_itsdangerous() -> None:
+    assert SecretKeys("new", ("oldest", b"old")).oldest_first == [b"oldest", b"old", b"new"]
+
+
+def test_the_first_digest_signs_and_all_verify() -> None:
+    both = sealer(digests=(hashlib.sha512, hashlib.sha1))
+    assert both.seal(b"payload") == Oracle(digest=hashlib.sha512).seal(b"payload")
+    assert both.unseal(Oracle(digest=hashlib.sha1).seal(b"payload")) == b"payload"
+    assert both.unseal(Oracle(digest=hashlib.sha512).seal(b"payload")) == b"payload"
+
+
+def test_a_digest_that_is_not_configured_does_not_verify() -> None:
+    text = Oracle(digest=hashlib.sha1).seal(b"payload")
+    assert sealer(digests=(hashlib.sha512, hashlib.sha256)).unseal(text) == Refused(Reason.SIGNATURE)
+
+
+def test_a_fallback_digest_verifies_under_fallback_keys_too() -> None:
+    text = Oracle(OLD, digest=hashlib.sha256).seal(b"payload")
+    assert sealer(OLD, KEY, digests=(hashlib.sha512, hashlib.sha256)).unseal(text) == b"payload"
+
+
+@pytest.mark.parametrize("name", ["sha1", "sha256", "sha512", "sha3_256", "blake2b"])
+def test_a_digest_by_name_signs_as_its_constructor(name: str) -> None:
+    by_name, by_constructor = named_digest(name), getattr(hashlib, name)
+    assert sealer(digests=(by_name,)).seal(b"payload") == sealer(digests=(by_constructor,)).seal(b"payload")
+
+
+def test_a_digest_that_is_missing_is_missed_when_it_is_used() -> None:
+    digest = named_digest("no such digest")
+    with pytest.raises(ValueError, match="no such digest"):
+        digest(b"")
+
+
+@pytest.mark.parametrize(
+    ("stamped", "expected"),
+    [
+        pytest.param(NOW, b"payload", id="now"),
+        pytest.param(NOW - 1, b"payload", id="a second old"),
+        pytest.param(NOW - LIFETIME, b"payload", id="exactly at the lifetime"),
+        pytest.param(NOW - LIFETIME - 1, Refused(Reason.EXPIRED), id="one second past the lifetime"),
+        pytest.param(1, Refused(Reason.EXPIRED), id="1970"),
+        pytest.param(0, Refused(Reason.EXPIRED), id="zero"),
+        pytest.param(NOW + 1, b"payload", id="a second ahead"),
+        pytest.param(NOW + LEEWAY, b"payload", id="exactly at the leeway"),
+        pytest.param(NOW + LEEWAY + 1, Refused(Reason.FUTURE), id="one second past the leeway"),
+        pytest.param(2**62, Refused(Reason.FUTURE), id="2**62"),
+        pytest.param(2**63, Refused(Reason.FUTURE), id="the lowest of signed 64 bits"),
+        pytest.param(2**64 - 1, Refused(Reason.FUTURE), id="minus one in signed 64 bits"),
+    ],
+)
+def test_a_text_is_taken_between_lifetime_and_leeway(stamped: int, expected: bytes | Refused) -> None:
+    text = signed(base64_encode(b"payload"), base64_encode(int_to_bytes(stamped)))
+    assert sealer().unseal(text) == expected
+
+
+def test_without_leeway_the_future_is_refused_as_by_itsdangerous() -> None:
+    text = Oracle(at=NOW + 1).seal(b"payload")
+    assert sealer(leeway=0).unseal(text) == Refused(Reason.FUTURE)
+    assert Oracle().unseal(text, LIFETIME) is None
+
+
+def test_a_lifetime_of_zero_ends_with_the_second() -> None:
+    brief = SignedSealer(SecretKeys(KEY), salt=SALT, lifetime=timedelta(), leeway=timedelta(), clock=lambda: NOW + 0.9)
+    assert brief.unseal(sealer(at=NOW).seal(b"payload")) == b"payload"
+    assert brief.unseal(sealer(at=NOW - 0.1).seal(b"payload")) == Refused(Reason.EXPIRED)
+
+
+def test_the_clock_is_asked_each_time() -> None:
+    moments = iter([NOW, NOW + LIFETIME, NOW + LIFETIME + 1])
+    moving = SignedSealer(
+        SecretKeys(KEY),
+        salt=SALT,
+        lifetime=timedelta(seconds=LIFETIME),
+        leeway=timedelta(),
+        clock=lambda: next(moments),
+    )
+    text = moving.seal(b"payload")
+    assert moving.unseal(text) == b"payload"
+    assert moving.unseal(text) == Refused(Reason.EXPIRED)
+
+
+@pytest.mark.parametrize(
+    "stamp", [b"A", b"AAAAA", b"A" * 20, b"_" * 30], ids=["A", "AAAAA", "15 zeros", "past 64 bits"]
+)
+def test_a_stamp_that_is_no_time_is_malformed_though_signed(stamp: bytes) -> None:
+    assert sealer().unseal(signed(base64_encode(b"payload"), stamp)) == Refused(Reason.MALFORMED)
+
+
+@settings(max_examples=600, deadline=None)
+@given(
+    payload=st.sampled_from([PAYLOADS["short"], PAYLOADS["compressible"], PAYLOADS["empty"]]),
+    data=st.data(),
+    alphabet=st.sampled_from([URL_SAFE, URL_SAFE + ".", '.= +/%\x00"', "é€\U0001f36a"]),
+)
+def test_an_edited_text_is_refused_or_means_the_same_bytes(payload: bytes, data: st.DataObject, alphabet: str) -> None:
+    text = data.draw(edited(sealer().seal(payload), alphabet))
+    opened = sealer().unseal(text)
+    assert isinstance(opened, Refused) or opened == payload
+    assert (None if isinstance(opened, Refused) else opened) == Oracle().unseal(text)
+
+
+@pytest.mark.parametrize("payload", [PAYLOADS["short"], PAYLOADS["compressible"]], ids=["plain", "compressed"])
+def test_every_single_flip_gets_the_verdict_of_itsdangerous(payload: bytes) -> None:
+    ours, theirs = sealer(), Oracle()
+    text = ours.seal(payload)
+    for place, old in enumerate(text):
+        for new in "A", "z", "_", ".", chr(ord(old) ^ 1):
+            changed = text[:place] + new + text[place + 1 :]
+            opened = ours.unseal(changed)
+            assert (None if isinstance(opened, Refused) else opened) == theirs.unseal(changed), changed
+
+
+def test_every_flip_before_the_signature_is_refused() -> None:
+    text = sealer().seal(PAYLOADS["short"])
+    for place in range(text.rindex(".")):
+        changed = text[:place] + chr(ord(text[place]) ^ 1) + text[place + 1 :]
+        assert isinstance(sealer().unseal(changed), Refused), changed
+
+
+def test_parts_of_two_genuine_texts_make_no_third() -> None:
+    one = sealer(at=NOW).seal(b"one").split(".")
+    two = sealer(at=NOW - 1).seal(b"two").split(".")
+    for mixed in ([one[0], two[1], one[2]], [two[0], one[1], one[2]], [one[0], one[1], two[2]]):
+        assert sealer().unseal(".".join(mixed)) == Refused(Reason.SIGNATURE)
+
+
+@pytest.mark.parametrize("text", ["", ".", "a", "a.b", "session", "é.b"])
+def test_a_text_without_three_parts_is_malformed(text: str) -> None:
+    assert sealer().unseal(text) == Refused(Reason.MALFORMED)
+
+
+@settings(max_examples=500, deadline=None)
+@given(text=st.one_of(any_text(), st.text(URL_SAFE + "."), st.text(st.sampled_from(".A=\ud800\x00"))))
+@example("..")
+@example("...")
+@example("\ud800.\ud800.\ud800")
+@example("." * 10_000)
+@example("é.é.é")
+def test_random_text_is_refused_and_raises_nothing(text: str) -> None:
+    assert isinstance(sealer().unseal(text), Refused)
+    assert isinstance(sealed_at(text), (datetime, type(None)))
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [
+        pytest.param(b"A", id="base64 of one character"),
+        pytest.param(b".A", id="compressed base64 of one character"),
+        pytest.param(b".", id="compressed nothing"),
+        pytest.param(b"." + base64_encode(b"no zlib"), id="no zlib"),
+        pytest.param(compressed(b"payload")[:-4], id="zlib cut short"),
+        pytest.param(b"." + base64_encode(zlib.compress(b"payload")[:-1]), id="zlib without its last byte"),
+        pytest.param(b"." + base64_encode(zlib.compress(b"payload")[:-4] + b"oops"), id="zlib with a wrong checksum"),
+    ],
+)
+def test_a_broken_encoding_is_refused_though_signed(packed: bytes) -> None:
+    text = signed(packed)
+    assert sealer().unseal(text) == Refused(Reason.ENCODING)
+    assert Oracle().unseal(text) is None
+
+
+@pytest.mark.parametrize("garbage", [b"\x00", b"garbage", zlib.compress(b"another")], ids=["a byte", "text", "zlib"])
+def test_what_follows_the_zlib_stream_is_left_out_as_by_itsdangerous(garbage: bytes) -> None:
+    text = signed(b"." + base64_encode(zlib.compress(b"payload") + garbage))
+    assert sealer().unseal(text) == Oracle().unseal(text) == b"payload"
+
+
+def test_a_payload_at_the_limit_is_taken_and_one_past_it_refused() -> None:
+    assert sealer().unseal(signed(compressed(b"a" * MAX_PAYLOAD))) == b"a" * MAX_PAYLOAD
+    assert sealer().unseal(signed(compressed(b"a" * (MAX_PAYLOAD + 1)))) == Refused(Reason.TOO_LARGE)
+
+
+def test_a_zlib_bomb_is_refused_without_being_inflated() -> None:
+    size = 64 * 1024 * 1024
+    text = signed(b"." + base64_encode(zeros(size)))
+    tracemalloc.start()
+    try:
+        assert sealer().unseal(text) == Refused(Reason.TOO_LARGE)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < size // 16
+
+
+def test_a_bomb_that_nobody_signed_is_not_inflated_at_all() -> None:
+    text = signed(b"." + base64_encode(zeros(MAX_PAYLOAD * 2)), key="an unknown key")
+    assert sealer().unseal(text) == Refused(Reason.SIGNATURE)
+
+
+def test_an_expired_bomb_is_not_inflated_at_all() -> None:
+    text = signed(b"." + base64_encode(zeros(MAX_PAYLOAD * 2)), base64_encode(int_to_bytes(NOW - LIFETIME - 1)))
+    assert sealer().unseal(text) == Refused(Reason.EXPIRED)
+
+
+def zeros(size: int) -> bytes:
+    """A zlib stream of zeros, made in pieces."""
+    deflater = zlib.compressobj(9)
+    piece = bytes(1024 * 1024)
+    pieces: Sequence[bytes] = [deflater.compress(piece) for _ in range(size // len(piece))]
+    return b"".join(pieces) + deflater.flush()
+
+
+@EVERY_PAYLOAD
+def test_sealed_at_is_the_time_of_sealing(payload: bytes) -> None:
+    assert sealed_at(sealer(at=NOW + 0.9).seal(payload)) == datetime.fromtimestamp(NOW, UTC)
+
+
+def test_sealed_at_is_what_the_text_claims_verified_or_not() -> None:
+    stamp = base64_encode(int_to_bytes(NOW)).decode()
+    assert sealed_at(f"anything.{stamp}.anything") == datetime.fromtimestamp(NOW, UTC)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("", id="nothing"),
+        pytest.param("a", id="one part"),
+        pytest.param("a.AAAA", id="two parts"),
+        pytest.param("a.A.b", id="no base64"),
+        pytest.param("a." + "_" * 10 + ".b", id="past the year 9999"),
+        pytest.param("a." + "_" * 30 + ".b", id="past 64 bits"),
+        pytest.param("a." + "A" * 30 + ".b", id="zeros past 64 bits"),
+    ],
+)
+def test_sealed_at_is_none_where_no_time_is_claimed(text: str) -> None:
+    assert sealed_at(text) is None
