@@ -22,7 +22,7 @@ _QUALIFIERS: Final = frozenset(
 )
 
 
-def origin_class(declared: object) -> type | None:
+def origin_class(declared: object) -> type[Any] | None:
     """Return the class of `Box[int]` and of `Box`, or None for what is no class."""
     origin = get_origin(declared) or declared
     return origin if isinstance(origin, type) else None

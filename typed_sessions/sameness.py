@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import attrs
+import msgspec
 
 from typed_sessions.narrowing import is_dict, is_sequence
 
@@ -23,9 +26,18 @@ def same(one: object, other: object) -> bool:
         return one.keys() == other.keys() and all(same(value, other[key]) for key, value in one.items())
     if is_sequence(one) and is_sequence(other):
         return len(one) == len(other) and all(map(same, one, other))
-    cls: type[object] = type(one)
+    names = _attributes(type(one))
+    if names is None:
+        return bool(one == other)
+    return all(same(getattr(one, name, None), getattr(other, name, None)) for name in names)
+
+
+def _attributes(cls: type[object]) -> tuple[str, ...] | None:
+    """Return the names of a declared class's attributes, or None for any other class."""
     if attrs.has(cls):
-        return all(
-            same(getattr(one, field.name, None), getattr(other, field.name, None)) for field in attrs.fields(cls)
-        )
-    return bool(one == other)
+        return tuple(field.name for field in attrs.fields(cls))
+    if issubclass(cls, msgspec.Struct):
+        return cls.__struct_fields__
+    if dataclasses.is_dataclass(cls):
+        return tuple(field.name for field in dataclasses.fields(cls))
+    return None

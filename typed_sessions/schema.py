@@ -228,7 +228,7 @@ def _required_kind(declared: object) -> Kind:
         return kind
     cls = origin_class(declared)
     name = declared.__name__ if inspect.isroutine(declared) else getattr(cls or type(declared), "__qualname__", "?")
-    raise SchemaError(f"{name} cannot be the schema of a session; declare an attrs class")
+    raise SchemaError(f"{name} cannot be the schema of a session; declare an attrs class, a dataclass or a Struct")
 
 
 def _marks(annotation: Any) -> tuple[object, ...]:

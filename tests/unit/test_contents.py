@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import secrets
+from collections.abc import Callable
 from copy import deepcopy
+from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import pytest
 from attrs import Factory, define, evolve, frozen
 from hypothesis import strategies as st
@@ -27,6 +31,32 @@ class Visitor:
 class FrozenVisitor:
     user_id: int | None = None
     cart: list[str] = Factory(list[str])
+    name: str = ""
+
+
+@dataclass
+class DataVisitor:
+    user_id: int | None = None
+    cart: list[str] = dataclasses.field(default_factory=list)
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FrozenDataVisitor:
+    user_id: int | None = None
+    cart: list[str] = dataclasses.field(default_factory=list)
+    name: str = ""
+
+
+class StructVisitor(msgspec.Struct):
+    user_id: int | None = None
+    cart: list[str] = []
+    name: str = ""
+
+
+class FrozenStructVisitor(msgspec.Struct, frozen=True, rename="camel"):
+    user_id: int | None = None
+    cart: list[str] = []
     name: str = ""
 
 
@@ -172,10 +202,14 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
 DEFAULTS: dict[str, Any] = {"user_id": None, "cart": [], "name": ""}
 
 
+Replace = Callable[..., object]
+
+
 class TwoViews(RuleBasedStateMachine):
     """A dict that knows which defaults were stored is the model of both views, checked after each step."""
 
     schema: Schema[Any] = Schema(Visitor)
+    replaced: Replace | None = None
 
     @initialize()
     def start(self) -> None:
@@ -193,10 +227,10 @@ class TwoViews(RuleBasedStateMachine):
     @rule(key=st.sampled_from(sorted(DEFAULTS)), data=st.data())
     def set_through_the_data(self, key: str, data: st.DataObject) -> None:
         value = data.draw(VALUES[key])
-        if self.schema.name == "Visitor":
+        if self.replaced is None:
             setattr(self.held.data, key, value)
         else:
-            self.held.replace(evolve(self.held.data, **{key: value}))
+            self.held.replace(self.replaced(self.held.data, **{key: value}))
         self.note(key, deepcopy(value))
 
     @rule()
@@ -258,7 +292,30 @@ class TwoViews(RuleBasedStateMachine):
 
 class TwoViewsOfAFrozenClass(TwoViews):
     schema = Schema(FrozenVisitor)
+    replaced: Replace | None = staticmethod(evolve)
+
+
+class TwoViewsOfADataclass(TwoViews):
+    schema = Schema(DataVisitor)
+
+
+class TwoViewsOfAFrozenDataclass(TwoViews):
+    schema = Schema(FrozenDataVisitor)
+    replaced: Replace | None = staticmethod(dataclasses.replace)
+
+
+class TwoViewsOfAStruct(TwoViews):
+    schema = Schema(StructVisitor)
+
+
+class TwoViewsOfAFrozenStruct(TwoViews):
+    schema = Schema(FrozenStructVisitor)
+    replaced: Replace | None = staticmethod(msgspec.structs.replace)
 
 
 TestTwoViews = TwoViews.TestCase
 TestTwoViewsOfAFrozenClass = TwoViewsOfAFrozenClass.TestCase
+TestTwoViewsOfADataclass = TwoViewsOfADataclass.TestCase
+TestTwoViewsOfAFrozenDataclass = TwoViewsOfAFrozenDataclass.TestCase
+TestTwoViewsOfAStruct = TwoViewsOfAStruct.TestCase
+TestTwoViewsOfAFrozenStruct = TwoViewsOfAFrozenStruct.TestCase

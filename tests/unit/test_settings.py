@@ -51,7 +51,7 @@ def test_the_defaults_of_our_own_settings() -> None:
     assert defaults.digest_fallbacks == ()
     assert defaults.leeway == timedelta(seconds=30)
     assert defaults.extras == ExtrasRule(None)
-    assert defaults.on_bad_field is OnBadField.RESETS_FIELD
+    assert defaults.on_bad_field is OnBadField.RESET
     assert defaults.raise_on_oversize
     assert defaults.refresh_after is None
 
@@ -106,7 +106,7 @@ def test_the_defaults_of_our_own_settings() -> None:
         pytest.param(
             {"SESSION_EXTRAS": frozenset()}, lambda s: s.extras, ExtrasRule(frozenset()), id="an empty set of extras"
         ),
-        pytest.param({"SESSION_ON_BAD_FIELD": "session"}, lambda s: s.on_bad_field, OnBadField.REFUSES_SESSION, id="bad fields"),
+        pytest.param({"SESSION_ON_BAD_FIELD": "session"}, lambda s: s.on_bad_field, OnBadField.REFUSE, id="bad fields"),
         pytest.param({"SESSION_ON_OVERSIZE": "warn"}, lambda s: s.raise_on_oversize, False, id="warn on oversize"),
         pytest.param({"MAX_COOKIE_SIZE": 0}, lambda s: s.max_cookie_size, 0, id="no size limit"),
     ],

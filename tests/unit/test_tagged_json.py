@@ -143,7 +143,7 @@ def test_each_reads_what_the_other_wrote(
         assert outcome(FLASK.loads, ours.dumps(value)) == outcome(ours.loads, text)
 
 
-@settings(max_examples=1000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(value=lossless_values())
 def test_values_come_back_as_they_were(value: object) -> None:
     ours = TaggedJSONSerializer()
@@ -168,7 +168,7 @@ def test_a_datetime_that_utc_cannot_hold_raises_in_both(moment: datetime) -> Non
     assert outcome(TaggedJSONSerializer().dumps, moment) is outcome(FLASK.dumps, moment) is OverflowError
 
 
-@settings(max_examples=1000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(value=tag_like_json())
 def test_tags_before_what_is_not_theirs_read_as_in_flask(value: object) -> None:
     text = flask.json.dumps(value)

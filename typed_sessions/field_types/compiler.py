@@ -102,8 +102,8 @@ class Compiler:
             self._converter.get_structure_hook(annotation)
         except StructureHandlerNotFoundError:
             raise SchemaError(
-                f"{place}: a session cannot hold {described(annotation)}; declare an attrs class, or pass a cattrs "
-                f"converter with hooks for it: Sessions(..., converter=...)"
+                f"{place}: a session cannot hold {described(annotation)}; declare an attrs class, a "
+                f"dataclass or a Struct, or pass a cattrs converter with hooks for it: Sessions(..., converter=...)"
             ) from None
         return Foreign(annotation, self._converter)
 

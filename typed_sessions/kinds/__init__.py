@@ -1,0 +1,33 @@
+"""How each kind of declared class is read, built and changed: one module for a kind.
+
+An adapter knows one class. It is used for the schema of a session and for every declared class nested in it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import attrs
+import msgspec
+
+from typed_sessions.annotations import origin_class
+from typed_sessions.kinds.attrs_class import AttrsKind
+from typed_sessions.kinds.base import Kind, Member
+from typed_sessions.kinds.dataclass import DataclassKind
+from typed_sessions.kinds.struct import StructKind
+
+__all__ = ["AttrsKind", "DataclassKind", "Kind", "Member", "StructKind", "kind_of"]
+
+
+def kind_of(declared: object) -> Kind | None:
+    """Return the adapter of a declared class, with or without type arguments, or None if it is of no known kind."""
+    cls = origin_class(declared)
+    if cls is None:
+        return None
+    if attrs.has(cls):
+        return AttrsKind(cls, declared)
+    if issubclass(cls, msgspec.Struct):
+        return StructKind(cls, declared)
+    if dataclasses.is_dataclass(cls):
+        return DataclassKind(cls, declared)
+    return None

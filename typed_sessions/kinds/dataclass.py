@@ -1,0 +1,42 @@
+"""The standard library's dataclasses: mutable, frozen, with slots, `init=False` and `kw_only`."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from typing_extensions import override
+
+from typed_sessions.annotations import resolved_annotations
+from typed_sessions.kinds.base import Kind, Member
+
+__all__ = ["DataclassKind"]
+
+
+class DataclassKind(Kind):
+    """A dataclass."""
+
+    def __init__(self, cls: Any, declared: object) -> None:
+        annotations = resolved_annotations(declared)
+        members = [
+            Member(
+                name=field.name,
+                annotation=annotations.get(field.name, field.type),
+                alias=field.name,
+                in_constructor=field.init,
+                required=field.init and not _has_default(field),
+                converts=False,
+                factory=not field.init or field.default_factory is not dataclasses.MISSING,
+            )
+            for field in dataclasses.fields(cls)
+        ]
+        super().__init__(cls, members, frozen=cls.__dataclass_params__.frozen)
+
+    @override
+    def _replaced(self, instance: Any, alias: str, value: object) -> object:
+        replaced: object = dataclasses.replace(instance, **{alias: value})
+        return replaced
+
+
+def _has_default(field: dataclasses.Field[Any]) -> bool:
+    return field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING
