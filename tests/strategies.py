@@ -25,13 +25,14 @@ JSON_ALPHABET: Final = '{}[]":,\\ -+.0123456789eEutdimb_/=ntrfalseNI\x00\n\ud800
 """What an edit of JSON text is likely to turn into other JSON."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Item:
     """A dataclass instance, which JSON holds as its fields."""
 
     name: str
     price: Decimal
     sold: datetime
+    batch: UUID
     tags: tuple[str, ...] = ()
 
 
@@ -107,6 +108,7 @@ def items() -> SearchStrategy[Item]:
         name=any_text(),
         price=st.decimals(),
         sold=moments(),
+        batch=st.uuids(),
         tags=st.lists(any_text(), max_size=2).map(tuple),
     )
 
@@ -206,7 +208,8 @@ def tag_like_json() -> SearchStrategy[object]:
         st.booleans(),
         integers(),
         any_text(),
-        st.sampled_from(("YQ==", "YQ", "Y", "a" * 32, "Thu, 01 Jan 1970 00:00:00 GMT", "1 Jan 70", "0", "-1 x 5")),
+        st.sampled_from(("YQ==", "YQ", "Y", "a" * 32)),
+        st.sampled_from(("Thu, 01 Jan 1970 00:00:00 GMT", "5 Nov 2026 07:08:09 +0130", "1 Jan 70 0:0 -0000", "-1 x 5")),
     )
     return st.recursive(
         leaves,

@@ -51,6 +51,8 @@ def resolved_annotations(declared: object) -> dict[str, Any]:
             f"{cls.__qualname__}: the name {error.name!r} in an annotation cannot be found from module "
             f"{cls.__module__}; define it there, outside functions and `if TYPE_CHECKING`"
         ) from error
+    except (AttributeError, SyntaxError, TypeError) as error:
+        raise SchemaError(f"{cls.__qualname__}: an annotation cannot be read: {error}") from error
     for name in vars(cls).get("__annotations__", {}):
         if not _is_class_variable(hints[name]):
             found[name] = _substituted(hints[name], arguments)

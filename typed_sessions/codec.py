@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
 from enum import Enum
 from typing import Any, Final, Generic, TypeAlias, cast
@@ -10,13 +11,14 @@ from attrs import frozen
 from typing_extensions import TypeVar
 
 from typed_sessions.contents import Contents, contents_of
-from typed_sessions.errors import SerializationError
+from typed_sessions.errors import ConfigurationError, SerializationError
 from typed_sessions.field_types import NATIVE_CANDIDATES, Mismatch, Wire
 from typed_sessions.narrowing import is_dict, is_sequence, is_set
 from typed_sessions.reports import FieldReset, Reason, Refused
-from typed_sessions.sameness import same
+from typed_sessions.sameness import came_back, same
 from typed_sessions.schema import Schema
-from typed_sessions.serializers.base import AnySerializer, Serializer
+from typed_sessions.serializers.base import AnySerializer, Serializer, serializer_name
+from typed_sessions.serializers.tagged_json import TaggedJSONSerializer
 
 __all__ = ["MAX_DEPTH", "MAX_PAYLOAD", "Codec", "Decoded", "OnBadField"]
 
@@ -26,7 +28,11 @@ MAX_DEPTH: Final = 100
 MAX_PAYLOAD: Final = 1024 * 1024
 """How long a payload may be, in bytes before compression, when it is read and when it is written."""
 
+_BUILT_IN_TAGS: Final = frozenset(tag.key for tag in TaggedJSONSerializer.default_tags if tag.key)
+
 _TOO_DEEP: Final = f"session contents are nested more than {MAX_DEPTH} deep"
+
+_EXACT_MOMENT: Final = dt.datetime(2000, 1, 2, 3, 4, 5, 678, dt.UTC)
 
 S = TypeVar("S", default=dict[str, object])
 
@@ -58,6 +64,12 @@ class Codec(Generic[S]):
         self.serializer = serializer
         self._wire: Final = _native_types(serializer)
         self._is_text: Final = _writes_text(serializer)
+        self._whole_seconds: Final = dt.datetime in self._wire and not _brings_back(serializer, _EXACT_MOMENT)
+
+    def reads_as(self, other: Codec[S]) -> bool:
+        """Return True if another codec, perhaps of settings that have changed since, reads the same payloads."""
+        name = serializer_name(self.serializer)
+        return self.serializer is other.serializer or (name is not None and name == serializer_name(other.serializer))
 
     def encode(self, stored: Mapping[str, object]) -> bytes:
         """Return the payload of what is stored: declared fields with values of their types, and undeclared keys.
@@ -83,14 +95,8 @@ class Codec(Generic[S]):
                 f"not what its type, its converter or its validator takes"
             )
         again = outcome.contents.stored()
-        if self.encode(again) != payload:
-            changed = (
-                key
-                for key in stored
-                if key in self.schema.fields
-                and not (key in again and same(self._lowered(key, stored[key]), self._lowered(key, again[key])))
-            )
-            for key in changed:
+        for key in stored.keys() & self.schema.fields.keys():
+            if key not in again or not self._came_back(key, stored[key], again[key]):
                 raise SerializationError(f"session field {key} would read back as another value")
         return payload
 
@@ -111,7 +117,12 @@ class Codec(Generic[S]):
             return Refused(Reason.SHAPE)
         if _is_deeper(keyed, MAX_DEPTH):
             return Refused(Reason.TOO_DEEP)
-        return self._structured(keyed, on_bad_field)
+        if tuple not in self._wire and serializer_name(self.serializer) is None and _has_tags(keyed):
+            return Refused(Reason.UNREADABLE)  # tagged JSON, which is signed with the same salt
+        try:
+            return self._structured(keyed, on_bad_field)
+        except RecursionError:
+            return Refused(Reason.TOO_DEEP)
 
     def canonical(self, stored: Mapping[str, object]) -> bytes:
         """Return bytes that are the same for what means the same, whatever the order of its keys. Nothing reads them.
@@ -122,7 +133,13 @@ class Codec(Generic[S]):
         plain = {key: self._lowered(key, value) for key, value in stored.items()}
         if _is_deeper(plain, MAX_DEPTH):
             raise SerializationError(_TOO_DEEP)
-        return self._written({key: _key_sorted(plain[key]) for key in sorted(plain)})
+        return self._written({key: _key_sorted(plain[key]) for key in sorted(plain, key=str)})
+
+    def _came_back(self, key: str, value: object, back: object) -> bool:
+        """Return True if what was read is what was written; a class without `==` is judged by its plain form."""
+        return came_back(value, back, whole_seconds=self._whole_seconds) or same(
+            self._lowered(key, value), self._lowered(key, back)
+        )
 
     def _written(self, plain: dict[str, object]) -> bytes:
         if _is_deeper(plain, MAX_DEPTH):
@@ -163,7 +180,7 @@ class Codec(Generic[S]):
     def _refused_by_class(self, stored: Mapping[str, object]) -> list[str]:
         """Return the fields whose values the class's own converters and validators refuse."""
         refused: list[str] = []
-        for name in stored.keys() & self.schema.fields.keys():
+        for name in (key for key in stored if key in self.schema.fields):
             try:
                 self.schema.construct({name: stored[name]})
             except Exception:  # noqa: BLE001 -- a converter or validator of the user's may raise anything
@@ -191,15 +208,34 @@ class Codec(Generic[S]):
         return ", ".join(plain)
 
     def _dumped(self, plain: dict[str, object]) -> bytes:
-        payload = self.serializer.dumps(plain)
-        return payload.encode() if isinstance(payload, str) else payload
+        payload = _dumped(self.serializer, plain)
+        if isinstance(payload, bytes):
+            return payload
+        if isinstance(payload, str):
+            return payload.encode()
+        raise TypeError(f"dumps returned {type(payload).__name__}, neither text nor bytes")
 
     def _loaded(self, payload: bytes) -> object:
         return _read_back(self.serializer, payload.decode() if self._is_text else payload)
 
 
 def _writes_text(serializer: AnySerializer) -> bool:
-    return isinstance(serializer.dumps({}), str)
+    try:
+        payload = _dumped(serializer, {})
+    except Exception as error:  # a serializer may raise anything
+        raise ConfigurationError(f"{_named(serializer)} cannot write an empty session (SESSION_SERIALIZER)") from error
+    if not isinstance(payload, (str, bytes)):
+        raise ConfigurationError(f"{_named(serializer)}.dumps returns neither text nor bytes (SESSION_SERIALIZER)")
+    return isinstance(payload, str)
+
+
+def _dumped(serializer: AnySerializer, plain: dict[str, object]) -> object:
+    """Return what a serializer makes of a plain value; it may be neither text nor bytes, whatever its type says."""
+    return serializer.dumps(plain)
+
+
+def _named(serializer: AnySerializer) -> str:
+    return serializer_name(serializer) or type(serializer).__name__
 
 
 def _read_back(serializer: AnySerializer, payload: str | bytes) -> object:
@@ -218,6 +254,13 @@ def _brings_back(serializer: AnySerializer, value: object) -> bool:
         return same(_read_back(serializer, serializer.dumps({"value": value})), {"value": value})
     except Exception:  # noqa: BLE001 -- a serializer may raise anything for what it cannot write
         return False
+
+
+def _has_tags(value: object) -> bool:
+    """Return True if a plain value holds a tagged one that its serializer took for a dict."""
+    if is_dict(value):
+        return (len(value) == 1 and not _BUILT_IN_TAGS.isdisjoint(value)) or any(map(_has_tags, value.values()))
+    return is_sequence(value) and any(map(_has_tags, value))
 
 
 def _key_sorted(value: object) -> object:

@@ -13,7 +13,7 @@ from typing import Generic, cast
 from typing_extensions import TypeVar, override
 
 from typed_sessions.errors import FieldTypeError
-from typed_sessions.schema import Schema
+from typed_sessions.schema import Field, Schema
 
 __all__ = ["Contents", "contents_of"]
 
@@ -38,6 +38,9 @@ class Contents(ABC, Generic[S]):
     @abstractmethod
     def read(self, key: str) -> object:
         """Return the live value under a stored key. Raises KeyError."""
+
+    def check(self, key: str, value: object) -> None:
+        """Refuse a value that no converter could make fit its field. Raises FieldTypeError."""
 
     @abstractmethod
     def store(self, key: str, value: object) -> None:
@@ -142,7 +145,7 @@ class _DeclaredContents(Contents[S]):
         self._vacant = {
             name
             for name, field in fields.items()
-            if name not in declared and field.factory and not field.is_default(schema.read(self._data, name))
+            if name not in declared and _is_generated(field, schema.read(self._data, name))
         }
         """The fields whose generated value nobody has seen yet, so that it does not count as stored."""
 
@@ -169,6 +172,11 @@ class _DeclaredContents(Contents[S]):
         if key not in self:
             raise KeyError(key)
         return self.schema.read(self._data, key)
+
+    @override
+    def check(self, key: str, value: object) -> None:
+        if key in self.schema.fields and not self.schema.fields[key].converts:
+            self.schema.admit(key, value)
 
     @override
     def store(self, key: str, value: object) -> None:
@@ -211,10 +219,7 @@ class _DeclaredContents(Contents[S]):
     def _restore_defaults(self, names: list[str]) -> None:
         self._data = self.schema.restore_defaults(self._data, names)
         self._vacant.update(
-            name
-            for name in names
-            if self.schema.fields[name].factory
-            and not self.schema.fields[name].is_default(self.schema.read(self._data, name))
+            name for name in names if _is_generated(self.schema.fields[name], self.schema.read(self._data, name))
         )
 
     def _is_stored(self, name: str) -> bool:
@@ -232,3 +237,8 @@ class _DeclaredContents(Contents[S]):
             return True
         self._pinned.pop(name, None)
         return False
+
+
+def _is_generated(field: Field, fresh: object) -> bool:
+    """Return True if a fresh default was made for one visitor; a clock may not show that of two at set-up."""
+    return field.generated or (field.factory and not field.is_default(fresh))

@@ -94,7 +94,7 @@ def session_cookie(attributes: CookieAttributes, value: str, *, expires: datetim
     Args:
         attributes: where and how the browser keeps it.
         value: what a sealer made; it needs no quoting.
-        expires: an aware time after which the browser drops the cookie; None ends it with the browser's session.
+        expires: when the browser drops the cookie; UTC if it has no time zone; None ends it with the browser's session.
     """
     return _header(attributes, value, expires=expires, max_age=None)
 
@@ -117,7 +117,8 @@ def _header(attributes: CookieAttributes, value: str, *, expires: datetime | Non
     if attributes.domain:
         parts.append(f"Domain={attributes.domain}")
     if expires is not None:
-        parts.append(f"Expires={format_datetime(expires.astimezone(UTC), usegmt=True)}")
+        moment = expires.replace(tzinfo=UTC) if expires.tzinfo is None else expires.astimezone(UTC)
+        parts.append(f"Expires={format_datetime(moment, usegmt=True)}")
     if max_age is not None:
         parts.append(f"Max-Age={max_age}")
     if attributes.secure:

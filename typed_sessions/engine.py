@@ -11,7 +11,7 @@ from attrs import frozen
 from typing_extensions import TypeVar
 
 from typed_sessions.codec import Codec, Decoded, OnBadField
-from typed_sessions.contents import Contents, contents_of
+from typed_sessions.contents import contents_of
 from typed_sessions.errors import ConfigurationError
 from typed_sessions.reports import Reason, Refused, Report, ReportSink, UndeclaredKeys
 from typed_sessions.schema import Schema
@@ -114,8 +114,7 @@ def refresh_is_due(session: SecureCookieSession[S], policy: Policy[S]) -> bool:
         return False
     if not any(_is_old(text, policy) for text in session.sealed):
         return False
-    opened = session.open()
-    return not opened.new and _is_permanent(opened.contents)
+    return not session.open().new and session.permanent_unaccessed
 
 
 def save_session(session: SecureCookieSession[S], policy: Policy[S], *, wanted: bool) -> Decision:
@@ -141,7 +140,7 @@ def save_session(session: SecureCookieSession[S], policy: Policy[S], *, wanted: 
         return Keep()
     if not modified and opened.origin is not None:
         for format_ in policy.formats:
-            if format_.codec is opened.origin.codec:
+            if format_.codec.reads_as(opened.origin.codec):
                 # A refresh is no change: what this release could not read stays for the one that can.
                 return Write(format_.sealer.seal(opened.origin.payload))
     return Write(policy.writer.write(stored))
@@ -186,7 +185,3 @@ def _progress(refused: Refused) -> int:
 def _is_old(text: str, policy: Policy[S]) -> bool:
     moment = sealed_at(text)
     return moment is not None and policy.now() - moment >= policy.refresh_after
-
-
-def _is_permanent(contents: Contents[S]) -> bool:
-    return "_permanent" in contents and bool(contents.read("_permanent"))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, MutableMapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, Protocol, TypeAlias, cast, overload
 
-from attrs import frozen
+from attrs import field, frozen
 from cattrs import Converter
 from itsdangerous import URLSafeTimedSerializer
 from typing_extensions import TypeIs, TypeVar, override
@@ -36,7 +36,7 @@ from typed_sessions.serializers.base import (
 )
 from typed_sessions.serializers.tagged_json import TaggedJSONSerializer
 from typed_sessions.session import NullSession, SecureCookieSession, SessionMixin
-from typed_sessions.settings import Settings, read_settings, snapshot
+from typed_sessions.settings import Settings, lifetime_of, read_settings, snapshot
 
 __all__ = [
     "ConfiguredApp",
@@ -184,7 +184,7 @@ def log_report_of(app: ConfiguredApp, report: Report) -> None:  # noqa: ARG001 -
 class _Configured(Generic[S]):
     """What an interface made of settings that it saw."""
 
-    seen: tuple[object, ...]
+    seen: tuple[object, ...] = field(repr=False)
     settings: Settings
     policy: engine.Policy[S]
 
@@ -426,6 +426,7 @@ class SecureCookieSessionInterface(
         return configured
 
     def _policy(self, settings: Settings) -> engine.Policy[S]:
+        self._check_overrides()
         if self.schema.open and settings.extras.allowed is not None:
             raise ConfigurationError(
                 'SESSION_EXTRAS needs a schema: without one there are no extras; leave it at "keep"'
@@ -442,6 +443,17 @@ class SecureCookieSessionInterface(
             clock=self._clock,
         )
 
+    def _check_overrides(self) -> None:
+        """Refuse what a subclass of Quart's interface may do and this one could not honour."""
+        session_class: type = self.session_class
+        if not issubclass(session_class, SecureCookieSession):
+            raise ConfigurationError("session_class must be a subclass of typed_sessions.SecureCookieSession")
+        if type(self).get_signing_serializer is not SecureCookieSessionInterface.get_signing_serializer:
+            raise ConfigurationError(
+                "get_signing_serializer only answers for the cookies here; override salt, digest_method, "
+                "key_derivation or serializer to change them"
+            )
+
     def _formats(self, settings: Settings) -> tuple[engine.Format[S], ...]:
         """Return the configured format, and the one that Quart and Flask write, which is read, too."""
         if settings.keys is None:
@@ -449,7 +461,7 @@ class SecureCookieSessionInterface(
         configured = self._serializer(settings)
         serializers = [configured]
         if serializer_name(configured) != TaggedJSONSerializer.name:
-            serializers.append(_TAGGED_JSON)
+            serializers.append(SecureCookieSessionInterface.serializer)
         return tuple(
             engine.Format(
                 Codec(self.schema, serializer),
@@ -467,7 +479,11 @@ class SecureCookieSessionInterface(
         )
 
     def _serializer(self, settings: Settings) -> AnySerializer:
-        return self.serializer if settings.serializer is None else settings.serializer
+        """Return the configured serializer; the interface's own, with its tags, where the setting only names it."""
+        named, own = settings.serializer, serializer_name(self.serializer)
+        if named is None or (own is not None and own == serializer_name(named)):
+            return self.serializer
+        return named
 
     def _salt(self, serializer: AnySerializer) -> str | bytes:
         """Return the salt of a format: a name gives it one of its own, so that nobody misreads its payloads."""
@@ -476,8 +492,6 @@ class SecureCookieSessionInterface(
             return self.salt
         return f"{self.salt}.{name}" if isinstance(self.salt, str) else self.salt + f".{name}".encode()
 
-
-_TAGGED_JSON = TaggedJSONSerializer()
 
 _RECENT = 8
 """How many different settings an interface keeps ready: it may serve several applications."""
@@ -503,4 +517,4 @@ def _vary_by_cookie(headers: ResponseHeaders) -> None:
 
 
 def _lifetime(app: ConfiguredApp) -> timedelta:
-    return read_settings(app.config).lifetime
+    return lifetime_of(app.config)

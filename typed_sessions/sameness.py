@@ -3,41 +3,128 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+from datetime import UTC, datetime, time
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any
 
 import attrs
 import msgspec
 
-from typed_sessions.narrowing import is_dict, is_sequence
+from typed_sessions.narrowing import is_dict, is_sequence, is_set
 
-__all__ = ["same"]
+__all__ = ["attribute_names", "came_back", "same", "shared_mutable"]
 
 
 def same(one: object, other: object) -> bool:
     """Return True if two values are equal and of equal types at every depth.
 
-    `1`, `1.0` and `True` are different session contents although Python calls them equal, and two instances of a
-    class without `__eq__` are the same contents if their fields are. The order of a mapping's keys does not count.
+    `1`, `1.0` and `True` are different session contents although Python calls them equal, and so are `0.0` and `-0.0`,
+    `Decimal("1.0")` and `Decimal("1.00")`, and one instant in two time zones. Two instances of a class without
+    `__eq__` are the same contents if their fields are. The order of a mapping's keys does not count.
     """
     if one is other:
         return True
     if type(one) is not type(other):
         return False
     if is_dict(one) and is_dict(other):
-        return one.keys() == other.keys() and all(same(value, other[key]) for key, value in one.items())
+        return _same_members(one, other) and all(same(value, other[key]) for key, value in one.items())
     if is_sequence(one) and is_sequence(other):
         return len(one) == len(other) and all(map(same, one, other))
-    names = _attributes(type(one))
-    if names is None:
-        return bool(one == other)
-    return all(same(getattr(one, name, None), getattr(other, name, None)) for name in names)
+    if is_set(one) and is_set(other):
+        return _same_members(one, other)
+    cls: Any = type(one)
+    names = attribute_names(cls)
+    if names is not None:
+        return all(same(getattr(one, name, None), getattr(other, name, None)) for name in names)
+    return _same_scalars(one, other)
 
 
-def _attributes(cls: type[object]) -> tuple[str, ...] | None:
+def came_back(value: object, back: object, *, whole_seconds: bool) -> bool:
+    """Return True if a value that was written has come back, as its field's type holds it.
+
+    Args:
+        value: what was written.
+        back: what was read.
+        whole_seconds: True takes an instant for the same in UTC and without its fraction of a second, as tagged JSON
+            keeps it.
+    """
+    if is_dict(value) and is_dict(back):
+        return value.keys() == back.keys() and all(
+            came_back(item, back[key], whole_seconds=whole_seconds) for key, item in value.items()
+        )
+    if is_sequence(value) and is_sequence(back):
+        return len(value) == len(back) and all(
+            came_back(one, other, whole_seconds=whole_seconds) for one, other in zip(value, back, strict=True)
+        )
+    cls: Any = type(value)
+    names = attribute_names(cls)
+    if names is not None and cls is type(back):
+        return all(
+            came_back(getattr(value, name, None), getattr(back, name, None), whole_seconds=whole_seconds)
+            for name in names
+        )
+    if whole_seconds and isinstance(value, datetime) and isinstance(back, datetime):
+        return _second(value) == _second(back)
+    if type(value) is not type(back) and isinstance(value, (int, str, datetime)):
+        return bool(value == back)  # held as the type of its field: a bool as int, an int as float, a subclass
+    return same(value, back)
+
+
+def shared_mutable(one: object, other: object) -> object | None:
+    """Return an object that can be changed and that two values have in common, at any depth; None if there is none."""
+    cls: Any = type(one)
+    names = attribute_names(cls)
+    if one is other and (cls in (list, dict, set) or (names is not None and not _is_frozen(cls))):
+        return one
+    pairs: list[tuple[object, object]] = []
+    if is_dict(one) and is_dict(other):
+        pairs = [(item, other[key]) for key, item in one.items() if key in other]
+    elif is_sequence(one) and is_sequence(other):
+        pairs = list(zip(one, other, strict=False))
+    elif names is not None and cls is type(other):
+        pairs = [(getattr(one, name, None), getattr(other, name, None)) for name in names]
+    return next((found for pair in pairs if (found := shared_mutable(*pair)) is not None), None)
+
+
+@lru_cache(maxsize=1024)
+def attribute_names(cls: Any) -> tuple[str, ...] | None:
     """Return the names of a declared class's attributes, or None for any other class."""
     if attrs.has(cls):
         return tuple(field.name for field in attrs.fields(cls))
     if issubclass(cls, msgspec.Struct):
-        return cls.__struct_fields__
+        return tuple(cls.__struct_fields__)
     if dataclasses.is_dataclass(cls):
         return tuple(field.name for field in dataclasses.fields(cls))
     return None
+
+
+def _is_frozen(cls: type[Any]) -> bool:
+    if attrs.has(cls):
+        return attrs.inspect(cls).is_frozen
+    if issubclass(cls, msgspec.Struct):
+        return cls.__struct_config__.frozen
+    return bool(cls.__dataclass_params__.frozen)
+
+
+def _same_members(
+    one: dict[object, object] | set[object] | frozenset[object],
+    other: dict[object, object] | set[object] | frozenset[object],
+) -> bool:
+    return {(type(member), member) for member in one} == {(type(member), member) for member in other}
+
+
+def _same_scalars(one: object, other: object) -> bool:
+    if isinstance(one, float) and isinstance(other, float):
+        return (one == other and math.copysign(1, one) == math.copysign(1, other)) or (one != one and other != other)  # noqa: PLR0124 -- NaN
+    if isinstance(one, Decimal) and isinstance(other, Decimal):
+        return one.as_tuple() == other.as_tuple()
+    if isinstance(one, (datetime, time)) and isinstance(other, (datetime, time)):
+        return bool(one == other) and one.utcoffset() == other.utcoffset()
+    return bool(one == other)
+
+
+def _second(moment: datetime) -> datetime:
+    aware = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    return aware.replace(microsecond=0)

@@ -10,18 +10,19 @@ from attrs import frozen
 from cattrs import Converter
 from typing_extensions import TypeVar, override
 
-from typed_sessions.annotations import origin_class, plain_form
+from typed_sessions.annotations import origin_class
 from typed_sessions.errors import FieldTypeError, FieldValueError, SchemaError
-from typed_sessions.field_types import Compiler, FieldType, Mismatch, Wire
-from typed_sessions.kinds import Kind, Member, kind_of
+from typed_sessions.field_types import NATIVE_CANDIDATES, Compiler, FieldType, Mismatch, Wire
+from typed_sessions.kinds import Kind, Member, kind_of, marks_within
 from typed_sessions.markers import Essential
-from typed_sessions.sameness import same
+from typed_sessions.sameness import same, shared_mutable
 
 __all__ = ["Field", "Schema"]
 
 S = TypeVar("S", default=dict[str, object])
 
-_ALL_TYPES: Wire = frozenset()
+_ALL_NATIVE: Wire = frozenset(type(value) for value in NATIVE_CANDIDATES)
+"""A default may be anything that some serializer takes: which one it will be is not known yet."""
 
 
 @frozen
@@ -41,8 +42,15 @@ class Field:
     converts: bool
 
     def is_default(self, value: object) -> bool:
-        """Return True if a value is the field's default and was not made for one visitor."""
-        return not self.generated and same(value, self.default)
+        """Return True if a value, as the field holds it, is the default and was not made for one visitor."""
+        if self.generated:
+            return False
+        if type(value) is type(self.default):
+            return same(value, self.default)
+        try:
+            return same(self.type.admit(value), self.default)
+        except Mismatch:
+            return False
 
 
 class Schema(Generic[S]):
@@ -110,6 +118,8 @@ class Schema(Generic[S]):
             return self.fields[name].type.admit(value)
         except Mismatch as mismatch:
             raise FieldTypeError(f"{self.name}.{name}{mismatch.path} {mismatch}") from None
+        except RecursionError:
+            raise FieldTypeError(f"{self.name}.{name} is nested too deep to be held") from None
 
     def assign(self, data: S, name: str, value: object) -> S:
         """Set a field as the class's author meant it, and return the data that has it.
@@ -122,7 +132,7 @@ class Schema(Generic[S]):
         """
         if not self.fields[name].converts:
             return self._assigned(data, name, self.admit(name, value))
-        before = self.read(data, name)
+        before = getattr(data, name, self.fields[name].default)
         successor = self._assigned(data, name, value)
         converted = self.read(successor, name)
         try:
@@ -150,6 +160,9 @@ class Schema(Generic[S]):
         if type(data) is not self._declared_kind.cls:
             raise FieldTypeError(f"the data of this session must be a {self.name}, not {type(data).__name__}")
         adopted = cast("S", data)
+        for name in self.fields:
+            if not hasattr(data, name):
+                raise FieldTypeError(f"{self.name}.{name} is missing from the data of this session")
         exact = {name: self.admit(name, self.read(data, name)) for name in self.fields}
         widened = {name: value for name, value in exact.items() if value is not self.read(data, name)}
         return self.place(adopted, widened) if widened else adopted
@@ -163,7 +176,7 @@ class Schema(Generic[S]):
     def _assigned(self, data: S, name: str, value: object) -> S:
         try:
             return cast("S", self._declared_kind.assign(data, name, value))
-        except (ValueError, TypeError) as error:
+        except Exception as error:  # a converter or validator of the user's may raise anything
             raise FieldValueError(f"{self.name}.{name}: its converter or validator refuses the value") from error
 
     def _compiled(self, kind: Kind, declared: object, converter: Converter) -> dict[str, Field]:
@@ -174,6 +187,9 @@ class Schema(Generic[S]):
                 )
         types = Compiler(converter).declared(declared, kind, self.name).types
         one, other = self._sample(), self._sample()
+        for name in kind.members:
+            if not hasattr(one, name):
+                raise SchemaError(f"{self.name}.{name} has no default, and the constructor does not set it")
         fields = {
             name: self._field(member, types[name], self.read(one, name), self.read(other, name))
             for name, member in kind.members.items()
@@ -183,13 +199,14 @@ class Schema(Generic[S]):
 
     def _field(self, member: Member, field_type: FieldType, default: object, another: object) -> Field:
         try:
-            field_type.lower(default, _ALL_TYPES)
+            field_type.lower(default, _ALL_NATIVE)
         except Mismatch as mismatch:
             raise SchemaError(f"{self.name}.{member.name}{mismatch.path}: the default {mismatch}") from None
-        if default is another and type(default).__hash__ is None:
+        shared = shared_mutable(default, another)
+        if shared is not None:
             raise SchemaError(
-                f"{self.name}.{member.name}: one {type(default).__name__} is the default of all visitors, who would "
-                f"see each other's changes; write Factory({field_type.text})"
+                f"{self.name}.{member.name}: one {type(shared).__name__} is in the default of all visitors, who would "
+                f"see each other's changes; let a factory make a new one each time"
             )
         return Field(
             name=member.name,
@@ -197,7 +214,7 @@ class Schema(Generic[S]):
             default=default,
             generated=not same(default, another),
             factory=member.factory,
-            essential=any(mark is Essential or isinstance(mark, Essential) for mark in _marks(member.annotation)),
+            essential=_is_essential(member.annotation),
             converts=member.converts,
         )
 
@@ -231,5 +248,6 @@ def _required_kind(declared: object) -> Kind:
     raise SchemaError(f"{name} cannot be the schema of a session; declare an attrs class, a dataclass or a Struct")
 
 
-def _marks(annotation: Any) -> tuple[object, ...]:
-    return plain_form(annotation)[1]
+def _is_essential(annotation: Any) -> bool:
+    """Return True if a field is marked, or any part of what it holds: better refused once too often."""
+    return any(mark is Essential or isinstance(mark, Essential) for mark in marks_within(annotation))

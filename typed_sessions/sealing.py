@@ -13,7 +13,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Protocol
 
-from attrs import frozen
+from attrs import field, frozen
 from itsdangerous import BadData, BadSignature, Signer
 from itsdangerous.encoding import base64_decode, base64_encode, bytes_to_int, int_to_bytes
 
@@ -37,8 +37,8 @@ _SEPARATORS: Final = 2
 class SecretKeys:
     """The keys of an application: the current one signs, all verify."""
 
-    current: str | bytes
-    fallbacks: tuple[str | bytes, ...] = ()
+    current: str | bytes = field(repr=False)
+    fallbacks: tuple[str | bytes, ...] = field(default=(), repr=False)
     """Earlier keys, oldest first, as in `SECRET_KEY_FALLBACKS`."""
 
     @property

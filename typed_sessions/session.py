@@ -94,6 +94,19 @@ class Session(SessionMixin, Generic[S_co]):
     def extras(self) -> MutableMapping[str, object]:
         """The keys that the schema does not declare, such as those of extensions."""
 
+    def copy(self) -> dict[str, object]:
+        """Return what is stored as a dict."""
+        return dict(self)
+
+    def __reversed__(self) -> Iterator[str]:
+        return reversed(list(self))
+
+    def __or__(self, other: Mapping[str, object]) -> dict[str, object]:
+        return self.copy() | dict(other)
+
+    def __ror__(self, other: Mapping[str, object]) -> dict[str, object]:
+        return dict(other) | self.copy()
+
     @abstractmethod
     def __ior__(self, other: Mapping[str, object]) -> Self: ...
 
@@ -106,7 +119,7 @@ class ExtrasRule:
     """None allows all."""
 
     def allows(self, key: str) -> bool:
-        return self.allowed is None or key.startswith("_") or key in self.allowed
+        return self.allowed is None or str(key).startswith("_") or key in self.allowed
 
 
 KEEP_EXTRAS: Final = ExtrasRule()
@@ -199,6 +212,7 @@ class SecureCookieSession(Session[S_co]):
         self._verdict: bool | None = None
         self._sealed: tuple[str, ...] = ()
         self._saved: bool | None = None
+        self._cleared = False
         self._loss_reported = False
         self._rule = KEEP_EXTRAS
         self._report: ReportSink = log_report
@@ -272,9 +286,6 @@ class SecureCookieSession(Session[S_co]):
     def __iter__(self) -> Iterator[str]:
         return iter(self._touched())
 
-    def __reversed__(self) -> Iterator[str]:
-        return reversed(self._touched().keys())
-
     @override
     def __len__(self) -> int:
         return len(self._touched().keys())
@@ -296,25 +307,16 @@ class SecureCookieSession(Session[S_co]):
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._touched().stored()!r}>"
 
-    def __or__(self, other: Mapping[str, object]) -> dict[str, object]:
-        return self.copy() | dict(other)
-
-    def __ror__(self, other: Mapping[str, object]) -> dict[str, object]:
-        return dict(other) | self.copy()
-
     @override
-    def __ior__(self, other: Mapping[str, object]) -> Self:
+    def __ior__(self, other: Mapping[str, object]) -> Self:  # type: ignore[override]  # | makes a dict, |= a session
         self.update(other)
         return self
-
-    def copy(self) -> dict[str, object]:
-        """Return what is stored as a dict."""
-        return self._touched().stored()
 
     @override
     def clear(self) -> None:
         """Take everything out; declared fields have their defaults again, in the live data, too."""
         self._touched().clear()
+        self._cleared = True
         self._mutated()
 
     @override
@@ -346,7 +348,7 @@ class SecureCookieSession(Session[S_co]):
 
     @override
     def update(self, other: Keyed | Iterable[tuple[str, object]] = (), /, **values: object) -> None:
-        """Store many keys. An undeclared key that is not allowed leaves everything as it was."""
+        """Store many keys. A key that is not allowed, or a value of the wrong type, leaves everything as it was."""
         self._store(dict(other, **values))
 
     @property
@@ -394,6 +396,15 @@ class SecureCookieSession(Session[S_co]):
         finally:
             self._verdict = None
 
+    @property
+    def permanent_unaccessed(self) -> bool:
+        """Whether the session is permanent, without counting the question as an access."""
+        accessed = self.accessed
+        try:
+            return self.permanent
+        finally:
+            self.accessed = accessed
+
     def open(self) -> Opened[S_co]:
         """Return what opening the session gives, without counting it as an access."""
         return self._load()
@@ -406,6 +417,8 @@ class SecureCookieSession(Session[S_co]):
         if self._opened is None:
             return False
         contents, origin = self._opened.contents, self._opened.origin
+        if self._cleared and self._sealed and not contents.keys():
+            return True  # a log-out: the cookie goes, also one that this instance could not read
         return len(contents.keys()) > 0 if origin is None else not origin.holds(contents)
 
     def _load(self) -> Opened[S_co]:
@@ -422,15 +435,16 @@ class SecureCookieSession(Session[S_co]):
 
     def _store(self, values: Mapping[str, object]) -> None:
         contents = self._touched()
-        for key in values:
+        for key, value in values.items():
             if not contents.declares(key) and not self._rule.allows(key):
                 raise UndeclaredKeyError(key, contents.schema.fields)
+            contents.check(key, value)
         for key, value in values.items():
+            self._mutated()
             contents.store(key, value)
-        self._mutated()
 
     def _mutated(self) -> None:
-        self._assigned = None
+        self._assigned = self._verdict = None
         if self._saved is not None and not self._loss_reported:
             self._loss_reported = True
             self._report(ChangeLost("it was made after the session was saved; change it before the response is made"))

@@ -17,7 +17,7 @@ from typed_sessions.sealing import DigestMethod, SecretKeys, named_digest
 from typed_sessions.serializers.base import AnySerializer, resolve_serializer
 from typed_sessions.session import ExtrasRule
 
-__all__ = ["SETTING_NAMES", "Settings", "read_settings", "snapshot"]
+__all__ = ["SETTING_NAMES", "Settings", "lifetime_of", "read_settings", "snapshot"]
 
 SETTING_NAMES: Final = (
     "SECRET_KEY",
@@ -45,6 +45,9 @@ SETTING_NAMES: Final = (
 """Every config key that a session depends on: Quart's own, and those that this library adds."""
 
 _MOST_SECONDS: Final = timedelta.max // timedelta(seconds=1)
+
+
+_LONGEST: Final = timedelta(days=365 * 1000)
 
 
 @frozen
@@ -82,23 +85,34 @@ def read_settings(config: Mapping[str, Any]) -> Settings:
     Raises:
         ConfigurationError: a setting is wrong; the message names it and says what it takes.
     """
+    lifetime = lifetime_of(config)
     return Settings(
         keys=_secret_keys(config),
         cookie=_cookie(config),
         serializer=_serializer(config),
         digest=_digest(config, "SESSION_DIGEST"),
         digest_fallbacks=_digest_fallbacks(config),
-        lifetime=_span(config, "PERMANENT_SESSION_LIFETIME", timedelta(days=31)),
+        lifetime=lifetime,
         leeway=_span(config, "SESSION_CLOCK_LEEWAY", timedelta(seconds=30)),
         extras=_extras_rule(config),
         on_bad_field=OnBadField(_choice(config, "SESSION_ON_BAD_FIELD", ("field", "session"))),
         raise_on_oversize=_choice(config, "SESSION_ON_OVERSIZE", ("raise", "warn")) == "raise",
         max_cookie_size=_max_cookie_size(config),
-        refresh_each_request=bool(config.get("SESSION_REFRESH_EACH_REQUEST", True)),
-        refresh_after=(
-            None if config.get("SESSION_REFRESH_AFTER") is None else _span(config, "SESSION_REFRESH_AFTER", timedelta())
-        ),
+        refresh_each_request=_flag(config, "SESSION_REFRESH_EACH_REQUEST", default=True),
+        refresh_after=_refresh_after(config, lifetime),
     )
+
+
+def lifetime_of(config: Mapping[str, Any]) -> timedelta:
+    """Return how long a permanent session lives: `PERMANENT_SESSION_LIFETIME`, 31 days by default.
+
+    Raises:
+        ConfigurationError: it is no span of time, or one past the calendar's end.
+    """
+    lifetime = _span(config, "PERMANENT_SESSION_LIFETIME", timedelta(days=31))
+    if lifetime > _LONGEST:
+        raise ConfigurationError(f"PERMANENT_SESSION_LIFETIME must be at most {_LONGEST.days} days")
+    return lifetime
 
 
 def _held(value: object) -> object:
@@ -132,11 +146,28 @@ def _cookie(config: Mapping[str, Any]) -> CookieAttributes:
         name="session" if name is None else name,
         path=_text(config, "SESSION_COOKIE_PATH") or _text(config, "APPLICATION_ROOT") or "/",
         domain=_text(config, "SESSION_COOKIE_DOMAIN"),
-        secure=bool(config.get("SESSION_COOKIE_SECURE", False)),
-        httponly=bool(config.get("SESSION_COOKIE_HTTPONLY", True)),
+        secure=_flag(config, "SESSION_COOKIE_SECURE", default=False),
+        httponly=_flag(config, "SESSION_COOKIE_HTTPONLY", default=True),
         samesite=_text(config, "SESSION_COOKIE_SAMESITE"),
-        partitioned=bool(config.get("SESSION_COOKIE_PARTITIONED", False)),
+        partitioned=_flag(config, "SESSION_COOKIE_PARTITIONED", default=False),
     )
+
+
+def _flag(config: Mapping[str, Any], setting: str, *, default: bool) -> bool:
+    """Return a setting that is true or false. Text is neither: `"false"` would count as true."""
+    value: object = config.get(setting, default)
+    if isinstance(value, str):
+        raise ConfigurationError(f"{setting} must be True or False, not text")
+    return bool(value)
+
+
+def _refresh_after(config: Mapping[str, Any], lifetime: timedelta) -> timedelta | None:
+    if config.get("SESSION_REFRESH_AFTER") is None:
+        return None
+    refresh_after = _span(config, "SESSION_REFRESH_AFTER", timedelta())
+    if refresh_after > lifetime:
+        raise ConfigurationError("SESSION_REFRESH_AFTER must not be longer than PERMANENT_SESSION_LIFETIME")
+    return refresh_after
 
 
 def _text(config: Mapping[str, Any], setting: str) -> str | None:
@@ -206,6 +237,6 @@ def _choice(config: Mapping[str, Any], setting: str, choices: tuple[str, str]) -
 
 def _max_cookie_size(config: Mapping[str, Any]) -> int:
     value: object = config.get("MAX_COOKIE_SIZE", 4093)
-    if not isinstance(value, int) or value < 0:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         raise ConfigurationError("MAX_COOKIE_SIZE must be a number of bytes; 0 is no limit")
     return value

@@ -79,6 +79,10 @@ session = sessions.current
 assert_type(session["user_id"], object)
 assert_type(session.extras, MutableMapping[str, object])
 assert_type(session.pop("user_id"), object)
+assert_type(session.copy(), dict[str, object])
+assert_type(session | {"a": 1}, dict[str, object])
+assert_type({"a": 1} | session, dict[str, object])
+list(reversed(session))
 session["user_id"] = 7
 session |= {"user_id": 8}
 session.update({"user_id": 9}, cart=[])

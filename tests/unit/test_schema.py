@@ -259,7 +259,7 @@ class BadKeys:
         pytest.param(BareList, "BareList.items: a bare list does not say what it holds", id="bare-list"),
         pytest.param(Holds, "Holds.thing: a session cannot hold NotAttrs", id="unknown-class"),
         pytest.param(WrongDefault, "WrongDefault.user_id: the default must be int, not NoneType", id="wrong-default"),
-        pytest.param(SharedDefault, "SharedDefault.cart: one list is the default of all visitors", id="shared"),
+        pytest.param(SharedDefault, "SharedDefault.cart: one list is in the default of all visitors", id="shared"),
         pytest.param(DriftingConverter, "DriftingConverter.n: its converter changes a value", id="drifting-converter"),
         pytest.param(BadKeys, r"BadKeys.table: keys of type tuple\[int, int\] cannot be written", id="keys"),
         pytest.param(Abstract, r"Abstract.tags: Sequence\[str\] does not say which class comes back", id="abstract"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from enum import IntEnum
 from typing import Any, Final, TypeAlias
 from uuid import UUID
 
@@ -15,6 +16,7 @@ __all__ = [
     "JSON",
     "NATIVE_CANDIDATES",
     "SOME_KEY",
+    "Affinity",
     "FieldType",
     "Mismatch",
     "Wire",
@@ -99,6 +101,27 @@ class FieldType(ABC):
         Raises:
             Mismatch: the plain form is of no such value.
         """
+
+    @abstractmethod
+    def claims(self, value: object) -> bool:
+        """Return True if a value is of exactly this type, judged without a look inside."""
+
+    @abstractmethod
+    def plain_types(self, wire: Wire) -> frozenset[type]:
+        """Return the types that plain forms of this type have; `object` if that cannot be said."""
+
+    def affinity(self, plain: object, wire: Wire) -> Affinity:
+        """Return how well a plain form suits this type, judged without a look inside."""
+        return Affinity.OF_ITS_TYPE if type(plain) in self.plain_types(wire) else Affinity.POSSIBLE
+
+
+class Affinity(IntEnum):
+    """How well a plain form suits a member of a union."""
+
+    NONE = 0
+    POSSIBLE = 1
+    OF_ITS_TYPE = 2
+    EXACT = 3
 
 
 def iterated(value: Any) -> list[object]:

@@ -10,7 +10,7 @@ from cattrs import Converter
 from typing_extensions import override
 
 from typed_sessions.annotations import described
-from typed_sessions.field_types.base import FieldType, Mismatch, Wire, within
+from typed_sessions.field_types.base import Affinity, FieldType, Mismatch, Wire, within
 from typed_sessions.kinds import Kind
 from typed_sessions.narrowing import is_dict, is_sequence
 
@@ -20,9 +20,10 @@ __all__ = ["Declared", "Foreign"]
 class Declared(FieldType):
     """An instance of a declared class: a dict of its attributes, by attribute name."""
 
-    def __init__(self, kind: Kind) -> None:
+    def __init__(self, kind: Kind, text: str) -> None:
         self.kind = kind
-        self.text = kind.cls.__name__
+        self.text = text
+        self._required = [name for name, member in kind.members.items() if member.required]
         self.types: dict[str, FieldType] = {}
         """Filled by the compiler once it has seen the class, which may contain itself."""
 
@@ -44,13 +45,27 @@ class Declared(FieldType):
             for name, item_type in self.types.items()
             if name in plain
         }
-        for name, member in self.kind.members.items():
-            if member.required and name not in values:
+        for name in self._required:
+            if name not in values:
                 raise Mismatch(self.types[name].text, "missing", f".{name}")
         try:
             return self.kind.construct(values)
         except Exception as error:  # a converter or validator of the user's may raise anything
             raise Mismatch(f"{self.text} that its own checks allow", "another") from error
+
+    @override
+    def claims(self, value: object) -> bool:
+        return type(value) is self.kind.cls
+
+    @override
+    def plain_types(self, wire: Wire) -> frozenset[type]:
+        return frozenset({dict})
+
+    @override
+    def affinity(self, plain: object, wire: Wire) -> Affinity:
+        if not is_dict(plain) or not all(name in plain for name in self._required):
+            return Affinity.NONE
+        return Affinity.EXACT if plain.keys() <= self.types.keys() else Affinity.OF_ITS_TYPE
 
     def _each(self, value: object, convert: Callable[[str, object], object]) -> dict[str, object]:
         if type(value) is not self.kind.cls:
@@ -92,6 +107,14 @@ class Foreign(FieldType):
         except Exception as error:  # a user's hook may raise anything
             raise Mismatch.of(self, plain) from error
         return self.admit(value)
+
+    @override
+    def claims(self, value: object) -> bool:
+        return not isinstance(self._cls, type) or isinstance(value, self._cls)
+
+    @override
+    def plain_types(self, wire: Wire) -> frozenset[type]:
+        return frozenset({object})
 
 
 def _is_plain(value: object, wire: Wire) -> bool:

@@ -9,10 +9,11 @@ from typing import Any, Final, Literal, TypeVar, Union, get_args, get_origin
 
 from cattrs import Converter
 from cattrs.errors import StructureHandlerNotFoundError
+from typing_extensions import is_typeddict
 
 from typed_sessions.annotations import described, plain_form
 from typed_sessions.errors import SchemaError
-from typed_sessions.field_types.base import FieldType
+from typed_sessions.field_types.base import JSON, FieldType
 from typed_sessions.field_types.classes import Declared, Foreign
 from typed_sessions.field_types.containers import Items, Positions, Table
 from typed_sessions.field_types.scalars import KNOWN, Choice, Enumeration, Scalar
@@ -53,11 +54,13 @@ class Compiler:
                 described(annotation), {(type(value), value): self._writer(value, place) for value in arguments}
             )
         if origin is Union or origin is types.UnionType:
-            return OneOf(tuple(self.compile(argument, place) for argument in arguments))
+            return self._union(tuple(self.compile(argument, place) for argument in arguments), place)
         container = _CONTAINERS.get(origin)
-        if annotation in _CONTAINERS:
-            raise SchemaError(f"{place}: a bare {annotation.__name__} does not say what it holds; write its arguments")
         if container is not None:
+            if not arguments and annotation != tuple[()]:
+                raise SchemaError(
+                    f"{place}: a bare {container.__name__} does not say what it holds; write its arguments"
+                )
             return self._container(container, arguments, place)
         if getattr(origin, "__module__", None) == "collections.abc":
             raise SchemaError(
@@ -68,7 +71,7 @@ class Compiler:
     def declared(self, annotation: Any, kind: Kind, place: str) -> Declared:
         """Return the field type of a declared class, its attributes compiled."""
         if annotation not in self._declared:
-            declared = self._declared[annotation] = Declared(kind)
+            declared = self._declared[annotation] = Declared(kind, described(annotation))
             for name, member in kind.members.items():
                 if member.annotation is None:
                     raise SchemaError(f"{place}: {kind.cls.__qualname__}.{name} has no type annotation")
@@ -76,12 +79,21 @@ class Compiler:
         return self._declared[annotation]
 
     def _of_class(self, annotation: Any, place: str) -> FieldType:
+        if is_typeddict(annotation):
+            raise SchemaError(f"{place}: a field cannot hold the TypedDict {described(annotation)}; declare a class")
         kind = kind_of(annotation)
         return self._foreign(annotation, place) if kind is None else self.declared(annotation, kind, place)
 
+    def _union(self, members: tuple[FieldType, ...], place: str) -> FieldType:
+        texts = [member.text for member in members]
+        for text in texts:
+            if texts.count(text) > 1:
+                raise SchemaError(f"{place}: two members of the union are called {text}; rename one of them")
+        return OneOf(members)
+
     def _enumeration(self, cls: type[Enum], place: str) -> FieldType:
-        if any(type(member.value) not in (str, int) for member in cls):
-            raise SchemaError(f"{place}: {cls.__qualname__} has values that are neither text nor integers")
+        if not list(cls) or any(type(member.value) not in (str, int) for member in cls):
+            raise SchemaError(f"{place}: {cls.__qualname__} has no values, or some that are neither text nor integers")
         return Enumeration(cls)
 
     def _writer(self, value: object, place: str) -> FieldType:
@@ -92,7 +104,7 @@ class Compiler:
             return Positions(tuple(self.compile(argument, place) for argument in arguments))
         if origin is dict:
             key = self.compile(arguments[0], place)
-            if not isinstance(key, (Scalar, Enumeration, Choice)) and key not in (KNOWN[str], KNOWN[int]):
+            if not _is_key(key):
                 raise SchemaError(f"{place}: keys of type {key.text} cannot be written as text")
             return Table(key, self.compile(arguments[1], place))
         return Items(origin, self.compile(arguments[0], place))
@@ -106,6 +118,13 @@ class Compiler:
                 f"dataclass or a Struct, or pass a cattrs converter with hooks for it: Sessions(..., converter=...)"
             ) from None
         return Foreign(annotation, self._converter)
+
+
+def _is_key(key: FieldType) -> bool:
+    """Return True if each key has a text of its own: the text of `1` and of `"1"` would be the same."""
+    if isinstance(key, (Enumeration, Choice)):
+        return key.plain_types(JSON) in (frozenset({str}), frozenset({int}))
+    return isinstance(key, Scalar) or key in (KNOWN[str], KNOWN[int])
 
 
 def _unsubscripted(annotation: Any) -> object:

@@ -6,7 +6,17 @@ from collections.abc import Callable
 
 from typing_extensions import override
 
-from typed_sessions.field_types.base import JSON, SOME_KEY, FieldType, Mismatch, Wire, indexed, iterated, within
+from typed_sessions.field_types.base import (
+    JSON,
+    SOME_KEY,
+    Affinity,
+    FieldType,
+    Mismatch,
+    Wire,
+    indexed,
+    iterated,
+    within,
+)
 from typed_sessions.narrowing import is_dict, is_sequence
 
 __all__ = ["Items", "Positions", "Table"]
@@ -16,23 +26,23 @@ class Items(FieldType):
     """A container of any length whose items have one type: list, set, frozenset, `tuple[T, ...]`."""
 
     def __init__(self, cls: type, item: FieldType) -> None:
-        self.cls: Callable[[list[object]], object] = cls
         self.text = f"{cls.__name__}[{item.text}{', ...' if cls is tuple else ''}]"
-        self._container = cls
+        self._cls = cls
+        self._make: Callable[[list[object]], object] = cls
         self._item = item
         self._ordered = cls in (list, tuple)
 
     @override
     def admit(self, value: object) -> object:
         items = self._each(value, self._item.admit)
-        return value if _holds(value, self._container, items) else self.cls(items)
+        return value if _holds(value, self._cls, items) else self._make(items)
 
     @override
     def lower(self, value: object, wire: Wire) -> object:
         items = self._each(value, lambda item: self._item.lower(item, wire))
         if not self._ordered:
             items.sort(key=repr)
-        return tuple(items) if self._container is tuple and tuple in wire else items
+        return tuple(items) if self._cls is tuple and tuple in wire else items
 
     @override
     def lift(self, plain: object, wire: Wire) -> object:
@@ -40,12 +50,24 @@ class Items(FieldType):
             raise Mismatch.of(self, plain)
         items = indexed(plain, lambda item: self._item.lift(item, wire))
         try:
-            return self.cls(items)
+            return self._make(items)
         except TypeError as error:  # an unhashable item of a set
             raise Mismatch.of(self, plain) from error
 
+    @override
+    def claims(self, value: object) -> bool:
+        return type(value) is self._cls
+
+    @override
+    def plain_types(self, wire: Wire) -> frozenset[type]:
+        return frozenset({tuple if self._cls is tuple and tuple in wire else list})
+
+    @override
+    def affinity(self, plain: object, wire: Wire) -> Affinity:
+        return super().affinity(plain, wire) if is_sequence(plain) else Affinity.NONE
+
     def _each(self, value: object, convert: Callable[[object], object]) -> list[object]:
-        if not isinstance(value, self._container):
+        if not isinstance(value, self._cls):
             raise Mismatch.of(self, value)
         return indexed(iterated(value), convert)
 
@@ -71,12 +93,25 @@ class Positions(FieldType):
     def lift(self, plain: object, wire: Wire) -> object:
         return tuple(self._each(plain, (tuple, list), lambda item_type, item: item_type.lift(item, wire)))
 
+    @override
+    def claims(self, value: object) -> bool:
+        return is_sequence(value) and type(value) is tuple and len(value) == len(self._items)
+
+    @override
+    def plain_types(self, wire: Wire) -> frozenset[type]:
+        return frozenset({tuple if tuple in wire else list})
+
+    @override
+    def affinity(self, plain: object, wire: Wire) -> Affinity:
+        fits = is_sequence(plain) and len(plain) == len(self._items)
+        return super().affinity(plain, wire) if fits else Affinity.NONE
+
     def _each(
         self, value: object, accepted: tuple[type, ...], convert: Callable[[FieldType, object], object]
     ) -> list[object]:
         if not isinstance(value, accepted):
             raise Mismatch.of(self, value)
-        items = list(iterated(value))
+        items = iterated(value)
         if len(items) != len(self._items):
             raise Mismatch(self.text, f"{type(value).__name__} of length {len(items)}")
         position = iter(self._items)
@@ -104,12 +139,15 @@ class Table(FieldType):
     def lower(self, value: object, wire: Wire) -> object:
         if not is_dict(value):
             raise Mismatch.of(self, value)
-        return {
+        plain = {
             str(self._key.lower(self._admitted_key(key), JSON)): within(
                 SOME_KEY, lambda item: self._value.lower(item, wire), item
             )
             for key, item in value.items()
         }
+        if len(plain) != len(value):
+            raise Mismatch(f"{self._key.text} with a text of its own for each", "two of one text", " (a key)")
+        return plain
 
     @override
     def lift(self, plain: object, wire: Wire) -> object:
@@ -119,6 +157,18 @@ class Table(FieldType):
             self._lifted_key(key): within(SOME_KEY, lambda item: self._value.lift(item, wire), item)
             for key, item in plain.items()
         }
+
+    @override
+    def claims(self, value: object) -> bool:
+        return type(value) is dict
+
+    @override
+    def plain_types(self, wire: Wire) -> frozenset[type]:
+        return frozenset({dict})
+
+    @override
+    def affinity(self, plain: object, wire: Wire) -> Affinity:
+        return Affinity.EXACT if is_dict(plain) else Affinity.NONE
 
     def _admitted_key(self, key: object) -> object:
         try:
@@ -145,4 +195,7 @@ def _is(one: object, other: object) -> bool:
 
 
 def _is_canonical_integer(text: str) -> bool:
-    return text.isascii() and text.removeprefix("-").isdigit() and str(int(text)) == text
+    try:
+        return str(int(text)) == text
+    except ValueError:  # no number, or one with more digits than Python converts
+        return False

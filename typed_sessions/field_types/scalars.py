@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from enum import Enum
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, cast
 from uuid import UUID
 
 import msgspec
@@ -21,6 +21,7 @@ from typing_extensions import override
 from typed_sessions.field_types.base import (
     NATIVE_CANDIDATES,
     SOME_KEY,
+    Affinity,
     FieldType,
     Mismatch,
     Wire,
@@ -33,6 +34,7 @@ from typed_sessions.sameness import same
 
 __all__ = ["KNOWN", "Anything", "Choice", "Enumeration", "Scalar", "Simple"]
 
+_JSON_SCALARS: Final = (bool, int, float, str)
 _NATIVE_TYPES: Final = frozenset(type(value) for value in NATIVE_CANDIDATES)
 
 
@@ -56,11 +58,21 @@ class Anything(FieldType):
         if is_sequence(value) and type(value) in (list, tuple):
             items = indexed(value, partial(self.lower, wire=wire))
             return items if isinstance(value, list) else tuple(items)
+        if isinstance(value, _JSON_SCALARS) and type(value) not in _JSON_SCALARS:
+            raise Mismatch("a plain value", f"{type(value).__name__}, which would come back as another type")
         return _finite(value)
 
     @override
     def lift(self, plain: object, wire: Wire) -> object:
         return plain
+
+    @override
+    def claims(self, value: object) -> bool:
+        return True
+
+    @override
+    def plain_types(self, wire: Wire) -> frozenset[type]:
+        return frozenset({object})
 
 
 class Simple(FieldType):
@@ -89,6 +101,18 @@ class Simple(FieldType):
     @override
     def lift(self, plain: object, wire: Wire) -> object:
         return self.admit(plain)
+
+    @override
+    def claims(self, value: object) -> bool:
+        return type(value) is self.cls
+
+    @override
+    def plain_types(self, wire: Wire) -> frozenset[type]:
+        return frozenset({self.cls})
+
+    @override
+    def affinity(self, plain: object, wire: Wire) -> Affinity:
+        return super().affinity(plain, wire) if isinstance(plain, self._accepted) else Affinity.NONE
 
 
 class Enumeration(FieldType):
@@ -121,6 +145,14 @@ class Enumeration(FieldType):
             raise Mismatch.of(self, plain)
         return member
 
+    @override
+    def claims(self, value: object) -> bool:
+        return isinstance(value, self.cls)
+
+    @override
+    def plain_types(self, wire: Wire) -> frozenset[type]:
+        return frozenset(type(cast("object", member.value)) for member in self.cls)
+
 
 class Choice(FieldType):
     """A `Literal`: one of a fixed set of values."""
@@ -146,6 +178,14 @@ class Choice(FieldType):
                 if same(writer.lower(value, wire), plain) and (type(value), value) in self._choices:
                     return value
         raise Mismatch.of(self, plain)
+
+    @override
+    def claims(self, value: object) -> bool:
+        return bool(attempt(self._writer, value))
+
+    @override
+    def plain_types(self, wire: Wire) -> frozenset[type]:
+        return frozenset[type]().union(*(writer.plain_types(wire) for writer in self._choices.values()))
 
     def _writer(self, value: object) -> FieldType:
         try:
@@ -194,6 +234,14 @@ class Scalar(FieldType):
             return self._from_text(plain)
         except (ValueError, TypeError, binascii.Error) as error:
             raise Mismatch.of(self, plain) from error
+
+    @override
+    def claims(self, value: object) -> bool:
+        return type(value) is self.cls
+
+    @override
+    def plain_types(self, wire: Wire) -> frozenset[type]:
+        return frozenset({self.cls if self.cls in wire else str})
 
 
 def _finite(value: object) -> object:

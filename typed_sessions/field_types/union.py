@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from types import NoneType
 from typing import Final
 
 from typing_extensions import override
 
-from typed_sessions.field_types.base import FieldType, Mismatch, Wire, attempt
-from typed_sessions.narrowing import is_dict
-from typed_sessions.sameness import same
+from typed_sessions.field_types.base import Affinity, FieldType, Mismatch, Wire, attempt
+from typed_sessions.field_types.scalars import Simple
+from typed_sessions.narrowing import is_dict, is_sequence
 
 __all__ = ["OneOf"]
 
 
 class OneOf(FieldType):
-    """A union. A value whose plain form another member would claim is written with the name of its type."""
+    """A union. Each plain type belongs to one member; values of the others are written with the name of their type.
+
+    A member is chosen without a look inside, so that the time to read or write a nested value stays linear.
+    """
 
     _TYPE: Final = "__type__"
     _VALUE: Final = "__value__"
@@ -22,42 +27,69 @@ class OneOf(FieldType):
     def __init__(self, members: tuple[FieldType, ...]) -> None:
         self.text = " | ".join(member.text for member in members)
         self._members = members
+        self._bare = lru_cache(maxsize=8)(self._written_bare)
 
     @override
     def admit(self, value: object) -> object:
-        return self._claimed(value)[1]
+        return self._member_of(value).admit(value)
 
     @override
     def lower(self, value: object, wire: Wire) -> object:
-        member, admitted = self._claimed(value)
-        plain = member.lower(admitted, wire)
-        try:
-            if same(self.lift(plain, wire), member.lift(plain, wire)):
-                return plain
-        except Mismatch:
-            pass
+        member = self._member_of(value)
+        plain = member.lower(value, wire)
+        if member in self._bare(wire) and not self._is_named(plain):
+            return plain
         return {self._TYPE: member.text, self._VALUE: plain}
 
     @override
     def lift(self, plain: object, wire: Wire) -> object:
-        if is_dict(plain) and plain.keys() == {self._TYPE, self._VALUE}:
+        if is_dict(plain) and self._is_named(plain):
             for member in self._members:
                 if member.text == plain[self._TYPE]:
                     return member.lift(plain[self._VALUE], wire)
-        lifted = [(member, value) for member in self._members for value in attempt(member.lift, plain, wire)]
-        for member, value in lifted:
-            if member.admit(value) is value and type(value) is type(plain):
+        for member in self._candidates(plain, wire):
+            if is_dict(plain) or is_sequence(plain):
+                return member.lift(plain, wire)  # no second try inside a container: the time would double at each depth
+            for value in attempt(member.lift, plain, wire):
                 return value
-        for _, value in lifted:
-            return value
         raise Mismatch.of(self, plain)
 
-    def _claimed(self, value: object) -> tuple[FieldType, object]:
-        """Return the member whose value this is, and the value as that member holds it."""
-        claims = [(member, admitted) for member in self._members for admitted in attempt(member.admit, value)]
-        for member, admitted in claims:
-            if admitted is value:
-                return member, admitted
-        for claim in claims:
-            return claim
+    @override
+    def claims(self, value: object) -> bool:
+        return any(member.claims(value) for member in self._members)
+
+    @override
+    def plain_types(self, wire: Wire) -> frozenset[type]:
+        return frozenset[type]().union(*(member.plain_types(wire) for member in self._members))
+
+    def _member_of(self, value: object) -> FieldType:
+        """Return the member that a value is of, or the first that a type checker would take it for."""
+        claiming = [member for member in self._members if member.claims(value)]
+        if len(claiming) == 1:
+            return claiming[0]
+        for member in claiming or self._members:
+            if attempt(member.admit, value):
+                return member
         raise Mismatch.of(self, value)
+
+    def _candidates(self, plain: object, wire: Wire) -> list[FieldType]:
+        """Return the members that a plain form may stand for, the likeliest first."""
+        bare = self._bare(wire)
+        suiting = [(member.affinity(plain, wire), member) for member in self._members]
+        ranked = sorted(suiting, key=lambda pair: (-pair[0], pair[1] not in bare))
+        return [member for affinity, member in ranked if affinity is not Affinity.NONE]
+
+    def _written_bare(self, wire: Wire) -> frozenset[FieldType]:
+        """Return the members whose plain forms no other member's can be taken for; JSON's own types go first."""
+        bare: set[FieldType] = set()
+        taken: set[type] = set()
+        for member in sorted(self._members, key=lambda member: not isinstance(member, Simple)):
+            types = member.plain_types(wire)
+            others = taken - {NoneType} if object in types else taken & (types | {object})
+            if not others:
+                bare.add(member)
+                taken |= types
+        return frozenset(bare)
+
+    def _is_named(self, plain: object) -> bool:
+        return is_dict(plain) and plain.keys() == {self._TYPE, self._VALUE}

@@ -6,17 +6,18 @@ An adapter knows one class. It is used for the schema of a session and for every
 from __future__ import annotations
 
 import dataclasses
+from typing import Any, get_args
 
 import attrs
 import msgspec
 
-from typed_sessions.annotations import origin_class
+from typed_sessions.annotations import origin_class, plain_form
 from typed_sessions.kinds.attrs_class import AttrsKind
 from typed_sessions.kinds.base import Kind, Member
 from typed_sessions.kinds.dataclass import DataclassKind
 from typed_sessions.kinds.struct import StructKind
 
-__all__ = ["AttrsKind", "DataclassKind", "Kind", "Member", "StructKind", "kind_of"]
+__all__ = ["AttrsKind", "DataclassKind", "Kind", "Member", "StructKind", "kind_of", "marks_within"]
 
 
 def kind_of(declared: object) -> Kind | None:
@@ -31,3 +32,21 @@ def kind_of(declared: object) -> Kind | None:
     if dataclasses.is_dataclass(cls):
         return DataclassKind(cls, declared)
     return None
+
+
+def marks_within(annotation: Any) -> list[object]:
+    """Return what `Annotated` says anywhere in an annotation, and in the declared classes that it names."""
+    return _marks(annotation, set())
+
+
+def _marks(annotation: Any, seen: set[type]) -> list[object]:
+    inner, marks = plain_form(annotation)
+    found = list(marks)
+    for argument in get_args(inner):
+        found += _marks(argument, seen)
+    kind = kind_of(inner)
+    if kind is not None and kind.cls not in seen:
+        seen.add(kind.cls)
+        for member in kind.members.values():
+            found += _marks(member.annotation, seen)
+    return found
