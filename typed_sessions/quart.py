@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, MutableMapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, cast, overload
-from weakref import WeakSet
 
 from blinker import Namespace
 from cattrs import Converter
@@ -96,7 +95,7 @@ class Sessions(Generic[S]):
             refresh_fraction=_REFRESH_FRACTION,
             report=_report,
         )
-        self._apps: WeakSet[Quart] = WeakSet()
+        self._apps: list[Quart] = []
         if app is not None:
             self.init_app(app)
 
@@ -117,7 +116,7 @@ class Sessions(Generic[S]):
         async def check_settings() -> None:  # pyright: ignore[reportUnusedFunction]  # registered
             self._interface.check(app)
 
-        self._apps.add(app)
+        self._apps.append(app)
 
     @property
     def current(self) -> Session[S]:
@@ -181,10 +180,9 @@ class Sessions(Generic[S]):
     def _app(self) -> Quart:
         if has_app_context():
             return cast("Quart", _unproxied(current_app))
-        apps = list(self._apps)
-        if len(apps) != 1:
+        if len(self._apps) != 1:
             raise ConfigurationError("which application? give one to init_app, or pass app=")
-        return apps[0]
+        return self._apps[0]
 
 
 def _current_session() -> object:

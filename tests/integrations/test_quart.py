@@ -189,6 +189,14 @@ async def test_clearing_an_empty_session_sets_nothing(shop: Shop) -> None:
     assert set_cookies(await get(shop.client(), "/clear")) == []
 
 
+@pytest.mark.parametrize("cookie", ["forged", "reset"])
+async def test_a_log_out_deletes_a_cookie_that_this_instance_could_not_read(shop: Shop, cookie: str) -> None:
+    text = Sessions(app=stock()).cookie_for({"user_id": "a name"}) if cookie == "reset" else "a.b.c"
+    response = await get(shop.client(), "/clear", headers={"Cookie": f"session={text}"})
+    (deleting,) = set_cookies(response)
+    assert "Max-Age=0" in deleting
+
+
 async def test_settings_that_change_between_requests_count(shop: Shop) -> None:
     client = shop.client()
     await get(client, "/login/7")
@@ -793,6 +801,16 @@ async def test_a_serializer_of_ones_own_has_a_salt_of_its_own_and_loses_nobody(s
         assert session.data == Visitor(7, [Item("a")])
 
 
+async def test_a_serializer_without_a_name_loses_nothing_of_a_tagged_cookie() -> None:
+    app = stock()
+    sessions = Sessions(app=app)
+    contents: dict[str, object] = {"pair": (1, 2), "_flashes": [("message", "hi")]}
+    cookie = sessions.cookie_for(contents)
+    app.config["SESSION_SERIALIZER"] = json
+    async with app.test_request_context("/", headers={"Cookie": f"session={cookie}"}):
+        assert sessions.data == contents
+
+
 async def test_a_serializer_without_a_name_is_signed_as_quart_would() -> None:
     app = stock()
     sessions = Sessions(Visitor, app, serializer=json)
@@ -835,6 +853,24 @@ async def test_cookies_go_back_and_forth_with_quart_and_flask() -> None:
             session.update(CONTENTS)
         (cookie,) = client.cookie_jar or []
         assert theirs.loads(cookie.value or "") == CONTENTS
+
+
+async def test_a_refresh_keeps_what_cannot_be_read_also_when_a_setting_changes_meanwhile() -> None:
+    app = stock(SESSION_REFRESH_AFTER=timedelta())
+    plain = Sessions(app=app)
+    cookie = plain.cookie_for({"user_id": "a name", "_permanent": True})
+    sessions = Sessions(Visitor, app)
+
+    @app.get("/")
+    async def page() -> str:
+        app.config["MAX_COOKIE_SIZE"] -= 1
+        return str(sessions.data.user_id)
+
+    (refreshed,) = set_cookies(await app.test_client().get("/", headers={"Cookie": f"session={cookie}"}))
+    stock_serializer = stock().session_interface.get_signing_serializer(stock())
+    assert stock_serializer is not None
+    value = refreshed.partition("=")[2].partition(";")[0]
+    assert stock_serializer.loads(value) == {"user_id": "a name", "_permanent": True}
 
 
 async def test_get_signing_serializer_reads_and_writes_the_same_cookies() -> None:

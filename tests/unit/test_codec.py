@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+import sys
+from collections import OrderedDict
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta, timezone
-from typing import Annotated, Any
+from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
+from enum import IntEnum
+from typing import Annotated, Any, NamedTuple, cast
 from uuid import UUID
 
 import pytest
@@ -14,8 +18,9 @@ from attrs import Factory, define, field, validators
 from flask.json.tag import TaggedJSONSerializer as FlaskSerializer
 from hypothesis import given
 from hypothesis import strategies as st
+from typing_extensions import override
 
-from typed_sessions import Essential, Schema, SerializationError
+from typed_sessions import ConfigurationError, Essential, Schema, SerializationError
 from typed_sessions.codec import MAX_DEPTH, MAX_PAYLOAD, Codec, Decoded, OnBadField
 from typed_sessions.reports import FieldReset, Reason, Refused
 from typed_sessions.sameness import same
@@ -37,6 +42,15 @@ class Visitor:
     tags: set[str] = Factory(set[str])
     point: tuple[int, int] = (0, 0)
     raw: object = None
+
+
+class Level(IntEnum):
+    LOW = 1
+
+
+class Named(NamedTuple):
+    x: int
+    y: int
 
 
 class JSONWithBytes:
@@ -249,3 +263,113 @@ def test_an_error_never_holds_the_data() -> None:
     with pytest.raises(SerializationError) as caught:
         tagged().encode_readable({"user_id": "s3cret", "cart": []})
     assert "s3cret" not in str(caught.value)
+
+
+@define
+class Left:
+    child: Left | Right | None = None
+
+
+@define
+class Right:
+    child: Left | Right | None = None
+
+
+@define
+class Forest:
+    root: Left | Right | None = None
+
+
+def test_the_time_for_nested_unions_is_linear() -> None:
+    calls: list[int] = []
+
+    class Counting(TaggedJSONSerializer):
+        __slots__ = ()
+
+    tree: Left | Right | None = None
+    for depth in range(45):
+        tree = Left(tree) if depth % 2 else Right(tree)
+    codec = Codec(Schema(Forest), Counting())
+
+    def profile(_frame: object, event: str, _arg: object) -> None:
+        if event == "call":
+            calls.append(1)
+
+    sys.setprofile(profile)
+    try:
+        payload = codec.encode({"root": tree})
+        outcome = codec.decode(payload)
+    finally:
+        sys.setprofile(None)
+    assert isinstance(outcome, Decoded)
+    assert len(calls) < 45 * 300
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        pytest.param(date(2020, 1, 1), id="date"),
+        pytest.param(Decimal("1.5"), id="decimal"),
+        pytest.param(Level.LOW, id="int-enum"),
+        pytest.param(OrderedDict(a=1), id="ordered-dict"),
+        pytest.param({"a": [Named(1, 2)]}, id="named-tuple"),
+        pytest.param(Item("a"), id="class"),
+    ],
+)
+def test_an_untyped_field_takes_only_what_comes_back_as_it_was(raw: object) -> None:
+    with pytest.raises(SerializationError, match="raw"):
+        tagged().encode_readable({"raw": raw})
+
+
+def test_two_keys_of_one_text_are_refused() -> None:
+    @define
+    class Table:
+        rows: dict[Decimal, int] = Factory(dict[Decimal, int])
+
+    class Odd(Decimal):
+        @override
+        def __hash__(self) -> int:
+            return 7
+
+        @override
+        def __eq__(self, other: object) -> bool:
+            return self is other
+
+    with pytest.raises(SerializationError, match="a key"):
+        tagged(Table).encode_readable({"rows": {Odd("1"): 1, Odd("1"): 2}})
+
+
+def test_a_key_with_more_digits_than_python_converts_resets_the_field() -> None:
+    @define
+    class Table:
+        rows: dict[int, int] = Factory(dict[int, int])
+
+    payload = json.dumps({"rows": {"1" * 5000: 1}}).encode()
+    assert [reset.field for reset in decoded(tagged(Table), payload).resets] == ["rows"]
+
+
+class Broken:
+    """A serializer that does not keep its promises."""
+
+    def __init__(self, written: object) -> None:
+        self.written = written
+
+    def dumps(self, _value: dict[str, object], /) -> str:
+        if isinstance(self.written, Exception):
+            raise self.written
+        return cast("str", self.written)
+
+    def loads(self, payload: str, /) -> object:
+        return payload
+
+
+@pytest.mark.parametrize("written", [None, 7, bytearray(b"x"), RuntimeError("x")], ids=repr)
+def test_a_serializer_that_writes_no_payload_is_refused_at_set_up(written: object) -> None:
+    with pytest.raises(ConfigurationError, match=r"Broken.*SESSION_SERIALIZER"):
+        Codec(Schema(), Broken(written))
+
+
+def test_a_serializer_without_a_name_leaves_tagged_payloads_to_tagged_json() -> None:
+    codec = Codec(Schema(), json)
+    assert codec.decode(b'{"_flashes":[{" t":["message","hi"]}]}') == Refused(Reason.UNREADABLE)
+    assert isinstance(codec.decode(b'{"a":{"b":1}}'), Decoded)

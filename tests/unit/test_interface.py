@@ -323,3 +323,77 @@ def test_the_schema_of_an_interface_is_compiled_once() -> None:
     interface = SecureCookieSessionInterface(Visitor)
     assert isinstance(interface.schema, Schema)
     assert list(interface.schema.fields) == ["user_id"]
+
+
+async def test_a_change_made_while_saving_is_written() -> None:
+    class Counting(SecureCookieSessionInterface):
+        @override
+        def should_set_cookie(self, app: ConfiguredApp, session: SecureCookieSession) -> bool:
+            count = session.get("n", 0)
+            assert isinstance(count, int)
+            session["n"] = count + 1
+            return True
+
+    interface, text = Counting(), ""
+    for expected in (1, 2, 3):
+        session = await interface.open_session(app(), Request({"session": text} if text else {}))
+        assert session is not None
+        response = Response("")
+        await interface.save_session(app(), session, response)
+        text = value_of(response)
+        assert session["n"] == expected
+
+
+async def test_a_naive_expiry_counts_as_utc() -> None:
+    class Later(SecureCookieSessionInterface):
+        @override
+        def get_expiration_time(self, app: ConfiguredApp, session: SecureCookieSession) -> datetime | None:
+            return datetime(2030, 1, 1, 12)  # noqa: DTZ001 -- as users write it
+
+    session, response = SecureCookieSession(), Response("")
+    session["a"] = 1
+    await Later().save_session(app(), session, response)
+    assert "Expires=Tue, 01 Jan 2030 12:00:00 GMT" in response.headers["Set-Cookie"]
+
+
+async def test_overrides_that_could_not_be_honoured_are_refused() -> None:
+    class Signing(SecureCookieSessionInterface):
+        @override
+        def get_signing_serializer(self, app: ConfiguredApp) -> URLSafeTimedSerializer | None:
+            return super().get_signing_serializer(app)
+
+    class Foreign(SecureCookieSessionInterface):
+        session_class = FlaskSession  # type: ignore[assignment]  # the misuse
+
+    for interface, named in ((Signing(), "get_signing_serializer"), (Foreign(), "session_class")):
+        with pytest.raises(ConfigurationError, match=named):
+            await interface.open_session(app(), Request())
+
+
+def test_no_secret_is_in_a_repr() -> None:
+    interface = SecureCookieSessionInterface()
+    made = app(SECRET_KEY_FALLBACKS=["an older secret key, long ago"])
+    configured = interface._configuration(made)
+    assert SECRET not in repr(configured)
+    assert "older secret" not in repr(configured)
+
+
+async def test_the_setting_that_names_the_interfaces_own_serializer_keeps_its_tags() -> None:
+    interface = Customised()
+    session = SecureCookieSession()
+    session["at"] = Point(3)
+    named = app(SESSION_SERIALIZER="tagged-json")
+    assert await interface.open_session(named, Request({"session": interface.seal(named, session)})) == {"at": Point(3)}
+
+
+async def test_a_permanence_of_ones_own_is_refreshed() -> None:
+    class Always(SecureCookieSession):
+        permanent = True
+
+    interface = SecureCookieSessionInterface()
+    interface.session_class = Always
+    text = interface.seal(app(), SecureCookieSession({"a": 1}))
+    session = await interface.open_session(app(), Request({"session": text}))
+    assert session is not None
+    assert interface.should_set_cookie(app(), session)
+    assert not session.accessed

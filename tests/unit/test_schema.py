@@ -5,7 +5,8 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any, ClassVar, Generic, NewType, TypeVar
+from enum import Enum
+from typing import Annotated, Any, ClassVar, Generic, List, Literal, NewType, TypedDict, TypeVar  # noqa: UP035 -- a misuse
 
 import attrs
 import pytest
@@ -296,3 +297,149 @@ def test_a_time_generated_by_the_class_counts_as_generated() -> None:
         seen: datetime = Factory(lambda: datetime.now(UTC))
 
     assert Schema(Timed).fields["seen"].generated
+
+
+@define
+class Preferences:
+    tags: list[str] = []  # noqa: RUF008 -- the misuse
+
+
+@define(eq=False)
+class Identity:
+    name: str = ""
+
+
+@define
+class SharedInside:
+    preferences: Preferences = Factory(Preferences)
+
+
+@define
+class SharedHashable:
+    identity: Identity = Identity()  # noqa: RUF009 -- the misuse
+
+
+@define
+class SharedInTuple:
+    lists: tuple[list[str], ...] = ([],)
+
+
+@pytest.mark.parametrize("schema", [SharedInside, SharedHashable, SharedInTuple])
+def test_no_two_visitors_share_what_can_be_changed(schema: Callable[[], object]) -> None:
+    with pytest.raises(SchemaError, match="is in the default of all visitors"):
+        Schema(schema)
+
+
+def test_visitors_may_share_what_cannot_be_changed() -> None:
+    @define
+    class Fine:
+        tags: tuple[str, ...] = ("a", "b")
+        frozen: Frozen = Frozen()
+
+    assert Schema(Fine).create() == Fine()
+
+
+@define
+class Nested:
+    token: Annotated[str, Essential] = ""
+
+
+@define
+class Deep:
+    optional: Annotated[str, Essential] | None = None
+    inside: list[Annotated[str, Essential]] = Factory(list[str])
+    nested: Nested = Factory(Nested)
+    plain: str = ""
+
+
+def test_essential_counts_at_any_depth() -> None:
+    essential = {name: field.essential for name, field in Schema(Deep).fields.items()}
+    assert essential == {"optional": True, "inside": True, "nested": True, "plain": False}
+
+
+class Entry(TypedDict):
+    n: int
+
+
+@define
+class HoldsTypedDict:
+    entry: Entry | None = None
+
+
+@define
+class BareTypingList:
+    items: List = Factory(list)  # type: ignore[type-arg]  # noqa: UP006 -- the misuse
+
+
+@define
+class Unset:
+    n: int = field(init=False)
+
+
+@define
+class Unreadable:
+    n: "int | " = 1  # type: ignore[valid-type]  # noqa: F722 -- the misuse
+
+
+class Empty(Enum):
+    pass
+
+
+@define
+class HoldsEmpty:
+    empty: Empty | None = None
+
+
+@define
+class MixedKeys:
+    table: dict[Literal[1, "1"], int] = Factory(dict[Literal[1, "1"], int])
+
+
+@pytest.mark.parametrize(
+    ("schema", "message"),
+    [
+        pytest.param(HoldsTypedDict, "HoldsTypedDict.entry: a field cannot hold the TypedDict Entry", id="typeddict"),
+        pytest.param(BareTypingList, "BareTypingList.items: a bare list", id="typing-list"),
+        pytest.param(Unset, "Unset.n has no default", id="never-set"),
+        pytest.param(Unreadable, "Unreadable: an annotation cannot be read", id="unreadable"),
+        pytest.param(HoldsEmpty, "HoldsEmpty.empty: Empty has no values", id="empty-enum"),
+        pytest.param(MixedKeys, r"MixedKeys.table: keys of type", id="keys-of-one-text"),
+    ],
+)
+def test_every_refusal_is_a_schema_error_by_name(schema: Callable[[], object], message: str) -> None:
+    with pytest.raises(SchemaError, match=message):
+        Schema(schema)
+
+
+def test_any_default_that_some_serializer_takes_is_allowed() -> None:
+    @define
+    class Loose:
+        raw: Any = (1, b"x")
+
+    assert Schema(Loose).create().raw == (1, b"x")
+
+
+def test_an_exception_of_a_validator_is_one_of_the_librarys() -> None:
+    def refuse(_instance: object, _attribute: object, _value: object) -> None:
+        raise KeyError("as if it were absent")
+
+    @define
+    class Picky:
+        n: int = field(default=0)
+
+        @n.validator
+        def _check(self, attribute: object, value: int) -> None:
+            if value:
+                refuse(self, attribute, value)
+
+    schema = Schema(Picky)
+    with pytest.raises(FieldValueError, match="n"):
+        schema.assign(schema.create(), "n", 1)
+
+
+def test_a_value_nested_too_deep_is_refused_at_its_line() -> None:
+    node = Node()
+    for _ in range(5000):
+        node = Node("n", [node])
+    with pytest.raises(FieldTypeError, match="nested too deep"):
+        Schema(Node).admit("children", [node])

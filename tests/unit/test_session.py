@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any
@@ -347,6 +348,51 @@ def test_a_report_handler_may_touch_the_session_that_it_hears_of() -> None:
     )
     held.get("x")
     assert heard == [(Refused(Reason.EXPIRED), {})]
+
+
+def test_an_update_that_is_refused_leaves_everything_as_it_was() -> None:
+    held = session(user_id=7)
+    with pytest.raises(FieldTypeError):
+        held.update({"extra": 1, "user_id": 8, "cart": "no list"})
+    assert held == {"user_id": 7}
+
+
+def test_an_empty_update_is_no_change() -> None:
+    held = session(user_id=7)
+    held.modified = True
+    held.update()
+    assert held.modified
+
+
+def test_an_int_is_the_default_of_a_float_field() -> None:
+    @define
+    class Priced:
+        price: float = 0.0
+
+    held = SecureCookieSession(schema=Priced)
+    held.data.price = 0
+    assert not held
+
+
+def test_keys_that_are_no_text_follow_flask_without_a_schema() -> None:
+    held = SecureCookieSession({1: 2, "a": 3})  # type: ignore[arg-type]  # the misuse
+    held["b"] = 4
+    assert held.modified
+
+
+def test_a_default_made_after_construction_counts_once_the_data_is_touched() -> None:
+    @define
+    class Late:
+        token: str = ""
+
+        def __attrs_post_init__(self) -> None:
+            self.token = self.token or secrets.token_hex(4)
+
+    held = SecureCookieSession(schema=Late)
+    assert list(held) == []
+    assert not held.modified
+    assert held.data.token
+    assert list(held) == ["token"]
 
 
 def test_a_change_after_the_save_is_reported_once_as_lost() -> None:

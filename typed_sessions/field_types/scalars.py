@@ -34,7 +34,7 @@ from typed_sessions.sameness import same
 
 __all__ = ["KNOWN", "Anything", "Choice", "Enumeration", "Scalar", "Simple"]
 
-_JSON_SCALARS: Final = (bool, int, float, str)
+_JSON_TYPES: Final = (bool, int, float, str, list, tuple, dict)
 _NATIVE_TYPES: Final = frozenset(type(value) for value in NATIVE_CANDIDATES)
 
 
@@ -58,7 +58,7 @@ class Anything(FieldType):
         if is_sequence(value) and type(value) in (list, tuple):
             items = indexed(value, partial(self.lower, wire=wire))
             return items if isinstance(value, list) else tuple(items)
-        if isinstance(value, _JSON_SCALARS) and type(value) not in _JSON_SCALARS:
+        if _is_subclass_instance(value):
             raise Mismatch("a plain value", f"{type(value).__name__}, which would come back as another type")
         return _finite(value)
 
@@ -242,6 +242,11 @@ class Scalar(FieldType):
     @override
     def plain_types(self, wire: Wire) -> frozenset[type]:
         return frozenset({self.cls if self.cls in wire else str})
+
+
+def _is_subclass_instance(value: object) -> bool:
+    cls: type[object] = type(value)
+    return issubclass(cls, _JSON_TYPES) and cls not in (*_JSON_TYPES, *_NATIVE_TYPES)
 
 
 def _finite(value: object) -> object:
