@@ -130,10 +130,11 @@ class Codec(Generic[S]):
         Raises:
             SerializationError: the serializer cannot write it.
         """
-        plain = {key: self._lowered(key, value) for key, value in stored.items()}
-        if _is_deeper(plain, MAX_DEPTH):
-            raise SerializationError(_TOO_DEEP)
-        return self._written({key: _key_sorted(plain[key]) for key in sorted(plain, key=str)})
+        plain = {key: self._lowered(key, stored[key]) for key in sorted(stored, key=str)}
+        try:
+            return self._written({key: _key_sorted(value) for key, value in plain.items()})
+        except RecursionError:
+            raise SerializationError(_TOO_DEEP) from None
 
     def _came_back(self, key: str, value: object, back: object) -> bool:
         """Return True if what was read is what was written; a class without `==` is judged by its plain form."""

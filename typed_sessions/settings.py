@@ -137,7 +137,12 @@ def _secret_keys(config: Mapping[str, Any]) -> SecretKeys | None:
     keys = tuple(key for key in fallbacks if isinstance(key, (str, bytes)) and key)
     if len(keys) != len(fallbacks):
         raise ConfigurationError("each of SECRET_KEY_FALLBACKS must be text or bytes, and not empty")
-    return SecretKeys(current, keys)
+    secret_keys = SecretKeys(current, keys)
+    try:
+        secret_keys.oldest_first  # noqa: B018 -- as every signature will need them
+    except UnicodeEncodeError:
+        raise ConfigurationError("SECRET_KEY, or one of SECRET_KEY_FALLBACKS, is no valid text; pass bytes") from None
+    return secret_keys
 
 
 def _cookie(config: Mapping[str, Any]) -> CookieAttributes:

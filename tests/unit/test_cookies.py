@@ -96,6 +96,11 @@ def test_an_expiry_is_written_in_whole_seconds() -> None:
     assert "Expires=Thu, 05 Nov 2026 07:08:09 GMT" in session_cookie(attributes(), "v", expires=expires)
 
 
+def test_an_expiry_without_a_time_zone_is_in_utc() -> None:
+    naive = datetime(2026, 11, 5, 7, 8, 9)  # noqa: DTZ001 -- naive on purpose
+    assert session_cookie(attributes(), "v", expires=naive) == dump_cookie("session", "v", expires=naive, httponly=True)
+
+
 def test_a_partitioned_cookie_is_secure() -> None:
     assert attributes(partitioned=True).secure
     assert attributes(partitioned=True, samesite="None").samesite == "None"

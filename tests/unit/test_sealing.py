@@ -182,6 +182,10 @@ def test_secret_keys_are_oldest_first_for_itsdangerous() -> None:
     assert SecretKeys("new", ("oldest", b"old")).oldest_first == [b"oldest", b"old", b"new"]
 
 
+def test_secret_keys_do_not_show_themselves() -> None:
+    assert "hush" not in repr(SecretKeys("hush 1", ("hush 2", b"hush 3")))
+
+
 def test_the_first_digest_signs_and_all_verify() -> None:
     both = sealer(digests=(hashlib.sha512, hashlib.sha1))
     assert both.seal(b"payload") == Oracle(digest=hashlib.sha512).seal(b"payload")
