@@ -95,8 +95,8 @@ class Codec(Generic[S]):
                 f"not what its type, its converter or its validator takes"
             )
         again = outcome.contents.stored()
-        for key in stored.keys() & self.schema.fields.keys():
-            if key not in again or not self._came_back(key, stored[key], again[key]):
+        for key, value in stored.items():
+            if key in self.schema.fields and not (key in again and self._came_back(key, value, again[key])):
                 raise SerializationError(f"session field {key} would read back as another value")
         return payload
 
