@@ -7,7 +7,7 @@ import time
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, MutableMapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, Generic, Protocol, TypeAlias, cast, overload
+from typing import Any, Final, Generic, Protocol, TypeAlias, cast, overload
 
 from attrs import field, frozen
 from cattrs import Converter
@@ -34,6 +34,7 @@ from typed_sessions.serializers.base import (
     resolve_serializer,
     serializer_name,
 )
+from typed_sessions.serializers.msgspec import MsgspecJSONSerializer, MsgspecMsgpackSerializer
 from typed_sessions.serializers.tagged_json import TaggedJSONSerializer
 from typed_sessions.session import NullSession, SecureCookieSession, SessionMixin
 from typed_sessions.settings import Settings, lifetime_of, read_settings, snapshot
@@ -455,13 +456,13 @@ class SecureCookieSessionInterface(
             )
 
     def _formats(self, settings: Settings) -> tuple[engine.Format[S], ...]:
-        """Return the configured format, and the one that Quart and Flask write, which is read, too."""
+        """Return the configured format, which writes, then the other built-in ones and the fallbacks, which read."""
         if settings.keys is None:
             return ()
-        configured = self._serializer(settings)
-        serializers = [configured]
-        if serializer_name(configured) != TaggedJSONSerializer.name:
-            serializers.append(SecureCookieSessionInterface.serializer)
+        serializers = [self._serializer(settings)]
+        for other in (SecureCookieSessionInterface.serializer, *_MSGSPEC, *settings.serializer_fallbacks):
+            if serializer_name(other) is None or serializer_name(other) not in map(serializer_name, serializers):
+                serializers.append(other)
         return tuple(
             engine.Format(
                 Codec(self.schema, serializer),
@@ -492,6 +493,8 @@ class SecureCookieSessionInterface(
             return self.salt
         return f"{self.salt}.{name}" if isinstance(self.salt, str) else self.salt + f".{name}".encode()
 
+
+_MSGSPEC: Final = (MsgspecJSONSerializer(), MsgspecMsgpackSerializer())
 
 _RECENT = 8
 """How many different settings an interface keeps ready: it may serve several applications."""

@@ -41,6 +41,7 @@ SETTING_NAMES: Final = (
     "SESSION_REFRESH_AFTER",
     "SESSION_REFRESH_EACH_REQUEST",
     "SESSION_SERIALIZER",
+    "SESSION_SERIALIZER_FALLBACKS",
 )
 """Every config key that a session depends on: Quart's own, and those that this library adds."""
 
@@ -59,6 +60,8 @@ class Settings:
     cookie: CookieAttributes
     serializer: AnySerializer | None
     """None leaves it to the argument."""
+    serializer_fallbacks: tuple[AnySerializer, ...]
+    """Those that read, too, beside the built-in ones."""
     digest: DigestMethod | None
     """None leaves it to the interface."""
     digest_fallbacks: tuple[DigestMethod, ...]
@@ -90,6 +93,7 @@ def read_settings(config: Mapping[str, Any]) -> Settings:
         keys=_secret_keys(config),
         cookie=_cookie(config),
         serializer=_serializer(config),
+        serializer_fallbacks=_serializer_fallbacks(config),
         digest=_digest(config, "SESSION_DIGEST"),
         digest_fallbacks=_digest_fallbacks(config),
         lifetime=lifetime,
@@ -188,6 +192,13 @@ def _text(config: Mapping[str, Any], setting: str) -> str | None:
 def _serializer(config: Mapping[str, Any]) -> AnySerializer | None:
     setting: object = config.get("SESSION_SERIALIZER")
     return None if setting is None else resolve_serializer(setting)
+
+
+def _serializer_fallbacks(config: Mapping[str, Any]) -> tuple[AnySerializer, ...]:
+    settings: object = config.get("SESSION_SERIALIZER_FALLBACKS") or ()
+    if not is_sequence(settings):
+        raise ConfigurationError(f"SESSION_SERIALIZER_FALLBACKS must be a list, not {type(settings).__name__}")
+    return tuple(map(resolve_serializer, settings))
 
 
 def _digest(config: Mapping[str, Any], setting: str) -> DigestMethod | None:

@@ -12,7 +12,12 @@ from hypothesis import HealthCheck, given, settings
 
 from tests.strategies import json_objects
 from typed_sessions.errors import ConfigurationError
-from typed_sessions.serializers import Serializer, TaggedJSONSerializer
+from typed_sessions.serializers import (
+    MsgspecJSONSerializer,
+    MsgspecMsgpackSerializer,
+    Serializer,
+    TaggedJSONSerializer,
+)
 from typed_sessions.serializers.base import AnySerializer, resolve_serializer, serializer_name
 
 
@@ -61,6 +66,8 @@ SERIALIZERS = pytest.mark.parametrize(
         pytest.param(FLASK, id="Flask's tagged JSON"),
         pytest.param(json, id="the json module"),
         pytest.param(MESSAGE_PACK, id="bytes"),
+        pytest.param(MsgspecJSONSerializer(), id="msgspec's JSON"),
+        pytest.param(MsgspecMsgpackSerializer(), id="msgspec's MessagePack"),
     ],
 )
 

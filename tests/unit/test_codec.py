@@ -24,7 +24,7 @@ from typed_sessions import ConfigurationError, Essential, Schema, SerializationE
 from typed_sessions.codec import MAX_DEPTH, MAX_PAYLOAD, Codec, Decoded, OnBadField
 from typed_sessions.reports import FieldReset, Reason, Refused
 from typed_sessions.sameness import same
-from typed_sessions.serializers import TaggedJSONSerializer
+from typed_sessions.serializers import MsgspecJSONSerializer, MsgspecMsgpackSerializer, TaggedJSONSerializer
 
 
 @define
@@ -70,18 +70,22 @@ SERIALIZERS = [
     pytest.param(FlaskSerializer(), id="flask"),
     pytest.param(json, id="json-module"),
     pytest.param(JSONWithBytes(), id="bytes"),
+    pytest.param(MsgspecJSONSerializer(), id="msgspec-json"),
+    pytest.param(MsgspecMsgpackSerializer(), id="msgspec-msgpack"),
 ]
+
+SIXTY_FOUR_BITS = st.integers(-(2**63), 2**63 - 1)
 
 visitors = st.builds(
     Visitor,
-    user_id=st.none() | st.integers(),
+    user_id=st.none() | SIXTY_FOUR_BITS,
     cart=st.lists(st.builds(Item, st.text(), st.floats(allow_nan=False, allow_infinity=False)), max_size=3),
     seen=st.none()
     | st.datetimes(min_value=datetime(1000, 1, 1), timezones=st.just(UTC)).map(lambda d: d.replace(microsecond=0)),  # noqa: DTZ001
     device=st.none() | st.uuids(),
     tags=st.sets(st.text(), max_size=3),
-    point=st.tuples(st.integers(), st.integers()),
-    raw=st.none() | st.lists(st.integers() | st.text()),
+    point=st.tuples(SIXTY_FOUR_BITS, SIXTY_FOUR_BITS),
+    raw=st.none() | st.lists(SIXTY_FOUR_BITS | st.text()),
 )
 
 

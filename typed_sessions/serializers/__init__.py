@@ -1,6 +1,7 @@
 """Formats that session contents are written in."""
 
 from typed_sessions.serializers.base import Serializer, SerializerName
+from typed_sessions.serializers.msgspec import MsgspecJSONSerializer, MsgspecMsgpackSerializer
 from typed_sessions.serializers.tagged_json import (
     JSONTag,
     PassDict,
@@ -16,6 +17,8 @@ from typed_sessions.serializers.tagged_json import (
 
 __all__ = [
     "JSONTag",
+    "MsgspecJSONSerializer",
+    "MsgspecMsgpackSerializer",
     "PassDict",
     "PassList",
     "Serializer",

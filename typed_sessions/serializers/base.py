@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from importlib import import_module
-from typing import Any, Final, Literal, Protocol, TypeAlias, get_args
+from typing import Any, Final, Literal, Protocol, TypeAlias
 
 from typing_extensions import TypeIs, TypeVar
 
 from typed_sessions.errors import ConfigurationError
+from typed_sessions.serializers.msgspec import MsgspecJSONSerializer, MsgspecMsgpackSerializer
 from typed_sessions.serializers.tagged_json import TaggedJSONSerializer
 
-__all__ = ["PLAIN_SALT_NAMES", "AnySerializer", "Serializer", "SerializerName", "resolve_serializer", "serializer_name"]
+__all__ = [
+    "BUILT_IN",
+    "PLAIN_SALT_NAMES",
+    "AnySerializer",
+    "Serializer",
+    "SerializerName",
+    "resolve_serializer",
+    "serializer_name",
+]
 
 P = TypeVar("P", str, bytes, default=str)
 
@@ -33,8 +43,15 @@ class Serializer(Protocol[P]):
 
 AnySerializer: TypeAlias = Serializer[str] | Serializer[bytes]
 
-SerializerName = Literal["tagged-json"]
+SerializerName = Literal["tagged-json", "msgspec-json", "msgspec-msgpack"]
 """The built-in serializers, as arguments and `SESSION_SERIALIZER` name them."""
+
+BUILT_IN: Final[Mapping[str, Callable[[], AnySerializer]]] = {
+    TaggedJSONSerializer.name: TaggedJSONSerializer,
+    MsgspecJSONSerializer.name: MsgspecJSONSerializer,
+    MsgspecMsgpackSerializer.name: MsgspecMsgpackSerializer,
+}
+"""What makes the built-in serializers, by name."""
 
 PLAIN_SALT_NAMES: Final = frozenset({None, "tagged-json"})
 """The formats that Quart and Flask read, too, and so are signed as those sign."""
@@ -55,10 +72,10 @@ def resolve_serializer(setting: object) -> AnySerializer:
     if isinstance(setting, str):
         if ":" in setting:
             setting = _imported(setting)
-        elif setting in get_args(SerializerName):
-            return TaggedJSONSerializer()
+        elif setting in BUILT_IN:
+            return BUILT_IN[setting]()
         else:
-            known = ", ".join(f'"{name}"' for name in get_args(SerializerName))
+            known = ", ".join(f'"{name}"' for name in BUILT_IN)
             raise ConfigurationError(
                 f'there is no serializer "{setting}"; SESSION_SERIALIZER takes {known}, "module:attribute" or an object'
             )
