@@ -1,0 +1,227 @@
+"""Another format at any time, in both directions, and in a fleet: nobody is logged out, and nothing is lost."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from itertools import permutations
+from typing import Any
+from uuid import UUID
+
+import flask
+import pytest
+from attrs import Factory, define
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from itsdangerous import URLSafeTimedSerializer
+from quart import Quart
+from quart import session as quart_session
+
+from typed_sessions.quart import Sessions
+from typed_sessions.serializers import MsgspecJSONSerializer, MsgspecMsgpackSerializer, TaggedJSONSerializer
+
+SECRET = "a secret key that is long enough"
+SERIALIZERS: dict[str, Any] = {
+    "tagged-json": TaggedJSONSerializer(),
+    "msgspec-json": MsgspecJSONSerializer(),
+    "msgspec-msgpack": MsgspecMsgpackSerializer(),
+}
+NAMES = list(SERIALIZERS)
+SWAPS = pytest.mark.parametrize(("old", "new"), list(permutations(NAMES, 2)), ids=" to ".join)
+
+EXTRAS: dict[str, object] = {
+    "_flashes": [("message", "hi")],
+    "csrf_token": "0" * 40,
+    "_state_x": {"data": {"nonce": "n"}, "exp": 1.5},
+    "when": datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
+    "device": UUID(int=7),
+    "raw": b"\xff",
+    " t": {" t": "x"},
+}
+
+
+@define
+class Item:
+    sku: str
+    price: float = 0.0
+
+
+@define
+class Visitor:
+    user_id: int | None = None
+    cart: list[Item] = Factory(list[Item])
+    point: tuple[int, int] = (0, 0)
+    tags: set[str] = Factory(set[str])
+    seen: datetime | None = None
+
+
+VISITOR = Visitor(7, [Item("a", 1.5)], (1, 2), {"x", "y"}, datetime(2026, 1, 2, tzinfo=UTC))
+
+
+@define
+class Release:
+    """One release of an application, on the format that it is configured for."""
+
+    app: Quart
+    sessions: Sessions[Visitor]
+
+    async def visit(self, path: str, cookie: str | None) -> tuple[str, str | None]:
+        """Return the page, and the cookie that the browser has afterwards."""
+        headers = {} if cookie is None else {"Cookie": f"session={cookie}"}
+        response = await self.app.test_client().get(path, headers=headers)
+        assert response.status_code == 200
+        sent = response.headers.get("Set-Cookie")
+        page = await response.get_data(as_text=True)
+        return page, cookie if sent is None else sent.partition("=")[2].partition(";")[0]
+
+
+def release(serializer: object = "tagged-json", **config: object) -> Release:
+    app = Quart(__name__)
+    app.config.update(SECRET_KEY=SECRET, SESSION_SERIALIZER=serializer, **config)
+    made = Release(app, Sessions(Visitor, app))
+
+    @app.get("/read")
+    async def read() -> str:
+        return f"{made.sessions.data!r} {dict(made.sessions.current.extras)!r}"
+
+    @app.get("/fill")
+    async def fill() -> str:
+        made.sessions.replace(VISITOR)
+        made.sessions.current.extras.update(EXTRAS)
+        return ""
+
+    @app.get("/add")
+    async def add() -> str:
+        made.sessions.data.cart.append(Item("more"))
+        return ""
+
+    return made
+
+
+def salt_of(name: str) -> str:
+    return "cookie-session" if name == "tagged-json" else f"cookie-session.{name}"
+
+
+def opened_as(name: str, cookie: str) -> Any:
+    return URLSafeTimedSerializer(
+        SECRET, salt=salt_of(name), serializer=SERIALIZERS[name], signer_kwargs={"key_derivation": "hmac"}
+    ).loads(cookie)
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_each_format_is_signed_under_its_own_salt(name: str) -> None:
+    _, cookie = await release(name).visit("/fill", None)
+    assert cookie is not None
+    assert opened_as(name, cookie)["user_id"] == 7
+
+
+@SWAPS
+async def test_a_swap_loses_nothing_and_a_read_writes_nothing(old: str, new: str) -> None:
+    _, filled = await release(old).visit("/fill", None)
+    expected, _ = await release(old).visit("/read", filled)
+    page, after = await release(new).visit("/read", filled)
+    assert page == expected
+    assert after == filled
+
+
+@SWAPS
+async def test_the_configured_format_is_written_at_the_next_change(old: str, new: str) -> None:
+    _, filled = await release(old).visit("/fill", None)
+    _, changed = await release(new).visit("/add", filled)
+    assert changed is not None
+    assert len(opened_as(new, changed)["cart"]) == 2
+    page, _ = await release(old).visit("/read", changed)
+    assert "Item(sku='a', price=1.5), Item(sku='more', price=0.0)" in page
+    assert repr(("message", "hi")) in page
+
+
+@SWAPS
+async def test_a_fleet_of_both_releases_serves_one_visitor_in_turn(old: str, new: str) -> None:
+    fleet, cookie = [release(old), release(new)], None
+    _, cookie = await fleet[0].visit("/fill", cookie)
+    for turn in range(6):
+        _, cookie = await fleet[turn % 2].visit("/add", cookie)
+        page, same = await fleet[(turn + 1) % 2].visit("/read", cookie)
+        assert same == cookie
+        assert page.count("more") == turn + 1
+        assert repr(("message", "hi")) in page
+
+
+@pytest.mark.parametrize("name", NAMES[1:])
+async def test_stock_frameworks_in_the_fleet_see_a_bad_signature_and_answer(name: str) -> None:
+    _, cookie = await release(name).visit("/fill", None)
+    quart_app, flask_app = Quart(__name__), flask.Flask(__name__)
+    quart_app.secret_key = flask_app.secret_key = SECRET
+
+    @quart_app.get("/")
+    async def quart_page() -> str:
+        return repr(dict(quart_session))
+
+    @flask_app.get("/")
+    def flask_page() -> str:
+        return repr(dict(flask.session))
+
+    headers = {"Cookie": f"session={cookie}"}
+    from_quart = await quart_app.test_client().get("/", headers=headers)
+    from_flask = flask_app.test_client().get("/", headers=headers)
+    assert (from_quart.status_code, await from_quart.get_data(as_text=True)) == (200, "{}")
+    assert (from_flask.status_code, from_flask.get_data(as_text=True)) == (200, "{}")
+    assert "Set-Cookie" not in from_quart.headers
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_a_format_is_chosen_by_name_object_path_or_argument(name: str) -> None:
+    made = SERIALIZERS[name]
+    for setting in (name, made, f"typed_sessions.serializers:{type(made).__name__}"):
+        assert opened_as(name, release(setting).sessions.cookie_for(VISITOR))["user_id"] == 7
+    app = Quart(__name__)
+    app.secret_key = SECRET
+    assert opened_as(name, Sessions(Visitor, app, serializer=made).cookie_for(VISITOR))["user_id"] == 7
+
+
+class Reversed(MsgspecJSONSerializer):
+    """A format of a user's own, which they are about to leave."""
+
+    name = "reversed"
+
+    def dumps(self, value: dict[str, object], /) -> bytes:  # type: ignore[explicit-override]  # as users write it
+        return super().dumps(value)[::-1]
+
+    def loads(self, payload: bytes, /) -> object:  # type: ignore[explicit-override]  # as users write it
+        return super().loads(payload[::-1])
+
+
+async def test_a_format_that_is_left_is_named_among_the_fallbacks() -> None:
+    _, cookie = await release(Reversed()).visit("/fill", None)
+    page, _ = await release("msgspec-json").visit("/read", cookie)
+    assert "user_id=None" in page
+    page, _ = await release("msgspec-json", SESSION_SERIALIZER_FALLBACKS=[Reversed()]).visit("/read", cookie)
+    assert "user_id=7" in page
+
+
+visitors = st.builds(
+    Visitor,
+    user_id=st.none() | st.integers(0, 2**62),
+    cart=st.lists(st.builds(Item, st.text(max_size=5), st.floats(allow_nan=False, allow_infinity=False)), max_size=3),
+    point=st.tuples(st.integers(-9, 9), st.integers(-9, 9)),
+    tags=st.sets(st.text(max_size=3), max_size=3),
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(visitor=visitors, path=st.lists(st.sampled_from(NAMES), min_size=2, max_size=5))
+def test_any_visitor_survives_any_path_of_formats(visitor: Visitor, path: list[str]) -> None:
+    app = Quart(__name__)
+    app.config.update(SECRET_KEY=SECRET, MAX_COOKIE_SIZE=0)
+    sessions = Sessions(Visitor, app)
+    held = visitor
+    for name in path:
+        app.config["SESSION_SERIALIZER"] = name
+        session = sessions._interface.session_class(schema=sessions.schema)
+        session.replace(held)
+        text = sessions._interface.seal(app, session)
+        policy = sessions._interface._configuration(app).policy
+        payload = policy.writer.sealer.unseal(text)
+        assert isinstance(payload, bytes)
+        outcome = policy.writer.codec.decode(payload)
+        held = outcome.contents.data  # type: ignore[union-attr]  # a refusal fails here
+    assert held == visitor
