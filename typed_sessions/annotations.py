@@ -11,7 +11,7 @@ from typing_extensions import get_type_hints
 
 from typed_sessions.errors import SchemaError
 
-__all__ = ["described", "origin_class", "plain_form", "resolved_annotations"]
+__all__ = ["described", "key_annotations", "origin_class", "plain_form", "required_keys", "resolved_annotations"]
 
 _ALIASES: Final = tuple(
     {module.TypeAliasType for module in (sys.modules["typing"], typing_extensions) if hasattr(module, "TypeAliasType")}
@@ -44,19 +44,35 @@ def resolved_annotations(declared: object) -> dict[str, Any]:
     for base in reversed(_bases(cls)):
         if (get_origin(base) or base) not in _NOT_DECLARING:
             found |= resolved_annotations(_substituted(base, arguments))
-    try:
-        hints = get_type_hints(cls, include_extras=True)
-    except NameError as error:
-        raise SchemaError(
-            f"{cls.__qualname__}: the name {error.name!r} in an annotation cannot be found from module "
-            f"{cls.__module__}; define it there, outside functions and `if TYPE_CHECKING`"
-        ) from error
-    except (AttributeError, SyntaxError, TypeError) as error:
-        raise SchemaError(f"{cls.__qualname__}: an annotation cannot be read: {error}") from error
+    hints = _read_hints(cls)
     for name in vars(cls).get("__annotations__", {}):
         if not _is_class_variable(hints[name]):
             found[name] = _substituted(hints[name], arguments)
     return found
+
+
+def key_annotations(declared: Any) -> dict[str, Any]:
+    """Return what each key of a TypedDict is declared to hold, inherited keys included.
+
+    Raises:
+        SchemaError: an annotation cannot be read.
+    """
+    return _read_hints(declared)
+
+
+def required_keys(declared: Any) -> frozenset[str]:
+    """Return the required keys of a TypedDict, judged by what the annotations resolve to.
+
+    `__required_keys__` alone does not see `NotRequired` in annotations that are text.
+    """
+    required: set[str] = set(declared.__required_keys__)
+    for name, annotation in key_annotations(declared).items():
+        qualifiers = _qualifiers(annotation)
+        if typing_extensions.Required in qualifiers:
+            required.add(name)
+        elif typing_extensions.NotRequired in qualifiers:
+            required.discard(name)
+    return frozenset(required)
 
 
 def plain_form(annotation: Any) -> tuple[Any, tuple[object, ...]]:
@@ -103,6 +119,18 @@ def described(annotation: Any) -> str:
     return " | ".join(map(described, arguments))
 
 
+def _read_hints(cls: Any) -> dict[str, Any]:
+    try:
+        return get_type_hints(cls, include_extras=True)
+    except NameError as error:
+        raise SchemaError(
+            f"{cls.__qualname__}: the name {error.name!r} in an annotation cannot be found from module "
+            f"{cls.__module__}; define it there, outside functions and `if TYPE_CHECKING`"
+        ) from error
+    except (AttributeError, SyntaxError, TypeError) as error:
+        raise SchemaError(f"{cls.__qualname__}: an annotation cannot be read: {error}") from error
+
+
 def _substituted(annotation: Any, arguments: Mapping[Any, object]) -> Any:
     """Replace type parameters in an annotation by their arguments; those without one stay."""
     try:
@@ -114,6 +142,15 @@ def _substituted(annotation: Any, arguments: Mapping[Any, object]) -> Any:
     if not parameters:
         return annotation
     return annotation[tuple(arguments.get(parameter, parameter) for parameter in parameters)]
+
+
+def _qualifiers(annotation: Any) -> set[object]:
+    """Return the qualifiers around a key's type, in whatever order they are nested."""
+    found: set[object] = set()
+    while get_origin(annotation) in _QUALIFIERS or get_origin(annotation) is Annotated:
+        found.add(get_origin(annotation))
+        annotation = annotation.__origin__ if get_origin(annotation) is Annotated else get_args(annotation)[0]
+    return found
 
 
 def _is_class_variable(annotation: object) -> bool:

@@ -12,7 +12,6 @@ from typing import Generic, cast
 
 from typing_extensions import TypeVar, override
 
-from typed_sessions.errors import FieldTypeError
 from typed_sessions.schema import Field, Schema
 
 __all__ = ["Contents", "contents_of"]
@@ -79,13 +78,13 @@ def contents_of(schema: Schema[S], stored: Mapping[str, object]) -> Contents[S]:
     Raises:
         Exception: what the class's own converters and validators raise.
     """
-    if schema.open:
-        return _OpenContents(schema, stored)
+    if schema.keyed:
+        return _KeyedContents(schema, stored)
     return _DeclaredContents(schema, stored)
 
 
-class _OpenContents(Contents[S]):
-    """Contents without a schema: the live data is a dict, and all of it is stored."""
+class _KeyedContents(Contents[S]):
+    """Contents of a TypedDict, or of no schema: the live data is a dict, and all of it is stored."""
 
     def __init__(self, schema: Schema[S], stored: Mapping[str, object]) -> None:
         super().__init__(schema)
@@ -94,7 +93,7 @@ class _OpenContents(Contents[S]):
     @property
     @override
     def data(self) -> S:
-        return cast("S", self._dict)  # without a schema, S is dict[str, object]
+        return cast("S", self._dict)  # S is a TypedDict, or dict[str, object]
 
     @override
     def keys(self) -> list[str]:
@@ -109,8 +108,13 @@ class _OpenContents(Contents[S]):
         return self._dict[key]
 
     @override
+    def check(self, key: str, value: object) -> None:
+        if key in self.schema.fields:
+            self.schema.admit(key, value)
+
+    @override
     def store(self, key: str, value: object) -> None:
-        self._dict[key] = value
+        self._dict[key] = self.schema.admit(key, value) if key in self.schema.fields else value
 
     @override
     def remove(self, key: str) -> None:
@@ -122,13 +126,11 @@ class _OpenContents(Contents[S]):
 
     @override
     def replace(self, data: object) -> None:
-        if not isinstance(data, dict):
-            raise FieldTypeError(f"the data of this session must be a dict, not {type(data).__name__}")
-        self._dict = data
+        self._dict = cast("dict[str, object]", self.schema.adopt(data))
 
     @override
     def declares(self, key: str) -> bool:
-        return True
+        return self.schema.open or key in self.schema.fields
 
 
 class _DeclaredContents(Contents[S]):

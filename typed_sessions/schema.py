@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Generic, cast, overload
 
 from attrs import frozen
 from cattrs import Converter
-from typing_extensions import TypeVar, override
+from typing_extensions import TypeVar, is_typeddict, override
 
 from typed_sessions.annotations import origin_class
 from typed_sessions.errors import FieldTypeError, FieldValueError, SchemaError
 from typed_sessions.field_types import NATIVE_CANDIDATES, Compiler, FieldType, Mismatch, Wire
-from typed_sessions.kinds import Kind, Member, kind_of, marks_within
+from typed_sessions.kinds import Kind, MadeKind, Member, kind_of, marks_within
 from typed_sessions.markers import Essential
 from typed_sessions.sameness import same, shared_mutable
 
@@ -72,20 +71,22 @@ class Schema(Generic[S]):
     @overload
     def __init__(self, declared: Callable[[], S], *, converter: Converter | None = None) -> None: ...
     def __init__(self, declared: Callable[[], S] | None = None, *, converter: Converter | None = None) -> None:
-        self._kind = None if declared is None else _required_kind(declared)
-        self.name = "dict" if self._kind is None else self._kind.cls.__qualname__
-        self.fields: Mapping[str, Field] = (
-            {} if self._kind is None else self._compiled(self._kind, declared, converter or Converter())
-        )
+        keyed = declared is not None and is_typeddict(declared)
+        self._kind = None if declared is None or keyed else _required_kind(declared)
+        self.open = declared is None
+        """True if no class was declared: every key is data."""
+        self.keyed = declared is None or keyed
+        """True if the data is a dict: a key is stored while it is there."""
+        self.name = "dict" if declared is None else _name_of(declared if self._kind is None else self._kind.cls)
+        self.fields: Mapping[str, Field] = {}
+        if self._kind is not None:
+            self.fields = self._compiled(self._kind, declared, converter or Converter())
+        elif declared is not None:
+            self.fields = self._compiled_keys(declared, converter or Converter())
 
     @override
     def __repr__(self) -> str:
         return f"Schema({self.name})"
-
-    @property
-    def open(self) -> bool:
-        """True if no class was declared: every key is data."""
-        return self._kind is None
 
     def create(self) -> S:
         """Return the data of a new visitor: all defaults, nobody else's."""
@@ -157,6 +158,8 @@ class Schema(Generic[S]):
         Raises:
             FieldTypeError: it is no instance of the schema, or one of its fields does not fit its type.
         """
+        if self.keyed:
+            return self._adopted_keys(data)
         if type(data) is not self._declared_kind.cls:
             raise FieldTypeError(f"the data of this session must be a {self.name}, not {type(data).__name__}")
         adopted = cast("S", data)
@@ -166,6 +169,14 @@ class Schema(Generic[S]):
         exact = {name: self.admit(name, self.read(data, name)) for name in self.fields}
         widened = {name: value for name, value in exact.items() if value is not self.read(data, name)}
         return self.place(adopted, widened) if widened else adopted
+
+    def _adopted_keys(self, data: object) -> S:
+        if not isinstance(data, dict):
+            raise FieldTypeError(f"the data of this session must be a dict, not {type(data).__name__}")
+        adopted = cast("dict[str, object]", data)
+        exact = {key: self.admit(key, value) for key, value in adopted.items() if key in self.fields}
+        adopted.update({key: value for key, value in exact.items() if value is not adopted[key]})
+        return cast("S", adopted)
 
     @property
     def _declared_kind(self) -> Kind:
@@ -185,7 +196,8 @@ class Schema(Generic[S]):
                 raise SchemaError(
                     f"{self.name}.{member.name} has no default; a new visitor has no data, so every field needs one"
                 )
-        types = Compiler(converter).declared(declared, kind, self.name).types
+        annotation = kind.cls if isinstance(kind, MadeKind) else declared
+        types = Compiler(converter).declared(annotation, kind, self.name).types
         one, other = self._sample(), self._sample()
         for name in kind.members:
             if not hasattr(one, name):
@@ -196,6 +208,27 @@ class Schema(Generic[S]):
         }
         self._prove_defaults(fields)
         return fields
+
+    def _compiled_keys(self, declared: object, converter: Converter) -> dict[str, Field]:
+        """Return the fields of a TypedDict: a key that is not there has no default."""
+        keyed = Compiler(converter).keyed(declared, self.name)
+        for name in sorted(keyed.required):
+            raise SchemaError(
+                f"{self.name}.{name} is a required key; a new visitor has no data, so declare it NotRequired, or the "
+                f"whole TypedDict total=False"
+            )
+        return {
+            name: Field(
+                name=name,
+                type=field_type,
+                default=None,
+                generated=False,
+                factory=False,
+                essential=_is_essential(keyed.annotations[name]),
+                converts=False,
+            )
+            for name, field_type in keyed.types.items()
+        }
 
     def _field(self, member: Member, field_type: FieldType, default: object, another: object) -> Field:
         try:
@@ -239,13 +272,31 @@ class Schema(Generic[S]):
                 )
 
 
-def _required_kind(declared: object) -> Kind:
+def _required_kind(declared: Callable[[], object]) -> Kind:
+    """Return the adapter of a declared class, or of the class of what a function returns."""
     kind = kind_of(declared)
     if kind is not None:
         return kind
-    cls = origin_class(declared)
-    name = declared.__name__ if inspect.isroutine(declared) else getattr(cls or type(declared), "__qualname__", "?")
-    raise SchemaError(f"{name} cannot be the schema of a session; declare an attrs class, a dataclass or a Struct")
+    if origin_class(declared) is None and callable(declared):
+        kind = kind_of(type(_made_by(declared)))
+        if kind is not None:
+            return MadeKind(kind, declared)
+    raise SchemaError(
+        f"{_name_of(declared)} cannot be the schema of a session; declare an attrs class, a dataclass, a Struct or a "
+        f"TypedDict, or write a function that returns an instance of such a class"
+    )
+
+
+def _made_by(function: Callable[[], object]) -> object:
+    try:
+        return function()
+    except Exception as error:
+        raise SchemaError(f"{_name_of(function)} cannot be called without arguments: {error}") from error
+
+
+def _name_of(declared: object) -> str:
+    name: str = getattr(declared, "__qualname__", type(declared).__qualname__)
+    return name
 
 
 def _is_essential(annotation: Any) -> bool:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from datetime import UTC, datetime
+from typing import Annotated, Any, Generic, NotRequired, TypeVar
 
 import msgspec
 import pytest
 from attrs import Factory, define, field, frozen
+from typing_extensions import ReadOnly, TypedDict
 
-from typed_sessions import FieldTypeError, Schema, SchemaError
+from typed_sessions import Essential, FieldTypeError, Schema, SchemaError, SecureCookieSession
 from typed_sessions.codec import Codec, Decoded
 from typed_sessions.kinds import kind_of
+from typed_sessions.reports import Reason, Refused
 from typed_sessions.sameness import same
-from typed_sessions.serializers import TaggedJSONSerializer
+from typed_sessions.serializers import MsgspecJSONSerializer, MsgspecMsgpackSerializer, TaggedJSONSerializer
 
 T = TypeVar("T")
 
@@ -171,3 +174,137 @@ def test_a_required_field_is_named(schema: Any) -> None:
 def test_what_is_no_declared_class_has_no_kind() -> None:
     assert kind_of(int) is None
     assert kind_of(7) is None
+
+
+class Line(TypedDict):
+    sku: str
+    quantity: NotRequired[int]
+
+
+class Base(TypedDict, total=False):
+    user_id: int | None
+
+
+class Cart(Base, total=False):
+    lines: list[Line]
+    seen: ReadOnly[datetime]
+    admin: Annotated[bool, Essential]
+
+
+def cart_codec(serializer: Any = None) -> Codec[Cart]:
+    return Codec(Schema[Cart](Cart), serializer or TaggedJSONSerializer())
+
+
+def test_the_keys_of_a_typeddict_are_fields_inherited_ones_included() -> None:
+    fields = Schema[Cart](Cart).fields
+    assert list(fields) == ["user_id", "lines", "seen", "admin"]
+    assert fields["admin"].essential
+
+
+@pytest.mark.parametrize(
+    "serializer", [TaggedJSONSerializer(), MsgspecJSONSerializer(), MsgspecMsgpackSerializer()], ids=lambda s: s.name
+)
+def test_a_typeddict_comes_back_with_its_types(serializer: Any) -> None:
+    codec = cart_codec(serializer)
+    stored: dict[str, object] = {
+        "user_id": None,
+        "lines": [{"sku": "a"}, {"sku": "b", "quantity": 2}],
+        "seen": datetime(2026, 1, 2, tzinfo=UTC),
+        "extra": (1, 2),
+    }
+    outcome = codec.decode(codec.encode_readable(stored))
+    assert isinstance(outcome, Decoded)
+    assert same(outcome.contents.stored(), stored)
+    assert same(dict(outcome.contents.data), stored)
+
+
+def test_a_key_of_a_typeddict_is_stored_while_it_is_there() -> None:
+    session: SecureCookieSession[Cart] = SecureCookieSession(schema=Schema[Cart](Cart))
+    assert "user_id" not in session
+    session.data["user_id"] = None
+    assert session == {"user_id": None}
+    session.data["undeclared"] = 1  # type: ignore[typeddict-unknown-key]  # counts as an extra
+    assert dict(session.extras) == {"undeclared": 1}
+    del session["user_id"]
+    assert dict(session.data) == {"undeclared": 1}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "place"),
+    [
+        pytest.param("user_id", "7", r"Cart\.user_id", id="key"),
+        pytest.param("lines", [{"sku": "a"}, {"sku": 1}], r"Cart\.lines\[1\]\['sku'\]", id="nested"),
+        pytest.param("lines", [{}], r"Cart\.lines\[0\]\['sku'\]", id="missing"),
+        pytest.param("lines", [{"sku": "a", "size": 1}], r"Cart\.lines\[0\] must be Line", id="unknown"),
+    ],
+)
+def test_a_wrong_value_in_a_typeddict_is_named(key: str, value: object, place: str) -> None:
+    session: SecureCookieSession[Cart] = SecureCookieSession(schema=Schema[Cart](Cart))
+    with pytest.raises(FieldTypeError, match=place):
+        session[key] = value
+    assert not session
+
+
+def test_a_stored_key_that_does_not_fit_is_reset_alone() -> None:
+    outcome = cart_codec().decode(b'{"user_id":"x","lines":[{"sku":"a","gone":1}]}')
+    assert isinstance(outcome, Decoded)
+    assert outcome.contents.stored() == {"lines": [{"sku": "a"}]}
+    assert [reset.field for reset in outcome.resets] == ["user_id"]
+    assert cart_codec().decode(b'{"admin":"yes"}') == Refused(Reason.FIELD, "admin")
+
+
+class RequiredKey(TypedDict):
+    user_id: int
+
+
+def test_a_required_key_is_named() -> None:
+    with pytest.raises(SchemaError, match=r"RequiredKey\.user_id is a required key"):
+        Schema[RequiredKey](RequiredKey)  # type: ignore[arg-type]  # the misuse
+
+
+@define
+class Configured:
+    limit: int
+    cart: list[str]
+
+
+def configured() -> Configured:
+    return Configured(5, ["welcome gift"])
+
+
+def test_the_values_that_a_function_gives_are_the_defaults() -> None:
+    session = SecureCookieSession(schema=configured)
+    assert session.data == Configured(5, ["welcome gift"])
+    assert not session
+    session.data.limit = 6
+    session.data.cart.append("a")
+    assert session == {"limit": 6, "cart": ["welcome gift", "a"]}
+    session.clear()
+    assert session.data == Configured(5, ["welcome gift"])
+
+
+def test_what_a_function_made_comes_back() -> None:
+    codec = Codec(Schema(configured), TaggedJSONSerializer())
+    outcome = codec.decode(codec.encode_readable({"limit": 6}))
+    assert isinstance(outcome, Decoded)
+    assert outcome.contents.data == Configured(6, ["welcome gift"])
+
+
+SHARED = Configured(5, [])
+
+
+def failing() -> Configured:
+    raise RuntimeError("no database")
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        pytest.param(lambda: SHARED, "is in the default of all visitors", id="one-for-all"),
+        pytest.param(lambda: 7, "cannot be the schema of a session", id="no-class"),
+        pytest.param(failing, "failing cannot be called without arguments: no database", id="failing"),
+    ],
+)
+def test_a_function_that_makes_no_schema_is_refused(function: Any, message: str) -> None:
+    with pytest.raises(SchemaError, match=message):
+        Schema(function)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import secrets
 import threading
 from collections.abc import Callable, Mapping, MutableMapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypedDict
 
+import msgspec
 import pytest
 from attrs import Factory, define
 from hypothesis import given
@@ -33,6 +36,22 @@ from typed_sessions.session import ExtrasRule, Opened, Origin
 class Visitor:
     user_id: int | None = None
     cart: list[str] = Factory(list[str])
+
+
+@dataclass
+class DataVisitor:
+    user_id: int | None = None
+    cart: list[str] = dataclasses.field(default_factory=list)
+
+
+class StructVisitor(msgspec.Struct):
+    user_id: int | None = None
+    cart: list[str] = []
+
+
+class KeyedVisitor(TypedDict, total=False):
+    user_id: int | None
+    cart: list[str]
 
 
 def session(**stored: object) -> SecureCookieSession[Visitor]:
@@ -89,7 +108,11 @@ def outcome(operation: Callable[[Any, str], object], mapping: object, key: str) 
         return "raised", KeyError
 
 
-@pytest.mark.parametrize("schema", [None, Visitor], ids=["open", "attrs"])
+@pytest.mark.parametrize(
+    "schema",
+    [None, Visitor, DataVisitor, StructVisitor, KeyedVisitor, lambda: Visitor(5)],
+    ids=["open", "attrs", "dataclass", "struct", "typeddict", "function"],
+)
 @given(st.lists(st.tuples(st.sampled_from(sorted(OPERATIONS)), KEYS), max_size=20))
 def test_a_session_behaves_as_a_dict(schema: Any, steps: list[tuple[str, str]]) -> None:
     mapping: SecureCookieSession[Any] = SecureCookieSession(schema=schema)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, get_origin
 
@@ -14,7 +14,7 @@ from typed_sessions.field_types.base import Affinity, FieldType, Mismatch, Wire,
 from typed_sessions.kinds import Kind
 from typed_sessions.narrowing import is_dict, is_sequence
 
-__all__ = ["Declared", "Foreign"]
+__all__ = ["Declared", "Foreign", "Keyed"]
 
 
 class Declared(FieldType):
@@ -72,6 +72,61 @@ class Declared(FieldType):
             subclass = f", which would come back as {self.text}" if isinstance(value, self.kind.cls) else ""
             raise Mismatch(self.text, type(value).__name__ + subclass)
         return {name: within(f".{name}", partial(convert, name), getattr(value, name, None)) for name in self.types}
+
+
+class Keyed(FieldType):
+    """A TypedDict: a dict with declared keys."""
+
+    def __init__(self, text: str, annotations: Mapping[str, Any], required: frozenset[str]) -> None:
+        self.text = text
+        self.annotations = annotations
+        self.required = required
+        self.types: dict[str, FieldType] = {}
+        """Filled by the compiler once it has seen the class, which may contain itself."""
+
+    @override
+    def admit(self, value: object) -> object:
+        items = self._each(value, lambda name, item: self.types[name].admit(item))
+        if is_dict(value) and all(item is value[name] for name, item in items.items()):
+            return value
+        return items
+
+    @override
+    def lower(self, value: object, wire: Wire) -> object:
+        return self._each(value, lambda name, item: self.types[name].lower(item, wire))
+
+    @override
+    def lift(self, plain: object, wire: Wire) -> object:
+        if not is_dict(plain):
+            raise Mismatch.of(self, plain)
+        known = {name: plain[name] for name in self.types if name in plain}
+        return self._each(known, lambda name, item: self.types[name].lift(item, wire))
+
+    @override
+    def claims(self, value: object) -> bool:
+        return type(value) is dict
+
+    @override
+    def plain_types(self, wire: Wire) -> frozenset[type]:
+        return frozenset({dict})
+
+    @override
+    def affinity(self, plain: object, wire: Wire) -> Affinity:
+        if not is_dict(plain) or not self.required <= plain.keys():
+            return Affinity.NONE
+        return Affinity.EXACT if plain.keys() <= self.types.keys() else Affinity.OF_ITS_TYPE
+
+    def _each(self, value: object, convert: Callable[[str, object], object]) -> dict[str, object]:
+        if not is_dict(value) or type(value) is not dict:
+            raise Mismatch.of(self, value)
+        for name in sorted(self.required):
+            if name not in value:
+                raise Mismatch(self.types[name].text, "missing", f"[{name!r}]")
+        if not value.keys() <= self.types.keys():
+            raise Mismatch(f"{self.text} with its declared keys alone", "with others")
+        return {
+            name: within(f"[{name!r}]", partial(convert, name), value[name]) for name in self.types if name in value
+        }
 
 
 class Foreign(FieldType):

@@ -11,10 +11,10 @@ from cattrs import Converter
 from cattrs.errors import StructureHandlerNotFoundError
 from typing_extensions import is_typeddict
 
-from typed_sessions.annotations import described, plain_form
+from typed_sessions.annotations import described, key_annotations, plain_form, required_keys
 from typed_sessions.errors import SchemaError
 from typed_sessions.field_types.base import JSON, FieldType
-from typed_sessions.field_types.classes import Declared, Foreign
+from typed_sessions.field_types.classes import Declared, Foreign, Keyed
 from typed_sessions.field_types.containers import Items, Positions, Table
 from typed_sessions.field_types.scalars import KNOWN, Choice, Enumeration, Scalar
 from typed_sessions.field_types.union import OneOf
@@ -31,6 +31,7 @@ class Compiler:
     def __init__(self, converter: Converter) -> None:
         self._converter = converter
         self._declared: dict[object, Declared] = {}
+        self._keyed: dict[object, Keyed] = {}
 
     def compile(self, annotation: Any, place: str) -> FieldType:
         """Return the field type of an annotation.
@@ -78,9 +79,18 @@ class Compiler:
                 declared.types[name] = self.compile(member.annotation, f"{kind.cls.__qualname__}.{name}")
         return self._declared[annotation]
 
+    def keyed(self, annotation: Any, place: str) -> Keyed:
+        """Return the field type of a TypedDict, its keys compiled."""
+        if annotation not in self._keyed:
+            text, annotations = described(annotation), key_annotations(annotation)
+            keyed = self._keyed[annotation] = Keyed(text, annotations, required_keys(annotation))
+            for name, item in annotations.items():
+                keyed.types[name] = self.compile(item, f"{place}: {text}[{name!r}]")
+        return self._keyed[annotation]
+
     def _of_class(self, annotation: Any, place: str) -> FieldType:
         if is_typeddict(annotation):
-            raise SchemaError(f"{place}: a field cannot hold the TypedDict {described(annotation)}; declare a class")
+            return self.keyed(annotation, place)
         kind = kind_of(annotation)
         return self._foreign(annotation, place) if kind is None else self.declared(annotation, kind, place)
 

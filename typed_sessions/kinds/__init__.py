@@ -15,9 +15,10 @@ from typed_sessions.annotations import origin_class, plain_form
 from typed_sessions.kinds.attrs_class import AttrsKind
 from typed_sessions.kinds.base import Kind, Member
 from typed_sessions.kinds.dataclass import DataclassKind
+from typed_sessions.kinds.made import MadeKind
 from typed_sessions.kinds.struct import StructKind
 
-__all__ = ["AttrsKind", "DataclassKind", "Kind", "Member", "StructKind", "kind_of", "marks_within"]
+__all__ = ["AttrsKind", "DataclassKind", "Kind", "MadeKind", "Member", "StructKind", "kind_of", "marks_within"]
 
 
 def kind_of(declared: object) -> Kind | None:

@@ -33,7 +33,7 @@ class AttrsKind(Kind):
         super().__init__(cls, members, frozen=attrs.inspect(cls).is_frozen)
 
     @override
-    def _replaced(self, instance: Any, alias: str, value: object) -> object:
+    def replaced(self, instance: Any, alias: str, value: object) -> object:
         replaced: object = attrs.evolve(instance, **{alias: value})
         return replaced
 

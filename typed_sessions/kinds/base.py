@@ -35,7 +35,7 @@ class Kind(ABC):
         self.cls = cls
         self.members: Mapping[str, Member] = {member.name: member for member in members}
         """The attributes by name, in the order of their declaration."""
-        self._frozen = frozen
+        self.frozen = frozen
 
     def construct(self, values: Mapping[str, object]) -> object:
         """Return a new instance that holds these values, by attribute name, and defaults for the rest.
@@ -64,13 +64,13 @@ class Kind(ABC):
 
     def place(self, instance: object, values: Mapping[str, object]) -> object:
         """Put values into an instance past converters, validators and frozenness; see `assign` for the result."""
-        changed = copy.copy(instance) if self._frozen else instance
+        changed = copy.copy(instance) if self.frozen else instance
         for name, value in values.items():
             self._force(changed, name, value)
         return changed
 
     @abstractmethod
-    def _replaced(self, instance: Any, alias: str, value: object) -> object:
+    def replaced(self, instance: Any, alias: str, value: object) -> object:
         """Return a copy with one attribute replaced, as the kind's own function does it."""
 
     def _force(self, instance: object, name: str, value: object) -> None:
@@ -79,8 +79,8 @@ class Kind(ABC):
     def _assign_frozen(self, instance: object, name: str, value: object) -> object:
         member = self.members[name]
         if member.in_constructor:
-            replaced = self._replaced(instance, member.alias, value)
-            if self._frozen:
+            replaced = self.replaced(instance, member.alias, value)
+            if self.frozen:
                 return replaced
             value = getattr(replaced, name)  # one frozen attribute of a mutable class: the instance stays
         return self.place(instance, {name: value})

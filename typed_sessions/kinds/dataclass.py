@@ -33,7 +33,7 @@ class DataclassKind(Kind):
         super().__init__(cls, members, frozen=cls.__dataclass_params__.frozen)
 
     @override
-    def _replaced(self, instance: Any, alias: str, value: object) -> object:
+    def replaced(self, instance: Any, alias: str, value: object) -> object:
         replaced: object = dataclasses.replace(instance, **{alias: value})
         return replaced
 

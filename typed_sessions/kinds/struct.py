@@ -33,7 +33,7 @@ class StructKind(Kind):
         super().__init__(cls, members, frozen=cls.__struct_config__.frozen)
 
     @override
-    def _replaced(self, instance: Any, alias: str, value: object) -> object:
+    def replaced(self, instance: Any, alias: str, value: object) -> object:
         replaced: object = msgspec.structs.replace(instance, **{alias: value})
         return replaced
 

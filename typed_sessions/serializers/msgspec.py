@@ -1,4 +1,4 @@
-"""JSON and MessagePack, written by msgspec: faster and smaller than tagged JSON, and lossless.
+"""JSON and MessagePack, written by msgspec, lossless.
 
 A value that JSON lacks is an object with one key, its tag, as in tagged JSON; a datetime keeps its microseconds and its
 offset. What would not come back as it was is refused: a subclass, NaN, a key that is no text, an integer of more than
@@ -48,7 +48,7 @@ class MsgspecJSONSerializer:
 
 
 class MsgspecMsgpackSerializer:
-    """Writes MessagePack with msgspec: the smallest of the formats."""
+    """Writes MessagePack with msgspec."""
 
     name: ClassVar[str] = "msgspec-msgpack"
 

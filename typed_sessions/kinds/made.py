@@ -1,0 +1,44 @@
+"""Declared classes whose instances a function of the user's makes: its values are the defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from attrs import evolve
+from typing_extensions import override
+
+from typed_sessions.kinds.base import Kind
+
+__all__ = ["MadeKind"]
+
+
+class MadeKind(Kind):
+    """The class of what a function returns. Its fields need no defaults of their own."""
+
+    def __init__(self, kind: Kind, make: Callable[[], object]) -> None:
+        members = [evolve(member, required=False, factory=True) for member in kind.members.values()]
+        super().__init__(kind.cls, members, frozen=kind.frozen)
+        self._kind = kind
+        self._make = make
+
+    @override
+    def construct(self, values: Mapping[str, object]) -> object:
+        made = self._make()
+        if type(made) is not self.cls:
+            raise TypeError(f"the function returned {type(made).__name__}, and {self.cls.__name__} before")
+        if not values:
+            return made
+        return self._kind.construct({name: getattr(made, name) for name in self.members} | dict(values))
+
+    @override
+    def assign(self, instance: object, name: str, value: object) -> object:
+        return self._kind.assign(instance, name, value)
+
+    @override
+    def place(self, instance: object, values: Mapping[str, object]) -> object:
+        return self._kind.place(instance, values)
+
+    @override
+    def replaced(self, instance: Any, alias: str, value: object) -> object:
+        return self._kind.replaced(instance, alias, value)
