@@ -10,7 +10,7 @@ import os
 import secrets
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import cast
+from typing import cast, get_args
 
 from attrs import Factory, define, frozen
 from quart import Blueprint, Quart, abort, current_app, flash, redirect, render_template, request, session, url_for
@@ -20,7 +20,9 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.http import dump_cookie
 
 from typed_sessions.quart import Sessions
+from typed_sessions.serializers import SerializerName
 
+FORMATS = get_args(SerializerName)
 MAX_QUANTITY = 99
 MAX_NAME_LENGTH = 40
 
@@ -174,7 +176,19 @@ async def show_session() -> str:
         new=sessions.current.new,
         cookie=cookie,
         size=0 if cookie is None else set_cookie_size(cookie),
+        formats=FORMATS,
     )
+
+
+@shop.post("/session/format")
+async def change_format() -> Response:
+    """Change the format of everybody's sessions, while the shop is open. Nobody loses a cart."""
+    name = await posted("format")
+    if name not in FORMATS:
+        abort(400, "There is no such format.")
+    current_app.config["SESSION_SERIALIZER"] = name
+    await flash(f"Sessions are written as {name} from now on.")
+    return see_other("shop.show_session")
 
 
 @shop.before_request

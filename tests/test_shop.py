@@ -16,7 +16,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from examples.shop import MAX_NAME_LENGTH, MAX_QUANTITY, PRODUCTS, CartItem, Visitor, create_app, sessions
+from examples.shop import FORMATS, MAX_NAME_LENGTH, MAX_QUANTITY, PRODUCTS, CartItem, Visitor, create_app, sessions
 
 SECRET = "the secret key of the shop under test"
 ROOT = Path(__file__).parent.parent
@@ -244,7 +244,7 @@ def test_session_page_shows_contents_cookie_size_and_format(browser: httpx.Clien
     assert f'<code id="cookie">{emptied_of_flash}</code>' in page
     attributes = added.partition(";")[2]
     assert f"{len(f'session={emptied_of_flash};{attributes}')} of 4093 bytes" in page
-    assert '<dd id="format">tagged-json</dd>' in page
+    assert '<span id="format">tagged-json</span>' in page
 
 
 def test_session_page_shows_which_fields_are_not_stored(browser: httpx.Client) -> None:
@@ -374,3 +374,22 @@ def test_random_key_is_announced(monkeypatch: pytest.MonkeyPatch, caplog: pytest
 
     assert "SHOP_SECRET_KEY is not set" in caplog.text
     assert one.secret_key != other.secret_key
+
+
+def test_the_format_changes_while_the_shop_is_open_and_no_cart_is_lost(browser: httpx.Client) -> None:
+    add(browser, "sencha", 2)
+    log_in(browser, "Ada")
+    try:
+        for name in (*FORMATS, *reversed(FORMATS)):
+            page = submit(browser, "/session", "/session/format", format=name)
+            assert f'<span id="format">{name}</span>' in page.text
+            assert quantities(browser) == {"sencha": 2}
+            assert "Ada" in browser.get("/session").text
+    finally:
+        submit(browser, "/session", "/session/format", format="tagged-json")
+
+
+def test_an_unknown_format_is_refused(browser: httpx.Client) -> None:
+    add(browser, "sencha")
+    assert submit(browser, "/session", "/session/format", format="pickle").status_code == 400
+    assert '<span id="format">tagged-json</span>' in browser.get("/session").text
