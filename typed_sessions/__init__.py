@@ -14,7 +14,7 @@ from typed_sessions.errors import (
     UndeclaredKeyError,
 )
 from typed_sessions.interface import SecureCookieSessionInterface, SessionInterface
-from typed_sessions.markers import Essential
+from typed_sessions.markers import Essential, Formerly
 from typed_sessions.schema import Schema
 from typed_sessions.session import NullSession, SecureCookieSession, Session, SessionMixin
 
@@ -26,6 +26,7 @@ __all__ = [
     "Essential",
     "FieldTypeError",
     "FieldValueError",
+    "Formerly",
     "NullSession",
     "Schema",
     "SchemaError",

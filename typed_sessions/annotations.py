@@ -10,8 +10,17 @@ import typing_extensions
 from typing_extensions import get_type_hints
 
 from typed_sessions.errors import SchemaError
+from typed_sessions.markers import Formerly
 
-__all__ = ["described", "key_annotations", "origin_class", "plain_form", "required_keys", "resolved_annotations"]
+__all__ = [
+    "described",
+    "former_names",
+    "key_annotations",
+    "origin_class",
+    "plain_form",
+    "required_keys",
+    "resolved_annotations",
+]
 
 _ALIASES: Final = tuple(
     {module.TypeAliasType for module in (sys.modules["typing"], typing_extensions) if hasattr(module, "TypeAliasType")}
@@ -73,6 +82,12 @@ def required_keys(declared: Any) -> frozenset[str]:
         elif typing_extensions.NotRequired in qualifiers:
             required.discard(name)
     return frozenset(required)
+
+
+def former_names(annotation: Any) -> tuple[str, ...]:
+    """Return what a field was called in earlier releases, as `Formerly` says."""
+    marks = plain_form(annotation)[1]
+    return tuple(name for mark in marks if isinstance(mark, Formerly) for name in mark.names)
 
 
 def plain_form(annotation: Any) -> tuple[Any, tuple[object, ...]]:

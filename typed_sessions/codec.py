@@ -158,7 +158,8 @@ class Codec(Generic[S]):
     def _structured(self, plain: dict[str, object], on_bad_field: OnBadField) -> Outcome[S]:
         stored: dict[str, object] = {}
         resets: list[FieldReset] = []
-        for key, value in plain.items():
+        for stored_as, value in plain.items():
+            key = self._present_name(stored_as, plain)
             field = self.schema.fields.get(key)
             try:
                 stored[key] = value if field is None else field.type.lift(value, self._wire)
@@ -177,6 +178,11 @@ class Codec(Generic[S]):
             if on_bad_field is OnBadField.REFUSE or self.schema.fields[reset.field].essential:
                 return Refused(Reason.FIELD, reset.field)
         return Decoded(contents, tuple(resets))
+
+    def _present_name(self, stored_as: str, plain: Mapping[str, object]) -> str:
+        """Return the name of the field that a key stands for: its own, unless it is an earlier one of a field's."""
+        name = self.schema.renamed.get(stored_as, stored_as)
+        return stored_as if name in plain else name
 
     def _refused_by_class(self, stored: Mapping[str, object]) -> list[str]:
         """Return the fields whose values the class's own converters and validators refuse."""

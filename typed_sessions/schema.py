@@ -9,7 +9,7 @@ from attrs import frozen
 from cattrs import Converter
 from typing_extensions import TypeVar, is_typeddict, override
 
-from typed_sessions.annotations import origin_class
+from typed_sessions.annotations import former_names, origin_class
 from typed_sessions.errors import FieldTypeError, FieldValueError, SchemaError
 from typed_sessions.field_types import NATIVE_CANDIDATES, Compiler, FieldType, Mismatch, Wire
 from typed_sessions.kinds import Kind, MadeKind, Member, kind_of, marks_within
@@ -39,6 +39,8 @@ class Field:
     essential: bool
     """True if a stored value that does not fit refuses the whole session."""
     converts: bool
+    former_names: tuple[str, ...]
+    """What it was called in earlier releases."""
 
     def is_default(self, value: object) -> bool:
         """Return True if a value, as the field holds it, is the default and was not made for one visitor."""
@@ -83,6 +85,8 @@ class Schema(Generic[S]):
             self.fields = self._compiled(self._kind, declared, converter or Converter())
         elif declared is not None:
             self.fields = self._compiled_keys(declared, converter or Converter())
+        self.renamed: Mapping[str, str] = self._former_names()
+        """The present name of each field, by each of its earlier ones."""
 
     @override
     def __repr__(self) -> str:
@@ -170,6 +174,15 @@ class Schema(Generic[S]):
         widened = {name: value for name, value in exact.items() if value is not self.read(data, name)}
         return self.place(adopted, widened) if widened else adopted
 
+    def _former_names(self) -> dict[str, str]:
+        renamed: dict[str, str] = {}
+        for field in self.fields.values():
+            for former in field.former_names:
+                if former in self.fields or former in renamed:
+                    raise SchemaError(f"{self.name}.{field.name}: another field is, or was, called {former}")
+                renamed[former] = field.name
+        return renamed
+
     def _adopted_keys(self, data: object) -> S:
         if not isinstance(data, dict):
             raise FieldTypeError(f"the data of this session must be a dict, not {type(data).__name__}")
@@ -226,6 +239,7 @@ class Schema(Generic[S]):
                 factory=False,
                 essential=_is_essential(keyed.annotations[name]),
                 converts=False,
+                former_names=former_names(keyed.annotations[name]),
             )
             for name, field_type in keyed.types.items()
         }
@@ -249,6 +263,7 @@ class Schema(Generic[S]):
             factory=member.factory,
             essential=_is_essential(member.annotation),
             converts=member.converts,
+            former_names=former_names(member.annotation),
         )
 
     def _sample(self) -> S:

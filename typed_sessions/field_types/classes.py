@@ -9,7 +9,7 @@ from typing import Any, get_origin
 from cattrs import Converter
 from typing_extensions import override
 
-from typed_sessions.annotations import described
+from typed_sessions.annotations import described, former_names
 from typed_sessions.field_types.base import Affinity, FieldType, Mismatch, Wire, within
 from typed_sessions.kinds import Kind
 from typed_sessions.narrowing import is_dict, is_sequence
@@ -23,6 +23,7 @@ class Declared(FieldType):
     def __init__(self, kind: Kind, text: str) -> None:
         self.kind = kind
         self.text = text
+        self._former_names = {name: former_names(member.annotation) for name, member in kind.members.items()}
         self._required = [name for name, member in kind.members.items() if member.required]
         self.types: dict[str, FieldType] = {}
         """Filled by the compiler once it has seen the class, which may contain itself."""
@@ -40,11 +41,11 @@ class Declared(FieldType):
     def lift(self, plain: object, wire: Wire) -> object:
         if not is_dict(plain):
             raise Mismatch.of(self, plain)
-        values = {
-            name: within(f".{name}", partial(item_type.lift, wire=wire), plain[name])
-            for name, item_type in self.types.items()
-            if name in plain
-        }
+        values: dict[str, object] = {}
+        for name, item_type in self.types.items():
+            for stored_as in (name, *self._former_names[name]):
+                if stored_as in plain and name not in values:
+                    values[name] = within(f".{name}", partial(item_type.lift, wire=wire), plain[stored_as])
         for name in self._required:
             if name not in values:
                 raise Mismatch(self.types[name].text, "missing", f".{name}")
@@ -63,7 +64,9 @@ class Declared(FieldType):
 
     @override
     def affinity(self, plain: object, wire: Wire) -> Affinity:
-        if not is_dict(plain) or not all(name in plain for name in self._required):
+        if not is_dict(plain) or not all(
+            name in plain or not plain.keys().isdisjoint(self._former_names[name]) for name in self._required
+        ):
             return Affinity.NONE
         return Affinity.EXACT if plain.keys() <= self.types.keys() else Affinity.OF_ITS_TYPE
 

@@ -1,0 +1,84 @@
+"""A field that had another name in earlier releases."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, TypedDict
+
+import pytest
+from attrs import Factory, define
+
+from typed_sessions import Formerly, Schema, SchemaError
+from typed_sessions.codec import Codec, Decoded
+from typed_sessions.serializers import TaggedJSONSerializer
+from typed_sessions.session import Origin
+
+
+@define
+class Item:
+    sku: Annotated[str, Formerly("id")]
+    price: float = 0.0
+
+
+@define
+class Visitor:
+    user_id: Annotated[int | None, Formerly("uid", "user")] = None
+    cart: list[Item] = Factory(list[Item])
+
+
+class Keyed(TypedDict, total=False):
+    user_id: Annotated[int | None, Formerly("uid")]
+
+
+def decoded(payload: bytes, schema: Any = Visitor) -> Decoded[Any]:
+    outcome = Codec(Schema[Any](schema), TaggedJSONSerializer()).decode(payload)
+    assert isinstance(outcome, Decoded)
+    return outcome
+
+
+@pytest.mark.parametrize("name", ["uid", "user", "user_id"])
+def test_a_value_under_an_earlier_name_is_the_fields(name: str) -> None:
+    contents = decoded(f'{{"a":1,"{name}":7,"b":2}}'.encode()).contents
+    assert contents.data == Visitor(7)
+    assert list(contents.stored().items()) == [("a", 1), ("user_id", 7), ("b", 2)]
+
+
+def test_the_present_name_wins_and_the_earlier_one_is_kept() -> None:
+    contents = decoded(b'{"uid":1,"user_id":7}').contents
+    assert contents.data == Visitor(7)
+    assert contents.stored() == {"uid": 1, "user_id": 7}
+
+
+def test_reading_under_an_earlier_name_is_no_change() -> None:
+    codec = Codec(Schema(Visitor), TaggedJSONSerializer())
+    payload = b'{"uid":7}'
+    assert Origin(codec, payload).holds(decoded(payload).contents)
+
+
+def test_an_earlier_name_counts_in_nested_classes() -> None:
+    assert decoded(b'{"cart":[{"id":"a"},{"sku":"b"}]}').contents.data.cart == [Item("a"), Item("b")]
+
+
+def test_an_earlier_name_counts_in_a_typeddict() -> None:
+    assert decoded(b'{"uid":7}', Keyed).contents.data == {"user_id": 7}
+
+
+def test_a_value_that_does_not_fit_is_reset_under_the_present_name() -> None:
+    assert [reset.field for reset in decoded(b'{"uid":"x"}').resets] == ["user_id"]
+
+
+@define
+class Twice:
+    one: Annotated[int, Formerly("old")] = 0
+    two: Annotated[int, Formerly("old")] = 0
+
+
+@define
+class Taken:
+    one: Annotated[int, Formerly("two")] = 0
+    two: int = 0
+
+
+@pytest.mark.parametrize("schema", [Twice, Taken])
+def test_an_earlier_name_belongs_to_one_field(schema: Any) -> None:
+    with pytest.raises(SchemaError, match="another field is, or was, called"):
+        Schema(schema)
