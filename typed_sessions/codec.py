@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from enum import Enum
 from typing import Any, Final, Generic, TypeAlias, cast
 
@@ -281,9 +281,17 @@ def _key_sorted(value: object) -> object:
 
 
 def _is_deeper(value: object, limit: int) -> bool:
-    """Return True if containers nest deeper than a limit. Never recurses deeper than the limit itself."""
-    if is_dict(value):
-        return limit == 0 or any(_is_deeper(item, limit - 1) for item in value.values())
-    if is_sequence(value) or is_set(value):
-        return limit == 0 or any(_is_deeper(item, limit - 1) for item in value)
-    return False
+    """Return True if containers nest deeper than a limit.
+
+    Goes by levels, and looks at each container of a level once, however often it is held there.
+    """
+    level = _containers([value])
+    for _ in range(limit):
+        if not level:
+            return False
+        level = _containers([item for held in level for item in (held.values() if is_dict(held) else held)])
+    return bool(level)
+
+
+def _containers(items: Iterable[object]) -> list[Collection[object]]:
+    return list({id(item): item for item in items if is_dict(item) or is_sequence(item) or is_set(item)}.values())

@@ -161,6 +161,16 @@ class Opened(Generic[S]):
     reports: tuple[Report, ...] = ()
 
 
+@frozen
+class _Binding(Generic[S]):
+    """What ties a session to the request that it came with."""
+
+    opener: Callable[[], Opened[S]]
+    sealed: tuple[str, ...] = ()
+    rule: ExtrasRule = KEEP_EXTRAS
+    report: ReportSink = log_report
+
+
 def _opened_with(initial: Mapping[str, object], schema: Schema[S]) -> Opened[S]:
     """Return what a program asked a session to begin with, as if it had been loaded."""
     contents = contents_of(schema, {})
@@ -185,7 +195,7 @@ class SecureCookieSession(Session[S_co]):
         FieldTypeError: an initial value does not fit its field.
     """
 
-    _opener: Callable[[], Opened[S_co]]
+    _binding: _Binding[S_co]
 
     @overload
     def __init__(
@@ -210,16 +220,13 @@ class SecureCookieSession(Session[S_co]):
         self.accessed = False
         self._assigned: bool | None = None
         self._verdict: bool | None = None
-        self._sealed: tuple[str, ...] = ()
         self._saved: bool | None = None
         self._cleared = False
         self._loss_reported = False
-        self._rule = KEEP_EXTRAS
-        self._report: ReportSink = log_report
         self._lock = RLock()
         self._opened: Opened[S_co] | None = None
         declared = schema if isinstance(schema, Schema) else Schema(cast("Callable[[], S_co]", schema))
-        self._opener = lambda: _opened_with({}, declared)
+        self._binding = _Binding(lambda: _opened_with({}, declared))
         if initial:
             self._opened = _opened_with(dict(initial), declared)
 
@@ -241,10 +248,7 @@ class SecureCookieSession(Session[S_co]):
             report: called with what there is to say of the session.
         """
         session = cast("Callable[[], Self]", cls)()
-        session._opener = opener  # noqa: SLF001 -- its own class
-        session._sealed = sealed  # noqa: SLF001 -- its own class
-        session._rule = rule  # noqa: SLF001 -- its own class
-        session._report = report  # noqa: SLF001 -- its own class
+        session._binding = _Binding(opener, sealed, rule, report)  # noqa: SLF001 -- its own class
         return session
 
     @property
@@ -376,7 +380,7 @@ class SecureCookieSession(Session[S_co]):
     @property
     def sealed(self) -> tuple[str, ...]:
         """The sealed texts that the session came in; nobody has verified them."""
-        return self._sealed
+        return self._binding.sealed
 
     @property
     def save_failed(self) -> bool:
@@ -417,7 +421,7 @@ class SecureCookieSession(Session[S_co]):
         if self._opened is None:
             return False
         contents, origin = self._opened.contents, self._opened.origin
-        if self._cleared and self._sealed and not contents.keys():
+        if self._cleared and self._binding.sealed and not contents.keys():
             return True  # a log-out: the cookie goes, also one that this instance could not read
         return len(contents.keys()) > 0 if origin is None else not origin.holds(contents)
 
@@ -426,17 +430,17 @@ class SecureCookieSession(Session[S_co]):
             with self._lock:
                 fresh = self._opened is None
                 if self._opened is None:
-                    self._opened = self._opener()
+                    self._opened = self._binding.opener()
                 opened = self._opened
             if fresh:
                 for report in opened.reports:
-                    self._report(report)
+                    self._binding.report(report)
         return self._opened
 
     def _store(self, values: Mapping[str, object]) -> None:
         contents = self._touched()
         for key, value in values.items():
-            if not contents.declares(key) and not self._rule.allows(key):
+            if not contents.declares(key) and not self._binding.rule.allows(key):
                 raise UndeclaredKeyError(key, contents.schema.fields)
             contents.check(key, value)
         for key, value in values.items():
@@ -447,7 +451,9 @@ class SecureCookieSession(Session[S_co]):
         self._assigned = self._verdict = None
         if self._saved is not None and not self._loss_reported:
             self._loss_reported = True
-            self._report(ChangeLost("it was made after the session was saved; change it before the response is made"))
+            self._binding.report(
+                ChangeLost("it was made after the session was saved; change it before the response is made")
+            )
 
 
 class Extras(MutableMapping[str, object]):
