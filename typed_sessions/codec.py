@@ -180,9 +180,16 @@ class Codec(Generic[S]):
         return Decoded(contents, tuple(resets))
 
     def _present_name(self, stored_as: str, plain: Mapping[str, object]) -> str:
-        """Return the name of the field that a key stands for: its own, unless it is an earlier one of a field's."""
+        """Return the name of the field that a key stands for: its own, unless it is an earlier one of a field's.
+
+        Where a payload has several of a field's names, the first one counts; the others stay undeclared keys.
+        """
         name = self.schema.renamed.get(stored_as, stored_as)
-        return stored_as if name in plain else name
+        counting = next(known for known in (name, *self._former_names(name)) if known in plain)
+        return name if counting == stored_as else stored_as
+
+    def _former_names(self, name: str) -> tuple[str, ...]:
+        return self.schema.fields[name].former_names if name in self.schema.fields else ()
 
     def _refused_by_class(self, stored: Mapping[str, object]) -> list[str]:
         """Return the fields whose values the class's own converters and validators refuse."""

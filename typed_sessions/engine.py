@@ -171,6 +171,8 @@ def _read(text: str, format_: Format[S], on_bad_field: OnBadField) -> Opened[S] 
 
 def _with_undeclared_reported(opened: Opened[S], policy: Policy[S]) -> Opened[S]:
     """Report the keys that a newer or older release may have written, which are kept all the same."""
+    if policy.extras.allowed is None:
+        return opened
     contents = opened.contents
     count = sum(not contents.declares(key) and not policy.extras.allows(key) for key in contents)
     reports: tuple[Report, ...] = (*opened.reports, UndeclaredKeys(count)) if count else opened.reports

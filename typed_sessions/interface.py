@@ -6,7 +6,7 @@ import hashlib
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, MutableMapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Final, Generic, Protocol, TypeAlias, cast, overload
 
 from attrs import field, frozen
@@ -155,7 +155,7 @@ class SessionInterface(Protocol[AppT_contra, RequestT_contra, ResponseT_contra, 
         """Return when the browser drops the cookie of a permanent session, as an aware time; else None."""
         if not session.permanent:
             return None
-        return datetime.now(UTC) + _lifetime(app)
+        return datetime.now(UTC) + lifetime_of(app.config)
 
     def should_set_cookie(self, app: AppT_contra, session: SessionT) -> bool:
         """Return True if the session is to be written: it changed, or it is permanent and refreshed each time."""
@@ -517,7 +517,3 @@ def _values_of(cookies: Mapping[str, str], name: str) -> list[str]:
 def _vary_by_cookie(headers: ResponseHeaders) -> None:
     """Keep shared caches from answering one visitor with another's page (RFC 9110, section 12.5.5)."""
     headers.set("Vary", varying_by_cookie(headers.getlist("Vary")))
-
-
-def _lifetime(app: ConfiguredApp) -> timedelta:
-    return lifetime_of(app.config)

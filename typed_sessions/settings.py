@@ -58,6 +58,7 @@ class Settings:
     keys: SecretKeys | None
     """None without a secret key: there are no sessions."""
     cookie: CookieAttributes
+    """As the config has it, checked here; what is written is what the interface's helper methods say."""
     serializer: AnySerializer | None
     """None leaves it to the argument."""
     serializer_fallbacks: tuple[AnySerializer, ...]

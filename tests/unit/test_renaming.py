@@ -48,6 +48,13 @@ def test_the_present_name_wins_and_the_earlier_one_is_kept() -> None:
     assert contents.stored() == {"uid": 1, "user_id": 7}
 
 
+@pytest.mark.parametrize("payload", [b'{"uid":1,"user":2}', b'{"user":2,"uid":1}'])
+def test_of_several_earlier_names_the_first_counts_and_the_other_is_kept(payload: bytes) -> None:
+    contents = decoded(payload).contents
+    assert contents.data == Visitor(1)
+    assert contents.stored() == {"user_id": 1, "user": 2}
+
+
 def test_reading_under_an_earlier_name_is_no_change() -> None:
     codec = Codec(Schema(Visitor), TaggedJSONSerializer())
     payload = b'{"uid":7}'
