@@ -26,7 +26,7 @@ from quart import (
     websocket,
 )
 from quart import session as quart_session
-from quart.testing import QuartClient
+from quart.testing import QuartClient, WebsocketResponseError
 from quart.testing.app import LifespanError
 from werkzeug.datastructures import Headers
 
@@ -155,6 +155,29 @@ async def test_a_read_varies_by_cookie_and_sets_none(shop: Shop) -> None:
     assert await text(response) == "7"
     assert set_cookies(response) == []
     assert response.headers["Vary"] == "Cookie"
+
+
+@pytest.mark.parametrize(
+    ("present", "expected"),
+    [
+        pytest.param(["Accept-Encoding, Accept-Language"], "Accept-Encoding, Accept-Language, Cookie", id="one-header"),
+        pytest.param(["Accept-Encoding", "Origin"], "Accept-Encoding, Origin, Cookie", id="several-headers"),
+        pytest.param(["cookie"], "cookie", id="named-already"),
+        pytest.param(["*"], "*", id="everything"),
+        pytest.param([""], "Cookie", id="empty"),
+    ],
+)
+async def test_what_a_page_varies_by_already_is_kept(shop: Shop, present: list[str], expected: str) -> None:
+    @shop.app.get("/varying")
+    async def varying() -> Response:
+        shop.sessions.data.user_id = 7
+        response = Response("")
+        for value in present:
+            response.headers.add("Vary", value)
+        return response
+
+    response = await get(shop.client(), "/varying")
+    assert response.headers.getlist("Vary") == [expected]
 
 
 async def test_an_equal_value_sets_no_cookie(shop: Shop) -> None:
@@ -416,6 +439,23 @@ async def test_a_websocket_reads_the_session(shop: Shop, caplog: pytest.LogCaptu
     await get(client, "/login/7")
     async with client.websocket("/ws") as socket:
         assert await socket.receive() == "7"
+    assert caplog.records == []
+
+
+async def test_a_websocket_that_is_refused_has_a_response_which_carries_the_cookie(
+    shop: Shop, caplog: pytest.LogCaptureFixture
+) -> None:
+    @shop.app.websocket("/refused")
+    async def refused() -> tuple[str, int]:
+        shop.sessions.data.user_id = 9
+        return "not now", 403
+
+    with pytest.raises(WebsocketResponseError) as caught:
+        async with shop.client().websocket("/refused") as socket:
+            await socket.receive()
+    (cookie,) = set_cookies(caught.value.response)
+    value = cookie.partition("=")[2].partition(";")[0]
+    assert await text(await get(shop.client(), "/read", headers={"Cookie": f"session={value}"})) == "9"
     assert caplog.records == []
 
 
