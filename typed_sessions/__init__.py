@@ -15,6 +15,7 @@ from typed_sessions.errors import (
 )
 from typed_sessions.interface import SecureCookieSessionInterface, SessionInterface
 from typed_sessions.markers import Essential, Formerly
+from typed_sessions.migrations import migration
 from typed_sessions.schema import Schema
 from typed_sessions.session import NullSession, SecureCookieSession, Session, SessionMixin
 
@@ -39,4 +40,5 @@ __all__ = [
     "SessionMixin",
     "UndeclaredKeyError",
     "__version__",
+    "migration",
 ]

@@ -12,9 +12,10 @@ from typing_extensions import TypeVar
 
 from typed_sessions.contents import Contents, contents_of
 from typed_sessions.errors import ConfigurationError, SerializationError
-from typed_sessions.field_types import NATIVE_CANDIDATES, Mismatch, Wire
+from typed_sessions.field_types import NATIVE_CANDIDATES, Mismatch, Reading, Wire
+from typed_sessions.migrations import VERSION_KEY, MigrationFailure
 from typed_sessions.narrowing import is_dict, is_sequence, is_set
-from typed_sessions.reports import FieldReset, Reason, Refused
+from typed_sessions.reports import FieldReset, Reason, Refused, UndeclaredNestedKeys
 from typed_sessions.sameness import came_back, same
 from typed_sessions.schema import Schema
 from typed_sessions.serializers.base import AnySerializer, Serializer, serializer_name
@@ -50,10 +51,14 @@ class OnBadField(Enum):
 
 @frozen
 class Decoded(Generic[S]):
-    """What a payload held, and the fields that had to be reset."""
+    """What a payload held, and what could not be taken as it was."""
 
     contents: Contents[S]
+    payload: bytes
+    """The payload that was read: after migration, where there was one."""
+    version: int
     resets: tuple[FieldReset, ...]
+    undeclared: tuple[UndeclaredNestedKeys, ...]
 
 
 class Codec(Generic[S]):
@@ -71,21 +76,32 @@ class Codec(Generic[S]):
         name = serializer_name(self.serializer)
         return self.serializer is other.serializer or (name is not None and name == serializer_name(other.serializer))
 
-    def encode(self, stored: Mapping[str, object]) -> bytes:
+    def encode(self, stored: Mapping[str, object], version: int = 0) -> bytes:
         """Return the payload of what is stored: declared fields with values of their types, and undeclared keys.
+
+        Args:
+            stored: what is stored.
+            version: of the payload that it was loaded from. A later one than this release's is kept, so that no step
+                runs twice.
 
         Raises:
             SerializationError: the serializer cannot write it; the message names the field.
         """
-        return self._written({key: self._lowered(key, value) for key, value in stored.items()})
+        plain = {key: self._lowered(key, value) for key, value in stored.items()}
+        version = max(version, self.schema.migrations.version)
+        if version:
+            if VERSION_KEY in plain:
+                raise SerializationError(f"session key {VERSION_KEY} belongs to the migrations; use another one")
+            plain[VERSION_KEY] = version
+        return self._written(plain)
 
-    def encode_readable(self, stored: Mapping[str, object]) -> bytes:
-        """Return the payload of what is stored, proven to read back as the same.
+    def encode_readable(self, stored: Mapping[str, object], version: int = 0) -> bytes:
+        """Return the payload of what is stored, as `encode` does, proven to read back as the same.
 
         Raises:
             SerializationError: what is stored cannot be written so that it reads back; the message names the field.
         """
-        payload = self.encode(stored)
+        payload = self.encode(stored, version)
         outcome = self.decode(payload)
         if isinstance(outcome, Refused):
             raise SerializationError(f"session contents would not read back: {outcome.reason.value}")
@@ -120,7 +136,7 @@ class Codec(Generic[S]):
         if tuple not in self._wire and serializer_name(self.serializer) is None and _has_tags(keyed):
             return Refused(Reason.UNREADABLE)  # tagged JSON, which is signed with the same salt
         try:
-            return self._structured(keyed, on_bad_field)
+            return self._versioned(keyed, payload, on_bad_field)
         except RecursionError:
             return Refused(Reason.TOO_DEEP)
 
@@ -155,14 +171,33 @@ class Codec(Generic[S]):
             raise SerializationError(f"session contents take {len(payload)} bytes, more than {MAX_PAYLOAD}")
         return payload
 
-    def _structured(self, plain: dict[str, object], on_bad_field: OnBadField) -> Outcome[S]:
+    def _versioned(self, plain: dict[str, object], payload: bytes, on_bad_field: OnBadField) -> Outcome[S]:
+        """Return what plain values hold, brought to this release's version before if they are of an earlier one."""
+        migrations = self.schema.migrations
+        version: object = plain.pop(VERSION_KEY, 0) if migrations.version else 0
+        if type(version) is not int or version < 0:
+            return Refused(Reason.MIGRATION, step="the version is no number")
+        if version >= migrations.version:
+            return self._structured(plain, payload, version, on_bad_field)
+        try:
+            migrated = self._written({**migrations.migrated(plain, version), VERSION_KEY: migrations.version})
+        except MigrationFailure as failure:
+            return Refused(Reason.MIGRATION, step=str(failure))
+        except SerializationError:
+            return Refused(Reason.MIGRATION, step="what the steps return cannot be written")
+        return self.decode(migrated, on_bad_field)
+
+    def _structured(
+        self, plain: dict[str, object], payload: bytes, version: int, on_bad_field: OnBadField
+    ) -> Outcome[S]:
         stored: dict[str, object] = {}
         resets: list[FieldReset] = []
+        reading = Reading(self._wire)
         for stored_as, value in plain.items():
             key = self._present_name(stored_as, plain)
             field = self.schema.fields.get(key)
             try:
-                stored[key] = value if field is None else field.type.lift(value, self._wire)
+                stored[key] = value if field is None else field.type.lift(value, reading)
             except Mismatch as mismatch:
                 resets.append(FieldReset(key, mismatch.expected, mismatch.path))
         try:
@@ -177,7 +212,8 @@ class Codec(Generic[S]):
         for reset in resets:
             if on_bad_field is OnBadField.REFUSE or self.schema.fields[reset.field].essential:
                 return Refused(Reason.FIELD, reset.field)
-        return Decoded(contents, tuple(resets))
+        undeclared = tuple(UndeclaredNestedKeys(owner, count) for owner, count in reading.unknown.items())
+        return Decoded(contents, payload, version, tuple(resets), undeclared)
 
     def _present_name(self, stored_as: str, plain: Mapping[str, object]) -> str:
         """Return the name of the field that a key stands for: its own, unless it is an earlier one of a field's.

@@ -10,7 +10,7 @@ from typing import Generic, TypeAlias
 from attrs import frozen
 from typing_extensions import TypeVar
 
-from typed_sessions.codec import Codec, Decoded, OnBadField
+from typed_sessions.codec import Codec, OnBadField
 from typed_sessions.contents import contents_of
 from typed_sessions.errors import ConfigurationError
 from typed_sessions.reports import Reason, Refused, Report, ReportSink, UndeclaredKeys
@@ -30,13 +30,13 @@ class Format(Generic[S]):
     codec: Codec[S]
     sealer: Sealer
 
-    def write(self, stored: Mapping[str, object]) -> str:
-        """Return the sealed text of what is stored, proven to read back.
+    def write(self, stored: Mapping[str, object], version: int = 0) -> str:
+        """Return the sealed text of what is stored, proven to read back. `version` is as in `Codec.encode`.
 
         Raises:
             SerializationError: it would not; the message names the field.
         """
-        return self.sealer.seal(self.codec.encode_readable(stored))
+        return self.sealer.seal(self.codec.encode_readable(stored, version))
 
 
 @frozen
@@ -143,7 +143,7 @@ def save_session(session: SecureCookieSession[S], policy: Policy[S], *, wanted: 
             if format_.codec.reads_as(opened.origin.codec):
                 # A refresh is no change: what this release could not read stays for the one that can.
                 return Write(format_.sealer.seal(opened.origin.payload))
-    return Write(policy.writer.write(stored))
+    return Write(policy.writer.write(stored, 0 if opened.origin is None else opened.origin.version))
 
 
 def _opened(texts: tuple[str, ...], policy: Policy[S]) -> Opened[S]:
@@ -162,11 +162,11 @@ def _read(text: str, format_: Format[S], on_bad_field: OnBadField) -> Opened[S] 
     payload = format_.sealer.unseal(text)
     if isinstance(payload, Refused):
         return payload
-    match format_.codec.decode(payload, on_bad_field):
-        case Decoded(contents=contents, resets=resets):
-            return Opened(contents, Origin(format_.codec, payload), new=False, reports=resets)
-        case refused:
-            return refused
+    outcome = format_.codec.decode(payload, on_bad_field)
+    if isinstance(outcome, Refused):
+        return outcome
+    origin = Origin(format_.codec, payload, outcome.payload, outcome.version)
+    return Opened(outcome.contents, origin, new=False, reports=(*outcome.resets, *outcome.undeclared))
 
 
 def _with_undeclared_reported(opened: Opened[S], policy: Policy[S]) -> Opened[S]:

@@ -428,6 +428,7 @@ class SecureCookieSessionInterface(
 
     def _policy(self, settings: Settings) -> engine.Policy[S]:
         self._check_overrides()
+        self.schema.migrations.check(self.schema.name, self.schema.fields)
         if self.schema.open and settings.extras.allowed is not None:
             raise ConfigurationError(
                 'SESSION_EXTRAS needs a schema: without one there are no extras; leave it at "keep"'

@@ -21,6 +21,7 @@ __all__ = [
     "Report",
     "ReportSink",
     "UndeclaredKeys",
+    "UndeclaredNestedKeys",
     "log_report",
 ]
 
@@ -39,6 +40,7 @@ class Reason(Enum):
     UNREADABLE = "its payload is not of the configured serializer"
     TOO_DEEP = "its payload is nested past the limit"
     SHAPE = "its payload is not a mapping with text keys"
+    MIGRATION = "a migration step cannot take it"
     FIELD = "a field does not fit the schema, and a session may not be opened without it"
 
     @property
@@ -57,6 +59,8 @@ class Refused:
     reason: Reason
     field: str | None = None
     """The declared field that did not fit, for `Reason.FIELD`."""
+    step: str | None = None
+    """The migration step that failed, and the class of its error, for `Reason.MIGRATION`."""
 
 
 @frozen
@@ -78,6 +82,15 @@ class UndeclaredKeys:
 
 
 @frozen
+class UndeclaredNestedKeys:
+    """A payload brought keys inside a declared class that does not declare them; the next change drops them."""
+
+    owner: str
+    """The class, as text."""
+    count: int
+
+
+@frozen
 class ChangeLost:
     """A session was changed where no cookie can carry the change."""
 
@@ -92,7 +105,7 @@ class CookieOversize:
     limit: int
 
 
-Report: TypeAlias = Refused | FieldReset | UndeclaredKeys | ChangeLost | CookieOversize
+Report: TypeAlias = Refused | FieldReset | UndeclaredKeys | UndeclaredNestedKeys | ChangeLost | CookieOversize
 ReportSink: TypeAlias = Callable[[Report], None]
 
 
@@ -103,15 +116,17 @@ def log_report(report: Report) -> None:
     that is lost a developer's (ERROR).
     """
     match report:
-        case Refused(reason=reason, field=None):
+        case Refused(reason=reason, field=None, step=None):
             level = logging.WARNING if reason.signed else logging.DEBUG
             logger.log(level, "session cookie refused: %s", reason.value)
-        case Refused(reason=reason, field=field):
-            logger.warning("session cookie refused: %s (%s)", reason.value, field)
+        case Refused(reason=reason, field=field, step=step):
+            logger.warning("session cookie refused: %s (%s)", reason.value, field or step)
         case FieldReset(field=field, expected=expected, path=path):
             logger.warning("session field reset to its default: %s%s is not %s", field, path, expected)
         case UndeclaredKeys(count=count):
             logger.warning("session brought %d undeclared key(s), which SESSION_EXTRAS does not allow; kept", count)
+        case UndeclaredNestedKeys(owner=owner, count=count):
+            logger.warning("session brought %d key(s) that %s does not declare; a change drops them", count, owner)
         case ChangeLost(remedy=remedy):
             logger.error("a session change is lost: %s", remedy)
         case CookieOversize(size=size, limit=limit):

@@ -14,6 +14,7 @@ from typed_sessions.errors import FieldTypeError, FieldValueError, SchemaError
 from typed_sessions.field_types import NATIVE_CANDIDATES, Compiler, FieldType, Mismatch, Wire
 from typed_sessions.kinds import Kind, MadeKind, Member, kind_of, marks_within
 from typed_sessions.markers import Essential
+from typed_sessions.migrations import Migrations
 from typed_sessions.sameness import same, shared_mutable
 
 __all__ = ["Field", "Schema"]
@@ -87,6 +88,7 @@ class Schema(Generic[S]):
             self.fields = self._compiled_keys(declared, converter or Converter())
         self.renamed: Mapping[str, str] = self._former_names()
         """The present name of each field, by each of its earlier ones."""
+        self.migrations = Migrations(declared)
 
     @override
     def __repr__(self) -> str:

@@ -126,11 +126,20 @@ KEEP_EXTRAS: Final = ExtrasRule()
 
 
 class Origin(Generic[S]):
-    """The payload that a session was loaded from, and what reads it. Changes are found by comparing with it."""
+    """The payload that a session was loaded from, and what reads it. Changes are found by comparing with it.
 
-    def __init__(self, codec: Codec[S], payload: bytes) -> None:
+    Args:
+        codec: what read the payload.
+        payload: the payload as it came.
+        migrated: the payload after migration, where there was one.
+        version: the version of what was read.
+    """
+
+    def __init__(self, codec: Codec[S], payload: bytes, migrated: bytes | None = None, version: int = 0) -> None:
         self.codec = codec
         self.payload = payload
+        self.version = version
+        self._read = payload if migrated is None else migrated
 
     def holds(self, contents: Contents[S]) -> bool:
         """Return True if contents mean what was loaded, whatever the order of their keys.
@@ -139,14 +148,16 @@ class Origin(Generic[S]):
         """
         stored = contents.stored()
         try:
-            return self.codec.encode(stored) == self.payload or self.codec.canonical(stored) == self._canonical
+            return (
+                self.codec.encode(stored, self.version) == self._read or self.codec.canonical(stored) == self._canonical
+            )
         except SerializationError:
             return False
 
     @cached_property
     def _canonical(self) -> bytes | None:
         """What was loaded, as this release would write it; None if it cannot be read, which only a fault explains."""
-        outcome = self.codec.decode(self.payload)
+        outcome = self.codec.decode(self._read)
         return self.codec.canonical(outcome.contents.stored()) if isinstance(outcome, Decoded) else None
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from enum import IntEnum
-from typing import Annotated, Any, NamedTuple, cast
+from typing import Annotated, Any, NamedTuple, TypedDict, cast
 from uuid import UUID
 
 import pytest
@@ -22,7 +22,7 @@ from typing_extensions import override
 
 from typed_sessions import ConfigurationError, Essential, Schema, SerializationError
 from typed_sessions.codec import MAX_DEPTH, MAX_PAYLOAD, Codec, Decoded, OnBadField
-from typed_sessions.reports import FieldReset, Reason, Refused
+from typed_sessions.reports import FieldReset, Reason, Refused, UndeclaredNestedKeys
 from typed_sessions.sameness import same
 from typed_sessions.serializers import MsgspecJSONSerializer, MsgspecMsgpackSerializer, TaggedJSONSerializer
 
@@ -116,6 +116,27 @@ def test_flask_reads_what_a_schema_wrote(visitor: Visitor) -> None:
     codec = tagged()
     payload = codec.encode(stored(visitor, ["seen", "device", "point", "user_id"]))
     assert FlaskSerializer().loads(payload.decode()) == stored(visitor, ["seen", "device", "point", "user_id"])
+
+
+class Line(TypedDict):
+    sku: str
+
+
+@define
+class Basket:
+    items: list[Item] = Factory(list[Item])
+    lines: dict[str, Line] = Factory(dict[str, Line])
+
+
+def test_keys_that_a_nested_class_does_not_know_are_counted_and_passed_over() -> None:
+    payload = b'{"items":[{"sku":"a","colour":1},{"sku":"b","colour":2,"size":3}],"lines":{"x":{"sku":"c","n":1}}}'
+    outcome = decoded(tagged(Basket), payload)
+    assert outcome.contents.data == Basket([Item("a"), Item("b")], {"x": {"sku": "c"}})
+    assert outcome.undeclared == (UndeclaredNestedKeys("Item", 3), UndeclaredNestedKeys("Line", 1))
+
+
+def test_nested_classes_that_know_all_their_keys_are_no_report() -> None:
+    assert decoded(tagged(Basket), b'{"items":[{"sku":"a"}],"lines":{"x":{"sku":"c"}}}').undeclared == ()
 
 
 def test_undeclared_keys_come_back_with_their_types() -> None:

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from markupsafe import Markup
 from typing_extensions import TypeAliasType
 
-from typed_sessions.field_types import NATIVE_CANDIDATES, Compiler, FieldType, Mismatch, Wire
+from typed_sessions.field_types import NATIVE_CANDIDATES, Compiler, FieldType, Mismatch, Reading, Wire
 from typed_sessions.sameness import same
 
 
@@ -115,7 +115,7 @@ def test_every_value_of_a_type_is_admitted_as_it_is_and_comes_back(
     value = data.draw(values)
     field_type = compiled(annotation)
     assert field_type.admit(value) is value
-    back = field_type.lift(field_type.lower(value, wire), wire)
+    back = field_type.lift(field_type.lower(value, wire), Reading(wire))
     assert same(back, value)
 
 
@@ -210,7 +210,7 @@ def test_numbers_that_are_none_are_not_written(value: float) -> None:
 )
 def test_a_plain_value_of_another_type_is_refused(annotation: Any, plain: object) -> None:
     with pytest.raises(Mismatch):
-        compiled(annotation).lift(plain, TAGGED)
+        compiled(annotation).lift(plain, Reading(TAGGED))
 
 
 @pytest.mark.parametrize(
@@ -224,7 +224,7 @@ def test_a_plain_value_of_another_type_is_refused(annotation: Any, plain: object
     ],
 )
 def test_what_another_program_wrote_under_the_key_is_read(annotation: Any, plain: object, value: object) -> None:
-    assert same(compiled(annotation).lift(plain, TAGGED), value)
+    assert same(compiled(annotation).lift(plain, Reading(TAGGED)), value)
 
 
 def test_sets_are_written_in_one_order() -> None:
@@ -247,7 +247,7 @@ def test_types_of_the_converter_go_through_its_hooks() -> None:
     converter.register_structure_hook(PurePosixPath, lambda text, _type: PurePosixPath(text))
     field_type = Compiler(converter).compile(list[PurePosixPath], "here")
     assert field_type.lower([PurePosixPath("/a/b")], JSON) == ["/a/b"]
-    assert field_type.lift(["/a/b"], JSON) == [PurePosixPath("/a/b")]
+    assert field_type.lift(["/a/b"], Reading(JSON)) == [PurePosixPath("/a/b")]
 
 
 def raising(error: Exception) -> Callable[..., object]:
@@ -265,4 +265,4 @@ def test_a_hook_that_fails_is_a_mismatch() -> None:
     with pytest.raises(Mismatch):
         field_type.lower(PurePosixPath("a"), JSON)
     with pytest.raises(Mismatch):
-        field_type.lift("a", JSON)
+        field_type.lift("a", Reading(JSON))

@@ -69,6 +69,15 @@ def test_an_earlier_name_counts_in_a_typeddict() -> None:
     assert decoded(b'{"uid":7}', Keyed).contents.data == {"user_id": 7}
 
 
+@define
+class Holder:
+    held: Keyed | None = None
+
+
+def test_an_earlier_name_counts_in_a_nested_typeddict() -> None:
+    assert decoded(b'{"held":{"uid":7}}', Holder).contents.data == Holder({"user_id": 7})
+
+
 def test_a_value_that_does_not_fit_is_reset_under_the_present_name() -> None:
     assert [reset.field for reset in decoded(b'{"uid":"x"}').resets] == ["user_id"]
 

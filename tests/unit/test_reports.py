@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import get_args
 
 import pytest
 from attrs import fields
@@ -15,6 +16,7 @@ from typed_sessions.reports import (
     Refused,
     Report,
     UndeclaredKeys,
+    UndeclaredNestedKeys,
     log_report,
 )
 
@@ -67,6 +69,18 @@ def test_a_refused_cookie_is_everyday_unless_it_was_signed(reason: Reason, caplo
             id="undeclared keys",
         ),
         pytest.param(
+            UndeclaredNestedKeys("Item", 3),
+            logging.WARNING,
+            "session brought 3 key(s) that Item does not declare; a change drops them",
+            id="undeclared keys inside a class",
+        ),
+        pytest.param(
+            Refused(Reason.MIGRATION, step="to version 2: KeyError"),
+            logging.WARNING,
+            "session cookie refused: a migration step cannot take it (to version 2: KeyError)",
+            id="a migration that failed",
+        ),
+        pytest.param(
             ChangeLost("change it before the response"),
             logging.ERROR,
             "a session change is lost: change it before the response",
@@ -102,11 +116,13 @@ def test_everyday_refusals_are_silent_at_the_level_of_operators(
 
 
 def test_a_report_has_no_place_for_data() -> None:
-    kinds = (Refused, FieldReset, UndeclaredKeys, ChangeLost, CookieOversize)
+    kinds = (Refused, FieldReset, UndeclaredKeys, UndeclaredNestedKeys, ChangeLost, CookieOversize)
+    assert set(kinds) == set(get_args(Report))
     assert {kind: {field.name for field in fields(kind)} for kind in kinds} == {
-        Refused: {"reason", "field"},
+        Refused: {"reason", "field", "step"},
         FieldReset: {"field", "expected", "path"},
         UndeclaredKeys: {"count"},
+        UndeclaredNestedKeys: {"owner", "count"},
         ChangeLost: {"remedy"},
         CookieOversize: {"size", "limit"},
     }

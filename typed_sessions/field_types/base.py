@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from enum import IntEnum
 from typing import Any, Final, TypeAlias
 from uuid import UUID
@@ -19,6 +20,7 @@ __all__ = [
     "Affinity",
     "FieldType",
     "Mismatch",
+    "Reading",
     "Wire",
     "attempt",
     "indexed",
@@ -41,6 +43,20 @@ NATIVE_CANDIDATES: Final[tuple[object, ...]] = (
 
 JSON: Final[Wire] = frozenset()
 """The wire of a serializer that has JSON's types alone."""
+
+
+class Reading:
+    """One reading of a payload: what its serializer brings back by itself, and what was passed over."""
+
+    def __init__(self, wire: Wire) -> None:
+        self.wire = wire
+        self.unknown: Counter[str] = Counter()
+        """How many keys a declared class did not know, by the name of the class."""
+
+    def pass_over(self, owner: str, keys: int) -> None:
+        """Note that a value of a declared class came with so many keys that the class does not know."""
+        if keys:
+            self.unknown[owner] += keys
 
 
 SOME_KEY: Final = "[...]"
@@ -95,7 +111,7 @@ class FieldType(ABC):
         """
 
     @abstractmethod
-    def lift(self, plain: object, wire: Wire) -> object:
+    def lift(self, plain: object, reading: Reading) -> object:
         """Return the value that a plain form stands for. The plain form may come from any program that had the key.
 
         Raises:
@@ -113,6 +129,10 @@ class FieldType(ABC):
     def affinity(self, plain: object, wire: Wire) -> Affinity:
         """Return how well a plain form suits this type, judged without a look inside."""
         return Affinity.OF_ITS_TYPE if type(plain) in self.plain_types(wire) else Affinity.POSSIBLE
+
+    def parts(self) -> Iterable[FieldType]:
+        """Return the types of what a value of this type holds."""
+        return ()
 
 
 class Affinity(IntEnum):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, get_origin
 
@@ -10,23 +10,65 @@ from cattrs import Converter
 from typing_extensions import override
 
 from typed_sessions.annotations import described, former_names
-from typed_sessions.field_types.base import Affinity, FieldType, Mismatch, Wire, within
+from typed_sessions.field_types.base import Affinity, FieldType, Mismatch, Reading, Wire, within
 from typed_sessions.kinds import Kind
 from typed_sessions.narrowing import is_dict, is_sequence
 
 __all__ = ["Declared", "Foreign", "Keyed"]
 
 
-class Declared(FieldType):
+class WithNames(FieldType):
+    """A type whose values are written as a dict of declared names."""
+
+    def __init__(self, text: str, annotations: Mapping[str, Any], required: frozenset[str]) -> None:
+        self.text = text
+        self.required = required
+        self.former_names = {name: former_names(annotation) for name, annotation in annotations.items()}
+        self.types: dict[str, FieldType] = {}
+        """Filled by the compiler once it has seen the class, which may contain itself."""
+
+    @override
+    def plain_types(self, wire: Wire) -> frozenset[type]:
+        return frozenset({dict})
+
+    @override
+    def affinity(self, plain: object, wire: Wire) -> Affinity:
+        if not is_dict(plain) or not all(map(partial(self._stored_as, plain), self.required)):
+            return Affinity.NONE
+        return Affinity.EXACT if plain.keys() <= self.types.keys() else Affinity.OF_ITS_TYPE
+
+    @override
+    def parts(self) -> Iterable[FieldType]:
+        return self.types.values()
+
+    def _lifted(self, plain: object, reading: Reading, step: str) -> dict[str, object]:
+        """Return the values of a plain dict by their present names; keys that nobody declares are counted."""
+        if not is_dict(plain):
+            raise Mismatch.of(self, plain)
+        values: dict[str, object] = {}
+        for name, item_type in self.types.items():
+            for stored_as in self._stored_as(plain, name):
+                values[name] = within(step.format(name), partial(item_type.lift, reading=reading), plain[stored_as])
+            if name not in values and name in self.required:
+                raise Mismatch(item_type.text, "missing", step.format(name))
+        reading.pass_over(self.text, len(plain) - len(values))
+        return values
+
+    def _stored_as(self, plain: dict[object, object], name: str) -> list[str]:
+        """Return the key under which a plain dict has a value: the present name goes before earlier ones."""
+        return [known for known in (name, *self.former_names[name]) if known in plain][:1]
+
+
+class Declared(WithNames):
     """An instance of a declared class: a dict of its attributes, by attribute name."""
 
     def __init__(self, kind: Kind, text: str) -> None:
+        super().__init__(
+            text,
+            {name: member.annotation for name, member in kind.members.items()},
+            frozenset(name for name, member in kind.members.items() if member.required),
+        )
         self.kind = kind
-        self.text = text
-        self._former_names = {name: former_names(member.annotation) for name, member in kind.members.items()}
-        self._required = [name for name, member in kind.members.items() if member.required]
-        self.types: dict[str, FieldType] = {}
-        """Filled by the compiler once it has seen the class, which may contain itself."""
 
     @override
     def admit(self, value: object) -> object:
@@ -38,17 +80,8 @@ class Declared(FieldType):
         return self._each(value, lambda name, attribute: self.types[name].lower(attribute, wire))
 
     @override
-    def lift(self, plain: object, wire: Wire) -> object:
-        if not is_dict(plain):
-            raise Mismatch.of(self, plain)
-        values: dict[str, object] = {}
-        for name, item_type in self.types.items():
-            for stored_as in (name, *self._former_names[name]):
-                if stored_as in plain and name not in values:
-                    values[name] = within(f".{name}", partial(item_type.lift, wire=wire), plain[stored_as])
-        for name in self._required:
-            if name not in values:
-                raise Mismatch(self.types[name].text, "missing", f".{name}")
+    def lift(self, plain: object, reading: Reading) -> object:
+        values = self._lifted(plain, reading, ".{}")
         try:
             return self.kind.construct(values)
         except Exception as error:  # a converter or validator of the user's may raise anything
@@ -58,18 +91,6 @@ class Declared(FieldType):
     def claims(self, value: object) -> bool:
         return type(value) is self.kind.cls
 
-    @override
-    def plain_types(self, wire: Wire) -> frozenset[type]:
-        return frozenset({dict})
-
-    @override
-    def affinity(self, plain: object, wire: Wire) -> Affinity:
-        if not is_dict(plain) or not all(
-            name in plain or not plain.keys().isdisjoint(self._former_names[name]) for name in self._required
-        ):
-            return Affinity.NONE
-        return Affinity.EXACT if plain.keys() <= self.types.keys() else Affinity.OF_ITS_TYPE
-
     def _each(self, value: object, convert: Callable[[str, object], object]) -> dict[str, object]:
         if type(value) is not self.kind.cls:
             subclass = f", which would come back as {self.text}" if isinstance(value, self.kind.cls) else ""
@@ -77,15 +98,12 @@ class Declared(FieldType):
         return {name: within(f".{name}", partial(convert, name), getattr(value, name, None)) for name in self.types}
 
 
-class Keyed(FieldType):
+class Keyed(WithNames):
     """A TypedDict: a dict with declared keys."""
 
     def __init__(self, text: str, annotations: Mapping[str, Any], required: frozenset[str]) -> None:
-        self.text = text
+        super().__init__(text, annotations, required)
         self.annotations = annotations
-        self.required = required
-        self.types: dict[str, FieldType] = {}
-        """Filled by the compiler once it has seen the class, which may contain itself."""
 
     @override
     def admit(self, value: object) -> object:
@@ -99,25 +117,12 @@ class Keyed(FieldType):
         return self._each(value, lambda name, item: self.types[name].lower(item, wire))
 
     @override
-    def lift(self, plain: object, wire: Wire) -> object:
-        if not is_dict(plain):
-            raise Mismatch.of(self, plain)
-        known = {name: plain[name] for name in self.types if name in plain}
-        return self._each(known, lambda name, item: self.types[name].lift(item, wire))
+    def lift(self, plain: object, reading: Reading) -> object:
+        return self._lifted(plain, reading, "[{!r}]")
 
     @override
     def claims(self, value: object) -> bool:
         return type(value) is dict
-
-    @override
-    def plain_types(self, wire: Wire) -> frozenset[type]:
-        return frozenset({dict})
-
-    @override
-    def affinity(self, plain: object, wire: Wire) -> Affinity:
-        if not is_dict(plain) or not self.required <= plain.keys():
-            return Affinity.NONE
-        return Affinity.EXACT if plain.keys() <= self.types.keys() else Affinity.OF_ITS_TYPE
 
     def _each(self, value: object, convert: Callable[[str, object], object]) -> dict[str, object]:
         if not is_dict(value) or type(value) is not dict:
@@ -159,7 +164,7 @@ class Foreign(FieldType):
         return plain
 
     @override
-    def lift(self, plain: object, wire: Wire) -> object:
+    def lift(self, plain: object, reading: Reading) -> object:
         try:
             value: object = self._converter.structure(plain, self._annotation)
         except Exception as error:  # a user's hook may raise anything

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from typing_extensions import override
 
@@ -12,6 +12,7 @@ from typed_sessions.field_types.base import (
     Affinity,
     FieldType,
     Mismatch,
+    Reading,
     Wire,
     indexed,
     iterated,
@@ -27,28 +28,28 @@ class Items(FieldType):
 
     def __init__(self, cls: type, item: FieldType) -> None:
         self.text = f"{cls.__name__}[{item.text}{', ...' if cls is tuple else ''}]"
-        self._cls = cls
+        self.cls = cls
         self._make: Callable[[list[object]], object] = cls
-        self._item = item
+        self.item = item
         self._ordered = cls in (list, tuple)
 
     @override
     def admit(self, value: object) -> object:
-        items = self._each(value, self._item.admit)
-        return value if _holds(value, self._cls, items) else self._make(items)
+        items = self._each(value, self.item.admit)
+        return value if _holds(value, self.cls, items) else self._make(items)
 
     @override
     def lower(self, value: object, wire: Wire) -> object:
-        items = self._each(value, lambda item: self._item.lower(item, wire))
+        items = self._each(value, lambda item: self.item.lower(item, wire))
         if not self._ordered:
             items.sort(key=repr)
-        return tuple(items) if self._cls is tuple and tuple in wire else items
+        return tuple(items) if self.cls is tuple and tuple in wire else items
 
     @override
-    def lift(self, plain: object, wire: Wire) -> object:
+    def lift(self, plain: object, reading: Reading) -> object:
         if not is_sequence(plain):
             raise Mismatch.of(self, plain)
-        items = indexed(plain, lambda item: self._item.lift(item, wire))
+        items = indexed(plain, lambda item: self.item.lift(item, reading))
         try:
             return self._make(items)
         except TypeError as error:  # an unhashable item of a set
@@ -56,18 +57,22 @@ class Items(FieldType):
 
     @override
     def claims(self, value: object) -> bool:
-        return type(value) is self._cls
+        return type(value) is self.cls
 
     @override
     def plain_types(self, wire: Wire) -> frozenset[type]:
-        return frozenset({tuple if self._cls is tuple and tuple in wire else list})
+        return frozenset({tuple if self.cls is tuple and tuple in wire else list})
 
     @override
     def affinity(self, plain: object, wire: Wire) -> Affinity:
         return super().affinity(plain, wire) if is_sequence(plain) else Affinity.NONE
 
+    @override
+    def parts(self) -> Iterable[FieldType]:
+        return (self.item,)
+
     def _each(self, value: object, convert: Callable[[object], object]) -> list[object]:
-        if not isinstance(value, self._cls):
+        if not isinstance(value, self.cls):
             raise Mismatch.of(self, value)
         return indexed(iterated(value), convert)
 
@@ -77,7 +82,7 @@ class Positions(FieldType):
 
     def __init__(self, items: tuple[FieldType, ...]) -> None:
         self.text = f"tuple[{', '.join(item.text for item in items) or '()'}]"
-        self._items = items
+        self.items = items
 
     @override
     def admit(self, value: object) -> object:
@@ -90,12 +95,12 @@ class Positions(FieldType):
         return tuple(items) if tuple in wire else items
 
     @override
-    def lift(self, plain: object, wire: Wire) -> object:
-        return tuple(self._each(plain, (tuple, list), lambda item_type, item: item_type.lift(item, wire)))
+    def lift(self, plain: object, reading: Reading) -> object:
+        return tuple(self._each(plain, (tuple, list), lambda item_type, item: item_type.lift(item, reading)))
 
     @override
     def claims(self, value: object) -> bool:
-        return is_sequence(value) and type(value) is tuple and len(value) == len(self._items)
+        return is_sequence(value) and type(value) is tuple and len(value) == len(self.items)
 
     @override
     def plain_types(self, wire: Wire) -> frozenset[type]:
@@ -103,8 +108,12 @@ class Positions(FieldType):
 
     @override
     def affinity(self, plain: object, wire: Wire) -> Affinity:
-        fits = is_sequence(plain) and len(plain) == len(self._items)
+        fits = is_sequence(plain) and len(plain) == len(self.items)
         return super().affinity(plain, wire) if fits else Affinity.NONE
+
+    @override
+    def parts(self) -> Iterable[FieldType]:
+        return self.items
 
     def _each(
         self, value: object, accepted: tuple[type, ...], convert: Callable[[FieldType, object], object]
@@ -112,9 +121,9 @@ class Positions(FieldType):
         if not isinstance(value, accepted):
             raise Mismatch.of(self, value)
         items = iterated(value)
-        if len(items) != len(self._items):
+        if len(items) != len(self.items):
             raise Mismatch(self.text, f"{type(value).__name__} of length {len(items)}")
-        position = iter(self._items)
+        position = iter(self.items)
         return indexed(items, lambda item: convert(next(position), item))
 
 
@@ -123,14 +132,14 @@ class Table(FieldType):
 
     def __init__(self, key: FieldType, value: FieldType) -> None:
         self.text = f"dict[{key.text}, {value.text}]"
-        self._key = key
-        self._value = value
+        self.key = key
+        self.value = value
 
     @override
     def admit(self, value: object) -> object:
         if not is_dict(value):
             raise Mismatch.of(self, value)
-        items = {self._admitted_key(key): within(SOME_KEY, self._value.admit, item) for key, item in value.items()}
+        items = {self._admitted_key(key): within(SOME_KEY, self.value.admit, item) for key, item in value.items()}
         if type(value) is dict and all(map(_is, items, value)) and all(map(_is, items.values(), value.values())):
             return value
         return items
@@ -140,21 +149,21 @@ class Table(FieldType):
         if not is_dict(value):
             raise Mismatch.of(self, value)
         plain = {
-            str(self._key.lower(self._admitted_key(key), JSON)): within(
-                SOME_KEY, lambda item: self._value.lower(item, wire), item
+            str(self.key.lower(self._admitted_key(key), JSON)): within(
+                SOME_KEY, lambda item: self.value.lower(item, wire), item
             )
             for key, item in value.items()
         }
         if len(plain) != len(value):
-            raise Mismatch(f"{self._key.text} with a text of its own for each", "two of one text", " (a key)")
+            raise Mismatch(f"{self.key.text} with a text of its own for each", "two of one text", " (a key)")
         return plain
 
     @override
-    def lift(self, plain: object, wire: Wire) -> object:
+    def lift(self, plain: object, reading: Reading) -> object:
         if not is_dict(plain):
             raise Mismatch.of(self, plain)
         return {
-            self._lifted_key(key): within(SOME_KEY, lambda item: self._value.lift(item, wire), item)
+            self._lifted_key(key): within(SOME_KEY, lambda item: self.value.lift(item, reading), item)
             for key, item in plain.items()
         }
 
@@ -170,18 +179,22 @@ class Table(FieldType):
     def affinity(self, plain: object, wire: Wire) -> Affinity:
         return Affinity.EXACT if is_dict(plain) else Affinity.NONE
 
+    @override
+    def parts(self) -> Iterable[FieldType]:
+        return (self.key, self.value)
+
     def _admitted_key(self, key: object) -> object:
         try:
-            return self._key.admit(key)
+            return self.key.admit(key)
         except Mismatch as mismatch:
             raise mismatch.within(" (a key)") from mismatch
 
     def _lifted_key(self, text: object) -> object:
         try:
-            return self._key.lift(text, JSON)
+            return self.key.lift(text, Reading(JSON))
         except Mismatch as mismatch:
             if isinstance(text, str) and _is_canonical_integer(text):
-                return self._key.lift(int(text), JSON)
+                return self.key.lift(int(text), Reading(JSON))
             raise mismatch.within(" (a key)") from mismatch
 
 

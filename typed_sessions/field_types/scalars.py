@@ -24,6 +24,7 @@ from typed_sessions.field_types.base import (
     Affinity,
     FieldType,
     Mismatch,
+    Reading,
     Wire,
     attempt,
     indexed,
@@ -63,7 +64,7 @@ class Anything(FieldType):
         return _finite(value)
 
     @override
-    def lift(self, plain: object, wire: Wire) -> object:
+    def lift(self, plain: object, reading: Reading) -> object:
         return plain
 
     @override
@@ -99,7 +100,7 @@ class Simple(FieldType):
         return _finite(self.admit(value))
 
     @override
-    def lift(self, plain: object, wire: Wire) -> object:
+    def lift(self, plain: object, reading: Reading) -> object:
         return self.admit(plain)
 
     @override
@@ -136,7 +137,7 @@ class Enumeration(FieldType):
         return plain
 
     @override
-    def lift(self, plain: object, wire: Wire) -> object:
+    def lift(self, plain: object, reading: Reading) -> object:
         try:
             member = self.cls(plain)
         except (ValueError, TypeError) as error:
@@ -172,10 +173,10 @@ class Choice(FieldType):
         return self._writer(value).lower(value, wire)
 
     @override
-    def lift(self, plain: object, wire: Wire) -> object:
+    def lift(self, plain: object, reading: Reading) -> object:
         for writer in dict.fromkeys(self._choices.values()):
-            for value in attempt(writer.lift, plain, wire):
-                if same(writer.lower(value, wire), plain) and (type(value), value) in self._choices:
+            for value in attempt(writer.lift, plain, reading):
+                if same(writer.lower(value, reading.wire), plain) and (type(value), value) in self._choices:
                     return value
         raise Mismatch.of(self, plain)
 
@@ -225,8 +226,8 @@ class Scalar(FieldType):
         return value if self.cls in wire else self._to_text(value)
 
     @override
-    def lift(self, plain: object, wire: Wire) -> object:
-        if self.cls in wire:
+    def lift(self, plain: object, reading: Reading) -> object:
+        if self.cls in reading.wire:
             return self.admit(plain)
         if type(plain) is not str:
             raise Mismatch.of(self, plain)

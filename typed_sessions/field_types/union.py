@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 from types import NoneType
 from typing import Final
 
 from typing_extensions import override
 
-from typed_sessions.field_types.base import Affinity, FieldType, Mismatch, Wire, attempt
+from typed_sessions.field_types.base import Affinity, FieldType, Mismatch, Reading, Wire, attempt
 from typed_sessions.field_types.scalars import Simple
 from typed_sessions.narrowing import is_dict, is_sequence
 
@@ -26,7 +27,7 @@ class OneOf(FieldType):
 
     def __init__(self, members: tuple[FieldType, ...]) -> None:
         self.text = " | ".join(member.text for member in members)
-        self._members = members
+        self.members = members
         self._bare = lru_cache(maxsize=8)(self._written_bare)
 
     @override
@@ -42,32 +43,38 @@ class OneOf(FieldType):
         return {self._TYPE: member.text, self._VALUE: plain}
 
     @override
-    def lift(self, plain: object, wire: Wire) -> object:
+    def lift(self, plain: object, reading: Reading) -> object:
         if is_dict(plain) and self._is_named(plain):
-            for member in self._members:
+            for member in self.members:
                 if member.text == plain[self._TYPE]:
-                    return member.lift(plain[self._VALUE], wire)
-        for member in self._candidates(plain, wire):
+                    return member.lift(plain[self._VALUE], reading)
+        for member in self._candidates(plain, reading.wire):
             if is_dict(plain) or is_sequence(plain):
-                return member.lift(plain, wire)  # no second try inside a container: the time would double at each depth
-            for value in attempt(member.lift, plain, wire):
+                return member.lift(
+                    plain, reading
+                )  # no second try inside a container: the time would double at each depth
+            for value in attempt(member.lift, plain, reading):
                 return value
         raise Mismatch.of(self, plain)
 
     @override
     def claims(self, value: object) -> bool:
-        return any(member.claims(value) for member in self._members)
+        return any(member.claims(value) for member in self.members)
 
     @override
     def plain_types(self, wire: Wire) -> frozenset[type]:
-        return frozenset[type]().union(*(member.plain_types(wire) for member in self._members))
+        return frozenset[type]().union(*(member.plain_types(wire) for member in self.members))
+
+    @override
+    def parts(self) -> Iterable[FieldType]:
+        return self.members
 
     def _member_of(self, value: object) -> FieldType:
         """Return the member that a value is of, or the first that a type checker would take it for."""
-        claiming = [member for member in self._members if member.claims(value)]
+        claiming = [member for member in self.members if member.claims(value)]
         if len(claiming) == 1:
             return claiming[0]
-        for member in claiming or self._members:
+        for member in claiming or self.members:
             if attempt(member.admit, value):
                 return member
         raise Mismatch.of(self, value)
@@ -75,7 +82,7 @@ class OneOf(FieldType):
     def _candidates(self, plain: object, wire: Wire) -> list[FieldType]:
         """Return the members that a plain form may stand for, the likeliest first."""
         bare = self._bare(wire)
-        suiting = [(member.affinity(plain, wire), member) for member in self._members]
+        suiting = [(member.affinity(plain, wire), member) for member in self.members]
         ranked = sorted(suiting, key=lambda pair: (-pair[0], pair[1] not in bare))
         return [member for affinity, member in ranked if affinity is not Affinity.NONE]
 
@@ -83,7 +90,7 @@ class OneOf(FieldType):
         """Return the members whose plain forms no other member's can be taken for; JSON's own types go first."""
         bare: set[FieldType] = set()
         taken: set[type] = set()
-        for member in sorted(self._members, key=lambda member: not isinstance(member, Simple)):
+        for member in sorted(self.members, key=lambda member: not isinstance(member, Simple)):
             types = member.plain_types(wire)
             others = taken - {NoneType} if object in types else taken & (types | {object})
             if not others:

@@ -1,0 +1,273 @@
+"""Steps from one version of a schema to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Generic, TypedDict, TypeVar, cast
+
+import pytest
+from attrs import define
+
+from typed_sessions import Schema, SchemaError, SerializationError, migration
+from typed_sessions.codec import Codec, Decoded
+from typed_sessions.contents import contents_of
+from typed_sessions.migrations import Migrations
+from typed_sessions.reports import Reason, Refused
+from typed_sessions.serializers import MsgspecJSONSerializer, MsgspecMsgpackSerializer, TaggedJSONSerializer
+from typed_sessions.session import Origin
+
+T = TypeVar("T")
+
+SERIALIZERS = pytest.mark.parametrize(
+    "serializer",
+    [TaggedJSONSerializer(), MsgspecJSONSerializer(), MsgspecMsgpackSerializer()],
+    ids=["tagged-json", "msgspec-json", "msgspec-msgpack"],
+)
+
+
+@define
+class Visitor:
+    first: str = ""
+    last: str = ""
+    visits: int = 0
+
+
+calls: list[int] = []
+
+
+@migration(Visitor, 1)
+def split_name(values: dict[str, object]) -> dict[str, object]:
+    calls.append(1)
+    name = values.pop("name", None)
+    if isinstance(name, str):
+        values["first"], _, values["last"] = name.partition(" ")
+    return values
+
+
+@migration(Visitor, 2)
+def count_visits(values: dict[str, object]) -> dict[str, object]:
+    calls.append(2)
+    seen = values.pop("seen", ())
+    return {**values, "visits": len(cast("tuple[object, ...]", seen))}
+
+
+@pytest.fixture(autouse=True)
+def no_calls() -> None:
+    calls.clear()
+
+
+def codec(serializer: Any = None, schema: Any = Visitor) -> Codec[Any]:
+    return Codec(Schema[Any](schema), serializer or TaggedJSONSerializer())
+
+
+def decoded(payload: bytes, schema: Any = Visitor) -> Decoded[Any]:
+    outcome = codec(schema=schema).decode(payload)
+    assert isinstance(outcome, Decoded)
+    return outcome
+
+
+def plain_payload(serializer: Any, plain: dict[str, object]) -> bytes:
+    payload = serializer.dumps(plain)
+    return payload.encode() if isinstance(payload, str) else cast("bytes", payload)
+
+
+@SERIALIZERS
+def test_steps_take_old_values_as_the_serializer_brings_them_back(serializer: Any) -> None:
+    days = (datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC))
+    outcome = codec(serializer).decode(plain_payload(serializer, {"name": "Ada L", "seen": days, "_x": (1,)}))
+    assert isinstance(outcome, Decoded)
+    assert outcome.contents.data == Visitor("Ada", "L", 2)
+    assert outcome.contents.stored()["_x"] == (1,)
+    assert calls == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("version", "run"),
+    [(0, [1, 2]), (1, [2]), (2, []), (7, [])],
+    ids=["none", "from-the-first", "present", "later-release"],
+)
+def test_only_the_steps_that_are_missing_run(version: int, run: list[int]) -> None:
+    decoded(b'{"name":"Ada L","_version":%d}' % version)
+    assert calls == run
+
+
+def test_the_version_is_written_and_is_no_key_of_the_session() -> None:
+    outcome = decoded(b'{"name":"Ada"}')
+    assert "_version" not in outcome.contents
+    payload = codec().encode_readable(outcome.contents.stored())
+    assert payload == b'{"first":"Ada","last":"","visits":0,"_version":2}'
+    calls.clear()
+    assert decoded(payload).contents.data == Visitor("Ada")
+    assert calls == []
+
+
+def test_a_later_version_is_kept_so_that_no_step_runs_twice() -> None:
+    outcome = decoded(b'{"first":"Ada","later":1,"_version":7}')
+    assert outcome.version == 7
+    assert codec().encode(outcome.contents.stored(), outcome.version) == b'{"first":"Ada","later":1,"_version":7}'
+
+
+def test_a_migration_is_no_change() -> None:
+    payload = b'{"name":"Ada L"}'
+    outcome = decoded(payload)
+    origin = Origin(codec(), payload, outcome.payload, outcome.version)
+    assert origin.holds(outcome.contents)
+    assert origin.payload == payload
+    outcome.contents.data.visits += 1
+    assert not origin.holds(outcome.contents)
+
+
+def test_a_step_whose_result_changes_each_time_is_no_change_either() -> None:
+    tokens = iter(("one", "two", "three"))
+
+    @define
+    class Token:
+        token: str = ""
+
+    @migration(Token, 1)
+    def make_token(values: dict[str, object]) -> dict[str, object]:
+        return {**values, "token": next(tokens)}
+
+    payload = b'{"a":1}'
+    read = Codec(Schema(Token), TaggedJSONSerializer())
+    outcome = read.decode(payload)
+    assert isinstance(outcome, Decoded)
+    assert Origin(read, payload, outcome.payload, outcome.version).holds(outcome.contents)
+
+
+def failing(values: dict[str, object]) -> dict[str, object]:
+    raise ValueError(values["name"])
+
+
+def returning_nothing(values: dict[str, object]) -> Any:
+    values.clear()
+
+
+def returning_an_object(values: dict[str, object]) -> dict[str, object]:
+    return {**values, "name": object()}
+
+
+@pytest.mark.parametrize(
+    ("step", "said"),
+    [
+        pytest.param(failing, "to version 1: ValueError", id="raising"),
+        pytest.param(returning_nothing, "to version 1: it returned NoneType instead of a dict", id="no-dict"),
+        pytest.param(returning_an_object, "what the steps return cannot be written", id="unwritable"),
+    ],
+)
+def test_a_step_that_fails_refuses_the_session_and_says_no_data(step: Any, said: str) -> None:
+    @define
+    class Broken:
+        name: str = ""
+
+    migration(Broken, 1)(step)
+    refused = codec(schema=Broken).decode(b'{"name":"a secret"}')
+    assert refused == Refused(Reason.MIGRATION, step=said)
+
+
+@pytest.mark.parametrize("version", ['"1"', "-1", "1.0", "true", "null", "[1]"])
+def test_a_version_that_is_no_number_refuses_the_session(version: str) -> None:
+    outcome = codec().decode(b'{"_version":%s}' % version.encode())
+    assert outcome == Refused(Reason.MIGRATION, step="the version is no number")
+
+
+def test_a_class_without_migrations_has_the_key_for_itself() -> None:
+    @define
+    class Plain:
+        n: int = 0
+
+    outcome = decoded(b'{"n":1,"_version":"x"}', Plain)
+    assert outcome.contents.stored() == {"n": 1, "_version": "x"}
+    assert codec(schema=Plain).encode(outcome.contents.stored()) == b'{"n":1,"_version":"x"}'
+
+
+def test_the_key_cannot_be_used_beside_migrations() -> None:
+    contents = contents_of(codec().schema, {})
+    contents.store("_version", 3)
+    with pytest.raises(SerializationError, match="_version belongs to the migrations"):
+        codec().encode(contents.stored())
+
+
+class Keyed(TypedDict, total=False):
+    n: int
+
+
+@define
+class Box(Generic[T]):
+    held: T | None = None
+
+
+def made() -> Visitor:
+    return Visitor("made")
+
+
+@pytest.mark.parametrize("schema", [Keyed, Box[int], made], ids=["typeddict", "generic", "function"])
+def test_every_kind_of_schema_has_steps_of_its_own(schema: Callable[[], object]) -> None:
+    @migration(schema, 1)
+    def add(values: dict[str, object]) -> dict[str, object]:
+        return {**values, "added": True}
+
+    assert decoded(b'{"a":1}', schema).contents.stored()["added"] is True
+    assert Migrations(Visitor).version == 2
+
+
+def test_a_subclass_has_steps_of_its_own() -> None:
+    @define
+    class Admin(Visitor):
+        pass
+
+    assert Migrations(Admin).version == 0
+
+
+def test_steps_that_are_registered_after_the_set_up_count() -> None:
+    @define
+    class Late:
+        n: int = 0
+
+    read = codec(schema=Late)
+
+    @migration(Late, 1)
+    def double(values: dict[str, object]) -> dict[str, object]:
+        return {"n": cast("int", values["n"]) * 2}
+
+    outcome = read.decode(b'{"n":2}')
+    assert isinstance(outcome, Decoded)
+    assert outcome.contents.data == Late(4)
+
+
+@pytest.mark.parametrize("version", [0, -1, True])
+def test_a_version_is_counted_from_one(version: int) -> None:
+    with pytest.raises(SchemaError, match="leads to version 1, 2, 3"):
+        migration(Visitor, version)
+
+
+def test_two_steps_to_one_version_are_refused() -> None:
+    with pytest.raises(SchemaError, match="split_name leads to version 1 already"):
+        migration(Visitor, 1)(count_visits)
+
+
+def same(values: dict[str, object]) -> dict[str, object]:
+    return values
+
+
+def test_a_gap_between_steps_is_refused() -> None:
+    @define
+    class Gap:
+        n: int = 0
+
+    migration(Gap, 2)(same)
+    with pytest.raises(SchemaError, match="Gap has a migration to version 2, and none to 1"):
+        Migrations(Gap).check("Gap", ["n"])
+
+
+def test_a_field_under_the_key_of_the_version_is_refused() -> None:
+    @define
+    class Versioned:
+        _version: int = 0
+
+    fields: Mapping[str, object] = Schema(Versioned).fields
+    Migrations(Versioned).check("Versioned", fields.keys())
+    migration(Versioned, 1)(same)
+    with pytest.raises(SchemaError, match=r"Versioned\._version: .*rename the field"):
+        Migrations(Versioned).check("Versioned", fields.keys())
