@@ -36,9 +36,9 @@ class FieldTypeError(SessionError, TypeError):
 
 
 class FieldValueError(FieldTypeError, ValueError):
-    """A value was set that the field's own converter or validator refuses.
+    """A value was set that the field's own converter, validator or bounds refuse.
 
-    The refusal itself is the `__cause__`.
+    What a converter or validator raised is the `__cause__`.
     """
 
 

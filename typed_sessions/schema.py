@@ -11,7 +11,7 @@ from typing_extensions import TypeVar, is_typeddict, override
 
 from typed_sessions.annotations import former_names, origin_class
 from typed_sessions.errors import FieldTypeError, FieldValueError, SchemaError
-from typed_sessions.field_types import NATIVE_CANDIDATES, Compiler, FieldType, Mismatch, Wire
+from typed_sessions.field_types import NATIVE_CANDIDATES, Compiler, FieldType, Mismatch, OutOfBounds, Wire
 from typed_sessions.kinds import Kind, MadeKind, Member, kind_of, marks_within
 from typed_sessions.markers import Essential
 from typed_sessions.migrations import Migrations
@@ -120,9 +120,12 @@ class Schema(Generic[S]):
 
         Raises:
             FieldTypeError: the field's declared type does not allow it.
+            FieldValueError: the type's bounds do not allow it.
         """
         try:
             return self.fields[name].type.admit(value)
+        except OutOfBounds as mismatch:
+            raise FieldValueError(f"{self.name}.{name}{mismatch.path} {mismatch}") from None
         except Mismatch as mismatch:
             raise FieldTypeError(f"{self.name}.{name}{mismatch.path} {mismatch}") from None
         except RecursionError:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from enum import Enum, Flag, IntEnum
 from pathlib import PurePosixPath
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_type_hints
 from uuid import UUID
 
 import pytest
@@ -17,9 +17,11 @@ from cattrs import Converter
 from hypothesis import given
 from hypothesis import strategies as st
 from markupsafe import Markup
+from msgspec import Meta
 from typing_extensions import TypeAliasType
 
-from typed_sessions.field_types import NATIVE_CANDIDATES, Compiler, FieldType, Mismatch, Reading, Wire
+from typed_sessions import SchemaError
+from typed_sessions.field_types import NATIVE_CANDIDATES, Compiler, FieldType, Mismatch, OutOfBounds, Reading, Wire
 from typed_sessions.sameness import same
 
 
@@ -225,6 +227,55 @@ def test_a_plain_value_of_another_type_is_refused(annotation: Any, plain: object
 )
 def test_what_another_program_wrote_under_the_key_is_read(annotation: Any, plain: object, value: object) -> None:
     assert same(compiled(annotation).lift(plain, Reading(TAGGED)), value)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "kept", "refused"),
+    [
+        pytest.param(Annotated[str, Meta(max_length=3)], "abc", "abcd", id="text"),
+        pytest.param(Annotated[str, Meta(pattern="^a+$")], "aa", "ab", id="pattern"),
+        pytest.param(Annotated[int, Meta(ge=0), Meta(lt=10)], 9, 10, id="two-bounds"),
+        pytest.param(Annotated[float, Meta(gt=0)], 0.5, 0.0, id="float"),
+        pytest.param(Annotated[bytes, Meta(min_length=1)], b"a", b"", id="bytes"),
+        pytest.param(Annotated[Markup, Meta(max_length=3)], Markup("abc"), Markup("abcd"), id="markup"),
+        pytest.param(Annotated[dt.datetime, Meta(tz=True)], dt.datetime.now(dt.UTC), dt.datetime(2020, 1, 1), id="tz"),  # noqa: DTZ001
+        pytest.param(Annotated[list[Point], Meta(max_length=1)], [Point()], [Point(), Point()], id="list"),
+        pytest.param(Annotated[frozenset[int], Meta(max_length=1)], frozenset({1}), frozenset({1, 2}), id="frozenset"),
+        pytest.param(Annotated[tuple[int, ...], Meta(min_length=1)], (1,), (), id="tuple"),
+        pytest.param(Annotated[dict[UUID, Point], Meta(max_length=0)], {}, {UUID(int=1): Point()}, id="dict"),
+        pytest.param(list[Annotated[str, Meta(max_length=1)] | None], ["a", None], ["ab"], id="in-a-union-in-a-list"),
+        pytest.param(dict[Annotated[str, Meta(max_length=1)], int], {"a": 1}, {"ab": 1}, id="key"),
+    ],
+)
+def test_bounds_are_kept_when_set_when_written_and_when_read(annotation: Any, kept: object, refused: object) -> None:
+    field_type = compiled(annotation)
+    assert field_type.admit(kept) is kept
+    assert same(field_type.lift(field_type.lower(kept, TAGGED), Reading(TAGGED)), kept)
+    for operation in (field_type.admit, lambda value: field_type.lower(value, TAGGED)):
+        with pytest.raises(OutOfBounds, match="not one out of bounds"):
+            operation(refused)
+    bare = compiled(unbounded(annotation))
+    with pytest.raises(Mismatch):
+        field_type.lift(bare.lower(refused, TAGGED), Reading(TAGGED))
+
+
+def unbounded(annotation: Any) -> Any:
+    """The same annotation without any `Annotated`, at any depth."""
+    return get_type_hints(define(type("Holder", (), {"__annotations__": {"held": annotation}})))["held"]
+
+
+@pytest.mark.parametrize(
+    "annotation",
+    [Annotated[Decimal, Meta(ge=0)], Annotated[str | None, Meta(max_length=1)], Annotated[Point, Meta(max_length=1)]],
+    ids=["decimal", "union", "class"],
+)
+def test_bounds_that_msgspec_does_not_know_are_refused(annotation: Any) -> None:
+    with pytest.raises(SchemaError, match=r"here: msgspec\.Meta has no such bounds"):
+        compiled(annotation)
+
+
+def test_a_description_is_no_bound() -> None:
+    assert compiled(Annotated[Point, Meta(description="where")]).admit(Point()) == Point()
 
 
 def test_sets_are_written_in_one_order() -> None:

@@ -12,6 +12,7 @@ import attrs
 import pytest
 from attrs import Factory, define, field, frozen, validators
 from cattrs import Converter
+from msgspec import Meta
 
 from typed_sessions import Essential, FieldTypeError, FieldValueError, Schema, SchemaError
 
@@ -425,6 +426,19 @@ def test_an_exception_of_a_validator_is_one_of_the_librarys() -> None:
     schema = Schema(Picky)
     with pytest.raises(FieldValueError, match="n"):
         schema.assign(schema.create(), "n", 1)
+
+
+@define
+class Bound:
+    name: Annotated[str, Meta(max_length=3)] = ""
+
+
+def test_a_value_out_of_bounds_is_refused_at_its_line() -> None:
+    schema = Schema(Bound)
+    with pytest.raises(FieldValueError, match=r"Bound\.name must be str \(max_length=3\), not one out of bounds"):
+        schema.admit("name", "long")
+    with pytest.raises(FieldTypeError, match=r"Bound\.name must be str, not int"):
+        schema.admit("name", 7)
 
 
 def test_a_value_nested_too_deep_is_refused_at_its_line() -> None:

@@ -5,7 +5,7 @@ written as a plain one (`lower`), and how a plain one becomes a value again (`li
 has, and of those further types that the serializer at hand brings back by itself: its `Wire`.
 """
 
-from typed_sessions.field_types.base import NATIVE_CANDIDATES, FieldType, Mismatch, Reading, Wire
+from typed_sessions.field_types.base import NATIVE_CANDIDATES, FieldType, Mismatch, OutOfBounds, Reading, Wire
 from typed_sessions.field_types.compiler import Compiler
 
-__all__ = ["NATIVE_CANDIDATES", "Compiler", "FieldType", "Mismatch", "Reading", "Wire"]
+__all__ = ["NATIVE_CANDIDATES", "Compiler", "FieldType", "Mismatch", "OutOfBounds", "Reading", "Wire"]

@@ -20,6 +20,7 @@ __all__ = [
     "Affinity",
     "FieldType",
     "Mismatch",
+    "OutOfBounds",
     "Reading",
     "Wire",
     "attempt",
@@ -79,11 +80,15 @@ class Mismatch(Exception):  # noqa: N818 -- never leaves the library
 
     def within(self, step: str) -> Mismatch:
         """Return the same mismatch as seen from the container that holds the value."""
-        return Mismatch(self.expected, self.found, step + self.path)
+        return type(self)(self.expected, self.found, step + self.path)
 
     @override
     def __str__(self) -> str:
         return f"must be {self.expected}, not {self.found}"
+
+
+class OutOfBounds(Mismatch):
+    """A value is of its type, and outside the bounds that the annotation sets."""
 
 
 class FieldType(ABC):
@@ -129,6 +134,11 @@ class FieldType(ABC):
     def affinity(self, plain: object, wire: Wire) -> Affinity:
         """Return how well a plain form suits this type, judged without a look inside."""
         return Affinity.OF_ITS_TYPE if type(plain) in self.plain_types(wire) else Affinity.POSSIBLE
+
+    @property
+    def unbounded(self) -> FieldType:
+        """The type without bounds."""
+        return self
 
     def parts(self) -> Iterable[FieldType]:
         """Return the types of what a value of this type holds."""

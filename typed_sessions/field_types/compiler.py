@@ -9,11 +9,13 @@ from typing import Any, Final, Literal, TypeVar, Union, get_args, get_origin
 
 from cattrs import Converter
 from cattrs.errors import StructureHandlerNotFoundError
+from msgspec import Meta
 from typing_extensions import is_typeddict
 
 from typed_sessions.annotations import described, key_annotations, plain_form, required_keys
 from typed_sessions.errors import SchemaError
 from typed_sessions.field_types.base import JSON, FieldType
+from typed_sessions.field_types.bounded import Bounded, bounds_of
 from typed_sessions.field_types.classes import Declared, Foreign, Keyed
 from typed_sessions.field_types.containers import Items, Positions, Table
 from typed_sessions.field_types.scalars import KNOWN, Choice, Enumeration, Scalar
@@ -39,7 +41,12 @@ class Compiler:
         Raises:
             SchemaError: no session can hold such a type; the message begins with `place`.
         """
-        annotation, _ = plain_form(annotation)
+        annotation, marks = plain_form(annotation)
+        field_type = self._unbounded(annotation, place)
+        metas = tuple(mark for mark in marks if isinstance(mark, Meta))
+        return Bounded(field_type, metas, place) if bounds_of(metas) else field_type
+
+    def _unbounded(self, annotation: Any, place: str) -> FieldType:
         if annotation is None or annotation is Any:
             annotation = types.NoneType if annotation is None else object
         if isinstance(annotation, type) and annotation in KNOWN:
@@ -132,6 +139,7 @@ class Compiler:
 
 def _is_key(key: FieldType) -> bool:
     """Return True if each key has a text of its own: the text of `1` and of `"1"` would be the same."""
+    key = key.unbounded
     if isinstance(key, (Enumeration, Choice)):
         return key.plain_types(JSON) in (frozenset({str}), frozenset({int}))
     return isinstance(key, Scalar) or key in (KNOWN[str], KNOWN[int])

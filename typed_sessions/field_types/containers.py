@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Any, Final
 
 from typing_extensions import override
 
@@ -26,9 +27,9 @@ __all__ = ["Items", "Positions", "Table"]
 class Items(FieldType):
     """A container of any length whose items have one type: list, set, frozenset, `tuple[T, ...]`."""
 
-    def __init__(self, cls: type, item: FieldType) -> None:
+    def __init__(self, cls: type[Any], item: FieldType) -> None:
         self.text = f"{cls.__name__}[{item.text}{', ...' if cls is tuple else ''}]"
-        self.cls = cls
+        self.cls: Final = cls
         self._make: Callable[[list[object]], object] = cls
         self.item = item
         self._ordered = cls in (list, tuple)

@@ -79,8 +79,8 @@ class Anything(FieldType):
 class Simple(FieldType):
     """A type that JSON has: its values are their own plain form."""
 
-    def __init__(self, cls: type, exact: Callable[[Any], object], widened: type | None = None) -> None:
-        self.cls = cls
+    def __init__(self, cls: type[Any], exact: Callable[[Any], object], widened: type | None = None) -> None:
+        self.cls: Final = cls
         self.text = "None" if cls is types.NoneType else cls.__name__
         self._exact = exact
         self._accepted = (cls,) if widened is None else (cls, widened)
@@ -160,7 +160,7 @@ class Choice(FieldType):
 
     def __init__(self, text: str, choices: Mapping[object, FieldType]) -> None:
         self.text = text
-        self._choices = choices
+        self.choices = choices
         """Pairs of a value's type and the value, so that `1` is not `True`; each with the type that writes it."""
 
     @override
@@ -174,9 +174,9 @@ class Choice(FieldType):
 
     @override
     def lift(self, plain: object, reading: Reading) -> object:
-        for writer in dict.fromkeys(self._choices.values()):
+        for writer in dict.fromkeys(self.choices.values()):
             for value in attempt(writer.lift, plain, reading):
-                if same(writer.lower(value, reading.wire), plain) and (type(value), value) in self._choices:
+                if same(writer.lower(value, reading.wire), plain) and (type(value), value) in self.choices:
                     return value
         raise Mismatch.of(self, plain)
 
@@ -186,11 +186,11 @@ class Choice(FieldType):
 
     @override
     def plain_types(self, wire: Wire) -> frozenset[type]:
-        return frozenset[type]().union(*(writer.plain_types(wire) for writer in self._choices.values()))
+        return frozenset[type]().union(*(writer.plain_types(wire) for writer in self.choices.values()))
 
     def _writer(self, value: object) -> FieldType:
         try:
-            return self._choices[type(value), value]
+            return self.choices[type(value), value]
         except (KeyError, TypeError):
             raise Mismatch.of(self, value) from None
 
@@ -200,13 +200,13 @@ class Scalar(FieldType):
 
     def __init__(
         self,
-        cls: type,
+        cls: type[Any],
         *,
         exact: Callable[[Any], object],
         to_text: Callable[[Any], object] = msgspec.to_builtins,
         from_text: Callable[[str], object] | None = None,
     ) -> None:
-        self.cls = cls
+        self.cls: Final = cls
         self.text = cls.__name__
         self._exact = exact
         self._to_text = to_text

@@ -90,7 +90,7 @@ class OneOf(FieldType):
         """Return the members whose plain forms no other member's can be taken for; JSON's own types go first."""
         bare: set[FieldType] = set()
         taken: set[type] = set()
-        for member in sorted(self.members, key=lambda member: not isinstance(member, Simple)):
+        for member in sorted(self.members, key=lambda member: not isinstance(member.unbounded, Simple)):
             types = member.plain_types(wire)
             others = taken - {NoneType} if object in types else taken & (types | {object})
             if not others:
