@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from examples.shop import FORMATS, MAX_NAME_LENGTH, MAX_QUANTITY, PRODUCTS, CartItem, Visitor, create_app, sessions
+from typed_sessions.cli import main
 
 SECRET = "the secret key of the shop under test"
 ROOT = Path(__file__).parent.parent
@@ -393,3 +394,7 @@ def test_an_unknown_format_is_refused(browser: httpx.Client) -> None:
     add(browser, "sencha")
     assert submit(browser, "/session", "/session/format", format="pickle").status_code == 400
     assert '<span id="format">tagged-json</span>' in browser.get("/session").text
+
+
+def test_the_shop_would_lose_no_session_of_what_is_locked() -> None:
+    assert main(["check", "--file", str(ROOT / "examples" / "shop.lock.json")]) == 0

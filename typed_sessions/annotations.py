@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from enum import Enum
 from typing import Annotated, Any, ClassVar, Final, Generic, NewType, Protocol, get_args, get_origin
 
 import typing_extensions
@@ -130,7 +131,7 @@ def described(annotation: Any) -> str:
         inner = ", ".join("..." if argument is ... else described(argument) for argument in arguments)
         return f"{origin.__name__}[{inner}]"
     if origin is typing_extensions.Literal:
-        return f"Literal[{', '.join(map(repr, arguments))}]"
+        return f"Literal[{', '.join(str(item) if isinstance(item, Enum) else repr(item) for item in arguments)}]"
     return " | ".join(map(described, arguments))
 
 

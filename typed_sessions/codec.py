@@ -21,7 +21,7 @@ from typed_sessions.schema import Schema
 from typed_sessions.serializers.base import AnySerializer, Serializer, serializer_name
 from typed_sessions.serializers.tagged_json import TaggedJSONSerializer
 
-__all__ = ["MAX_DEPTH", "MAX_PAYLOAD", "Codec", "Decoded", "OnBadField"]
+__all__ = ["MAX_DEPTH", "MAX_PAYLOAD", "Codec", "Decoded", "OnBadField", "native_types", "payload_of"]
 
 MAX_DEPTH: Final = 100
 """How deep containers may nest, in payloads that are read and that are written."""
@@ -67,7 +67,7 @@ class Codec(Generic[S]):
     def __init__(self, schema: Schema[S], serializer: AnySerializer) -> None:
         self.schema = schema
         self.serializer = serializer
-        self._wire: Final = _native_types(serializer)
+        self._wire: Final = native_types(serializer)
         self._is_text: Final = _writes_text(serializer)
         self._whole_seconds: Final = dt.datetime in self._wire and not _brings_back(serializer, _EXACT_MOMENT)
 
@@ -162,7 +162,7 @@ class Codec(Generic[S]):
         if _is_deeper(plain, MAX_DEPTH):
             raise SerializationError(_TOO_DEEP)
         try:
-            payload = self._dumped(plain)
+            payload = payload_of(self.serializer, plain)
         except Exception as error:  # a serializer may raise anything
             raise SerializationError(
                 f"session key {self._unwritable(plain)} cannot be written by {type(self.serializer).__name__}"
@@ -252,18 +252,10 @@ class Codec(Generic[S]):
         """Return the first key that the serializer cannot write, for a message."""
         for key, value in plain.items():
             try:
-                self._dumped({key: value})
+                payload_of(self.serializer, {key: value})
             except Exception:  # noqa: BLE001 -- a serializer may raise anything
                 return key
         return ", ".join(plain)
-
-    def _dumped(self, plain: dict[str, object]) -> bytes:
-        payload = _dumped(self.serializer, plain)
-        if isinstance(payload, bytes):
-            return payload
-        if isinstance(payload, str):
-            return payload.encode()
-        raise TypeError(f"dumps returned {type(payload).__name__}, neither text nor bytes")
 
     def _loaded(self, payload: bytes) -> object:
         return _read_back(self.serializer, payload.decode() if self._is_text else payload)
@@ -277,6 +269,20 @@ def _writes_text(serializer: AnySerializer) -> bool:
     if not isinstance(payload, (str, bytes)):
         raise ConfigurationError(f"{_named(serializer)}.dumps returns neither text nor bytes (SESSION_SERIALIZER)")
     return isinstance(payload, str)
+
+
+def payload_of(serializer: AnySerializer, plain: dict[str, object]) -> bytes:
+    """Return what a serializer writes of a plain value, in bytes.
+
+    Raises:
+        Exception: what the serializer raises.
+    """
+    payload = _dumped(serializer, plain)
+    if isinstance(payload, bytes):
+        return payload
+    if isinstance(payload, str):
+        return payload.encode()
+    raise TypeError(f"dumps returned {type(payload).__name__}, neither text nor bytes")
 
 
 def _dumped(serializer: AnySerializer, plain: dict[str, object]) -> object:
@@ -294,7 +300,7 @@ def _read_back(serializer: AnySerializer, payload: str | bytes) -> object:
     return loaded
 
 
-def _native_types(serializer: AnySerializer) -> Wire:
+def native_types(serializer: AnySerializer) -> Wire:
     """Return the types beyond JSON's that a serializer brings back as they were, found by trying."""
     return frozenset(type(value) for value in NATIVE_CANDIDATES if _brings_back(serializer, value))
 

@@ -28,10 +28,10 @@ from typed_sessions.reports import ChangeLost, CookieOversize, Report, log_repor
 from typed_sessions.schema import Schema
 from typed_sessions.sealing import Clock, DigestMethod, SignedSealer
 from typed_sessions.serializers.base import (
-    PLAIN_SALT_NAMES,
     AnySerializer,
     SerializerName,
     resolve_serializer,
+    salt_of,
     serializer_name,
 )
 from typed_sessions.serializers.msgspec import MsgspecJSONSerializer, MsgspecMsgpackSerializer
@@ -293,7 +293,7 @@ class SecureCookieSessionInterface(
         serializer = self._serializer(settings)
         return URLSafeTimedSerializer(
             settings.keys.oldest_first,
-            salt=self._salt(serializer),
+            salt=salt_of(self.salt, serializer),
             serializer=serializer,
             signer_kwargs={
                 "key_derivation": self.key_derivation,
@@ -469,7 +469,7 @@ class SecureCookieSessionInterface(
                 Codec(self.schema, serializer),
                 SignedSealer(
                     settings.keys,
-                    salt=self._salt(serializer),
+                    salt=salt_of(self.salt, serializer),
                     lifetime=settings.lifetime,
                     leeway=settings.leeway,
                     clock=self._clock,
@@ -486,13 +486,6 @@ class SecureCookieSessionInterface(
         if named is None or (own is not None and own == serializer_name(named)):
             return self.serializer
         return named
-
-    def _salt(self, serializer: AnySerializer) -> str | bytes:
-        """Return the salt of a format: a name gives it one of its own, so that nobody misreads its payloads."""
-        name = serializer_name(serializer)
-        if name in PLAIN_SALT_NAMES:
-            return self.salt
-        return f"{self.salt}.{name}" if isinstance(self.salt, str) else self.salt + f".{name}".encode()
 
 
 _MSGSPEC: Final = (MsgspecJSONSerializer(), MsgspecMsgpackSerializer())

@@ -42,6 +42,8 @@ class Field:
     converts: bool
     former_names: tuple[str, ...]
     """What it was called in earlier releases."""
+    max_length: int | None = None
+    """How long a value may be, as far as the class itself sees to that."""
 
     def is_default(self, value: object) -> bool:
         """Return True if a value, as the field holds it, is the default and was not made for one visitor."""
@@ -269,6 +271,7 @@ class Schema(Generic[S]):
             essential=_is_essential(member.annotation),
             converts=member.converts,
             former_names=former_names(member.annotation),
+            max_length=member.max_length,
         )
 
     def _sample(self) -> S:

@@ -18,9 +18,20 @@ from itsdangerous import BadData, BadSignature, Signer
 from itsdangerous.encoding import base64_decode, base64_encode, bytes_to_int, int_to_bytes
 
 from typed_sessions.codec import MAX_PAYLOAD
+from typed_sessions.errors import ConfigurationError
 from typed_sessions.reports import Reason, Refused
 
-__all__ = ["Clock", "DigestMethod", "Sealer", "SecretKeys", "SignedSealer", "named_digest", "sealed_at"]
+__all__ = [
+    "Clock",
+    "DigestMethod",
+    "Sealer",
+    "SecretKeys",
+    "SignedSealer",
+    "named_digest",
+    "sealed_at",
+    "sealed_size",
+    "unverified_payload",
+]
 
 Clock = Callable[[], float]
 """Returns the time, in seconds since the epoch."""
@@ -31,6 +42,9 @@ DigestMethod = Callable[..., Any]
 _SEPARATOR: Final = b"."
 _SEPARATORS: Final = 2
 """Between payload, time and signature."""
+
+_STAMP_SIZE: Final = 4
+"""Bytes of the time, until the year 2106."""
 
 
 @frozen
@@ -129,6 +143,34 @@ def sealed_at(text: str) -> datetime | None:
         return datetime.fromtimestamp(bytes_to_int(base64_decode(stamp)), UTC)
     except (BadData, struct.error, OverflowError, ValueError, OSError):
         return None
+
+
+def unverified_payload(text: str) -> bytes | Refused:
+    """Return the payload that a text claims to hold, which nobody has verified: to be looked at, never to be used."""
+    packed, *rest = text.encode("utf-8", "replace").rsplit(_SEPARATOR, _SEPARATORS)
+    return _unpacked(packed) if len(rest) == _SEPARATORS else Refused(Reason.MALFORMED)
+
+
+def sealed_size(payload_size: int, digest: DigestMethod = hashlib.sha1) -> int:
+    """Return how long the text of a payload of so many bytes is at most: signed, and not compressed."""
+    sizes = (payload_size, _STAMP_SIZE, digest().digest_size)
+    return sum(map(_encoded_size, sizes)) + _SEPARATORS
+
+
+def _encoded_size(size: int) -> int:
+    """Return how many characters base64 without padding makes of so many bytes."""
+    return (size * 4 + 2) // 3
+
+
+def known_digest(setting: str, name: object) -> DigestMethod:
+    """Return the digest method that a setting names.
+
+    Raises:
+        ConfigurationError: hashlib has none of that name.
+    """
+    if not isinstance(name, str) or name not in hashlib.algorithms_available or name.startswith("shake"):
+        raise ConfigurationError(f'{setting}: hashlib here has no digest of that name; "sha256" and "sha512" are safe')
+    return named_digest(name)
 
 
 def named_digest(name: str) -> DigestMethod:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Final
@@ -13,7 +12,7 @@ from typed_sessions.codec import OnBadField
 from typed_sessions.cookies import CookieAttributes, checked_attributes
 from typed_sessions.errors import ConfigurationError
 from typed_sessions.narrowing import is_sequence, is_set
-from typed_sessions.sealing import DigestMethod, SecretKeys, named_digest
+from typed_sessions.sealing import DigestMethod, SecretKeys, known_digest
 from typed_sessions.serializers.base import AnySerializer, resolve_serializer
 from typed_sessions.session import ExtrasRule
 
@@ -204,20 +203,14 @@ def _serializer_fallbacks(config: Mapping[str, Any]) -> tuple[AnySerializer, ...
 
 def _digest(config: Mapping[str, Any], setting: str) -> DigestMethod | None:
     name: object = config.get(setting)
-    return None if name is None else _known_digest(setting, name)
+    return None if name is None else known_digest(setting, name)
 
 
 def _digest_fallbacks(config: Mapping[str, Any]) -> tuple[DigestMethod, ...]:
     names: object = config.get("SESSION_DIGEST_FALLBACKS") or ()
     if not is_sequence(names):
         raise ConfigurationError(f"SESSION_DIGEST_FALLBACKS must be a list of names, not {type(names).__name__}")
-    return tuple(_known_digest("SESSION_DIGEST_FALLBACKS", name) for name in names)
-
-
-def _known_digest(setting: str, name: object) -> DigestMethod:
-    if not isinstance(name, str) or name not in hashlib.algorithms_available or name.startswith("shake"):
-        raise ConfigurationError(f'{setting}: hashlib here has no digest of that name; "sha256" and "sha512" are safe')
-    return named_digest(name)
+    return tuple(known_digest("SESSION_DIGEST_FALLBACKS", name) for name in names)
 
 
 def _span(config: Mapping[str, Any], setting: str, default: timedelta) -> timedelta:

@@ -302,7 +302,7 @@ class Deployments(RuleBasedStateMachine):
             name = data.draw(st.sampled_from(list(self.release.fields)))
             self.request(visitor, {name: data.draw(VALUES[self.release.fields[name].cls])})
 
-    @rule(visitor=visitors, value=st.integers())
+    @rule(visitor=visitors, value=st.integers(-9, 9))
     def an_extension_stores(self, visitor: Visitor, value: int) -> None:
         self.request(visitor, {"_extension": (value,)})
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, Final
+from typing import Any
 
 from typing_extensions import override
 
@@ -29,7 +29,7 @@ class Items(FieldType):
 
     def __init__(self, cls: type[Any], item: FieldType) -> None:
         self.text = f"{cls.__name__}[{item.text}{', ...' if cls is tuple else ''}]"
-        self.cls: Final = cls
+        self.cls: type[Any] = cls
         self._make: Callable[[list[object]], object] = cls
         self.item = item
         self._ordered = cls in (list, tuple)

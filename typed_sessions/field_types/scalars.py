@@ -7,9 +7,9 @@ import datetime as dt
 import math
 import types
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
-from enum import Enum
+from enum import Enum, Flag
 from functools import partial
 from typing import Any, Final, cast
 from uuid import UUID
@@ -80,7 +80,7 @@ class Simple(FieldType):
     """A type that JSON has: its values are their own plain form."""
 
     def __init__(self, cls: type[Any], exact: Callable[[Any], object], widened: type | None = None) -> None:
-        self.cls: Final = cls
+        self.cls: type[Any] = cls
         self.text = "None" if cls is types.NoneType else cls.__name__
         self._exact = exact
         self._accepted = (cls,) if widened is None else (cls, widened)
@@ -123,6 +123,11 @@ class Enumeration(FieldType):
         self.cls = cls
         self.text = cls.__name__
 
+    @property
+    def members(self) -> list[Enum]:
+        """The members; of flags, all of them together, too."""
+        return [*self.cls, self.cls(~self.cls(0))] if issubclass(self.cls, Flag) else list(self.cls)
+
     @override
     def admit(self, value: object) -> object:
         if isinstance(value, self.cls):
@@ -158,10 +163,15 @@ class Enumeration(FieldType):
 class Choice(FieldType):
     """A `Literal`: one of a fixed set of values."""
 
-    def __init__(self, text: str, choices: Mapping[object, FieldType]) -> None:
+    def __init__(self, text: str, choices: Mapping[tuple[type, object], FieldType]) -> None:
         self.text = text
         self.choices = choices
         """Pairs of a value's type and the value, so that `1` is not `True`; each with the type that writes it."""
+
+    @property
+    def values(self) -> list[object]:
+        """The values, in the order of their declaration."""
+        return [value for _, value in self.choices]
 
     @override
     def admit(self, value: object) -> object:
@@ -188,6 +198,10 @@ class Choice(FieldType):
     def plain_types(self, wire: Wire) -> frozenset[type]:
         return frozenset[type]().union(*(writer.plain_types(wire) for writer in self.choices.values()))
 
+    @override
+    def parts(self) -> Iterable[FieldType]:
+        return dict.fromkeys(self.choices.values())
+
     def _writer(self, value: object) -> FieldType:
         try:
             return self.choices[type(value), value]
@@ -206,7 +220,7 @@ class Scalar(FieldType):
         to_text: Callable[[Any], object] = msgspec.to_builtins,
         from_text: Callable[[str], object] | None = None,
     ) -> None:
-        self.cls: Final = cls
+        self.cls: type[Any] = cls
         self.text = cls.__name__
         self._exact = exact
         self._to_text = to_text

@@ -37,7 +37,10 @@ class OneOf(FieldType):
     @override
     def lower(self, value: object, wire: Wire) -> object:
         member = self._member_of(value)
-        plain = member.lower(value, wire)
+        return self.written(member, member.lower(value, wire), wire)
+
+    def written(self, member: FieldType, plain: object, wire: Wire) -> object:
+        """Return how the plain form of a member's value is written: with the member's name where it needs one."""
         if member in self._bare(wire) and not self._is_named(plain):
             return plain
         return {self._TYPE: member.text, self._VALUE: plain}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import attrs
 from typing_extensions import override
@@ -27,6 +27,7 @@ class AttrsKind(Kind):
                 required=field.init and field.default is attrs.NOTHING,
                 converts=field.converter is not None,
                 factory=not field.init or _is_factory(field.default),
+                max_length=_max_length(field.validator),
             )
             for field in attrs.fields(cls)
         ]
@@ -40,3 +41,25 @@ class AttrsKind(Kind):
 
 def _is_factory(default: object) -> bool:
     return isinstance(default, cast("type", attrs.Factory))  # a class, which attrs types as a function
+
+
+def _max_length(validator: Any) -> int | None:
+    """Return the bound that `attrs.validators.max_len` sets, alone, in a list or as `optional`."""
+    if isinstance(validator, _LONGEST):
+        return cast("int", validator.max_length)
+    if isinstance(validator, _OPTIONAL):
+        return _max_length(validator.validator)
+    if isinstance(validator, _ALL):
+        bounds = [_max_length(part) for part in validator._validators]  # noqa: SLF001 -- attrs offers no other way
+        return min((bound for bound in bounds if bound is not None), default=None)
+    return None
+
+
+def _class_of(validator: object) -> type[Any]:
+    """Return the class of a validator: attrs keeps those private."""
+    return type(validator)
+
+
+_LONGEST: Final = _class_of(attrs.validators.max_len(1))
+_OPTIONAL: Final = _class_of(attrs.validators.optional(attrs.validators.max_len(1)))
+_ALL: Final = _class_of(attrs.validators.and_(attrs.validators.max_len(1)))

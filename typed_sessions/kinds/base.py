@@ -26,6 +26,8 @@ class Member:
     """True if the class converts what is assigned to it, so that its type is known only afterwards."""
     factory: bool
     """True if each instance gets a default of its own."""
+    max_length: int | None = None
+    """How long a value may be, as far as the class itself sees to that."""
 
 
 class Kind(ABC):

@@ -14,11 +14,11 @@ from typed_sessions.serializers.tagged_json import TaggedJSONSerializer
 
 __all__ = [
     "BUILT_IN",
-    "PLAIN_SALT_NAMES",
     "AnySerializer",
     "Serializer",
     "SerializerName",
     "resolve_serializer",
+    "salt_of",
     "serializer_name",
 ]
 
@@ -53,7 +53,7 @@ BUILT_IN: Final[Mapping[str, Callable[[], AnySerializer]]] = {
 }
 """What makes the built-in serializers, by name."""
 
-PLAIN_SALT_NAMES: Final = frozenset({None, "tagged-json"})
+_PLAIN_SALT_NAMES: Final = frozenset({None, "tagged-json"})
 """The formats that Quart and Flask read, too, and so are signed as those sign."""
 
 
@@ -61,6 +61,14 @@ def serializer_name(serializer: AnySerializer) -> str | None:
     """Return the name under which a serializer's payloads are signed, or None for the plain salt."""
     name: object = getattr(serializer, "name", None)
     return name if isinstance(name, str) else None
+
+
+def salt_of(salt: str | bytes, serializer: AnySerializer) -> str | bytes:
+    """Return the salt of a serializer's payloads: a name gives it one of its own, so that nobody misreads them."""
+    name = serializer_name(serializer)
+    if name in _PLAIN_SALT_NAMES:
+        return salt
+    return f"{salt}.{name}" if isinstance(salt, str) else salt + f".{name}".encode()
 
 
 def resolve_serializer(setting: object) -> AnySerializer:

@@ -1,0 +1,74 @@
+"""The pages of the documentation: their code runs, and what it shows happens."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from typed_sessions.cli import main
+
+DOCS = Path(__file__).parent.parent / "docs"
+
+
+@pytest.fixture
+def run_page(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A function that runs the code of a page in a module of its own, and returns its names."""
+
+    def run(page: str) -> Any:
+        text = (DOCS / page).read_text(encoding="utf-8")
+        module = ModuleType(page.removesuffix(".md").replace("-", "_"))
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+        for block in re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
+            exec(block, module.__dict__)  # noqa: S102 -- the page's own code
+        return module
+
+    return run
+
+
+async def test_the_page_on_schemas_shows_two_views(run_page: Any) -> None:
+    response = await run_page("schemas.md").app.test_client().get("/look")
+    assert await response.get_json() == {"before": False, "after": True, "items": 1, "keys": ["user_id", "cart"]}
+
+
+async def test_the_page_on_serializers_shows_one_of_your_own(run_page: Any) -> None:
+    page = run_page("serializers.md")
+    assert page.with_paths.schema.create() == page.Visitor()
+    text = page.sessions.cookie_for({"user_id": 7})
+    async with page.sessions.transaction(page.app.test_client()) as session:
+        session["user_id"] = 7
+    assert text.count(".") == 2
+
+
+def test_the_page_on_changes_shows_a_migration(run_page: Any) -> None:
+    page = run_page("changing-a-schema.md")
+    assert page.split_name({"name": "Ada Lovelace", "n": 1}) == {"first_name": "Ada", "last_name": "Lovelace", "n": 1}
+    assert page.split_name({}) == {}
+
+
+def test_the_page_on_changes_shows_what_check_prints(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    declared = "from attrs import define\n@define\nclass Visitor:\n    visits: {} = {}()\n"
+    for cls in ("int", "str"):
+        module = ModuleType("shop")
+        exec(declared.format(cls, cls), module.__dict__)  # noqa: S102 -- a test's own code
+        monkeypatch.setitem(sys.modules, "shop", module)
+        if cls == "int":
+            main(["lock", "shop:Visitor"])
+            capsys.readouterr()
+    main(["check"])
+    shown = re.search(
+        r"^```text\n(.*?)^```", (DOCS / "changing-a-schema.md").read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+    )
+    assert shown is not None
+    printed = capsys.readouterr().out.splitlines()
+    assert [line for line in printed if "default" not in line and "Set-Cookie" not in line][1:] == shown[
+        1
+    ].splitlines()[1:]

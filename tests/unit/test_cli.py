@@ -1,0 +1,281 @@
+"""The command `typed-sessions`."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from typed_sessions import SecureCookieSession, SecureCookieSessionInterface
+from typed_sessions.cli import main
+from typed_sessions.serializers import TaggedJSONSerializer
+
+KEY = "a secret key that is long enough"
+
+FIRST = """
+from attrs import define
+from quart import Quart
+from typed_sessions.quart import Sessions
+
+@define
+class Visitor:
+    user_id: int | None = None
+    visits: int = 0
+
+def make_visitor() -> Visitor:
+    return Visitor(visits=1)
+
+class Shop:
+    schema = Visitor
+
+sessions = Sessions(Visitor)
+"""
+SECOND = FIRST.replace("visits: int = 0", 'visits: str = ""').replace("Visitor(visits=1)", 'Visitor(visits="1")')
+THIRD = FIRST.replace("visits: int = 0", "visits: int = 0\n    locale: str = 'en'")
+
+
+@pytest.fixture(autouse=True)
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty project, with a module `shop` in it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SECRET_KEY", raising=False)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    release(tmp_path, FIRST)
+    return tmp_path
+
+
+def release(project: Path, source: str) -> None:
+    (project / "shop.py").write_text(source, encoding="utf-8")
+    sys.modules.pop("shop", None)
+    for cached in project.glob("__pycache__/*"):
+        cached.unlink()
+
+
+def printed(capsys: pytest.CaptureFixture[str]) -> str:
+    return capsys.readouterr().out
+
+
+def test_a_schema_is_locked_and_checked(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["lock", "shop:Visitor"]) == 0
+    assert printed(capsys) == "locked shop:Visitor: 2 fields, at most 232 bytes\n"
+    assert main(["check"]) == 0
+    assert printed(capsys) == "shop:Visitor: as locked\n"
+    release(project, THIRD)
+    assert main(["check"]) == 1
+    assert "outgrows           Set-Cookie: the cookie has no bound: locale" in printed(capsys)
+
+
+def test_what_a_deploy_would_lose_fails_until_it_is_accepted(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["lock", "shop:Visitor"])
+    release(project, SECOND)
+    printed(capsys)
+    assert main(["check", "shop:Visitor"]) == 1
+    lines = printed(capsys).splitlines()
+    assert lines[0] == "shop:Visitor: 5 differences"
+    assert "  resets             visits: all stored values do not fit str" in lines
+    assert lines[-1] == "  To accept this: typed-sessions lock shop:Visitor"
+    main(["lock", "shop:Visitor"])
+    assert main(["check", "shop:Visitor"]) == 0
+
+
+def test_a_check_is_there_for_programs_too(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["lock", "shop:Visitor"])
+    release(project, SECOND)
+    printed(capsys)
+    assert main(["check", "--json", "--on-bad-field", "session"]) == 1
+    assert json.loads(printed(capsys))["shop:Visitor"][0] == {
+        "effect": "refuses",
+        "loses": True,
+        "place": "visits",
+        "text": "all stored values do not fit str",
+    }
+
+
+def test_a_cookie_past_the_limit_fails(project: Path) -> None:
+    main(["lock", "shop:Visitor"])
+    release(project, FIRST.replace("visits: int = 0", "visits: int = 0\n    more: tuple[int, int] = (0, 0)"))
+    assert main(["check"]) == 0
+    assert main(["check", "--max-cookie-size", "250"]) == 1
+
+
+@pytest.mark.parametrize("path", ["shop:sessions", "shop:make_visitor", "shop:sessions.schema"])
+def test_a_sessions_object_a_function_and_a_schema_can_be_locked(path: str) -> None:
+    assert main(["lock", path]) == 0
+    assert main(["check", path]) == 0
+
+
+def test_several_schemas_share_a_file_and_one_is_renewed_alone(project: Path) -> None:
+    main(["lock", "shop:Visitor", "shop:sessions", "--file", "locks.json"])
+    release(project, SECOND)
+    main(["lock", "shop:sessions", "--file", "locks.json"])
+    assert main(["check", "shop:sessions", "--file", "locks.json"]) == 0
+    assert main(["check", "--file", "locks.json"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        pytest.param(["lock", "shop"], '"shop" has no colon', id="no-colon"),
+        pytest.param(["lock", "gone:Visitor"], "cannot be imported: ModuleNotFoundError", id="no-module"),
+        pytest.param(["lock", "shop:Gone"], "cannot be imported: AttributeError", id="no-attribute"),
+        pytest.param(["lock", "shop:Quart"], "cannot be the schema of a session", id="no-schema"),
+        pytest.param(["lock", "shop:Visitor", "--serializer", "yaml"], 'no serializer "yaml"', id="no-serializer"),
+        pytest.param(["lock", "shop:Visitor", "--file", "no/such"], "cannot be written", id="no-folder"),
+        pytest.param(["check"], "locks nothing; begin with", id="nothing-locked"),
+        pytest.param(["check", "shop:Visitor"], "is not in typed_sessions.lock.json", id="not-locked"),
+        pytest.param(["inspect", "a.b.c", "--digest", "crc"], "--digest: hashlib here has no digest", id="no-digest"),
+    ],
+)
+def test_a_command_that_cannot_run_says_why(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("typed-sessions: ")
+    assert said in captured.err
+
+
+class App:
+    config = {"SECRET_KEY": KEY}  # noqa: RUF012 -- never changed
+
+
+def cookie() -> str:
+    interface = SecureCookieSessionInterface(serializer=TaggedJSONSerializer(), clock=lambda: 1_795_000_000.0)
+    session = SecureCookieSession()
+    session.update({"user_id": 7, "when": datetime(2026, 1, 2, tzinfo=UTC), "raw": b"\xff", "pair": (1, "\x1b[31m")})
+    return interface.seal(App(), session)
+
+
+def test_a_cookie_is_verified_with_the_key_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SECRET_KEY", KEY)
+    assert main(["inspect", cookie()]) == 0
+    assert printed(capsys).splitlines() == [
+        "format     tagged-json",
+        "sealed     2026-11-18 11:06:40+00:00",
+        f"size       {len(cookie())} bytes; 110 bytes of contents, compressed",
+        "signature  verified",
+        "contents",
+        "  'user_id': 7",
+        "  'when': datetime.datetime(2026, 1, 2, 0, 0, tzinfo=datetime.timezone.utc)",
+        r"  'raw': b'\xff'",
+        r"  'pair': (1, '\x1b[31m')",
+    ]
+
+
+def test_the_variable_may_have_another_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHOP_KEY", "another one")
+    assert main(["inspect", cookie(), "--key-variable", "SHOP_KEY"]) == 1
+    monkeypatch.setenv("SHOP_KEY", KEY)
+    assert main(["inspect", cookie(), "--key-variable", "SHOP_KEY"]) == 0
+
+
+def test_unverified_contents_are_marked_so(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["inspect", cookie()]) == 0
+    text = printed(capsys)
+    assert "signature  NOT VERIFIED" in text
+    assert "contents, NOT VERIFIED: anybody may have written them" in text
+
+
+def test_a_wrong_key_is_refused_and_its_contents_marked(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SECRET_KEY", "another one")
+    assert main(["inspect", cookie()]) == 1
+    text = printed(capsys)
+    assert "refused    no configured key signed it" in text
+    assert "contents, NOT VERIFIED" in text
+
+
+def test_json_keeps_unverified_contents_apart(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    contents = {"user_id": 7, "when": "2026-01-02T00:00:00+00:00", "raw": "/w==", "pair": [1, "\x1b[31m"]}
+    main(["inspect", "--json", cookie()])
+    unverified = json.loads(printed(capsys))
+    assert unverified["verified"] is False
+    assert unverified["unverified_contents"] == contents
+    assert "contents" not in unverified
+    monkeypatch.setenv("SECRET_KEY", KEY)
+    main(["inspect", "--json", cookie()])
+    assert json.loads(printed(capsys)) == {
+        "verified": True,
+        "refused": None,
+        "formats": ["tagged-json"],
+        "sealed_at": "2026-11-18T11:06:40+00:00",
+        "size": len(cookie()),
+        "payload_size": 110,
+        "compressed": True,
+        "contents": contents,
+    }
+
+
+class Terminal(io.StringIO):
+    """What standard input is for somebody who types."""
+
+    def isatty(self) -> bool:  # type: ignore[explicit-override]  # a stand-in
+        return True
+
+
+def test_the_key_is_asked_for_where_somebody_can_answer(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[str] = []
+    answers = iter([KEY, ""])
+
+    def ask(prompt: str) -> str:
+        asked.append(prompt)
+        return next(answers)
+
+    monkeypatch.setattr("getpass.getpass", ask)
+    monkeypatch.setattr(sys, "stdin", Terminal())
+    main(["inspect", cookie()])
+    assert "signature  verified" in printed(capsys)
+    main(["inspect", cookie()])
+    assert "signature  NOT VERIFIED" in printed(capsys)
+    assert len(asked) == 2
+    assert "SECRET_KEY is not set" in asked[0]
+
+
+@pytest.mark.parametrize("copied", ["{}", "session={}", "session={}; HttpOnly; Path=/", ' "{}" \n'])
+def test_a_cookie_may_be_copied_with_its_name_or_piped(
+    copied: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SECRET_KEY", KEY)
+    assert main(["inspect", copied.format(cookie())]) == 0
+    monkeypatch.setattr(sys, "stdin", io.StringIO(copied.format(cookie())))
+    assert main(["inspect", "-"]) == 0
+    assert printed(capsys).count("signature  verified") == 2
+
+
+def test_what_is_no_cookie_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["inspect", "nothing"]) == 1
+    text = printed(capsys)
+    assert "format     unknown" in text
+    assert "sealed     at no time that can be read" in text
+    assert "refused    it does not have the form of a sealed session" in text
+
+
+@pytest.mark.parametrize(
+    "command", [[sys.executable, "-m", "typed_sessions"], [str(Path(sys.executable).parent / "typed-sessions")]]
+)
+def test_the_command_is_installed_and_a_module(command: list[str], project: Path) -> None:
+    run = subprocess.run([*command, "lock", "shop:Visitor"], capture_output=True, text=True, check=False, cwd=project)  # noqa: S603 -- ours
+    assert (run.returncode, run.stderr) == (0, "")
+    assert (project / "typed_sessions.lock.json").exists()
+    run = subprocess.run([*command, "check"], capture_output=True, text=True, check=False, cwd=project)  # noqa: S603 -- ours
+    assert (run.returncode, run.stdout) == (0, "shop:Visitor: as locked\n")
+
+
+def test_no_option_takes_a_secret(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["inspect", "--help"])
+    options = {word.strip(",") for word in printed(capsys).split() if word.startswith("--")}
+    assert options == {"--help", "--key-variable", "--salt", "--digest", "--json"}

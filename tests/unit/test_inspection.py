@@ -1,0 +1,127 @@
+"""What a developer sees of a cookie."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from itsdangerous import URLSafeTimedSerializer
+from markupsafe import Markup
+
+from typed_sessions.inspection import inspect_cookie
+from typed_sessions.reports import Reason
+from typed_sessions.sealing import SecretKeys, SignedSealer, named_digest
+from typed_sessions.serializers import MsgspecJSONSerializer, MsgspecMsgpackSerializer, TaggedJSONSerializer
+
+KEY = "a secret key that is long enough"
+SEALED = datetime(2026, 11, 23, 3, 15, 4, tzinfo=UTC)
+CONTENTS = {"user_id": 7, "_flashes": [("message", Markup("<b>"))], "raw": b"\xff"}
+FORMATS: dict[str, Any] = {
+    "tagged-json": TaggedJSONSerializer(),
+    "msgspec-json": MsgspecJSONSerializer(),
+    "msgspec-msgpack": MsgspecMsgpackSerializer(),
+}
+NAMES = pytest.mark.parametrize("name", FORMATS)
+
+
+def sealed(payload: bytes, *, salt: str = "cookie-session", digest: str = "sha1") -> str:
+    sealer = SignedSealer(
+        SecretKeys(KEY),
+        salt=salt,
+        lifetime=timedelta(days=1),
+        leeway=timedelta(),
+        clock=SEALED.timestamp,
+        digests=(named_digest(digest),),
+    )
+    return sealer.seal(payload)
+
+
+def cookie(name: str, **options: str) -> str:
+    payload = FORMATS[name].dumps(CONTENTS)
+    salt = options.pop("salt", "cookie-session")
+    salt = salt if name == "tagged-json" else f"{salt}.{name}"
+    return sealed(payload if isinstance(payload, bytes) else payload.encode(), salt=salt, **options)
+
+
+@NAMES
+def test_a_genuine_cookie_is_verified_and_shown_whatever_its_age(name: str) -> None:
+    text = cookie(name)
+    inspection = inspect_cookie(text, KEY)
+    assert inspection.verified
+    assert inspection.refused is None
+    assert inspection.formats == (name,)
+    assert inspection.sealed_at == SEALED
+    assert inspection.size == len(text)
+    payload = FORMATS[name].dumps(CONTENTS)
+    assert inspection.payload_size == len(payload)
+    assert inspection.contents == CONTENTS
+
+
+@NAMES
+def test_without_a_key_it_is_shown_as_unverified_and_nothing_is_refused(name: str) -> None:
+    inspection = inspect_cookie(cookie(name), None)
+    assert not inspection.verified
+    assert inspection.refused is None
+    assert name in inspection.formats
+    assert inspection.contents == CONTENTS
+
+
+@NAMES
+def test_under_another_key_it_is_shown_as_refused_and_unverified(name: str) -> None:
+    inspection = inspect_cookie(cookie(name), "another key")
+    assert not inspection.verified
+    assert inspection.refused is Reason.SIGNATURE
+    assert inspection.contents == CONTENTS
+
+
+def test_an_own_salt_and_digest_are_taken() -> None:
+    text = cookie("msgspec-json", salt="own", digest="sha256")
+    assert inspect_cookie(text, KEY, salt="own", digest=named_digest("sha256")).verified
+    assert not inspect_cookie(text, KEY).verified
+
+
+def test_a_cookie_of_stock_quart_is_verified() -> None:
+    text = URLSafeTimedSerializer(
+        KEY, salt="cookie-session", serializer=TaggedJSONSerializer(), signer_kwargs={"key_derivation": "hmac"}
+    ).dumps({"n": 1})
+    inspection = inspect_cookie(str(text), KEY)
+    assert inspection.verified
+    assert inspection.contents == {"n": 1}
+
+
+def test_a_compressed_cookie_says_so() -> None:
+    inspection = inspect_cookie(sealed(b'{"a":"%s"}' % (b"x" * 500)), KEY)
+    assert inspection.compressed
+    assert inspection.payload_size == 508
+    assert inspection.size < 100
+
+
+@pytest.mark.parametrize(
+    ("text", "refused"),
+    [
+        pytest.param("", Reason.MALFORMED, id="empty"),
+        pytest.param("a.b", Reason.MALFORMED, id="too-few-parts"),
+        pytest.param(".AAAA.ahbJAA.AAAA", Reason.ENCODING, id="bad-zlib"),
+        pytest.param("bm8.ahbJAA.AAAA", Reason.UNREADABLE, id="no-format"),
+        pytest.param("\ud800.é.\x1b", Reason.UNREADABLE, id="no-ascii"),
+    ],
+)
+def test_what_is_no_session_is_refused_with_its_reason(text: str, refused: Reason) -> None:
+    inspection = inspect_cookie(text, None)
+    assert inspection.refused is refused
+    assert inspection.contents is None
+    assert inspection.formats == ()
+
+
+def test_a_signed_cookie_that_no_format_reads_is_verified_and_refused() -> None:
+    inspection = inspect_cookie(sealed(b"no"), KEY)
+    assert inspection.verified
+    assert inspection.refused is Reason.UNREADABLE
+
+
+@given(text=st.text(st.characters(), max_size=60), key=st.sampled_from([None, KEY]))
+def test_any_text_can_be_looked_at(text: str, key: str | None) -> None:
+    assert not inspect_cookie(text, key).verified

@@ -1,0 +1,105 @@
+"""What a session cookie holds, for a developer who looks at one: its format, its age, its size and its contents."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import Final
+
+from attrs import frozen
+
+from typed_sessions.codec import Codec, Decoded
+from typed_sessions.reports import Reason, Refused
+from typed_sessions.schema import Schema
+from typed_sessions.sealing import DigestMethod, SecretKeys, SignedSealer, sealed_at, unverified_payload
+from typed_sessions.serializers.base import BUILT_IN, AnySerializer, salt_of
+
+__all__ = ["Inspection", "inspect_cookie"]
+
+_ANY_AGE: Final = timedelta(days=365 * 1000)
+_FORMATS: Final[Mapping[str, AnySerializer]] = {name: make() for name, make in BUILT_IN.items()}
+
+
+@frozen
+class Inspection:
+    """What a cookie holds."""
+
+    verified: bool
+    """True if the key signed it. Otherwise anybody may have written it."""
+    refused: Reason | None
+    """Why it could not be verified with the key, or could not be read; None if there is nothing against it."""
+    formats: tuple[str, ...]
+    """The serializers that can read it: one if the cookie is verified, for each format has a salt of its own."""
+    sealed_at: datetime | None
+    """When it says that it was sealed."""
+    size: int
+    """Of the cookie's value, in bytes."""
+    payload_size: int | None
+    """Of what is inside, inflated, in bytes; None if it cannot be unpacked."""
+    compressed: bool
+    contents: Mapping[str, object] | None
+    """The plain values by key; None if they cannot be read."""
+
+
+def inspect_cookie(
+    text: str,
+    key: str | bytes | None,
+    *,
+    salt: str = "cookie-session",
+    digest: DigestMethod = hashlib.sha1,
+) -> Inspection:
+    """Return what the value of a cookie holds, whatever its age.
+
+    Args:
+        text: the value.
+        key: the secret key, or None to look without one: nothing is verified then.
+        salt: the salt of the application's session interface.
+        digest: the digest method of the signature.
+    """
+    signed_as = None if key is None else _format_of(text, key, salt, digest)
+    payload = unverified_payload(text)
+    formats = _FORMATS if signed_as is None else {signed_as: _FORMATS[signed_as]}
+    readings = {} if isinstance(payload, Refused) else dict(_readings(payload, formats))
+    return Inspection(
+        verified=signed_as is not None,
+        refused=_refusal(payload, readings, bad_signature=key is not None and signed_as is None),
+        formats=tuple(readings),
+        sealed_at=sealed_at(text),
+        size=len(text.encode("utf-8", "replace")),
+        payload_size=None if isinstance(payload, Refused) else len(payload),
+        compressed=text.startswith("."),
+        contents=next(iter(readings.values()), None),
+    )
+
+
+def _format_of(text: str, key: str | bytes, salt: str, digest: DigestMethod) -> str | None:
+    """Return the format under whose salt a key signed a text, or None."""
+    for name, serializer in _FORMATS.items():
+        sealer = SignedSealer(
+            SecretKeys(key),
+            salt=salt_of(salt, serializer),
+            lifetime=_ANY_AGE,
+            leeway=_ANY_AGE,
+            clock=lambda: 0.0,
+            digests=(digest,),
+        )
+        outcome = sealer.unseal(text)
+        if not isinstance(outcome, Refused) or outcome.reason not in (Reason.SIGNATURE, Reason.MALFORMED):
+            return name
+    return None
+
+
+def _readings(payload: bytes, formats: Mapping[str, AnySerializer]) -> Iterator[tuple[str, Mapping[str, object]]]:
+    for name, serializer in formats.items():
+        outcome = Codec(Schema(), serializer).decode(payload)
+        if isinstance(outcome, Decoded):
+            yield name, outcome.contents.stored()
+
+
+def _refusal(payload: bytes | Refused, readings: Mapping[str, object], *, bad_signature: bool) -> Reason | None:
+    if bad_signature:
+        return Reason.SIGNATURE
+    if isinstance(payload, Refused):
+        return payload.reason
+    return None if readings else Reason.UNREADABLE

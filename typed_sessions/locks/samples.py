@@ -1,0 +1,145 @@
+"""Plain values of a type, a few of every sort, as a release writes them."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from types import NoneType
+from typing import Final
+from uuid import UUID
+
+from markupsafe import Markup
+
+from typed_sessions.field_types import FieldType, Mismatch, Reading, Wire
+from typed_sessions.field_types.base import JSON
+from typed_sessions.field_types.bounded import Bounded
+from typed_sessions.field_types.containers import Items, Positions, Table
+from typed_sessions.field_types.scalars import Anything, Choice, Enumeration, Scalar, Simple
+from typed_sessions.field_types.union import OneOf
+from typed_sessions.locks.declarations import LockedClass, Opaque
+from typed_sessions.narrowing import is_sequence
+
+__all__ = ["Samples"]
+
+_VALUES: Final[Mapping[type, tuple[object, ...]]] = {
+    NoneType: (None,),
+    bool: (False, True),
+    int: (7, 0, -1, 2**40),
+    float: (0.5, -1e300),
+    str: ("text", "", "é"),
+    bytes: (b"\xff", b""),
+    Markup: (Markup("<b>"),),
+    UUID: (UUID(int=7),),
+    Decimal: (Decimal("1.50"), Decimal(-7)),
+    dt.datetime: (dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC),),
+    dt.date: (dt.date(2026, 1, 2),),
+    dt.time: (dt.time(3, 4, 5),),
+    dt.timedelta: (dt.timedelta(days=1, seconds=2),),
+}
+_ANYTHING: Final[tuple[object, ...]] = (None, True, 7, 0.5, "text", [1], {"key": 1})
+
+_TEXTS: Final[Mapping[type, str | bytes]] = {str: "x", Markup: Markup("x"), bytes: b"x"}
+_LONGEST: Final = 10_000
+"""How long a value at a bound is made at most."""
+
+
+class Samples:
+    """Makes plain values of types, as a serializer with a wire is given them."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+        self._classes: list[FieldType] = []
+        """The classes that are being made: one that holds itself is left out inside."""
+
+    def of(self, field_type: FieldType) -> list[object]:
+        """Return plain values of a type; none if it has none that can be made."""
+        match field_type:
+            case Bounded(inner=inner):
+                return [
+                    plain for plain in (*self._at_bounds(field_type), *self.of(inner)) if self._fits(field_type, plain)
+                ]
+            case Simple() | Scalar():
+                return [field_type.lower(value, self._wire) for value in _VALUES[field_type.cls]]
+            case Anything():
+                return list(_ANYTHING)
+            case Enumeration():
+                return [field_type.lower(member, self._wire) for member in field_type.members]
+            case Choice():
+                return [field_type.lower(value, self._wire) for value in field_type.values]
+            case OneOf(members=members):
+                return [
+                    field_type.written(member, plain, self._wire) for member in members for plain in self.of(member)
+                ]
+            case LockedClass():
+                return self._of_class(field_type)
+            case Opaque(sample=sample):
+                return [sample]
+            case _:
+                return self._of_container(field_type)
+
+    def _of_container(self, field_type: FieldType) -> list[object]:
+        match field_type:
+            case Items(cls=cls, item=item):
+                held: list[list[object]] = [[], *([plain] for plain in self.of(item))]
+                return [tuple(items) for items in held] if cls is tuple and tuple in self._wire else list(held)
+            case Positions(items=items):
+                made = [list(row) for row in _rows([self.of(item) for item in items])]
+                return [tuple(row) for row in made] if tuple in self._wire else list(made)
+            case Table(key=key, value=value):
+                pairs = _rows([Samples(JSON).of(key), self.of(value)])
+                return [{}, *({str(text): plain} for text, plain in pairs)]
+            case _:
+                return []
+
+    def _of_class(self, locked: LockedClass) -> list[object]:
+        if locked in self._classes:
+            return []
+        self._classes.append(locked)
+        try:
+            attributes = {name: self.of(held) for name, held in locked.types.items()}
+        finally:
+            self._classes.pop()
+        return [*self._instances(attributes, locked), *self._without_absent(attributes, locked)]
+
+    def _instances(self, attributes: Mapping[str, list[object]], locked: LockedClass) -> list[object]:
+        """Return dicts of all attributes that can be made; none if a required one cannot."""
+        if any(name in locked.required and not plain for name, plain in attributes.items()):
+            return []
+        made = {name: plain for name, plain in attributes.items() if plain}
+        return [dict(zip(made, row, strict=True)) for row in _rows(list(made.values()))]
+
+    def _without_absent(self, attributes: Mapping[str, list[object]], locked: LockedClass) -> list[object]:
+        if not locked.may_be_absent:
+            return []
+        kept = {name: plain for name, plain in attributes.items() if name not in locked.may_be_absent}
+        return self._instances(kept, locked) or [{}]
+
+    def _at_bounds(self, bounded: Bounded) -> Iterable[object]:
+        """Return values at the bounds of a type, and next to them."""
+        for name, bound in bounded.bounds.items():
+            if name.endswith("_length") and isinstance(bound, int):
+                yield from self._of_length(bounded.inner, min(bound, _LONGEST))
+            elif isinstance(bound, (int, float)):
+                yield from (bound - 1, bound, bound + 1)
+
+    def _of_length(self, field_type: FieldType, length: int) -> Iterable[object]:
+        if isinstance(field_type, Items):
+            yield from (list(items) * length for items in self.of(field_type) if is_sequence(items))
+        elif isinstance(field_type, (Simple, Scalar)) and field_type.cls in _TEXTS:
+            yield field_type.lower(_TEXTS[field_type.cls] * length, self._wire)
+
+    def _fits(self, field_type: FieldType, plain: object) -> bool:
+        try:
+            field_type.lift(plain, Reading(self._wire))
+        except Mismatch:
+            return False
+        return True
+
+
+def _rows(columns: Sequence[Sequence[object]]) -> list[tuple[object, ...]]:
+    """Return rows in which every value of every column has a place; none if a column has no value."""
+    if not all(columns):
+        return []
+    count = max(map(len, columns), default=1)
+    return [tuple(column[row % len(column)] for column in columns) for row in range(count)]
