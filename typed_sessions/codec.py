@@ -59,6 +59,8 @@ class Decoded(Generic[S]):
     version: int
     resets: tuple[FieldReset, ...]
     undeclared: tuple[UndeclaredNestedKeys, ...]
+    generated: bool
+    """True if a nested class made a default for what was missing: reading again may make another one."""
 
 
 class Codec(Generic[S]):
@@ -202,18 +204,22 @@ class Codec(Generic[S]):
                 resets.append(FieldReset(key, mismatch.expected, mismatch.path))
         try:
             contents = contents_of(self.schema, stored)
+        except RecursionError:
+            raise
         except Exception:  # noqa: BLE001 -- a converter or validator of the user's may raise anything
             refused = self._refused_by_class(stored)
             resets += [FieldReset(name, "what its own converter and validator take") for name in refused]
             try:
                 contents = contents_of(self.schema, {k: v for k, v in stored.items() if k not in refused})
+            except RecursionError:
+                raise
             except Exception:  # noqa: BLE001 -- fields that the class refuses only together
                 return Refused(Reason.FIELD, self.schema.name)
         for reset in resets:
             if on_bad_field is OnBadField.REFUSE or self.schema.fields[reset.field].essential:
                 return Refused(Reason.FIELD, reset.field)
         undeclared = tuple(UndeclaredNestedKeys(owner, count) for owner, count in reading.unknown.items())
-        return Decoded(contents, payload, version, tuple(resets), undeclared)
+        return Decoded(contents, payload, version, tuple(resets), undeclared, reading.generated)
 
     def _present_name(self, stored_as: str, plain: Mapping[str, object]) -> str:
         """Return the name of the field that a key stands for: its own, unless it is an earlier one of a field's.
@@ -233,6 +239,8 @@ class Codec(Generic[S]):
         for name in (key for key in stored if key in self.schema.fields):
             try:
                 self.schema.construct({name: stored[name]})
+            except RecursionError:
+                raise
             except Exception:  # noqa: BLE001 -- a converter or validator of the user's may raise anything
                 refused.append(name)
         return refused

@@ -5,20 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Generic, TypeAlias
+from itertools import islice
+from typing import Final, Generic, TypeAlias
 
-from attrs import frozen
+from attrs import evolve, frozen
 from typing_extensions import TypeVar
 
 from typed_sessions.codec import Codec, OnBadField
 from typed_sessions.contents import contents_of
-from typed_sessions.errors import ConfigurationError
+from typed_sessions.errors import ConfigurationError, SerializationError
 from typed_sessions.reports import Reason, Refused, Report, ReportSink, UndeclaredKeys
 from typed_sessions.schema import Schema
 from typed_sessions.sealing import Clock, Sealer, sealed_at
 from typed_sessions.session import ExtrasRule, Opened, Origin, SecureCookieSession
 
 __all__ = ["Decision", "Delete", "Format", "Keep", "Policy", "Write", "open_session", "refresh_is_due", "save_session"]
+
+MOST_COOKIES: Final = 20
+"""How many different cookies of one name are tried: verifying costs time, and a header has room for thousands."""
 
 S = TypeVar("S", default=dict[str, object])
 
@@ -79,6 +83,8 @@ class Write:
     """The browser gets a new cookie with this value."""
 
     value: str
+    refresh: bool = False
+    """True if nothing has changed but the time."""
 
 
 @frozen
@@ -114,7 +120,8 @@ def refresh_is_due(session: SecureCookieSession[S], policy: Policy[S]) -> bool:
         return False
     if not any(_is_old(text, policy) for text in session.sealed):
         return False
-    return not session.open().new and session.permanent_unaccessed
+    opened = session.open()
+    return opened.sealed is not None and _is_old(opened.sealed, policy) and session.permanent_unaccessed
 
 
 def save_session(session: SecureCookieSession[S], policy: Policy[S], *, wanted: bool) -> Decision:
@@ -138,17 +145,29 @@ def save_session(session: SecureCookieSession[S], policy: Policy[S], *, wanted: 
         return Delete() if modified else Keep()
     if not wanted:
         return Keep()
-    if not modified and opened.origin is not None:
-        for format_ in policy.formats:
-            if format_.codec.reads_as(opened.origin.codec):
-                # A refresh is no change: what this release could not read stays for the one that can.
-                return Write(format_.sealer.seal(opened.origin.payload))
-    return Write(policy.writer.write(stored, 0 if opened.origin is None else opened.origin.version))
+    came_in = None if opened.origin is None else _format_of(opened.origin, policy)
+    if opened.origin is None or came_in is None:
+        return Write(policy.writer.write(stored, 0 if opened.origin is None else opened.origin.version))
+    if not modified:
+        # A refresh is no change: what this release could not read stays for the one that can.
+        return Write(came_in.sealer.seal(opened.origin.payload), refresh=True)
+    try:
+        return Write(policy.writer.write(stored, opened.origin.version))
+    except SerializationError:
+        if came_in is policy.writer:
+            raise
+        # What came in another format, and the configured one cannot hold, stays in the format that it came in.
+        return Write(came_in.write(stored, opened.origin.version))
+
+
+def _format_of(origin: Origin[S], policy: Policy[S]) -> Format[S] | None:
+    """Return the format that a session came in; None if it is no longer read, or was never in a cookie."""
+    return next((format_ for format_ in policy.formats if format_.codec.reads_as(origin.codec)), None)
 
 
 def _opened(texts: tuple[str, ...], policy: Policy[S]) -> Opened[S]:
     refusal: Refused | None = None
-    for text in texts:
+    for text in islice(dict.fromkeys(texts), MOST_COOKIES):
         for format_ in policy.formats:
             outcome = _read(text, format_, policy.on_bad_field)
             if isinstance(outcome, Opened):
@@ -165,8 +184,8 @@ def _read(text: str, format_: Format[S], on_bad_field: OnBadField) -> Opened[S] 
     outcome = format_.codec.decode(payload, on_bad_field)
     if isinstance(outcome, Refused):
         return outcome
-    origin = Origin(format_.codec, payload, outcome.payload, outcome.version)
-    return Opened(outcome.contents, origin, new=False, reports=(*outcome.resets, *outcome.undeclared))
+    origin = Origin(format_.codec, payload, outcome)
+    return Opened(outcome.contents, origin, text, new=False, reports=(*outcome.resets, *outcome.undeclared))
 
 
 def _with_undeclared_reported(opened: Opened[S], policy: Policy[S]) -> Opened[S]:
@@ -176,7 +195,7 @@ def _with_undeclared_reported(opened: Opened[S], policy: Policy[S]) -> Opened[S]
     contents = opened.contents
     count = sum(not contents.declares(key) and not policy.extras.allows(key) for key in contents)
     reports: tuple[Report, ...] = (*opened.reports, UndeclaredKeys(count)) if count else opened.reports
-    return Opened(contents, opened.origin, new=opened.new, reports=reports)
+    return evolve(opened, reports=reports)
 
 
 def _progress(refused: Refused) -> int:

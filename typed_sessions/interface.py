@@ -382,9 +382,10 @@ class SecureCookieSessionInterface(
                 return None
             case engine.Delete():
                 return deleting_cookie(self._attributes(app))
-            case engine.Write(value=value):
+            case engine.Write(value=value, refresh=refresh):
                 expires = self.get_expiration_time(app, session)
-                return self._fitting(app, session_cookie(self._attributes(app), value, expires=expires))
+                cookie = session_cookie(self._attributes(app), value, expires=expires)
+                return self._fitting(app, cookie, refresh=refresh)
 
     def _attributes(self, app: ConfiguredApp) -> CookieAttributes:
         """Return the cookie's attributes as the helper methods say, which a subclass may override."""
@@ -398,14 +399,19 @@ class SecureCookieSessionInterface(
             partitioned=self.get_cookie_partitioned(app),
         )
 
-    def _fitting(self, app: ConfiguredApp, cookie: str) -> str:
-        """Return a cookie that browsers keep, or one that they may drop if the settings say to send it."""
+    def _fitting(self, app: ConfiguredApp, cookie: str, *, refresh: bool) -> str | None:
+        """Return a cookie that browsers keep, or one that they may drop if the settings say to send it.
+
+        A request that changed nothing is not to fail: what is only a refresh is not sent.
+        """
         settings = self._configuration(app).settings
-        if settings.max_cookie_size and len(cookie) > settings.max_cookie_size:
-            if settings.raise_on_oversize:
-                raise CookieTooLargeError(len(cookie), settings.max_cookie_size)
-            self._report(app, CookieOversize(len(cookie), settings.max_cookie_size))
-        return cookie
+        if not settings.max_cookie_size or len(cookie) <= settings.max_cookie_size:
+            return cookie
+        if settings.raise_on_oversize and not refresh:
+            raise CookieTooLargeError(len(cookie), settings.max_cookie_size)
+        sent = not settings.raise_on_oversize
+        self._report(app, CookieOversize(len(cookie), settings.max_cookie_size, sent=sent))
+        return cookie if sent else None
 
     def _owned(self, session: SessionMixin) -> SecureCookieSession[S]:
         """Return a session of this interface's own kind, with the contents and flags of one that may be another's."""

@@ -22,6 +22,7 @@ __all__ = [
     "ReportSink",
     "UndeclaredKeys",
     "UndeclaredNestedKeys",
+    "UsedLate",
     "log_report",
 ]
 
@@ -35,7 +36,7 @@ class Reason(Enum):
     SIGNATURE = "no configured key signed it"
     EXPIRED = "it is older than the session lifetime"
     FUTURE = "it was signed in the future, past the clock leeway"
-    ENCODING = "its payload is not valid base64 or zlib"
+    ENCODING = "its payload or its time is not valid base64 or zlib"
     TOO_LARGE = "its payload inflates past the limit"
     UNREADABLE = "its payload is not of the configured serializer"
     TOO_DEEP = "its payload is nested past the limit"
@@ -99,13 +100,24 @@ class ChangeLost:
 
 @frozen
 class CookieOversize:
-    """The cookie passes the browser's limit and was sent all the same, as `SESSION_ON_OVERSIZE = "warn"` asks."""
+    """The cookie passes the browser's limit.
+
+    It was sent all the same, as `SESSION_ON_OVERSIZE = "warn"` asks, or it was a refresh, which was not sent.
+    """
 
     size: int
     limit: int
+    sent: bool = True
 
 
-Report: TypeAlias = Refused | FieldReset | UndeclaredKeys | UndeclaredNestedKeys | ChangeLost | CookieOversize
+@frozen
+class UsedLate:
+    """A session was used for the first time after it was saved, in a stream: the response has no `Vary: Cookie`."""
+
+
+Report: TypeAlias = (
+    Refused | FieldReset | UndeclaredKeys | UndeclaredNestedKeys | ChangeLost | CookieOversize | UsedLate
+)
 ReportSink: TypeAlias = Callable[[Report], None]
 
 
@@ -129,6 +141,12 @@ def log_report(report: Report) -> None:
             logger.warning("session brought %d key(s) that %s does not declare; a change drops them", count, owner)
         case ChangeLost(remedy=remedy):
             logger.error("a session change is lost: %s", remedy)
+        case CookieOversize(size=size, limit=limit, sent=False):
+            logger.warning("session cookie of %d bytes not refreshed; browsers may drop it past %d", size, limit)
+        case UsedLate():
+            logger.warning(
+                "session used after it was saved, so the response has no Vary; use it before the stream begins"
+            )
         case CookieOversize(size=size, limit=limit):
             logger.warning("session cookie of %d bytes sent; browsers may drop it past %d", size, limit)
         case _:

@@ -58,6 +58,10 @@ def came_back(value: object, back: object, *, whole_seconds: bool) -> bool:
         return len(value) == len(back) and all(
             came_back(one, other, whole_seconds=whole_seconds) for one, other in zip(value, back, strict=True)
         )
+    if whole_seconds and is_set(value) and is_set(back) and not same(value, back):
+        return len(value) == len(back) and all(
+            any(came_back(item, other, whole_seconds=True) for other in back) for item in value
+        )
     cls: Any = type(value)
     names = attribute_names(cls)
     if names is not None and cls is type(back):

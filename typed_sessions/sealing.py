@@ -120,7 +120,7 @@ class SignedSealer:
         try:
             age = int(self._clock()) - bytes_to_int(base64_decode(stamp))
         except (BadData, struct.error):
-            return Refused(Reason.MALFORMED)
+            return Refused(Reason.ENCODING)
         if age > self._lifetime:
             return Refused(Reason.EXPIRED)
         if age < -self._leeway:

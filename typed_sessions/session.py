@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, MutableMapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from threading import RLock
 from typing import Final, Generic, NoReturn, Protocol, Self, cast, overload
@@ -15,7 +15,8 @@ from typing_extensions import TypeVar, override
 from typed_sessions.codec import Codec, Decoded
 from typed_sessions.contents import Contents, contents_of
 from typed_sessions.errors import SerializationError, UndeclaredKeyError
-from typed_sessions.reports import ChangeLost, Report, ReportSink, log_report
+from typed_sessions.reports import ChangeLost, Report, ReportSink, UsedLate, log_report
+from typed_sessions.sameness import same
 from typed_sessions.schema import Schema
 from typed_sessions.serializers.tagged_json import TaggedJSONSerializer
 
@@ -131,34 +132,40 @@ class Origin(Generic[S]):
     Args:
         codec: what read the payload.
         payload: the payload as it came.
-        migrated: the payload after migration, where there was one.
-        version: the version of what was read.
+        decoded: what it held; None if it holds what this release has just written.
     """
 
-    def __init__(self, codec: Codec[S], payload: bytes, migrated: bytes | None = None, version: int = 0) -> None:
+    def __init__(self, codec: Codec[S], payload: bytes, decoded: Decoded[S] | None = None) -> None:
         self.codec = codec
         self.payload = payload
-        self.version = version
-        self._read = payload if migrated is None else migrated
+        self.version = 0 if decoded is None else decoded.version
+        self._read = payload if decoded is None else decoded.payload
+        if decoded is not None and decoded.generated:
+            with suppress(SerializationError):  # reading it again would make other values
+                self._canonical = codec.canonical(decoded.contents.stored())
 
     def holds(self, contents: Contents[S]) -> bool:
         """Return True if contents mean what was loaded, whatever the order of their keys.
 
-        What cannot be written differs from whatever was loaded.
+        What cannot be written, and yet was loaded, is compared by value.
         """
         stored = contents.stored()
         try:
-            return (
-                self.codec.encode(stored, self.version) == self._read or self.codec.canonical(stored) == self._canonical
-            )
+            encoded = self.codec.encode(stored, self.version)
+            return encoded == self._read or self.codec.canonical(stored) == self._canonical
         except SerializationError:
-            return False
+            return same(stored, self._stored)
 
     @cached_property
-    def _canonical(self) -> bytes | None:
-        """What was loaded, as this release would write it; None if it cannot be read, which only a fault explains."""
+    def _stored(self) -> Mapping[str, object]:
+        """What was loaded; empty if it cannot be read again, which only a fault explains."""
         outcome = self.codec.decode(self._read)
-        return self.codec.canonical(outcome.contents.stored()) if isinstance(outcome, Decoded) else None
+        return outcome.contents.stored() if isinstance(outcome, Decoded) else {}
+
+    @cached_property
+    def _canonical(self) -> bytes:
+        """What was loaded, as this release would write it."""
+        return self.codec.canonical(self._stored)
 
 
 @frozen
@@ -168,6 +175,8 @@ class Opened(Generic[S]):
     contents: Contents[S]
     origin: Origin[S] | None = None
     """None if there is nothing to compare with: what is stored now is the change."""
+    sealed: str | None = None
+    """The sealed text that was opened, of those that came."""
     new: bool = True
     reports: tuple[Report, ...] = ()
 
@@ -425,7 +434,10 @@ class SecureCookieSession(Session[S_co]):
         return self._load()
 
     def _touched(self) -> Contents[S_co]:
-        self.accessed = True
+        if not self.accessed:
+            self.accessed = True
+            if self._saved is not None:
+                self._binding.report(UsedLate())
         return self._load().contents
 
     def _differs(self) -> bool:

@@ -165,7 +165,7 @@ def test_a_refresh_seals_the_payload_as_it_came() -> None:
     odd = b'{ "_permanent": true, "user_id": "no number" }'
     rules = policy(NOW)
     session = opened([sealed(odd, NOW - 500)], rules)
-    assert save_session(session, rules, wanted=True) == Write(sealed(odd))
+    assert save_session(session, rules, wanted=True) == Write(sealed(odd), refresh=True)
 
 
 def test_a_new_session_is_never_refreshed() -> None:

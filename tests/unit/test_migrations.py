@@ -111,7 +111,7 @@ def test_a_later_version_is_kept_so_that_no_step_runs_twice() -> None:
 def test_a_migration_is_no_change() -> None:
     payload = b'{"name":"Ada L"}'
     outcome = decoded(payload)
-    origin = Origin(codec(), payload, outcome.payload, outcome.version)
+    origin = Origin(codec(), payload, outcome)
     assert origin.holds(outcome.contents)
     assert origin.payload == payload
     outcome.contents.data.visits += 1
@@ -133,7 +133,7 @@ def test_a_step_whose_result_changes_each_time_is_no_change_either() -> None:
     read = Codec(Schema(Token), TaggedJSONSerializer())
     outcome = read.decode(payload)
     assert isinstance(outcome, Decoded)
-    assert Origin(read, payload, outcome.payload, outcome.version).holds(outcome.contents)
+    assert Origin(read, payload, outcome).holds(outcome.contents)
 
 
 def failing(values: dict[str, object]) -> dict[str, object]:

@@ -17,6 +17,7 @@ from typed_sessions.reports import (
     Report,
     UndeclaredKeys,
     UndeclaredNestedKeys,
+    UsedLate,
     log_report,
 )
 
@@ -92,6 +93,18 @@ def test_a_refused_cookie_is_everyday_unless_it_was_signed(reason: Reason, caplo
             "session cookie of 5000 bytes sent; browsers may drop it past 4093",
             id="a cookie past the limit",
         ),
+        pytest.param(
+            CookieOversize(5000, 4093, sent=False),
+            logging.WARNING,
+            "session cookie of 5000 bytes not refreshed; browsers may drop it past 4093",
+            id="a refresh past the limit",
+        ),
+        pytest.param(
+            UsedLate(),
+            logging.WARNING,
+            "session used after it was saved, so the response has no Vary; use it before the stream begins",
+            id="used late",
+        ),
     ],
 )
 def test_a_report_is_logged(report: Report, level: int, text: str, caplog: pytest.LogCaptureFixture) -> None:
@@ -116,7 +129,7 @@ def test_everyday_refusals_are_silent_at_the_level_of_operators(
 
 
 def test_a_report_has_no_place_for_data() -> None:
-    kinds = (Refused, FieldReset, UndeclaredKeys, UndeclaredNestedKeys, ChangeLost, CookieOversize)
+    kinds = (Refused, FieldReset, UndeclaredKeys, UndeclaredNestedKeys, ChangeLost, CookieOversize, UsedLate)
     assert set(kinds) == set(get_args(Report))
     assert {kind: {field.name for field in fields(kind)} for kind in kinds} == {
         Refused: {"reason", "field", "step"},
@@ -124,5 +137,6 @@ def test_a_report_has_no_place_for_data() -> None:
         UndeclaredKeys: {"count"},
         UndeclaredNestedKeys: {"owner", "count"},
         ChangeLost: {"remedy"},
-        CookieOversize: {"size", "limit"},
+        CookieOversize: {"size", "limit", "sent"},
+        UsedLate: set(),
     }

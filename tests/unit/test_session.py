@@ -26,7 +26,7 @@ from typed_sessions import (
 )
 from typed_sessions.codec import Codec
 from typed_sessions.contents import contents_of
-from typed_sessions.reports import ChangeLost, Reason, Refused, Report
+from typed_sessions.reports import ChangeLost, Reason, Refused, Report, UsedLate
 from typed_sessions.schema import Schema
 from typed_sessions.serializers import TaggedJSONSerializer
 from typed_sessions.session import ExtrasRule, Opened, Origin
@@ -428,12 +428,21 @@ def test_a_change_after_the_save_is_reported_once_as_lost() -> None:
     assert [type(report) for report in reports] == [ChangeLost]
 
 
-def test_reading_after_the_save_is_not_reported() -> None:
+def test_reading_on_after_the_save_is_not_reported() -> None:
     reports: list[Report] = []
     held = deferred(reports, user_id=7)
+    assert held["user_id"] == 7
     held.settle(saved=True)
     assert held["user_id"] == 7
     assert reports == []
+
+
+def test_the_first_use_after_the_save_is_reported_for_the_response_has_no_vary() -> None:
+    reports: list[Report] = []
+    held = deferred(reports, user_id=7)
+    held.settle(saved=True)
+    assert held["user_id"] == held.data.user_id == 7
+    assert reports == [UsedLate()]
 
 
 NULL_CHANGES: dict[str, Callable[[Any], object]] = {

@@ -53,6 +53,8 @@ class Reading:
         self.wire = wire
         self.unknown: Counter[str] = Counter()
         """How many keys a declared class did not know, by the name of the class."""
+        self.generated = False
+        """True if a declared class made a default for what was missing."""
 
     def pass_over(self, owner: str, keys: int) -> None:
         """Note that a value of a declared class came with so many keys that the class does not know."""

@@ -69,6 +69,7 @@ class Declared(WithNames):
             frozenset(name for name, member in kind.members.items() if member.required),
         )
         self.kind = kind
+        self._generated = {name for name, member in kind.members.items() if member.factory}
 
     @override
     def admit(self, value: object) -> object:
@@ -82,8 +83,12 @@ class Declared(WithNames):
     @override
     def lift(self, plain: object, reading: Reading) -> object:
         values = self._lifted(plain, reading, ".{}")
+        if not values.keys() >= self._generated:
+            reading.generated = True
         try:
             return self.kind.construct(values)
+        except RecursionError:
+            raise
         except Exception as error:  # a converter or validator of the user's may raise anything
             raise Mismatch(f"{self.text} that its own checks allow", "another") from error
 

@@ -150,9 +150,7 @@ class Table(FieldType):
         if not is_dict(value):
             raise Mismatch.of(self, value)
         plain = {
-            str(self.key.lower(self._admitted_key(key), JSON)): within(
-                SOME_KEY, lambda item: self.value.lower(item, wire), item
-            )
+            self._key_text(key): within(SOME_KEY, lambda item: self.value.lower(item, wire), item)
             for key, item in value.items()
         }
         if len(plain) != len(value):
@@ -163,10 +161,14 @@ class Table(FieldType):
     def lift(self, plain: object, reading: Reading) -> object:
         if not is_dict(plain):
             raise Mismatch.of(self, plain)
-        return {
-            self._lifted_key(key): within(SOME_KEY, lambda item: self.value.lift(item, reading), item)
+        items = [
+            (self._lifted_key(key), within(SOME_KEY, lambda item: self.value.lift(item, reading), item))
             for key, item in plain.items()
-        }
+        ]
+        try:
+            return dict(items)
+        except TypeError as error:  # a key that has no hash, such as a signalling NaN
+            raise Mismatch.of(self, plain) from error
 
     @override
     def claims(self, value: object) -> bool:
@@ -189,6 +191,13 @@ class Table(FieldType):
             return self.key.admit(key)
         except Mismatch as mismatch:
             raise mismatch.within(" (a key)") from mismatch
+
+    def _key_text(self, key: object) -> str:
+        plain = self.key.lower(self._admitted_key(key), JSON)
+        try:
+            return str(plain)
+        except ValueError as error:  # an integer with more digits than Python writes
+            raise Mismatch(f"{self.key.text} of fewer digits", "a longer one", " (a key)") from error
 
     def _lifted_key(self, text: object) -> object:
         try:

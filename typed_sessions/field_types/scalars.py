@@ -65,7 +65,7 @@ class Anything(FieldType):
 
     @override
     def lift(self, plain: object, reading: Reading) -> object:
-        return plain
+        return self.lower(plain, reading.wire)
 
     @override
     def claims(self, value: object) -> bool:
@@ -101,7 +101,7 @@ class Simple(FieldType):
 
     @override
     def lift(self, plain: object, reading: Reading) -> object:
-        return self.admit(plain)
+        return _finite(self.admit(plain))
 
     @override
     def claims(self, value: object) -> bool:
@@ -145,7 +145,7 @@ class Enumeration(FieldType):
     def lift(self, plain: object, reading: Reading) -> object:
         try:
             member = self.cls(plain)
-        except (ValueError, TypeError) as error:
+        except Exception as error:  # a user's `_missing_` may raise anything
             raise Mismatch.of(self, plain) from error
         if type(member.value) is not type(plain):
             raise Mismatch.of(self, plain)
@@ -270,6 +270,17 @@ def _finite(value: object) -> object:
     return value
 
 
+def _moment(cls: type[dt.datetime | dt.time], text: str) -> object:
+    """Return the moment that a text says. msgspec reads no seconds of an offset; `isoformat` writes them."""
+    try:
+        return msgspec.convert(text, cls)
+    except msgspec.ValidationError:
+        moment = cls.fromisoformat(text)
+        if moment.isoformat() == text and moment.tzinfo is not None:
+            return moment
+        raise
+
+
 def _as_float(value: float) -> float | None:
     try:
         return float(value)
@@ -301,6 +312,8 @@ _SCALARS: Final[Mapping[type, FieldType]] = {
         Scalar(
             dt.datetime,
             exact=lambda value: dt.datetime.combine(dt.date(value.year, value.month, value.day), value.timetz()),
+            to_text=dt.datetime.isoformat,  # msgspec drops the seconds of an offset
+            from_text=partial(_moment, dt.datetime),
         ),
         Scalar(dt.date, exact=lambda value: dt.date(value.year, value.month, value.day)),
         Scalar(
@@ -308,6 +321,8 @@ _SCALARS: Final[Mapping[type, FieldType]] = {
             exact=lambda value: dt.time(
                 value.hour, value.minute, value.second, value.microsecond, value.tzinfo, fold=value.fold
             ),
+            to_text=dt.time.isoformat,
+            from_text=partial(_moment, dt.time),
         ),
         Scalar(
             dt.timedelta,

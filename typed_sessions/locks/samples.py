@@ -29,13 +29,13 @@ _VALUES: Final[Mapping[type, tuple[object, ...]]] = {
     float: (0.5, -1e300),
     str: ("text", "", "é"),
     bytes: (b"\xff", b""),
-    Markup: (Markup("<b>"),),
-    UUID: (UUID(int=7),),
+    Markup: (Markup("<b>"), Markup()),
+    UUID: (UUID(int=7), UUID(int=2**127)),
     Decimal: (Decimal("1.50"), Decimal(-7)),
-    dt.datetime: (dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC),),
-    dt.date: (dt.date(2026, 1, 2),),
-    dt.time: (dt.time(3, 4, 5),),
-    dt.timedelta: (dt.timedelta(days=1, seconds=2),),
+    dt.datetime: (dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC), dt.datetime(1999, 12, 31, 23, tzinfo=dt.UTC)),
+    dt.date: (dt.date(2026, 1, 2), dt.date(1999, 12, 31)),
+    dt.time: (dt.time(3, 4, 5), dt.time(23, 59, 59, 999999)),
+    dt.timedelta: (dt.timedelta(days=1, seconds=2), dt.timedelta(microseconds=-1)),
 }
 _ANYTHING: Final[tuple[object, ...]] = (None, True, 7, 0.5, "text", [1], {"key": 1})
 

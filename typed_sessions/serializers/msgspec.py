@@ -92,7 +92,7 @@ def _untag_items(items: object) -> list[object]:
 
 def _text(value: object) -> str:
     if type(value) is not str:
-        raise ValueError("a tag holds no text")
+        raise ValueError("what has to be text is none")
     return value
 
 
@@ -181,7 +181,9 @@ def _untagged(value: object) -> object:
             read = _READERS.get(key) if isinstance(key, str) else None
             if read is not None:
                 return read(content)
-        return {key: _untagged(item) for key, item in value.items()}
+        return {_text(key): _untagged(item) for key, item in value.items()}
     if is_sequence(value):
         return [_untagged(item) for item in value]
+    if type(value) not in _PLAIN and not (isinstance(value, float) and math.isfinite(value)):
+        raise ValueError("a value that is never written")  # MessagePack has NaN, extensions, bytes and times of its own
     return value
