@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Mapping
 from enum import Enum
 from typing import Annotated, Any, ClassVar, Final, Generic, NewType, Protocol, get_args, get_origin
 
 import typing_extensions
-from typing_extensions import get_type_hints
+from typing_extensions import get_type_hints, is_typeddict
 
 from typed_sessions.errors import SchemaError
 from typed_sessions.markers import Formerly
@@ -16,6 +17,7 @@ from typed_sessions.markers import Formerly
 __all__ = [
     "described",
     "former_names",
+    "is_typed_dict",
     "key_annotations",
     "origin_class",
     "plain_form",
@@ -32,9 +34,14 @@ _QUALIFIERS: Final = frozenset(
 )
 
 
+def is_typed_dict(declared: object) -> bool:
+    """Return True for a TypedDict, with or without type arguments."""
+    return is_typeddict(_unsubscripted(declared))
+
+
 def origin_class(declared: object) -> type[Any] | None:
     """Return the class of `Box[int]` and of `Box`, or None for what is no class."""
-    origin = get_origin(declared) or declared
+    origin = _unsubscripted(declared)
     return origin if isinstance(origin, type) else None
 
 
@@ -52,7 +59,7 @@ def resolved_annotations(declared: object) -> dict[str, Any]:
     arguments = dict(zip(_parameters(cls), get_args(declared), strict=False))
     found: dict[str, Any] = {}
     for base in reversed(_bases(cls)):
-        if (get_origin(base) or base) not in _NOT_DECLARING:
+        if _unsubscripted(base) not in _NOT_DECLARING:
             found |= resolved_annotations(_substituted(base, arguments))
     hints = _read_hints(cls)
     for name in vars(cls).get("__annotations__", {}):
@@ -62,12 +69,21 @@ def resolved_annotations(declared: object) -> dict[str, Any]:
 
 
 def key_annotations(declared: Any) -> dict[str, Any]:
-    """Return what each key of a TypedDict is declared to hold, inherited keys included.
+    """Return what each key of a TypedDict, or of a generic one with its arguments, is declared to hold.
+
+    Inherited keys are included.
 
     Raises:
         SchemaError: an annotation cannot be read.
     """
-    return _read_hints(declared)
+    cls = _unsubscripted(declared)
+    arguments = dict(zip(_parameters(cls), get_args(declared), strict=False))
+    found: dict[str, Any] = {}
+    for base in filter(is_typed_dict, _bases(cls)):
+        found |= key_annotations(_substituted(base, arguments))
+    for name, hint in _read_hints(cls).items():
+        found.setdefault(name, _substituted(hint, arguments))
+    return found
 
 
 def required_keys(declared: Any) -> frozenset[str]:
@@ -75,7 +91,7 @@ def required_keys(declared: Any) -> frozenset[str]:
 
     `__required_keys__` alone does not see `NotRequired` in annotations that are text.
     """
-    required: set[str] = set(declared.__required_keys__)
+    required: set[str] = set(_unsubscripted(declared).__required_keys__)
     for name, annotation in key_annotations(declared).items():
         qualifiers = _qualifiers(annotation)
         if typing_extensions.Required in qualifiers:
@@ -131,8 +147,12 @@ def described(annotation: Any) -> str:
         inner = ", ".join("..." if argument is ... else described(argument) for argument in arguments)
         return f"{origin.__name__}[{inner}]"
     if origin is typing_extensions.Literal:
-        return f"Literal[{', '.join(str(item) if isinstance(item, Enum) else repr(item) for item in arguments)}]"
+        return f"Literal[{', '.join(map(_choice, arguments))}]"
     return " | ".join(map(described, arguments))
+
+
+def _choice(value: object) -> str:
+    return f"{type(value).__name__}.{value.name}" if isinstance(value, Enum) and value.name else repr(value)
 
 
 def _read_hints(cls: Any) -> dict[str, Any]:
@@ -140,11 +160,20 @@ def _read_hints(cls: Any) -> dict[str, Any]:
         return get_type_hints(cls, include_extras=True)
     except NameError as error:
         raise SchemaError(
-            f"{cls.__qualname__}: the name {error.name!r} in an annotation cannot be found from module "
-            f"{cls.__module__}; define it there, outside functions and `if TYPE_CHECKING`"
+            f"{cls.__qualname__}{_place_of(cls, str(error.name))}: the name {error.name!r} in its annotation cannot be "
+            f"found from module {cls.__module__}; define it there, outside functions and `if TYPE_CHECKING`"
         ) from error
     except (AttributeError, SyntaxError, TypeError) as error:
         raise SchemaError(f"{cls.__qualname__}: an annotation cannot be read: {error}") from error
+
+
+def _place_of(cls: type, name: str) -> str:
+    """Return the attribute in whose annotation a name stands, for a message."""
+    for base in cls.__mro__:
+        for attribute, annotation in vars(base).get("__annotations__", {}).items():
+            if re.search(rf"\b{re.escape(name)}\b", str(annotation)):
+                return f".{attribute}"
+    return ""
 
 
 def _substituted(annotation: Any, arguments: Mapping[Any, object]) -> Any:
@@ -167,6 +196,10 @@ def _qualifiers(annotation: Any) -> set[object]:
         found.add(get_origin(annotation))
         annotation = annotation.__origin__ if get_origin(annotation) is Annotated else get_args(annotation)[0]
     return found
+
+
+def _unsubscripted(annotation: Any) -> Any:
+    return get_origin(annotation) or annotation
 
 
 def _is_class_variable(annotation: object) -> bool:

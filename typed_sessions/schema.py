@@ -7,9 +7,9 @@ from typing import Any, Generic, cast, overload
 
 from attrs import frozen
 from cattrs import Converter
-from typing_extensions import TypeVar, is_typeddict, override
+from typing_extensions import TypeVar, override
 
-from typed_sessions.annotations import former_names, origin_class
+from typed_sessions.annotations import former_names, is_typed_dict, origin_class
 from typed_sessions.errors import FieldTypeError, FieldValueError, SchemaError
 from typed_sessions.field_types import NATIVE_CANDIDATES, Compiler, FieldType, Mismatch, OutOfBounds, Wire
 from typed_sessions.kinds import Kind, MadeKind, Member, kind_of, marks_within
@@ -76,7 +76,7 @@ class Schema(Generic[S]):
     @overload
     def __init__(self, declared: Callable[[], S], *, converter: Converter | None = None) -> None: ...
     def __init__(self, declared: Callable[[], S] | None = None, *, converter: Converter | None = None) -> None:
-        keyed = declared is not None and is_typeddict(declared)
+        keyed = declared is not None and is_typed_dict(declared)
         self._kind = None if declared is None or keyed else _required_kind(declared)
         self.open = declared is None
         """True if no class was declared: every key is data."""

@@ -872,8 +872,8 @@ UNHOLDABLE: dict[str, tuple[Any, str]] = {
     "Sequence": (collections.abc.Sequence[str], f"{FIELD}.*Sequence.* does not say which class comes back"),
     "Mapping": (collections.abc.Mapping[str, int], f"{FIELD}.*Mapping.* does not say which class comes back"),
     "keys that are no text": (dict[float, int], f"{FIELD}.*keys of type float cannot be written as text"),
-    "unknown name": ("Missing", "Held.*the name 'Missing' in an annotation cannot be found"),
-    "unknown name inside": ("list[Missing]", "Held.*the name 'Missing' in an annotation cannot be found"),
+    "unknown name": ("Missing", "Held.*: the name 'Missing' in its annotation cannot be found"),
+    "unknown name inside": ("list[Missing]", "Held.*: the name 'Missing' in its annotation cannot be found"),
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,6 +16,7 @@ from typed_sessions.errors import SerializationError
 from typed_sessions.reports import Reason, Refused
 from typed_sessions.schema import Schema
 from typed_sessions.serializers.base import BUILT_IN
+from typed_sessions.session import Origin
 
 SCHEMA = Schema(Visitor)
 CODECS = {name: Codec(SCHEMA, make()) for name, make in BUILT_IN.items()}
@@ -34,13 +36,14 @@ def decode_all(name: str, payload: bytes, rule: OnBadField) -> list[Decoded[Visi
     return [outcome for outcome in outcomes if isinstance(outcome, Decoded)]
 
 
-def use(name: str, decoded: Decoded[Visitor] | Decoded[dict[str, object]]) -> None:
-    """Do with contents what a program does: look at all of them, and write them again."""
+def use(name: str, payload: bytes, decoded: Decoded[Any]) -> None:
+    """Do with contents what a program does: look at all of them, which is no change, and write them again."""
     contents = decoded.contents
     assert list(contents) == contents.keys() == list(contents.stored())
     assert all(key in contents for key in contents)
     assert repr(contents.data)
-    codec = CODECS[name] if contents.schema is SCHEMA else OPEN_CODECS[name]
+    codec: Codec[Any] = CODECS[name] if contents.schema is SCHEMA else OPEN_CODECS[name]
+    assert Origin(codec, payload, decoded).holds(contents)
     for write in (codec.encode, codec.encode_readable, codec.canonical):
         with suppress(SerializationError):
             assert isinstance(write(contents.stored()), bytes)
@@ -50,15 +53,16 @@ def use(name: str, decoded: Decoded[Visitor] | Decoded[dict[str, object]]) -> No
 @given(payload=st.binary(max_size=60), rule=BOTH_RULES)
 def test_any_bytes_are_contents_or_refused(name: str, payload: bytes, rule: OnBadField) -> None:
     for decoded in decode_all(name, payload, rule):
-        use(name, decoded)
+        use(name, payload, decoded)
 
 
 @EVERY_FORMAT
 @given(data=st.data(), rule=BOTH_RULES)
 def test_any_nearly_valid_payload_is_contents_or_refused(name: str, data: st.DataObject, rule: OnBadField) -> None:
     written_as = data.draw(st.sampled_from((name, name, *PAYLOADS)))
-    for decoded in decode_all(name, data.draw(PAYLOADS[written_as]()), rule):
-        use(name, decoded)
+    payload = data.draw(PAYLOADS[written_as]())
+    for decoded in decode_all(name, payload, rule):
+        use(name, payload, decoded)
 
 
 @EVERY_FORMAT
@@ -68,5 +72,6 @@ def test_any_change_of_a_valid_payload_is_contents_or_refused(
 ) -> None:
     payload = OPEN_CODECS[name].encode(value)
     assert len(decode_all(name, payload, OnBadField.RESET)) == 2
-    for decoded in decode_all(name, data.draw(changed(payload)), OnBadField.RESET):
-        use(name, decoded)
+    payload = data.draw(changed(payload))
+    for decoded in decode_all(name, payload, OnBadField.RESET):
+        use(name, payload, decoded)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import time
-from functools import lru_cache
+from datetime import timedelta
+from functools import lru_cache, partial
 
 import pytest
 from hypothesis import given
@@ -14,7 +15,7 @@ from itsdangerous import Signer
 from itsdangerous.encoding import base64_encode, int_to_bytes
 from quart import Quart
 
-from tests.fuzz.payloads import FIELDS, Visitor, dumped, salt_of, texts
+from tests.fuzz.payloads import FIELDS, PAYLOADS, Visitor, dumped, salt_of, texts
 from tests.strategies import edited, json_values
 from typed_sessions.quart import Sessions
 from typed_sessions.serializers.base import BUILT_IN
@@ -23,6 +24,9 @@ SECRET = "a secret key that is long enough"
 NAMES = list(BUILT_IN)
 EVERY_FORMAT = pytest.mark.parametrize("name", NAMES)
 
+REFRESH_AFTER = timedelta(days=20)
+"""Older than any cookie here that is still read, so that a cookie after a read would be a change."""
+
 octets = st.characters(max_codepoint=0xFF, exclude_characters="\r\n")
 """What a server lets into a header, as it hands it over: bytes, decoded as latin-1."""
 
@@ -30,7 +34,9 @@ octets = st.characters(max_codepoint=0xFF, exclude_characters="\r\n")
 @lru_cache
 def app_of(name: str) -> Quart:
     app = Quart(__name__)
-    app.config.update(SECRET_KEY=SECRET, SESSION_SERIALIZER=name, MAX_COOKIE_SIZE=0, SESSION_REFRESH_EACH_REQUEST=False)
+    app.config.update(
+        SECRET_KEY=SECRET, SESSION_SERIALIZER=name, MAX_COOKIE_SIZE=0, SESSION_REFRESH_AFTER=REFRESH_AFTER
+    )
     sessions = Sessions(Visitor, app)
 
     @app.get("/read")
@@ -65,7 +71,7 @@ def _encodable() -> SearchStrategy[str]:
 def cookie_texts(draw: st.DrawFn) -> str:
     """A value: anything, or a genuine text of one format and any age, or an edit of it."""
     name, age = draw(st.sampled_from(NAMES)), draw(st.sampled_from((0, 0, 0, 10**6, 10**9, -(10**6))))
-    genuine = sealed(name, dumped(name, draw(stored())), age)
+    genuine = sealed(name, draw(st.one_of(stored().map(partial(dumped, name)), PAYLOADS[name]())), age)
     return draw(st.one_of(st.just(genuine), edited(genuine, octets), st.text(octets, max_size=30)))
 
 

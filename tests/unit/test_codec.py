@@ -146,6 +146,21 @@ def test_undeclared_keys_come_back_with_their_types() -> None:
     assert same(back, extras)
 
 
+@define
+class Times:
+    held: set[datetime] = Factory(set[datetime])
+
+
+def test_tagged_json_keeps_whole_seconds_in_a_set_and_refuses_to_lose_one_of_two() -> None:
+    moment = datetime(2020, 1, 2, 3, 4, 5, 678, UTC)
+    codec = tagged(Times)
+    assert decoded(codec, codec.encode_readable({"held": {moment}})).contents.data.held == {
+        moment.replace(microsecond=0)
+    }
+    with pytest.raises(SerializationError, match="held would read back as another value"):
+        codec.encode_readable({"held": {moment, moment.replace(microsecond=1)}})
+
+
 def test_the_order_of_keys_is_kept() -> None:
     codec = tagged()
     contents = {"z": 1, "user_id": 7, "a": 2}

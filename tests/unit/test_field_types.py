@@ -225,6 +225,44 @@ def test_a_description_is_no_bound() -> None:
     assert compiled(Annotated[Point, Meta(description="where")]).admit(Point()) == Point()
 
 
+ODD_OFFSET = dt.timezone(dt.timedelta(hours=1, seconds=30))
+
+
+@pytest.mark.parametrize("wire", WIRES)
+@pytest.mark.parametrize(
+    ("annotation", "value"),
+    [
+        pytest.param(dt.time, dt.time(1, tzinfo=ODD_OFFSET), id="time"),
+        pytest.param(dt.datetime, dt.datetime(2026, 1, 2, tzinfo=ODD_OFFSET), id="datetime"),
+        pytest.param(dict[dt.datetime, int], {dt.datetime(2026, 1, 2, tzinfo=ODD_OFFSET): 1}, id="key"),
+    ],
+)
+def test_the_seconds_of_an_offset_come_back(annotation: Any, value: object, wire: Wire) -> None:
+    field_type = compiled(annotation)
+    assert same(field_type.lift(field_type.lower(value, wire), Reading(wire)), value)
+
+
+@pytest.mark.parametrize("text", ["20260102", "2026-01-02", "2026-W01-1", "2026-01-02T00+01:00:30", "today"])
+def test_a_moment_is_read_from_one_form_of_text(text: str) -> None:
+    with pytest.raises(Mismatch):
+        compiled(dt.datetime).lift(text, Reading(JSON))
+
+
+def test_a_key_of_more_digits_than_python_writes_is_refused_where_it_stands() -> None:
+    with pytest.raises(Mismatch, match="fewer digits"):
+        compiled(dict[int, str]).lower({10**5000: "a"}, JSON)
+
+
+@pytest.mark.parametrize(
+    "annotation",
+    [Literal[Colour.RED, "red"], Literal[1, Level.LOW], Literal["AQ==", b"\x01"]],
+    ids=["text", "number", "bytes"],
+)
+def test_a_literal_whose_values_are_written_alike_is_refused(annotation: Any) -> None:
+    with pytest.raises(SchemaError, match=r"here: two values of Literal\[.*\] are written alike"):
+        compiled(annotation)
+
+
 def test_sets_are_written_in_one_order() -> None:
     field_type = compiled(set[str])
     words = [chr(97 + n) for n in range(26)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated, Any, Generic, NotRequired, TypeVar
 
 import msgspec
@@ -251,6 +251,29 @@ def test_a_stored_key_that_does_not_fit_is_reset_alone() -> None:
     assert outcome.contents.stored() == {"lines": [{"sku": "a"}]}
     assert [reset.field for reset in outcome.resets] == ["user_id"]
     assert cart_codec().decode(b'{"admin":"yes"}') == Refused(Reason.FIELD, "admin")
+
+
+class Held(TypedDict, Generic[T], total=False):
+    held: T
+    more: NotRequired[list[T]]
+
+
+class HeldDate(Held[date], total=False):
+    seen: bool
+
+
+class HoldsBoth(TypedDict, total=False):
+    either: Held[int] | Held[str]
+
+
+def test_generic_typeddicts_take_their_arguments() -> None:
+    assert [field.type.text for field in Schema[Any](Held[date]).fields.values()] == ["date", "list[date]"]
+    assert [field.type.text for field in Schema[Any](HeldDate).fields.values()] == ["date", "list[date]", "bool"]
+    codec = Codec(Schema[Any](HoldsBoth), MsgspecJSONSerializer())
+    for stored in ({"either": {"held": 7}}, {"either": {"held": "a", "more": ["b"]}}):
+        outcome = codec.decode(codec.encode_readable(stored))
+        assert isinstance(outcome, Decoded)
+        assert outcome.contents.stored() == stored
 
 
 class RequiredKey(TypedDict):

@@ -10,9 +10,8 @@ from typing import Any, Final, Literal, TypeVar, Union, get_args, get_origin
 from cattrs import Converter
 from cattrs.errors import StructureHandlerNotFoundError
 from msgspec import Meta
-from typing_extensions import is_typeddict
 
-from typed_sessions.annotations import described, key_annotations, plain_form, required_keys
+from typed_sessions.annotations import described, is_typed_dict, key_annotations, plain_form, required_keys
 from typed_sessions.errors import SchemaError
 from typed_sessions.field_types.base import JSON, FieldType
 from typed_sessions.field_types.bounded import Bounded, bounds_of
@@ -58,9 +57,7 @@ class Compiler:
         origin = _unsubscripted(annotation)
         arguments: tuple[Any, ...] = get_args(annotation)
         if origin is Literal:
-            return Choice(
-                described(annotation), {(type(value), value): self._writer(value, place) for value in arguments}
-            )
+            return self._choice(described(annotation), arguments, place)
         if origin is Union or origin is types.UnionType:
             return self._union(tuple(self.compile(argument, place) for argument in arguments), place)
         container = _CONTAINERS.get(origin)
@@ -96,7 +93,7 @@ class Compiler:
         return self._keyed[annotation]
 
     def _of_class(self, annotation: Any, place: str) -> FieldType:
-        if is_typeddict(annotation):
+        if is_typed_dict(annotation):
             return self.keyed(annotation, place)
         kind = kind_of(annotation)
         return self._foreign(annotation, place) if kind is None else self.declared(annotation, kind, place)
@@ -107,6 +104,13 @@ class Compiler:
             if texts.count(text) > 1:
                 raise SchemaError(f"{place}: two members of the union are called {text}; rename one of them")
         return OneOf(members)
+
+    def _choice(self, text: str, values: tuple[Any, ...], place: str) -> FieldType:
+        choice = Choice(text, {(type(value), value): self._writer(value, place) for value in values})
+        written = [repr(choice.lower(value, JSON)) for value in values]
+        if len(set(written)) < len(written):
+            raise SchemaError(f"{place}: two values of {text} are written alike, and one would come back as the other")
+        return choice
 
     def _enumeration(self, cls: type[Enum], place: str) -> FieldType:
         if not list(cls) or any(type(member.value) not in (str, int) for member in cls):
