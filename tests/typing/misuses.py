@@ -9,7 +9,7 @@ from __future__ import annotations
 from attrs import Factory, define
 from quart import Quart
 
-from typed_sessions import SecureCookieSession, SecureCookieSessionInterface, Session
+from typed_sessions import SecureCookieSession, SecureCookieSessionInterface, Session, migration
 from typed_sessions.quart import Sessions
 from typed_sessions.serializers import Serializer
 
@@ -77,3 +77,23 @@ class TakesTwo:
 
 
 wrong: Serializer[str] = TakesTwo()  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
+
+
+# migrations
+def returns_nothing(values: dict[str, object]) -> None:
+    values.clear()
+
+
+def takes_text(values: str) -> dict[str, object]:
+    return {"n": values}
+
+
+def adds(values: dict[str, object]) -> dict[str, object]:
+    return {"n": values["n"] + 1}  # type: ignore[operator]  # pyright: ignore[reportOperatorIssue]
+
+
+migration(Visitor, 1)(returns_nothing)  # type: ignore[type-var]  # pyright: ignore[reportArgumentType]
+migration(Visitor, 1)(takes_text)  # type: ignore[type-var]  # pyright: ignore[reportArgumentType]
+migration(Visitor, "1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+migration(Required, 1)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+migration(Visitor())  # type: ignore[call-arg, arg-type]  # pyright: ignore[reportCallIssue]

@@ -22,6 +22,7 @@ from typed_sessions import (
     Session,
     SessionInterface,
     SessionMixin,
+    migration,
 )
 from typed_sessions import quart as typed_quart
 from typed_sessions.interface import ConfiguredApp, CookieRequest, CookieResponse
@@ -173,3 +174,13 @@ Sessions(Visitor, serializer="tagged-json")
 Sessions(Visitor, serializer=Packed())
 Sessions(Visitor, serializer=TaggedJSONSerializer(sort_keys=True))
 Sessions(serializer=json)
+
+
+# migrations
+@migration(Visitor, 1)
+def rename(values: dict[str, object]) -> dict[str, object]:
+    values["user_id"] = values.pop("uid", None)
+    return values
+
+
+assert_type(rename({}), dict[str, object])
