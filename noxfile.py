@@ -33,6 +33,18 @@ def layers(session: nox.Session) -> None:
 
 
 @nox.session
+@nox.parametrize(
+    ("quart", "flask"),
+    [("0.20.0", "3.1.0"), ("0.20.0", "3.1.3"), ("0.21.0", "3.1.3"), ("0.22.0", "3.1.0"), ("0.22.0", "3.1.1"),
+     ("0.22.0", "3.1.2"), ("0.22.0", "3.1.3")],
+)  # fmt: skip
+def frameworks(session: nox.Session, quart: str, flask: str) -> None:
+    """Run what meets the frameworks under other versions than those of constraints.txt. By hand; CI runs one."""
+    session.install("-e", ".[dev]", f"quart=={quart}", f"flask=={flask}")
+    session.run("python", "-m", "pytest", "tests/integrations", "tests/unit/test_interface.py", "tests/test_shop.py")
+
+
+@nox.session
 def tests(session: nox.Session) -> None:
     install(session)
     session.run("python", "-m", "pytest", *session.posargs)

@@ -130,9 +130,10 @@ def _findings_as_json(findings: dict[str, list[Finding]]) -> str:
 def _findings_as_text(findings: dict[str, list[Finding]]) -> str:
     lines: list[str] = []
     for path, found in findings.items():
-        lines.append(f"{path}: {len(found)} differences" if found else f"{path}: as locked")
+        losses = sum(finding.effect.loses for finding in found)
+        lines.append(f"{path}: {'nothing is lost' if losses == 0 else f'losses: {losses}'}")
         lines += [f"  {finding.effect.value:<18} {finding.place}: {finding.text}" for finding in found]
-        if any(finding.effect.loses for finding in found):
+        if losses:
             lines.append(f"  To accept this: typed-sessions lock {path}")
     return "\n".join(lines)
 

@@ -15,8 +15,9 @@ from typed_sessions.errors import ConfigurationError, SerializationError
 from typed_sessions.field_types import NATIVE_CANDIDATES, Mismatch, Reading, Wire
 from typed_sessions.migrations import VERSION_KEY, MigrationFailure
 from typed_sessions.narrowing import is_dict, is_sequence, is_set
+from typed_sessions.places import Comparison, unwritable_at
 from typed_sessions.reports import FieldReset, Reason, Refused, UndeclaredNestedKeys
-from typed_sessions.sameness import came_back, same
+from typed_sessions.sameness import same
 from typed_sessions.schema import Schema
 from typed_sessions.serializers.base import AnySerializer, Serializer, serializer_name
 from typed_sessions.serializers.tagged_json import TaggedJSONSerializer
@@ -30,8 +31,6 @@ MAX_PAYLOAD: Final = 1024 * 1024
 """How long a payload may be, in bytes before compression, when it is read and when it is written."""
 
 _BUILT_IN_TAGS: Final = frozenset(tag.key for tag in TaggedJSONSerializer.default_tags if tag.key)
-
-_TOO_DEEP: Final = f"session contents are nested more than {MAX_DEPTH} deep"
 
 _EXACT_MOMENT: Final = dt.datetime(2000, 1, 2, 3, 4, 5, 678, dt.UTC)
 
@@ -61,6 +60,15 @@ class Decoded(Generic[S]):
     undeclared: tuple[UndeclaredNestedKeys, ...]
     generated: bool
     """True if a nested class made a default for what was missing: reading again may make another one."""
+
+
+@frozen
+class Proven:
+    """A payload whose declared fields are proven to read back."""
+
+    payload: bytes
+    altered: tuple[str, ...]
+    """The undeclared keys whose values will read back as others: a serializer may write what it does not bring back."""
 
 
 class Codec(Generic[S]):
@@ -95,10 +103,18 @@ class Codec(Generic[S]):
             if VERSION_KEY in plain:
                 raise SerializationError(f"session key {VERSION_KEY} belongs to the migrations; use another one")
             plain[VERSION_KEY] = version
-        return self._written(plain)
+        return self._written(plain, stored)
 
     def encode_readable(self, stored: Mapping[str, object], version: int = 0) -> bytes:
-        """Return the payload of what is stored, as `encode` does, proven to read back as the same.
+        """Return the payload of what is stored, as `encode` does, with its declared fields proven to read back.
+
+        Raises:
+            SerializationError: what is stored cannot be written so that it reads back; the message names the field.
+        """
+        return self.prove(stored, version).payload
+
+    def prove(self, stored: Mapping[str, object], version: int = 0) -> Proven:
+        """Return the payload of what is stored, as `encode` does, with its declared fields proven to read back.
 
         Raises:
             SerializationError: what is stored cannot be written so that it reads back; the message names the field.
@@ -113,10 +129,15 @@ class Codec(Generic[S]):
                 f"not what its type, its converter or its validator takes"
             )
         again = outcome.contents.stored()
+        altered: list[str] = []
         for key, value in stored.items():
-            if key in self.schema.fields and not (key in again and self._came_back(key, value, again[key])):
-                raise SerializationError(f"session field {key} would read back as another value")
-        return payload
+            place = self._lost_at(key, value, again)
+            if place is None:
+                continue
+            if key in self.schema.fields:
+                raise SerializationError(f"session field {key}{place} would read back as another value")
+            altered.append(key)
+        return Proven(payload, tuple(altered))
 
     def decode(self, payload: bytes, on_bad_field: OnBadField = OnBadField.RESET) -> Outcome[S]:
         """Return what a payload holds, or why it cannot be read. Raises nothing for what a payload may hold."""
@@ -150,28 +171,48 @@ class Codec(Generic[S]):
         """
         plain = {key: self._lowered(key, stored[key]) for key in sorted(stored, key=str)}
         try:
-            return self._written({key: _key_sorted(value) for key, value in plain.items()})
+            return self._written({key: _key_sorted(value) for key, value in plain.items()}, stored)
         except RecursionError:
-            raise SerializationError(_TOO_DEEP) from None
+            raise SerializationError(f"session contents are nested more than {MAX_DEPTH} deep") from None
 
-    def _came_back(self, key: str, value: object, back: object) -> bool:
-        """Return True if what was read is what was written; a class without `==` is judged by its plain form."""
-        return came_back(value, back, whole_seconds=self._whole_seconds) or same(
-            self._lowered(key, value), self._lowered(key, back)
-        )
+    def _lost_at(self, key: str, value: object, again: Mapping[str, object]) -> str | None:
+        """Return where a value came back as another one; one of a class without `==` is judged by its plain form."""
+        if key not in again:
+            return ""
+        if key not in self.schema.fields:
+            return Comparison(self._whole_seconds, exact_types=True).lost_at(value, again[key])
+        place = Comparison(self._whole_seconds).lost_at(value, again[key])
+        return None if place is None or same(self._lowered(key, value), self._lowered(key, again[key])) else place
 
-    def _written(self, plain: dict[str, object]) -> bytes:
+    def _written(self, plain: dict[str, object], stored: Mapping[str, object]) -> bytes:
+        """Return the payload of plain values, which were made of stored ones."""
         if _is_deeper(plain, MAX_DEPTH):
-            raise SerializationError(_TOO_DEEP)
+            key = next(key for key, value in plain.items() if _is_deeper({key: value}, MAX_DEPTH))
+            raise SerializationError(f"{self._called(key)} is nested more than {MAX_DEPTH} deep")
         try:
             payload = payload_of(self.serializer, plain)
         except Exception as error:  # a serializer may raise anything
+            key = next((key for key, value in plain.items() if not self._writes(value, key)), "")
+            place = unwritable_at(stored.get(key), plain.get(key), self._writes)
             raise SerializationError(
-                f"session key {self._unwritable(plain)} cannot be written by {type(self.serializer).__name__}"
+                f"{self._called(key)}{place} cannot be written by {type(self.serializer).__name__}"
             ) from error
         if len(payload) > MAX_PAYLOAD:
-            raise SerializationError(f"session contents take {len(payload)} bytes, more than {MAX_PAYLOAD}")
+            key = max(plain, key=lambda key: len(payload_of(self.serializer, {key: plain[key]})))
+            raise SerializationError(
+                f"session contents take {len(payload)} bytes, more than {MAX_PAYLOAD}, most of them {self._called(key)}"
+            )
         return payload
+
+    def _writes(self, plain: object, key: str = "") -> bool:
+        try:
+            payload_of(self.serializer, {key: plain})
+        except Exception:  # noqa: BLE001 -- a serializer may raise anything
+            return False
+        return True
+
+    def _called(self, key: str) -> str:
+        return f"session {'field' if key in self.schema.fields else 'key'} {key}"
 
     def _versioned(self, plain: dict[str, object], payload: bytes, on_bad_field: OnBadField) -> Outcome[S]:
         """Return what plain values hold, brought to this release's version before if they are of an earlier one."""
@@ -182,7 +223,7 @@ class Codec(Generic[S]):
         if version >= migrations.version:
             return self._structured(plain, payload, version, on_bad_field)
         try:
-            migrated = self._written({**migrations.migrated(plain, version), VERSION_KEY: migrations.version})
+            migrated = self._written({**migrations.migrated(plain, version), VERSION_KEY: migrations.version}, {})
         except MigrationFailure as failure:
             return Refused(Reason.MIGRATION, step=str(failure))
         except SerializationError:
@@ -255,15 +296,6 @@ class Codec(Generic[S]):
             raise SerializationError(f"session field {key}{mismatch.path} {mismatch}") from None
         except RecursionError:
             raise SerializationError(f"session field {key} is nested more than {MAX_DEPTH} deep") from None
-
-    def _unwritable(self, plain: Mapping[str, object]) -> str:
-        """Return the first key that the serializer cannot write, for a message."""
-        for key, value in plain.items():
-            try:
-                payload_of(self.serializer, {key: value})
-            except Exception:  # noqa: BLE001 -- a serializer may raise anything
-                return key
-        return ", ".join(plain)
 
     def _loaded(self, payload: bytes) -> object:
         return _read_back(self.serializer, payload.decode() if self._is_text else payload)

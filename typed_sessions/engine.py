@@ -28,19 +28,44 @@ S = TypeVar("S", default=dict[str, object])
 
 
 @frozen
+class Keep:
+    """The browser keeps what it has."""
+
+
+@frozen
+class Write:
+    """The browser gets a new cookie with this value."""
+
+    value: str
+    refresh: bool = False
+    """True if nothing has changed but the time."""
+    altered: tuple[str, ...] = ()
+    """The undeclared keys whose values will read back as others."""
+
+
+@frozen
+class Delete:
+    """The browser drops its cookie."""
+
+
+Decision: TypeAlias = Keep | Write | Delete
+
+
+@frozen
 class Format(Generic[S]):
     """One way in which sessions are written: how the payload is made, and how it is sealed."""
 
     codec: Codec[S]
     sealer: Sealer
 
-    def write(self, stored: Mapping[str, object], version: int = 0) -> str:
-        """Return the sealed text of what is stored, proven to read back. `version` is as in `Codec.encode`.
+    def write(self, stored: Mapping[str, object], version: int = 0) -> Write:
+        """Return the cookie of what is stored, proven to read back. `version` is as in `Codec.encode`.
 
         Raises:
             SerializationError: it would not; the message names the field.
         """
-        return self.sealer.seal(self.codec.encode_readable(stored, version))
+        proven = self.codec.prove(stored, version)
+        return Write(self.sealer.seal(proven.payload), altered=proven.altered)
 
 
 @frozen
@@ -71,28 +96,6 @@ class Policy(Generic[S]):
     def now(self) -> datetime:
         """Return the time, aware, in UTC."""
         return datetime.fromtimestamp(self.clock(), UTC)
-
-
-@frozen
-class Keep:
-    """The browser keeps what it has."""
-
-
-@frozen
-class Write:
-    """The browser gets a new cookie with this value."""
-
-    value: str
-    refresh: bool = False
-    """True if nothing has changed but the time."""
-
-
-@frozen
-class Delete:
-    """The browser drops its cookie."""
-
-
-Decision: TypeAlias = Keep | Write | Delete
 
 
 def open_session(
@@ -147,17 +150,17 @@ def save_session(session: SecureCookieSession[S], policy: Policy[S], *, wanted: 
         return Keep()
     came_in = None if opened.origin is None else _format_of(opened.origin, policy)
     if opened.origin is None or came_in is None:
-        return Write(policy.writer.write(stored, 0 if opened.origin is None else opened.origin.version))
+        return policy.writer.write(stored, 0 if opened.origin is None else opened.origin.version)
     if not modified:
         # A refresh is no change: what this release could not read stays for the one that can.
         return Write(came_in.sealer.seal(opened.origin.payload), refresh=True)
     try:
-        return Write(policy.writer.write(stored, opened.origin.version))
+        return policy.writer.write(stored, opened.origin.version)
     except SerializationError:
         if came_in is policy.writer:
             raise
         # What came in another format, and the configured one cannot hold, stays in the format that it came in.
-        return Write(came_in.write(stored, opened.origin.version))
+        return came_in.write(stored, opened.origin.version)
 
 
 def _format_of(origin: Origin[S], policy: Policy[S]) -> Format[S] | None:

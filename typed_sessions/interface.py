@@ -24,7 +24,7 @@ from typed_sessions.cookies import (
     varying_by_cookie,
 )
 from typed_sessions.errors import ConfigurationError, CookieTooLargeError
-from typed_sessions.reports import ChangeLost, CookieOversize, Report, log_report
+from typed_sessions.reports import ChangeLost, CookieOversize, Report, ShortSecretKey, UndeclaredAltered, log_report
 from typed_sessions.schema import Schema
 from typed_sessions.sealing import Clock, DigestMethod, SignedSealer
 from typed_sessions.serializers.base import (
@@ -265,6 +265,7 @@ class SecureCookieSessionInterface(
         self._report = report
         self._clock = clock
         self._recent: tuple[_Configured[S], ...] = ()
+        self._altered: set[str] = set()
 
     @property
     @override
@@ -371,7 +372,7 @@ class SecureCookieSessionInterface(
             ConfigurationError: there is no secret key.
             SerializationError: the contents cannot be written so that they read back.
         """
-        return self._configuration(app).policy.writer.write(session.open().contents.stored())
+        return self._configuration(app).policy.writer.write(session.open().contents.stored()).value
 
     def _cookie(self, app: ConfiguredApp, session: SecureCookieSession[S]) -> str | None:
         """Return the text of the `Set-Cookie` header that is due, if one is."""
@@ -382,10 +383,18 @@ class SecureCookieSessionInterface(
                 return None
             case engine.Delete():
                 return deleting_cookie(self._attributes(app))
-            case engine.Write(value=value, refresh=refresh):
+            case engine.Write(value=value, refresh=refresh, altered=altered):
+                self._report_altered(app, altered)
                 expires = self.get_expiration_time(app, session)
                 cookie = session_cookie(self._attributes(app), value, expires=expires)
                 return self._fitting(app, cookie, refresh=refresh)
+
+    def _report_altered(self, app: ConfiguredApp, keys: tuple[str, ...]) -> None:
+        """Say once of each undeclared key that its values do not come back as they were."""
+        for key in keys:
+            if key not in self._altered and len(self._altered) < _MOST_KEYS:
+                self._altered.add(key)
+                self._report(app, UndeclaredAltered(key))
 
     def _attributes(self, app: ConfiguredApp) -> CookieAttributes:
         """Return the cookie's attributes as the helper methods say, which a subclass may override."""
@@ -430,6 +439,8 @@ class SecureCookieSessionInterface(
         settings = read_settings(app.config)
         configured = _Configured(seen, settings, self._policy(settings))
         self._recent = (configured, *self._recent[: _RECENT - 1])
+        if settings.keys is not None and settings.keys.shortest < _SHORTEST_KEY:
+            self._report(app, ShortSecretKey(settings.keys.shortest))
         return configured
 
     def _policy(self, settings: Settings) -> engine.Policy[S]:
@@ -496,8 +507,14 @@ class SecureCookieSessionInterface(
 
 _MSGSPEC: Final = (MsgspecJSONSerializer(), MsgspecMsgpackSerializer())
 
+_SHORTEST_KEY = 16
+"""In bytes. Whoever has a cookie can try keys at home: 128 bits is what nobody can try (OWASP ASVS 5, 11.2.3)."""
+
 _RECENT = 8
 """How many different settings an interface keeps ready: it may serve several applications."""
+
+_MOST_KEYS = 1_000
+"""How many undeclared keys are remembered as reported: a program may make them up."""
 
 _WEBSOCKET_REMEDY = (
     "a websocket that was accepted has no response to carry a cookie; change the session in a request, before the "

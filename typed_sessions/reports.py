@@ -6,11 +6,13 @@ Reports are values. They leave the core through a callable and say what happened
 from __future__ import annotations
 
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from enum import Enum
-from typing import Final, TypeAlias, assert_never
+from typing import Final, TypeAlias
 
 from attrs import frozen
+from typing_extensions import override
 
 __all__ = [
     "ChangeLost",
@@ -20,6 +22,8 @@ __all__ = [
     "Refused",
     "Report",
     "ReportSink",
+    "ShortSecretKey",
+    "UndeclaredAltered",
     "UndeclaredKeys",
     "UndeclaredNestedKeys",
     "UsedLate",
@@ -53,8 +57,21 @@ class Reason(Enum):
 _UNSIGNED: Final = frozenset({Reason.MALFORMED, Reason.SIGNATURE, Reason.EXPIRED, Reason.FUTURE})
 
 
+class Told(ABC):
+    """Something that happened to a session. Its text is what goes into the log."""
+
+    @property
+    def level(self) -> int:
+        """How loud it is said: by default for an operator's eye."""
+        return logging.WARNING
+
+    @abstractmethod
+    @override
+    def __str__(self) -> str: ...
+
+
 @frozen
-class Refused:
+class Refused(Told):
     """A cookie was not opened; the visitor has a fresh session, and the cookie is left alone until that is written."""
 
     reason: Reason
@@ -63,9 +80,19 @@ class Refused:
     step: str | None = None
     """The migration step that failed, and the class of its error, for `Reason.MIGRATION`."""
 
+    @property
+    @override
+    def level(self) -> int:
+        return logging.WARNING if self.reason.signed else logging.DEBUG
+
+    @override
+    def __str__(self) -> str:
+        place = self.field or self.step
+        return f"session cookie refused: {self.reason.value}{f' ({place})' if place else ''}"
+
 
 @frozen
-class FieldReset:
+class FieldReset(Told):
     """A stored value no longer fits its field: it reads as the default until something else is written."""
 
     field: str
@@ -74,32 +101,64 @@ class FieldReset:
     path: str = ""
     """Where inside the field, such as `[2].price`."""
 
+    @override
+    def __str__(self) -> str:
+        return f"session field reset to its default: {self.field}{self.path} is not {self.expected}"
+
 
 @frozen
-class UndeclaredKeys:
+class UndeclaredKeys(Told):
     """A payload brought keys that the schema does not declare and `SESSION_EXTRAS` does not allow; they are kept."""
 
     count: int
 
+    @override
+    def __str__(self) -> str:
+        return f"session brought {self.count} undeclared key(s), which SESSION_EXTRAS does not allow; kept"
+
 
 @frozen
-class UndeclaredNestedKeys:
+class UndeclaredNestedKeys(Told):
     """A payload brought keys inside a declared class that does not declare them; the next change drops them."""
 
     owner: str
     """The class, as text."""
     count: int
 
+    @override
+    def __str__(self) -> str:
+        return f"session brought {self.count} key(s) that {self.owner} does not declare; a change drops them"
+
 
 @frozen
-class ChangeLost:
+class UndeclaredAltered(Told):
+    """The value of an undeclared key will read back as another one, for the format brings back fewer types."""
+
+    key: str
+
+    @override
+    def __str__(self) -> str:
+        return f"session key {self.key} will read back as another value; declare a field for it, to keep its type"
+
+
+@frozen
+class ChangeLost(Told):
     """A session was changed where no cookie can carry the change."""
 
     remedy: str
 
+    @property
+    @override
+    def level(self) -> int:
+        return logging.ERROR
+
+    @override
+    def __str__(self) -> str:
+        return f"a session change is lost: {self.remedy}"
+
 
 @frozen
-class CookieOversize:
+class CookieOversize(Told):
     """The cookie passes the browser's limit.
 
     It was sent all the same, as `SESSION_ON_OVERSIZE = "warn"` asks, or it was a refresh, which was not sent.
@@ -109,14 +168,46 @@ class CookieOversize:
     limit: int
     sent: bool = True
 
+    @override
+    def __str__(self) -> str:
+        fate = "sent" if self.sent else "not refreshed"
+        return f"session cookie of {self.size} bytes {fate}; browsers may drop it past {self.limit}"
+
 
 @frozen
-class UsedLate:
+class UsedLate(Told):
     """A session was used for the first time after it was saved, in a stream: the response has no `Vary: Cookie`."""
+
+    @override
+    def __str__(self) -> str:
+        return "session used after it was saved, so the response has no Vary; use it before the stream begins"
+
+
+@frozen
+class ShortSecretKey(Told):
+    """A secret key is so short that it may be found by trying, with one cookie at hand."""
+
+    size: int
+    """In bytes."""
+
+    @override
+    def __str__(self) -> str:
+        return (
+            f"a secret key has {self.size} bytes, and can be guessed; make one with "
+            f"`python -c 'import secrets; print(secrets.token_hex())'`"
+        )
 
 
 Report: TypeAlias = (
-    Refused | FieldReset | UndeclaredKeys | UndeclaredNestedKeys | ChangeLost | CookieOversize | UsedLate
+    Refused
+    | FieldReset
+    | UndeclaredKeys
+    | UndeclaredNestedKeys
+    | UndeclaredAltered
+    | ChangeLost
+    | CookieOversize
+    | UsedLate
+    | ShortSecretKey
 )
 ReportSink: TypeAlias = Callable[[Report], None]
 
@@ -127,27 +218,4 @@ def log_report(report: Report) -> None:
     Forged and stale cookies are everyday traffic (DEBUG); all else needs an operator's eye (WARNING), and a change
     that is lost a developer's (ERROR).
     """
-    match report:
-        case Refused(reason=reason, field=None, step=None):
-            level = logging.WARNING if reason.signed else logging.DEBUG
-            logger.log(level, "session cookie refused: %s", reason.value)
-        case Refused(reason=reason, field=field, step=step):
-            logger.warning("session cookie refused: %s (%s)", reason.value, field or step)
-        case FieldReset(field=field, expected=expected, path=path):
-            logger.warning("session field reset to its default: %s%s is not %s", field, path, expected)
-        case UndeclaredKeys(count=count):
-            logger.warning("session brought %d undeclared key(s), which SESSION_EXTRAS does not allow; kept", count)
-        case UndeclaredNestedKeys(owner=owner, count=count):
-            logger.warning("session brought %d key(s) that %s does not declare; a change drops them", count, owner)
-        case ChangeLost(remedy=remedy):
-            logger.error("a session change is lost: %s", remedy)
-        case CookieOversize(size=size, limit=limit, sent=False):
-            logger.warning("session cookie of %d bytes not refreshed; browsers may drop it past %d", size, limit)
-        case UsedLate():
-            logger.warning(
-                "session used after it was saved, so the response has no Vary; use it before the stream begins"
-            )
-        case CookieOversize(size=size, limit=limit):
-            logger.warning("session cookie of %d bytes sent; browsers may drop it past %d", size, limit)
-        case _:
-            assert_never(report)
+    logger.log(report.level, "%s", report)

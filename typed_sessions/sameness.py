@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from datetime import UTC, datetime, time
+from datetime import datetime, time
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
@@ -14,7 +14,7 @@ import msgspec
 
 from typed_sessions.narrowing import is_dict, is_sequence, is_set
 
-__all__ = ["attribute_names", "came_back", "same", "shared_mutable"]
+__all__ = ["attribute_names", "same", "shared_mutable"]
 
 
 def same(one: object, other: object) -> bool:
@@ -39,41 +39,6 @@ def same(one: object, other: object) -> bool:
     if names is not None:
         return all(same(getattr(one, name, None), getattr(other, name, None)) for name in names)
     return _same_scalars(one, other)
-
-
-def came_back(value: object, back: object, *, whole_seconds: bool) -> bool:
-    """Return True if a value that was written has come back, as its field's type holds it.
-
-    Args:
-        value: what was written.
-        back: what was read.
-        whole_seconds: True takes an instant for the same in UTC and without its fraction of a second, as tagged JSON
-            keeps it.
-    """
-    if is_dict(value) and is_dict(back):
-        return value.keys() == back.keys() and all(
-            came_back(item, back[key], whole_seconds=whole_seconds) for key, item in value.items()
-        )
-    if is_sequence(value) and is_sequence(back):
-        return len(value) == len(back) and all(
-            came_back(one, other, whole_seconds=whole_seconds) for one, other in zip(value, back, strict=True)
-        )
-    if whole_seconds and is_set(value) and is_set(back) and not same(value, back):
-        return len(value) == len(back) and all(
-            any(came_back(item, other, whole_seconds=True) for other in back) for item in value
-        )
-    cls: Any = type(value)
-    names = attribute_names(cls)
-    if names is not None and cls is type(back):
-        return all(
-            came_back(getattr(value, name, None), getattr(back, name, None), whole_seconds=whole_seconds)
-            for name in names
-        )
-    if whole_seconds and isinstance(value, datetime) and isinstance(back, datetime):
-        return _second(value) == _second(back)
-    if type(value) is not type(back) and isinstance(value, (int, str, datetime)):
-        return bool(value == back)  # held as the type of its field: a bool as int, an int as float, a subclass
-    return same(value, back)
 
 
 def shared_mutable(one: object, other: object) -> object | None:
@@ -127,8 +92,3 @@ def _same_scalars(one: object, other: object) -> bool:
     if isinstance(one, (datetime, time)) and isinstance(other, (datetime, time)):
         return bool(one == other) and one.utcoffset() == other.utcoffset()
     return bool(one == other)
-
-
-def _second(moment: datetime) -> datetime:
-    aware = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    return aware.replace(microsecond=0)

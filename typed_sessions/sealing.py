@@ -60,6 +60,11 @@ class SecretKeys:
         """The keys in the order that itsdangerous expects: the last one signs."""
         return [key.encode() if isinstance(key, str) else key for key in (*self.fallbacks, self.current)]
 
+    @property
+    def shortest(self) -> int:
+        """The size of the shortest key, in bytes."""
+        return min(map(len, self.oldest_first))
+
 
 class Sealer(Protocol):
     """Makes a payload safe to hand to a visitor, and tells whether what comes back is genuine."""

@@ -28,8 +28,9 @@ from tests.strategies import FIELD_VALUES, FieldValues, json_values, short_integ
 from typed_sessions import FieldTypeError, Schema, SchemaError, SecureCookieSession, SerializationError
 from typed_sessions.codec import Codec, Decoded
 from typed_sessions.contents import Contents
+from typed_sessions.places import Comparison
 from typed_sessions.quart import Sessions
-from typed_sessions.sameness import came_back, same
+from typed_sessions.sameness import same
 from typed_sessions.serializers import MsgspecJSONSerializer, MsgspecMsgpackSerializer, TaggedJSONSerializer
 from typed_sessions.session import Opened, Origin
 
@@ -176,7 +177,7 @@ def test_every_value_of_a_type_comes_back_with_its_type(
     assert held_by(contents.data) is back
     if field.holds_moments and serializer == "tagged-json":
         assert type(back) is type(value)
-        assert came_back(value, back, whole_seconds=True)
+        assert Comparison(whole_seconds=True).came_back(value, back)
     else:
         assert same(back, value)
     assert Origin(codec, payload).holds(contents)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable
 from datetime import timedelta
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import pytest
 from hypothesis import example, given, settings
@@ -96,3 +97,28 @@ def test_an_edited_text_is_refused_or_gives_the_payload(make: MakeSealer, payloa
     sealer = make(SecretKeys("key"), NOW)
     opened = sealer.unseal(data.draw(edited(sealer.seal(payload), st.characters())))
     assert isinstance(opened, Refused) or opened == payload
+
+
+def test_the_newest_key_verifies_at_the_same_cost_with_sixty_fallbacks() -> None:
+    def digests_made(fallbacks: int) -> int:
+        made: list[int] = []
+
+        def counting(data: bytes = b"") -> Any:
+            made.append(1)
+            return hashlib.sha1(data)  # noqa: S324 -- as Quart signs
+
+        keys = SecretKeys("a secret key that is long enough", tuple(f"old key number {n}" for n in range(fallbacks)))
+        sealer = SignedSealer(
+            keys,
+            salt="cookie-session",
+            lifetime=timedelta(days=1),
+            leeway=timedelta(),
+            clock=lambda: 1_700_000_000.0,
+            digests=(counting,),
+        )
+        text = sealer.seal(b"payload")
+        made.clear()
+        assert sealer.unseal(text) == b"payload"
+        return len(made)
+
+    assert digests_made(60) == digests_made(0) > 0

@@ -15,6 +15,8 @@ from typed_sessions.reports import (
     Reason,
     Refused,
     Report,
+    ShortSecretKey,
+    UndeclaredAltered,
     UndeclaredKeys,
     UndeclaredNestedKeys,
     UsedLate,
@@ -105,6 +107,19 @@ def test_a_refused_cookie_is_everyday_unless_it_was_signed(reason: Reason, caplo
             "session used after it was saved, so the response has no Vary; use it before the stream begins",
             id="used late",
         ),
+        pytest.param(
+            UndeclaredAltered("price"),
+            logging.WARNING,
+            "session key price will read back as another value; declare a field for it, to keep its type",
+            id="altered",
+        ),
+        pytest.param(
+            ShortSecretKey(3),
+            logging.WARNING,
+            "a secret key has 3 bytes, and can be guessed; make one with "
+            "`python -c 'import secrets; print(secrets.token_hex())'`",
+            id="a short key",
+        ),
     ],
 )
 def test_a_report_is_logged(report: Report, level: int, text: str, caplog: pytest.LogCaptureFixture) -> None:
@@ -129,7 +144,17 @@ def test_everyday_refusals_are_silent_at_the_level_of_operators(
 
 
 def test_a_report_has_no_place_for_data() -> None:
-    kinds = (Refused, FieldReset, UndeclaredKeys, UndeclaredNestedKeys, ChangeLost, CookieOversize, UsedLate)
+    kinds = (
+        Refused,
+        FieldReset,
+        UndeclaredKeys,
+        UndeclaredNestedKeys,
+        UndeclaredAltered,
+        ChangeLost,
+        CookieOversize,
+        UsedLate,
+        ShortSecretKey,
+    )
     assert set(kinds) == set(get_args(Report))
     assert {kind: {field.name for field in fields(kind)} for kind in kinds} == {
         Refused: {"reason", "field", "step"},
@@ -138,5 +163,7 @@ def test_a_report_has_no_place_for_data() -> None:
         UndeclaredNestedKeys: {"owner", "count"},
         ChangeLost: {"remedy"},
         CookieOversize: {"size", "limit", "sent"},
+        UndeclaredAltered: {"key"},
         UsedLate: set(),
+        ShortSecretKey: {"size"},
     }

@@ -10,7 +10,8 @@ import pytest
 from attrs import define
 from markupsafe import Markup
 
-from typed_sessions.sameness import came_back, same, shared_mutable
+from typed_sessions.places import Comparison
+from typed_sessions.sameness import same, shared_mutable
 
 
 @define(eq=False)
@@ -71,7 +72,7 @@ def test_what_is_made_alike_is_the_same(make: Any) -> None:
     ],
 )
 def test_what_was_written_came_back(value: object, back: object, whole_seconds: bool, came: bool) -> None:
-    assert came_back(value, back, whole_seconds=whole_seconds) is came
+    assert Comparison(whole_seconds).came_back(value, back) is came
 
 
 def test_what_can_be_changed_is_found_at_any_depth() -> None:

@@ -13,6 +13,8 @@ from uuid import UUID
 from markupsafe import Markup
 from typing_extensions import override
 
+from typed_sessions.places import SOME_KEY
+
 __all__ = [
     "JSON",
     "NATIVE_CANDIDATES",
@@ -60,10 +62,6 @@ class Reading:
         """Note that a value of a declared class came with so many keys that the class does not know."""
         if keys:
             self.unknown[owner] += keys
-
-
-SOME_KEY: Final = "[...]"
-"""Stands for a key in a path: a key may be a visitor's data."""
 
 
 class Mismatch(Exception):  # noqa: N818 -- never leaves the library
