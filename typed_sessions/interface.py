@@ -431,6 +431,18 @@ class SecureCookieSessionInterface(
         return owned
 
     def _configuration(self, app: ConfiguredApp) -> _Configured[S]:
+        """Return the settings of an application.
+
+        Raises:
+            ConfigurationError: one is wrong. No frame of its traceback holds a secret, for debugging pages show locals.
+        """
+        try:
+            return self._configured(app)
+        except ConfigurationError as error:
+            refusal = type(error)(str(error))
+        raise refusal
+
+    def _configured(self, app: ConfiguredApp) -> _Configured[S]:
         """Return the settings of an application; they are read again only when one has changed."""
         seen = (*snapshot(app.config), self.salt, self.key_derivation, self.digest_method, self.serializer)
         for configured in self._recent:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import traceback
 from collections.abc import AsyncGenerator, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
@@ -779,9 +780,22 @@ async def test_a_wrong_setting_is_refused_before_serving(named: str, config: dic
 
 async def test_a_setting_that_goes_wrong_later_is_refused_at_the_next_request(shop: Shop) -> None:
     await get(shop.client(), "/read")
+    shop.app.config["PROPAGATE_EXCEPTIONS"] = True  # Quart 0.21 shows a page instead
     shop.app.config["SESSION_COOKIE_SAMESITE"] = "sometimes"
     with pytest.raises(ConfigurationError, match="SESSION_COOKIE_SAMESITE"):
         await get(shop.client(), "/read")
+
+
+async def test_no_frame_of_a_refused_setting_holds_the_secret(shop: Shop) -> None:
+    """A debugging page shows the locals of all frames, and that of Quart 0.21 is there without debugging."""
+    shop.app.config.update(PROPAGATE_EXCEPTIONS=True, SESSION_COOKIE_SAMESITE="sometimes")
+    with pytest.raises(ConfigurationError) as caught:
+        await get(shop.client(), "/read")
+    frames = [frame for frame, _ in traceback.walk_tb(caught.value.__traceback__)]
+    ours = [frame for frame in frames if "typed_sessions" in frame.f_code.co_filename]
+    assert ours
+    assert caught.value.__cause__ is caught.value.__context__ is None
+    assert not any(SECRET in repr(frame.f_locals) for frame in ours if "tests" not in frame.f_code.co_filename)
 
 
 async def test_a_key_that_is_gone_at_the_save_is_a_clear_error(shop: Shop) -> None:

@@ -97,7 +97,10 @@ def test_the_cookie_helpers_answer_as_quarts(made: Any, config: dict[str, object
     ours, theirs = SecureCookieSessionInterface(), quart.sessions.SecureCookieSessionInterface()
     for name in ("name", "domain", "path", "httponly", "secure", "samesite", "partitioned"):
         helper = f"get_cookie_{name}"
-        assert getattr(ours, helper)(made) == getattr(theirs, helper)(made)
+        if name == "partitioned" and not hasattr(theirs, helper):  # Quart has it from 0.21 on
+            assert ours.get_cookie_partitioned(made) is made.config.get("SESSION_COOKIE_PARTITIONED", False)
+        else:
+            assert getattr(ours, helper)(made) == getattr(theirs, helper)(made)
 
 
 def test_the_members_of_quarts_interface_are_here_with_the_same_values() -> None:
