@@ -45,6 +45,13 @@ def frameworks(session: nox.Session, quart: str, flask: str) -> None:
 
 
 @nox.session
+def checkers(session: nox.Session) -> None:
+    """Write the table of docs/checkers.md anew, with all five type checkers. By hand; CI runs all but pyright."""
+    session.install("-c", "constraints.txt", "-e", ".[dev]", "pyright")
+    session.run("python", "-m", "tests.typing.matrix", "--write")
+
+
+@nox.session
 def tests(session: nox.Session) -> None:
     install(session)
     session.run("python", "-m", "pytest", *session.posargs)

@@ -1,0 +1,162 @@
+"""Runs five type checkers over the corpus, and says which misuse each reports: `python -m tests.typing.matrix`.
+
+A line that ends in `# error` has to be reported by all of them, one that ends in `# error: mypy, ty` by those, and any
+other line by none. Whatever is missed, or reported without need, is printed, and the exit status is 1. With `--write`
+the table goes into docs/checkers.md.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from attrs import frozen
+
+CORPUS: Final = Path(__file__).parent / "corpus"
+PAGE: Final = Path(__file__).parent.parent.parent / "docs" / "checkers.md"
+_BEGIN: Final = "<!-- written by python -m tests.typing.matrix --write -->"
+_MARK: Final = re.compile(r"# error(?:: (?P<checkers>[\w, ]+))?(?:  #.*)?$")
+
+Place = tuple[str, int]
+"""A file of the corpus, and a line in it."""
+
+
+@frozen
+class Checker:
+    """A type checker: how it is called, and where it says that something is wrong."""
+
+    name: str
+    command: Sequence[str]
+    places: Callable[[str], Iterator[Place]]
+
+
+def _from_pyright(output: str) -> Iterator[Place]:
+    for found in json.loads(output)["generalDiagnostics"]:
+        if found["severity"] == "error":
+            yield Path(found["file"]).name, found["range"]["start"]["line"] + 1
+
+
+def _from_text(output: str) -> Iterator[Place]:
+    for path, line in re.findall(r"^([^:\n]+\.py):(\d+):", output, re.MULTILINE):
+        yield Path(path).name, int(line)
+
+
+def _from_mypy(output: str) -> Iterator[Place]:
+    for path, line in re.findall(r"^([^:\n]+\.py):(\d+): error:", output, re.MULTILINE):
+        yield Path(path).name, int(line)
+
+
+def _from_pyrefly(output: str) -> Iterator[Place]:
+    found: Any = json.loads(output)
+    for error in found["errors"]:
+        yield Path(error["path"]).name, error["line"]
+
+
+CHECKERS: Final = (
+    Checker("mypy", ("mypy", "--strict", "--no-error-summary", "."), _from_mypy),
+    Checker("basedpyright", ("basedpyright", "--outputjson", "--pythonpath", sys.executable, "."), _from_pyright),
+    Checker("pyright", ("pyright", "--outputjson", "--pythonpath", sys.executable, "."), _from_pyright),
+    Checker("ty", ("ty", "check", "--output-format", "concise", "."), _from_text),
+    Checker("pyrefly", ("pyrefly", "check", "--output-format", "json", "--preset", "default"), _from_pyrefly),
+)
+
+
+@frozen
+class Line:
+    """A line of the corpus, and which checkers have to report it."""
+
+    place: Place
+    text: str
+    expected: frozenset[str]
+
+    @property
+    def is_use(self) -> bool:
+        """True for a line that does something right."""
+        begins_as_use = re.match(r"[\w(]", self.text) and not re.match(
+            r"(from|import|class|async def|def)\b", self.text
+        )
+        return not self.expected and bool(begins_as_use)
+
+
+def corpus_lines() -> list[Line]:
+    """Return the lines of all programs, in order."""
+    names = frozenset(checker.name for checker in CHECKERS)
+    lines: list[Line] = []
+    for path in sorted(CORPUS.glob("*.py")):
+        for number, text in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            mark = _MARK.search(text)
+            listed = mark and mark["checkers"]
+            expected = frozenset(re.split(r",\s*", listed.strip())) if listed else names
+            lines.append(Line((path.name, number), _MARK.sub("", text).strip(), expected if mark else frozenset()))
+    return lines
+
+
+def reported_by(checker: Checker) -> frozenset[Place]:
+    """Return where a checker says that something is wrong in the corpus."""
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.copytree(CORPUS, folder, dirs_exist_ok=True)
+        for name, text in _CONFIGURATIONS.items():
+            (Path(folder) / name).write_text(text, encoding="utf-8")
+        program = Path(sys.executable).parent / checker.command[0]
+        run = subprocess.run(  # noqa: S603 -- the checkers above
+            [program, *checker.command[1:]], capture_output=True, text=True, check=False, cwd=folder
+        )
+    try:
+        return frozenset(checker.places(run.stdout))
+    except (ValueError, KeyError) as error:
+        raise RuntimeError(f"{checker.name} could not run: {run.stdout[-500:]}{run.stderr[-500:]}") from error
+
+
+_CONFIGURATIONS: Final[Mapping[str, str]] = {
+    "pyrightconfig.json": json.dumps({"typeCheckingMode": "strict", "pythonVersion": "3.11"}),
+    "mypy.ini": "[mypy]\npython_version = 3.11\nlocal_partial_types = True\n",
+    "ty.toml": f'[environment]\npython = "{sys.prefix}"\npython-version = "3.11"\n',
+    "pyrefly.toml": f'python-interpreter-path = "{sys.executable}"\npython-version = "3.11"\n',
+}
+
+
+def surprises(checker: Checker, reported: frozenset[Place]) -> list[str]:
+    """Return what a checker missed, and what it reported without need."""
+    said: list[str] = []
+    for line in corpus_lines():
+        missed = checker.name in line.expected and line.place not in reported
+        needless = not line.expected and line.place in reported
+        if missed or needless:
+            verb = "misses" if missed else "reports"
+            said.append(f"{line.place[0]}:{line.place[1]}: {checker.name} {verb}: {line.text}")
+    return said
+
+
+def table(reported: Mapping[str, frozenset[Place]]) -> str:
+    """Return the matrix in Markdown: a row for each misuse, a column for each checker."""
+    rows = [f"| misuse | {' | '.join(reported)} |", f"| --- |{' :-: |' * len(reported)}"]
+    for line in corpus_lines():
+        if line.expected:
+            cells = ["yes" if line.place in places else "" for places in reported.values()]
+            code = line.text.replace("|", "\\|")
+            rows.append(f"| `{code}` | {' | '.join(cells)} |")
+    return "\n".join(rows)
+
+
+def main() -> int:
+    """Print what each checker missed, or reported without need; return 1 if there is anything."""
+    reported = {checker.name: reported_by(checker) for checker in CHECKERS}
+    said = [line for checker in CHECKERS for line in surprises(checker, reported[checker.name])]
+    print(*said, sep="\n")
+    if "--write" in sys.argv:
+        intro, _, _ = PAGE.read_text(encoding="utf-8").partition(_BEGIN)
+        PAGE.write_text(f"{intro}{_BEGIN}\n\n{table(reported)}\n", encoding="utf-8")
+    else:
+        print(table(reported))
+    return 1 if said else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
