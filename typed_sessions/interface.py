@@ -37,7 +37,7 @@ from typed_sessions.serializers.base import (
 from typed_sessions.serializers.msgspec import MsgspecJSONSerializer, MsgspecMsgpackSerializer
 from typed_sessions.serializers.tagged_json import TaggedJSONSerializer
 from typed_sessions.session import NullSession, SecureCookieSession, SessionMixin
-from typed_sessions.settings import Settings, lifetime_of, read_settings, snapshot
+from typed_sessions.settings import Settings, lifetime_of, present, read_settings, snapshot
 
 __all__ = [
     "ConfiguredApp",
@@ -444,10 +444,12 @@ class SecureCookieSessionInterface(
 
     def _configured(self, app: ConfiguredApp) -> _Configured[S]:
         """Return the settings of an application; they are read again only when one has changed."""
-        seen = (*snapshot(app.config), self.salt, self.key_derivation, self.digest_method, self.serializer)
+        own = (self.salt, self.key_derivation, self.digest_method, self.serializer)
+        seen = (*present(app.config), *own)
         for configured in self._recent:
             if configured.seen == seen:
                 return configured
+        seen = (*snapshot(app.config), *own)
         settings = read_settings(app.config)
         configured = _Configured(seen, settings, self._policy(settings))
         self._recent = (configured, *self._recent[: _RECENT - 1])

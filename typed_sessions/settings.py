@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from datetime import timedelta
 from typing import Any, Final
 
@@ -16,7 +17,7 @@ from typed_sessions.sealing import DigestMethod, SecretKeys, known_digest
 from typed_sessions.serializers.base import AnySerializer, resolve_serializer
 from typed_sessions.session import ExtrasRule
 
-__all__ = ["SETTING_NAMES", "Settings", "lifetime_of", "read_settings", "snapshot"]
+__all__ = ["SETTING_NAMES", "Settings", "lifetime_of", "present", "read_settings", "snapshot"]
 
 SETTING_NAMES: Final = (
     "SECRET_KEY",
@@ -77,9 +78,14 @@ class Settings:
     """None leaves it to the interface."""
 
 
+def present(config: Mapping[str, Any]) -> tuple[object, ...]:
+    """Return the values of all settings, to compare with a snapshot."""
+    return tuple(map(config.get, SETTING_NAMES))
+
+
 def snapshot(config: Mapping[str, Any]) -> tuple[object, ...]:
     """Return the values of all settings, to compare with later ones. Lists are copied: they may change in place."""
-    return tuple(_held(config.get(name)) for name in SETTING_NAMES)
+    return tuple(map(_held, present(config)))
 
 
 def read_settings(config: Mapping[str, Any]) -> Settings:
@@ -120,11 +126,7 @@ def lifetime_of(config: Mapping[str, Any]) -> timedelta:
 
 
 def _held(value: object) -> object:
-    if is_sequence(value):
-        return tuple(value)
-    if is_set(value):
-        return frozenset(value)
-    return value
+    return copy(value) if is_sequence(value) or is_set(value) else value
 
 
 def _secret_keys(config: Mapping[str, Any]) -> SecretKeys | None:
