@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import math
 import sys
@@ -21,7 +22,7 @@ from hypothesis import strategies as st
 from typing_extensions import override
 
 from typed_sessions import ConfigurationError, Essential, Schema, SerializationError
-from typed_sessions.codec import MAX_DEPTH, MAX_PAYLOAD, Codec, Decoded, OnBadField
+from typed_sessions.codec import MAX_DEPTH, MAX_PAYLOAD, Codec, Decoded, OnBadField, Proven
 from typed_sessions.reports import FieldReset, Reason, Refused, UndeclaredNestedKeys
 from typed_sessions.sameness import same
 from typed_sessions.serializers import MsgspecJSONSerializer, MsgspecMsgpackSerializer, TaggedJSONSerializer
@@ -190,9 +191,10 @@ def test_a_field_that_does_not_fit_is_reset_alone_and_reported() -> None:
 
 
 def test_a_field_that_its_validator_refuses_is_reset_alone() -> None:
-    outcome = decoded(tagged(Guarded), b'{"age":-1,"other":"kept"}')
+    outcome = decoded(tagged(Guarded), b'{"age":-1,"other":"kept","extra":1}')
     assert outcome.contents.data == Guarded(other="kept")
-    assert [reset.field for reset in outcome.resets] == ["age"]
+    assert outcome.contents.stored() == {"other": "kept", "extra": 1}
+    assert outcome.resets == (FieldReset("age", "what its own converter and validator take"),)
 
 
 def test_a_nested_place_that_does_not_fit_is_named() -> None:
@@ -295,7 +297,10 @@ def test_what_would_not_come_back_is_not_written_and_named(contents: dict[str, o
 def test_a_value_that_the_validator_refuses_is_not_written() -> None:
     visitor = Guarded()
     object.__setattr__(visitor, "age", -1)
-    with pytest.raises(SerializationError, match="age"):
+    taken = (
+        r"^session field age would not read back as what its own converter and validator take; what is written is not"
+    )
+    with pytest.raises(SerializationError, match=taken):
         tagged(Guarded).encode_readable({"age": visitor.age})
 
 
@@ -409,7 +414,261 @@ def test_a_serializer_that_writes_no_payload_is_refused_at_set_up(written: objec
         Codec(Schema(), Broken(written))
 
 
+def test_a_serializer_with_a_name_is_called_by_it() -> None:
+    broken = Broken(None)
+    vars(broken)["name"] = "my-format"
+    with pytest.raises(ConfigurationError, match=r"^my-format\.dumps returns neither text nor bytes"):
+        Codec(Schema(), broken)
+
+
 def test_a_serializer_without_a_name_leaves_tagged_payloads_to_tagged_json() -> None:
     codec = Codec(Schema(), json)
     assert codec.decode(b'{"_flashes":[{" t":["message","hi"]}]}') == Refused(Reason.UNREADABLE)
     assert isinstance(codec.decode(b'{"a":{"b":1}}'), Decoded)
+
+
+def test_an_essential_field_that_its_validator_refuses_is_not_written() -> None:
+    @define
+    class Aged:
+        age: Annotated[int, Essential] = field(default=18, validator=validators.ge(0))
+
+    with pytest.raises(SerializationError, match=r"would not read back: a field does not fit the schema"):
+        tagged(Aged).encode_readable({"age": -1})
+
+
+def test_what_its_serializer_cannot_read_is_not_written() -> None:
+    class OneWay(JSONWithBytes):
+        @override
+        def loads(self, payload: bytes, /) -> object:
+            raise NotImplementedError
+
+    with pytest.raises(SerializationError, match="would not read back: its payload is not of the configured"):
+        Codec(Schema(Visitor), OneWay()).encode_readable({"user_id": 7})
+
+
+def test_a_serializer_that_writes_no_payload_now_and_then_is_named() -> None:
+    class Sometimes(JSONWithBytes):
+        @override
+        def dumps(self, value: dict[str, object], /) -> bytes:
+            return super().dumps(value) if not value else cast("bytes", 7)
+
+    with pytest.raises(SerializationError, match="session field user_id cannot be written by Sometimes") as caught:
+        Codec(Schema(Visitor), Sometimes()).encode({"user_id": 7})
+    assert isinstance(caught.value.__cause__, TypeError)
+
+
+class Literals:
+    """A serializer of a user's that brings back keys of any type."""
+
+    def dumps(self, value: dict[str, object], /) -> str:
+        return repr(value)
+
+    def loads(self, payload: str, /) -> object:
+        return ast.literal_eval(payload)
+
+
+@pytest.mark.parametrize("payload", [b"{1: 2}", b"{'a': 1, b'b': 2}"], ids=["number", "bytes-beside-text"])
+def test_a_mapping_whose_keys_are_no_text_is_refused(payload: bytes) -> None:
+    assert Codec(Schema(), Literals()).decode(payload) == Refused(Reason.SHAPE)
+
+
+@define
+class Endless:
+    """A class that recurses without end for some values, and refuses others."""
+
+    one: int = 0
+    two: int = 0
+    three: int = 0
+
+    def __attrs_post_init__(self) -> None:
+        match self.one, self.two, self.three:
+            case (1, 0, 0) | (2, 2, 0) | (3, 3, 2):
+                raise RecursionError
+            case (1, 1, _) | (_, _, 2):
+                raise ValueError
+            case _:
+                pass
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        pytest.param(b'{"one":1}', id="at-once"),
+        pytest.param(b'{"one":3,"two":3,"three":2}', id="at-once-though-not-without-one-field"),
+        pytest.param(b'{"one":1,"two":1}', id="for-a-field-alone"),
+        pytest.param(b'{"one":2,"two":2,"three":2}', id="without-the-field-that-is-refused"),
+    ],
+)
+def test_a_class_that_recurses_without_end_for_a_payload_refuses_it(payload: bytes) -> None:
+    assert tagged(Endless).decode(payload) == Refused(Reason.TOO_DEEP)
+
+
+def test_a_cycle_has_no_canonical_form() -> None:
+    with pytest.raises(SerializationError, match="nested more than 100 deep"):
+        tagged().canonical({"extra": cyclic()})
+
+
+def test_codecs_of_one_serializer_or_of_one_name_read_the_same() -> None:
+    schema = Schema(Visitor)
+    named, alike, other = (Codec(schema, each) for each in (JSONWithBytes(), JSONWithBytes(), MsgspecJSONSerializer()))
+    unnamed, literal = Codec(schema, json), Codec(schema, Literals())
+    assert named.reads_as(named)
+    assert named.reads_as(alike)
+    assert unnamed.reads_as(Codec(schema, json))
+    assert not named.reads_as(other)
+    assert not named.reads_as(unnamed)
+    assert not unnamed.reads_as(named)
+    assert not unnamed.reads_as(literal)
+
+
+def whole_second(moment: datetime) -> datetime:
+    return moment.replace(microsecond=0)
+
+
+@define
+class Rounded:
+    at: datetime = field(default=datetime(2020, 1, 1, tzinfo=UTC), converter=whole_second)
+
+
+@pytest.mark.parametrize("serializer", SERIALIZERS)
+def test_only_tagged_json_takes_a_moment_for_the_same_without_its_fraction(serializer: Any) -> None:
+    codec = Codec(Schema(Rounded), serializer)
+    contents: dict[str, object] = {"at": datetime(2020, 1, 2, 3, 4, 5, 678, UTC)}
+    if isinstance(serializer, (TaggedJSONSerializer, FlaskSerializer)):
+        assert decoded(codec, codec.encode_readable(contents)).contents.data.at == datetime(
+            2020, 1, 2, 3, 4, 5, tzinfo=UTC
+        )
+    else:
+        with pytest.raises(SerializationError, match="field at would read back as another value"):
+            codec.encode_readable(contents)
+
+
+def test_undeclared_keys_that_will_read_back_as_others_are_named() -> None:
+    codec = Codec(Schema(Visitor), json)
+    proven = codec.prove({"same": [1], "pair": (1, 2), "user_id": 7, "level": Level.LOW, "last": 1})
+    assert proven == Proven(b'{"same": [1], "pair": [1, 2], "user_id": 7, "level": 1, "last": 1}', ("pair", "level"))
+
+
+def test_a_key_that_will_read_back_as_another_is_named() -> None:
+    proven = Codec(Schema(), json).prove(cast("dict[str, object]", {1: 2, "a": 3}))
+    assert proven == Proven(b'{"1": 2, "a": 3}', cast("tuple[str]", (1,)))
+
+
+def test_a_value_that_its_converter_makes_the_default_is_not_written() -> None:
+    def below_ten(value: int) -> int:
+        return 0 if value > 9 else value
+
+    @define
+    class Capped:
+        level: int = field(default=0, converter=below_ten)
+
+    with pytest.raises(SerializationError, match=r"^session field level would read back as another value$"):
+        tagged(Capped).encode_readable({"level": 10})
+
+
+@define(eq=False)
+class Tag:
+    name: str
+
+
+@define
+class Tagged:
+    tags: set[Tag] = Factory(set[Tag])
+
+
+def test_members_of_a_set_that_know_no_equality_are_compared_as_they_are_written() -> None:
+    codec = Codec(Schema(Tagged), MsgspecJSONSerializer())
+    assert codec.encode_readable({"tags": {Tag("b"), Tag("a")}}) == b'{"tags":[{"name":"a"},{"name":"b"}]}'
+
+
+@define
+class Sighting:
+    count: int
+    at: datetime
+
+
+@define
+class Sightings:
+    all: list[Sighting] = Factory(list[Sighting])
+
+
+def test_a_field_takes_what_is_held_as_its_own_type_beside_what_loses_its_fraction() -> None:
+    codec = tagged(Sightings)
+    payload = codec.encode_readable({"all": [Sighting(True, datetime(2020, 1, 2, 3, 4, 5, 678, UTC))]})
+    assert decoded(codec, payload).contents.data == Sightings([Sighting(1, datetime(2020, 1, 2, 3, 4, 5, tzinfo=UTC))])
+
+
+def frozen_sets(depth: int) -> frozenset[object]:
+    return frozenset([frozen_sets(depth - 1)] if depth > 1 else ())
+
+
+@pytest.mark.parametrize(
+    "contents",
+    [
+        pytest.param({"a": 1, "b": cyclic(), "c": 2}, id="between-others"),
+        pytest.param({"user_id": 1, "b": cyclic()}, id="beside-a-field"),
+        pytest.param({"b": frozen_sets(MAX_DEPTH)}, id="sets"),
+    ],
+)
+def test_the_key_that_is_nested_too_deep_is_named(contents: dict[str, object]) -> None:
+    with pytest.raises(SerializationError, match=r"^session key b is nested more than 100 deep$"):
+        tagged().encode(contents)
+
+
+def test_the_longest_payload_is_read_and_written() -> None:
+    codec = tagged()
+    extra = "x" * (MAX_PAYLOAD - len(b'{"extra":""}'))
+    payload = codec.encode_readable({"extra": extra})
+    assert len(payload) == MAX_PAYLOAD
+    assert codec.decode(payload + b" ") == Refused(Reason.TOO_LARGE)
+    with pytest.raises(SerializationError, match=r"more than 1048576, most of them session key extra$"):
+        codec.encode({"a": 1, "extra": extra, "z": 2})
+
+
+@pytest.mark.parametrize(
+    ("serializer", "contents"),
+    [
+        pytest.param(JSONWithBytes(), {"a": {" t": [1]}}, id="named"),
+        pytest.param(FlaskSerializer(), {"a": {" t": [1]}}, id="of-its-own-tags"),
+        pytest.param(json, {"a": {"": 1}}, id="the-empty-key"),
+        pytest.param(json, {"a": {" t": [1], "b": 1}}, id="one-key-of-two"),
+        pytest.param(json, {" t": [1], "a": 1}, id="outside-of-values"),
+    ],
+)
+def test_what_looks_like_a_tag_and_is_none_is_read(serializer: Any, contents: dict[str, object]) -> None:
+    codec = Codec(Schema(), serializer)
+    assert decoded(codec, codec.encode_readable(contents)).contents.stored() == contents
+
+
+@pytest.mark.parametrize(
+    "contents", [{"a": {" t": 1}, "b": 2}, {"a": [0, {"b": {" d": 1}}]}], ids=["at-once", "nested"]
+)
+def test_tags_are_found_at_any_depth(contents: dict[str, object]) -> None:
+    assert Codec(Schema(), json).decode(json.dumps(contents).encode()) == Refused(Reason.UNREADABLE)
+
+
+@pytest.mark.parametrize("serializer", SERIALIZERS)
+def test_the_canonical_form_is_the_same_for_any_order_of_keys(serializer: Any) -> None:
+    codec = Codec(Schema(), serializer)
+    one: dict[str, object] = {"b": [{"z": 1, "a": {"y": 2, "b": 3}}], "a": ({"d": 4, "c": 5},)}
+    other: dict[str, object] = {"a": ({"c": 5, "d": 4},), "b": [{"a": {"b": 3, "y": 2}, "z": 1}]}
+    assert codec.encode(one) != codec.encode(other) or isinstance(serializer, FlaskSerializer)
+    assert codec.canonical(one) == codec.canonical(other)
+
+
+def test_the_canonical_form_keeps_what_tells_values_apart() -> None:
+    codec = Codec(Schema(), TaggedJSONSerializer())
+    assert codec.canonical({"a": (2, 1)}) == b'{"a":{" t":[2,1]}}'
+    assert codec.canonical({"a": [2, 1]}) == b'{"a":[2,1]}'
+    assert codec.canonical(cast("dict[str, object]", {"a": {"a": 3, 1: 2}, 1: 2})) == b'{"1":2,"a":{"1":2,"a":3}}'
+
+
+def test_the_canonical_form_leaves_containers_of_other_classes_to_the_serializer() -> None:
+    codec = Codec(Schema(), TaggedJSONSerializer())
+    assert codec.canonical({"a": OrderedDict(b=1, a=2)}) == b'{"a":{"b":1,"a":2}}'
+    assert codec.canonical({"a": {"b": Named(1, 2), "a": {}}}) == b'{"a":{"a":{},"b":{" t":[1,2]}}}'
+
+    class Listed(list[object]):
+        pass
+
+    assert codec.canonical({"a": Listed([{"b": 1, "a": 2}])}) == b'{"a":[{"b":1,"a":2}]}'

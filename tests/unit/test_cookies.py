@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -101,6 +102,24 @@ def test_an_expiry_without_a_time_zone_is_in_utc() -> None:
     assert session_cookie(attributes(), "v", expires=naive) == dump_cookie("session", "v", expires=naive, httponly=True)
 
 
+def test_an_expiry_without_a_time_zone_is_not_in_local_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    naive = datetime(2026, 11, 5, 7, 8, 9)  # noqa: DTZ001 -- naive on purpose
+    with monkeypatch.context() as environment:
+        environment.setenv("TZ", "EST5")
+        time.tzset()
+        text = session_cookie(attributes(), "v", expires=naive)
+    time.tzset()
+    assert "Expires=Thu, 05 Nov 2026 07:08:09 GMT" in text
+
+
+def test_attributes_that_are_not_given_are_those_of_quart() -> None:
+    assert CookieAttributes("session", "/") == attributes()
+
+
+def test_a_domain_loses_its_first_dot_and_its_port_and_nothing_else() -> None:
+    assert attributes(domain=".xylo.example:8000").domain == "xylo.example"
+
+
 def test_a_partitioned_cookie_is_secure() -> None:
     assert attributes(partitioned=True).secure
     assert attributes(partitioned=True, samesite="None").samesite == "None"
@@ -128,6 +147,12 @@ def test_control_characters_are_refused(setting: str, character: str) -> None:
     for value in f"/a{character}b", f"/a{character}", character, f"a\r\nSet-Cookie: x{character}":
         with pytest.raises(ConfigurationError, match=setting):
             attributes(**{argument: value})
+
+
+@pytest.mark.parametrize("setting", ["SESSION_COOKIE_PATH", "SESSION_COOKIE_DOMAIN"])
+def test_a_line_break_is_said_to_be_one(setting: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"^{setting} holds a line break"):
+        attributes(**{setting.removeprefix("SESSION_COOKIE_").lower(): "/a\nb"})
 
 
 @settings(max_examples=300, deadline=None)

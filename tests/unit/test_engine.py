@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
+from typing import Annotated, Any, TypeVar
+from uuid import UUID
 
 import pytest
 from attrs import Factory, define, evolve
+from typing_extensions import override
 
-from typed_sessions import Schema, SecureCookieSession, SerializationError
+from typed_sessions import Essential, Schema, SecureCookieSession, SerializationError, migration
 from typed_sessions.codec import Codec, OnBadField
 from typed_sessions.engine import Delete, Format, Keep, Policy, Write, open_session, refresh_is_due, save_session
-from typed_sessions.reports import Reason, Refused, Report
+from typed_sessions.reports import FieldReset, Reason, Refused, Report, UndeclaredKeys, UndeclaredNestedKeys
 from typed_sessions.sealing import SecretKeys, SignedSealer, sealed_at
-from typed_sessions.serializers import TaggedJSONSerializer
+from typed_sessions.serializers import MsgspecJSONSerializer, TaggedJSONSerializer
 from typed_sessions.session import ExtrasRule
 
 NOW = 1_800_000_000
+
+S = TypeVar("S")
 
 
 @define
@@ -57,11 +63,9 @@ def policy(at: int = NOW, key: str = "k" * 16, *, refresh: bool = True, refresh_
     )
 
 
-def opened(
-    texts: list[str], policy: Policy[Visitor], reports: list[Report] | None = None
-) -> SecureCookieSession[Visitor]:
+def opened(texts: list[str], policy: Policy[S], reports: list[Report] | None = None) -> SecureCookieSession[S]:
     report = (reports if reports is not None else []).append
-    return open_session(SecureCookieSession[Visitor], texts, policy, report)
+    return open_session(SecureCookieSession[S], texts, policy, report)
 
 
 def sealed(payload: bytes = b'{"user_id":7}', at: int = NOW) -> str:
@@ -214,3 +218,176 @@ def test_the_time_on_a_cookie_is_read_without_a_key() -> None:
     moment = sealed_at(sealed(at=NOW - 5))
     assert moment is not None
     assert moment.timestamp() == NOW - 5
+
+
+def test_the_first_twenty_cookies_are_tried() -> None:
+    junk = [f"junk.{number}.junk" for number in range(20)]
+    assert not opened([*junk[:19], sealed()], policy()).new
+    assert opened([*junk, sealed()], policy()).new
+    assert not opened([*junk[:1] * 30, sealed()], policy()).new
+
+
+def test_a_session_holds_the_cookies_as_they_came() -> None:
+    texts = [sealed()]
+    session = opened(texts, policy())
+    texts.clear()
+    assert session.sealed == (sealed(),)
+    assert session["user_id"] == 7
+    assert not session.new
+
+
+@pytest.mark.parametrize(
+    ("texts", "due"),
+    [
+        pytest.param([sealed(PERMANENT, NOW - 100), "x"], True, id="old-beside-junk"),
+        pytest.param(["x.AAAA.x", sealed(PERMANENT, NOW - 99)], False, id="young-beside-old-junk"),
+    ],
+)
+def test_the_age_of_the_genuine_cookie_counts_for_a_refresh(texts: list[str], due: bool) -> None:
+    session = opened(texts, policy())
+    assert refresh_is_due(session, policy()) is due
+
+
+def test_an_emptied_session_is_deleted_also_if_no_write_is_wanted() -> None:
+    session = opened([sealed()], policy())
+    session.clear()
+    assert save_session(session, policy(), wanted=False) == Delete()
+
+
+def test_a_session_that_is_emptied_and_filled_as_it_was_is_kept() -> None:
+    session = opened([sealed()], policy())
+    session.clear()
+    session["user_id"] = 7
+    assert save_session(session, policy(), wanted=False) == Keep()
+    assert not session.modified
+
+
+def test_a_refused_cookie_is_deleted_by_a_log_out() -> None:
+    session = opened(["x"], policy())
+    session.clear()
+    assert save_session(session, policy(), wanted=False) == Delete()
+
+
+def test_a_session_that_is_and_was_empty_is_kept_even_if_a_write_is_wanted() -> None:
+    assert save_session(opened([], policy()), policy(), wanted=True) == Keep()
+
+
+@define
+class Numbered:
+    name: str = ""
+
+
+@migration(Numbered, 1)
+def no_change(values: dict[str, object]) -> dict[str, object]:
+    return values
+
+
+def policy_of(schema: Any, *serializers: Any, extras: ExtrasRule | None = None) -> Policy[Any]:
+    """A policy in which each serializer signs with a key of its own."""
+    declared: Schema[Any] = Schema(schema)
+    formats = tuple(Format(Codec(declared, each), sealer(NOW, f"key of {type(each).__name__}")) for each in serializers)
+    return evolve(policy(), schema=declared, formats=formats, extras=extras or ExtrasRule())
+
+
+def test_a_session_of_a_format_that_is_no_longer_read_is_written_in_the_present_one_with_its_version() -> None:
+    before, after = policy_of(Numbered, TaggedJSONSerializer()), policy_of(Numbered, MsgspecJSONSerializer())
+    text = before.formats[0].sealer.seal(b'{"name":"a","_version":7}')
+    session = opened([text], before)
+    assert session["name"] == "a"
+    written = after.formats[0].sealer.seal(b'{"name":"a","_version":7}')
+    assert save_session(session, after, wanted=True) == Write(written)
+
+
+def test_a_refresh_keeps_the_format_that_the_session_came_in() -> None:
+    rules = policy_of(Visitor, TaggedJSONSerializer(), MsgspecJSONSerializer())
+    came_in = rules.formats[1].sealer
+    session = opened([came_in.seal(PERMANENT)], rules)
+    assert save_session(session, rules, wanted=True) == Write(came_in.seal(PERMANENT), refresh=True)
+
+
+def test_what_the_configured_format_cannot_hold_is_written_in_the_format_that_it_came_in() -> None:
+    rules = policy_of(Visitor, json, TaggedJSONSerializer())
+    came_in = rules.formats[1].sealer
+    text = came_in.seal(b'{"key":{" u":"00000000000000000000000000000001"}}')
+    session = opened([text], rules)
+    assert session["key"] == UUID(int=1)
+    session["user_id"] = 8
+    written = came_in.seal(b'{"key":{" u":"00000000000000000000000000000001"},"user_id":8}')
+    assert save_session(session, rules, wanted=True) == Write(written)
+
+
+def test_what_no_format_can_hold_is_tried_once_in_the_format_that_it_came_in() -> None:
+    written: list[object] = []
+
+    class Noting(TaggedJSONSerializer):
+        @override
+        def dumps(self, value: object, /) -> str:
+            written.append(value)
+            return super().dumps(value)
+
+    rules = policy_of(Visitor, Noting())
+    session = opened([rules.formats[0].sealer.seal(b'{"user_id":7}')], rules)
+    session["user_id"], session["extra"] = 8, object()
+    assert session.modified
+    written.clear()
+    with pytest.raises(SerializationError):
+        rules.writer.write(session.copy())
+    alone = len(written)
+    session.modified = True
+    written.clear()
+    with pytest.raises(SerializationError):
+        save_session(session, rules, wanted=True)
+    assert len(written) == alone
+
+
+@define
+class Guarded:
+    one: Annotated[int, Essential] = 0
+    two: Annotated[int, Essential] = 0
+
+
+def test_of_refusals_that_came_equally_far_the_first_is_reported() -> None:
+    reports: list[Report] = []
+    rules = policy_of(Guarded, TaggedJSONSerializer())
+    texts = [sealed_by(rules, payload) for payload in (b'{"two":"x"}', b'{"one":"x"}')]
+    assert opened(texts, rules, reports).new
+    assert reports == [Refused(Reason.FIELD, "two")]
+
+
+def sealed_by(rules: Policy[Any], payload: bytes) -> str:
+    return rules.writer.sealer.seal(payload)
+
+
+@define
+class Item:
+    sku: str = ""
+
+
+@define
+class Basket:
+    count: int = 0
+    items: list[Item] = Factory(list[Item])
+
+
+@pytest.mark.parametrize(
+    ("extras", "payload", "expected"),
+    [
+        pytest.param(None, b'{"a":1,"b":2}', [], id="every-key-allowed"),
+        pytest.param(frozenset({"a"}), b'{"count":1,"a":1,"_x":1}', [], id="allowed-keys-only"),
+        pytest.param(frozenset({"a"}), b'{"count":1,"a":1,"_x":1,"b":1,"c":1}', [UndeclaredKeys(2)], id="two-others"),
+        pytest.param(
+            frozenset[str](),
+            b'{"count":"x","items":[{"sku":"a","size":1}],"b":1}',
+            [FieldReset("count", "int"), UndeclaredNestedKeys("Item", 1), UndeclaredKeys(1)],
+            id="beside-other-reports",
+        ),
+    ],
+)
+def test_undeclared_keys_that_are_not_allowed_are_counted(
+    extras: frozenset[str] | None, payload: bytes, expected: list[Report]
+) -> None:
+    reports: list[Report] = []
+    rules = policy_of(Basket, TaggedJSONSerializer(), extras=ExtrasRule(extras))
+    session = opened([sealed_by(rules, payload)], rules, reports)
+    assert not session.new
+    assert reports == expected

@@ -19,8 +19,18 @@ from typing_extensions import override
 
 from tests.strategies import any_text, edited
 from typed_sessions.codec import MAX_PAYLOAD
+from typed_sessions.errors import ConfigurationError
 from typed_sessions.reports import Reason, Refused
-from typed_sessions.sealing import DigestMethod, SecretKeys, SignedSealer, named_digest, sealed_at
+from typed_sessions.sealing import (
+    DigestMethod,
+    SecretKeys,
+    SignedSealer,
+    known_digest,
+    named_digest,
+    sealed_at,
+    sealed_size,
+    unverified_payload,
+)
 
 NOW = 1_800_000_000
 KEY = "the key of these tests"
@@ -182,6 +192,19 @@ def test_secret_keys_are_oldest_first_for_itsdangerous() -> None:
     assert SecretKeys("new", ("oldest", b"old")).oldest_first == [b"oldest", b"old", b"new"]
 
 
+@pytest.mark.parametrize(
+    ("keys", "size"),
+    [
+        pytest.param(SecretKeys("four"), 4, id="alone"),
+        pytest.param(SecretKeys("longer", ("four", b"seven..")), 4, id="of-several"),
+        pytest.param(SecretKeys("\u00e9\u00e9"), 4, id="in-bytes"),
+        pytest.param(SecretKeys("", ("four",)), 0, id="empty"),
+    ],
+)
+def test_the_shortest_key_is_measured_in_bytes(keys: SecretKeys, size: int) -> None:
+    assert keys.shortest == size
+
+
 def test_secret_keys_do_not_show_themselves() -> None:
     assert "hush" not in repr(SecretKeys("hush 1", ("hush 2", b"hush 3")))
 
@@ -207,6 +230,22 @@ def test_a_fallback_digest_verifies_under_fallback_keys_too() -> None:
 def test_a_digest_by_name_signs_as_its_constructor(name: str) -> None:
     by_name, by_constructor = named_digest(name), getattr(hashlib, name)
     assert sealer(digests=(by_name,)).seal(b"payload") == sealer(digests=(by_constructor,)).seal(b"payload")
+
+
+@pytest.mark.parametrize("name", ["sha1", "sha256", "sha512"])
+def test_a_digest_that_a_setting_names_signs_as_its_constructor(name: str) -> None:
+    ours = sealer(digests=(known_digest("SESSION_DIGEST", name),))
+    assert ours.seal(b"payload") == Oracle(digest=getattr(hashlib, name)).seal(b"payload")
+
+
+@pytest.mark.parametrize("name", [None, 256, b"sha256", hashlib.sha256, "", "sha257", "SHA-257", "shake_128"], ids=repr)
+def test_a_setting_that_names_no_digest_is_refused(name: object) -> None:
+    with pytest.raises(ConfigurationError, match=r"^SESSION_DIGEST: hashlib here has no digest of that name"):
+        known_digest("SESSION_DIGEST", name)
+
+
+def test_a_digest_by_name_digests_nothing_by_default() -> None:
+    assert named_digest("sha256")().digest() == hashlib.sha256().digest()
 
 
 def test_a_digest_that_is_missing_is_missed_when_it_is_used() -> None:
@@ -323,6 +362,7 @@ def test_a_text_without_three_parts_is_malformed(text: str) -> None:
 def test_random_text_is_refused_and_raises_nothing(text: str) -> None:
     assert isinstance(sealer().unseal(text), Refused)
     assert isinstance(sealed_at(text), (datetime, type(None)))
+    assert isinstance(unverified_payload(text), (bytes, Refused))
 
 
 @pytest.mark.parametrize(
@@ -408,3 +448,36 @@ def test_sealed_at_is_what_the_text_claims_verified_or_not() -> None:
 )
 def test_sealed_at_is_none_where_no_time_is_claimed(text: str) -> None:
     assert sealed_at(text) is None
+
+
+@EVERY_PAYLOAD
+@pytest.mark.parametrize("digest", [hashlib.sha1, hashlib.sha256, hashlib.sha512], ids=["sha1", "sha256", "sha512"])
+def test_no_text_is_longer_than_the_sealed_size(payload: bytes, digest: DigestMethod) -> None:
+    text = sealer(digests=(digest,)).seal(payload)
+    if text.count(".") == 3:  # compressed
+        assert len(text) < sealed_size(len(payload), digest)
+    else:
+        assert len(text) == sealed_size(len(payload), digest)
+
+
+def test_the_sealed_size_is_that_of_sha1_by_default() -> None:
+    assert [sealed_size(size) for size in range(4)] == [35, 37, 38, 39]
+
+
+@EVERY_PAYLOAD
+def test_the_payload_can_be_looked_at_without_a_key(payload: bytes) -> None:
+    assert unverified_payload(sealer("another key", at=0).seal(payload)) == payload
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        pytest.param("", Reason.MALFORMED, id="nothing"),
+        pytest.param("YQ", Reason.MALFORMED, id="one part"),
+        pytest.param("YQ.AAAA", Reason.MALFORMED, id="two parts"),
+        pytest.param("A.AAAA.x", Reason.ENCODING, id="no base64"),
+        pytest.param(".YQ.AAAA.x", Reason.ENCODING, id="no zlib"),
+    ],
+)
+def test_what_holds_no_payload_is_refused_with_the_reason(text: str, reason: Reason) -> None:
+    assert unverified_payload(text) == Refused(reason)

@@ -5,15 +5,17 @@ from __future__ import annotations
 import dataclasses
 import secrets
 import threading
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import Any, TypedDict, TypeVar, cast
+from unittest.mock import ANY
 
 import msgspec
 import pytest
 from attrs import Factory, define
 from hypothesis import given
 from hypothesis import strategies as st
+from typing_extensions import override
 
 from typed_sessions import (
     FieldTypeError,
@@ -23,13 +25,16 @@ from typed_sessions import (
     SessionError,
     SessionMixin,
     UndeclaredKeyError,
+    migration,
 )
-from typed_sessions.codec import Codec
+from typed_sessions.codec import MAX_PAYLOAD, Codec, Decoded
 from typed_sessions.contents import contents_of
 from typed_sessions.reports import ChangeLost, Reason, Refused, Report, UsedLate
 from typed_sessions.schema import Schema
 from typed_sessions.serializers import TaggedJSONSerializer
 from typed_sessions.session import ExtrasRule, Opened, Origin
+
+S = TypeVar("S")
 
 
 @define
@@ -141,6 +146,33 @@ def test_two_sessions_are_equal_when_they_store_the_same() -> None:
     assert session() != 7
 
 
+class Pair(Mapping[str, object]):
+    """A mapping that has none of a dict's operators."""
+
+    @override
+    def __getitem__(self, key: str) -> object:
+        return {"user_id": 8, "csrf": "t"}[key]
+
+    @override
+    def __iter__(self) -> Iterator[str]:
+        return iter(("user_id", "csrf"))
+
+    @override
+    def __len__(self) -> int:
+        return 2
+
+
+def test_a_session_equals_any_mapping_of_the_same_and_leaves_the_rest_to_the_other() -> None:
+    assert session(user_id=8, csrf="t") == Pair()
+    assert session(user_id=7, csrf="t") != Pair()
+    assert session() == ANY
+
+
+def test_or_takes_any_mapping_and_the_right_one_wins() -> None:
+    assert session(user_id=7, cart=["a"]) | Pair() == {"user_id": 8, "cart": ["a"], "csrf": "t"}
+    assert Pair() | session(user_id=7, cart=["a"]) == {"user_id": 7, "csrf": "t", "cart": ["a"]}
+
+
 def test_or_refuses_what_is_no_mapping() -> None:
     with pytest.raises(TypeError):
         session() | 7  # type: ignore[operator]  # the misuse
@@ -249,6 +281,64 @@ def test_an_assigned_flag_holds_until_the_next_change_by_key() -> None:
     assert asserted_then_set(flag=False, value=8)
 
 
+CHANGES_BY_KEY: dict[str, Callable[[Any], object]] = {
+    "setitem": lambda s: s.__setitem__("user_id", 8),
+    "delitem": lambda s: s.__delitem__("user_id"),
+    "pop": lambda s: s.pop("user_id"),
+    "pop-default": lambda s: s.pop("user_id", None),
+    "popitem": lambda s: s.popitem(),
+    "setdefault": lambda s: s.setdefault("csrf", "t"),
+    "update": lambda s: s.update(user_id=8),
+    "clear": lambda s: s.clear(),
+    "replace": lambda s: s.replace(Visitor(8)),
+    "permanent": lambda s: setattr(s, "permanent", True),
+    "extras": lambda s: s.extras.__setitem__("csrf", "t"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES_BY_KEY.values(), ids=CHANGES_BY_KEY)
+def test_every_change_by_key_ends_an_assignment(change: Callable[[Any], object]) -> None:
+    held = session(user_id=7)
+    held.modified = False
+    change(held)
+    assert held.modified
+
+
+@pytest.mark.parametrize("change", CHANGES_BY_KEY.values(), ids=CHANGES_BY_KEY)
+def test_every_change_by_key_after_the_save_is_reported_as_lost(change: Callable[[Any], object]) -> None:
+    reports: list[Report] = []
+    held = deferred(reports, user_id=7)
+    assert held["user_id"] == 7
+    held.settle(saved=True)
+    change(held)
+    assert [type(report) for report in reports] == [ChangeLost]
+
+
+def test_what_changes_no_key_leaves_an_assignment_alone() -> None:
+    held = session(user_id=7)
+    held.modified = True
+    assert held.setdefault("user_id", 8) == 7
+    assert held.pop("csrf", None) is None
+    with pytest.raises(KeyError):
+        held.pop("csrf")
+    with pytest.raises(KeyError):
+        del held["csrf"]
+    assert held.modified
+
+
+def test_an_update_in_place_gives_the_same_session() -> None:
+    held = same_one = session(user_id=7)
+    held |= {"csrf": "t"}
+    assert held is same_one
+    assert held == {"user_id": 7, "csrf": "t"}
+
+
+def test_a_session_shows_what_is_stored() -> None:
+    assert repr(session(user_id=7)) == "<SecureCookieSession {'user_id': 7}>"
+    assert repr(NullSession()) == "<NullSession {}>"
+    assert repr(SecureCookieSession({"a": 1}, schema=Visitor).extras) == "<Extras {'a': 1}>"
+
+
 def test_an_assigned_flag_stands_against_the_contents() -> None:
     changed, unchanged = session(user_id=7), session(user_id=7)
     changed.data.user_id = 8
@@ -261,6 +351,40 @@ def test_contents_that_cannot_be_written_count_as_changed() -> None:
     assert held.modified
 
 
+def test_changes_are_found_once_while_an_interface_has_the_session_in_hand() -> None:
+    held = session(user_id=7, cart=["a"])
+    found: list[bool] = []
+    with held.judged():
+        held.data.cart.append("b")
+        found.append(held.modified)
+    found.append(held.modified)
+    assert found == [False, True]
+
+
+def test_a_change_by_key_ends_the_verdict_of_an_interface() -> None:
+    held = session(user_id=7)
+    with held.judged():
+        held["user_id"] = 8
+        assert held.modified
+
+
+def test_changes_are_found_again_after_an_interface_has_failed() -> None:
+    held = session(user_id=7)
+    with pytest.raises(ZeroDivisionError), held.judged():
+        raise ZeroDivisionError
+    held.data.user_id = 8
+    assert held.modified
+
+
+def test_a_save_has_failed_once_it_was_tried_in_vain() -> None:
+    held = session()
+    assert held.save_failed is False
+    held.settle(saved=True)
+    assert held.save_failed is False
+    held.settle(saved=False)
+    assert held.save_failed is True
+
+
 def test_permanent_is_a_key() -> None:
     held = session()
     held.permanent = True
@@ -268,6 +392,22 @@ def test_permanent_is_a_key() -> None:
     assert held.permanent
     del held["_permanent"]
     assert not held.permanent
+
+
+def test_permanent_is_true_or_false() -> None:
+    held = SecureCookieSession({"_permanent": 1})
+    assert held.permanent is True
+    held.permanent = cast("bool", "yes")
+    assert held["_permanent"] is True
+
+
+def test_a_session_begins_with_pairs_too() -> None:
+    assert SecureCookieSession([("user_id", 7), ("csrf", "t")], schema=Visitor) == {"user_id": 7, "csrf": "t"}
+
+
+def test_a_session_that_begins_empty_came_from_nowhere() -> None:
+    opened = SecureCookieSession(schema=Visitor).open()
+    assert (opened.origin, opened.sealed, opened.new, opened.reports) == (None, None, True, ())
 
 
 @define
@@ -296,12 +436,93 @@ class Shopper:
         pytest.param(b'{"user_id":"x"}', {}, True, id="reset-field"),
         pytest.param(b'{"user_id":null}', {}, False, id="stored-default"),
         pytest.param(b'{"a":1}', {"a": object()}, False, id="unwritable"),
+        pytest.param(b"{", {"a": 1}, False, id="no-payload"),
     ],
 )
 def test_a_payload_holds_what_means_the_same(payload: bytes, contents: dict[str, object], held: bool) -> None:
     codec = Codec(Schema(Shopper), TaggedJSONSerializer())
     present = contents_of(codec.schema, contents)
     assert Origin(codec, payload).holds(present) is held
+
+
+def test_what_reads_as_it_would_be_written_is_not_read_again() -> None:
+    read: list[str | bytes] = []
+
+    class Noting(TaggedJSONSerializer):
+        @override
+        def loads(self, payload: str | bytes, /) -> object:
+            read.append(payload)
+            return super().loads(payload)
+
+    codec = Codec(Schema(Shopper), Noting())
+    decoded = decoded_by(codec, b'{"user_id":7}')
+    read.clear()
+    assert Origin(codec, decoded.payload, decoded).holds(decoded.contents)
+    assert read == []
+
+
+def decoded_by(codec: Codec[S], payload: bytes) -> Decoded[S]:
+    outcome = codec.decode(payload)
+    assert isinstance(outcome, Decoded)
+    return outcome
+
+
+@define
+class Migrated:
+    name: str = ""
+    token: str = ""
+
+
+@migration(Migrated, 1)
+def rename(values: dict[str, object]) -> dict[str, object]:
+    return {"name": values.pop("called", ""), "token": secrets.token_hex(8), **values}
+
+
+def test_a_migrated_payload_holds_what_it_holds_in_its_later_version() -> None:
+    codec = Codec(Schema(Migrated), TaggedJSONSerializer())
+    decoded = decoded_by(codec, b'{"called":"a"}')
+    origin = Origin(codec, b'{"called":"a"}', decoded)
+    assert origin.version == 1
+    assert origin.payload == b'{"called":"a"}'
+    assert origin.holds(decoded.contents)
+    assert Origin(codec, b'{"name":"a","_version":1}').version == 0
+
+
+def test_a_session_that_is_emptied_and_filled_as_it_was_has_not_changed() -> None:
+    codec = Codec(Schema(Visitor), TaggedJSONSerializer())
+    decoded = decoded_by(codec, b'{"user_id":7}')
+    origin = Origin(codec, decoded.payload, decoded)
+    held = SecureCookieSession[Visitor].deferred(lambda: Opened(decoded.contents, origin), sealed=("a.b.c",))
+    held.clear()
+    held["user_id"] = 7
+    assert not held.modified
+
+
+@define
+class Ticket:
+    sku: str = ""
+    token: str = Factory(lambda: secrets.token_hex(8))
+
+
+@define
+class Order:
+    tickets: list[Ticket] = Factory(list[Ticket])
+
+
+def test_what_a_nested_class_makes_for_a_missing_value_is_no_change() -> None:
+    codec = Codec(Schema(Order), TaggedJSONSerializer())
+    decoded = decoded_by(codec, b'{"tickets":[{"sku":"a"}]}')
+    origin = Origin(codec, decoded.payload, decoded)
+    assert origin.holds(decoded.contents)
+    decoded.contents.data.tickets[0].token = "another"
+    assert not origin.holds(decoded.contents)
+
+
+def test_what_was_made_beside_what_cannot_be_written_again_is_read_all_the_same() -> None:
+    codec = Codec(Schema(Order), TaggedJSONSerializer())
+    longer_when_escaped = "é" * (MAX_PAYLOAD // 4)
+    decoded = decoded_by(codec, f'{{"tickets":[{{"sku":"a"}}],"note":"{longer_when_escaped}"}}'.encode())
+    assert Origin(codec, decoded.payload, decoded).payload == decoded.payload
 
 
 ACCESSES: dict[str, Callable[[Any], object]] = {
@@ -331,11 +552,26 @@ def test_every_kind_of_access_is_tracked(access: Callable[[Any], object]) -> Non
     assert held.accessed
 
 
-@pytest.mark.parametrize("look", [lambda s: s.modified, lambda s: s.open()], ids=["modified", "open"])
+@pytest.mark.parametrize(
+    "look",
+    [lambda s: s.modified, lambda s: s.open(), lambda s: s.permanent_unaccessed, lambda s: s.judged().__enter__()],
+    ids=["modified", "open", "permanent_unaccessed", "judged"],
+)
 def test_what_an_interface_asks_is_no_access(look: Callable[[Any], object]) -> None:
     held = deferred()
     look(held)
     assert not held.accessed
+
+
+def test_what_was_accessed_stays_so_when_an_interface_asks() -> None:
+    held = deferred(_permanent=True)
+    assert held.get("user_id") is None
+    assert held.permanent_unaccessed is True
+    assert held.accessed
+
+
+def test_what_nobody_has_opened_has_not_changed() -> None:
+    assert deferred(user_id=7).modified is False
 
 
 def test_a_session_opens_once_at_the_first_touch_of_many_threads() -> None:
@@ -363,6 +599,40 @@ def test_a_session_opens_once_at_the_first_touch_of_many_threads() -> None:
     assert all(data is seen[0] for data in seen)
 
 
+def test_a_thread_that_waits_for_another_to_open_the_session_does_not_open_or_report_it_again() -> None:
+    opened: list[int] = []
+    reports: list[Report] = []
+    waiting = threading.Event()
+
+    class Announcing:
+        """A lock that says when a thread begins to wait for it."""
+
+        def __init__(self) -> None:
+            self._lock = threading.RLock()
+
+        def __enter__(self) -> None:
+            if not self._lock.acquire(blocking=False):
+                waiting.set()
+                self._lock.acquire()
+
+        def __exit__(self, *_: object) -> None:
+            self._lock.release()
+
+    def opener() -> Opened[Visitor]:
+        opened.append(1)
+        second.start()
+        assert waiting.wait(10)
+        return Opened(contents_of(Schema(Visitor), {}), reports=(Refused(Reason.EXPIRED),))
+
+    held = SecureCookieSession[Visitor].deferred(opener, report=reports.append)
+    held._lock = cast("Any", Announcing())
+    second = threading.Thread(target=lambda: held.data)
+    assert held.data == Visitor()
+    second.join()
+    assert opened == [1]
+    assert reports == [Refused(Reason.EXPIRED)]
+
+
 def test_a_report_handler_may_touch_the_session_that_it_hears_of() -> None:
     heard: list[object] = []
     held = SecureCookieSession[Visitor].deferred(
@@ -371,6 +641,11 @@ def test_a_report_handler_may_touch_the_session_that_it_hears_of() -> None:
     )
     held.get("x")
     assert heard == [(Refused(Reason.EXPIRED), {})]
+
+
+def test_a_rule_allows_no_key_that_is_no_text_unless_it_allows_all() -> None:
+    assert ExtrasRule().allows(cast("str", 1))
+    assert not ExtrasRule(frozenset({"a"})).allows(cast("str", 1))
 
 
 def test_an_update_that_is_refused_leaves_everything_as_it_was() -> None:
@@ -425,7 +700,8 @@ def test_a_change_after_the_save_is_reported_once_as_lost() -> None:
     held.settle(saved=True)
     held["user_id"] = 8
     held["user_id"] = 9
-    assert [type(report) for report in reports] == [ChangeLost]
+    remedy = "it was made after the session was saved; change it before the response is made"
+    assert reports == [ChangeLost(remedy)]
 
 
 def test_reading_on_after_the_save_is_not_reported() -> None:
