@@ -24,6 +24,7 @@ from typed_sessions.schema import Schema
 from typed_sessions.sealing import known_digest
 from typed_sessions.serializers.base import resolve_serializer
 from typed_sessions.serializers.tagged_json import TaggedJSONSerializer
+from typed_sessions.stubgen import add_command as add_stubs_command
 
 __all__ = ["main"]
 
@@ -74,6 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     inspect.add_argument("--digest", default="sha1", help="SESSION_DIGEST of the app")
     inspect.add_argument("--json", action="store_true", help="for programs")
     inspect.set_defaults(run=_inspect)
+    add_stubs_command(commands, _imported)
     return parser
 
 

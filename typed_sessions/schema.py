@@ -76,6 +76,8 @@ class Schema(Generic[S]):
     @overload
     def __init__(self, declared: Callable[[], S], *, converter: Converter | None = None) -> None: ...
     def __init__(self, declared: Callable[[], S] | None = None, *, converter: Converter | None = None) -> None:
+        self.declared = declared
+        """The class, or the function, that it was made of; None if there is none."""
         keyed = declared is not None and is_typed_dict(declared)
         self._kind = None if declared is None or keyed else _required_kind(declared)
         self.open = declared is None

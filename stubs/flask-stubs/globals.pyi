@@ -1,0 +1,24 @@
+# mypy: disable-error-code="misc, override"
+# pyright: reportIncompatibleMethodOverride=false, reportPrivateUsage=false
+# pyright: reportIncompatibleVariableOverride=false
+# pyrefly: ignore-errors
+
+from contextvars import ContextVar
+
+from visitor_session import VisitorSession
+
+from .app import Flask
+from .ctx import AppContext, RequestContext, _AppCtxGlobals
+from .sessions import SessionMixin
+from .wrappers import Request
+
+class _VisitorSession(VisitorSession, SessionMixin): ...
+
+session: _VisitorSession
+_cv_app: ContextVar[AppContext]
+_cv_request: ContextVar[RequestContext]
+app_ctx: AppContext
+current_app: Flask
+g: _AppCtxGlobals
+request: Request
+request_ctx: RequestContext

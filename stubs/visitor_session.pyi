@@ -1,0 +1,212 @@
+# mypy: disable-error-code="misc, override"
+# pyright: reportIncompatibleMethodOverride=false, reportPrivateUsage=false
+# pyrefly: ignore-errors
+# ty: ignore[incompatible-method-override]
+# Written by `typed-sessions stubs examples.shop:Visitor`: do not edit it, run that again.
+
+from collections.abc import Iterator, MutableMapping
+from datetime import datetime
+from typing import Literal, Self, TypedDict, TypeVar, overload
+
+from examples.shop import CartItem, Visitor
+from typed_sessions import Session
+
+_D = TypeVar("_D")
+
+VisitorUpdate = TypedDict(
+    "VisitorUpdate",
+    {
+        "user": str | None,
+        "logged_in_at": datetime | None,
+        "cart": list[CartItem],
+        "csrf_token": str,
+        "_flashes": object,
+        "_permanent": object,
+    },
+    total=False,
+)
+
+class VisitorSession(Session[Visitor]):
+    @property
+    def data(self) -> Visitor: ...
+    @property
+    def extras(self) -> MutableMapping[str, object]: ...
+    def __iter__(self) -> Iterator[str]: ...
+    def __len__(self) -> int: ...
+    @overload
+    def __getitem__(self, key: Literal["user"], /) -> str | None: ...
+    @overload
+    def __getitem__(self, key: Literal["logged_in_at"], /) -> datetime | None: ...
+    @overload
+    def __getitem__(self, key: Literal["cart"], /) -> list[CartItem]: ...
+    @overload
+    def __getitem__(self, key: Literal["csrf_token"], /) -> str: ...
+    @overload
+    def __getitem__(self, key: Literal["_flashes", "_permanent"], /) -> object: ...
+    @overload
+    def __setitem__(self, key: Literal["user"], value: str | None, /) -> None: ...
+    @overload
+    def __setitem__(
+        self,
+        key: Literal["logged_in_at"],
+        value: datetime | None,
+        /,
+    ) -> None: ...
+    @overload
+    def __setitem__(self, key: Literal["cart"], value: list[CartItem], /) -> None: ...
+    @overload
+    def __setitem__(self, key: Literal["csrf_token"], value: str, /) -> None: ...
+    @overload
+    def __setitem__(
+        self,
+        key: Literal["_flashes", "_permanent"],
+        value: object,
+        /,
+    ) -> None: ...
+    def __delitem__(
+        self,
+        key: Literal[
+            "user",
+            "logged_in_at",
+            "cart",
+            "csrf_token",
+            "_flashes",
+            "_permanent",
+        ],
+        /,
+    ) -> None: ...
+    @overload
+    def get(self, key: Literal["user"], /) -> str | None: ...
+    @overload
+    def get(self, key: Literal["user"], /, default: str | None) -> str | None: ...
+    @overload
+    def get(self, key: Literal["user"], /, default: _D) -> str | _D | None: ...
+    @overload
+    def get(self, key: Literal["logged_in_at"], /) -> datetime | None: ...
+    @overload
+    def get(
+        self,
+        key: Literal["logged_in_at"],
+        /,
+        default: datetime | None,
+    ) -> datetime | None: ...
+    @overload
+    def get(
+        self,
+        key: Literal["logged_in_at"],
+        /,
+        default: _D,
+    ) -> datetime | _D | None: ...
+    @overload
+    def get(self, key: Literal["cart"], /) -> list[CartItem] | None: ...
+    @overload
+    def get(
+        self,
+        key: Literal["cart"],
+        /,
+        default: list[CartItem],
+    ) -> list[CartItem]: ...
+    @overload
+    def get(self, key: Literal["cart"], /, default: _D) -> list[CartItem] | _D: ...
+    @overload
+    def get(self, key: Literal["csrf_token"], /) -> str | None: ...
+    @overload
+    def get(self, key: Literal["csrf_token"], /, default: str) -> str: ...
+    @overload
+    def get(self, key: Literal["csrf_token"], /, default: _D) -> str | _D: ...
+    @overload
+    def get(
+        self,
+        key: Literal["_flashes", "_permanent"],
+        /,
+        default: object = ...,
+    ) -> object: ...
+    @overload
+    def pop(self, key: Literal["user"], /) -> str | None: ...
+    @overload
+    def pop(self, key: Literal["user"], /, default: str | None) -> str | None: ...
+    @overload
+    def pop(self, key: Literal["user"], /, default: _D) -> str | _D | None: ...
+    @overload
+    def pop(self, key: Literal["logged_in_at"], /) -> datetime | None: ...
+    @overload
+    def pop(
+        self,
+        key: Literal["logged_in_at"],
+        /,
+        default: datetime | None,
+    ) -> datetime | None: ...
+    @overload
+    def pop(
+        self,
+        key: Literal["logged_in_at"],
+        /,
+        default: _D,
+    ) -> datetime | _D | None: ...
+    @overload
+    def pop(self, key: Literal["cart"], /) -> list[CartItem]: ...
+    @overload
+    def pop(
+        self,
+        key: Literal["cart"],
+        /,
+        default: list[CartItem],
+    ) -> list[CartItem]: ...
+    @overload
+    def pop(self, key: Literal["cart"], /, default: _D) -> list[CartItem] | _D: ...
+    @overload
+    def pop(self, key: Literal["csrf_token"], /) -> str: ...
+    @overload
+    def pop(self, key: Literal["csrf_token"], /, default: str) -> str: ...
+    @overload
+    def pop(self, key: Literal["csrf_token"], /, default: _D) -> str | _D: ...
+    @overload
+    def pop(
+        self,
+        key: Literal["_flashes", "_permanent"],
+        /,
+        default: object = ...,
+    ) -> object: ...
+    @overload
+    def setdefault(
+        self,
+        key: Literal["user"],
+        /,
+        default: str | None = None,
+    ) -> str | None: ...
+    @overload
+    def setdefault(
+        self,
+        key: Literal["logged_in_at"],
+        /,
+        default: datetime | None = None,
+    ) -> datetime | None: ...
+    @overload
+    def setdefault(
+        self,
+        key: Literal["cart"],
+        /,
+        default: list[CartItem],
+    ) -> list[CartItem]: ...
+    @overload
+    def setdefault(self, key: Literal["csrf_token"], /, default: str) -> str: ...
+    @overload
+    def setdefault(
+        self,
+        key: Literal["_flashes", "_permanent"],
+        /,
+        default: object = None,
+    ) -> object: ...
+    def update(
+        self,
+        other: VisitorUpdate = ...,
+        /,
+        *,
+        user: str | None = ...,
+        logged_in_at: datetime | None = ...,
+        cart: list[CartItem] = ...,
+        csrf_token: str = ...,
+        _flashes: object = ...,
+        _permanent: object = ...,
+    ) -> None: ...
+    def __ior__(self, other: VisitorUpdate, /) -> Self: ...
