@@ -45,6 +45,14 @@ def frameworks(session: nox.Session, quart: str, flask: str) -> None:
 
 
 @nox.session
+@nox.parametrize("mypy", ["2.2", "2.3"])
+def plugin(session: nox.Session, mypy: str) -> None:
+    """Test the plugin under the two minor releases of mypy before the one of constraints.txt. By hand."""
+    session.install("-e", ".[dev]", f"mypy=={mypy}.*")
+    session.run("python", "-m", "pytest", "tests/unit/test_mypy_plugin.py")
+
+
+@nox.session
 def checkers(session: nox.Session) -> None:
     """Write the table of docs/checkers.md anew, with all five type checkers. By hand; CI runs all but pyright."""
     session.install("-c", "constraints.txt", "-e", ".[dev]", "pyright")

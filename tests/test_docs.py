@@ -9,8 +9,16 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from attrs import define
 
+from typed_sessions import SecureCookieSession
 from typed_sessions.cli import main
+
+
+@define
+class Named:
+    user_id: int | None = None
+
 
 DOCS = Path(__file__).parent.parent / "docs"
 
@@ -48,6 +56,10 @@ def test_the_page_on_changes_shows_a_migration(run_page: Any) -> None:
     page = run_page("changing-a-schema.md")
     assert page.split_name({"name": "Ada Lovelace", "n": 1}) == {"first_name": "Ada", "last_name": "Lovelace", "n": 1}
     assert page.split_name({}) == {}
+
+
+def test_the_page_on_types_shows_a_function_over_sessions(run_page: Any) -> None:
+    assert run_page("types.md").is_logged_in(SecureCookieSession({}, schema=Named)) is False
 
 
 def test_the_page_on_changes_shows_what_check_prints(

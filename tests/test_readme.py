@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -35,12 +36,24 @@ async def test_the_example_runs() -> None:
     assert bodies == ["1", "2"]
 
 
-def test_mypy_says_what_the_readme_says(tmp_path: Path) -> None:
-    example, misuses = python_blocks()
-    program = tmp_path / "program.py"
+def without_plugin() -> tuple[str, str, str]:
+    example, misuses, _ = python_blocks()
+    return example, misuses, ""
+
+
+def with_plugin() -> tuple[str, str, str]:
+    example, _, keys = python_blocks()
+    return example, keys, "plugins = typed_sessions.mypy_plugin"
+
+
+@pytest.mark.parametrize("blocks", [without_plugin, with_plugin])
+def test_mypy_says_what_the_readme_says(blocks: Callable[[], tuple[str, str, str]], tmp_path: Path) -> None:
+    example, misuses, setting = blocks()
+    program, config = tmp_path / "program.py", tmp_path / "mypy.ini"
     program.write_text(example + misuses, encoding="utf-8")
+    config.write_text(f"[mypy]\nstrict = True\n{setting}\n", encoding="utf-8")
     run = subprocess.run(  # noqa: S603 -- this interpreter
-        [sys.executable, "-m", "mypy", "--strict", "--config-file=", f"--cache-dir={tmp_path}", program],
+        [sys.executable, "-m", "mypy", f"--config-file={config}", f"--cache-dir={tmp_path}", program],
         capture_output=True,
         text=True,
         check=False,

@@ -316,6 +316,14 @@ def test_what_the_configured_format_cannot_hold_is_written_in_the_format_that_it
     assert save_session(session, rules, wanted=True) == Write(written)
 
 
+def test_a_write_names_the_undeclared_keys_that_will_read_back_as_others() -> None:
+    rules = policy_of(Visitor, json)
+    session = opened([], rules)
+    session.update(user_id=7, pair=(1, 2))
+    written = sealed_by(rules, b'{"user_id": 7, "pair": [1, 2]}')
+    assert save_session(session, rules, wanted=True) == Write(written, altered=("pair",))
+
+
 def test_what_no_format_can_hold_is_tried_once_in_the_format_that_it_came_in() -> None:
     written: list[object] = []
 

@@ -1,0 +1,335 @@
+"""The mypy plugin: the programs in tests/typing/plugin, settings, and edits that cached runs and the daemon must see.
+
+A program is text to other tools. In it, `# E: message [code]` marks what mypy must report of a line, and nothing else.
+"""
+
+import ast
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import ModuleType
+
+import mypy.api
+import pytest
+from mypy.errors import CompileError
+
+from typed_sessions import mypy_plugin
+from typed_sessions.mypy_plugin import Settings, read_settings
+
+PROGRAMS = Path(__file__).parent.parent / "typing" / "plugin"
+SUFFIX = ".py.txt"
+
+SETTINGS = """
+[mypy]
+plugins = typed_sessions.mypy_plugin
+strict = True
+local_partial_types = True
+
+[typed_sessions]
+schema = visitors.Visitor
+allowed_keys = csrf_token
+    identity.id
+"""
+
+Errors = Mapping[tuple[str, int], tuple[str, ...]]
+
+
+def errors_in(report: str) -> Errors:
+    """Return the errors that mypy reports, by file and line; a note explains one, or is a name for a wrong import."""
+    found: defaultdict[tuple[str, int], list[str]] = defaultdict(list)
+    for file, line, message in re.findall(r"^(?:.*/)?(\w+\.py):(\d+): error: (.*)$", report, re.MULTILINE):
+        found[file, int(line)].append(message.replace("  [", " ["))
+    return {place: tuple(sorted(messages)) for place, messages in found.items()}
+
+
+def mypy_report(*arguments: object) -> str:
+    output, crash, _ = mypy.api.run(["--show-traceback", *map(str, arguments)])
+    assert crash == ""
+    return output
+
+
+@pytest.fixture(scope="module")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with the programs, what mypy reports of them, and its cache, which other tests start from."""
+    folder = tmp_path_factory.mktemp("programs")
+    for program in PROGRAMS.glob(f"*{SUFFIX}"):
+        shutil.copy(program, folder / program.name.removesuffix(".txt"))
+    (folder / "mypy.ini").write_text(SETTINGS)
+    report = mypy_report(f"--config-file={folder}/mypy.ini", f"--cache-dir={folder}/cache", *folder.glob("*.py"))
+    (folder / "report").write_text(report)
+    return folder
+
+
+@pytest.mark.parametrize("name", sorted(program.name.removesuffix(SUFFIX) for program in PROGRAMS.glob(f"*{SUFFIX}")))
+def test_program(programs: Path, name: str) -> None:
+    file = f"{name}.py"
+    expected = {
+        (file, number): tuple(sorted(marks))
+        for number, line in enumerate((programs / file).read_text().splitlines(), start=1)
+        if (marks := line.split("  # E: ")[1:])
+    }
+    reported = errors_in((programs / "report").read_text())
+    assert {place: messages for place, messages in reported.items() if place[0] == file} == expected
+
+
+VISITORS = """
+from attrs import define
+from names import Maybe, Named
+from bases import Base
+
+@define
+class Visitor(Base):
+    user_id: Maybe[int]
+    owner: Named
+"""
+NAMES = """
+from typing import Optional, Protocol, TypeVar
+
+T = TypeVar("T")
+Maybe = Optional[T]
+
+class Named(Protocol):
+    name: str
+"""
+GUESTS = """
+class Guest:
+    name = ""
+"""
+BASES = """
+from attrs import define
+
+@define
+class Base:
+    note: str
+"""
+PAGES = """
+from typing import TYPE_CHECKING
+from guests import Guest
+from typed_sessions import Session
+if TYPE_CHECKING:
+    from visitors import Visitor
+
+def page(session: "Session[Visitor]") -> None:
+    session["user_id"] = 7
+    session["note"] = "x"
+    session["owner"] = Guest()
+    session["level"]
+"""
+VIEWS = """
+from guests import Guest
+from quart import session
+
+def view() -> None:
+    session["user_id"] = 7
+    session["note"] = "x"
+    session["owner"] = Guest()
+    session["level"]
+"""
+PASSING = """
+from quart import session as session
+"""
+OTHERS = """
+from guests import Guest
+from passing import session
+
+def view() -> None:
+    session["user_id"] = 7
+    session["note"] = "x"
+    session["owner"] = Guest()
+    session["level"]
+
+session["user_id"] = 7
+"""
+MODULES = {
+    "bases": BASES,
+    "guests": GUESTS,
+    "names": NAMES,
+    "others": OTHERS,
+    "pages": PAGES,
+    "passing": PASSING,
+    "views": VIEWS,
+    "visitors": VISITORS,
+}
+
+NO_LEVEL = '"Visitor" has no key "level" [session-key]'
+NO_USER = '"Visitor" has no key "user_id"; did you mean "usr_id"? [session-key]'
+USER_IS_LIST = 'Value of key "user_id" of "Visitor" has incompatible type "int"; expected "list[int]" [session-value]'
+NOTE_IS_BYTES = 'Value of key "note" of "Visitor" has incompatible type "str"; expected "bytes" [session-value]'
+
+GUEST_IS_NOT_NAMED = 'Value of key "owner" of "Visitor" has incompatible type "Guest"; expected "Named" [session-value]'
+
+Run = Callable[[], Errors]
+
+
+def project_errors(report: str) -> Errors:
+    """Return the errors in the project: an older mypy may find something in this library, where that is a checkout."""
+    return {place: found for place, found in errors_in(report).items() if place[0].removesuffix(".py") in MODULES}
+
+
+@pytest.fixture
+def project(programs: Path, tmp_path: Path) -> Path:
+    for name, text in MODULES.items():
+        (tmp_path / f"{name}.py").write_text(text)
+    (tmp_path / "mypy.ini").write_text(SETTINGS)
+    shutil.copytree(programs / "cache", tmp_path / "cache")
+    return tmp_path
+
+
+def run_cached(project: Path) -> Iterator[Run]:
+    def run() -> Errors:
+        return project_errors(mypy_report(f"--config-file={project}/mypy.ini", f"--cache-dir={project}/cache", project))
+
+    yield run
+
+
+def run_daemon(project: Path) -> Iterator[Run]:
+    dmypy = [sys.executable, "-m", "mypy.dmypy", f"--status-file={project}/status"]
+    arguments = ["--", f"--config-file={project}/mypy.ini", f"--cache-dir={project}/cache"]
+
+    def run() -> Errors:
+        command = [*dmypy, "run", *arguments, *(f"{project}/{name}.py" for name in MODULES)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 -- our own
+        return project_errors(done.stdout)
+
+    try:
+        yield run
+    finally:
+        subprocess.run([*dmypy, "stop"], capture_output=True, check=False)  # noqa: S603 -- our own
+
+
+@pytest.fixture(params=[run_cached, run_daemon], ids=["cached", "daemon"])
+def run(project: Path, request: pytest.FixtureRequest) -> Iterator[Run]:
+    yield from request.param(project)
+
+
+def edit(project: Path, module: str, old: str, new: str) -> None:
+    path = project / module
+    text, changed = path.read_text(), path.stat().st_mtime
+    assert old in text
+    path.write_text(text.replace(old, new))
+    os.utime(path, (changed + 10, changed + 10))  # mypy looks no closer than at seconds
+
+
+def test_an_edit_of_the_schema_is_seen(project: Path, run: Run) -> None:
+    uses = [("others.py", 6), ("pages.py", 9), ("views.py", 6)]
+    notes = [(file, line + 1) for file, line in uses]
+    owners = [(file, line + 2) for file, line in uses]
+    levels = [(file, line + 3) for file, line in uses]
+    uses.append(("others.py", 11))
+    assert run() == dict.fromkeys(levels, (NO_LEVEL,))
+
+    edit(project, "visitors.py", "owner:", "level: int\n    owner:")
+    assert run() == {}
+    edit(project, "bases.py", "note: str", "note: bytes")
+    assert run() == dict.fromkeys(notes, (NOTE_IS_BYTES,))
+    edit(project, "bases.py", "note: bytes", "note: str")
+    assert run() == {}
+    edit(project, "names.py", "name: str", "name: bytes")
+    assert run() == dict.fromkeys(owners, (GUEST_IS_NOT_NAMED,))
+    edit(project, "names.py", "name: bytes", "name: str")
+    assert run() == {}
+    edit(project, "visitors.py", "user_id:", "usr_id:")
+    assert run() == dict.fromkeys(uses, (NO_USER,))
+    edit(project, "visitors.py", "usr_id:", "user_id:")
+    assert run() == {}
+    edit(project, "names.py", "Maybe = Optional[T]", "Maybe = list[T]")
+    assert run() == dict.fromkeys(uses, (USER_IS_LIST,))
+
+
+FLASK = """
+from collections.abc import MutableMapping
+from typing import Any
+
+class SessionMixin(MutableMapping[str, Any]): ...
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "problem"),
+    [
+        ("visitors.Visitr", "cannot be found"),
+        ("vsitors.Visitor", "cannot be found"),
+        ("visitors.UserID", "is no class that declares the keys of a session"),
+    ],
+)
+def test_a_path_that_does_not_resolve_is_an_error(tmp_path: Path, path: str, problem: str) -> None:
+    (tmp_path / "flask").mkdir()
+    (tmp_path / "flask" / "__init__.py").touch()
+    (tmp_path / "flask" / "sessions.py").write_text(FLASK)
+    (tmp_path / "visitors.py").write_text("UserID = int\n")
+    (tmp_path / "views.py").write_text(
+        "from flask.sessions import SessionMixin\ndef view(session: SessionMixin) -> None:\n    session['user_id']\n"
+    )
+    (tmp_path / "mypy.ini").write_text(SETTINGS.replace("visitors.Visitor", path))
+    reported = errors_in(mypy_report(f"--config-file={tmp_path}/mypy.ini", "--no-incremental", tmp_path))
+    message = f'The schema "{path}", which the settings of typed_sessions name, {problem} [session-key]'
+    assert reported["views.py", 3] == (message,)
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "settings"),
+    [
+        ("mypy.ini", "[mypy]\n", Settings()),
+        ("mypy.ini", "[typed_sessions]\nschema = a.b.C\n", Settings("a.b.C")),
+        ("setup.cfg", "[typed_sessions]\nallowed_keys = a, b.c,\n  d\n", Settings(None, frozenset({"a", "b.c", "d"}))),
+        ("pyproject.toml", '[tool.typed_sessions]\nschema = "a.C"\n', Settings("a.C")),
+        ("pyproject.toml", '[tool.typed_sessions]\nallowed_keys = ["a"]\n', Settings(None, frozenset({"a"}))),
+        ("pyproject.toml", "[tool.mypy]\n", Settings()),
+    ],
+)
+def test_settings(tmp_path: Path, file: str, text: str, settings: Settings) -> None:
+    (tmp_path / file).write_text(text)
+    assert read_settings(str(tmp_path / file)) == settings
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "message"),
+    [
+        ("mypy.ini", "[typed_sessions]\nshema = a.C\n", 'unknown setting "shema"; the settings are schema'),
+        ("mypy.ini", "[typed_sessions]\nschema = Visitor\n", 'schema must be the full name of a class, "module.Class"'),
+        ("mypy.ini", "[typed_sessions]\nschema = a:C\n", 'schema must be the full name of a class, "module.Class"'),
+        ("mypy.ini", "schema = a.C\n", "no section headers"),
+        ("pyproject.toml", "[tool.typed_sessions]\nschema = 7\n", "schema must be the full name of a class"),
+        ("pyproject.toml", "[tool.typed_sessions]\nallowed_keys = 7\n", "allowed_keys must be a list of keys, not 7"),
+        ("pyproject.toml", "[tool.typed_sessions\n", "Expected"),
+        ("pyproject.toml", "[tool]\ntyped_sessions = 7\n", "must be a table"),
+    ],
+)
+def test_wrong_settings_are_refused(tmp_path: Path, file: str, text: str, message: str) -> None:
+    (tmp_path / file).write_text(text)
+    with pytest.raises(CompileError, match=re.escape(message)):
+        read_settings(str(tmp_path / file))
+
+
+def test_mypy_prints_a_refusal(tmp_path: Path) -> None:
+    (tmp_path / "mypy.ini").write_text(SETTINGS.replace("schema =", "shema ="))
+    output, _, status = mypy.api.run([f"--config-file={tmp_path}/mypy.ini", "-c", "1"])
+    assert f'{tmp_path}/mypy.ini: error: [typed_sessions]: unknown setting "shema"' in output
+    assert status == 2
+
+
+def imported_modules(module: ModuleType) -> set[str]:
+    tree = ast.parse(Path(str(module.__file__)).read_text())
+    names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    return names | {f"{'.' * node.level}{node.module}" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+
+
+def test_the_plugin_imports_nothing_of_the_runtime() -> None:
+    roots = {name.partition(".")[0] for name in imported_modules(mypy_plugin)}
+    assert roots - sys.stdlib_module_names == {"mypy", "typing_extensions"}
+
+
+def test_the_plugin_loads_by_path_where_nothing_that_sessions_need_is_installed(tmp_path: Path) -> None:
+    (tmp_path / "mypy.ini").write_text(f"[mypy]\nplugins = {mypy_plugin.__file__}\n")
+    blocked = ["attrs", "cattrs", "flask", "itsdangerous", "msgspec", "quart", "typed_sessions"]
+    script = f"import sys; sys.modules.update(dict.fromkeys({blocked})); from mypy.main import main; main()"
+    arguments = [f"--config-file={tmp_path}/mypy.ini", f"--cache-dir={tmp_path}/cache", "-c", "x: int = ''"]
+    command = [sys.executable, "-c", script, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 -- our own
+    assert (done.stderr, done.returncode) == ("", 1)
+    assert "Incompatible types in assignment" in done.stdout

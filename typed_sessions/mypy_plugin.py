@@ -1,0 +1,650 @@
+"""A mypy plugin: literal keys of a session, and the values under them, have the types that its schema declares.
+
+    [mypy]
+    plugins = typed_sessions.mypy_plugin
+
+Code that only knows the framework is checked, too, once a setting names the schema of `from quart import session`:
+
+    [typed_sessions]
+    schema = shop.visitors.Visitor
+    allowed_keys = csrf_token, identity.id
+
+In pyproject.toml the table is `[tool.typed_sessions]`.
+
+The module is one file and imports nothing of this package: by the file's digest mypy tells that what it found with
+another release of the plugin is out of date.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from configparser import Error as IniError
+from configparser import RawConfigParser
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import partial
+from pathlib import Path
+from typing import Final, cast
+
+from mypy.checker import TypeChecker
+from mypy.erasetype import remove_instance_last_known_values
+from mypy.errorcodes import ErrorCode
+from mypy.errors import CompileError
+from mypy.expandtype import expand_self_type, expand_type_by_instance
+from mypy.indirection import TypeIndirectionVisitor
+from mypy.maptype import map_instance_to_supertype
+from mypy.messages import format_type_distinctly
+from mypy.nodes import (
+    ARG_POS,
+    ARG_STAR2,
+    CallExpr,
+    Decorator,
+    DictExpr,
+    Expression,
+    FuncDef,
+    Import,
+    ImportAll,
+    ImportFrom,
+    IndexExpr,
+    MypyFile,
+    OverloadedFuncDef,
+    SymbolNode,
+    TypeAlias,
+    TypeInfo,
+    Var,
+)
+from mypy.options import Options
+from mypy.plugin import (
+    CheckerPluginInterface,
+    FunctionContext,
+    MethodContext,
+    MethodSigContext,
+    Plugin,
+    ReportConfigContext,
+)
+from mypy.server.deps import get_type_triggers
+from mypy.server.trigger import make_trigger
+from mypy.subtypes import is_subtype
+from mypy.typeops import make_simplified_union, try_getting_str_literals
+from mypy.types import (
+    AnyType,
+    CallableType,
+    FunctionLike,
+    Instance,
+    NoneType,
+    ProperType,
+    Type,
+    TypedDictType,
+    TypeOfAny,
+    TypeVarType,
+    UninhabitedType,
+    UnionType,
+    get_proper_type,
+)
+from mypy.typevars import fill_typevars_with_any
+from typing_extensions import override
+
+__all__ = ["SESSION_KEY", "SESSION_VALUE", "SessionPlugin", "plugin"]
+
+_PACKAGE: Final = "typed_sessions"
+_SESSION: Final = "typed_sessions.session.Session"
+_FRAMEWORKS: Final = frozenset({"flask", "quart"})
+_FRAMEWORK_SESSIONS: Final = frozenset(
+    {
+        "flask.globals.SessionMixinProxy",
+        "flask.sessions.SecureCookieSession",
+        "flask.sessions.SessionMixin",
+        "quart.sessions.SecureCookieSession",
+        "quart.sessions.SessionMixin",
+    }
+)
+_FIELDS_METADATA: Final = ("attrs", "dataclass")
+"""Where mypy notes the fields of attrs classes, and of dataclasses and Structs."""
+_PRIORITY: Final = 10
+"""Of an added dependency; the one that mypy's documentation of the hook suggests."""
+
+SESSION_KEY: Final = ErrorCode("session-key", "Check that literal keys of a session are declared", "Sessions")
+SESSION_VALUE: Final = ErrorCode("session-value", "Check values against the declared fields of a session", "Sessions")
+
+
+def plugin(version: str) -> type[Plugin]:  # noqa: ARG001 -- mypy passes its version
+    """Return the plugin's class: mypy's entry point."""
+    return SessionPlugin
+
+
+class SessionPlugin(Plugin):
+    """Finds the hook for a method of a session; what hooks do is in functions."""
+
+    def __init__(self, options: Options) -> None:
+        super().__init__(options)
+        self._settings = read_settings(options.config_file)
+
+    @override
+    def get_method_signature_hook(self, fullname: str) -> Callable[[MethodSigContext], FunctionLike] | None:
+        class_name, _, method = fullname.rpartition(".")
+        adjust = _ADJUSTMENTS.get(method)
+        if adjust is None or not self._is_session(class_name):
+            return None
+        return partial(self._adjusted, adjust)
+
+    @override
+    def get_method_hook(self, fullname: str) -> Callable[[MethodContext], Type] | None:
+        # A TypeVar has no full name, nor has a union to whose key is assigned: mypy then asks for "get of Mapping".
+        method, of, _ = fullname.partition(" of ")
+        adjust = _ADJUSTMENTS.get(method) if of else None
+        return None if adjust is None else partial(self._result_for_unnamed, adjust)
+
+    @override
+    def get_function_hook(self, fullname: str) -> Callable[[FunctionContext], Type] | None:
+        # Where the items of that union have different methods, mypy does not even say what they are methods of.
+        return self._result_for_union if fullname.startswith("__setitem__ of ") else None
+
+    @override
+    def get_additional_deps(self, file: MypyFile) -> list[tuple[int, str, int]]:
+        """Have the configured schema's module checked before, and changed with, the modules that use a framework."""
+        module = self._settings.schema_module
+        package = file.fullname.partition(".")[0]
+        if module is None or module == file.fullname or package in {_PACKAGE, *_FRAMEWORKS}:
+            return []
+        if not _imports_framework(file):
+            return []
+        return [(_PRIORITY, module, -1)]
+
+    @override
+    def report_config_data(self, ctx: ReportConfigContext) -> object:
+        """Have everything checked anew when a setting changes."""
+        return {"schema": self._settings.schema, "allowed_keys": sorted(self._settings.allowed_keys)}
+
+    def _is_session(self, class_name: str) -> bool:
+        if class_name in _FRAMEWORK_SESSIONS:
+            return self._settings.schema is not None
+        symbol = self.lookup_fully_qualified(class_name)
+        return symbol is not None and isinstance(symbol.node, TypeInfo) and symbol.node.has_base(_SESSION)
+
+    def _adjusted(self, adjust: Adjustment, ctx: MethodSigContext) -> CallableType:
+        """Return the signature of a method of a session, as its schema has it."""
+        schemas = self._schemas(ctx.type, ctx)
+        if not schemas:
+            return ctx.default_signature
+        return adjust(ctx, Keys(ctx.api, schemas, self._settings.allowed_keys))
+
+    def _result_for_unnamed(self, adjust: Adjustment, ctx: MethodContext) -> Type:
+        return self._adjusted(adjust, _as_signature_context(ctx.type, ctx)).ret_type
+
+    def _result_for_union(self, ctx: FunctionContext) -> Type:
+        if isinstance(ctx.context, IndexExpr):
+            receiver = get_proper_type(ctx.api.get_expression_type(ctx.context.base))
+            self._adjusted(_adjust_write, _as_signature_context(receiver, ctx))
+        return ctx.default_return_type
+
+    def _schemas(self, receiver: Type, ctx: MethodSigContext) -> list[Schema]:
+        """Return the schema of a session; several if it may be one of several; none if its keys are open."""
+        receiver = get_proper_type(receiver)
+        match receiver:
+            case TypeVarType():
+                return self._schemas(receiver.upper_bound, ctx)
+            case UnionType():
+                return [schema for item in receiver.relevant_items() for schema in self._schemas(item, ctx)]
+            case Instance():
+                for base in receiver.type.mro:
+                    if base.fullname == _SESSION:
+                        return schemas_of(map_instance_to_supertype(receiver, base).args[0])
+                return self._configured_schemas(ctx) if self._is_session(receiver.type.fullname) else []
+            case _:
+                return []
+
+    def _configured_schemas(self, ctx: MethodSigContext) -> list[Schema]:
+        path = self._settings.schema or ""
+        _note_dependency(ctx.api, [path.rpartition(".")[0]], [make_trigger(path)])
+        symbol = self.lookup_fully_qualified(path)
+        declared = None if symbol is None else _declared_type(symbol.node)
+        schemas = [] if declared is None else schemas_of(declared)
+        if not schemas:
+            problem = "cannot be found" if symbol is None else "is no class that declares the keys of a session"
+            ctx.api.fail(
+                f'The schema "{path}", which the settings of {_PACKAGE} name, {problem}', ctx.context, code=SESSION_KEY
+            )
+        return schemas
+
+
+def _as_signature_context(receiver: ProperType, ctx: MethodContext | FunctionContext) -> MethodSigContext:
+    """Return what a hook for signatures would have got of a call that mypy shows only to a hook for results."""
+    signature = CallableType(
+        [AnyType(TypeOfAny.special_form)] * len(ctx.args),
+        [ARG_POS] * len(ctx.args),
+        [None] * len(ctx.args),
+        ctx.default_return_type,
+        ctx.api.named_generic_type("builtins.function", []),
+    )
+    return MethodSigContext(receiver, ctx.args, signature, ctx.context, ctx.api)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the configuration file says to this plugin."""
+
+    schema: str | None = None
+    """The full name of the class that types the frameworks' own session."""
+    allowed_keys: frozenset[str] = frozenset()
+    """Undeclared keys that may be used, beside those that begin with `_`."""
+
+    @property
+    def schema_module(self) -> str | None:
+        """The module of the configured schema."""
+        return None if self.schema is None else self.schema.rpartition(".")[0]
+
+
+def read_settings(config_file: str | None) -> Settings:
+    """Return the settings from mypy's own configuration file.
+
+    Raises:
+        CompileError: a setting is unknown or wrong; mypy prints the message, and checks nothing.
+    """
+    if config_file is None:
+        return Settings()
+    table = _settings_table(Path(config_file))
+    unknown = sorted(set(table) - {"schema", "allowed_keys"})
+    if unknown:
+        raise _refused(config_file, f'unknown setting "{unknown[0]}"; the settings are schema and allowed_keys')
+    schema, allowed = table.get("schema"), table.get("allowed_keys", [])
+    if schema is not None and not (isinstance(schema, str) and "." in schema and _is_dotted(schema)):
+        raise _refused(config_file, f'schema must be the full name of a class, "module.Class", not {schema!r}')
+    names: object = allowed.replace("\n", ",").split(",") if isinstance(allowed, str) else allowed
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in cast("list[object]", names)):
+        raise _refused(config_file, f"allowed_keys must be a list of keys, not {allowed!r}")
+    return Settings(schema, frozenset(name.strip() for name in cast("list[str]", names)) - {""})
+
+
+def _settings_table(path: Path) -> Mapping[str, object]:
+    """Return this plugin's table of a configuration file. mypy itself has read the file without complaint."""
+    try:
+        if path.suffix == ".toml":
+            document: dict[str, dict[str, object]] = tomllib.loads(path.read_text(encoding="utf-8"))
+            table = document.get("tool", {}).get(_PACKAGE, {})
+            if not isinstance(table, dict):
+                raise _refused(str(path), f"must be a table, not {table!r}")
+            return cast("dict[str, object]", table)
+        parser = RawConfigParser()
+        parser.read(path, encoding="utf-8")
+    except (IniError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise _refused(str(path), str(error)) from error
+    return dict(parser.items(_PACKAGE)) if parser.has_section(_PACKAGE) else {}
+
+
+def _is_dotted(name: str) -> bool:
+    return all(part.isidentifier() for part in name.split("."))
+
+
+def _refused(config_file: str, problem: str) -> CompileError:
+    return CompileError([f"{config_file}: error: [{_PACKAGE}]: {problem}"], use_stdout=True)
+
+
+@dataclass(frozen=True)
+class Schema:
+    """What a declared class says about the keys of a session."""
+
+    name: str
+    info: TypeInfo
+    keys: Collection[str]
+    type_of: Callable[[str], Type]
+    """Returns the type of a key: most uses of a session name one of many."""
+    readonly: frozenset[str] = frozenset()
+
+
+def schemas_of(declared: Type) -> list[Schema]:
+    """Return what `S` in `Session[S]` declares; nothing if it leaves the keys open, as `dict[str, object]` does."""
+    declared = get_proper_type(declared)
+    match declared:
+        case TypeVarType():
+            return schemas_of(declared.upper_bound)
+        case UnionType():
+            items = [schemas_of(item) for item in declared.relevant_items()]
+            return [schema for schemas in items for schema in schemas] if all(items) else []
+        case TypedDictType():
+            info = declared.fallback.type
+            types = declared.items
+            return [Schema(info.name, info, types, lambda key: types[key], frozenset(declared.readonly_keys))]
+        case Instance():
+            names = _field_names(declared.type)
+            if names is None:
+                return []
+            return [Schema(declared.type.name, declared.type, names, partial(_field_type, declared))]
+        case _:
+            return []
+
+
+def _imports_framework(file: MypyFile) -> bool:
+    names: set[str] = set()
+    for statement in file.imports:
+        match statement:
+            case Import():
+                names.update(name for name, _ in statement.ids)
+            case ImportFrom() | ImportAll():
+                names.add(statement.id)
+            case _:
+                pass
+    return not _FRAMEWORKS.isdisjoint(name.partition(".")[0] for name in names)
+
+
+def _declared_type(node: SymbolNode | None) -> Type | None:
+    """Return the type that a configured name stands for: a class, an alias, or what a function makes."""
+    match node:
+        case TypeInfo():
+            return node.typeddict_type or fill_typevars_with_any(node)
+        case TypeAlias():
+            return node.target
+        case FuncDef(type=CallableType() as signature):
+            return signature.ret_type
+        case _:
+            return None
+
+
+def _field_names(info: TypeInfo) -> list[str] | None:
+    """Return the names of a class's fields in the order of their declaration; None if it declares none."""
+    for base in info.mro:
+        for kind in _FIELDS_METADATA:
+            if kind in base.metadata:
+                fields = cast("list[dict[str, object]]", base.metadata[kind]["attributes"])
+                return [str(field["name"]) for field in fields if not field.get("is_init_var")]
+    names = dict.fromkeys(
+        name
+        for base in reversed(info.mro)
+        for name, symbol in base.names.items()
+        if not name.startswith("__") and _is_attribute(symbol.node, protocol=info.is_protocol)
+    )
+    return list(names) or None
+
+
+def _is_attribute(node: SymbolNode | None, *, protocol: bool) -> bool:
+    """Return True for what a plain class declares for its instances; a property of a Protocol stands for a field."""
+    match node:
+        case Var():
+            return not (node.is_classvar or node.is_inferred)
+        case Decorator():
+            return protocol and node.func.is_property
+        case OverloadedFuncDef():
+            return protocol and node.is_property
+        case _:
+            return False
+
+
+def _field_type(instance: Instance, name: str) -> Type:
+    """Return the type of a field, with the class's type arguments in their places."""
+    symbol = instance.type.get(name)
+    node = None if symbol is None else symbol.node
+    if isinstance(node, OverloadedFuncDef):
+        node = node.items[0]
+    match node:
+        case Var(type=declared) if declared is not None:
+            declared = expand_self_type(node, declared, instance)
+        case Decorator(func=FuncDef(type=CallableType(ret_type=declared))):
+            pass
+        case _:  # not annotated
+            return AnyType(TypeOfAny.unannotated)
+    return expand_type_by_instance(declared, map_instance_to_supertype(instance, node.info))
+
+
+@dataclass(frozen=True)
+class Declared:
+    """What a schema says about one key."""
+
+    key: str
+    type: Type
+    schema: Schema | None
+    """None for a key that is not the schema's business: another's, a wrong one, or one that only run time knows."""
+
+    @property
+    def readonly(self) -> bool:
+        """True if the key is ReadOnly in a TypedDict. Writing a key of a frozen class replaces the data."""
+        return self.schema is not None and self.key in self.schema.readonly
+
+
+@dataclass(frozen=True)
+class Value:
+    """A value to be stored: that of an expression, or of a type if the expression only holds it."""
+
+    where: Expression
+    type: Type | None = None
+
+    def type_as(self, api: CheckerPluginInterface, expected: Type) -> Type:
+        """Return the type that the value has where a type is expected."""
+        return _type_in_context(api, self.where, expected) if self.type is None else self.type
+
+
+@dataclass(frozen=True)
+class Keys:
+    """The keys of one session: looks them up, and reports what is wrong with them."""
+
+    api: CheckerPluginInterface
+    schemas: list[Schema]
+    allowed: frozenset[str]
+
+    def find(self, key: Expression) -> list[Declared]:
+        """Return what the schemas declare for each of the keys that an expression may be. It is never empty."""
+        names = try_getting_str_literals(key, self.api.get_expression_type(key))
+        if names is None:
+            return [Declared("", self._object(), None)]
+        return [declared for name in names for declared in self.find_name(name, key)]
+
+    def find_name(self, key: str, where: Expression) -> list[Declared]:
+        """Return what the schemas declare for a key. One that may not be used is reported, and is of type Any."""
+        return [self._declared(schema, key, where) for schema in self.schemas]
+
+    def check_write(self, declared: Declared, value: Value) -> bool:
+        """Return True if a value may be stored under a key; report it if not."""
+        if declared.schema is None:
+            return True
+        if declared.readonly:
+            self.check_removal(declared, value.where)
+            return False
+        given = value.type_as(self.api, declared.type)
+        if is_subtype(given, declared.type, options=self.api.options):
+            return True
+        given_text, expected_text = format_type_distinctly(given, declared.type, options=self.api.options)
+        self.api.fail(
+            f'Value of key "{declared.key}" of "{declared.schema.name}" has incompatible type {given_text}; '
+            f"expected {expected_text}",
+            value.where,
+            code=SESSION_VALUE,
+        )
+        return False
+
+    def check_removal(self, declared: Declared, where: Expression) -> None:
+        """Report a key that may not be written."""
+        if declared.schema is not None and declared.readonly:
+            self.api.fail(f'Key "{declared.key}" of "{declared.schema.name}" is read-only', where, code=SESSION_VALUE)
+
+    def _declared(self, schema: Schema, key: str, where: Expression) -> Declared:
+        declared = schema.type_of(key) if key in schema.keys else None
+        _note_key(self.api, schema, key, declared)
+        if declared is not None:
+            return Declared(key, declared, schema)
+        if key.startswith("_") or key in self.allowed:
+            return Declared(key, self._object(), None)
+        close = get_close_matches(key, schema.keys, n=1)
+        hint = f'; did you mean "{close[0]}"?' if close else ""
+        self.api.fail(f'"{schema.name}" has no key "{key}"{hint}', where, code=SESSION_KEY)
+        return Declared(key, AnyType(TypeOfAny.from_error), None)
+
+    def _object(self) -> Type:
+        return self.api.named_generic_type("builtins.object", [])
+
+
+def _note_key(api: CheckerPluginInterface, schema: Schema, key: str, declared: Type | None) -> None:
+    """Have the code at hand checked again when the class changes, the key in it, or what the key's type refers to."""
+    triggers = [make_trigger(schema.info.fullname), make_trigger(f"{schema.info.fullname}.{key}")]
+    modules = {schema.info.module_name}
+    if declared is not None:
+        triggers += get_type_triggers(declared, use_logical_deps=False)
+        modules |= TypeIndirectionVisitor().find_modules([declared])
+    _note_dependency(api, modules, triggers)
+
+
+def _note_dependency(api: CheckerPluginInterface, modules: Iterable[str], triggers: Iterable[str]) -> None:
+    """Tell mypy what it cannot see in the syntax: modules are for cached runs, triggers for the daemon."""
+    if not isinstance(api, TypeChecker):  # it always is: the interface of plugins only offers less
+        return
+    api.module_refs.update(modules)
+    target = api.msg.errors.current_target()
+    if target is not None:
+        for trigger in triggers:
+            api.tree.plugin_deps.setdefault(trigger, set()).add(target)
+
+
+def _type_in_context(api: CheckerPluginInterface, expression: Expression, expected: Type) -> Type:
+    """Return the type of an expression where a type is expected, or its own if it does not fit there.
+
+    `[]` is a `list[str]` where that is expected. Nothing is reported: mypy comes to the expression again.
+    """
+    with api.msg.filter_errors() as errors:
+        typ = api.get_expression_type(expression, expected)
+    if errors.has_new_errors():
+        with api.msg.filter_errors():
+            typ = api.get_expression_type(expression)
+    return remove_instance_last_known_values(typ)
+
+
+def _written(ctx: MethodSigContext) -> Iterator[tuple[Expression | str, Value]]:
+    """Yield the keys and values that a call of `update`, or `|=`, stores, as far as they can be told."""
+    if not isinstance(ctx.context, CallExpr):
+        for argument in ctx.args[0]:
+            yield from _items(ctx.api, argument)
+        return
+    call = ctx.context
+    for argument, kind, name in zip(call.args, call.arg_kinds, call.arg_names, strict=True):
+        if name is not None:
+            yield name, Value(argument)
+        elif kind in {ARG_POS, ARG_STAR2}:
+            yield from _items(ctx.api, argument)
+
+
+def _items(api: CheckerPluginInterface, mapping: Expression) -> Iterator[tuple[Expression | str, Value]]:
+    """Yield the items of a dict literal or of a TypedDict."""
+    if isinstance(mapping, DictExpr):
+        for key, value in mapping.items:
+            if key is None:
+                yield from _items(api, value)
+            else:
+                yield key, Value(value)
+        return
+    with api.msg.filter_errors():
+        typ = get_proper_type(api.get_expression_type(mapping))
+    for item in typ.relevant_items() if isinstance(typ, UnionType) else [typ]:
+        keyed = get_proper_type(item)
+        if isinstance(keyed, TypedDictType):
+            for name, value_type in keyed.items.items():
+                yield name, Value(mapping, value_type)
+
+
+Adjustment = Callable[[MethodSigContext, Keys], CallableType]
+
+
+def _adjust_read(ctx: MethodSigContext, keys: Keys) -> CallableType:
+    return _returning(ctx.default_signature, [declared.type for declared in _find(ctx, keys)])
+
+
+def _adjust_get(ctx: MethodSigContext, keys: Keys) -> CallableType:
+    return _with_default(ctx, _find(ctx, keys), absent=[NoneType()])
+
+
+def _adjust_pop(ctx: MethodSigContext, keys: Keys) -> CallableType:
+    return _with_default(ctx, _find_removed(ctx, keys), absent=[])
+
+
+def _adjust_delete(ctx: MethodSigContext, keys: Keys) -> CallableType:
+    _find_removed(ctx, keys)
+    return ctx.default_signature
+
+
+def _adjust_contains(ctx: MethodSigContext, keys: Keys) -> CallableType:
+    _find(ctx, keys)
+    return ctx.default_signature
+
+
+def _adjust_write(ctx: MethodSigContext, keys: Keys) -> CallableType:
+    found, value = _find(ctx, keys), _argument(ctx, 1)
+    if value is None or not _all_fit(keys, found, Value(value)):
+        return ctx.default_signature
+    return _taking(ctx.default_signature, found[0].type)
+
+
+def _adjust_setdefault(ctx: MethodSigContext, keys: Keys) -> CallableType:
+    key, default, found = _argument(ctx, 0), _argument(ctx, 1), _find(ctx, keys)
+    if key is None or not found:
+        return ctx.default_signature
+    value = Value(key, NoneType()) if default is None else Value(default)
+    signature = _returning(ctx.default_signature, [declared.type for declared in found])
+    fits = _all_fit(keys, found, value)
+    return signature if default is None or not fits else _taking(signature, found[0].type)
+
+
+def _adjust_update(ctx: MethodSigContext, keys: Keys) -> CallableType:
+    for key, value in _written(ctx):
+        found = keys.find_name(key, value.where) if isinstance(key, str) else keys.find(key)
+        _all_fit(keys, found, value)
+    return ctx.default_signature
+
+
+_ADJUSTMENTS: Final[Mapping[str, Adjustment]] = {
+    "__contains__": _adjust_contains,
+    "__delitem__": _adjust_delete,
+    "__getitem__": _adjust_read,
+    "__ior__": _adjust_update,
+    "__setitem__": _adjust_write,
+    "get": _adjust_get,
+    "pop": _adjust_pop,
+    "setdefault": _adjust_setdefault,
+    "update": _adjust_update,
+}
+
+
+def _argument(ctx: MethodSigContext, position: int) -> Expression | None:
+    """Return an argument of a call, if it was given."""
+    given = ctx.args[position] if position < len(ctx.args) else []
+    return given[0] if given else None
+
+
+def _find(ctx: MethodSigContext, keys: Keys) -> list[Declared]:
+    """Return what is declared for the key that a call names first; nothing if it names none, which mypy reports."""
+    key = _argument(ctx, 0)
+    return [] if key is None else keys.find(key)
+
+
+def _find_removed(ctx: MethodSigContext, keys: Keys) -> list[Declared]:
+    found = _find(ctx, keys)
+    for declared in found:
+        keys.check_removal(declared, ctx.args[0][0])
+    return found
+
+
+def _all_fit(keys: Keys, found: list[Declared], value: Value) -> bool:
+    """Return True if a value may be stored under any of the keys; report each that does not take it."""
+    return all([keys.check_write(declared, value) for declared in found])  # noqa: C419 -- all are to be reported
+
+
+def _with_default(ctx: MethodSigContext, found: list[Declared], *, absent: list[Type]) -> CallableType:
+    """Return a signature whose result is a declared type, or that of the default."""
+    types, default = [declared.type for declared in found], _argument(ctx, 1)
+    if default is None or not types:
+        return _returning(ctx.default_signature, types + absent if types else [])
+    declared = make_simplified_union(types)
+    either = make_simplified_union([declared, _type_in_context(ctx.api, default, declared)])
+    return _taking(_returning(ctx.default_signature, [either]), either)
+
+
+def _returning(signature: CallableType, types: list[Type]) -> CallableType:
+    """Return a signature with another result, unless it never returns, as those of a NullSession."""
+    if not types or isinstance(get_proper_type(signature.ret_type), UninhabitedType):
+        return signature
+    return _changed(signature, signature.arg_types, make_simplified_union(types))
+
+
+def _taking(signature: CallableType, value: Type) -> CallableType:
+    """Return a signature that takes a value of another type, so that mypy reads a literal as what is declared."""
+    key, _, *others = signature.arg_types
+    return _changed(signature, [key, value, *others], signature.ret_type)
+
+
+def _changed(signature: CallableType, arg_types: Sequence[Type], ret_type: Type) -> CallableType:
+    return signature.copy_modified(arg_types=arg_types, ret_type=ret_type)  # pyright: ignore[reportUnknownMemberType] -- mypy leaves its defaults untyped
