@@ -29,7 +29,7 @@ def run_page(monkeypatch: pytest.MonkeyPatch) -> Any:
 
     def run(page: str) -> Any:
         text = (DOCS / page).read_text(encoding="utf-8")
-        module = ModuleType(page.removesuffix(".md").replace("-", "_"))
+        module = ModuleType(f"page_{page.removesuffix('.md')}")
         monkeypatch.setitem(sys.modules, module.__name__, module)
         for block in re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
             exec(block, module.__dict__)  # noqa: S102 -- the page's own code
