@@ -45,6 +45,13 @@ def frameworks(session: nox.Session, quart: str, flask: str) -> None:
 
 
 @nox.session
+def benchmarks(session: nox.Session) -> None:
+    """Compare with Quart's own interface and with peers, by hand: `nox -s benchmarks -- --markdown`."""
+    session.install("-c", "constraints.txt", "-e", ".[bench]")
+    session.run("python", "-m", "benchmarks", *session.posargs)
+
+
+@nox.session
 @nox.parametrize("mypy", ["2.2", "2.3"])
 def plugin(session: nox.Session, mypy: str) -> None:
     """Test the plugin under the two minor releases of mypy before the one of constraints.txt. By hand."""

@@ -192,11 +192,13 @@ class Codec(Generic[S]):
         try:
             payload = payload_of(self.serializer, plain)
         except Exception as error:  # a serializer may raise anything
-            key = next((key for key, value in plain.items() if not self._writes(value, key)), "")
-            place = unwritable_at(stored.get(key), plain.get(key), self._writes)
-            raise SerializationError(
-                f"{self._called(key)}{place} cannot be written by {type(self.serializer).__name__}"
-            ) from error
+            places = [
+                self._called(key) + unwritable_at(stored.get(key), value, self._writes)
+                for key, value in plain.items()
+                if not self._writes(value, key)
+            ]
+            place = places[0] if places else "session contents"
+            raise SerializationError(f"{place} cannot be written by {type(self.serializer).__name__}") from error
         if len(payload) > MAX_PAYLOAD:
             key = max(plain, key=lambda key: len(payload_of(self.serializer, {key: plain[key]})))
             raise SerializationError(

@@ -159,7 +159,7 @@ class _DeclaredContents(Contents[S]):
 
     @override
     def keys(self) -> list[str]:
-        stored = [name for name in self.schema.fields if self._is_stored(name)]
+        stored = dict.fromkeys(name for name in self.schema.fields if self._is_stored(name))
         by_key = [key for key in self._pinned if key in self._extras or key in stored]
         return by_key + [name for name in stored if name not in self._pinned]
 

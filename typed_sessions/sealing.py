@@ -27,6 +27,7 @@ __all__ = [
     "Sealer",
     "SecretKeys",
     "SignedSealer",
+    "known_digest",
     "named_digest",
     "sealed_at",
     "sealed_size",

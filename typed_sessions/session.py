@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager, suppress
+from copy import deepcopy
 from functools import cached_property
 from threading import RLock
 from typing import Final, Generic, NoReturn, Protocol, Self, cast, overload
@@ -141,8 +142,8 @@ class Origin(Generic[S]):
         self.version = 0 if decoded is None else decoded.version
         self._read = payload if decoded is None else decoded.payload
         if decoded is not None and decoded.generated:
-            with suppress(SerializationError):  # reading it again would make other values
-                self._canonical = codec.canonical(decoded.contents.stored())
+            with suppress(Exception):  # a class of the user's may refuse to be copied
+                self._stored = deepcopy(decoded.contents.stored())  # reading it again would make other values
 
     def holds(self, contents: Contents[S]) -> bool:
         """Return True if contents mean what was loaded, whatever the order of their keys.
@@ -436,7 +437,7 @@ class SecureCookieSession(Session[S_co]):
     def _touched(self) -> Contents[S_co]:
         if not self.accessed:
             self.accessed = True
-            if self._saved is not None:
+            if self._saved:
                 self._binding.report(UsedLate())
         return self._load().contents
 

@@ -6,7 +6,7 @@ import json
 import logging
 import math
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, TypedDict
 
@@ -193,6 +193,21 @@ async def test_a_short_fallback_key_is_warned_of_too(caplog: pytest.LogCaptureFi
     app.config.update(SECRET_KEY=SECRET, SECRET_KEY_FALLBACKS=["old"])
     Sessions(Visitor, app).cookie_for(Visitor())
     assert reports_of(caplog) == [ShortSecretKey(3)]
+
+
+async def test_a_refresh_is_no_late_use(caplog: pytest.LogCaptureFixture) -> None:
+    app, sessions, _ = shop("tagged-json", repr)
+    app.config["SESSION_REFRESH_AFTER"] = timedelta(0)
+
+    @app.get("/untouched")
+    async def untouched() -> str:
+        return ""
+
+    cookie = sessions.cookie_for(Visitor(7), permanent=True)
+    response = await app.test_client().get("/untouched", headers={"Cookie": f"session={cookie}"})
+    assert "Set-Cookie" in response.headers
+    assert "Cookie" in response.headers["Vary"]
+    assert caplog.text == ""
 
 
 @pytest.mark.parametrize("early", [True, False], ids=["before", "within"])

@@ -89,7 +89,7 @@ def corpus_lines() -> list[Line]:
     """Return the lines of all programs, in order."""
     names = frozenset(checker.name for checker in CHECKERS)
     lines: list[Line] = []
-    for path in sorted(CORPUS.glob("*.py")):
+    for path in sorted(CORPUS.rglob("*.py")):
         for number, text in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
             mark = _MARK.search(text)
             listed = mark and mark["checkers"]
@@ -100,18 +100,32 @@ def corpus_lines() -> list[Line]:
 
 def reported_by(checker: Checker) -> frozenset[Place]:
     """Return where a checker says that something is wrong in the corpus."""
-    with tempfile.TemporaryDirectory() as folder:
-        shutil.copytree(CORPUS, folder, dirs_exist_ok=True)
-        for name, text in _CONFIGURATIONS.items():
-            (Path(folder) / name).write_text(text, encoding="utf-8")
+    return _reported_in(checker, CORPUS, _CONFIGURATIONS) | _reported_in(checker, CORPUS / "keyed", _KEYED)
+
+
+def _reported_in(checker: Checker, programs: Path, configurations: Mapping[str, str]) -> frozenset[Place]:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for path in {*programs.glob("*.py"), CORPUS / "schemas.py"}:
+            shutil.copy(path, folder)
+        for file, text in configurations.items():
+            (folder / file).write_text(text, encoding="utf-8")
+        if programs != CORPUS:
+            _write_stubs(folder)
         program = Path(sys.executable).parent / checker.command[0]
         run = subprocess.run(  # noqa: S603 -- the checkers above
             [program, *checker.command[1:]], capture_output=True, text=True, check=False, cwd=folder
         )
     try:
-        return frozenset(checker.places(run.stdout))
+        places = frozenset(checker.places(run.stdout))
     except (ValueError, KeyError) as error:
         raise RuntimeError(f"{checker.name} could not run: {run.stdout[-500:]}{run.stderr[-500:]}") from error
+    return frozenset(place for place in places if (programs / place[0]).exists())
+
+
+def _write_stubs(folder: Path) -> None:
+    command = [sys.executable, "-m", "typed_sessions", "stubs", "schemas:Visitor"]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)  # noqa: S603 -- ours
 
 
 _CONFIGURATIONS: Final[Mapping[str, str]] = {
@@ -120,6 +134,20 @@ _CONFIGURATIONS: Final[Mapping[str, str]] = {
     "ty.toml": f'[environment]\npython = "{sys.prefix}"\npython-version = "3.11"\n',
     "pyrefly.toml": f'python-interpreter-path = "{sys.executable}"\npython-version = "3.11"\n',
 }
+
+
+_KEYED: Final[Mapping[str, str]] = {
+    "pyrightconfig.json": json.dumps({"typeCheckingMode": "strict", "pythonVersion": "3.11", "stubPath": "stubs"}),
+    "mypy.ini": (
+        "[mypy]\npython_version = 3.11\nlocal_partial_types = True\nplugins = typed_sessions.mypy_plugin\n"
+        "exclude = stubs\n[typed_sessions]\nschema = schemas.Visitor\n"
+    ),
+    "ty.toml": f'[environment]\npython = "{sys.prefix}"\npython-version = "3.11"\nextra-paths = ["stubs"]\n',
+    "pyrefly.toml": (
+        f'python-interpreter-path = "{sys.executable}"\npython-version = "3.11"\nsite-package-path = ["stubs"]\n'
+    ),
+}
+"""With the plugin for mypy, and generated stubs for the others."""
 
 
 def surprises(checker: Checker, reported: frozenset[Place]) -> list[str]:

@@ -704,6 +704,28 @@ def test_a_change_after_the_save_is_reported_once_as_lost() -> None:
     assert reports == [ChangeLost(remedy)]
 
 
+@define
+class Voucher:
+    sku: str = ""
+    token: str = Factory(secrets.token_hex)
+
+
+@define
+class Vouchers:
+    held: list[Voucher] = Factory(list[Voucher])
+
+
+def test_a_read_is_no_change_where_a_default_was_made_and_the_contents_cannot_be_written_again() -> None:
+    codec = Codec(Schema(Vouchers), TaggedJSONSerializer())
+    payload = ('{"held":[{"sku":"a"}],"x":"%s"}' % ("é" * 400_000)).encode()  # past the limit once it is escaped
+    decoded = codec.decode(payload)
+    assert isinstance(decoded, Decoded)
+    origin = Origin(codec, payload, decoded)
+    assert origin.holds(decoded.contents)
+    decoded.contents.data.held[0].sku = "b"
+    assert not origin.holds(decoded.contents)
+
+
 def test_reading_on_after_the_save_is_not_reported() -> None:
     reports: list[Report] = []
     held = deferred(reports, user_id=7)

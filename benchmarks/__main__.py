@@ -1,0 +1,69 @@
+"""`python -m benchmarks`: prints what README.md, beside this file, says how to read."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks.growth import growth_tables
+from benchmarks.imports import import_table
+from benchmarks.memory import memory_table
+from benchmarks.plot import drawn
+from benchmarks.requests import request_table
+from benchmarks.sessions import find, noise, tables
+from benchmarks.table import Table
+
+_SECONDS = 45.0
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Measure and print what the arguments ask for: by default, the sessions of all contenders."""
+    options = _parser().parse_args(arguments)
+    for table in _asked_for(options):
+        print(table.as_markdown() if options.markdown else table.as_text(), flush=True)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Compare sessions with Quart's own.")
+    parts = parser.add_argument_group("parts, instead of the main one")
+    parts.add_argument("--requests", action="store_true", help="whole requests through Quart's ASGI entry")
+    parts.add_argument("--growth", action="store_true", help="how the cost grows, one dimension at a time")
+    parts.add_argument("--memory", action="store_true", help="what a request takes of memory")
+    parts.add_argument("--imports", action="store_true", help="how long imports take")
+    parser.add_argument("--refresh", action="store_true", help="send the cookie anew with each response")
+    parser.add_argument("--seconds", type=float, default=_SECONDS, help="to measure in a part (default: %(default)g)")
+    parser.add_argument("--markdown", action="store_true", help="print Markdown")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the main part, as SVG")
+    return parser
+
+
+def _asked_for(options: argparse.Namespace) -> Iterator[Table]:
+    if options.requests:
+        yield request_table(seconds=options.seconds, refresh=options.refresh)
+    if options.growth:
+        yield from growth_tables(seconds=options.seconds)
+    if options.memory:
+        yield memory_table()
+    if options.imports:
+        yield import_table()
+    if options.plot or not (options.requests or options.growth or options.memory or options.imports):
+        yield from _sessions(options)
+
+
+def _sessions(options: argparse.Namespace) -> Iterator[Table]:
+    findings = find(seconds=options.seconds, refresh=options.refresh, missing=_say)
+    yield from tables(findings)
+    _say(f"Nine figures out of ten are within {noise(findings):.1%} of what they would be in the long run.")
+    if options.plot:
+        options.plot.write_text(drawn(findings), encoding="utf-8")
+
+
+def _say(line: str) -> None:
+    """Print what is no figure where it does not get into a page."""
+    print(line, file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
