@@ -1,23 +1,28 @@
 """Web sessions whose contents are a class that the user declares.
 
-This module imports no framework and no driver; `typed_sessions.quart` is what a Quart application imports.
+This module imports no framework and no driver; `typed_sessions.quart` is what a Quart application imports. A name is
+loaded when it is first asked for, so that mypy gets its plugin from here without the rest.
 """
 
-from typed_sessions.errors import (
-    ConfigurationError,
-    CookieTooLargeError,
-    FieldTypeError,
-    FieldValueError,
-    SchemaError,
-    SerializationError,
-    SessionError,
-    UndeclaredKeyError,
-)
-from typed_sessions.interface import SecureCookieSessionInterface, SessionInterface
-from typed_sessions.markers import Essential, Formerly
-from typed_sessions.migrations import migration
-from typed_sessions.schema import Schema
-from typed_sessions.session import NullSession, SecureCookieSession, Session, SessionMixin
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from typed_sessions.errors import (
+        ConfigurationError,
+        CookieTooLargeError,
+        FieldTypeError,
+        FieldValueError,
+        SchemaError,
+        SerializationError,
+        SessionError,
+        UndeclaredKeyError,
+    )
+    from typed_sessions.interface import SecureCookieSessionInterface, SessionInterface
+    from typed_sessions.markers import Essential, Formerly
+    from typed_sessions.migrations import migration
+    from typed_sessions.schema import Schema
+    from typed_sessions.session import NullSession, SecureCookieSession, Session, SessionMixin
 
 __version__ = "0.1.0"
 
@@ -42,3 +47,39 @@ __all__ = [
     "__version__",
     "migration",
 ]
+
+_MODULES: Final = {
+    "ConfigurationError": "errors",
+    "CookieTooLargeError": "errors",
+    "Essential": "markers",
+    "FieldTypeError": "errors",
+    "FieldValueError": "errors",
+    "Formerly": "markers",
+    "NullSession": "session",
+    "Schema": "schema",
+    "SchemaError": "errors",
+    "SecureCookieSession": "session",
+    "SecureCookieSessionInterface": "interface",
+    "SerializationError": "errors",
+    "Session": "session",
+    "SessionError": "errors",
+    "SessionInterface": "interface",
+    "SessionMixin": "session",
+    "UndeclaredKeyError": "errors",
+    "migration": "migrations",
+}
+
+
+if not TYPE_CHECKING:  # a checker would take every name for one that is there
+
+    def __getattr__(name: str) -> object:
+        """Return a public name, loaded from its module (PEP 562)."""
+        if name not in _MODULES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value: object = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+        globals()[name] = value
+        return value
+
+
+def __dir__() -> list[str]:
+    return __all__

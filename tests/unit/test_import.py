@@ -25,5 +25,17 @@ def test_the_core_loads_no_framework_and_no_driver(statement: str) -> None:
     }  # fmt: skip
 
 
-def test_every_public_name_is_there() -> None:
+def test_every_public_name_is_there_and_no_other() -> None:
     assert all(hasattr(typed_sessions, name) for name in typed_sessions.__all__)
+    assert dir(typed_sessions) == sorted(typed_sessions.__all__)
+    with pytest.raises(AttributeError, match="has no attribute 'Sesion'"):
+        typed_sessions.Sesion  # type: ignore[attr-defined]  # the misuse  # noqa: B018
+
+
+def test_the_plugin_loads_nothing_of_the_runtime() -> None:
+    loaded = modules_after("import typed_sessions.mypy_plugin")
+    assert not {name.partition(".")[0] for name in loaded} & {"attrs", "cattrs", "itsdangerous", "msgspec"}
+    assert {name for name in loaded if name.startswith("typed_sessions")} == {
+        "typed_sessions",
+        "typed_sessions.mypy_plugin",
+    }

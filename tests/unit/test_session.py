@@ -726,6 +726,31 @@ def test_a_read_is_no_change_where_a_default_was_made_and_the_contents_cannot_be
     assert not origin.holds(decoded.contents)
 
 
+@define
+class Original:
+    """A class whose author refuses copies."""
+
+    sku: str = ""
+    token: str = Factory(secrets.token_hex)
+
+    def __deepcopy__(self, memo: object) -> Original:
+        raise TypeError("there is only one")
+
+
+@define
+class Originals:
+    held: list[Original] = Factory(list[Original])
+
+
+def test_a_class_that_refuses_to_be_copied_can_be_held_all_the_same() -> None:
+    codec = Codec(Schema(Originals), TaggedJSONSerializer())
+    payload = b'{"held":[{"sku":"a","token":"t"},{"sku":"b"}]}'
+    decoded = codec.decode(payload)
+    assert isinstance(decoded, Decoded)
+    assert Origin(codec, payload, decoded).codec is codec
+    assert [held.sku for held in decoded.contents.data.held] == ["a", "b"]
+
+
 def test_reading_on_after_the_save_is_not_reported() -> None:
     reports: list[Report] = []
     held = deferred(reports, user_id=7)

@@ -20,6 +20,10 @@ from typed_sessions.quart import Sessions
 
 session = sessions.current
 
+# names
+from typed_sessions import Sesion  # error
+from typed_sessions.serializers import YAMLSerializer  # error
+
 # set-up
 Sessions(Required, app)  # error
 Sessions(Required)  # error
