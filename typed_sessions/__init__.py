@@ -68,12 +68,15 @@ _MODULES: Final = {
     "UndeclaredKeyError": "errors",
     "migration": "migrations",
 }
+_PUBLIC_MODULES: Final = frozenset({"serializers", *_MODULES.values()})
 
 
 if not TYPE_CHECKING:  # a checker would take every name for one that is there
 
     def __getattr__(name: str) -> object:
-        """Return a public name, loaded from its module (PEP 562)."""
+        """Return a public name, loaded from its module, or a public module (PEP 562)."""
+        if name in _PUBLIC_MODULES:
+            return import_module(f"{__name__}.{name}")
         if name not in _MODULES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         value: object = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -32,6 +32,11 @@ def test_every_public_name_is_there_and_no_other() -> None:
         typed_sessions.Sesion  # type: ignore[attr-defined]  # the misuse  # noqa: B018
 
 
+@pytest.mark.parametrize("name", ["serializers.MsgspecJSONSerializer", "errors.SchemaError", "Session", "migration"])
+def test_a_public_name_is_found_through_the_package_alone(name: str) -> None:
+    assert modules_after(f"import typed_sessions\ntyped_sessions.{name}")
+
+
 def test_the_plugin_loads_nothing_of_the_runtime() -> None:
     loaded = modules_after("import typed_sessions.mypy_plugin")
     assert not {name.partition(".")[0] for name in loaded} & {"attrs", "cattrs", "itsdangerous", "msgspec"}
