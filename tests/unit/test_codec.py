@@ -672,3 +672,25 @@ def test_the_canonical_form_leaves_containers_of_other_classes_to_the_serializer
         pass
 
     assert codec.canonical({"a": Listed([{"b": 1, "a": 2}])}) == b'{"a":[{"b":1,"a":2}]}'
+
+
+class WritesOneKey:
+    """A serializer that writes each key alone, and not two together."""
+
+    def dumps(self, value: dict[str, object], /) -> str:
+        if len(value) > 1:
+            raise ValueError("too many")
+        return json.dumps(value)
+
+    def loads(self, payload: str, /) -> object:
+        return json.loads(payload)
+
+
+def test_of_several_keys_that_cannot_be_written_the_first_is_named() -> None:
+    with pytest.raises(SerializationError, match="session key one cannot be written"):
+        tagged().encode({"one": object(), "two": object()})
+
+
+def test_where_no_key_is_to_blame_the_contents_are() -> None:
+    with pytest.raises(SerializationError, match="^session contents cannot be written by WritesOneKey$"):
+        Codec(Schema(Visitor), WritesOneKey()).encode({"a": 1, "b": 2})
