@@ -692,5 +692,5 @@ def test_of_several_keys_that_cannot_be_written_the_first_is_named() -> None:
 
 
 def test_where_no_key_is_to_blame_the_contents_are() -> None:
-    with pytest.raises(SerializationError, match="^session contents cannot be written by WritesOneKey$"):
+    with pytest.raises(SerializationError, match=r"^session contents cannot be written by WritesOneKey$"):
         Codec(Schema(Visitor), WritesOneKey()).encode({"a": 1, "b": 2})
