@@ -28,13 +28,13 @@ from typed_sessions.reports import ChangeLost, CookieOversize, Report, ShortSecr
 from typed_sessions.schema import Schema
 from typed_sessions.sealing import Clock, DigestMethod, SignedSealer
 from typed_sessions.serializers.base import (
+    BUILT_IN,
     AnySerializer,
     SerializerName,
     resolve_serializer,
     salt_of,
     serializer_name,
 )
-from typed_sessions.serializers.msgspec import MsgspecJSONSerializer, MsgspecMsgpackSerializer
 from typed_sessions.serializers.tagged_json import TaggedJSONSerializer
 from typed_sessions.session import NullSession, SecureCookieSession, SessionMixin
 from typed_sessions.settings import Settings, lifetime_of, present, read_settings, snapshot
@@ -492,7 +492,7 @@ class SecureCookieSessionInterface(
         if settings.keys is None:
             return ()
         serializers = [self._serializer(settings)]
-        for other in (SecureCookieSessionInterface.serializer, *_MSGSPEC, *settings.serializer_fallbacks):
+        for other in (*_BUILT_IN, *settings.serializer_fallbacks):
             if serializer_name(other) is None or serializer_name(other) not in map(serializer_name, serializers):
                 serializers.append(other)
         return tuple(
@@ -519,7 +519,7 @@ class SecureCookieSessionInterface(
         return named
 
 
-_MSGSPEC: Final = (MsgspecJSONSerializer(), MsgspecMsgpackSerializer())
+_BUILT_IN: Final = tuple(make() for make in BUILT_IN.values())
 
 _SHORTEST_KEY = 16
 """In bytes. Whoever has a cookie can try keys at home: 128 bits is what nobody can try (OWASP ASVS 5, 11.2.3)."""

@@ -11,8 +11,8 @@ from uuid import UUID
 
 from markupsafe import Markup
 
-from typed_sessions.field_types import FieldType, Mismatch, Reading, Wire
-from typed_sessions.field_types.base import JSON
+from typed_sessions.field_types import FieldType, Reading, Wire
+from typed_sessions.field_types.base import JSON, attempt
 from typed_sessions.field_types.bounded import Bounded
 from typed_sessions.field_types.containers import Items, Positions, Table
 from typed_sessions.field_types.scalars import Anything, Choice, Enumeration, Scalar, Simple
@@ -130,11 +130,7 @@ class Samples:
             yield field_type.lower(_TEXTS[field_type.cls] * length, self._wire)
 
     def _fits(self, field_type: FieldType, plain: object) -> bool:
-        try:
-            field_type.lift(plain, Reading(self._wire))
-        except Mismatch:
-            return False
-        return True
+        return bool(attempt(field_type.lift, plain, Reading(self._wire)))
 
 
 def _rows(columns: Sequence[Sequence[object]]) -> list[tuple[object, ...]]:
