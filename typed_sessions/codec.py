@@ -105,14 +105,6 @@ class Codec(Generic[S]):
             plain[VERSION_KEY] = version
         return self._written(plain, stored)
 
-    def encode_readable(self, stored: Mapping[str, object], version: int = 0) -> bytes:
-        """Return the payload of what is stored, as `encode` does, with its declared fields proven to read back.
-
-        Raises:
-            SerializationError: what is stored cannot be written so that it reads back; the message names the field.
-        """
-        return self.prove(stored, version).payload
-
     def prove(self, stored: Mapping[str, object], version: int = 0) -> Proven:
         """Return the payload of what is stored, as `encode` does, with its declared fields proven to read back.
 

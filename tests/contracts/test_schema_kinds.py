@@ -171,7 +171,7 @@ def test_every_value_of_a_type_comes_back_with_its_type(
     codec, field = codec_for(kind, name, serializer), TYPES[name]
     value = data.draw(field.values)
     assert codec.schema.admit(FIELD, value) is value
-    payload = codec.encode_readable({FIELD: value})
+    payload = codec.prove({FIELD: value}).payload
     contents = decoded(codec, payload)
     back = contents.stored()[FIELD]
     assert held_by(contents.data) is back
@@ -194,7 +194,7 @@ def test_a_default_is_not_stored_until_it_is_set_and_then_comes_back(kind: str, 
         assert same(held_by(session.data), default)
     session[FIELD] = default
     assert session.modified
-    assert same(dict(session_from(codec, codec.encode_readable(dict(session)))), {FIELD: default})
+    assert same(dict(session_from(codec, codec.prove(dict(session)).payload)), {FIELD: default})
 
 
 @KINDS
@@ -202,9 +202,9 @@ def test_a_default_is_not_stored_until_it_is_set_and_then_comes_back(kind: str, 
 def test_an_integer_of_more_than_64_bits_comes_back_or_is_refused_by_name(kind: str, number: int) -> None:
     for serializer in ("tagged-json", "msgspec-json"):
         codec = codec_for(kind, "int", serializer)
-        assert same(decoded(codec, codec.encode_readable({FIELD: number})).stored(), {FIELD: number})
+        assert same(decoded(codec, codec.prove({FIELD: number}).payload).stored(), {FIELD: number})
     with pytest.raises(SerializationError, match=FIELD):
-        codec_for(kind, "int", "msgspec-msgpack").encode_readable({FIELD: number})
+        codec_for(kind, "int", "msgspec-msgpack").prove({FIELD: number})
 
 
 @KINDS
@@ -217,7 +217,7 @@ def test_every_kind_nests_in_every_kind(kind: str, serializer: str, inner_kind: 
         Schema[Any](DECLARATIONS[kind](dict_of(middle) | None, None)), SERIALIZER_OBJECTS[serializer]
     )
     value = {"a": middle(**{FIELD: [inner(**{FIELD: {date(2026, 1, 2), date(1, 1, 1)}}), inner()]})}
-    payload = codec.encode_readable({FIELD: value})
+    payload = codec.prove({FIELD: value}).payload
     back = decoded(codec, payload).stored()[FIELD]
     assert same(back, value)
 
@@ -232,12 +232,12 @@ def test_a_function_may_make_an_instance_of_any_class(made_kind: str, serializer
     assert held_by(session.data) == ["gift"]
     assert not session
     held_by(session.data).append("more")
-    again = session_from(codec, codec.encode_readable(dict(session)))
+    again = session_from(codec, codec.prove(dict(session)).payload)
     assert type(again.data) is cls
     assert dict(again) == {FIELD: ["gift", "more"]}
     again.clear()
     assert held_by(again.data) == ["gift"]
-    assert dict(session_from(codec, codec.encode_readable({FIELD: []}))) == {FIELD: []}
+    assert dict(session_from(codec, codec.prove({FIELD: []}).payload)) == {FIELD: []}
 
 
 @KINDS
@@ -587,7 +587,7 @@ def test_a_session_stores_what_a_dict_would_through_any_steps_and_saves(
     live = session.data
     for name, key, choice in steps:
         if name == SAVE:
-            session = session_from(codec, codec.encode_readable(dict(session)))
+            session = session_from(codec, codec.prove(dict(session)).payload)
             live, model.loaded = session.data, copy.deepcopy(model.stored)
         else:
             STEPS[name](session, model, key, copy.deepcopy(values_for(kind, key)[choice]))
@@ -610,14 +610,14 @@ def test_what_is_taken_out_has_its_default_in_the_live_data(
     kind: str, serializer: str, remove: Callable[[SecureCookieSession[Any]], object]
 ) -> None:
     codec = visitor_codec(kind, serializer)
-    session = session_from(codec, codec.encode_readable(filled(kind)))
+    session = session_from(codec, codec.prove(filled(kind)).payload)
     live, before = session.data, copy.deepcopy(session.data)
     remove(session)
     assert dict(session) == {}
     assert session.modified
     assert same(session.data, codec.schema.create())
     assert same(live, before) if kind in SUCCESSORS else session.data is live
-    assert dict(session_from(codec, codec.encode_readable(dict(session)))) == {}
+    assert dict(session_from(codec, codec.prove(dict(session)).payload)) == {}
 
 
 @KINDS
@@ -644,7 +644,7 @@ def test_an_absent_key_raises_key_error_and_changes_nothing(kind: str, serialize
 def test_a_visitor_comes_back_with_extras_beside_the_declared_fields(kind: str, serializer: str) -> None:
     codec = visitor_codec(kind, serializer)
     stored = {**EXTRAS, **filled(kind)}
-    session = session_from(codec, codec.encode_readable(stored))
+    session = session_from(codec, codec.prove(stored).payload)
     assert same(dict(session), stored)
     assert same(dict(session.extras), dict(EXTRAS))
     assert {name: read_data(session, name) for name in DECLARED} == filled(kind)
@@ -679,14 +679,14 @@ def test_a_nested_change_is_found_in_the_payload_until_it_is_undone(
     kind: str, serializer: str, change: Callable[[Any], object], undo: Callable[[Any], object]
 ) -> None:
     codec = visitor_codec(kind, serializer)
-    payload = codec.encode_readable({**EXTRAS, **filled(kind)})
+    payload = codec.prove({**EXTRAS, **filled(kind)}).payload
     session = session_from(codec, payload)
     origin, contents = Origin(codec, payload), session.open().contents
     assert origin.holds(contents)
     change(session)
     assert not origin.holds(contents)
     assert session.modified
-    assert same(dict(session_from(codec, codec.encode_readable(dict(session)))), dict(session))
+    assert same(dict(session_from(codec, codec.prove(dict(session)).payload)), dict(session))
     undo(session)
     assert origin.holds(contents)
     assert not session.modified
@@ -696,10 +696,10 @@ def test_a_nested_change_is_found_in_the_payload_until_it_is_undone(
 @SERIALIZERS
 def test_an_item_put_into_a_list_is_saved(kind: str, serializer: str) -> None:
     codec = visitor_codec(kind, serializer)
-    session = session_from(codec, codec.encode_readable(filled(kind)))
+    session = session_from(codec, codec.prove(filled(kind)).payload)
     read_data(session, "cart").append(VISITORS[kind][1]("c", 0.25))
     assert session.modified
-    again = session_from(codec, codec.encode_readable(dict(session)))
+    again = session_from(codec, codec.prove(dict(session)).payload)
     assert read_data(again, "cart")[2] == VISITORS[kind][1]("c", 0.25)
 
 
@@ -709,7 +709,7 @@ def test_an_item_put_into_a_list_is_saved(kind: str, serializer: str) -> None:
 def test_an_equal_value_is_no_change(kind: str, serializer: str, key: str) -> None:
     codec = visitor_codec(kind, serializer)
     stored = {**EXTRAS, **filled(kind)}
-    session = session_from(codec, codec.encode_readable(stored))
+    session = session_from(codec, codec.prove(stored).payload)
     session[key] = copy.deepcopy(stored[key])
     session[key] = session.pop(key)
     assert not session.modified
@@ -721,7 +721,7 @@ def test_an_equal_set_of_another_order_is_no_change(kind: str, serializer: str) 
     one, other = {0, 8}, {8, 0}
     assert list(one) != list(other)
     codec = codec_for(kind, "set", serializer)
-    session = session_from(codec, codec.encode_readable({FIELD: one}))
+    session = session_from(codec, codec.prove({FIELD: one}).payload)
     session[FIELD] = other
     assert not session.modified
 
@@ -733,7 +733,7 @@ def test_a_stored_default_is_kept_apart_from_an_absent_key(kind: str, serializer
     session = session_from(codec, codec.encode({}))
     session["seen"] = None
     assert session.modified
-    assert dict(session_from(codec, codec.encode_readable(dict(session)))) == {"seen": None}
+    assert dict(session_from(codec, codec.prove(dict(session)).payload)) == {"seen": None}
     del session["seen"]
     assert "seen" not in session
     assert not session.modified
@@ -743,7 +743,7 @@ def test_a_stored_default_is_kept_apart_from_an_absent_key(kind: str, serializer
 @SERIALIZERS
 def test_a_stored_default_that_has_changed_since_counts_as_any_other(kind: str, serializer: str) -> None:
     codec = visitor_codec(kind, serializer)
-    session = session_from(codec, codec.encode_readable({"seen": None}))
+    session = session_from(codec, codec.prove({"seen": None}).payload)
     set_in_data(session, kind, "seen", SEEN)
     assert dict(session) == {"seen": SEEN}
     set_in_data(session, kind, "seen", None)
@@ -760,7 +760,7 @@ def test_replaced_data_is_what_is_stored(kind: str, serializer: str) -> None:
     assert session.data is data
     assert same(dict(session), filled(kind))
     assert session.modified
-    assert same(dict(session_from(codec, codec.encode_readable(dict(session)))), filled(kind))
+    assert same(dict(session_from(codec, codec.prove(dict(session)).payload)), filled(kind))
 
 
 @KINDS
@@ -782,7 +782,7 @@ def test_data_of_another_class_or_with_a_wrong_field_replaces_nothing(kind: str,
 def test_the_payload_goes_by_attribute_names(kind: str, serializer: str) -> None:
     codec = visitor_codec(kind, serializer)
     plain: Any = SERIALIZER_OBJECTS[serializer]
-    payload = codec.encode_readable(filled(kind))
+    payload = codec.prove(filled(kind)).payload
     loaded = plain.loads(payload.decode() if serializer == "tagged-json" else payload)
     assert list(loaded) == list(DECLARED)
     assert list(loaded["cart"][0]) == ["sku", "price"]
@@ -821,7 +821,7 @@ def test_a_type_that_only_the_converter_knows_comes_back(
     declared = DECLARATIONS[kind](annotation, values[0])
     codec: Codec[Any] = Codec(Schema[Any](declared, converter=CONVERTER), SERIALIZER_OBJECTS[serializer])
     for value in values:
-        payload = codec.encode_readable({FIELD: value})
+        payload = codec.prove({FIELD: value}).payload
         contents = decoded(codec, payload)
         assert same(contents.stored(), {FIELD: value})
         assert Origin(codec, payload).holds(contents)
@@ -835,7 +835,7 @@ def test_the_converter_reaches_into_nested_classes(kind: str, serializer: str, i
     schema = Schema[Any](DECLARATIONS[kind](list_of(inner), []), converter=CONVERTER)
     codec: Codec[Any] = Codec(schema, SERIALIZER_OBJECTS[serializer])
     stored: dict[str, object] = {FIELD: [inner(**{FIELD: {"home": HOME}}), inner(**{FIELD: None})]}
-    assert same(decoded(codec, codec.encode_readable(stored)).stored(), stored)
+    assert same(decoded(codec, codec.prove(stored).payload).stored(), stored)
 
 
 @KINDS

@@ -44,7 +44,7 @@ def use(name: str, payload: bytes, decoded: Decoded[Any]) -> None:
     assert repr(contents.data)
     codec: Codec[Any] = CODECS[name] if contents.schema is SCHEMA else OPEN_CODECS[name]
     assert Origin(codec, payload, decoded).holds(contents)
-    for write in (codec.encode, codec.encode_readable, codec.canonical):
+    for write in (codec.encode, lambda stored: codec.prove(stored).payload, codec.canonical):
         with suppress(SerializationError):
             assert isinstance(write(contents.stored()), bytes)
 

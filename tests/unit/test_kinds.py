@@ -102,7 +102,7 @@ def test_what_is_written_comes_back(schema: Any, item: Any) -> None:
     codec = Codec(Schema[Any](schema), TaggedJSONSerializer())
     cart = type(codec.schema.create().cart)([item("a", 1.5), item("b")])
     stored = {"user_id": 7, "cart": cart, "_secret": "s"}
-    outcome = codec.decode(codec.encode_readable(stored))
+    outcome = codec.decode(codec.prove(stored).payload)
     assert isinstance(outcome, Decoded)
     assert type(outcome.contents.data) is schema
     assert same(outcome.contents.stored(), stored)
@@ -212,7 +212,7 @@ def test_a_typeddict_comes_back_with_its_types(serializer: Any) -> None:
         "seen": datetime(2026, 1, 2, tzinfo=UTC),
         "extra": (1, 2),
     }
-    outcome = codec.decode(codec.encode_readable(stored))
+    outcome = codec.decode(codec.prove(stored).payload)
     assert isinstance(outcome, Decoded)
     assert same(outcome.contents.stored(), stored)
     assert same(dict(outcome.contents.data), stored)
@@ -271,7 +271,7 @@ def test_generic_typeddicts_take_their_arguments() -> None:
     assert [field.type.text for field in Schema[Any](HeldDate).fields.values()] == ["date", "list[date]", "bool"]
     codec = Codec(Schema[Any](HoldsBoth), MsgspecJSONSerializer())
     for stored in ({"either": {"held": 7}}, {"either": {"held": "a", "more": ["b"]}}):
-        outcome = codec.decode(codec.encode_readable(stored))
+        outcome = codec.decode(codec.prove(stored).payload)
         assert isinstance(outcome, Decoded)
         assert outcome.contents.stored() == stored
 
@@ -308,7 +308,7 @@ def test_the_values_that_a_function_gives_are_the_defaults() -> None:
 
 def test_what_a_function_made_comes_back() -> None:
     codec = Codec(Schema(configured), TaggedJSONSerializer())
-    outcome = codec.decode(codec.encode_readable({"limit": 6}))
+    outcome = codec.decode(codec.prove({"limit": 6}).payload)
     assert isinstance(outcome, Decoded)
     assert outcome.contents.data == Configured(6, ["welcome gift"])
 

@@ -479,7 +479,7 @@ bounded = st.builds(
 
 def cookie_size(serializer: Any, schema: Any, stored: dict[str, object]) -> int:
     """The size of the whole `Set-Cookie` of a permanent session, as an application with strict settings sends it."""
-    payload = Codec(Schema[Any](schema), serializer).encode_readable({"_permanent": True, **stored})
+    payload = Codec(Schema[Any](schema), serializer).prove({"_permanent": True, **stored}).payload
     sealer = SignedSealer(
         SecretKeys("a secret key that is long enough"),
         salt="cookie-session",
