@@ -12,8 +12,9 @@ from attrs import frozen
 from typed_sessions.codec import Codec, Decoded
 from typed_sessions.reports import Reason, Refused
 from typed_sessions.schema import Schema
-from typed_sessions.sealing import DigestMethod, SecretKeys, SignedSealer, sealed_at, unverified_payload
+from typed_sessions.sealing import SecretKeys, SignedSealer, sealed_at, unverified_payload
 from typed_sessions.serializers.base import BUILT_IN, AnySerializer, salt_of
+from typed_sessions.signing import DigestMethod
 
 __all__ = ["Inspection", "inspect_cookie"]
 

@@ -7,23 +7,20 @@ each in URL-safe base64, with dots between. A payload that zlib makes shorter is
 from __future__ import annotations
 
 import hashlib
-import struct
 import zlib
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Protocol
 
 from attrs import field, frozen
-from itsdangerous import BadData, BadSignature, Signer
-from itsdangerous.encoding import base64_decode, base64_encode, bytes_to_int, int_to_bytes
 
 from typed_sessions.codec import MAX_PAYLOAD
 from typed_sessions.errors import ConfigurationError
 from typed_sessions.reports import Reason, Refused
+from typed_sessions.signing import DigestMethod, Signer, from_base64, to_base64
 
 __all__ = [
     "Clock",
-    "DigestMethod",
     "Sealer",
     "SecretKeys",
     "SignedSealer",
@@ -31,14 +28,12 @@ __all__ = [
     "named_digest",
     "sealed_at",
     "sealed_size",
+    "stamp_of",
     "unverified_payload",
 ]
 
 Clock = Callable[[], float]
 """Returns the time, in seconds since the epoch."""
-
-DigestMethod = Callable[..., Any]
-"""A constructor of `hashlib`'s, as itsdangerous takes it."""
 
 _SEPARATOR: Final = b"."
 _SEPARATORS: Final = 2
@@ -46,6 +41,8 @@ _SEPARATORS: Final = 2
 
 _STAMP_SIZE: Final = 4
 """Bytes of the time, until the year 2106."""
+
+_LONGEST_STAMP: Final = 8
 
 
 @frozen
@@ -90,6 +87,8 @@ class SignedSealer:
         clock: the time; the system's by default.
         key_derivation: itsdangerous' name for how a signing key is made of a secret key and the salt.
         digests: the digest methods; the first one signs, all verify.
+        uncompressed: payloads of up to so many bytes are sealed as they are. All others are compressed where that
+            makes them shorter, as itsdangerous does it.
     """
 
     def __init__(
@@ -102,30 +101,34 @@ class SignedSealer:
         clock: Clock,
         key_derivation: str = "hmac",
         digests: tuple[DigestMethod, ...] = (hashlib.sha1,),
+        uncompressed: int = 0,
     ) -> None:
-        self._signers: Final = [
-            Signer(keys.oldest_first, salt=salt, key_derivation=key_derivation, digest_method=digest)
-            for digest in digests
-        ]
+        newest_first = keys.oldest_first[::-1]
+        self._signer, *self._fallbacks = (
+            Signer(newest_first, salt=salt, key_derivation=key_derivation, digest=digest) for digest in digests
+        )
         self._lifetime: Final = int(lifetime.total_seconds())
         self._leeway: Final = leeway.total_seconds()
         self._clock: Final = clock
+        self._uncompressed: Final = uncompressed
+        self._stamp = (-1, b"")
+        """The latest second, and its time as a text has it. Replaced as a whole: threads may share a sealer."""
 
     def seal(self, payload: bytes) -> str:
-        stamp = base64_encode(int_to_bytes(int(self._clock())))
-        return self._signers[0].sign(_packed(payload) + _SEPARATOR + stamp).decode("ascii")
+        packed = to_base64(payload) if len(payload) <= self._uncompressed else _packed(payload)
+        signed = packed + self._stamped()
+        return (signed + _SEPARATOR + self._signer.sign(signed)).decode("ascii")
 
     def unseal(self, text: str) -> bytes | Refused:
-        sealed = text.encode("utf-8", "replace")
-        if sealed.count(_SEPARATOR) < _SEPARATORS:
+        signed, _, signature = text.encode("utf-8", "replace").rpartition(_SEPARATOR)
+        packed, separator, stamp = signed.rpartition(_SEPARATOR)
+        if not separator:
             return Refused(Reason.MALFORMED)
-        signed = self._verified(sealed)
-        if signed is None:
+        if not (self._signer.verifies(signed, signature) or self._verified_by_a_fallback(signed, signature)):
             return Refused(Reason.SIGNATURE)
-        packed, _, stamp = signed.rpartition(_SEPARATOR)
         try:
-            age = int(self._clock()) - bytes_to_int(base64_decode(stamp))
-        except (BadData, struct.error):
+            age = int(self._clock()) - _seconds(stamp)
+        except ValueError:
             return Refused(Reason.ENCODING)
         if age > self._lifetime:
             return Refused(Reason.EXPIRED)
@@ -133,22 +136,44 @@ class SignedSealer:
             return Refused(Reason.FUTURE)
         return _unpacked(packed)
 
-    def _verified(self, sealed: bytes) -> bytes | None:
-        for signer in self._signers:
-            try:
-                return signer.unsign(sealed)
-            except BadSignature:
-                continue
-        return None
+    def _verified_by_a_fallback(self, signed: bytes, signature: bytes) -> bool:
+        return any(signer.verifies(signed, signature) for signer in self._fallbacks)
+
+    def _stamped(self) -> bytes:
+        """Return a separator and the time."""
+        second, stamped = self._stamp
+        now = int(self._clock())
+        if now != second:
+            stamped = _SEPARATOR + to_base64(now.to_bytes((now.bit_length() + 7) // 8, "big"))
+            self._stamp = (now, stamped)
+        return stamped
 
 
 def sealed_at(text: str) -> datetime | None:
     """Return the time that a sealed text claims, which nobody has verified; None if it claims none."""
+    stamp = stamp_of(text)
     try:
-        _, stamp, _ = text.rsplit(".", _SEPARATORS)
-        return datetime.fromtimestamp(bytes_to_int(base64_decode(stamp)), UTC)
-    except (BadData, struct.error, OverflowError, ValueError, OSError):
+        return None if stamp is None else datetime.fromtimestamp(stamp, UTC)
+    except (OverflowError, ValueError, OSError):
         return None
+
+
+def stamp_of(text: str) -> int | None:
+    """Return the time that a sealed text claims, in seconds since the epoch; None if it claims none."""
+    signed, _, _ = text.rpartition(".")
+    _, separator, stamp = signed.rpartition(".")
+    try:
+        return _seconds(stamp.encode()) if separator else None
+    except ValueError:
+        return None
+
+
+def _seconds(stamp: bytes) -> int:
+    """Return the time that a stamp holds. Raises ValueError for what is none, or has more than itsdangerous takes."""
+    number = from_base64(stamp)
+    if len(number) > _LONGEST_STAMP:
+        raise ValueError("a time has at most eight bytes")
+    return int.from_bytes(number, "big")
 
 
 def unverified_payload(text: str) -> bytes | Refused:
@@ -191,18 +216,18 @@ def named_digest(name: str) -> DigestMethod:
 def _packed(payload: bytes) -> bytes:
     compressed = zlib.compress(payload)
     if len(compressed) < len(payload) - 1:
-        return _SEPARATOR + base64_encode(compressed)
-    return base64_encode(payload)
+        return _SEPARATOR + to_base64(compressed)
+    return to_base64(payload)
 
 
 def _unpacked(packed: bytes) -> bytes | Refused:
     """Return the payload, inflated to the limit at most. Only signed bytes come here."""
     try:
         if not packed.startswith(_SEPARATOR):
-            return base64_decode(packed)
+            return from_base64(packed)
         inflater = zlib.decompressobj()
-        payload = inflater.decompress(base64_decode(packed[1:]), MAX_PAYLOAD + 1)
-    except (BadData, zlib.error):
+        payload = inflater.decompress(from_base64(packed[1:]), MAX_PAYLOAD + 1)
+    except (ValueError, zlib.error):
         return Refused(Reason.ENCODING)
     if len(payload) > MAX_PAYLOAD:
         return Refused(Reason.TOO_LARGE)

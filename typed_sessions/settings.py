@@ -13,11 +13,12 @@ from typed_sessions.codec import OnBadField
 from typed_sessions.cookies import CookieAttributes, checked_attributes
 from typed_sessions.errors import ConfigurationError
 from typed_sessions.narrowing import is_sequence, is_set
-from typed_sessions.sealing import DigestMethod, SecretKeys, known_digest
+from typed_sessions.sealing import SecretKeys, known_digest
 from typed_sessions.serializers.base import AnySerializer, resolve_serializer
 from typed_sessions.session import ExtrasRule
+from typed_sessions.signing import DigestMethod
 
-__all__ = ["SETTING_NAMES", "Settings", "lifetime_of", "present", "read_settings", "snapshot"]
+__all__ = ["SETTING_NAMES", "Settings", "copied", "lifetime_of", "present", "read_settings", "snapshot"]
 
 SETTING_NAMES: Final = (
     "SECRET_KEY",
@@ -86,6 +87,11 @@ def present(config: Mapping[str, Any]) -> tuple[object, ...]:
 def snapshot(config: Mapping[str, Any]) -> tuple[object, ...]:
     """Return the values of all settings, to compare with later ones. Lists are copied: they may change in place."""
     return tuple(map(_held, present(config)))
+
+
+def copied(config: Mapping[str, Any]) -> dict[str, object]:
+    """Return all values of a config, to compare with later ones. Lists are copied: they may change in place."""
+    return {key: _held(value) for key, value in config.items()}
 
 
 def read_settings(config: Mapping[str, Any]) -> Settings:

@@ -22,7 +22,6 @@ from typed_sessions.codec import MAX_PAYLOAD
 from typed_sessions.errors import ConfigurationError
 from typed_sessions.reports import Reason, Refused
 from typed_sessions.sealing import (
-    DigestMethod,
     SecretKeys,
     SignedSealer,
     known_digest,
@@ -31,6 +30,7 @@ from typed_sessions.sealing import (
     sealed_size,
     unverified_payload,
 )
+from typed_sessions.signing import DigestMethod
 
 NOW = 1_800_000_000
 KEY = "the key of these tests"
