@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import Any, Final, Generic, TypeAlias, cast
 
-from attrs import frozen
+from attrs import define, frozen
 from typing_extensions import TypeVar
 
-from typed_sessions.contents import Contents, contents_of
+from typed_sessions.compiled import Form, Lowered, Read, form_of
+from typed_sessions.contents import Contents, contents_in_parts, contents_of
 from typed_sessions.errors import ConfigurationError, SerializationError
 from typed_sessions.field_types import NATIVE_CANDIDATES, Mismatch, Reading, Wire
 from typed_sessions.migrations import VERSION_KEY, MigrationFailure
-from typed_sessions.narrowing import is_dict, is_sequence, is_set
-from typed_sessions.places import Comparison, unwritable_at
+from typed_sessions.narrowing import is_dict, is_sequence
+from typed_sessions.places import MAX_DEPTH, Comparison, is_deeper, unwritable_at
 from typed_sessions.reports import FieldReset, Reason, Refused, UndeclaredNestedKeys
 from typed_sessions.sameness import same
 from typed_sessions.schema import Schema
 from typed_sessions.serializers.base import AnySerializer, Serializer, serializer_name
 from typed_sessions.serializers.tagged_json import TaggedJSONSerializer
 
-__all__ = ["MAX_DEPTH", "MAX_PAYLOAD", "Codec", "Decoded", "OnBadField", "native_types", "payload_of"]
-
-MAX_DEPTH: Final = 100
-"""How deep containers may nest, in payloads that are read and that are written."""
+__all__ = ["MAX_DEPTH", "MAX_PAYLOAD", "Codec", "Decoded", "Draft", "OnBadField", "native_types", "payload_of"]
 
 MAX_PAYLOAD: Final = 1024 * 1024
 """How long a payload may be, in bytes before compression, when it is read and when it is written."""
@@ -48,7 +46,7 @@ class OnBadField(Enum):
     """The whole session is refused."""
 
 
-@frozen
+@define(eq=False)
 class Decoded(Generic[S]):
     """What a payload held, and what could not be taken as it was."""
 
@@ -56,10 +54,46 @@ class Decoded(Generic[S]):
     payload: bytes
     """The payload that was read: after migration, where there was one."""
     version: int
-    resets: tuple[FieldReset, ...]
-    undeclared: tuple[UndeclaredNestedKeys, ...]
-    generated: bool
+    resets: tuple[FieldReset, ...] = ()
+    undeclared: tuple[UndeclaredNestedKeys, ...] = ()
+    generated: bool = False
     """True if a nested class made a default for what was missing: reading again may make another one."""
+
+    @property
+    def reports(self) -> tuple[FieldReset | UndeclaredNestedKeys, ...]:
+        """What there is to say of it."""
+        return (*self.resets, *self.undeclared) if self.resets or self.undeclared else ()
+
+    read: Read | None = None
+    """What the short way read of the payload; None if it went the long one."""
+
+
+class Draft(Generic[S]):
+    """Contents as a codec writes them, not yet proven to read back.
+
+    Args:
+        contents: what is written.
+        version: of the payload.
+        payload: what was made of it.
+        lowered: the same as msgspec writes it; None if it went the long way.
+        wire: what msgspec reads of the payload, where that is what was written; None where only the long way knows.
+    """
+
+    __slots__ = ("contents", "lowered", "payload", "version", "wire")
+
+    def __init__(
+        self, contents: Contents[S], version: int, payload: bytes, lowered: Lowered | None = None, wire: object = None
+    ) -> None:
+        self.contents = contents
+        self.version = version
+        self.payload = payload
+        self.lowered = lowered
+        self.wire = wire
+
+    @property
+    def holds_anything(self) -> bool:
+        """True if anything is stored."""
+        return bool(self.contents.keys() if self.lowered is None else self.lowered.plain)
 
 
 @frozen
@@ -67,27 +101,46 @@ class Proven:
     """A payload whose declared fields are proven to read back."""
 
     payload: bytes
-    altered: tuple[str, ...]
+    altered: tuple[str, ...] = ()
     """The undeclared keys whose values will read back as others: a serializer may write what it does not bring back."""
 
 
 class Codec(Generic[S]):
-    """Writes contents as payload bytes and reads them back; made once for a schema and a serializer."""
+    """Writes contents as payload bytes and reads them back; made once for a schema and a serializer.
 
-    def __init__(self, schema: Schema[S], serializer: AnySerializer) -> None:
+    There are two ways. The long one asks each field's type about each value: it takes whatever can be taken, and says
+    what cannot. The short one (see `compiled`) is for what sessions nearly always are, and gives the same.
+
+    Args:
+        schema: what a session holds.
+        serializer: what writes it.
+        compiled: False leaves out the short way.
+    """
+
+    def __init__(self, schema: Schema[S], serializer: AnySerializer, *, compiled: bool = True) -> None:
         self.schema = schema
         self.serializer = serializer
         self._wire: Final = native_types(serializer)
         self._is_text: Final = _writes_text(serializer)
         self._whole_seconds: Final = dt.datetime in self._wire and not _brings_back(serializer, _EXACT_MOMENT)
+        self._form = form_of(schema, serializer, self._wire, whole_seconds=self._whole_seconds) if compiled else None
+        self._tags_in_order: Sequence[object] = getattr(serializer, "order", ())
+        self._tag_count = len(self._tags_in_order)
+
+    @property
+    def form(self) -> Form | None:
+        """The short way; None where there is none, or no more: a tag may be registered at any time."""
+        return self._form if len(self._tags_in_order) == self._tag_count else None
 
     def reads_as(self, other: Codec[S]) -> bool:
         """Return True if another codec, perhaps of settings that have changed since, reads the same payloads."""
+        if self is other:
+            return True
         name = serializer_name(self.serializer)
         return self.serializer is other.serializer or (name is not None and name == serializer_name(other.serializer))
 
     def encode(self, stored: Mapping[str, object], version: int = 0) -> bytes:
-        """Return the payload of what is stored: declared fields with values of their types, and undeclared keys.
+        """Return what is stored as a payload: declared fields with values of their types, and undeclared keys.
 
         Args:
             stored: what is stored.
@@ -97,13 +150,7 @@ class Codec(Generic[S]):
         Raises:
             SerializationError: the serializer cannot write it; the message names the field.
         """
-        plain = {key: self._lowered(key, value) for key, value in stored.items()}
-        version = max(version, self.schema.migrations.version)
-        if version:
-            if VERSION_KEY in plain:
-                raise SerializationError(f"session key {VERSION_KEY} belongs to the migrations; use another one")
-            plain[VERSION_KEY] = version
-        return self._written(plain, stored)
+        return self._encoded(stored, max(version, self.schema.migrations.version))
 
     def prove(self, stored: Mapping[str, object], version: int = 0) -> Proven:
         """Return the payload of what is stored, as `encode` does, with its declared fields proven to read back.
@@ -111,7 +158,108 @@ class Codec(Generic[S]):
         Raises:
             SerializationError: what is stored cannot be written so that it reads back; the message names the field.
         """
-        payload = self.encode(stored, version)
+        version = max(version, self.schema.migrations.version)
+        return self._proven_at_length(self._encoded(stored, version), stored)
+
+    def draft(self, contents: Contents[S], version: int = 0, *, unless: bytes = b"") -> Draft[S]:
+        """Return contents as a payload, as `encode` does.
+
+        Args:
+            contents: what is stored.
+            version: as in `encode`.
+            unless: a payload that settles everything, where it is the same.
+
+        Raises:
+            SerializationError: the serializer cannot write it; the message names the field.
+        """
+        form, migrations = self.form, self.schema.migrations
+        if migrations:
+            version = max(version, migrations.version)
+        if form is not None and not (version and VERSION_KEY in contents):
+            lowered = form.lower(contents, {VERSION_KEY: version} if version else None)
+            if lowered is not None and len(lowered.payload) <= MAX_PAYLOAD:
+                wire = None if lowered.payload == unless else form.reads_back(lowered)
+                if wire is not None or lowered.payload == unless:
+                    return Draft(contents, version, lowered.payload, lowered, wire)
+        return Draft(contents, version, self._encoded(contents.stored(), version))
+
+    def proven(self, draft: Draft[S]) -> Proven:
+        """Return the payload of a draft of this codec's, with its declared fields proven to read back.
+
+        Raises:
+            SerializationError: it does not read back; the message names the field.
+        """
+        if draft.wire is not None and self.schema.is_record:
+            return Proven(draft.payload)
+        return self._proven_at_length(draft.payload, draft.contents.stored())
+
+    def differs(self, draft: Draft[S], origin: Decoded[S]) -> bool | None:
+        """Return True if a draft means something else than what was loaded; None where only the long way knows.
+
+        What is equal in Python's eyes is for the long way, too: `1` and `True` are different contents.
+        """
+        form, read = self.form, origin.read
+        if form is None or draft.lowered is None or draft.wire is None:
+            return None
+        if read is None or not read.is_exact or not self.schema.is_record:
+            again = self.decode(origin.payload)
+            lowered = self.draft(again.contents, origin.version).lowered if isinstance(again, Decoded) else None
+            return True if lowered is not None and lowered.plain != draft.lowered.plain else None
+        return form.differs(read, draft.lowered, draft.wire) or None
+
+    def decode(self, payload: bytes, on_bad_field: OnBadField = OnBadField.RESET) -> Outcome[S]:
+        """Return what a payload holds, or why it cannot be read. Raises nothing for what a payload may hold."""
+        if len(payload) > MAX_PAYLOAD:
+            return Refused(Reason.TOO_LARGE)
+        return self._decoded_shortly(payload) or self._decoded_at_length(payload, on_bad_field)
+
+    def _decoded_shortly(self, payload: bytes) -> Decoded[S] | None:
+        """Return what a payload holds that has no surprises; None for any other."""
+        form, schema = self.form, self.schema
+        read = None if form is None else form.read(payload)
+        if read is None or (schema.renamed and not schema.renamed.keys().isdisjoint(read.order)):
+            return None
+        version = schema.migrations.version if schema.migrations else 0
+        if version:
+            written = read.extras.pop(VERSION_KEY, 0)
+            if type(written) is not int or written != version:
+                return None
+        try:
+            contents = contents_in_parts(schema, read.order, read.declared, read.extras)
+        except Exception:  # noqa: BLE001 -- a converter or validator of the user's may raise anything
+            return None
+        return Decoded(contents, payload, version, read=read)
+
+    def _decoded_at_length(self, payload: bytes, on_bad_field: OnBadField) -> Outcome[S]:
+        try:
+            plain = self._loaded(payload)
+        except RecursionError:
+            return Refused(Reason.TOO_DEEP)
+        except Exception:  # noqa: BLE001 -- a serializer may raise anything for a payload of another's
+            return Refused(Reason.UNREADABLE)
+        if not is_dict(plain):
+            return Refused(Reason.SHAPE)
+        keyed = {key: value for key, value in plain.items() if isinstance(key, str)}
+        if len(keyed) != len(plain):
+            return Refused(Reason.SHAPE)
+        if is_deeper(keyed, MAX_DEPTH):
+            return Refused(Reason.TOO_DEEP)
+        if tuple not in self._wire and serializer_name(self.serializer) is None and _has_tags(keyed):
+            return Refused(Reason.UNREADABLE)  # tagged JSON, which is signed with the same salt
+        try:
+            return self._versioned(keyed, payload, on_bad_field)
+        except RecursionError:
+            return Refused(Reason.TOO_DEEP)
+
+    def _encoded(self, stored: Mapping[str, object], version: int) -> bytes:
+        plain = {key: self._lowered(key, value) for key, value in stored.items()}
+        if version:
+            if VERSION_KEY in plain:
+                raise SerializationError(f"session key {VERSION_KEY} belongs to the migrations; use another one")
+            plain[VERSION_KEY] = version
+        return self._written(plain, stored)
+
+    def _proven_at_length(self, payload: bytes, stored: Mapping[str, object]) -> Proven:
         outcome = self.decode(payload)
         if isinstance(outcome, Refused):
             raise SerializationError(f"session contents would not read back: {outcome.reason.value}")
@@ -130,30 +278,6 @@ class Codec(Generic[S]):
                 raise SerializationError(f"session field {key}{place} would read back as another value")
             altered.append(key)
         return Proven(payload, tuple(altered))
-
-    def decode(self, payload: bytes, on_bad_field: OnBadField = OnBadField.RESET) -> Outcome[S]:
-        """Return what a payload holds, or why it cannot be read. Raises nothing for what a payload may hold."""
-        if len(payload) > MAX_PAYLOAD:
-            return Refused(Reason.TOO_LARGE)
-        try:
-            plain = self._loaded(payload)
-        except RecursionError:
-            return Refused(Reason.TOO_DEEP)
-        except Exception:  # noqa: BLE001 -- a serializer may raise anything for a payload of another's
-            return Refused(Reason.UNREADABLE)
-        if not is_dict(plain):
-            return Refused(Reason.SHAPE)
-        keyed = {key: value for key, value in plain.items() if isinstance(key, str)}
-        if len(keyed) != len(plain):
-            return Refused(Reason.SHAPE)
-        if _is_deeper(keyed, MAX_DEPTH):
-            return Refused(Reason.TOO_DEEP)
-        if tuple not in self._wire and serializer_name(self.serializer) is None and _has_tags(keyed):
-            return Refused(Reason.UNREADABLE)  # tagged JSON, which is signed with the same salt
-        try:
-            return self._versioned(keyed, payload, on_bad_field)
-        except RecursionError:
-            return Refused(Reason.TOO_DEEP)
 
     def canonical(self, stored: Mapping[str, object]) -> bytes:
         """Return bytes that are the same for what means the same, whatever the order of its keys. Nothing reads them.
@@ -178,8 +302,8 @@ class Codec(Generic[S]):
 
     def _written(self, plain: dict[str, object], stored: Mapping[str, object]) -> bytes:
         """Return the payload of plain values, which were made of stored ones."""
-        if _is_deeper(plain, MAX_DEPTH):
-            key = next(key for key, value in plain.items() if _is_deeper({key: value}, MAX_DEPTH))
+        if is_deeper(plain, MAX_DEPTH):
+            key = next(key for key, value in plain.items() if is_deeper({key: value}, MAX_DEPTH))
             raise SerializationError(f"{self._called(key)} is nested more than {MAX_DEPTH} deep")
         try:
             payload = payload_of(self.serializer, plain)
@@ -361,20 +485,3 @@ def _key_sorted(value: object) -> object:
         items = [_key_sorted(item) for item in value]
         return items if isinstance(value, list) else tuple(items)
     return value
-
-
-def _is_deeper(value: object, limit: int) -> bool:
-    """Return True if containers nest deeper than a limit.
-
-    Goes by levels, and looks at each container of a level once, however often it is held there.
-    """
-    level = _containers([value])
-    for _ in range(limit):
-        if not level:
-            return False
-        level = _containers([item for held in level for item in (held.values() if is_dict(held) else held)])
-    return bool(level)
-
-
-def _containers(items: Iterable[object]) -> list[Collection[object]]:
-    return list({id(item): item for item in items if is_dict(item) or is_sequence(item) or is_set(item)}.values())

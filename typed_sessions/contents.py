@@ -7,14 +7,14 @@ by a payload, and has not changed since. Undeclared keys are stored while they a
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
-from typing import Generic, cast
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Generic, TypeAlias, cast
 
 from typing_extensions import TypeVar, override
 
 from typed_sessions.schema import Field, Schema
 
-__all__ = ["Contents", "contents_of"]
+__all__ = ["Contents", "contents_in_parts", "contents_of"]
 
 S = TypeVar("S", default=dict[str, object])
 
@@ -61,15 +61,28 @@ class Contents(ABC, Generic[S]):
     def declares(self, key: str) -> bool:
         """Return True if the schema declares a key; without a schema every key counts as declared."""
 
-    def __contains__(self, key: object) -> bool:
-        return key in self.keys()
+    @abstractmethod
+    def stored(self) -> dict[str, object]:
+        """Return what is stored, in the order of `keys`, with the live values."""
+
+    @abstractmethod
+    def laid_out(self, departed: Departed, converted: Convert) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return what is stored in the form that two functions give it, and of that the declared fields alone.
+
+        Args:
+            departed: makes of an object the fields that are not their defaults; of a dict, of all that is in it.
+            converted: makes the same of values by name.
+        """
+
+    @abstractmethod
+    def __contains__(self, key: object) -> bool: ...
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.keys())
 
-    def stored(self) -> dict[str, object]:
-        """Return what is stored, in order, with the live values."""
-        return {key: self.read(key) for key in self.keys()}
+
+Departed: TypeAlias = Callable[[Any], dict[str, Any]]
+Convert: TypeAlias = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 def contents_of(schema: Schema[S], stored: Mapping[str, object]) -> Contents[S]:
@@ -78,17 +91,32 @@ def contents_of(schema: Schema[S], stored: Mapping[str, object]) -> Contents[S]:
     Raises:
         Exception: what the class's own converters and validators raise.
     """
-    if schema.keyed:
-        return _KeyedContents(schema, stored)
-    return _DeclaredContents(schema, stored)
+    fields = schema.fields
+    declared = {key: value for key, value in stored.items() if key in fields}
+    return contents_in_parts(schema, stored, declared, {key: stored[key] for key in stored if key not in declared})
+
+
+def contents_in_parts(
+    schema: Schema[S], order: Iterable[str], declared: dict[str, Any], extras: dict[str, Any]
+) -> Contents[S]:
+    """Return contents that hold these values of declared fields and of other keys, stored in an order.
+
+    Raises:
+        Exception: what the class's own converters and validators raise.
+    """
+    if not schema.keyed:
+        return _DeclaredContents(schema, order, declared, extras)
+    if not declared:
+        return _KeyedContents(schema, extras)
+    return _KeyedContents(schema, {**dict.fromkeys(order), **declared, **extras})
 
 
 class _KeyedContents(Contents[S]):
     """Contents of a TypedDict, or of no schema: the live data is a dict, and all of it is stored."""
 
-    def __init__(self, schema: Schema[S], stored: Mapping[str, object]) -> None:
+    def __init__(self, schema: Schema[S], stored: dict[str, Any]) -> None:
         super().__init__(schema)
-        self._dict: dict[str, object] = dict(stored)
+        self._dict = stored
 
     @property
     @override
@@ -98,6 +126,15 @@ class _KeyedContents(Contents[S]):
     @override
     def keys(self) -> list[str]:
         return list(self._dict)
+
+    @override
+    def stored(self) -> dict[str, object]:
+        return {**self._dict}
+
+    @override
+    def laid_out(self, departed: Departed, converted: Convert) -> tuple[dict[str, Any], dict[str, Any]]:
+        laid_out = departed(self._dict)
+        return laid_out, {key: laid_out[key] for key in laid_out.keys() & self.schema.fields.keys()}
 
     @override
     def __contains__(self, key: object) -> bool:
@@ -136,19 +173,25 @@ class _KeyedContents(Contents[S]):
 class _DeclaredContents(Contents[S]):
     """Contents of a declared class, beside a dict of undeclared keys."""
 
-    def __init__(self, schema: Schema[S], stored: Mapping[str, object]) -> None:
-        super().__init__(schema)
-        fields = schema.fields
-        declared = {name: value for name, value in stored.items() if name in fields}
-        self._data = schema.construct(declared)
-        self._extras = {key: value for key, value in stored.items() if key not in fields}
-        self._pinned = {key: key in fields and fields[key].is_default(stored[key]) for key in stored}
-        """The keys stored by key, in order; True for a field whose default itself was stored."""
-        self._vacant = {
-            name
-            for name, field in fields.items()
-            if name not in declared and _is_generated(field, schema.read(self._data, name))
-        }
+    def __init__(
+        self, schema: Schema[S], order: Iterable[str], declared: dict[str, Any], extras: dict[str, Any]
+    ) -> None:
+        self.schema = schema
+        self._data = data = schema.construct(declared)
+        self._extras = extras
+        self._order: dict[str, None] = dict.fromkeys(order)
+        """The keys stored by key, in order."""
+        self._pinned = schema.defaults_among(declared, data)
+        """The fields whose default itself was stored, by key."""
+        self._vacant = (
+            {
+                name
+                for name in schema.varying
+                if name not in declared and _is_generated(schema.fields[name], schema.read(data, name))
+            }
+            if schema.varying
+            else set[str]()
+        )
         """The fields whose generated value nobody has seen yet, so that it does not count as stored."""
 
     @property
@@ -159,9 +202,35 @@ class _DeclaredContents(Contents[S]):
 
     @override
     def keys(self) -> list[str]:
-        stored = dict.fromkeys(name for name in self.schema.fields if self._is_stored(name))
-        by_key = [key for key in self._pinned if key in self._extras or key in stored]
-        return by_key + [name for name in stored if name not in self._pinned]
+        return list(self.stored())
+
+    @override
+    def stored(self) -> dict[str, object]:
+        return self.laid_out(self.schema.departed, _as_they_are)[0]
+
+    @override
+    def laid_out(self, departed: Departed, converted: Convert) -> tuple[dict[str, Any], dict[str, Any]]:
+        declared = self._declared(departed, converted)
+        laid_out = {**self._order, **self._extras, **declared}
+        if len(laid_out) > len(self._extras) + len(declared):
+            for key in [key for key in self._order if key not in self._extras and key not in declared]:
+                del self._order[key]  # it has its default: stored through the data, it comes after those stored by key
+                del laid_out[key]
+        return laid_out, declared
+
+    def _declared(self, departed: Departed, converted: Convert) -> dict[str, Any]:
+        """Return the declared fields that are stored."""
+        try:
+            declared = departed(self._data)
+        except AttributeError:  # the program deleted one: the next request has its default
+            names = [name for name in self.schema.fields if self._is_stored(name)]
+            return converted({name: self.schema.read(self._data, name) for name in names})
+        for name in self._vacant:
+            declared.pop(name, None)
+        if self._pinned:
+            self._pinned -= declared.keys()  # the default that was stored has changed since
+            declared.update(converted({name: self.schema.read(self._data, name) for name in self._pinned}))
+        return declared
 
     @override
     def __contains__(self, key: object) -> bool:
@@ -184,20 +253,24 @@ class _DeclaredContents(Contents[S]):
     def store(self, key: str, value: object) -> None:
         if key not in self.schema.fields:
             self._extras[key] = value
-            self._pinned.setdefault(key, False)
+            self._order.setdefault(key)
             return
         was_stored = self._is_stored(key)
         self._data = self.schema.assign(self._data, key, value)
         if not was_stored:
-            self._pinned.pop(key, None)
-        self._pinned[key] = self.schema.fields[key].is_default(self.schema.read(self._data, key))
+            self._order.pop(key, None)
+        self._order[key] = None
+        self._pinned.discard(key)
+        if self.schema.fields[key].is_default(self.schema.read(self._data, key)):
+            self._pinned.add(key)
         self._vacant.discard(key)
 
     @override
     def remove(self, key: str) -> None:
         if key not in self:
             raise KeyError(key)
-        self._pinned.pop(key, None)
+        self._order.pop(key, None)
+        self._pinned.discard(key)
         if key in self._extras:
             del self._extras[key]
         else:
@@ -205,6 +278,7 @@ class _DeclaredContents(Contents[S]):
 
     @override
     def clear(self) -> None:
+        self._order.clear()
         self._pinned.clear()
         self._extras.clear()
         self._restore_defaults(list(self.schema.fields))
@@ -232,15 +306,18 @@ class _DeclaredContents(Contents[S]):
         except AttributeError:  # the program deleted the attribute: the next request has the default
             return False
         if not self.schema.fields[name].is_default(value):
-            if self._pinned.get(name):
-                self._pinned[name] = False  # the default that was stored has changed since
+            self._pinned.discard(name)  # the default that was stored has changed since
             return True
-        if self._pinned.get(name):
+        if name in self._pinned:
             return True
-        self._pinned.pop(name, None)
+        self._order.pop(name, None)
         return False
+
+
+def _as_they_are(values: dict[str, Any]) -> dict[str, Any]:
+    return values
 
 
 def _is_generated(field: Field, fresh: object) -> bool:
     """Return True if a fresh default was made for one visitor; a clock may not show that of two at set-up."""
-    return field.generated or (field.factory and not field.is_default(fresh))
+    return field.generated or not field.is_default(fresh)

@@ -5,17 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from email.utils import format_datetime
+from math import floor
 from typing import Final, Literal
 from urllib.parse import quote
 
 from attrs import frozen
 
 from typed_sessions.errors import ConfigurationError
+from typed_sessions.serializers.http_dates import http_date
 
 __all__ = [
     "CookieAttributes",
     "SameSite",
+    "SessionCookie",
     "checked_attributes",
     "deleting_cookie",
     "session_cookie",
@@ -88,6 +90,40 @@ def checked_attributes(
     )
 
 
+class SessionCookie:
+    """The `Set-Cookie` headers of one set of attributes: all but the value and the time is made once.
+
+    Args:
+        attributes: where and how the browser keeps the cookie.
+    """
+
+    def __init__(self, attributes: CookieAttributes) -> None:
+        self._start: Final = f"{attributes.name}="
+        self._domain: Final = f"; Domain={attributes.domain}" if attributes.domain else ""
+        self._rest: Final = _flags(attributes)
+        self._expiry = (-1, "")
+        """The latest expiry, in seconds, and its text. Replaced as a whole: threads share a header."""
+
+    def written(self, value: str, *, expires: float | None) -> str:
+        """Return the text of the header.
+
+        Args:
+            value: what a sealer made; it needs no quoting.
+            expires: when the browser drops the cookie, in seconds since the epoch; None ends it with the browser's
+                session.
+        """
+        if expires is None:
+            return f"{self._start}{value}{self._domain}{self._rest}"
+        return f"{self._start}{value}{self._domain}{self._expires(floor(expires))}{self._rest}"
+
+    def _expires(self, second: int) -> str:
+        known, text = self._expiry
+        if second != known:
+            text = f"; Expires={http_date(datetime.fromtimestamp(second, UTC))}"
+            self._expiry = (second, text)
+        return text
+
+
 def session_cookie(attributes: CookieAttributes, value: str, *, expires: datetime | None) -> str:
     """Return the text of a `Set-Cookie` header.
 
@@ -113,24 +149,24 @@ def varying_by_cookie(vary: Sequence[str]) -> str:
 
 
 def _header(attributes: CookieAttributes, value: str, *, expires: datetime | None, max_age: int | None) -> str:
-    parts = [f"{attributes.name}={value}"]
+    header = f"{attributes.name}={value}"
     if attributes.domain:
-        parts.append(f"Domain={attributes.domain}")
+        header += f"; Domain={attributes.domain}"
     if expires is not None:
-        moment = expires.replace(tzinfo=UTC) if expires.tzinfo is None else expires.astimezone(UTC)
-        parts.append(f"Expires={format_datetime(moment, usegmt=True)}")
+        header += f"; Expires={http_date(expires)}"
     if max_age is not None:
-        parts.append(f"Max-Age={max_age}")
-    if attributes.secure:
-        parts.append("Secure")
-    if attributes.httponly:
-        parts.append("HttpOnly")
-    parts.append(f"Path={attributes.path}")
-    if attributes.samesite is not None:
-        parts.append(f"SameSite={attributes.samesite}")
-    if attributes.partitioned:
-        parts.append("Partitioned")
-    return "; ".join(parts)
+        header += f"; Max-Age={max_age}"
+    return header + _flags(attributes)
+
+
+def _flags(attributes: CookieAttributes) -> str:
+    """Return the end of a header: what is the same for each value."""
+    flags = ["Secure"] if attributes.secure else []
+    flags += ["HttpOnly"] if attributes.httponly else []
+    flags += [f"Path={attributes.path}"]
+    flags += [f"SameSite={attributes.samesite}"] if attributes.samesite is not None else []
+    flags += ["Partitioned"] if attributes.partitioned else []
+    return "".join(f"; {flag}" for flag in flags)
 
 
 def _checked_domain(domain: str | None) -> str | None:

@@ -4,22 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import partial
+from functools import cached_property
 from itertools import islice
 from typing import Final, Generic, TypeAlias
 
 from attrs import evolve, frozen
 from typing_extensions import TypeVar
 
-from typed_sessions.codec import Codec, OnBadField
+from typed_sessions.codec import Codec, Decoded, Draft, OnBadField
 from typed_sessions.contents import contents_of
 from typed_sessions.errors import ConfigurationError, SerializationError
 from typed_sessions.reports import Reason, Refused, Report, ReportSink, UndeclaredKeys
 from typed_sessions.schema import Schema
-from typed_sessions.sealing import Clock, Sealer, sealed_at
+from typed_sessions.sealing import Clock, Sealer, stamp_of
 from typed_sessions.session import ExtrasRule, Opened, Origin, SecureCookieSession
 
-__all__ = ["Decision", "Delete", "Format", "Keep", "Policy", "Write", "open_session", "refresh_is_due", "save_session"]
+__all__ = [
+    "Arrival",
+    "Decision",
+    "Delete",
+    "Format",
+    "Keep",
+    "Policy",
+    "Write",
+    "open_session",
+    "opened",
+    "refresh_is_due",
+    "save_session",
+]
 
 MOST_COOKIES: Final = 20
 """How many different cookies of one name are tried: verifying costs time, and a header has room for thousands."""
@@ -67,6 +79,15 @@ class Format(Generic[S]):
         proven = self.codec.prove(stored, version)
         return Write(self.sealer.seal(proven.payload), altered=proven.altered)
 
+    def write_draft(self, draft: Draft[S]) -> Write:
+        """Return the cookie of a draft of this codec's, proven to read back.
+
+        Raises:
+            SerializationError: it would not; the message names the field.
+        """
+        proven = self.codec.proven(draft)
+        return Write(self.sealer.seal(proven.payload), altered=proven.altered)
+
 
 @frozen
 class Policy(Generic[S]):
@@ -81,6 +102,15 @@ class Policy(Generic[S]):
     refresh_after: timedelta
     """How old the cookie of a permanent session must be for a refresh."""
     clock: Clock
+
+    def is_old(self, text: str) -> bool:
+        """Return True if a sealed text says that it is old enough for a refresh. Nobody has verified that."""
+        stamp = stamp_of(text)
+        return stamp is not None and self.clock() - stamp >= self._refresh_seconds
+
+    @cached_property
+    def _refresh_seconds(self) -> float:
+        return self.refresh_after.total_seconds()
 
     @property
     def writer(self) -> Format[S]:
@@ -98,6 +128,37 @@ class Policy(Generic[S]):
         return datetime.fromtimestamp(self.clock(), UTC)
 
 
+class Arrival(Generic[S]):
+    """A request as a session's source: the sealed texts that it brought, and how to open them.
+
+    Args:
+        texts: the values of the session cookie; there may be several, and the first genuine one counts.
+        policy: how to open them.
+        report: called with what there is to say of the session.
+    """
+
+    __slots__ = ("_report", "_texts", "policy")
+
+    def __init__(self, texts: Sequence[str], policy: Policy[S], report: ReportSink) -> None:
+        self._texts = tuple(texts)
+        self.policy = policy
+        self._report = report
+
+    @property
+    def sealed(self) -> tuple[str, ...]:
+        return self._texts
+
+    @property
+    def rule(self) -> ExtrasRule:
+        return self.policy.extras
+
+    def open(self) -> Opened[S]:
+        return opened(self.sealed, self.policy)
+
+    def report(self, report: Report) -> None:
+        self._report(report)
+
+
 def open_session(
     session_class: type[SecureCookieSession[S]], texts: Sequence[str], policy: Policy[S], report: ReportSink
 ) -> SecureCookieSession[S]:
@@ -109,9 +170,7 @@ def open_session(
         policy: how to open it.
         report: called with what there is to say of the session.
     """
-    return session_class.deferred(
-        partial(_opened, tuple(texts), policy), sealed=tuple(texts), rule=policy.extras, report=report
-    )
+    return session_class.from_source(Arrival(texts, policy, report))
 
 
 def refresh_is_due(session: SecureCookieSession[S], policy: Policy[S]) -> bool:
@@ -121,10 +180,10 @@ def refresh_is_due(session: SecureCookieSession[S], policy: Policy[S]) -> bool:
     """
     if not policy.refresh_each_request:
         return False
-    if not any(_is_old(text, policy) for text in session.sealed):
+    if not any(map(policy.is_old, session.sealed)):
         return False
     opened = session.open()
-    return opened.sealed is not None and _is_old(opened.sealed, policy) and session.permanent_unaccessed
+    return opened.sealed is not None and policy.is_old(opened.sealed) and session.permanent_unaccessed
 
 
 def save_session(session: SecureCookieSession[S], policy: Policy[S], *, wanted: bool) -> Decision:
@@ -141,26 +200,32 @@ def save_session(session: SecureCookieSession[S], policy: Policy[S], *, wanted: 
     """
     modified = session.modified
     if not modified and not wanted:
-        return Keep()
+        return _KEEP
     opened = session.open()
-    stored = opened.contents.stored()
-    if not stored:
-        return Delete() if modified else Keep()
+    origin, draft = opened.origin, session.draft
+    if not (opened.contents.keys() if draft is None else draft.holds_anything):
+        return Delete() if modified else _KEEP
     if not wanted:
-        return Keep()
-    came_in = None if opened.origin is None else _format_of(opened.origin, policy)
-    if opened.origin is None or came_in is None:
-        return policy.writer.write(stored, 0 if opened.origin is None else opened.origin.version)
+        return _KEEP
+    if modified and draft is not None and origin is not None and origin.codec is policy.writer.codec:
+        return policy.writer.write_draft(draft)
+    stored = opened.contents.stored()
+    came_in = None if origin is None else _format_of(origin, policy)
+    if origin is None or came_in is None:
+        return policy.writer.write(stored, 0 if origin is None else origin.version)
     if not modified:
         # A refresh is no change: what this release could not read stays for the one that can.
-        return Write(came_in.sealer.seal(opened.origin.payload), refresh=True)
+        return Write(came_in.sealer.seal(origin.payload), refresh=True)
     try:
-        return policy.writer.write(stored, opened.origin.version)
+        return policy.writer.write(stored, origin.version)
     except SerializationError:
         if came_in is policy.writer:
             raise
         # What came in another format, and the configured one cannot hold, stays in the format that it came in.
-        return came_in.write(stored, opened.origin.version)
+        return came_in.write(stored, origin.version)
+
+
+_KEEP: Final = Keep()
 
 
 def _format_of(origin: Origin[S], policy: Policy[S]) -> Format[S] | None:
@@ -168,13 +233,14 @@ def _format_of(origin: Origin[S], policy: Policy[S]) -> Format[S] | None:
     return next((format_ for format_ in policy.formats if format_.codec.reads_as(origin.codec)), None)
 
 
-def _opened(texts: tuple[str, ...], policy: Policy[S]) -> Opened[S]:
+def opened(texts: tuple[str, ...], policy: Policy[S]) -> Opened[S]:
+    """Return what the first genuine text holds, of so many that differ; a fresh session if there is none."""
     refusal: Refused | None = None
-    for text in islice(dict.fromkeys(texts), MOST_COOKIES):
+    for text in texts if len(texts) <= 1 else islice(dict.fromkeys(texts), MOST_COOKIES):
         for format_ in policy.formats:
             outcome = _read(text, format_, policy.on_bad_field)
             if isinstance(outcome, Opened):
-                return _with_undeclared_reported(outcome, policy)
+                return outcome if policy.extras.allowed is None else _with_undeclared_reported(outcome, policy)
             if refusal is None or _progress(outcome) > _progress(refusal):
                 refusal = outcome
     return Opened(contents_of(policy.schema, {}), reports=(refusal,) if refusal else ())
@@ -182,19 +248,17 @@ def _opened(texts: tuple[str, ...], policy: Policy[S]) -> Opened[S]:
 
 def _read(text: str, format_: Format[S], on_bad_field: OnBadField) -> Opened[S] | Refused:
     payload = format_.sealer.unseal(text)
-    if isinstance(payload, Refused):
+    if not isinstance(payload, bytes):
         return payload
     outcome = format_.codec.decode(payload, on_bad_field)
-    if isinstance(outcome, Refused):
+    if not isinstance(outcome, Decoded):
         return outcome
     origin = Origin(format_.codec, payload, outcome)
-    return Opened(outcome.contents, origin, text, new=False, reports=(*outcome.resets, *outcome.undeclared))
+    return Opened(outcome.contents, origin, text, new=False, reports=outcome.reports)
 
 
 def _with_undeclared_reported(opened: Opened[S], policy: Policy[S]) -> Opened[S]:
     """Report the keys that a newer or older release may have written, which are kept all the same."""
-    if policy.extras.allowed is None:
-        return opened
     contents = opened.contents
     count = sum(not contents.declares(key) and not policy.extras.allows(key) for key in contents)
     reports: tuple[Report, ...] = (*opened.reports, UndeclaredKeys(count)) if count else opened.reports
@@ -204,8 +268,3 @@ def _with_undeclared_reported(opened: Opened[S], policy: Policy[S]) -> Opened[S]
 def _progress(refused: Refused) -> int:
     """Return how far the reading of a cookie came: of several refusals the furthest one tells most."""
     return list(Reason).index(refused.reason)
-
-
-def _is_old(text: str, policy: Policy[S]) -> bool:
-    moment = sealed_at(text)
-    return moment is not None and policy.now() - moment >= policy.refresh_after

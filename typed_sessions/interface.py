@@ -18,6 +18,7 @@ from typed_sessions import engine
 from typed_sessions.codec import Codec
 from typed_sessions.cookies import (
     CookieAttributes,
+    SessionCookie,
     checked_attributes,
     deleting_cookie,
     session_cookie,
@@ -26,7 +27,7 @@ from typed_sessions.cookies import (
 from typed_sessions.errors import ConfigurationError, CookieTooLargeError
 from typed_sessions.reports import ChangeLost, CookieOversize, Report, ShortSecretKey, UndeclaredAltered, log_report
 from typed_sessions.schema import Schema
-from typed_sessions.sealing import Clock, DigestMethod, SignedSealer
+from typed_sessions.sealing import Clock, SignedSealer
 from typed_sessions.serializers.base import (
     BUILT_IN,
     AnySerializer,
@@ -37,7 +38,8 @@ from typed_sessions.serializers.base import (
 )
 from typed_sessions.serializers.tagged_json import TaggedJSONSerializer
 from typed_sessions.session import NullSession, SecureCookieSession, SessionMixin
-from typed_sessions.settings import Settings, lifetime_of, present, read_settings, snapshot
+from typed_sessions.settings import Settings, copied, lifetime_of, present, read_settings, snapshot
+from typed_sessions.signing import DigestMethod
 
 __all__ = [
     "ConfiguredApp",
@@ -188,6 +190,54 @@ class _Configured(Generic[S]):
     seen: tuple[object, ...] = field(repr=False)
     settings: Settings
     policy: engine.Policy[S]
+    is_stock: bool
+    """True if the cookie is as the settings say, and no subclass has its own word on it."""
+    cookie: SessionCookie = field(init=False)
+    lifetime_seconds: float = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        object.__setattr__(self, "cookie", SessionCookie(self.settings.cookie))
+        object.__setattr__(self, "lifetime_seconds", self.settings.lifetime.total_seconds())
+
+
+@frozen
+class _Latest(Generic[S]):
+    """A config as it was when it was last looked at, and what it meant."""
+
+    config: Mapping[str, object] = field(repr=False)
+    configured: _Configured[S]
+
+
+class _RequestArrival(engine.Arrival[S]):
+    """A request whose cookies are looked at when its session is. What is needed for that is kept as it is now."""
+
+    __slots__ = ("_app", "_handler", "_name", "_request", "configured")
+
+    def __init__(
+        self,
+        interface: SecureCookieSessionInterface[S],
+        app: ConfiguredApp,
+        request: CookieRequest,
+        configured: _Configured[S],
+    ) -> None:
+        self.configured = configured
+        self.policy = configured.policy
+        self._app = app
+        self._request: CookieRequest | None = request
+        self._handler = interface.report_handler
+        self._name = configured.settings.cookie.name if configured.is_stock else interface.get_cookie_name(app)
+
+    @property
+    @override
+    def sealed(self) -> tuple[str, ...]:
+        if self._request is not None:
+            self._texts = tuple(_values_of(self._request.cookies, self._name))
+            self._request = None
+        return self._texts
+
+    @override
+    def report(self, report: Report) -> None:
+        self._handler(self._app, report)
 
 
 class SecureCookieSessionInterface(
@@ -262,8 +312,10 @@ class SecureCookieSessionInterface(
         if serializer is not None:
             self.serializer = resolve_serializer(serializer)
         self._refresh_fraction = refresh_fraction
-        self._report = report
+        self.report_handler: Final = report
+        """Is told what there is to say of a session."""
         self._clock = clock
+        self._latest: _Latest[S] | None = None
         self._recent: tuple[_Configured[S], ...] = ()
         self._altered: set[str] = set()
 
@@ -325,10 +377,7 @@ class SecureCookieSessionInterface(
         configured = self._configuration(app)
         if configured.settings.keys is None:
             return None
-        texts = _values_of(request.cookies, self.get_cookie_name(app))
-        return engine.open_session(
-            self.session_class, texts, configured.policy, lambda report: self._report(app, report)
-        )
+        return self.session_class.from_source(_RequestArrival(self, app, request, configured))
 
     @override
     async def save_session(self, app: ConfiguredApp, session: SessionMixin, response: CookieResponse | None) -> None:
@@ -342,20 +391,28 @@ class SecureCookieSessionInterface(
         owned = self._owned(session)
         if response is None:
             if owned.modified:
-                self._report(app, ChangeLost(_WEBSOCKET_REMEDY))
+                self.report_handler(app, ChangeLost(_WEBSOCKET_REMEDY))
             owned.settle(saved=True)
             return
-        if owned.accessed:
+        if owned.is_untouched and self._leaves_untouched(owned.source):
+            owned.settle(saved=True)
+            return
+        varies = owned.accessed
+        if varies:
             _vary_by_cookie(response.headers)
         if owned.save_failed:
             return
         owned.settle(saved=False)
-        with owned.judged():
+        owned.hold()
+        try:
             cookie = self._cookie(app, owned)
+        finally:
+            owned.release()
         owned.settle(saved=True)
         if cookie is not None:
             response.headers.add("Set-Cookie", cookie)
-            _vary_by_cookie(response.headers)
+            if not varies:
+                _vary_by_cookie(response.headers)
 
     def check(self, app: ConfiguredApp) -> None:
         """Refuse wrong settings before the first request.
@@ -384,17 +441,35 @@ class SecureCookieSessionInterface(
             case engine.Delete():
                 return deleting_cookie(self._attributes(app))
             case engine.Write(value=value, refresh=refresh, altered=altered):
-                self._report_altered(app, altered)
-                expires = self.get_expiration_time(app, session)
-                cookie = session_cookie(self._attributes(app), value, expires=expires)
-                return self._fitting(app, cookie, refresh=refresh)
+                if altered:
+                    self._report_altered(app, altered)
+                header = self._written(app, session, value, configured)
+                if len(header) <= configured.settings.max_cookie_size:
+                    return header
+                return self._oversized(app, header, configured.settings, refresh=refresh)
+
+    def _written(
+        self, app: ConfiguredApp, session: SecureCookieSession[S], value: str, configured: _Configured[S]
+    ) -> str:
+        """Return the text of the header that sets the cookie."""
+        if not configured.is_stock:
+            return session_cookie(self._attributes(app), value, expires=self.get_expiration_time(app, session))
+        expires = self._clock() + configured.lifetime_seconds if session.permanent else None
+        return configured.cookie.written(value, expires=expires)
+
+    def _leaves_untouched(self, source: object) -> bool:
+        """Return True if a session that nobody touched is left alone, whatever is in it."""
+        if not isinstance(source, _RequestArrival):
+            return False
+        configured = cast("_RequestArrival[S]", source).configured
+        return configured.is_stock and not configured.policy.refresh_each_request
 
     def _report_altered(self, app: ConfiguredApp, keys: tuple[str, ...]) -> None:
         """Say once of each undeclared key that its values do not come back as they were."""
         for key in keys:
             if key not in self._altered and len(self._altered) < _MOST_KEYS:
                 self._altered.add(key)
-                self._report(app, UndeclaredAltered(key))
+                self.report_handler(app, UndeclaredAltered(key))
 
     def _attributes(self, app: ConfiguredApp) -> CookieAttributes:
         """Return the cookie's attributes as the helper methods say, which a subclass may override."""
@@ -408,23 +483,22 @@ class SecureCookieSessionInterface(
             partitioned=self.get_cookie_partitioned(app),
         )
 
-    def _fitting(self, app: ConfiguredApp, cookie: str, *, refresh: bool) -> str | None:
-        """Return a cookie that browsers keep, or one that they may drop if the settings say to send it.
+    def _oversized(self, app: ConfiguredApp, cookie: str, settings: Settings, *, refresh: bool) -> str | None:
+        """Return a cookie that browsers may drop, if the settings say to send it.
 
         A request that changed nothing is not to fail: what is only a refresh is not sent.
         """
-        settings = self._configuration(app).settings
-        if not settings.max_cookie_size or len(cookie) <= settings.max_cookie_size:
+        if not settings.max_cookie_size:
             return cookie
         if settings.raise_on_oversize and not refresh:
             raise CookieTooLargeError(len(cookie), settings.max_cookie_size)
         sent = not settings.raise_on_oversize
-        self._report(app, CookieOversize(len(cookie), settings.max_cookie_size, sent=sent))
+        self.report_handler(app, CookieOversize(len(cookie), settings.max_cookie_size, sent=sent))
         return cookie if sent else None
 
     def _owned(self, session: SessionMixin) -> SecureCookieSession[S]:
         """Return a session of this interface's own kind, with the contents and flags of one that may be another's."""
-        if isinstance(session, SecureCookieSession):
+        if type(session) is self.session_class or isinstance(session, SecureCookieSession):
             return cast("SecureCookieSession[S]", session)
         owned = SecureCookieSession(dict(session), schema=self.schema)
         owned.accessed, owned.modified = session.accessed, session.modified
@@ -436,11 +510,23 @@ class SecureCookieSessionInterface(
         Raises:
             ConfigurationError: one is wrong. No frame of its traceback holds a secret, for debugging pages show locals.
         """
+        latest = self._latest
+        if latest is not None and _is_as_seen(app.config, latest.config):
+            return latest.configured
         try:
-            return self._configured(app)
+            configured = self._configured(app)
         except ConfigurationError as error:
             refusal = type(error)(str(error))
+        else:
+            self._latest = _Latest(copied(app.config), configured)
+            return configured
         raise refusal
+
+    @override
+    def __setattr__(self, name: str, value: object) -> None:
+        super().__setattr__(name, value)
+        if not name.startswith("_"):
+            self._latest = None  # what is set may be a setting: the salt, a digest, the serializer
 
     def _configured(self, app: ConfiguredApp) -> _Configured[S]:
         """Return the settings of an application; they are read again only when one has changed."""
@@ -451,11 +537,16 @@ class SecureCookieSessionInterface(
                 return configured
         seen = (*snapshot(app.config), *own)
         settings = read_settings(app.config)
-        configured = _Configured(seen, settings, self._policy(settings))
+        configured = _Configured(seen, settings, self._policy(settings), self._is_stock)
         self._recent = (configured, *self._recent[: _RECENT - 1])
         if settings.keys is not None and settings.keys.shortest < _SHORTEST_KEY:
-            self._report(app, ShortSecretKey(settings.keys.shortest))
+            self.report_handler(app, ShortSecretKey(settings.keys.shortest))
         return configured
+
+    @property
+    def _is_stock(self) -> bool:
+        """True if no subclass has its own word on when, or how, a cookie is written."""
+        return all(getattr(type(self), name) is getattr(SecureCookieSessionInterface, name) for name in _HELPERS)
 
     def _policy(self, settings: Settings) -> engine.Policy[S]:
         self._check_overrides()
@@ -527,6 +618,19 @@ _SHORTEST_KEY = 16
 _RECENT = 8
 """How many different settings an interface keeps ready: it may serve several applications."""
 
+_HELPERS: Final = (
+    "get_cookie_domain",
+    "get_cookie_httponly",
+    "get_cookie_name",
+    "get_cookie_partitioned",
+    "get_cookie_path",
+    "get_cookie_samesite",
+    "get_cookie_secure",
+    "get_expiration_time",
+    "should_set_cookie",
+)
+"""The methods that a subclass may override to change the cookie."""
+
 _MOST_KEYS = 1_000
 """How many undeclared keys are remembered as reported: a program may make them up."""
 
@@ -547,4 +651,16 @@ def _values_of(cookies: Mapping[str, str], name: str) -> list[str]:
 
 def _vary_by_cookie(headers: ResponseHeaders) -> None:
     """Keep shared caches from answering one visitor with another's page (RFC 9110, section 12.5.5)."""
-    headers.set("Vary", varying_by_cookie(headers.getlist("Vary")))
+    present = headers.getlist("Vary")
+    if present:
+        headers.set("Vary", varying_by_cookie(present))
+    else:
+        headers.add("Vary", "Cookie")
+
+
+def _is_as_seen(config: Mapping[str, Any], seen: Mapping[str, object]) -> bool:
+    """Return True if no value of a config has changed. That some cannot be compared counts as a change."""
+    try:
+        return bool(config == seen)
+    except Exception:  # noqa: BLE001 -- a config holds whatever an application puts there
+        return False

@@ -63,6 +63,9 @@ class Migrations:
     def __init__(self, schema: object) -> None:
         self._steps: dict[int, MigrationStep] = {} if schema is None else _steps_of(schema)
 
+    def __bool__(self) -> bool:
+        return bool(self._steps)
+
     @property
     def version(self) -> int:
         """The version that this release writes; 0 if there are no steps."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -11,7 +11,10 @@ from attrs import frozen
 from typed_sessions.narrowing import is_dict, is_sequence, is_set
 from typed_sessions.sameness import attribute_names, same
 
-__all__ = ["SOME_KEY", "Comparison", "unwritable_at"]
+__all__ = ["MAX_DEPTH", "SOME_KEY", "Comparison", "is_deeper", "unwritable_at"]
+
+MAX_DEPTH: Final = 100
+"""How deep containers may nest, in payloads that are read and that are written."""
 
 SOME_KEY: Final = "[...]"
 """Stands for a key in a path: a key may be a visitor's data."""
@@ -106,3 +109,20 @@ def _same_keys(one: dict[object, object], other: dict[object, object], *, exact:
 def _second(moment: datetime) -> datetime:
     aware = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     return aware.replace(microsecond=0)
+
+
+def is_deeper(value: object, limit: int) -> bool:
+    """Return True if containers nest deeper than a limit.
+
+    Goes by levels, and looks at each container of a level once, however often it is held there.
+    """
+    level = _containers([value])
+    for _ in range(limit):
+        if not level:
+            return False
+        level = _containers([item for held in level for item in (held.values() if is_dict(held) else held)])
+    return bool(level)
+
+
+def _containers(items: Iterable[object]) -> list[Collection[object]]:
+    return list({id(item): item for item in items if is_dict(item) or is_sequence(item) or is_set(item)}.values())

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Generic, cast, overload
+from keyword import iskeyword
+from typing import Any, Final, Generic, cast, overload
 
 from attrs import frozen
 from cattrs import Converter
@@ -12,12 +13,13 @@ from typing_extensions import TypeVar, override
 from typed_sessions.annotations import former_names, is_typed_dict, origin_class
 from typed_sessions.errors import FieldTypeError, FieldValueError, SchemaError
 from typed_sessions.field_types import NATIVE_CANDIDATES, Compiler, FieldType, Mismatch, OutOfBounds, Wire
-from typed_sessions.kinds import Kind, MadeKind, Member, kind_of, marks_within
+from typed_sessions.generated import Module
+from typed_sessions.kinds import Kind, MadeKind, Member, is_record, kind_of, marks_within
 from typed_sessions.markers import Essential
 from typed_sessions.migrations import Migrations
 from typed_sessions.sameness import same, shared_mutable
 
-__all__ = ["Field", "Schema"]
+__all__ = ["Field", "Schema", "define_departed"]
 
 S = TypeVar("S", default=dict[str, object])
 
@@ -36,7 +38,8 @@ class Field:
     """For comparison only: never handed out, so that nobody can change it."""
     generated: bool
     """True if each new visitor gets a default of its own, such as a token or the time."""
-    factory: bool
+    varies: bool
+    """True if a visitor may get a default of its own, although two at set-up got the same."""
     essential: bool
     """True if a stored value that does not fit refuses the whole session."""
     converts: bool
@@ -85,11 +88,16 @@ class Schema(Generic[S]):
         self.keyed = declared is None or keyed
         """True if the data is a dict: a key is stored while it is there."""
         self.name = "dict" if declared is None else _name_of(declared if self._kind is None else self._kind.cls)
+        self.is_record = self._kind is None or is_record(self._kind)
+        """True if data holds what it was made of: no code of the user's changes or refuses a value."""
         self.fields: Mapping[str, Field] = {}
         if self._kind is not None:
             self.fields = self._compiled(self._kind, declared, converter or Converter())
         elif declared is not None:
             self.fields = self._compiled_keys(declared, converter or Converter())
+        self.varying = tuple(name for name, field in self.fields.items() if field.generated or field.varies)
+        """The fields of which a new visitor may have a value of its own."""
+        self._departed = departed_of(self.fields)
         self.renamed: Mapping[str, str] = self._former_names()
         """The present name of each field, by each of its earlier ones."""
         self.migrations = Migrations(declared)
@@ -109,6 +117,20 @@ class Schema(Generic[S]):
             Exception: what the class's own converters and validators raise.
         """
         return cast("S", dict(values) if self._kind is None else self._kind.construct(values))
+
+    def departed(self, data: object) -> dict[str, object]:
+        """Return the fields whose values are not their defaults, in the order of their declaration.
+
+        Raises:
+            AttributeError: the program deleted an attribute.
+        """
+        return self._departed(data)
+
+    def defaults_among(self, values: Mapping[str, object], data: object) -> set[str]:
+        """Return the names of the values that are the defaults of their fields; `data` was made of them."""
+        if self.is_record:
+            return values.keys() - self._departed(data).keys()
+        return {name for name, value in values.items() if self.fields[name].is_default(value)}
 
     def read(self, data: object, name: str) -> object:
         """Return the value of a field.
@@ -245,7 +267,7 @@ class Schema(Generic[S]):
                 type=field_type,
                 default=None,
                 generated=False,
-                factory=False,
+                varies=False,
                 essential=_is_essential(keyed.annotations[name]),
                 converts=False,
                 former_names=former_names(keyed.annotations[name]),
@@ -269,7 +291,7 @@ class Schema(Generic[S]):
             type=field_type,
             default=default,
             generated=not same(default, another),
-            factory=member.factory,
+            varies=member.varies,
             essential=_is_essential(member.annotation),
             converts=member.converts,
             former_names=former_names(member.annotation),
@@ -295,6 +317,53 @@ class Schema(Generic[S]):
                     f"{self.name}.{name}: its converter changes a value that it has converted already, so the value "
                     f"would change with every request; let the converter leave such a value alone"
                 )
+
+
+def departed_of(fields: Mapping[str, Field]) -> Callable[[Any], dict[str, object]]:
+    """Return the function that finds the fields of an object whose values are not their defaults."""
+    module = Module("the fields of a schema")
+    function = define_departed(module, fields, dict.fromkeys(fields, "value"))
+    return module.compiled()[function]
+
+
+def define_departed(module: Module, fields: Mapping[str, Field], forms: Mapping[str, str]) -> str:
+    """Add a function that returns the fields of an object whose values are not their defaults, and return its name.
+
+    Args:
+        module: where to add it.
+        fields: the fields.
+        forms: for each field the expression that makes of `value` what is returned.
+    """
+    lines = ['"""Return the fields whose values are not their defaults."""', "departed = {}"]
+    for name, field in fields.items():
+        lines += [f"value = {_attribute('data', name)}", f"if {_is_departed(field, module)}:"]
+        lines += [f"    departed[{name!r}] = {forms[name]}"]
+    return module.define("departed", "data", [*lines, "return departed"])
+
+
+def _attribute(owner: str, name: str) -> str:
+    plain = name.isidentifier() and not iskeyword(name)
+    return f"{owner}.{name}" if plain else f"getattr({owner}, {name!r})"
+
+
+def _is_departed(field: Field, module: Module) -> str:
+    """Return the condition that a value is not a field's default; a comparison that may settle it goes first."""
+    if field.generated:
+        return "True"
+    if field.default is None:
+        return "value is not None"
+    is_default = module.name(field.is_default, f"is_default_{field.name}")
+    if type(field.default) in _PLAIN:
+        default = module.name(field.default, f"default_{field.name}")
+        return f"value is not {default} and (value != {default} or not {is_default}(value))"
+    if type(field.default) in _CONTAINERS and not field.default:
+        return f"value or (type(value) is not {type(field.default).__name__} and not {is_default}(value))"
+    return f"not {is_default}(value)"
+
+
+_PLAIN: Final = (bool, int, float, str, bytes)
+_CONTAINERS: Final = (list, tuple, dict, set, frozenset)
+"""What is compared without surprises: of containers, the empty ones."""
 
 
 def _required_kind(declared: Callable[[], object]) -> Kind:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, MutableMapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from contextlib import suppress
 from copy import deepcopy
 from functools import cached_property
 from threading import RLock
-from typing import Final, Generic, NoReturn, Protocol, Self, cast, overload
+from typing import Any, Final, Generic, NoReturn, Protocol, Self, cast, overload
 
-from attrs import frozen
+from attrs import define, frozen
 from typing_extensions import TypeVar, override
 
-from typed_sessions.codec import Codec, Decoded
+from typed_sessions.codec import Codec, Decoded, Draft
 from typed_sessions.contents import Contents, contents_of
 from typed_sessions.errors import SerializationError, UndeclaredKeyError
 from typed_sessions.reports import ChangeLost, Report, ReportSink, UsedLate, log_report
@@ -30,6 +30,7 @@ __all__ = [
     "SecureCookieSession",
     "Session",
     "SessionMixin",
+    "Source",
 ]
 
 S = TypeVar("S", default=dict[str, object])
@@ -139,23 +140,42 @@ class Origin(Generic[S]):
     def __init__(self, codec: Codec[S], payload: bytes, decoded: Decoded[S] | None = None) -> None:
         self.codec = codec
         self.payload = payload
-        self.version = 0 if decoded is None else decoded.version
-        self._read = payload if decoded is None else decoded.payload
+        self._decoded = decoded
         if decoded is not None and decoded.generated:
             with suppress(Exception):  # a class of the user's may refuse to be copied
                 self._stored = deepcopy(decoded.contents.stored())  # reading it again would make other values
+
+    @property
+    def version(self) -> int:
+        """The version of the payload that was read: after migration, where there was one."""
+        return 0 if self._decoded is None else self._decoded.version
+
+    @property
+    def _read(self) -> bytes:
+        return self.payload if self._decoded is None else self._decoded.payload
 
     def holds(self, contents: Contents[S]) -> bool:
         """Return True if contents mean what was loaded, whatever the order of their keys.
 
         What cannot be written, and yet was loaded, is compared by value.
         """
-        stored = contents.stored()
+        return self.judged(contents)[0]
+
+    def judged(self, contents: Contents[S]) -> tuple[bool, Draft[S] | None]:
+        """Return True if contents mean what was loaded, and their draft, if they can be written."""
         try:
-            encoded = self.codec.encode(stored, self.version)
-            return encoded == self._read or self.codec.canonical(stored) == self._canonical
+            draft = self.codec.draft(contents, self.version, unless=self._read)
+            return self._means_the_same(draft), draft
         except SerializationError:
-            return same(stored, self._stored)
+            return same(contents.stored(), self._stored), None
+
+    def _means_the_same(self, draft: Draft[S]) -> bool:
+        if draft.payload == self._read:
+            return True
+        decoded = self._decoded
+        if decoded is not None and not decoded.generated and self.codec.differs(draft, decoded):
+            return False
+        return self.codec.canonical(draft.contents.stored()) == self._canonical
 
     @cached_property
     def _stored(self) -> Mapping[str, object]:
@@ -169,7 +189,7 @@ class Origin(Generic[S]):
         return self.codec.canonical(self._stored)
 
 
-@frozen
+@define(eq=False)
 class Opened(Generic[S]):
     """What opening a session gave."""
 
@@ -182,14 +202,55 @@ class Opened(Generic[S]):
     reports: tuple[Report, ...] = ()
 
 
+class Source(Protocol[S]):
+    """Where a session comes from: what ties it to its request."""
+
+    @property
+    def sealed(self) -> tuple[str, ...]:
+        """The sealed texts that came with the request; nobody has verified them."""
+        ...
+
+    @property
+    def rule(self) -> ExtrasRule:
+        """Which undeclared keys may be set."""
+        ...
+
+    def open(self) -> Opened[S]:
+        """Open the session. Called once, at the first touch, from whichever thread touches the session."""
+        ...
+
+    def report(self, report: Report) -> None:
+        """Take what there is to say of the session."""
+        ...
+
+
 @frozen
 class _Binding(Generic[S]):
-    """What ties a session to the request that it came with."""
+    """A source that is given in parts."""
 
     opener: Callable[[], Opened[S]]
     sealed: tuple[str, ...] = ()
     rule: ExtrasRule = KEEP_EXTRAS
-    report: ReportSink = log_report
+    sink: ReportSink = log_report
+
+    def open(self) -> Opened[S]:
+        return self.opener()
+
+    def report(self, report: Report) -> None:
+        self.sink(report)
+
+
+class Judgement:
+    """What was found of a session's contents: whether they differ from what was loaded, and their draft.
+
+    The draft is None where there is nothing to compare with, or where the contents cannot be written.
+    """
+
+    __slots__ = ("differs", "draft")
+
+    def __init__(self, draft: Draft[Any] | None, *, differs: bool) -> None:
+        self.draft = draft
+        self.differs = differs
 
 
 def _opened_with(initial: Mapping[str, object], schema: Schema[S]) -> Opened[S]:
@@ -204,6 +265,15 @@ def _opened_with(initial: Mapping[str, object], schema: Schema[S]) -> Opened[S]:
         return Opened(contents)
 
 
+def _opened_empty() -> Opened[Any]:
+    return _opened_with({}, Schema())
+
+
+_MADE_BY_A_PROGRAM: Final = _Binding(_opened_empty)
+_NOTHING_LOADED: Final = Judgement(None, differs=False)
+_LOGGED_OUT: Final = Judgement(None, differs=True)
+
+
 class SecureCookieSession(Session[S_co]):
     """A session that is kept in a signed cookie. Its contents are decoded at the first touch.
 
@@ -216,7 +286,13 @@ class SecureCookieSession(Session[S_co]):
         FieldTypeError: an initial value does not fit its field.
     """
 
-    _binding: _Binding[S_co]
+    _source: Source[Any] = _MADE_BY_A_PROGRAM
+    _opened: Opened[S_co] | None = None
+    _assigned: bool | None = None
+    _judgement: Judgement | None = None
+    _saved: bool | None = None
+    _cleared = False
+    _loss_reported = False
 
     @overload
     def __init__(
@@ -238,16 +314,10 @@ class SecureCookieSession(Session[S_co]):
         *,
         schema: Callable[[], S_co] | Schema[S_co] | None = None,
     ) -> None:
-        self.accessed = False
-        self._assigned: bool | None = None
-        self._verdict: bool | None = None
-        self._saved: bool | None = None
-        self._cleared = False
-        self._loss_reported = False
-        self._lock = RLock()
-        self._opened: Opened[S_co] | None = None
+        if schema is None and not initial:
+            return  # as a session of a request is made: nothing that takes time
         declared = schema if isinstance(schema, Schema) else Schema(cast("Callable[[], S_co]", schema))
-        self._binding = _Binding(lambda: _opened_with({}, declared))
+        self._source = _Binding(lambda: _opened_with({}, declared))
         if initial:
             self._opened = _opened_with(dict(initial), declared)
 
@@ -268,9 +338,19 @@ class SecureCookieSession(Session[S_co]):
             rule: which undeclared keys may be set.
             report: called with what there is to say of the session.
         """
+        return cls.from_source(_Binding(opener, sealed, rule, report))
+
+    @classmethod
+    def from_source(cls, source: Source[Any]) -> Self:
+        """Return a session that opens at the first touch. For session interfaces."""
         session = cast("Callable[[], Self]", cls)()
-        session._binding = _Binding(opener, sealed, rule, report)  # noqa: SLF001 -- its own class
+        session._source = source  # noqa: SLF001 -- its own class
         return session
+
+    @property
+    def source(self) -> object:
+        """Where the session comes from."""
+        return self._source
 
     @property
     @override
@@ -297,6 +377,13 @@ class SecureCookieSession(Session[S_co]):
     @override
     def __getitem__(self, key: str) -> object:
         return self._touched().read(key)
+
+    @override
+    def get(self, key: str, /, default: object = None) -> object:
+        try:
+            return self._touched().read(key)
+        except KeyError:
+            return default
 
     @override
     def __setitem__(self, key: str, value: object) -> None:
@@ -392,7 +479,10 @@ class SecureCookieSession(Session[S_co]):
         """
         if self._assigned is not None:
             return self._assigned
-        return self._differs() if self._verdict is None else self._verdict
+        held = self._judgement
+        if held is None or (held is _NOTHING_LOADED and self._opened is not None):
+            held = self._judged()
+        return held.differs
 
     @modified.setter
     def modified(self, value: bool) -> None:
@@ -401,7 +491,12 @@ class SecureCookieSession(Session[S_co]):
     @property
     def sealed(self) -> tuple[str, ...]:
         """The sealed texts that the session came in; nobody has verified them."""
-        return self._binding.sealed
+        return self._source.sealed
+
+    @property
+    def is_untouched(self) -> bool:
+        """True if nobody has asked for anything that is in the session."""
+        return self._opened is None and self._assigned is None and not self.accessed
 
     @property
     def save_failed(self) -> bool:
@@ -412,14 +507,18 @@ class SecureCookieSession(Session[S_co]):
         """Note that the session was saved, or could not be: what changes from now on is lost."""
         self._saved = saved
 
-    @contextmanager
-    def judged(self) -> Generator[None, None, None]:
-        """Find changes once, for as long as nobody but an interface has the session in hand."""
-        self._verdict = self._differs()
-        try:
-            yield
-        finally:
-            self._verdict = None
+    @property
+    def draft(self) -> Draft[S_co] | None:
+        """The contents as they were written to find changes in them, since `hold`; None if they were not."""
+        return None if self._judgement is None else self._judgement.draft
+
+    def hold(self) -> None:
+        """Find changes once, for as long as nobody but an interface has the session in hand: until `release`."""
+        self._judgement = self._judged()
+
+    def release(self) -> None:
+        """End what `hold` has begun."""
+        self._judgement = None
 
     @property
     def permanent_unaccessed(self) -> bool:
@@ -438,33 +537,36 @@ class SecureCookieSession(Session[S_co]):
         if not self.accessed:
             self.accessed = True
             if self._saved:
-                self._binding.report(UsedLate())
-        return self._load().contents
+                self._source.report(UsedLate())
+        return (self._opened or self._load()).contents
 
-    def _differs(self) -> bool:
+    def _judged(self) -> Judgement:
         if self._opened is None:
-            return False
+            return _NOTHING_LOADED
         contents, origin = self._opened.contents, self._opened.origin
-        if self._cleared and self._binding.sealed and not contents.keys():
-            return True  # a log-out: the cookie goes, also one that this instance could not read
-        return len(contents.keys()) > 0 if origin is None else not origin.holds(contents)
+        if self._cleared and self._source.sealed and not contents.keys():
+            return _LOGGED_OUT  # the cookie goes, also one that this instance could not read
+        if origin is None:
+            return Judgement(None, differs=len(contents.keys()) > 0)
+        holds, draft = origin.judged(contents)
+        return Judgement(draft, differs=not holds)
 
     def _load(self) -> Opened[S_co]:
         if self._opened is None:
-            with self._lock:
+            with self.__dict__.setdefault("_lock", RLock()):  # one for all threads: setdefault is atomic
                 fresh = self._opened is None
                 if self._opened is None:
-                    self._opened = self._binding.opener()
+                    self._opened = self._source.open()
                 opened = self._opened
             if fresh:
                 for report in opened.reports:
-                    self._binding.report(report)
+                    self._source.report(report)
         return self._opened
 
     def _store(self, values: Mapping[str, object]) -> None:
         contents = self._touched()
         for key, value in values.items():
-            if not contents.declares(key) and not self._binding.rule.allows(key):
+            if not contents.declares(key) and not self._source.rule.allows(key):
                 raise UndeclaredKeyError(key, contents.schema.fields)
             contents.check(key, value)
         for key, value in values.items():
@@ -472,10 +574,10 @@ class SecureCookieSession(Session[S_co]):
             contents.store(key, value)
 
     def _mutated(self) -> None:
-        self._assigned = self._verdict = None
+        self._assigned = self._judgement = None
         if self._saved is not None and not self._loss_reported:
             self._loss_reported = True
-            self._binding.report(
+            self._source.report(
                 ChangeLost("it was made after the session was saved; change it before the response is made")
             )
 

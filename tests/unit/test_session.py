@@ -354,24 +354,25 @@ def test_contents_that_cannot_be_written_count_as_changed() -> None:
 def test_changes_are_found_once_while_an_interface_has_the_session_in_hand() -> None:
     held = session(user_id=7, cart=["a"])
     found: list[bool] = []
-    with held.judged():
-        held.data.cart.append("b")
-        found.append(held.modified)
+    held.hold()
+    held.data.cart.append("b")
+    found.append(held.modified)
+    held.release()
     found.append(held.modified)
     assert found == [False, True]
 
 
 def test_a_change_by_key_ends_the_verdict_of_an_interface() -> None:
     held = session(user_id=7)
-    with held.judged():
-        held["user_id"] = 8
-        assert held.modified
+    held.hold()
+    held["user_id"] = 8
+    assert held.modified
 
 
-def test_changes_are_found_again_after_an_interface_has_failed() -> None:
-    held = session(user_id=7)
-    with pytest.raises(ZeroDivisionError), held.judged():
-        raise ZeroDivisionError
+def test_what_is_opened_while_an_interface_has_it_in_hand_is_looked_at_then() -> None:
+    held = deferred(user_id=7)
+    held.hold()
+    assert not held.modified
     held.data.user_id = 8
     assert held.modified
 
@@ -554,8 +555,8 @@ def test_every_kind_of_access_is_tracked(access: Callable[[Any], object]) -> Non
 
 @pytest.mark.parametrize(
     "look",
-    [lambda s: s.modified, lambda s: s.open(), lambda s: s.permanent_unaccessed, lambda s: s.judged().__enter__()],
-    ids=["modified", "open", "permanent_unaccessed", "judged"],
+    [lambda s: s.modified, lambda s: s.open(), lambda s: s.permanent_unaccessed, lambda s: s.hold()],
+    ids=["modified", "open", "permanent_unaccessed", "hold"],
 )
 def test_what_an_interface_asks_is_no_access(look: Callable[[Any], object]) -> None:
     held = deferred()
@@ -625,7 +626,7 @@ def test_a_thread_that_waits_for_another_to_open_the_session_does_not_open_or_re
         return Opened(contents_of(Schema(Visitor), {}), reports=(Refused(Reason.EXPIRED),))
 
     held = SecureCookieSession[Visitor].deferred(opener, report=reports.append)
-    held._lock = cast("Any", Announcing())
+    vars(held)["_lock"] = Announcing()
     second = threading.Thread(target=lambda: held.data)
     assert held.data == Visitor()
     second.join()

@@ -30,9 +30,10 @@ class Bounded(FieldType):
         self.bounds = bounds_of(bounds)
         self.text = inner.text
         self._bounded_text = f"{inner.text} ({', '.join(f'{name}={bound!r}' for name, bound in self.bounds.items())})"
-        self._constraint: Any = Annotated[(_native(inner), *bounds)]
+        self.constraint: Any = Annotated[(_native(inner), *bounds)]
+        """The type that msgspec judges."""
         try:
-            msgspec.json.Decoder(self._constraint)
+            msgspec.json.Decoder(self.constraint)
         except TypeError:
             raise SchemaError(f"{place}: msgspec.Meta has no such bounds for {inner.text}") from None
 
@@ -72,7 +73,7 @@ class Bounded(FieldType):
 
     def _within_bounds(self, value: object) -> object:
         try:
-            msgspec.convert(value, self._constraint)
+            msgspec.convert(value, self.constraint)
         except msgspec.ValidationError:
             raise OutOfBounds(self._bounded_text, "one out of bounds") from None
         return value

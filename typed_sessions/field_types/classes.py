@@ -69,7 +69,7 @@ class Declared(WithNames):
             frozenset(name for name, member in kind.members.items() if member.required),
         )
         self.kind = kind
-        self._generated = {name for name, member in kind.members.items() if member.factory}
+        self._generated = {name for name, member in kind.members.items() if member.varies}
 
     @override
     def admit(self, value: object) -> object:

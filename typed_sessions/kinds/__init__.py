@@ -16,9 +16,21 @@ from typed_sessions.kinds.attrs_class import AttrsKind
 from typed_sessions.kinds.base import Kind, Member
 from typed_sessions.kinds.dataclass import DataclassKind
 from typed_sessions.kinds.made import MadeKind
+from typed_sessions.kinds.records import is_record, takes_positions
 from typed_sessions.kinds.struct import StructKind
 
-__all__ = ["AttrsKind", "DataclassKind", "Kind", "MadeKind", "Member", "StructKind", "kind_of", "marks_within"]
+__all__ = [
+    "AttrsKind",
+    "DataclassKind",
+    "Kind",
+    "MadeKind",
+    "Member",
+    "StructKind",
+    "is_record",
+    "kind_of",
+    "marks_within",
+    "takes_positions",
+]
 
 
 def kind_of(declared: object) -> Kind | None:

@@ -8,7 +8,7 @@ import attrs
 from typing_extensions import override
 
 from typed_sessions.annotations import resolved_annotations
-from typed_sessions.kinds.base import Kind, Member
+from typed_sessions.kinds.base import Kind, Member, factory_varies
 
 __all__ = ["AttrsKind"]
 
@@ -26,7 +26,7 @@ class AttrsKind(Kind):
                 in_constructor=field.init,
                 required=field.init and field.default is attrs.NOTHING,
                 converts=field.converter is not None,
-                factory=not field.init or _is_factory(field.default),
+                varies=not field.init or _varies(field.default),
                 max_length=_max_length(field.validator),
             )
             for field in attrs.fields(cls)
@@ -39,8 +39,10 @@ class AttrsKind(Kind):
         return replaced
 
 
-def _is_factory(default: object) -> bool:
-    return isinstance(default, cast("type", attrs.Factory))  # a class, which attrs types as a function
+def _varies(default: Any) -> bool:
+    is_factory = isinstance(default, cast("type", attrs.Factory))  # a class, which attrs types as a function
+    made: Any = default
+    return is_factory and (bool(made.takes_self) or factory_varies(made.factory))
 
 
 def _max_length(validator: Any) -> int | None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final, get_origin
 
 from attrs import frozen
 
-__all__ = ["Kind", "Member"]
+__all__ = ["Kind", "Member", "factory_varies"]
 
 
 @frozen
@@ -24,10 +24,18 @@ class Member:
     required: bool
     converts: bool
     """True if the class converts what is assigned to it, so that its type is known only afterwards."""
-    factory: bool
-    """True if each instance gets a default of its own."""
+    varies: bool
+    """True if each instance may get a default that is another."""
     max_length: int | None = None
     """How long a value may be, as far as the class itself sees to that."""
+
+
+def factory_varies(factory: object) -> bool:
+    """Return False for a built-in type, such as `list` or `list[str]`, which makes the same each time."""
+    return (get_origin(factory) or factory) not in _CONSTANT
+
+
+_CONSTANT: Final = (bool, int, float, str, bytes, list, tuple, dict, set, frozenset)
 
 
 class Kind(ABC):
@@ -38,12 +46,16 @@ class Kind(ABC):
         self.members: Mapping[str, Member] = {member.name: member for member in members}
         """The attributes by name, in the order of their declaration."""
         self.frozen = frozen
+        self._takes_names = all(member.in_constructor and member.alias == name for name, member in self.members.items())
 
     def construct(self, values: Mapping[str, object]) -> object:
         """Return a new instance that holds these values, by attribute name, and defaults for the rest.
 
         The constructor's converters and validators run, and raise what they raise.
         """
+        if self._takes_names:
+            made: object = self.cls(**values)
+            return made
         arguments = {
             self.members[name].alias: value for name, value in values.items() if self.members[name].in_constructor
         }

@@ -8,7 +8,7 @@ from typing import Any
 from typing_extensions import override
 
 from typed_sessions.annotations import resolved_annotations
-from typed_sessions.kinds.base import Kind, Member
+from typed_sessions.kinds.base import Kind, Member, factory_varies
 
 __all__ = ["DataclassKind"]
 
@@ -26,7 +26,7 @@ class DataclassKind(Kind):
                 in_constructor=field.init,
                 required=field.init and not _has_default(field),
                 converts=False,
-                factory=not field.init or field.default_factory is not dataclasses.MISSING,
+                varies=not field.init or _varies(field.default_factory),
             )
             for field in dataclasses.fields(cls)
         ]
@@ -36,6 +36,10 @@ class DataclassKind(Kind):
     def replaced(self, instance: Any, alias: str, value: object) -> object:
         replaced: object = dataclasses.replace(instance, **{alias: value})
         return replaced
+
+
+def _varies(factory: object) -> bool:
+    return factory is not dataclasses.MISSING and factory_varies(factory)
 
 
 def _has_default(field: dataclasses.Field[Any]) -> bool:

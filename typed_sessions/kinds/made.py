@@ -17,9 +17,9 @@ class MadeKind(Kind):
     """The class of what a function returns. Its fields need no defaults of their own."""
 
     def __init__(self, kind: Kind, make: Callable[[], object]) -> None:
-        members = [evolve(member, required=False, factory=True) for member in kind.members.values()]
+        members = [evolve(member, required=False, varies=True) for member in kind.members.values()]
         super().__init__(kind.cls, members, frozen=kind.frozen)
-        self._kind = kind
+        self.kind = kind
         self._make = make
 
     @override
@@ -29,16 +29,16 @@ class MadeKind(Kind):
             raise TypeError(f"the function returned {type(made).__name__}, and {self.cls.__name__} before")
         if not values:
             return made
-        return self._kind.construct({name: getattr(made, name) for name in self.members} | dict(values))
+        return self.kind.construct({name: getattr(made, name) for name in self.members} | dict(values))
 
     @override
     def assign(self, instance: object, name: str, value: object) -> object:
-        return self._kind.assign(instance, name, value)
+        return self.kind.assign(instance, name, value)
 
     @override
     def place(self, instance: object, values: Mapping[str, object]) -> object:
-        return self._kind.place(instance, values)
+        return self.kind.place(instance, values)
 
     @override
     def replaced(self, instance: Any, alias: str, value: object) -> object:
-        return self._kind.replaced(instance, alias, value)
+        return self.kind.replaced(instance, alias, value)

@@ -8,7 +8,7 @@ import msgspec
 from typing_extensions import override
 
 from typed_sessions.annotations import resolved_annotations
-from typed_sessions.kinds.base import Kind, Member
+from typed_sessions.kinds.base import Kind, Member, factory_varies
 
 __all__ = ["StructKind"]
 
@@ -26,7 +26,7 @@ class StructKind(Kind):
                 in_constructor=True,
                 required=field.required,
                 converts=False,
-                factory=field.default_factory is not msgspec.NODEFAULT,
+                varies=field.default_factory is not msgspec.NODEFAULT and factory_varies(field.default_factory),
             )
             for field in msgspec.structs.fields(cls)
         ]

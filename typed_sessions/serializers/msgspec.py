@@ -21,7 +21,7 @@ from markupsafe import Markup
 
 from typed_sessions.narrowing import is_dict, is_sequence
 
-__all__ = ["MsgspecJSONSerializer", "MsgspecMsgpackSerializer"]
+__all__ = ["TAGS", "MsgspecJSONSerializer", "MsgspecMsgpackSerializer", "finite", "tagged", "untagged"]
 
 
 class MsgspecJSONSerializer:
@@ -36,7 +36,7 @@ class MsgspecJSONSerializer:
             TypeError: a value is of a type that would not come back, or a key is no text.
             ValueError: a number or a text would not come back.
         """
-        return msgspec.json.encode(_tagged(value))
+        return msgspec.json.encode(tagged(value))
 
     def loads(self, payload: bytes, /) -> object:
         """Return the value that JSON holds.
@@ -44,7 +44,7 @@ class MsgspecJSONSerializer:
         Raises:
             ValueError: it is no JSON, or a tag's content is not its own.
         """
-        return _untagged(msgspec.json.decode(payload))
+        return untagged(msgspec.json.decode(payload))
 
 
 class MsgspecMsgpackSerializer:
@@ -60,7 +60,7 @@ class MsgspecMsgpackSerializer:
             ValueError: a number or a text would not come back.
             OverflowError: an integer has more than 64 bits.
         """
-        return msgspec.msgpack.encode(_tagged(value))
+        return msgspec.msgpack.encode(tagged(value))
 
     def loads(self, payload: bytes, /) -> object:
         """Return the value that MessagePack holds.
@@ -68,7 +68,7 @@ class MsgspecMsgpackSerializer:
         Raises:
             ValueError: it is no MessagePack, or a tag's content is not its own.
         """
-        return _untagged(msgspec.msgpack.decode(payload))
+        return untagged(msgspec.msgpack.decode(payload))
 
 
 _ESCAPED: Final = " di"
@@ -78,16 +78,17 @@ _ESCAPE: Final = "__"
 """What keeps such a key from being one."""
 
 _PLAIN: Final = frozenset({NoneType, bool, int, str})
+_TEXT: Final = frozenset({str})
 
 
 def _tag_items(items: Any) -> list[object]:
-    return [_tagged(item) for item in items]
+    return [tagged(item) for item in items]
 
 
 def _untag_items(items: object) -> list[object]:
     if not is_sequence(items):
         raise ValueError("a tag of a container holds no list")
-    return [_untagged(item) for item in items]
+    return [untagged(item) for item in items]
 
 
 def _text(value: object) -> str:
@@ -109,7 +110,7 @@ def _unescaped(content: object) -> object:
     if not is_dict(content) or len(content) != 1:
         raise ValueError("an escaped dict has one key")
     ((key, item),) = content.items()
-    return {_text(key).removesuffix(_ESCAPE): _untagged(item)}
+    return {_text(key).removesuffix(_ESCAPE): untagged(item)}
 
 
 _WRITERS: Mapping[type, tuple[str, Callable[[Any], object]]] = {
@@ -144,46 +145,84 @@ _READERS: Mapping[str, Callable[[object], object]] = {
 """What makes a value again of what each tag holds."""
 
 
-def _tagged(value: object) -> object:
-    """Return what JSON can hold of a value."""
-    cls = type(value)
+def tagged(value: object) -> Any:
+    """Return what JSON can hold of a value: the value itself where nothing in it needs a tag.
+
+    Raises:
+        TypeError: a value is of a type that would not come back, or a key is no text.
+        ValueError: a number would not come back.
+    """
+    cls: type[object] = type(value)
     if cls in _PLAIN:
         return value
-    if isinstance(value, float) and cls is float:
-        if not math.isfinite(value):
-            raise ValueError("NaN and infinity would not come back")
-        return value
-    if is_dict(value) and cls is dict:
-        return _tagged_dict(value)
-    if cls is list:
-        return _tag_items(value)
+    as_it_is = _TAGGERS.get(cls)
+    if as_it_is is not None:
+        return as_it_is(value)
     if cls not in _WRITERS:
         raise TypeError(f"a value of type {cls.__name__} would not come back as it is")
     tag, write = _WRITERS[cls]
     return {tag: write(value)}
 
 
-def _tagged_dict(value: dict[object, object]) -> object:
-    if not all(type(key) is str for key in value):
-        raise TypeError("a key that is no text would not come back as it is")
-    tagged = {key: _tagged(item) for key, item in value.items()}
-    if len(tagged) == 1 and not _READERS.keys().isdisjoint(tagged):
-        ((key, item),) = tagged.items()
-        return {_ESCAPED: {f"{key}{_ESCAPE}": item}}
-    return tagged
-
-
-def _untagged(value: object) -> object:
-    """Return the value that was tagged."""
-    if is_dict(value):
-        if len(value) == 1:
-            ((key, content),) = value.items()
-            read = _READERS.get(key) if isinstance(key, str) else None
-            if read is not None:
-                return read(content)
-        return {_text(key): _untagged(item) for key, item in value.items()}
-    if is_sequence(value):
-        return [_untagged(item) for item in value]
-    if type(value) not in _PLAIN and not (isinstance(value, float) and math.isfinite(value)):
-        raise ValueError("a value that is never written")  # MessagePack has NaN, extensions, bytes and times of its own
+def finite(value: float) -> float:
+    """Return a number that comes back. Raises ValueError for one that does not."""
+    if not math.isfinite(value):
+        raise ValueError("NaN and infinity would not come back")
     return value
+
+
+def _tagged_dict(value: dict[Any, Any]) -> Any:
+    if not _TEXT.issuperset(map(type, value)):
+        raise TypeError("a key that is no text would not come back as it is")
+    if len(value) == 1:
+        ((key, item),) = value.items()
+        if key in _READERS:
+            return {_ESCAPED: {f"{key}{_ESCAPE}": tagged(item)}}
+    if _PLAIN.issuperset(map(type, value.values())):
+        return value
+    return {key: tagged(item) for key, item in value.items()}
+
+
+def _tagged_list(value: list[Any]) -> Any:
+    return value if _PLAIN.issuperset(map(type, value)) else _tag_items(value)
+
+
+def untagged(value: object) -> Any:
+    """Return the value that was tagged. Containers that hold a tag are made anew.
+
+    Raises:
+        ValueError: it holds what is never written, or a tag's content is not its own.
+    """
+    cls: type[object] = type(value)
+    if cls in _PLAIN:
+        return value
+    untag = _UNTAGGERS.get(cls)
+    if untag is None:
+        raise ValueError("a value that is never written")  # MessagePack has extensions, bytes and times of its own
+    return untag(value)
+
+
+def _untagged_dict(value: dict[Any, Any]) -> Any:
+    if not _TEXT.issuperset(map(type, value)):
+        raise ValueError("a key that is never written")
+    if len(value) == 1:
+        ((key, content),) = value.items()
+        read = _READERS.get(key)
+        if read is not None:
+            return read(content)
+    if _PLAIN.issuperset(map(type, value.values())):
+        return value
+    return {key: untagged(item) for key, item in value.items()}
+
+
+def _untagged_list(value: list[Any]) -> Any:
+    return value if _PLAIN.issuperset(map(type, value)) else [untagged(item) for item in value]
+
+
+_TAGGERS: Final[Mapping[type, Callable[[Any], Any]]] = {dict: _tagged_dict, list: _tagged_list, float: finite}
+_UNTAGGERS: Final[Mapping[type, Callable[[Any], Any]]] = {dict: _untagged_dict, list: _untagged_list, float: finite}
+"""What needs no tag of its own, and yet a look."""
+
+
+TAGS: Final = frozenset(_READERS)
+"""The keys that mark a value of another type than JSON's."""

@@ -8,22 +8,18 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import re
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Mapping
-from contextlib import suppress
-from datetime import UTC, date, datetime, time
+from collections.abc import Callable
+from datetime import date, datetime
 from decimal import Decimal
-from email.utils import parsedate_to_datetime
-from types import NoneType
-from typing import Any, ClassVar, Final, cast
+from typing import Any, ClassVar, cast
 from uuid import UUID
 
-import msgspec
 from markupsafe import Markup
 from typing_extensions import override
 
 from typed_sessions.narrowing import is_dict
+from typed_sessions.serializers.http_dates import http_date, parsed_http_date
 
 __all__ = [
     "JSONTag",
@@ -212,11 +208,11 @@ class TagDateTime(JSONTag):
 
     @override
     def to_json(self, value: datetime) -> object:
-        return _http_date(value)
+        return http_date(value)
 
     @override
     def to_python(self, value: str) -> object:
-        return _parsed_http_date(value)
+        return parsed_http_date(value)
 
 
 class TaggedJSONSerializer:
@@ -294,9 +290,6 @@ class TaggedJSONSerializer:
             TypeError: JSON cannot hold the value, or keys of different types are to be sorted.
             ValueError: the value contains itself.
         """
-        if self._is_stock:
-            with suppress(_OutOfTheWayError):
-                return _dumped(_tagged(value), sort_keys=self.sort_keys)
         return json.dumps(self.tag(value), default=_json_default, separators=(",", ":"), sort_keys=self.sort_keys)
 
     def loads(self, payload: str | bytes, /) -> object:
@@ -305,16 +298,15 @@ class TaggedJSONSerializer:
         Raises:
             ValueError: it is not JSON; or any error of a tag whose content is not its own.
         """
-        if self._is_stock:
-            with suppress(msgspec.DecodeError, UnicodeError):
-                value: object = msgspec.json.decode(payload)
-                return self._untagged(value) if _may_have_tags(payload) else value
         return self._untagged(json.loads(payload))
 
     @property
-    def _is_stock(self) -> bool:
+    def is_stock(self) -> bool:
         """True if the tags are those of the class, so that values can be told by their types alone."""
-        return type(self) is TaggedJSONSerializer and [*map(type, self.order)] == _STOCK_ORDER
+        if type(self) is not TaggedJSONSerializer:
+            return False
+        in_order = [*map(type, self.order)] == [*self.default_tags]
+        return in_order and all(self.tags.get(tag.key) is tag for tag in self.order if tag.key)
 
     def _untagged(self, value: object) -> object:
         if isinstance(value, dict):
@@ -324,104 +316,10 @@ class TaggedJSONSerializer:
         return value
 
 
-_STOCK_ORDER: Final[list[type[JSONTag]]] = list(TaggedJSONSerializer.default_tags)
-_STOCK_TAGS: Final = frozenset(tag.key for tag in _STOCK_ORDER if tag.key)
-_PLAIN: Final = frozenset({NoneType, bool, int, str})
-
-
-class _OutOfTheWayError(Exception):
-    """A value is of a type, or in a place, for which only the long way knows what Flask writes."""
-
-
-def _tagged(value: object) -> object:
-    """Return the tagged form of a value of the types that sessions are made of, told by nothing but the type.
-
-    Raises:
-        _OutOfTheWayError: there is something else in it.
-    """
-    cls = type(value)
-    if cls in _PLAIN:
-        return value
-    write = _WRITERS.get(cls)
-    if write is None:
-        raise _OutOfTheWayError
-    return write(value)
-
-
-def _tagged_dict(value: dict[object, object]) -> object:
-    if len(value) == 1:
-        ((key, item),) = value.items()
-        if key in _STOCK_TAGS:
-            return {" di": {f"{key}__": _tagged(item)}}
-    tagged: dict[str, object] = {}
-    for key, item in value.items():
-        if type(key) is not str:
-            raise _OutOfTheWayError
-        tagged[key] = item if type(item) in _PLAIN else _tagged(item)
-    return tagged
-
-
-def _tagged_list(value: list[object] | tuple[object, ...]) -> list[object]:
-    return [item if type(item) in _PLAIN else _tagged(item) for item in value]
-
-
-def _tagged_float(value: float) -> float:
-    if value == 0 or 1e-4 <= abs(value) < 1e16:  # noqa: PLR2004 -- where msgspec writes what repr does
-        return value
-    raise _OutOfTheWayError
-
-
-_WRITERS: Final[Mapping[type, Callable[[Any], object]]] = {
-    dict: _tagged_dict,
-    list: _tagged_list,
-    float: _tagged_float,
-    tuple: lambda value: {" t": _tagged_list(value)},
-    bytes: lambda value: {" b": b64encode(value).decode("ascii")},
-    Markup: lambda value: {" m": str(value)},
-    UUID: lambda value: {" u": value.hex},
-    datetime: lambda value: {" d": _http_date(value)},
-}
-
-_ENCODERS: Final = {False: msgspec.json.Encoder(), True: msgspec.json.Encoder(order="sorted")}
-
-
-def _dumped(plain: object, *, sort_keys: bool) -> str:
-    """Return the text that the `json` module would write, in ASCII.
-
-    Raises:
-        _OutOfTheWayError: msgspec cannot write it, such as an integer of more than 64 bits.
-    """
-    try:
-        text = _ENCODERS[sort_keys].encode(plain).decode()
-    except (OverflowError, TypeError, ValueError) as error:
-        raise _OutOfTheWayError from error
-    if text.isascii() and "\x7f" not in text:
-        return text
-    return _BEYOND_ASCII.sub(_escaped, text)
-
-
-_BEYOND_ASCII: Final = re.compile(r"[^\x00-\x7e]")
-
-
-def _escaped(match: re.Match[str]) -> str:
-    point = ord(match[0])
-    if point <= 0xFFFF:  # noqa: PLR2004 -- the basic plane
-        return f"\\u{point:04x}"
-    point -= 0x10000
-    return f"\\u{0xD800 | point >> 10:04x}\\u{0xDC00 | point & 0x3FF:04x}"
-
-
-def _may_have_tags(payload: str | bytes) -> bool:
-    """Return False if no key can be a stock tag: each begins with a space, written as it is or escaped."""
-    if isinstance(payload, bytes):
-        return b'" ' in payload or b"\\u0020" in payload
-    return '" ' in payload or "\\u0020" in payload
-
-
 def _json_default(value: Any) -> object:
     """Return what Flask's JSON provider writes for a value that JSON lacks. Source: flask.json.provider."""
     if isinstance(value, date):
-        return _http_date(value)
+        return http_date(value)
     if isinstance(value, (Decimal, UUID)):
         return str(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -429,34 +327,3 @@ def _json_default(value: Any) -> object:
     if (html := getattr(value, "__html__", None)) is not None:
         return str(html())
     raise TypeError(f"an object of type {type(value).__name__} is not JSON serializable")
-
-
-_MIDNIGHT: Final = time()
-_DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-_MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-
-
-def _http_date(value: date) -> str:
-    """Return an HTTP date (RFC 9110, section 5.6.7). Source: werkzeug.http.http_date."""
-    moment = value if isinstance(value, datetime) else datetime.combine(value, _MIDNIGHT)
-    if moment.tzinfo is not UTC:
-        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    day, month = _DAYS[moment.weekday()], _MONTHS[moment.month - 1]
-    clock = f"{moment.hour:02}:{moment.minute:02}:{moment.second:02}"
-    return f"{day}, {moment.day:02} {month} {moment.year:04} {clock} GMT"
-
-
-def _parsed_http_date(text: str) -> datetime | None:
-    """Return an aware datetime, or None for what is no date. Source: werkzeug.http.parse_date."""
-    with suppress(TypeError, ValueError):
-        month = _MONTHS.index(text[8:11]) + 1
-        day, clock = int(text[5:7]), (int(text[17:19]), int(text[20:22]), int(text[23:25]))
-        moment = datetime(int(text[12:16]), month, day, *clock, tzinfo=UTC)
-        # Nearly always so, and the parser takes much longer. It takes the year 70 for 1970.
-        if moment.year >= 1000 and _http_date(moment) == text:  # noqa: PLR2004
-            return moment
-    try:
-        moment = parsedate_to_datetime(text)
-    except (TypeError, ValueError):
-        return None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment

@@ -1,0 +1,445 @@
+"""How the values of a field type are written and read on the short way: a plan for each type."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from keyword import iskeyword
+from types import NoneType
+from typing import Any, Final, Union, cast
+
+import msgspec
+from attrs import frozen
+
+from typed_sessions.compiled.notations import Leaf, Notation
+from typed_sessions.field_types import FieldType, Reading, Wire
+from typed_sessions.field_types.bounded import Bounded
+from typed_sessions.field_types.classes import Declared, Keyed
+from typed_sessions.field_types.containers import Items, Positions, Table
+from typed_sessions.field_types.scalars import KNOWN, Enumeration, Scalar, Simple
+from typed_sessions.field_types.union import OneOf
+from typed_sessions.generated import Module
+from typed_sessions.kinds import is_record, takes_positions
+from typed_sessions.places import MAX_DEPTH, Comparison
+from typed_sessions.schema import Field, define_departed
+from typed_sessions.serializers.stock_tags import TheLongWay
+
+__all__ = ["Plan", "Planner", "are_names"]
+
+Write = Callable[[str], str]
+"""Makes an expression, in generated text, of one for a value."""
+
+
+@frozen
+class Plan:
+    """How one type goes.
+
+    What `lower` makes is what msgspec reads back as `wire`, equal in all its parts: so comparing both proves that a
+    value comes back.
+    """
+
+    wire: Any
+    """What msgspec reads."""
+    lower: Write | None = None
+    """From a value to what msgspec writes; None if it writes the value itself."""
+    lift: Write | None = None
+    """From what msgspec has read to the value; None if they are one."""
+    closed: bool = True
+    """True if the plan says of all values how deep they nest and how they are written.
+
+    False where a type goes by itself, be it somewhere inside.
+    """
+
+    def lowered(self, value: str) -> str:
+        return value if self.lower is None else self.lower(value)
+
+    def lifted(self, wire: str) -> str:
+        return wire if self.lift is None else self.lift(wire)
+
+
+_NO_LONGER: Final = "the_long_way"
+"""The name, in generated text, of the function that ends the short way."""
+
+_DEEPEST: Final = MAX_DEPTH // 3
+"""How deep the types of a plan nest: a tag adds a level, and so does a union."""
+
+
+class Planner:
+    """Makes plans for a notation, and writes what they need into a module.
+
+    Args:
+        notation: how the serializer writes what JSON lacks.
+        wire: the types that the serializer brings back by itself.
+        whole_seconds: whether it keeps no more of a datetime.
+    """
+
+    def __init__(self, notation: Notation, wire: Wire, *, whole_seconds: bool) -> None:
+        self.module: Final = Module("a schema and its serializer")
+        self._notation: Final = notation
+        self._wire: Final = wire
+        self._comparison: Final = Comparison(whole_seconds)
+        self._tagged_structs: dict[object, Any] = {}
+        self._plans: dict[FieldType, Plan] = {}
+        self._open: set[FieldType] = set()
+        self._ways: Final[Mapping[type, Callable[[Any], Plan | None]]] = {
+            Simple: self._simple,
+            Scalar: self._scalar,
+            Enumeration: self._enumeration,
+            Bounded: self._bounded,
+            Items: self._items,
+            Positions: self._positions,
+            Table: self._table,
+            OneOf: self._union,
+            Declared: self._declared,
+            Keyed: self._keyed,
+        }
+        self.module.name(_the_long_way, _NO_LONGER)
+
+    def plan(self, field_type: FieldType) -> Plan:
+        """Return how a type goes. Every type goes somehow: at worst by its own `lower` and `lift`."""
+        if field_type in self._open or len(self._open) > _DEEPEST:
+            return self._by_itself(field_type)  # it contains itself, or may be deeper than contents may be
+        if field_type not in self._plans:
+            self._open.add(field_type)
+            self._plans[field_type] = self._planned(field_type) or self._by_itself(field_type)
+            self._open.discard(field_type)
+        return self._plans[field_type]
+
+    def lift_of(self, plans: Mapping[str, Plan]) -> str:
+        """Add a function that makes the values, by name, of what msgspec has read, and return its name."""
+        unset = self.module.name(msgspec.UNSET, "UNSET")
+        lines = ['"""Return the values of the fields that are set."""', "values = {}"]
+        for name, plan in plans.items():
+            lines += [f"part = wire.{name}", f"if part is not {unset}:"]
+            lines += [f"    values[{name!r}] = {plan.lifted('part')}"]
+        return self.module.define("lift", "wire", [*lines, "return values"])
+
+    def lower_values_of(self, plans: Mapping[str, Plan]) -> str:
+        """Add a function that lowers the values of fields, given by name, and return its name."""
+        lines = ['"""Return the same with the values of declared fields as msgspec writes them."""']
+        lines += ["values = {**values}"]
+        for name, plan in plans.items():
+            if plan.lower is not None:
+                lines += [f"if {name!r} in values:", f"    value = values[{name!r}]"]
+                lines += [f"    values[{name!r}] = {plan.lower('value')}"]
+        return self.module.define("lower_values", "values", [*lines, "return values"])
+
+    def lower_data_of(self, plans: Mapping[str, Plan], fields: Mapping[str, Field]) -> str:
+        """Add a function that lowers the fields of an object that have departed from their defaults."""
+        lowered = {name: plan.lowered("value") for name, plan in plans.items()}
+        return define_departed(self.module, fields, lowered)
+
+    def _planned(self, field_type: FieldType) -> Plan | None:
+        planned = self._ways.get(type(field_type))
+        return None if planned is None else planned(field_type)
+
+    def _by_itself(self, field_type: FieldType) -> Plan:
+        """Return the plan of a type that only it itself knows to write. That a value comes back is tried at once."""
+        wire, comparison = self._wire, self._comparison
+        tagged, untagged = self._notation.tagged, self._notation.untagged
+
+        def lift(plain: object) -> object:
+            return field_type.lift(untagged(plain), Reading(wire))
+
+        def lower(value: object) -> object:
+            plain: object = tagged(field_type.lower(value, wire))
+            if not comparison.came_back(value, lift(plain)):
+                raise TheLongWay
+            return plain
+
+        return Plan(Any, self._call(lower, "lower"), self._call(lift, "lift"), closed=False)
+
+    def _call(self, function: Callable[[Any], object], hint: str) -> Write:
+        name = self.module.name(function, hint)
+        return lambda value: f"{name}({value})"
+
+    def _simple(self, field_type: Simple) -> Plan:
+        if field_type.cls is not float:
+            return Plan(field_type.cls)
+        check = self._call(self._notation.exact_float, "exact_float")
+        return Plan(float, check, check)
+
+    def _scalar(self, field_type: Scalar) -> Plan | None:
+        leaf = self._notation.leaves.get(field_type.cls)
+        if leaf is not None and field_type.cls in self._wire:
+            return self._leaf(leaf)
+        return self._text(field_type)
+
+    def _leaf(self, leaf: Leaf) -> Plan:
+        struct = self._tagged_struct(leaf.tag, leaf.content)
+        name = self.module.name(struct, struct.__name__)
+        lower = None if leaf.lower is None else self._call(leaf.lower, f"lower{leaf.tag}")
+        lift = None if leaf.lift is None else self._call(leaf.lift, f"lift{leaf.tag}")
+        return Plan(
+            struct,
+            lambda value: f"{name}({value if lower is None else lower(value)})",
+            lambda wire: f"{wire}.content" if lift is None else lift(f"{wire}.content"),
+        )
+
+    def _text(self, field_type: Scalar) -> Plan:
+        """Return the plan of a value that is written as text. A text that is written in another way is left alone."""
+        wire, comparison = self._wire, self._comparison
+
+        def lower(value: object) -> object:
+            text = field_type.lower(value, wire)
+            if not comparison.came_back(value, field_type.lift(text, Reading(wire))):
+                raise TheLongWay
+            return text
+
+        def lift(text: object) -> object:
+            value = field_type.lift(text, Reading(wire))
+            if field_type.lower(value, wire) != text:
+                raise TheLongWay
+            return value
+
+        return Plan(str, self._call(lower, f"lower_{field_type.text}"), self._call(lift, f"lift_{field_type.text}"))
+
+    def _enumeration(self, field_type: Enumeration) -> Plan:
+        cls: Any = field_type.cls
+
+        def lower(member: Any) -> object:
+            if type(member) is not cls or cls(member.value) is not member:
+                raise TheLongWay
+            return member.value
+
+        def lift(value: object) -> object:
+            member = cls(value)
+            if type(member.value) is not type(value):
+                raise TheLongWay
+            return member
+
+        types: set[type] = {type(cast("object", member.value)) for member in field_type.members}
+        return Plan(
+            _union_of(types), self._call(lower, f"lower_{cls.__name__}"), self._call(lift, f"lift_{cls.__name__}")
+        )
+
+    def _bounded(self, field_type: Bounded) -> Plan | None:
+        """Return the plan of a type whose bounds msgspec keeps while it reads."""
+        inner = field_type.inner
+        if isinstance(inner, Simple) and inner.cls is not float:
+            return Plan(field_type.constraint)
+        return None
+
+    def _items(self, field_type: Items) -> Plan | None:
+        item = self.plan(field_type.item)
+        if field_type.cls is tuple:
+            return self._tuple(_of(tuple, item.wire, ...), item, closed=item.closed)
+        if field_type.cls is not list:
+            return self._set(field_type, item)
+        if item.lower is None and item.lift is None and item.wire is not Any:
+            return Plan(_of(list, item.wire), None, lambda wire: f"{wire}.copy()", item.closed)
+        return Plan(
+            _of(list, item.wire),
+            None if item.lower is None else self._each(list, item),
+            lambda wire: f"[{item.lifted('item')} for item in {wire}]",
+            item.closed,
+        )
+
+    def _each(self, cls: type, item: Plan) -> Write:
+        """Return what lowers each item of a list or a tuple."""
+        brackets = "[{}]" if cls is list else "tuple([{}])"
+        items = brackets.format(f"{item.lowered('item')} for item in value")
+        return self._function(f"lower_{cls.__name__}", "value", [_only(cls, "value"), f"return {items}"])
+
+    def _function(self, hint: str, parameter: str, lines: list[str]) -> Write:
+        name = self.module.define(hint, parameter, lines)
+        return lambda value: f"{name}({value})"
+
+    def _set(self, field_type: Items, item: Plan) -> Plan | None:
+        """Return the plan of a set of what JSON has; it is written in order."""
+        if item.lower is not None or item.lift is not None or not isinstance(field_type.item, Simple):
+            return None
+        cls = field_type.cls
+
+        def lower(value: Any) -> object:
+            if type(value) is not cls:
+                raise TheLongWay
+            return sorted(value, key=repr)
+
+        def lift(items: list[object]) -> object:
+            value: Any = cls(items)
+            if sorted(value, key=repr) != items:
+                raise TheLongWay
+            return value
+
+        name = cls.__name__
+        return Plan(
+            _of(list, item.wire), self._call(lower, f"lower_{name}"), self._call(lift, f"lift_{name}"), item.closed
+        )
+
+    def _tuple(self, wire: Any, item: Plan, *, closed: bool) -> Plan:
+        struct = self._tagged_struct(self._notation.tuple_tag, wire)
+        name = self.module.name(struct, struct.__name__)
+        if item.lower is None and item.lift is None:
+            return Plan(struct, lambda value: f"{name}({value})", lambda wire: f"{wire}.content", closed)
+        each = self._each(tuple, item)
+        return Plan(
+            struct,
+            lambda value: f"{name}({each(value)})",
+            lambda wire: f"tuple([{item.lifted('item')} for item in {wire}.content])",
+            closed,
+        )
+
+    def _positions(self, field_type: Positions) -> Plan:
+        plans = [self.plan(item) for item in field_type.items]
+        struct = self._tagged_struct(self._notation.tuple_tag, _of(tuple, *(plan.wire for plan in plans)))
+        name = self.module.name(struct, struct.__name__)
+        closed = all(plan.closed for plan in plans)
+        if all(plan.lower is None and plan.lift is None for plan in plans):
+            return Plan(struct, lambda value: f"{name}({value})", lambda wire: f"{wire}.content", closed)
+        names = [f"item_{index}" for index in range(len(plans))]
+        unpacked = f"{', '.join(names)}, = "
+
+        def parts(convert: Callable[[Plan, str], str]) -> str:
+            return f"({', '.join(convert(plan, item) for plan, item in zip(plans, names, strict=True))},)"
+
+        lower = [_only(tuple, "value"), f"{unpacked}value", f"return {name}({parts(Plan.lowered)})"]
+        lift = [f"{unpacked}wire.content", f"return {parts(Plan.lifted)}"]
+        return Plan(
+            struct,
+            self._function("lower_tuple", "value", lower),
+            self._function("lift_tuple", "wire", lift),
+            closed,
+        )
+
+    def _table(self, field_type: Table) -> Plan | None:
+        """Return the plan of a dict with keys of text. A dict whose only key is a tag is written with another one."""
+        if field_type.key is not KNOWN[str]:
+            return None
+        value = self.plan(field_type.value)
+        tags = self.module.name(self._notation.tags, "TAGS")
+        items = "{{key: {} for key, item in {}.items()}}"
+        lower = [_only(dict, "value"), f"if len(value) == 1 and not {tags}.isdisjoint(value): {_NO_LONGER}()"]
+        lower += [f"return {'value' if value.lower is None else items.format(value.lowered('item'), 'value')}"]
+        lift = [f"if len(wire) == 1 and not {tags}.isdisjoint(wire): {_NO_LONGER}()"]
+        lift += [f"return {items.format(value.lifted('item'), 'wire')}"]
+        return Plan(
+            _of(dict, str, value.wire),
+            self._function("lower_dict", "value", lower),
+            self._function("lift_dict", "wire", lift),
+            value.closed,
+        )
+
+    def _union(self, field_type: OneOf) -> Plan | None:
+        """Return the plan of what may be None, and of unions of what JSON has."""
+        if all(isinstance(member, Simple) for member in field_type.members):
+            return self._simple_union(cast("list[Simple]", list(field_type.members)))
+        others = [member for member in field_type.members if member is not KNOWN[NoneType]]
+        if len(others) == 1 and not isinstance(others[0], (Table, Keyed)):  # which could look like a named member
+            return self._optional(others[0])
+        return None
+
+    def _simple_union(self, members: list[Simple]) -> Plan:
+        types = {member.cls for member in members}
+        if float not in types:
+            return Plan(_union_of(types))
+        exact = self._notation.exact_float
+
+        def check(value: object) -> object:
+            return exact(value) if isinstance(value, float) else value
+
+        return Plan(_union_of(types), self._call(check, "exact"), self._call(check, "exact"))
+
+    def _optional(self, member: FieldType) -> Plan | None:
+        inner = self.plan(member)
+        if inner.wire is Any:
+            return None
+        lower, lift = inner.lower, inner.lift
+        return Plan(
+            Union[inner.wire, None],  # noqa: UP007 -- of a value, which may be a constraint
+            None if lower is None else lambda value: f"(None if {value} is None else {lower(value)})",
+            None if lift is None else lambda wire: f"(None if {wire} is None else {lift(wire)})",
+            inner.closed,
+        )
+
+    def _declared(self, field_type: Declared) -> Plan | None:
+        """Return the plan of a declared class that is a plain record: its constructor changes and refuses nothing."""
+        kind = field_type.kind
+        if not is_record(kind) or not are_names(field_type.types):
+            return None
+        plans = {name: self.plan(item) for name, item in field_type.types.items()}
+        struct = self._struct(field_type.text, plans, frozenset(plans))
+        struct_name, cls = self.module.name(struct, struct.__name__), self.module.name(kind.cls, kind.cls.__name__)
+        takes = "" if takes_positions(kind) else "{}="
+        aliases = [takes.format(member.alias) for member in kind.members.values()]
+
+        def lower(value: str) -> str:
+            parts = ", ".join(plan.lowered(f"{value}.{name}") for name, plan in plans.items())
+            return f"({struct_name}({parts}) if type({value}) is {cls} else {_NO_LONGER}())"
+
+        def lift(wire: str) -> str:
+            parts = zip(aliases, plans.values(), struct.__struct_fields__, strict=True)
+            return f"{cls}({', '.join(alias + plan.lifted(f'{wire}.{part}') for alias, plan, part in parts)})"
+
+        return Plan(struct, lower, lift, all(plan.closed for plan in plans.values()))
+
+    def _keyed(self, field_type: Keyed) -> Plan | None:
+        """Return the plan of a TypedDict whose keys are names."""
+        if not are_names(field_type.types):
+            return None
+        plans = {name: self.plan(item) for name, item in field_type.types.items()}
+        struct = self._struct(field_type.text, plans, field_type.required)
+        struct_name, unset = self.module.name(struct, struct.__name__), self.module.name(msgspec.UNSET, "UNSET")
+        names = self.module.name(frozenset(plans), "KEYS")
+        lowered: list[str] = []
+        lift = ["value = {}"]
+        for (name, plan), part in zip(plans.items(), struct.__struct_fields__, strict=True):
+            item, absent = f"value[{name!r}]", "" if name in field_type.required else f"if wire.{part} is not {unset}: "
+            needs = "" if name in field_type.required else f" if {name!r} in value else {unset}"
+            lowered.append(f"{part}={plan.lowered(item)}{needs}")
+            lift.append(f"{absent}value[{name!r}] = {plan.lifted(f'wire.{part}')}")
+        lower = [f"if type(value) is not dict or not {names}.issuperset(value): {_NO_LONGER}()"]
+        return Plan(
+            struct,
+            self._function("lower_keys", "value", [*lower, f"return {struct_name}({', '.join(lowered)})"]),
+            self._function("lift_keys", "wire", [*lift, "return value"]),
+            all(plan.closed for plan in plans.values()),
+        )
+
+    def _struct(self, text: str, plans: dict[str, Plan], required: Iterable[str]) -> Any:
+        """Return the Struct that msgspec reads a declared class as: with its names, and with no others."""
+        needed = frozenset(required)
+        fields: list[Any] = []
+        for number, (name, plan) in enumerate(plans.items()):
+            wire: Any = plan.wire if name in needed else Union[plan.wire, msgspec.UnsetType]  # noqa: UP007
+            default = {} if name in needed else {"default": msgspec.UNSET}
+            fields.append((f"part_{number}", wire, msgspec.field(name=name, **cast("Any", default))))
+        plain_name = "".join(character if character.isidentifier() else "_" for character in text)
+        return msgspec.defstruct(
+            f"{plain_name}Wire",
+            fields,
+            forbid_unknown_fields=True,
+            kw_only=needed != frozenset(plans),
+        )
+
+    def _tagged_struct(self, tag: str, content: Any) -> Any:
+        """Return the Struct that msgspec reads a tag and its content as."""
+        key = tag, content
+        if key not in self._tagged_structs:
+            self._tagged_structs[key] = msgspec.defstruct(
+                f"Tagged{tag.strip().title()}",
+                [("content", content, msgspec.field(name=tag))],
+                forbid_unknown_fields=True,
+            )
+        return self._tagged_structs[key]
+
+
+def are_names(names: Iterable[str]) -> bool:
+    """Return True if all can be written as names in generated text."""
+    return all(name.isidentifier() and not iskeyword(name) for name in names)
+
+
+def _union_of(types: Iterable[type]) -> Any:
+    return Union[tuple(types)]  # noqa: UP007 -- of a value
+
+
+def _of(container: Any, *arguments: Any) -> Any:
+    """Return a container's type with arguments that are values here."""
+    return container[arguments]
+
+
+def _only(cls: type, name: str) -> str:
+    return f"if type({name}) is not {cls.__name__}: {_NO_LONGER}()"
+
+
+def _the_long_way() -> None:
+    raise TheLongWay

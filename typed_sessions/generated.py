@@ -1,0 +1,54 @@
+"""Functions that are made of source text: for a schema, once, where a general one would look up the same each time."""
+
+from __future__ import annotations
+
+import linecache
+from collections.abc import Callable, Mapping
+from itertools import count
+from typing import Any, Final
+
+__all__ = ["Module"]
+
+_numbers: Final = count(1)
+
+
+class Module:
+    """Source text in the making, and the objects that it names. A debugger finds the text, as it does that of attrs.
+
+    Args:
+        title: what the text is for; it is part of the file name that a traceback shows.
+    """
+
+    def __init__(self, title: str) -> None:
+        self._title = title
+        self._names: dict[str, object] = {}
+        self._known: dict[int, str] = {}
+        self._functions: list[str] = []
+
+    def name(self, value: object, hint: str) -> str:
+        """Return a name that stands for an object in the text, made of a hint of what it is."""
+        known = self._known.get(id(value))
+        if known is not None:
+            return known
+        readable = "".join(character if character.isidentifier() else "_" for character in hint) or "value"
+        name = self._known[id(value)] = self._free(readable)
+        self._names[name] = value
+        return name
+
+    def define(self, hint: str, parameter: str, lines: list[str]) -> str:
+        """Add a function of one parameter to the text, and return its name."""
+        name = self._free("".join(character if character.isidentifier() else "_" for character in hint))
+        self._names[name] = None
+        self._functions.append("\n    ".join([f"def {name}({parameter}):", *lines]))
+        return name
+
+    def compiled(self) -> Mapping[str, Callable[[Any], Any]]:
+        """Return the functions of the text, by name."""
+        source = "\n\n".join(self._functions) + "\n"
+        file_name = f"<typed_sessions generated {next(_numbers)}: {self._title}>"
+        linecache.cache[file_name] = (len(source), None, source.splitlines(keepends=True), file_name)
+        exec(compile(source, file_name, "exec"), self._names)  # noqa: S102 -- of our own text, which holds only names
+        return {name: function for name, function in self._names.items() if callable(function)}
+
+    def _free(self, name: str) -> str:
+        return name if name not in self._names else f"{name}_{len(self._names)}"
