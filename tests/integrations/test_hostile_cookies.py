@@ -31,6 +31,8 @@ from typed_sessions.codec import MAX_DEPTH, MAX_PAYLOAD
 from typed_sessions.quart import Sessions, field_reset, session_refused
 from typed_sessions.reports import FieldReset, Reason, Refused
 
+pytestmark = pytest.mark.usefixtures("both_ways")
+
 SECRET = "hush: the secret key of these tests"
 MARK = "what-the-visitor-keeps-to-himself"
 NAMES = ["tagged-json", "msgspec-json", "msgspec-msgpack"]

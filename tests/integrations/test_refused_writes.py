@@ -19,6 +19,8 @@ from typed_sessions.codec import MAX_DEPTH, MAX_PAYLOAD
 from typed_sessions.quart import Sessions
 from typed_sessions.reports import ShortSecretKey, UndeclaredAltered
 
+pytestmark = pytest.mark.usefixtures("both_ways")
+
 SECRET = "a secret key that is long enough"
 NAMES = ["tagged-json", "msgspec-json", "msgspec-msgpack"]
 

@@ -19,6 +19,8 @@ from quart import session as quart_session
 from typed_sessions.quart import Sessions
 from typed_sessions.serializers import MsgspecJSONSerializer, MsgspecMsgpackSerializer, TaggedJSONSerializer
 
+pytestmark = pytest.mark.usefixtures("both_ways")
+
 SECRET = "a secret key that is long enough"
 SERIALIZERS: dict[str, Any] = {
     "tagged-json": TaggedJSONSerializer(),

@@ -67,6 +67,7 @@ class Form(ABC):
         self._tags: Final = notation.tags
         self._is_strict: Final = notation.is_strict
         self._marks: Final = notation.container_marks
+        self._any: Final = notation.decoder(Any)
 
     def read(self, payload: bytes) -> Read | None:
         """Return what a payload holds."""
@@ -111,9 +112,10 @@ class Form(ABC):
         if len(keyed) == 1 and not self._tags.isdisjoint(keyed):
             raise TheLongWay
 
-    def _refuse_depth(self, payload: bytes, value: object) -> None:
-        """Leave alone what nests too deep. Most payloads have too few containers for that."""
-        if len(payload) - len(payload.translate(None, self._marks)) >= MAX_DEPTH and is_deeper({"": value}, MAX_DEPTH):
+    def _refuse_depth(self, payload: bytes) -> None:
+        """Leave alone what may nest too deep. Most payloads have too few containers for that."""
+        containers = len(payload) - len(payload.translate(None, self._marks))
+        if containers >= MAX_DEPTH and is_deeper({"": self._any(payload)}, MAX_DEPTH):
             raise TheLongWay
 
 
@@ -131,7 +133,6 @@ class DeclaredForm(Form):
         """What msgspec reads the declared fields of a payload as. Those that are not there are unset."""
         self._decode: Final = notation.decoder(self._struct)
         self._split: Final = notation.decoder(dict[str, msgspec.Raw])
-        self._any: Final = notation.decoder(Any)
         self._names: Final = frozenset(plans)
         self._open: Final = frozenset(name for name, plan in plans.items() if not plan.closed)
         lift = planner.lift_of(plans)
@@ -149,7 +150,7 @@ class DeclaredForm(Form):
         declared = self._lift(wire)
         is_exact = not self._open
         if not is_exact:
-            self._refuse_depth(payload, declared)
+            self._refuse_depth(payload)
         if len(declared) == len(raws):
             return Read(raws, declared, {}, wire, is_exact=is_exact)
         self._refuse_tags(raws)
@@ -158,7 +159,7 @@ class DeclaredForm(Form):
             if key not in declared:
                 extras[key] = value = self._any(raws[key])
                 if type(value) not in _PLAIN:
-                    self._refuse_depth(payload, value)
+                    self._refuse_depth(bytes(raws[key]))
                     extras[key] = self._untagged(value)
                     is_exact = is_exact and self._is_strict
         return Read(raws, declared, extras, wire, is_exact=is_exact)
@@ -181,11 +182,12 @@ class DeclaredForm(Form):
         plain = lowered.plain
         for key in plain.keys() - lowered.declared.keys() if len(plain) > len(lowered.declared) else ():
             if type(plain[key]) not in _PLAIN:
-                self._refuse_depth(lowered.payload, plain[key])
-                if self._any(self._encode(plain[key])) != plain[key]:
+                part = self._encode(plain[key])
+                self._refuse_depth(part)
+                if self._any(part) != plain[key]:
                     return None
         if self._open:
-            self._refuse_depth(lowered.payload, lowered.declared)
+            self._refuse_depth(lowered.payload)
         return wire
 
     @override
@@ -206,7 +208,7 @@ class OpenForm(Form):
     @override
     def _read(self, payload: bytes) -> Read:
         wire: Plain = self._decode(payload)
-        self._refuse_depth(payload, wire)
+        self._refuse_depth(payload)
         self._refuse_tags(wire)
         values = {key: item if type(item) in _PLAIN else self._untagged(item) for key, item in wire.items()}
         return Read(values, {}, values, payload, is_exact=self._is_strict)
@@ -219,7 +221,7 @@ class OpenForm(Form):
     @override
     def _read_back(self, lowered: Lowered) -> object:
         plain = self._decode(lowered.payload)
-        self._refuse_depth(lowered.payload, plain)
+        self._refuse_depth(lowered.payload)
         return plain if plain == lowered.plain else None
 
     @override

@@ -1,0 +1,309 @@
+"""A codec's short way gives what its long way gives: the same bytes, contents, refusals, and changes found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from copy import deepcopy
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from attrs import Factory, define, field, frozen, validators
+from hypothesis import given, note, settings
+from hypothesis import strategies as st
+from markupsafe import Markup
+
+from tests.contracts.test_schema_kinds import DECLARATIONS, FIELD, SERIALIZER_OBJECTS, SERIALIZERS, TYPES
+from tests.fuzz.payloads import PAYLOADS, Node, Visitor, changed
+from tests.strategies import json_objects
+from typed_sessions.codec import Codec, Decoded, OnBadField
+from typed_sessions.contents import Contents, contents_of
+from typed_sessions.errors import SerializationError
+from typed_sessions.reports import Refused
+from typed_sessions.sameness import same
+from typed_sessions.schema import Schema
+from typed_sessions.session import Origin
+
+FEW = settings(max_examples=settings().max_examples // 20)
+
+Pair = tuple[Codec[Any], Codec[Any]]
+
+
+def both(schema: Schema[Any], serializer: str) -> Pair:
+    """A codec that goes the short way where it can, and one that never does."""
+    return Codec(schema, SERIALIZER_OBJECTS[serializer]), Codec(schema, SERIALIZER_OBJECTS[serializer], compiled=False)
+
+
+def payload_or_error(codec: Codec[Any], contents: Contents[Any]) -> bytes | str:
+    try:
+        return codec.proven(codec.draft(contents)).payload
+    except SerializationError as error:
+        return str(error)
+
+
+def told(outcome: Decoded[Any] | Refused) -> Any:
+    """What a program is told of a payload."""
+    if isinstance(outcome, Refused):
+        return outcome
+    return dict(outcome.contents.stored()), list(outcome.contents), outcome.resets, outcome.undeclared, outcome.version
+
+
+def assert_alike(pair: Pair, payload: bytes, rule: OnBadField = OnBadField.RESET) -> tuple[Any, Any]:
+    short, long = (codec.decode(payload, rule) for codec in pair)
+    assert same(told(short), told(long))
+    return short, long
+
+
+@SERIALIZERS
+@pytest.mark.parametrize("name", TYPES)
+@FEW
+@given(st.data())
+def test_every_type_is_written_and_read_alike(serializer: str, name: str, data: st.DataObject) -> None:
+    value = data.draw(TYPES[name].values)
+    extras = data.draw(json_objects())
+    for kind, declare in DECLARATIONS.items():
+        note(kind)
+        pair = both(Schema[Any](declare(TYPES[name].annotation, TYPES[name].default)), serializer)
+        contents = contents_of(pair[0].schema, {**extras, FIELD: value})
+        short, long = (payload_or_error(codec, contents) for codec in pair)
+        assert short == long
+        if isinstance(short, bytes):
+            assert_alike(pair, short)
+
+
+@pytest.mark.parametrize("serializer", SERIALIZER_OBJECTS)
+def test_what_sessions_are_made_of_goes_the_short_way(serializer: str) -> None:
+    codec, _ = both(Schema(Shopper), serializer)
+    contents = contents_of(codec.schema, SHOPPER)
+    draft = codec.draft(contents)
+    assert draft.wire is not None
+    outcome = codec.decode(draft.payload)
+    assert isinstance(outcome, Decoded)
+    assert outcome.read is not None
+    assert same(outcome.contents.stored(), SHOPPER)
+
+
+@pytest.mark.parametrize("serializer", SERIALIZER_OBJECTS)
+def test_without_a_schema_they_go_the_short_way_too(serializer: str) -> None:
+    codec, _ = both(Schema(), serializer)
+    plain = {**SHOPPER, "cart": [{"sku": "a", "qty": 1}]}
+    draft = codec.draft(contents_of(codec.schema, plain))
+    assert draft.wire is not None
+    outcome = codec.decode(draft.payload)
+    assert isinstance(outcome, Decoded)
+    assert outcome.read is not None
+    assert same(outcome.contents.stored(), plain)
+
+
+@frozen
+class Line:
+    sku: str
+    qty: int = 0
+
+
+@define
+class Shopper:
+    user_id: int | None = None
+    name: str = ""
+    seen: datetime | None = None
+    cart: list[Line] = Factory(list[Line])
+    tags: set[str] = Factory(set[str])
+    point: tuple[int, int] = (0, 0)
+    counts: dict[str, int] = Factory(dict[str, int])
+
+
+SHOPPER: dict[str, object] = {
+    "_permanent": True,
+    "user_id": 7,
+    "name": "Žofie",
+    "seen": datetime(2026, 3, 14, 15, 9, 26, tzinfo=UTC),
+    "cart": [Line("a", 1), Line("b", 2)],
+    "point": (1, -2),
+    "counts": {"a": 1, "b": 2},
+    "_flashes": [("message", "Hello"), ("error", Markup("<b>No</b>"))],
+}
+
+
+@pytest.mark.parametrize("name", SERIALIZER_OBJECTS)
+@pytest.mark.parametrize("rule", OnBadField)
+@given(data=st.data())
+def test_any_nearly_valid_payload_is_read_alike(name: str, rule: OnBadField, data: st.DataObject) -> None:
+    payload = data.draw(PAYLOADS[data.draw(st.sampled_from((name, name, *PAYLOADS)))]())
+    for pair in (VISITORS[name], OPEN[name]):
+        outcomes = assert_alike(pair, payload, rule)
+        for codec, outcome in zip(pair, outcomes, strict=True):
+            if isinstance(outcome, Decoded):
+                assert Origin(codec, payload, outcome).holds(outcome.contents)
+
+
+@pytest.mark.parametrize("name", SERIALIZER_OBJECTS)
+@given(value=json_objects(), data=st.data())
+def test_any_change_of_a_payload_is_read_alike(name: str, value: dict[str, object], data: st.DataObject) -> None:
+    payload = data.draw(changed(OPEN[name][1].encode(value)))
+    for pair in (VISITORS[name], OPEN[name]):
+        assert_alike(pair, payload)
+
+
+VISITORS = {name: both(Schema(Visitor), name) for name in SERIALIZER_OBJECTS}
+OPEN = {name: both(Schema(), name) for name in SERIALIZER_OBJECTS}
+SHOPPERS = {name: both(Schema(Shopper), name) for name in SERIALIZER_OBJECTS}
+
+
+def append_line(contents: Contents[Any]) -> None:
+    contents.data.cart.append(Line("c", 3))
+
+
+def replace_line(contents: Contents[Any]) -> None:
+    contents.data.cart[0] = Line("a", 9)
+
+
+def equal_line(contents: Contents[Any]) -> None:
+    contents.data.cart[0] = Line("a", 1)
+
+
+def count(contents: Contents[Any]) -> None:
+    contents.data.counts["a"] += 1
+
+
+def reorder_counts(contents: Contents[Any]) -> None:
+    contents.data.counts = dict(reversed(list(contents.data.counts.items())))
+
+
+def true_for_one(contents: Contents[Any]) -> None:
+    contents.data.counts["a"] = True
+
+
+def reorder_keys(contents: Contents[Any]) -> None:
+    value = contents.read("user_id")
+    contents.remove("user_id")
+    contents.store("user_id", value)
+
+
+def flash(contents: Contents[Any]) -> None:
+    flashes: Any = contents.read("_flashes")
+    flashes.append(("message", "Bye"))
+
+
+def true_in_extras(contents: Contents[Any]) -> None:
+    contents.store("_permanent", 1)
+
+
+def unstore(contents: Contents[Any]) -> None:
+    contents.remove("name")
+
+
+def default(contents: Contents[Any]) -> None:
+    contents.data.user_id = None
+
+
+def wrong_items(contents: Contents[Any]) -> None:
+    contents.data.cart.append("no line")
+
+
+def undeclared(contents: Contents[Any]) -> None:
+    contents.store("csrf_token", "abc")
+
+
+def nothing(_: Contents[Any]) -> None:
+    """Leave them as they are."""
+
+
+NO_CHANGES = (equal_line, reorder_counts, true_for_one, reorder_keys, nothing)
+
+
+@pytest.mark.parametrize("name", SERIALIZER_OBJECTS)
+@pytest.mark.parametrize(
+    "change",
+    [
+        append_line, replace_line, equal_line, count, reorder_counts, true_for_one, reorder_keys, flash, true_in_extras,
+        unstore, default, wrong_items, undeclared, nothing,
+    ],
+)  # fmt: skip
+def test_changes_are_found_alike(name: str, change: Callable[[Contents[Any]], None]) -> None:
+    payload = SHOPPERS[name][1].encode(SHOPPER)
+    found: list[tuple[bool, bytes | str]] = []
+    for codec in SHOPPERS[name]:
+        outcome = codec.decode(payload)
+        assert isinstance(outcome, Decoded)
+        origin = Origin(codec, payload, outcome)
+        change(outcome.contents)
+        found.append((origin.holds(outcome.contents), payload_or_error(codec, outcome.contents)))
+    assert found[0] == found[1]
+    assert found[0][0] is (change in NO_CHANGES)
+
+
+@pytest.mark.parametrize("name", SERIALIZER_OBJECTS)
+@pytest.mark.parametrize("shared", ["cart", "counts", "_flashes", "tags"])
+def test_what_is_remembered_of_a_payload_is_not_changed_with_the_data(name: str, shared: str) -> None:
+    codec, _ = SHOPPERS[name]
+    payload = codec.encode({**SHOPPER, "tags": {"x"}})
+    outcome = codec.decode(payload)
+    assert isinstance(outcome, Decoded)
+    origin = Origin(codec, payload, outcome)
+    value: Any = outcome.contents.read(shared)
+    before = deepcopy(value)
+    value.clear()
+    assert not origin.holds(outcome.contents)
+    value.update(before) if isinstance(value, (dict, set)) else value.extend(before)
+    assert origin.holds(outcome.contents)
+
+
+def stripped(text: str) -> str:
+    return text.strip()
+
+
+@define
+class Checked:
+    """A class whose constructor has something to say."""
+
+    age: int = field(default=0, validator=validators.ge(0))
+    name: str = field(default="", converter=stripped)
+    tags: list[str] = Factory(list[str])
+
+    def __attrs_post_init__(self) -> None:
+        if self.name == "nobody":
+            raise ValueError("nobody")
+
+
+@pytest.mark.parametrize("name", SERIALIZER_OBJECTS)
+@pytest.mark.parametrize(
+    "stored",
+    [
+        {"age": 7},
+        {"age": -1, "tags": ["a"]},
+        {"name": " x "},
+        {"name": "nobody", "age": 1},
+        {"age": 1, "extra": [1, 2]},
+    ],
+)
+def test_a_class_with_converters_and_validators_is_read_and_judged_alike(name: str, stored: dict[str, object]) -> None:
+    pair = both(Schema(Checked), name)
+    payload = OPEN[name][1].encode(stored)
+    for codec, outcome in zip(pair, assert_alike(pair, payload), strict=True):
+        assert Origin(codec, payload, outcome).holds(outcome.contents)
+        outcome.contents.data.tags.append("more")
+        assert not Origin(codec, payload, outcome).holds(outcome.contents)
+        outcome.contents.data.name = "nobody"  # which attrs does not refuse here
+        assert payload_or_error(codec, outcome.contents) == payload_or_error(pair[1], outcome.contents)
+
+
+@pytest.mark.parametrize("name", SERIALIZER_OBJECTS)
+@pytest.mark.parametrize("depth", [90, 99, 100, 101, 2_000])
+def test_what_nests_deep_is_read_and_written_alike(name: str, depth: int) -> None:
+    tree: Any = 1
+    for _ in range(depth):
+        tree = [tree]
+    for schema in (Schema[Any](), Schema[Any](Shopper)):
+        pair = both(schema, name)
+        contents = contents_of(schema, {"extra": tree})
+        short, long = (payload_or_error(codec, contents) for codec in pair)
+        assert short == long
+    node = Node()
+    for _ in range(depth // 2):
+        node = Node("x", [node])
+    pair = VISITORS[name]
+    with suppress(RecursionError):
+        contents = contents_of(pair[0].schema, {"root": node})
+        short, long = (payload_or_error(codec, contents) for codec in pair)
+        assert short == long
