@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from enum import Enum
+from functools import cached_property
 from typing import Any, Final, Generic, TypeAlias, cast
 
 from attrs import define, frozen
@@ -13,7 +14,7 @@ from typing_extensions import TypeVar
 from typed_sessions.compiled import Form, Lowered, Read, form_of
 from typed_sessions.contents import Contents, contents_in_parts, contents_of
 from typed_sessions.errors import ConfigurationError, SerializationError
-from typed_sessions.field_types import NATIVE_CANDIDATES, Mismatch, Reading, Wire
+from typed_sessions.field_types import NATIVE_CANDIDATES, Mismatch, Reading, Wire, declared_keys
 from typed_sessions.migrations import VERSION_KEY, MigrationFailure
 from typed_sessions.narrowing import is_dict, is_sequence
 from typed_sessions.places import MAX_DEPTH, Comparison, is_deeper, unwritable_at
@@ -297,7 +298,7 @@ class Codec(Generic[S]):
             return ""
         if key not in self.schema.fields:
             return Comparison(self._whole_seconds, exact_types=True).lost_at(value, again[key])
-        place = Comparison(self._whole_seconds).lost_at(value, again[key])
+        place = Comparison(self._whole_seconds, self._declared_keys).lost_at(value, again[key])
         return None if place is None or same(self._lowered(key, value), self._lowered(key, again[key])) else place
 
     def _written(self, plain: dict[str, object], stored: Mapping[str, object]) -> bytes:
@@ -307,20 +308,30 @@ class Codec(Generic[S]):
             raise SerializationError(f"{self._called(key)} is nested more than {MAX_DEPTH} deep")
         try:
             payload = payload_of(self.serializer, plain)
+        except UnicodeError:  # it holds the text that cannot be written
+            raise self._unwritable(plain, stored) from None
         except Exception as error:  # a serializer may raise anything
-            places = [
-                self._called(key) + unwritable_at(stored.get(key), value, self._writes)
-                for key, value in plain.items()
-                if not self._writes(value, key)
-            ]
-            place = places[0] if places else "session contents"
-            raise SerializationError(f"{place} cannot be written by {type(self.serializer).__name__}") from error
+            raise self._unwritable(plain, stored) from error
         if len(payload) > MAX_PAYLOAD:
             key = max(plain, key=lambda key: len(payload_of(self.serializer, {key: plain[key]})))
             raise SerializationError(
                 f"session contents take {len(payload)} bytes, more than {MAX_PAYLOAD}, most of them {self._called(key)}"
             )
         return payload
+
+    @cached_property
+    def _declared_keys(self) -> frozenset[str]:
+        """The keys of TypedDicts in the fields, which an error may name."""
+        return declared_keys(field.type for field in self.schema.fields.values())
+
+    def _unwritable(self, plain: dict[str, object], stored: Mapping[str, object]) -> SerializationError:
+        places = [
+            self._called(key) + unwritable_at(stored.get(key), value, self._writes, self._declared_keys)
+            for key, value in plain.items()
+            if not self._writes(value, key)
+        ]
+        place = places[0] if places else "session contents"
+        return SerializationError(f"{place} cannot be written by {type(self.serializer).__name__}")
 
     def _writes(self, plain: object, key: str = "") -> bool:
         try:

@@ -79,6 +79,11 @@ def checked_attributes(
         raise ConfigurationError(
             'a cookie named "__Secure-..." needs SESSION_COOKIE_SECURE = True; browsers drop it otherwise'
         )
+    if name.lower().startswith(("__http-", "__host-http-")) and not (secure and httponly):
+        raise ConfigurationError(
+            'a cookie named "__Http-..." (SESSION_COOKIE_NAME) needs SESSION_COOKIE_SECURE = True and SESSION_COOKIE_HTTPONLY = True; '
+            "browsers drop it otherwise"
+        )
     return CookieAttributes(
         name=name,
         path=quote(path, safe=_PATH_SAFE),
@@ -173,6 +178,8 @@ def _checked_domain(domain: str | None) -> str | None:
     """Return a domain in ASCII, without the leading dot and the port that older settings carry."""
     if not domain:
         return None
+    if "/" in domain:
+        raise ConfigurationError("SESSION_COOKIE_DOMAIN is a host name alone, with neither a scheme nor a path")
     try:
         ascii_domain = domain.partition(":")[0].lstrip(".").encode("idna").decode("ascii")
     except UnicodeError as error:

@@ -123,31 +123,31 @@ class SessionInterface(Protocol[AppT_contra, RequestT_contra, ResponseT_contra, 
 
     def get_cookie_name(self, app: AppT_contra) -> str:
         """Return the name of the cookie: `SESSION_COOKIE_NAME`."""
-        name: str = app.config["SESSION_COOKIE_NAME"]
-        return name
+        name: str | bool | None = app.config.get("SESSION_COOKIE_NAME")
+        return name if isinstance(name, str) else "session"
 
     def get_cookie_domain(self, app: AppT_contra) -> str | None:
         """Return the domain of the cookie, None for the host alone: `SESSION_COOKIE_DOMAIN`."""
-        domain: str | None = app.config["SESSION_COOKIE_DOMAIN"]
+        domain: str | None = app.config.get("SESSION_COOKIE_DOMAIN")
         return domain or None
 
     def get_cookie_path(self, app: AppT_contra) -> str:
         """Return the path of the cookie: `SESSION_COOKIE_PATH`, or `APPLICATION_ROOT`."""
-        path: str = app.config["SESSION_COOKIE_PATH"] or app.config["APPLICATION_ROOT"]
+        path: str = app.config.get("SESSION_COOKIE_PATH") or app.config.get("APPLICATION_ROOT") or "/"
         return path
 
     def get_cookie_httponly(self, app: AppT_contra) -> bool:
         """Return True if scripts cannot read the cookie: `SESSION_COOKIE_HTTPONLY`."""
-        return bool(app.config["SESSION_COOKIE_HTTPONLY"])
+        return bool(app.config.get("SESSION_COOKIE_HTTPONLY", True))
 
     def get_cookie_secure(self, app: AppT_contra) -> bool:
         """Return True if the cookie goes over HTTPS only: `SESSION_COOKIE_SECURE`."""
-        return bool(app.config["SESSION_COOKIE_SECURE"])
+        return bool(app.config.get("SESSION_COOKIE_SECURE", False))
 
     def get_cookie_samesite(self, app: AppT_contra) -> str | None:
         """Return which requests of other sites carry the cookie: `SESSION_COOKIE_SAMESITE`."""
-        samesite: str | None = app.config["SESSION_COOKIE_SAMESITE"]
-        return samesite
+        samesite: str | None = app.config.get("SESSION_COOKIE_SAMESITE")
+        return samesite or None
 
     def get_cookie_partitioned(self, app: AppT_contra) -> bool:
         """Return True if the cookie is kept apart for each embedding site: `SESSION_COOKIE_PARTITIONED`."""
@@ -161,7 +161,7 @@ class SessionInterface(Protocol[AppT_contra, RequestT_contra, ResponseT_contra, 
 
     def should_set_cookie(self, app: AppT_contra, session: SessionT) -> bool:
         """Return True if the session is to be written: it changed, or it is permanent and refreshed each time."""
-        return session.modified or (bool(app.config["SESSION_REFRESH_EACH_REQUEST"]) and session.permanent)
+        return session.modified or (bool(app.config.get("SESSION_REFRESH_EACH_REQUEST", True)) and session.permanent)
 
     @abstractmethod
     async def open_session(self, app: AppT_contra, request: RequestT_contra) -> SessionT | None:

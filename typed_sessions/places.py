@@ -11,10 +11,14 @@ from attrs import frozen
 from typed_sessions.narrowing import is_dict, is_sequence, is_set
 from typed_sessions.sameness import attribute_names, same
 
-__all__ = ["MAX_DEPTH", "SOME_KEY", "Comparison", "is_deeper", "unwritable_at"]
+__all__ = ["MAX_DEPTH", "SOME_KEY", "TYPE_KEY", "VALUE_KEY", "Comparison", "is_deeper", "unwritable_at"]
 
 MAX_DEPTH: Final = 100
 """How deep containers may nest, in payloads that are read and that are written."""
+
+TYPE_KEY: Final = "__type__"
+VALUE_KEY: Final = "__value__"
+"""The keys of a union's member that is written with its name."""
 
 SOME_KEY: Final = "[...]"
 """Stands for a key in a path: a key may be a visitor's data."""
@@ -26,6 +30,8 @@ class Comparison:
 
     whole_seconds: bool
     """True takes an instant for the same in UTC and without its fraction of a second, as tagged JSON keeps it."""
+    declared: Collection[str] = ()
+    """Keys of dicts that a TypedDict declares, and that can therefore be told."""
     exact_types: bool = False
     """False takes what a field holds as its own type for the same: a `bool` as an `int`, an `int` as a `float`."""
 
@@ -40,7 +46,7 @@ class Comparison:
         if is_dict(value) and is_dict(back):
             if not _same_keys(value, back, exact=self.exact_types):
                 return ""
-            return self._first_loss((SOME_KEY, item, back[key]) for key, item in value.items())
+            return self._first_loss((_step(key, self.declared), item, back[key]) for key, item in value.items())
         if is_sequence(value) and is_sequence(back):
             if len(value) != len(back):
                 return ""
@@ -72,22 +78,27 @@ class Comparison:
         return same(value, back)
 
 
-def unwritable_at(value: object, plain: object, writes: Callable[[object], bool]) -> str:
+def unwritable_at(
+    value: object, plain: object, writes: Callable[[object], bool], declared: Collection[str] = ()
+) -> str:
     """Return where in a value the part is that cannot be written.
 
     Args:
         value: what cannot be written.
         plain: its plain form.
         writes: whether a plain form can be written.
+        declared: keys of dicts that a TypedDict declares, and that can therefore be told.
     """
-    for step, item, plain_item in _plain_parts(value, plain):
+    for step, item, plain_item in _plain_parts(value, plain, declared):
         if not writes(plain_item):
-            return step + unwritable_at(item, plain_item, writes)
+            return step + unwritable_at(item, plain_item, writes, declared)
     return ""
 
 
-def _plain_parts(value: object, plain: object) -> Iterator[tuple[str, object, object]]:
+def _plain_parts(value: object, plain: object, declared: Collection[str]) -> Iterator[tuple[str, object, object]]:
     """Return the parts of a value, each with its step and its plain form."""
+    if is_dict(plain) and plain.keys() == {TYPE_KEY, VALUE_KEY}:
+        plain = plain[VALUE_KEY]  # a member of a union that is written with its name
     cls: Any = type(value)
     names = attribute_names(cls)
     if names is not None and is_dict(plain):
@@ -98,8 +109,12 @@ def _plain_parts(value: object, plain: object) -> Iterator[tuple[str, object, ob
         for index, (item, plain_item) in enumerate(zip(value, plain, strict=False)):
             yield f"[{index}]", item, plain_item
     elif is_dict(value) and is_dict(plain):
-        for item, plain_item in zip(value.values(), plain.values(), strict=False):
-            yield SOME_KEY, item, plain_item
+        for (key, item), plain_item in zip(value.items(), plain.values(), strict=False):
+            yield _step(key, declared), item, plain_item
+
+
+def _step(key: object, declared: Collection[str]) -> str:
+    return f"[{key!r}]" if key in declared else SOME_KEY
 
 
 def _same_keys(one: dict[object, object], other: dict[object, object], *, exact: bool) -> bool:

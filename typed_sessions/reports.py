@@ -138,7 +138,7 @@ class UndeclaredAltered(Told):
 
     @override
     def __str__(self) -> str:
-        return f"session key {self.key} will read back as another value; declare a field for it, to keep its type"
+        return f"session key {self.key!r} will read back as another value; declare a field for it, to keep its type"
 
 
 @frozen

@@ -206,7 +206,7 @@ def _serializer_fallbacks(config: Mapping[str, Any]) -> tuple[AnySerializer, ...
     settings: object = config.get("SESSION_SERIALIZER_FALLBACKS") or ()
     if not is_sequence(settings):
         raise ConfigurationError(f"SESSION_SERIALIZER_FALLBACKS must be a list, not {type(settings).__name__}")
-    return tuple(map(resolve_serializer, settings))
+    return tuple(resolve_serializer(setting, "SESSION_SERIALIZER_FALLBACKS") for setting in settings)
 
 
 def _digest(config: Mapping[str, Any], setting: str) -> DigestMethod | None:

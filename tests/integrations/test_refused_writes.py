@@ -14,7 +14,7 @@ import pytest
 from attrs import Factory, define
 from quart import Quart, Response, stream_with_context
 
-from typed_sessions import SerializationError
+from typed_sessions import SerializationError, engine
 from typed_sessions.codec import MAX_DEPTH, MAX_PAYLOAD
 from typed_sessions.quart import Sessions
 from typed_sessions.reports import ShortSecretKey, UndeclaredAltered
@@ -27,6 +27,17 @@ NAMES = ["tagged-json", "msgspec-json", "msgspec-msgpack"]
 
 class Line(TypedDict, total=False):
     note: str
+    seen: datetime
+
+
+@define
+class Book:
+    title: str = ""
+
+
+@define
+class Film:
+    title: str = ""
 
 
 @define
@@ -46,6 +57,7 @@ class Visitor:
     pair: tuple[int, str] = (0, "")
     anything: object = None
     days: set[date] = Factory(set[date])
+    media: list[Book | Film] = Factory(list[Book | Film])
 
 
 def shop(name: str, change: Callable[[Visitor], object]) -> tuple[Quart, Sessions[Visitor], list[BaseException]]:
@@ -103,7 +115,11 @@ MSGSPEC = {
     "surrogate": (put(Item("\ud800")), r"field cart\[2\]\.sku cannot be written"),
     "surrogate-in-a-typeddict": (
         put(Item(line={"note": "\ud800"})),
-        r"field cart\[2\]\.line\[\.\.\.\] cannot be written",
+        r"field cart\[2\]\.line\['note'\] cannot be written",
+    ),
+    "surrogate-in-a-union": (
+        assign("media", [Book(), Film("\ud800")]),
+        r"field media\[1\]\.title cannot be written",
     ),
     "surrogate-in-a-tuple": (assign("pair", (1, "\ud800")), r"field pair\[1\] cannot be written"),
 }
@@ -112,6 +128,10 @@ TAGGED = {
     "year-50": (
         put(Item(sold=datetime(50, 1, 1, tzinfo=UTC))),
         r"field cart\[2\]\.sold would read back as another value",
+    ),
+    "year-50-in-a-typeddict": (
+        put(Item(line={"seen": datetime(50, 1, 1, tzinfo=UTC)})),
+        r"field cart\[2\]\.line\['seen'\] would read back as another value",
     ),
 }
 REFUSED = [
@@ -136,6 +156,25 @@ async def test_a_declared_value_that_would_not_come_back_is_refused_by_its_place
     with pytest.raises(SerializationError, match=message):
         raise error
     assert "secret" not in str(error)
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_a_failed_save_is_not_tried_again_on_the_response_that_says_so(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[object] = []
+    app, sessions, errors = shop(name, put(Item(price=math.nan)))
+    save = engine.save_session
+
+    def counted(*arguments: Any, **named: Any) -> object:
+        tried.append(1)
+        return save(*arguments, **named)
+
+    monkeypatch.setattr(engine, "save_session", counted)
+    cookie = sessions.cookie_for(Visitor(7))
+    response = await app.test_client().get("/", headers={"Cookie": f"session={cookie}"})
+    assert (response.status_code, len(errors), len(tried)) == (500, 1, 1)
+    assert "Cookie" in response.headers["Vary"]
 
 
 @pytest.mark.parametrize("name", NAMES)

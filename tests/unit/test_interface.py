@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from http.cookies import SimpleCookie
 from typing import Any
@@ -55,6 +56,45 @@ async def test_what_is_saved_is_opened() -> None:
     opened = await interface.open_session(app(), Request({"session": value_of(response)}))
     assert opened == session
     assert response.headers["Vary"] == "Cookie"
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("SESSION_COOKIE_SAMESITE", False),
+        ("SESSION_COOKIE_NAME", None),
+        ("SESSION_COOKIE_NAME", False),
+        ("APPLICATION_ROOT", None),
+        ("APPLICATION_ROOT", False),
+    ],
+)
+async def test_a_setting_that_says_nothing_is_that_of_quart(setting: str, value: object) -> None:
+    interface, made = SecureCookieSessionInterface(), app(**{setting: value})
+    changes: list[Callable[[Any], object]] = [lambda session: session.update(a=1), lambda session: session.clear()]
+    for change in changes:
+        session, response = SecureCookieSession({"b": 1}), Response("")
+        change(session)
+        await interface.save_session(made, session, response)
+        assert response.headers["Set-Cookie"].startswith("session=")
+        assert "Path=/" in response.headers["Set-Cookie"]
+
+
+async def test_a_config_without_settings_is_that_of_quart() -> None:
+    @define
+    class Bare:
+        config: dict[str, Any]
+
+    class Stock(SecureCookieSessionInterface):
+        """One that looks at each setting for itself."""
+
+        @override
+        def should_set_cookie(self, app: ConfiguredApp, session: SecureCookieSession) -> bool:
+            return super().should_set_cookie(app, session)
+
+    session, response = SecureCookieSession(), Response("")
+    session["a"] = 1
+    await Stock().save_session(Bare({"SECRET_KEY": SECRET}), session, response)
+    assert response.headers["Set-Cookie"].endswith("; HttpOnly; Path=/")
 
 
 @pytest.mark.parametrize(("accessed", "vary"), [(True, "Cookie"), (False, None)])

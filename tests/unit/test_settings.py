@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import pickle
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -163,6 +165,12 @@ def test_digests_are_read_by_name(name: str) -> None:
         pytest.param("SESSION_COOKIE_NAME", "a\r\nb", id="a name with a line break"),
         pytest.param("SESSION_COOKIE_PATH", 7, id="a path that is a number"),
         pytest.param("SESSION_COOKIE_PATH", "/\n", id="a path with a line break"),
+        pytest.param("SESSION_SERIALIZER", pickle, id="pickle"),
+        pytest.param("SESSION_SERIALIZER", "logging.handlers:pickle", id="pickle by another name"),
+        pytest.param("SESSION_SERIALIZER_FALLBACKS", [json, "yaml"], id="an unknown fallback"),
+        pytest.param("SESSION_SERIALIZER_FALLBACKS", ["no.such:thing"], id="a fallback that is nowhere"),
+        pytest.param("SESSION_COOKIE_DOMAIN", "http://a.example", id="an address for a domain"),
+        pytest.param("SESSION_COOKIE_NAME", "__Http-s", id="a name for secure cookies"),
         pytest.param("SESSION_COOKIE_SAMESITE", "strikt", id="an unknown SameSite"),
         pytest.param("SESSION_COOKIE_SAMESITE", True, id="SameSite of True"),
         pytest.param("SESSION_COOKIE_SAMESITE", "None", id="SameSite=None, not secure"),

@@ -6,6 +6,7 @@ has, and of those further types that the serializer at hand brings back by itsel
 """
 
 from typed_sessions.field_types.base import NATIVE_CANDIDATES, FieldType, Mismatch, OutOfBounds, Reading, Wire
+from typed_sessions.field_types.classes import declared_keys
 from typed_sessions.field_types.compiler import Compiler
 
-__all__ = ["NATIVE_CANDIDATES", "Compiler", "FieldType", "Mismatch", "OutOfBounds", "Reading", "Wire"]
+__all__ = ["NATIVE_CANDIDATES", "Compiler", "FieldType", "Mismatch", "OutOfBounds", "Reading", "Wire", "declared_keys"]

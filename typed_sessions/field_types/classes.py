@@ -14,7 +14,7 @@ from typed_sessions.field_types.base import Affinity, FieldType, Mismatch, Readi
 from typed_sessions.kinds import Kind
 from typed_sessions.narrowing import is_dict, is_sequence
 
-__all__ = ["Declared", "Foreign", "Keyed"]
+__all__ = ["Declared", "Foreign", "Keyed", "declared_keys"]
 
 
 class WithNames(FieldType):
@@ -140,6 +140,18 @@ class Keyed(WithNames):
         return {
             name: within(f"[{name!r}]", partial(convert, name), value[name]) for name in self.types if name in value
         }
+
+
+def declared_keys(field_types: Iterable[FieldType]) -> frozenset[str]:
+    """Return the keys of all TypedDicts among types and their parts."""
+    seen: set[FieldType] = set()
+    waiting = list(field_types)
+    while waiting:
+        field_type = waiting.pop()
+        if field_type not in seen:
+            seen.add(field_type)
+            waiting += field_type.parts()
+    return frozenset[str]().union(*(each.types for each in seen if isinstance(each, Keyed)))
 
 
 class Foreign(FieldType):

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import lru_cache
 from types import NoneType
-from typing import Final
 
 from typing_extensions import override
 
 from typed_sessions.field_types.base import Affinity, FieldType, Mismatch, Reading, Wire, attempt
 from typed_sessions.field_types.scalars import Simple
 from typed_sessions.narrowing import is_dict, is_sequence
+from typed_sessions.places import TYPE_KEY, VALUE_KEY
 
 __all__ = ["OneOf"]
 
@@ -21,9 +21,6 @@ class OneOf(FieldType):
 
     A member is chosen without a look inside, so that the time to read or write a nested value stays linear.
     """
-
-    _TYPE: Final = "__type__"
-    _VALUE: Final = "__value__"
 
     def __init__(self, members: tuple[FieldType, ...]) -> None:
         self.text = " | ".join(member.text for member in members)
@@ -43,14 +40,14 @@ class OneOf(FieldType):
         """Return how the plain form of a member's value is written: with the member's name where it needs one."""
         if member in self._bare(wire) and not self._is_named(plain):
             return plain
-        return {self._TYPE: member.text, self._VALUE: plain}
+        return {TYPE_KEY: member.text, VALUE_KEY: plain}
 
     @override
     def lift(self, plain: object, reading: Reading) -> object:
         if is_dict(plain) and self._is_named(plain):
             for member in self.members:
-                if member.text == plain[self._TYPE]:
-                    return member.lift(plain[self._VALUE], reading)
+                if member.text == plain[TYPE_KEY]:
+                    return member.lift(plain[VALUE_KEY], reading)
         for member in self._candidates(plain, reading.wire):
             if is_dict(plain) or is_sequence(plain):
                 return member.lift(
@@ -102,4 +99,4 @@ class OneOf(FieldType):
         return frozenset(bare)
 
     def _is_named(self, plain: object) -> bool:
-        return is_dict(plain) and plain.keys() == {self._TYPE, self._VALUE}
+        return is_dict(plain) and plain.keys() == {TYPE_KEY, VALUE_KEY}

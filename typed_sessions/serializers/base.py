@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from importlib import import_module
+from types import ModuleType
 from typing import Any, Final, Literal, Protocol, TypeAlias
 
 from typing_extensions import TypeIs, TypeVar
@@ -71,44 +72,55 @@ def salt_of(salt: str | bytes, serializer: AnySerializer) -> str | bytes:
     return f"{salt}.{name}" if isinstance(salt, str) else salt + f".{name}".encode()
 
 
-def resolve_serializer(setting: object) -> AnySerializer:
+def resolve_serializer(setting: object, called: str = "SESSION_SERIALIZER") -> AnySerializer:
     """Return the serializer that a setting means: a built-in's name, `"module:attribute"`, or an object.
 
+    Args:
+        setting: what is set.
+        called: where it is set, for messages.
+
     Raises:
-        ConfigurationError: nothing of that name, or no serializer.
+        ConfigurationError: nothing of that name, no serializer, or one that runs what a payload says.
     """
     if isinstance(setting, str):
         if ":" in setting:
-            setting = _imported(setting)
+            setting = _imported(setting, called)
         elif setting in BUILT_IN:
             return BUILT_IN[setting]()
         else:
             known = ", ".join(f'"{name}"' for name in BUILT_IN)
             raise ConfigurationError(
-                f'there is no serializer "{setting}"; SESSION_SERIALIZER takes {known}, "module:attribute" or an object'
+                f'there is no serializer "{setting}"; {called} takes {known}, "module:attribute" or an object'
             )
     if isinstance(setting, type):
         raise ConfigurationError(
             f"a serializer is an object with the methods dumps and loads; {setting.__name__} is a class, so write "
-            f"{setting.__name__}() (SESSION_SERIALIZER)"
+            f"{setting.__name__}() ({called})"
+        )
+    if isinstance(setting, ModuleType) and setting.__name__ in _UNSAFE:
+        raise ConfigurationError(
+            f"{setting.__name__} runs what a payload tells it to; whoever gets hold of a key would run code ({called})"
         )
     if not _is_serializer(setting):
         raise ConfigurationError(
-            f"a serializer has the methods dumps and loads; {type(setting).__name__} has not (SESSION_SERIALIZER)"
+            f"a serializer has the methods dumps and loads; {type(setting).__name__} has not ({called})"
         )
     return setting
 
 
-def _imported(path: str) -> Any:
+_UNSAFE: Final = frozenset({"pickle", "_pickle", "marshal", "cloudpickle", "dill", "shelve"})
+
+
+def _imported(path: str, called: str) -> Any:
     module, _, attribute = path.partition(":")
     try:
         found = getattr(import_module(module), attribute)
     except (ImportError, AttributeError, TypeError, ValueError) as error:
-        raise ConfigurationError(f'SESSION_SERIALIZER "{path}" cannot be imported: {error}') from error
+        raise ConfigurationError(f'{called} "{path}" cannot be imported: {error}') from error
     try:
         return found() if isinstance(found, type) else found
     except TypeError as error:
-        raise ConfigurationError(f'SESSION_SERIALIZER "{path}" cannot be made without arguments: {error}') from error
+        raise ConfigurationError(f'{called} "{path}" cannot be made without arguments: {error}') from error
 
 
 def _is_serializer(value: object) -> TypeIs[AnySerializer]:
