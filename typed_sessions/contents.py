@@ -7,7 +7,7 @@ by a payload, and has not changed since. Undeclared keys are stored while they a
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, Generic, TypeAlias, cast
 
 from typing_extensions import TypeVar, override
@@ -125,24 +125,32 @@ class _KeyedContents(Contents[S]):
 
     @override
     def keys(self) -> list[str]:
-        return list(self._dict)
+        return list(self.stored())
 
     @override
     def stored(self) -> dict[str, object]:
+        self._drop_superseded()
         return {**self._dict}
 
     @override
     def laid_out(self, departed: Departed, converted: Convert) -> tuple[dict[str, Any], dict[str, Any]]:
+        self._drop_superseded()
         laid_out = departed(self._dict)
         return laid_out, {key: laid_out[key] for key in laid_out.keys() & self.schema.fields.keys()}
 
     @override
     def __contains__(self, key: object) -> bool:
+        self._drop_superseded()
         return key in self._dict
 
     @override
     def read(self, key: str) -> object:
+        self._drop_superseded()
         return self._dict[key]
+
+    def _drop_superseded(self) -> None:
+        for former in _superseded(self.schema, self._dict, self._dict):
+            del self._dict[former]
 
     @override
     def check(self, key: str, value: object) -> None:
@@ -211,6 +219,8 @@ class _DeclaredContents(Contents[S]):
     @override
     def laid_out(self, departed: Departed, converted: Convert) -> tuple[dict[str, Any], dict[str, Any]]:
         declared = self._declared(departed, converted)
+        for former in _superseded(self.schema, self._extras, declared):
+            del self._extras[former]
         laid_out = {**self._order, **self._extras, **declared}
         if len(laid_out) > len(self._extras) + len(declared):
             for key in [key for key in self._order if key not in self._extras and key not in declared]:
@@ -234,11 +244,13 @@ class _DeclaredContents(Contents[S]):
 
     @override
     def __contains__(self, key: object) -> bool:
-        return key in self._extras or (isinstance(key, str) and key in self.schema.fields and self._is_stored(key))
+        if key in self._extras:
+            return key not in self.schema.renamed or key in self.stored()
+        return isinstance(key, str) and key in self.schema.fields and self._is_stored(key)
 
     @override
     def read(self, key: str) -> object:
-        if key in self._extras:
+        if key in self._extras and key in self:
             return self._extras[key]
         if key not in self:
             raise KeyError(key)
@@ -312,6 +324,17 @@ class _DeclaredContents(Contents[S]):
             return True
         self._order.pop(name, None)
         return False
+
+
+def _superseded(schema: Schema[Any], extras: Iterable[str], declared: Collection[str]) -> list[str]:
+    """Return the undeclared keys that are earlier names of fields which are not stored any more.
+
+    Such a key was kept beside the field for a rollback. Alone, the next request would read it as the field's value, and
+    so bring back what the field has dropped since, such as a login.
+    """
+    if not schema.renamed:
+        return []
+    return [key for key in extras if key in schema.renamed and schema.renamed[key] not in declared]
 
 
 def _as_they_are(values: dict[str, Any]) -> dict[str, Any]:

@@ -81,7 +81,8 @@ def checked_attributes(
         )
     if name.lower().startswith(("__http-", "__host-http-")) and not (secure and httponly):
         raise ConfigurationError(
-            'a cookie named "__Http-..." (SESSION_COOKIE_NAME) needs SESSION_COOKIE_SECURE = True and SESSION_COOKIE_HTTPONLY = True; '
+            'a cookie named "__Http-..." (SESSION_COOKIE_NAME) needs SESSION_COOKIE_SECURE = True and '
+            "SESSION_COOKIE_HTTPONLY = True; "
             "browsers drop it otherwise"
         )
     return CookieAttributes(

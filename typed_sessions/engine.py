@@ -14,7 +14,7 @@ from typing_extensions import TypeVar
 from typed_sessions.codec import Codec, Decoded, Draft, OnBadField
 from typed_sessions.contents import contents_of
 from typed_sessions.errors import ConfigurationError, SerializationError
-from typed_sessions.reports import Reason, Refused, Report, ReportSink, UndeclaredKeys
+from typed_sessions.reports import FieldReset, Reason, Refused, Report, ReportSink, UndeclaredKeys
 from typed_sessions.schema import Schema
 from typed_sessions.sealing import Clock, Sealer, stamp_of
 from typed_sessions.session import ExtrasRule, Opened, Origin, SecureCookieSession
@@ -237,13 +237,23 @@ def opened(texts: tuple[str, ...], policy: Policy[S]) -> Opened[S]:
     """Return what the first genuine text holds, of so many that differ; a fresh session if there is none."""
     refusal: Refused | None = None
     for text in texts if len(texts) <= 1 else islice(dict.fromkeys(texts), MOST_COOKIES):
+        misread: Opened[S] | None = None
         for format_ in policy.formats:
             outcome = _read(text, format_, policy.on_bad_field)
-            if isinstance(outcome, Opened):
-                return outcome if policy.extras.allowed is None else _with_undeclared_reported(outcome, policy)
-            if refusal is None or _progress(outcome) > _progress(refusal):
-                refusal = outcome
+            if not isinstance(outcome, Opened):
+                if refusal is None or _progress(outcome) > _progress(refusal):
+                    refusal = outcome
+            elif not _has_resets(outcome):
+                return _with_undeclared_reported(outcome, policy)
+            else:  # another format under the same salt may be the one that it was written in
+                misread = misread or outcome
+        if misread is not None:
+            return _with_undeclared_reported(misread, policy)
     return Opened(contents_of(policy.schema, {}), reports=(refusal,) if refusal else ())
+
+
+def _has_resets(opened: Opened[S]) -> bool:
+    return any(isinstance(report, FieldReset) for report in opened.reports)
 
 
 def _read(text: str, format_: Format[S], on_bad_field: OnBadField) -> Opened[S] | Refused:
@@ -259,6 +269,8 @@ def _read(text: str, format_: Format[S], on_bad_field: OnBadField) -> Opened[S] 
 
 def _with_undeclared_reported(opened: Opened[S], policy: Policy[S]) -> Opened[S]:
     """Report the keys that a newer or older release may have written, which are kept all the same."""
+    if policy.extras.allowed is None:
+        return opened
     contents = opened.contents
     count = sum(not contents.declares(key) and not policy.extras.allows(key) for key in contents)
     reports: tuple[Report, ...] = (*opened.reports, UndeclaredKeys(count)) if count else opened.reports

@@ -45,10 +45,10 @@ class FieldValueError(FieldTypeError, ValueError):
 class UndeclaredKeyError(SessionError, KeyError):
     """A key was set that the schema does not declare, where `SESSION_EXTRAS` allows no such key."""
 
-    def __init__(self, key: str, declared: Iterable[str]) -> None:
+    def __init__(self, key: str, declared: Iterable[str], meant: str | None = None) -> None:
         super().__init__(key)
         self.key = key
-        self.closest = next(iter(get_close_matches(key, list(declared), n=1)), None)
+        self.closest = meant or next(iter(get_close_matches(key, list(declared), n=1)), None)
 
     @override
     def __str__(self) -> str:

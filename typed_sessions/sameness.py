@@ -33,7 +33,7 @@ def same(one: object, other: object) -> bool:
     if is_sequence(one) and is_sequence(other):
         return len(one) == len(other) and all(map(same, one, other))
     if is_set(one) and is_set(other):
-        return _same_members(one, other)
+        return _same_members(one, other) or _same_moments(one, other)
     cls: Any = type(one)
     names = attribute_names(cls)
     if names is not None:
@@ -84,11 +84,23 @@ def _same_members(
     return {(type(member), member) for member in one} == {(type(member), member) for member in other}
 
 
+def _same_moments(one: set[object] | frozenset[object], other: set[object] | frozenset[object]) -> bool:
+    """Return True for sets of the same times, some of which Python calls different."""
+    if len(one) != len(other) or not all(isinstance(member, (datetime, time)) for member in one):
+        return False
+    return all(any(same(member, each) for each in other) for member in one)
+
+
 def _same_scalars(one: object, other: object) -> bool:
     if isinstance(one, float) and isinstance(other, float):
         return (one == other and math.copysign(1, one) == math.copysign(1, other)) or (one != one and other != other)  # noqa: PLR0124 -- NaN
     if isinstance(one, Decimal) and isinstance(other, Decimal):
         return one.as_tuple() == other.as_tuple()
     if isinstance(one, (datetime, time)) and isinstance(other, (datetime, time)):
-        return bool(one == other) and one.utcoffset() == other.utcoffset()
+        return one.utcoffset() == other.utcoffset() and _wall_clock(one) == _wall_clock(other)
     return bool(one == other)
+
+
+def _wall_clock(moment: datetime | time) -> datetime | time:
+    """Return what a clock shows. In the hour that a zone repeats its times equal none of another zone (PEP 495)."""
+    return moment.replace(tzinfo=None, fold=0)

@@ -566,6 +566,8 @@ class SecureCookieSession(Session[S_co]):
     def _store(self, values: Mapping[str, object]) -> None:
         contents = self._touched()
         for key, value in values.items():
+            if key in contents.schema.renamed:  # it would be read as the field, at the latest in the next request
+                raise UndeclaredKeyError(key, (), contents.schema.renamed[key])
             if not contents.declares(key) and not self._source.rule.allows(key):
                 raise UndeclaredKeyError(key, contents.schema.fields)
             contents.check(key, value)

@@ -177,6 +177,11 @@ class Release:
     fields: Fields
     steps: tuple[str, ...] = ()
 
+    def without_superseded(self, values: dict[str, object]) -> dict[str, object]:
+        """Return values without the earlier names of fields that are not among them."""
+        owners = {former: name for name, declared in self.fields.items() for former in declared.formerly}
+        return {key: value for key, value in values.items() if owners.get(key, key) in values}
+
     def interface(self) -> SecureCookieSessionInterface[Any]:
         schema = make_class(
             "Release",
@@ -216,11 +221,13 @@ class Visitor:
 
     def readable_in(self, release: Release) -> dict[str, object]:
         """Return what a release shows: what fits its fields, and what it does not declare."""
-        return {
-            key: value
-            for key, value in self.brought_to(release).items()
-            if key not in release.fields or type(value) is type(DEFAULTS[release.fields[key].cls])
-        }
+        return release.without_superseded(
+            {
+                key: value
+                for key, value in self.brought_to(release).items()
+                if key not in release.fields or type(value) is type(DEFAULTS[release.fields[key].cls])
+            }
+        )
 
 
 class Deployments(RuleBasedStateMachine):
@@ -302,6 +309,11 @@ class Deployments(RuleBasedStateMachine):
             name = data.draw(st.sampled_from(list(self.release.fields)))
             self.request(visitor, {name: data.draw(VALUES[self.release.fields[name].cls])})
 
+    @rule(visitor=visitors, data=st.data())
+    def take_out(self, visitor: Visitor, data: st.DataObject) -> None:
+        if self.release.fields:
+            self.request(visitor, {}, data.draw(st.sampled_from(list(self.release.fields))))
+
     @rule(visitor=visitors, value=st.integers(-9, 9))
     def an_extension_stores(self, visitor: Visitor, value: int) -> None:
         self.request(visitor, {"_extension": (value,)})
@@ -310,7 +322,7 @@ class Deployments(RuleBasedStateMachine):
     def every_reset_names_a_field(self) -> None:
         assert all(isinstance(report, FieldReset) for report in self.reports), self.reports
 
-    def request(self, visitor: Visitor, changes: dict[str, object]) -> None:
+    def request(self, visitor: Visitor, changes: dict[str, object], removed: str = "") -> None:
         interface = self.release.interface()
         app = cast("Any", Quart(__name__))
         app.config.update(self.config)
@@ -321,11 +333,17 @@ class Deployments(RuleBasedStateMachine):
         readable = visitor.readable_in(self.release)
         assert {key: value for key, value in session.items() if key != "_version"} == readable
         session.update(changes)
+        session.pop(removed, None)
         match engine.save_session(session, policy, wanted=session.modified):
             case engine.Write(value=cookie):
-                visitor.cookie, visitor.kept, visitor.version = cookie, {**readable, **changes}, version
+                kept = {key: value for key, value in {**readable, **changes}.items() if key != removed}
+                visitor.cookie, visitor.kept, visitor.version = cookie, self.release.without_superseded(kept), version
+            case engine.Delete():
+                assert not session
+                visitor.cookie, visitor.kept, visitor.version = None, {}, 0
             case decision:
                 assert decision == engine.Keep()
+                assert removed not in readable
                 assert all(key in readable and readable[key] == value for key, value in changes.items())
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import json
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 from itertools import permutations
 from typing import Any
 from uuid import UUID
@@ -16,8 +18,12 @@ from itsdangerous import URLSafeTimedSerializer
 from quart import Quart
 from quart import session as quart_session
 
+from typed_sessions import Schema
+from typed_sessions.codec import Codec, Decoded
 from typed_sessions.quart import Sessions
+from typed_sessions.sameness import same
 from typed_sessions.serializers import MsgspecJSONSerializer, MsgspecMsgpackSerializer, TaggedJSONSerializer
+from typed_sessions.session import Origin
 
 pytestmark = pytest.mark.usefixtures("both_ways")
 
@@ -28,6 +34,63 @@ SERIALIZERS: dict[str, Any] = {
     "msgspec-msgpack": MsgspecMsgpackSerializer(),
 }
 NAMES = list(SERIALIZERS)
+NATIVE: dict[str, object] = {
+    "price": Decimal("1.50"),
+    "born": date(2000, 1, 2),
+    "stay": timedelta(days=1),
+    "alarm": time(7, 30),
+    "marks": {1, 2},
+    "frozen": frozenset({"a"}),
+}
+
+
+@define
+class Declaring:
+    """A release that declares what was undeclared before."""
+
+    price: Decimal | None = None
+    born: date | None = None
+    stay: timedelta = timedelta()
+    alarm: time | None = None
+    marks: set[int] = Factory(set[int])
+    frozen: frozenset[str] = frozenset()
+
+
+@pytest.mark.parametrize("name", ["msgspec-json", "msgspec-msgpack"])
+def test_an_undeclared_value_stays_when_a_release_declares_it(name: str) -> None:
+    payload = Codec(Schema(), SERIALIZERS[name]).encode(NATIVE)
+    codec = Codec(Schema(Declaring), SERIALIZERS[name])
+    outcome = codec.decode(payload)
+    assert isinstance(outcome, Decoded)
+    assert outcome.resets == ()
+    assert same(outcome.contents.stored(), NATIVE)
+    assert Origin(codec, payload, outcome).holds(outcome.contents)
+
+
+@define
+class Plain:
+    device: UUID | None = None
+    raw: bytes = b""
+    at: datetime | None = None
+
+
+@pytest.mark.parametrize("name", ["tagged-json", "msgspec-json"])
+async def test_a_serializer_without_a_name_that_is_a_fallback_now_reads_its_own(name: str) -> None:
+    before, after = Quart(__name__), Quart(__name__)
+    before.config.update(SECRET_KEY=SECRET, SESSION_SERIALIZER=json)
+    after.config.update(SECRET_KEY=SECRET, SESSION_SERIALIZER=name, SESSION_SERIALIZER_FALLBACKS=[json])
+    held = Plain(UUID(int=7), b"\xff", datetime(2026, 1, 2, tzinfo=UTC))
+    cookie = Sessions(Plain, before).cookie_for(held)
+    sessions = Sessions(Plain, after)
+
+    @after.get("/")
+    async def page() -> str:
+        return repr(sessions.data)
+
+    response = await after.test_client().get("/", headers={"Cookie": f"session={cookie}"})
+    assert await response.get_data(as_text=True) == repr(held)
+
+
 SWAPS = pytest.mark.parametrize(("old", "new"), list(permutations(NAMES, 2)), ids=" to ".join)
 
 EXTRAS: dict[str, object] = {

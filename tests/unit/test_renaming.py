@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any, TypedDict
 
 import pytest
 from attrs import Factory, define
 
-from typed_sessions import Formerly, Schema, SchemaError
+from typed_sessions import Formerly, Schema, SchemaError, SecureCookieSession, UndeclaredKeyError
 from typed_sessions.codec import Codec, Decoded
+from typed_sessions.contents import Contents
 from typed_sessions.serializers import TaggedJSONSerializer
 from typed_sessions.session import Origin
 
@@ -46,6 +48,41 @@ def test_the_present_name_wins_and_the_earlier_one_is_kept() -> None:
     contents = decoded(b'{"uid":1,"user_id":7}').contents
     assert contents.data == Visitor(7)
     assert contents.stored() == {"uid": 1, "user_id": 7}
+
+
+def log_out(contents: Contents[Any]) -> None:
+    contents.data.user_id = None
+
+
+@pytest.mark.parametrize("take_out", [log_out, lambda contents: contents.remove("user_id")], ids=["data", "key"])
+def test_a_value_under_an_earlier_name_does_not_come_back_when_the_field_is_dropped(
+    take_out: Callable[[Contents[Any]], None],
+) -> None:
+    payload = b'{"uid":1,"user_id":7,"a":2}'
+    for compiled in (True, False):
+        codec = Codec(Schema(Visitor), TaggedJSONSerializer(), compiled=compiled)
+        outcome = codec.decode(payload)
+        assert isinstance(outcome, Decoded)
+        take_out(outcome.contents)
+        assert "uid" not in outcome.contents
+        with pytest.raises(KeyError):
+            outcome.contents.read("uid")
+        assert outcome.contents.stored() == {"a": 2}
+        assert codec.draft(outcome.contents).payload == b'{"a":2}'
+
+
+def test_nor_in_a_typeddict() -> None:
+    contents = decoded(b'{"uid":1,"user_id":7}', Keyed).contents
+    del contents.data["user_id"]
+    assert contents.keys() == []
+    assert "uid" not in contents
+    assert contents.data == {}
+
+
+def test_an_earlier_name_is_no_key_to_set() -> None:
+    session = SecureCookieSession(schema=Visitor)
+    with pytest.raises(UndeclaredKeyError, match='no field "uid"; did you mean "user_id"'):
+        session["uid"] = 7
 
 
 @pytest.mark.parametrize("payload", [b'{"uid":1,"user":2}', b'{"user":2,"uid":1}'])

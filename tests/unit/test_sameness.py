@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from attrs import define
@@ -43,6 +44,21 @@ NOON = dt.datetime(2020, 1, 1, 12, tzinfo=dt.UTC)
 def test_what_python_calls_equal_is_not_always_the_same(one: object, other: object) -> None:
     assert not same(one, other)
     assert not same(other, one)
+
+
+BERLIN = ZoneInfo("Europe/Berlin")
+TWICE = dt.datetime(2026, 10, 25, 2, 30, tzinfo=BERLIN)
+NEVER = dt.datetime(2026, 3, 29, 2, 30, tzinfo=BERLIN)
+
+
+@pytest.mark.parametrize("moment", [TWICE, TWICE.replace(fold=1), NEVER, NEVER.replace(fold=1)])
+def test_a_moment_that_a_zone_repeats_or_leaves_out_is_the_same_with_a_fixed_offset(moment: dt.datetime) -> None:
+    fixed = dt.datetime.fromisoformat(moment.isoformat())
+    assert moment != fixed
+    assert same(moment, fixed)
+    assert same({moment}, {fixed})
+    assert not same(TWICE, TWICE.replace(fold=1))
+    assert not same({moment}, {fixed.replace(minute=31)})
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,8 @@ class WithNames(FieldType):
     def affinity(self, plain: object, wire: Wire) -> Affinity:
         if not is_dict(plain) or not all(map(partial(self._stored_as, plain), self.required)):
             return Affinity.NONE
+        if self._is_foreign(plain):
+            return Affinity.NONE
         return Affinity.EXACT if plain.keys() <= self.types.keys() else Affinity.OF_ITS_TYPE
 
     @override
@@ -45,6 +47,8 @@ class WithNames(FieldType):
         """Return the values of a plain dict by their present names; keys that nobody declares are counted."""
         if not is_dict(plain):
             raise Mismatch.of(self, plain)
+        if self._is_foreign(plain):
+            raise Mismatch(self.text, "what has none of its names")
         values: dict[str, object] = {}
         for name, item_type in self.types.items():
             for stored_as in self._stored_as(plain, name):
@@ -53,6 +57,10 @@ class WithNames(FieldType):
                 raise Mismatch(item_type.text, "missing", step.format(name))
         reading.pass_over(self.text, len(plain) - len(values))
         return values
+
+    def _is_foreign(self, plain: dict[object, object]) -> bool:
+        """Return True for a dict with none of the names: that of another class, which would read as all defaults."""
+        return bool(plain) and not any(map(partial(self._stored_as, plain), self.types))
 
     def _stored_as(self, plain: dict[object, object], name: str) -> list[str]:
         """Return the key under which a plain dict has a value: the present name goes before earlier ones."""

@@ -48,9 +48,9 @@ class Items(FieldType):
 
     @override
     def lift(self, plain: object, reading: Reading) -> object:
-        if not is_sequence(plain):
+        if not is_sequence(plain) and type(plain) is not self.cls:  # a set, from an undeclared key or a migration
             raise Mismatch.of(self, plain)
-        items = indexed(plain, lambda item: self.item.lift(item, reading))
+        items = indexed(iterated(plain), lambda item: self.item.lift(item, reading))
         try:
             return self._make(items)
         except TypeError as error:  # an unhashable item of a set

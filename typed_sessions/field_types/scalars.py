@@ -243,6 +243,8 @@ class Scalar(FieldType):
     def lift(self, plain: object, reading: Reading) -> object:
         if self.cls in reading.wire:
             return self.admit(plain)
+        if type(plain) is self.cls:
+            return plain  # from an undeclared key, or a migration
         if type(plain) is not str:
             raise Mismatch.of(self, plain)
         try:

@@ -48,6 +48,7 @@ class OneOf(FieldType):
             for member in self.members:
                 if member.text == plain[TYPE_KEY]:
                     return member.lift(plain[VALUE_KEY], reading)
+            raise Mismatch.of(self, plain)  # of a member that is gone: no other one is written like this
         for member in self._candidates(plain, reading.wire):
             if is_dict(plain) or is_sequence(plain):
                 return member.lift(
