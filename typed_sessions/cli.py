@@ -22,7 +22,7 @@ from typed_sessions.locks import Finding, LockFile, compare, lock_schema, read_l
 from typed_sessions.narrowing import is_dict, is_sequence, is_set
 from typed_sessions.schema import Schema
 from typed_sessions.sealing import known_digest
-from typed_sessions.serializers.base import resolve_serializer
+from typed_sessions.serializers.base import AnySerializer, resolve_serializer
 from typed_sessions.serializers.tagged_json import TaggedJSONSerializer
 from typed_sessions.stubgen import add_command as add_stubs_command
 
@@ -58,7 +58,9 @@ def _parser() -> argparse.ArgumentParser:
 
     check = commands.add_parser("check", help="say what a deploy does to the sessions of what is locked")
     check.add_argument("schemas", nargs="*", metavar="module:Schema", help="all that are locked, if none is given")
-    check.add_argument("--max-cookie-size", type=int, default=4093, metavar="BYTES", help="MAX_COOKIE_SIZE of the app")
+    check.add_argument(
+        "--max-cookie-size", type=_size, default=4093, metavar="BYTES", help="MAX_COOKIE_SIZE; 0 is no limit"
+    )
     check.add_argument("--on-bad-field", choices=("field", "session"), default="field", help="SESSION_ON_BAD_FIELD")
     check.add_argument("--json", action="store_true", help="for programs")
     check.set_defaults(run=_check)
@@ -71,6 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     inspect.add_argument(
         "--key-variable", default="SECRET_KEY", metavar="NAME", help="the environment variable with the secret key"
     )
+    inspect.add_argument("--serializer", default=None, help="SESSION_SERIALIZER of the app, if it is one of your own")
     inspect.add_argument("--salt", default="cookie-session", help="the salt of the session interface")
     inspect.add_argument("--digest", default="sha1", help="SESSION_DIGEST of the app")
     inspect.add_argument("--json", action="store_true", help="for programs")
@@ -81,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _lock(arguments: argparse.Namespace) -> int:
     lock = read_lock(arguments.file)
-    serializer = resolve_serializer(arguments.serializer)
+    serializer = _serializer(arguments.serializer)
     locked = {path: lock_schema(_schema(path), serializer) for path in arguments.schemas}
     write_lock(arguments.file, LockFile(lock.format, lock.schemas | locked))
     for path, schema in locked.items():
@@ -92,7 +95,7 @@ def _lock(arguments: argparse.Namespace) -> int:
 
 def _check(arguments: argparse.Namespace) -> int:
     lock = read_lock(arguments.file)
-    serializer = resolve_serializer(arguments.serializer)
+    serializer = _serializer(arguments.serializer)
     findings: dict[str, list[Finding]] = {}
     for path in arguments.schemas or lock.schemas:
         if path not in lock.schemas:
@@ -143,7 +146,9 @@ def _findings_as_text(findings: dict[str, list[Finding]]) -> str:
 def _inspect(arguments: argparse.Namespace) -> int:
     text = _cookie_value(sys.stdin.read() if arguments.cookie == "-" else arguments.cookie)
     digest = known_digest("--digest", arguments.digest)
-    inspection = inspect_cookie(text, _secret_key(arguments.key_variable), salt=arguments.salt, digest=digest)
+    own = () if arguments.serializer is None else (_serializer(arguments.serializer),)
+    key = _secret_key(arguments.key_variable)
+    inspection = inspect_cookie(text, key, salt=arguments.salt, digest=digest, serializers=own)
     print(_inspection_as_json(inspection) if arguments.json else _inspection_as_text(inspection))
     return 0 if inspection.refused is None else _FOUND_LOSSES
 
@@ -227,12 +232,29 @@ def _is_schema(value: object) -> TypeGuard[Schema[Any]]:
     return isinstance(value, Schema)
 
 
+def _size(text: str) -> int:
+    size = int(text)
+    if size < 0:
+        raise ValueError("a size is not negative")
+    return size
+
+
+def _serializer(setting: str) -> AnySerializer:
+    _look_here()
+    return resolve_serializer(setting, "--serializer")
+
+
+def _look_here() -> None:
+    """Find modules in the working directory, as `python -m` does."""
+    if "" not in sys.path and str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+
+
 def _imported(path: str) -> Any:
     module, separator, attribute = path.partition(":")
     if not separator:
         raise ConfigurationError(f'"{path}" has no colon; write module:Schema')
-    if "" not in sys.path and str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))  # as `python -m` has it
+    _look_here()
     try:
         return attrgetter(attribute)(import_module(module))
     except Exception as error:  # a user's module may raise anything

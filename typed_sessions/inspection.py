@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -13,7 +13,7 @@ from typed_sessions.codec import Codec, Decoded
 from typed_sessions.reports import Reason, Refused
 from typed_sessions.schema import Schema
 from typed_sessions.sealing import SecretKeys, SignedSealer, sealed_at, unverified_payload
-from typed_sessions.serializers.base import BUILT_IN, AnySerializer, salt_of
+from typed_sessions.serializers.base import BUILT_IN, AnySerializer, salt_of, serializer_name
 from typed_sessions.signing import DigestMethod
 
 __all__ = ["Inspection", "inspect_cookie"]
@@ -49,6 +49,7 @@ def inspect_cookie(
     *,
     salt: str = "cookie-session",
     digest: DigestMethod = hashlib.sha1,
+    serializers: Sequence[AnySerializer] = (),
 ) -> Inspection:
     """Return what the value of a cookie holds, whatever its age.
 
@@ -57,10 +58,13 @@ def inspect_cookie(
         key: the secret key, or None to look without one: nothing is verified then.
         salt: the salt of the application's session interface.
         digest: the digest method of the signature.
+        serializers: those of the application's own, beside the built-in ones.
     """
-    signed_as = None if key is None else _format_of(text, key, salt, digest)
+    own = {serializer_name(serializer) or type(serializer).__name__: serializer for serializer in serializers}
+    known = {**own, **{name: serializer for name, serializer in _FORMATS.items() if name not in own}}
+    signed_as = None if key is None else _format_of(text, key, salt, digest, known)
     payload = unverified_payload(text)
-    formats = _FORMATS if signed_as is None else {signed_as: _FORMATS[signed_as]}
+    formats = known if signed_as is None else {signed_as: known[signed_as]}
     readings = {} if isinstance(payload, Refused) else dict(_readings(payload, formats))
     return Inspection(
         verified=signed_as is not None,
@@ -74,9 +78,11 @@ def inspect_cookie(
     )
 
 
-def _format_of(text: str, key: str | bytes, salt: str, digest: DigestMethod) -> str | None:
+def _format_of(
+    text: str, key: str | bytes, salt: str, digest: DigestMethod, known: Mapping[str, AnySerializer]
+) -> str | None:
     """Return the format under whose salt a key signed a text, or None."""
-    for name, serializer in _FORMATS.items():
+    for name, serializer in known.items():
         sealer = SignedSealer(
             SecretKeys(key),
             salt=salt_of(salt, serializer),

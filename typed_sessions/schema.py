@@ -377,7 +377,7 @@ def _required_kind(declared: Callable[[], object]) -> Kind:
             return MadeKind(kind, declared)
     raise SchemaError(
         f"{_name_of(declared)} cannot be the schema of a session; declare an attrs class, a dataclass, a Struct or a "
-        f"TypedDict, or write a function that returns an instance of such a class"
+        f"TypedDict, or write a function that returns an instance of one of the first three"
     )
 
 

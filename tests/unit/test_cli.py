@@ -70,6 +70,24 @@ def test_a_schema_is_locked_and_checked(project: Path, capsys: pytest.CaptureFix
     assert "outgrows           Set-Cookie: the cookie has no bound: locale" in printed(capsys)
 
 
+def test_a_serializer_of_the_project_is_found_where_the_command_runs(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project / "own_format.py").write_text("import json as SERIALIZER\n", encoding="utf-8")
+    assert main(["lock", "shop:Visitor", "--serializer", "own_format:SERIALIZER"]) == 0
+    assert main(["check", "--serializer", "own_format:SERIALIZER", "--max-cookie-size", "0"]) == 0
+    assert "nothing is lost" in printed(capsys)
+    sys.modules.pop("own_format")
+
+
+@pytest.mark.parametrize("size", ["-1", "many"])
+def test_a_limit_is_a_number_of_bytes(size: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["check", "--max-cookie-size", size])
+    assert stopped.value.code == 2
+    assert "--max-cookie-size" in capsys.readouterr().err
+
+
 def test_what_a_deploy_would_lose_fails_until_it_is_accepted(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main(["lock", "shop:Visitor"])
     release(project, SECOND)
@@ -278,4 +296,4 @@ def test_no_option_takes_a_secret(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["inspect", "--help"])
     options = {word.strip(",") for word in printed(capsys).split() if word.startswith("--")}
-    assert options == {"--help", "--key-variable", "--salt", "--digest", "--json"}
+    assert options == {"--help", "--key-variable", "--salt", "--digest", "--serializer", "--json"}

@@ -277,6 +277,52 @@ def test_a_mismatch_tells_where_and_never_the_value() -> None:
     assert "hush" not in str(caught.value.args) + str(caught.value)
 
 
+def test_a_type_that_could_never_be_written_is_refused_at_once() -> None:
+    reads_only = Converter()
+    reads_only.register_structure_hook(PurePosixPath, lambda text, _type: PurePosixPath(text))
+    with pytest.raises(SchemaError, match="here: the converter has no unstructure hook for PurePosixPath"):
+        Compiler(reads_only).compile(PurePosixPath, "here")
+    with pytest.raises(SchemaError, match=r"here: a set holds no list\[int\]"):
+        Compiler(Converter()).compile(set[list[int]], "here")
+
+
+def test_a_type_of_the_converter_goes_last_in_a_union() -> None:
+    converter = Converter()
+    converter.register_unstructure_hook(PurePosixPath, lambda path: {"path": str(path)})
+    converter.register_structure_hook(PurePosixPath, lambda plain, _type: PurePosixPath(plain["path"]))
+    field_type = Compiler(converter).compile(PurePosixPath | dict[str, int], "here")
+    for value in (PurePosixPath("/a"), {"path": 1}):
+        assert field_type.lift(field_type.lower(value, JSON), Reading(JSON)) == value
+
+
+@define
+class Paper:
+    pages: int = 0
+
+
+@define
+class Reel:
+    minutes: int = 0
+
+
+@define
+class Disc:
+    tracks: int = 0
+
+
+def test_a_value_of_a_member_that_is_gone_is_no_other_member() -> None:
+    compiler = Compiler(Converter())
+    before = compiler.compile(Paper | Reel | None, "here")
+    for now in (Paper | None, Paper | Disc | None, Paper):
+        after = compiler.compile(now, "here")
+        with pytest.raises(Mismatch):
+            after.lift(before.lower(Reel(7), JSON), Reading(JSON))
+        assert after.lift(before.lower(Paper(7), JSON), Reading(JSON)) == Paper(7)
+    with pytest.raises(Mismatch):
+        compiler.compile(Paper, "here").lift({"minutes": 7}, Reading(JSON))
+    assert compiler.compile(Paper, "here").lift({"pages": 7, "minutes": 7}, Reading(JSON)) == Paper(7)
+
+
 def test_types_of_the_converter_go_through_its_hooks() -> None:
     converter = Converter()
     converter.register_unstructure_hook(PurePosixPath, str)

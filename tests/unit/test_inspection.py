@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -44,6 +45,23 @@ def cookie(name: str, **options: str) -> str:
     salt = options.pop("salt", "cookie-session")
     salt = salt if name == "tagged-json" else f"{salt}.{name}"
     return sealed(payload if isinstance(payload, bytes) else payload.encode(), salt=salt, **options)
+
+
+class OwnFormat:
+    name = "own"
+
+    def dumps(self, value: dict[str, object], /) -> str:
+        return json.dumps(value)[::-1]
+
+    def loads(self, payload: str, /) -> object:
+        return json.loads(payload[::-1])
+
+
+def test_a_cookie_of_a_format_of_ones_own_is_verified_with_its_serializer() -> None:
+    text = sealed(OwnFormat().dumps({"user_id": 7}).encode(), salt="cookie-session.own")
+    assert not inspect_cookie(text, KEY).verified
+    inspection = inspect_cookie(text, KEY, serializers=(OwnFormat(),))
+    assert (inspection.verified, inspection.formats, inspection.contents) == (True, ("own",), {"user_id": 7})
 
 
 @NAMES

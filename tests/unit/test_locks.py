@@ -18,7 +18,7 @@ from attrs import Factory, asdict, define, field, make_class, validators
 from cattrs import Converter
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from msgspec import Meta, to_builtins
+from msgspec import Meta, structs, to_builtins
 
 from tests.strategies import FIELD_VALUES
 from typed_sessions import ConfigurationError, Essential, Formerly, Schema, SchemaError, migration
@@ -80,6 +80,79 @@ class Visitor:
 
 def locked(schema: Any, converter: Converter | None = None) -> LockedSchema:
     return lock_schema(Schema[Any](schema, converter=converter), TaggedJSONSerializer())
+
+
+LOOSE: dict[str, Any] = {"nick": str, "tags": list[str], "ratio": float, "n": int, "raw": bytes}
+BOUNDS: dict[str, Meta] = {
+    "nick": Meta(max_length=40),
+    "tags": Meta(max_length=2),
+    "ratio": Meta(le=1.0),
+    "n": Meta(ge=-1),
+    "raw": Meta(max_length=10),
+}
+DEFAULT: dict[str, Any] = {"nick": "", "tags": Factory(list), "ratio": 0.0, "n": 0, "raw": b""}
+
+
+@pytest.mark.parametrize("name", BOUNDS)
+def test_a_new_bound_resets_what_lies_beyond_it(name: str) -> None:
+    types: tuple[Any, Any] = (LOOSE[name], Annotated[LOOSE[name], BOUNDS[name]])
+    loose, tight = (make_class("Bounded", {name: field(type=held, default=DEFAULT[name])}) for held in types)
+    found = compare(locked(loose), locked(tight), lambda values, _: values, max_cookie_size=0)
+    assert (Effect.RESETS, name) in {(finding.effect, finding.place) for finding in found}
+
+
+def test_a_new_time_zone_resets_what_has_none() -> None:
+    types: tuple[Any, Any] = (datetime | None, Annotated[datetime, Meta(tz=True)] | None)
+    loose, tight = (make_class("Timed", {"seen": field(type=held, default=None)}) for held in types)
+    found = compare(locked(loose), locked(tight), lambda values, _: values, max_cookie_size=0)
+    assert (Effect.RESETS, "seen") in {(finding.effect, finding.place) for finding in found}
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [(Decimal, Decimal | str), (date, date | str)],
+    ids=["decimal", "date"],
+)
+def test_what_would_read_as_another_type_is_said(before: Any, after: Any) -> None:
+    old, new = (make_class("Retyped", {"held": field(type=held | None, default=None)}) for held in (before, after))
+    found = compare(locked(old), locked(new), lambda values, _: values, max_cookie_size=0)
+    assert Effect.CHANGES in {finding.effect for finding in found if finding.place == "held"}
+
+
+def test_an_int_that_becomes_a_float_is_kept() -> None:
+    old, new = (make_class("Retyped", {"held": field(type=held, default=0)}) for held in (int, float))
+    assert Effect.CHANGES not in {
+        finding.effect for finding in compare(locked(old), locked(new), lambda values, _: values, max_cookie_size=0)
+    }
+
+
+def test_a_migration_may_change_what_it_is_given_at_any_depth() -> None:
+    @define
+    class Held:
+        new: int = 0
+
+    @define
+    class Old:
+        old: int = 0
+
+    before, after = (
+        make_class("M", {"it": field(type=held, factory=held), "n": field(type=int, default=0)}) for held in (Old, Held)
+    )
+
+    def step(values: dict[str, Any], _: int) -> dict[str, Any]:
+        if "it" in values:
+            values["it"]["new"] = values["it"].pop("old")
+        return values
+
+    effects = {finding.effect for finding in compare(locked(before), locked(after), step, max_cookie_size=0)}
+    assert Effect.REFUSES not in effects
+
+
+@pytest.mark.parametrize("text", ["Annotated[str, Meta(pattern='(')] = ''", " | ".join(["int"] * 3000) + " = 0"])
+def test_a_lock_that_somebody_broke_is_a_clear_error(text: str) -> None:
+    broken = structs.replace(locked(Visitor), fields={"name": text})
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        declarations_of(broken)
 
 
 def test_a_lock_says_what_a_release_says() -> None:

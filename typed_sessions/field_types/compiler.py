@@ -9,6 +9,7 @@ from typing import Any, Final, Literal, TypeVar, Union, get_args, get_origin
 
 from cattrs import Converter
 from cattrs.errors import StructureHandlerNotFoundError
+from cattrs.fns import identity
 from msgspec import Meta
 
 from typed_sessions.annotations import described, is_typed_dict, key_annotations, plain_form, required_keys
@@ -128,16 +129,22 @@ class Compiler:
             if not _is_key(key):
                 raise SchemaError(f"{place}: keys of type {key.text} cannot be written as text")
             return Table(key, self.compile(arguments[1], place))
-        return Items(origin, self.compile(arguments[0], place))
+        item = self.compile(arguments[0], place)
+        if origin in (set, frozenset) and _is_unhashable(item):
+            raise SchemaError(f"{place}: a {origin.__name__} holds no {item.text}, which can be changed")
+        return Items(origin, item)
 
     def _foreign(self, annotation: Any, place: str) -> FieldType:
         try:
             self._converter.get_structure_hook(annotation)
+            has_no_hook = self._converter.get_unstructure_hook(annotation) is identity
         except StructureHandlerNotFoundError:
             raise SchemaError(
                 f"{place}: a session cannot hold {described(annotation)}; declare an attrs class, a "
                 f"dataclass or a Struct, or pass a cattrs converter with hooks for it: Sessions(..., converter=...)"
             ) from None
+        if has_no_hook:
+            raise SchemaError(f"{place}: the converter has no unstructure hook for {described(annotation)} to write it")
         return Foreign(annotation, self._converter)
 
 
@@ -147,6 +154,11 @@ def _is_key(key: FieldType) -> bool:
     if isinstance(key, (Enumeration, Choice)):
         return key.plain_types(JSON) in (frozenset({str}), frozenset({int}))
     return isinstance(key, Scalar) or key in (KNOWN[str], KNOWN[int])
+
+
+def _is_unhashable(item: FieldType) -> bool:
+    item = item.unbounded
+    return isinstance(item, (Table, Keyed)) or (isinstance(item, Items) and item.cls in (list, set))
 
 
 def _unsubscripted(annotation: Any) -> object:

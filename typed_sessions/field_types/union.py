@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import lru_cache
+from functools import lru_cache, partial
 from types import NoneType
 
 from typing_extensions import override
@@ -91,7 +91,7 @@ class OneOf(FieldType):
         """Return the members whose plain forms no other member's can be taken for; JSON's own types go first."""
         bare: set[FieldType] = set()
         taken: set[type] = set()
-        for member in sorted(self.members, key=lambda member: not isinstance(member.unbounded, Simple)):
+        for member in sorted(self.members, key=partial(_precedence, wire)):
             types = member.plain_types(wire)
             others = taken - {NoneType} if object in types else taken & (types | {object})
             if not others:
@@ -101,3 +101,10 @@ class OneOf(FieldType):
 
     def _is_named(self, plain: object) -> bool:
         return is_dict(plain) and plain.keys() == {TYPE_KEY, VALUE_KEY}
+
+
+def _precedence(wire: Wire, member: FieldType) -> int:
+    """Return where a member stands in the choice of plain types: what may be written as anything comes last."""
+    if isinstance(member.unbounded, Simple):
+        return 0
+    return 2 if object in member.plain_types(wire) else 1

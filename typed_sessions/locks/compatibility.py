@@ -7,12 +7,14 @@ writes them, and read as the later one reads them; and the other way round for a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from enum import Enum
 from typing import Final
 
 from attrs import frozen
 
-from typed_sessions.field_types import NATIVE_CANDIDATES, Mismatch, Reading, Wire
+from typed_sessions.field_types import NATIVE_CANDIDATES, FieldType, Mismatch, Reading, Wire
+from typed_sessions.field_types.base import attempt
 from typed_sessions.locks.declarations import Declarations, declarations_of
 from typed_sessions.locks.lock import LockedSchema
 from typed_sessions.locks.samples import Samples
@@ -34,6 +36,7 @@ class Effect(Enum):
     KEEPS = "keeps"
     RESETS = "resets"
     REFUSES = "refuses"
+    CHANGES = "changes"
     DROPS = "drops"
     LOSES_ON_ROLLBACK = "loses on rollback"
     OUTGROWS = "outgrows"
@@ -75,7 +78,7 @@ def compare(
         ConfigurationError: the lock cannot be read.
     """
     old, new = declarations_of(before), declarations_of(after)
-    stored = _payloads(old)
+    stored = _payloads(old, new)
     written, failures = _migrated(stored, migrate, before.version)
     found = [
         *_versions(before.version, after.version),
@@ -83,7 +86,8 @@ def compare(
         *failures,
         *_read_by_deploy(_read(written, new), old, new, Effect.REFUSES if refuses_bad_fields else Effect.RESETS),
         *_taken_away(stored, written, old, new),
-        *_read_by_rollback(_read(_payloads(new), old), old, new),
+        *_read_as_another(stored, old, new),
+        *_read_by_rollback(_read(_payloads(new, old), old), old, new),
         *_renamed(old, new),
         *_size(before, after, max_cookie_size),
     ]
@@ -122,7 +126,7 @@ def _migrated(payloads: list[Plain], migrate: Migrate, version: int) -> tuple[li
     failures: dict[str, None] = {}
     for plain in payloads:
         try:
-            migrated.append(migrate(dict(plain), version))
+            migrated.append(migrate(deepcopy(plain), version))  # a step may change what it is given, at any depth
         except MigrationFailure as failure:
             failures[str(failure)] = None
     return migrated, [
@@ -137,6 +141,28 @@ def _read_by_deploy(read: _Read, old: Declarations, new: Declarations, misfit: E
         yield Finding(effect, name, f"{share} stored values do not fit {new.fields[name].text}")
     for place in _unknown(read, old, new):
         yield Finding(Effect.DROPS, place, "is not declared any more; the next change of a session drops it")
+
+
+def _read_as_another(stored: list[Plain], old: Declarations, new: Declarations) -> Iterator[Finding]:
+    """Find values that the later release takes for ones of another type: it reads them, and they are not the same."""
+    for name, field in old.fields.items():
+        later = new.fields.get(name)
+        if later is None or later.text == field.text:
+            continue
+        plain = [values[name] for values in stored if name in values]
+        if any(_becomes_another(each, field.type, later.type) for each in plain):
+            text = f"stored values of {field.text} are read as another type of {later.text}"
+            yield Finding(Effect.CHANGES, name, text)
+
+
+def _becomes_another(plain: object, before: FieldType, after: FieldType) -> bool:
+    kinds = [{_kind(value) for value in attempt(held.lift, plain, Reading(_WIRE))} for held in (before, after)]
+    return all(kinds) and kinds[0] != kinds[1]
+
+
+def _kind(value: object) -> str:
+    """Return the name of a value's type; numbers are of one kind, for an `int` that becomes a `float` stays equal."""
+    return "number" if isinstance(value, (int, float)) else type(value).__name__
 
 
 def _taken_away(stored: list[Plain], written: list[Plain], old: Declarations, new: Declarations) -> Iterator[Finding]:
@@ -165,6 +191,8 @@ def _renamed(old: Declarations, new: Declarations) -> Iterator[Finding]:
 
 
 def _size(before: LockedSchema, after: LockedSchema, limit: int) -> Iterator[Finding]:
+    if not limit:
+        return
     fitted = before.largest_cookie is not None and before.largest_cookie <= limit
     if after.largest_cookie is None:
         text = f"the cookie has no bound: {', '.join(after.unbounded)}"
@@ -185,9 +213,9 @@ class _Read:
     """The classes that found keys which they do not know."""
 
 
-def _payloads(written: Declarations) -> list[Plain]:
+def _payloads(written: Declarations, read: Declarations) -> list[Plain]:
     """Return plain values as a release stores them: every sample of every field has its place, and one has none."""
-    samples = {name: Samples(_WIRE).of(field.type) for name, field in written.fields.items()}
+    samples = {name: Samples(_WIRE, _read_as(name, read)).of(field.type) for name, field in written.fields.items()}
     made = {name: plain for name, plain in samples.items() if plain}
     count = max(map(len, made.values()), default=0)
     return [{}, *({name: plain[row % len(plain)] for name, plain in made.items()} for row in range(count))]
@@ -220,6 +248,12 @@ def _unknown(read: _Read, writer: Declarations, reader: Declarations) -> list[st
         written = writer.classes[owner].types.keys() if owner in writer.classes else ()
         places += [f"{owner}.{name}" for name in written if name not in names] or [f"what {owner} does not declare"]
     return places
+
+
+def _read_as(name: str, reader: Declarations) -> FieldType | None:
+    """Return the type as which another release reads what is stored under a name."""
+    later = name if name in reader.fields else _later_name(name, reader)
+    return None if later is None else reader.fields[later].type
 
 
 def _names(name: str, declared: Declarations) -> set[str]:

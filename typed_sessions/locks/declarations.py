@@ -107,8 +107,13 @@ def declarations_of(locked: LockedSchema) -> Declarations:
     Raises:
         ConfigurationError: a declaration cannot be read; the message has it.
     """
-    reader = _Reader(locked)
-    fields = {name: reader.declaration(text) for name, text in locked.fields.items()}
+    try:
+        reader = _Reader(locked)
+        fields = {name: reader.declaration(text) for name, text in locked.fields.items()}
+    except ConfigurationError:
+        raise
+    except Exception as error:  # a file that somebody has edited may hold anything
+        raise ConfigurationError(f"the lock cannot be read: {type(error).__name__}; lock the schema again") from error
     return Declarations(fields, reader.classes)
 
 

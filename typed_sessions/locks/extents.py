@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
+from enum import IntFlag
 from types import NoneType
 from typing import Any, Final, TypeVar
 from uuid import UUID
@@ -32,7 +33,7 @@ _FILLERS: Final = ("\U0001f600", "\x01", "é")
 """Characters that take most room: in ASCII JSON, in JSON as UTF-8, and in MessagePack, whichever it is."""
 
 _WIDEST_INTEGERS: Final = (-(2**63), 2**64 - 1)
-_OFFSET: Final = dt.timezone(-dt.timedelta(hours=23, minutes=59))
+_OFFSET: Final = dt.timezone(-dt.timedelta(hours=23, minutes=59, seconds=59, microseconds=999999))
 _WIDEST: Final[Mapping[type, object]] = {
     NoneType: None,
     bool: False,
@@ -121,6 +122,8 @@ class _Largest:
                 return self.of(inner, _shorter(length, bounds.get("max_length")))
             case Simple() | Scalar():
                 return self._of_one(field_type, length)
+            case Enumeration(cls=cls) if issubclass(cls, IntFlag):
+                return _widest_integer({})  # which may have bits that no member names
             case Enumeration():
                 return self._longest([field_type.lower(member, self._wire) for member in field_type.members])
             case Choice():
@@ -149,7 +152,8 @@ class _Largest:
             case Positions(items=items):
                 return [self._at(f"[{index}]", item) for index, item in enumerate(items)]
             case Table(key=key, value=value):  # pairs take no less room than an object
-                pair = [self._at(" (a key)", key), self._at(SOME_KEY, value)]
+                written = self._at(" (a key)", key)
+                pair = [written if isinstance(written, str) else str(written), self._at(SOME_KEY, value)]
                 return self._repeated(list[object]([pair]), length)
             case _:
                 raise _NoBoundError

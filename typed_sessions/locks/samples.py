@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from types import NoneType
 from typing import Final
@@ -39,6 +39,11 @@ _VALUES: Final[Mapping[type, tuple[object, ...]]] = {
 }
 _ANYTHING: Final[tuple[object, ...]] = (None, True, 7, 0.5, "text", [1], {"key": 1})
 
+_TIMES: Final[Mapping[type, tuple[object, ...]]] = {
+    dt.datetime: (dt.datetime(2026, 1, 2), dt.datetime(2026, 1, 2, tzinfo=dt.UTC)),  # noqa: DTZ001 -- one of each
+    dt.time: (dt.time(3), dt.time(3, tzinfo=dt.UTC)),
+}
+
 _TEXTS: Final[Mapping[type, str | bytes]] = {str: "x", Markup: Markup("x"), bytes: b"x"}
 _LONGEST: Final = 10_000
 """How long a value at a bound is made at most."""
@@ -47,8 +52,10 @@ _LONGEST: Final = 10_000
 class Samples:
     """Makes plain values of types, as a serializer with a wire is given them."""
 
-    def __init__(self, wire: Wire) -> None:
+    def __init__(self, wire: Wire, other: FieldType | None = None) -> None:
         self._wire = wire
+        self._bounds = list(_bounded_within(other, set())) if other is not None else []
+        """The bounds that the other release sets, which what is written may lie beyond."""
         self._classes: list[FieldType] = []
         """The classes that are being made: one that holds itself is left out inside."""
 
@@ -60,7 +67,8 @@ class Samples:
                     plain for plain in (*self._at_bounds(field_type), *self.of(inner)) if self._fits(field_type, plain)
                 ]
             case Simple() | Scalar():
-                return [field_type.lower(value, self._wire) for value in _VALUES[field_type.cls]]
+                own = [field_type.lower(value, self._wire) for value in _VALUES[field_type.cls]]
+                return [*own, *self._at_others_bounds(field_type)]
             case Anything():
                 return list(_ANYTHING)
             case Enumeration():
@@ -82,6 +90,7 @@ class Samples:
         match field_type:
             case Items(cls=cls, item=item):
                 held: list[list[object]] = [[], *([plain] for plain in self.of(item))]
+                held += [list(items) for items in self._at_others_bounds(field_type) if is_sequence(items)]
                 return [tuple(items) for items in held] if cls is tuple and tuple in self._wire else list(held)
             case Positions(items=items):
                 made = [list(row) for row in _rows([self.of(item) for item in items])]
@@ -115,22 +124,48 @@ class Samples:
         kept = {name: plain for name, plain in attributes.items() if name not in locked.may_be_absent}
         return self._instances(kept, locked) or [{}]
 
+    def _at_others_bounds(self, field_type: FieldType) -> list[object]:
+        """Return values of a type without bounds at those which the other release sets to the same type."""
+        alike = [bounded for bounded in self._bounds if bounded.inner.text == field_type.text]
+        plain = [plain for bounded in alike for plain in self._at_bounds(bounded)]
+        return [each for each in plain if self._fits(field_type, each)]
+
     def _at_bounds(self, bounded: Bounded) -> Iterable[object]:
         """Return values at the bounds of a type, and next to them."""
         for name, bound in bounded.bounds.items():
             if name.endswith("_length") and isinstance(bound, int):
-                yield from self._of_length(bounded.inner, min(bound, _LONGEST))
-            elif isinstance(bound, (int, float)):
+                for length in (bound, bound + 1):
+                    yield from self._of_length(bounded.inner, min(length, _LONGEST))
+            elif isinstance(bound, (int, float)) and not isinstance(bound, bool):
                 yield from (bound - 1, bound, bound + 1)
+            elif name == "tz":
+                yield from self._with_and_without_time_zone(bounded.inner)
+
+    def _with_and_without_time_zone(self, field_type: FieldType) -> Iterable[object]:
+        if isinstance(field_type, Scalar) and field_type.cls in _TIMES:
+            for value in _TIMES[field_type.cls]:
+                yield field_type.lower(value, self._wire)
 
     def _of_length(self, field_type: FieldType, length: int) -> Iterable[object]:
         if isinstance(field_type, Items):
-            yield from (list(items) * length for items in self.of(field_type) if is_sequence(items))
+            items = next(iter(self.of(field_type.item)), None)
+            yield [items] * length
         elif isinstance(field_type, (Simple, Scalar)) and field_type.cls in _TEXTS:
             yield field_type.lower(_TEXTS[field_type.cls] * length, self._wire)
 
     def _fits(self, field_type: FieldType, plain: object) -> bool:
         return bool(attempt(field_type.lift, plain, Reading(self._wire)))
+
+
+def _bounded_within(field_type: FieldType, seen: set[FieldType]) -> Iterator[Bounded]:
+    """Yield the types with bounds that a type holds, itself included."""
+    if field_type in seen:
+        return
+    seen.add(field_type)
+    if isinstance(field_type, Bounded):
+        yield field_type
+    for part in field_type.parts():
+        yield from _bounded_within(part, seen)
 
 
 def _rows(columns: Sequence[Sequence[object]]) -> list[tuple[object, ...]]:

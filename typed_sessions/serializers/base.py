@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from importlib import import_module
+from operator import attrgetter
 from types import ModuleType
 from typing import Any, Final, Literal, Protocol, TypeAlias
 
@@ -114,8 +115,8 @@ _UNSAFE: Final = frozenset({"pickle", "_pickle", "marshal", "cloudpickle", "dill
 def _imported(path: str, called: str) -> Any:
     module, _, attribute = path.partition(":")
     try:
-        found = getattr(import_module(module), attribute)
-    except (ImportError, AttributeError, TypeError, ValueError) as error:
+        found = attrgetter(attribute)(import_module(module))
+    except Exception as error:  # a user's module may raise anything
         raise ConfigurationError(f'{called} "{path}" cannot be imported: {error}') from error
     try:
         return found() if isinstance(found, type) else found
