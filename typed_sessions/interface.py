@@ -27,7 +27,7 @@ from typed_sessions.cookies import (
 from typed_sessions.errors import ConfigurationError, CookieTooLargeError
 from typed_sessions.reports import ChangeLost, CookieOversize, Report, ShortSecretKey, UndeclaredAltered, log_report
 from typed_sessions.schema import Schema
-from typed_sessions.sealing import Clock, SignedSealer
+from typed_sessions.sealing import Clock, SignedSealer, unsealed_size
 from typed_sessions.serializers.base import (
     BUILT_IN,
     AnySerializer,
@@ -583,6 +583,7 @@ class SecureCookieSessionInterface(
         if settings.keys is None:
             return ()
         serializers = [self._serializer(settings)]
+        room = _room(settings, settings.digest or self.digest_method)
         for other in (*_BUILT_IN, *settings.serializer_fallbacks):
             if serializer_name(other) is None or serializer_name(other) not in map(serializer_name, serializers):
                 serializers.append(other)
@@ -597,6 +598,7 @@ class SecureCookieSessionInterface(
                     clock=self._clock,
                     key_derivation=self.key_derivation,
                     digests=(settings.digest or self.digest_method, *settings.digest_fallbacks),
+                    uncompressed=room if serializer_name(serializer) in _NEVER_QUARTS else 0,
                 ),
             )
             for serializer in serializers
@@ -611,6 +613,19 @@ class SecureCookieSessionInterface(
 
 
 _BUILT_IN: Final = tuple(make() for make in BUILT_IN.values())
+
+_NEVER_QUARTS: Final = frozenset(BUILT_IN) - {TaggedJSONSerializer.name}
+"""The built-in formats that nobody else writes, so that a cookie need not be compressed as Quart does it."""
+
+
+def _room(settings: Settings, digest: DigestMethod) -> int:
+    """Return how large a payload may be whose cookie browsers keep although it is not compressed."""
+    header = SessionCookie(settings.cookie).written("", expires=0)
+    return unsealed_size((settings.max_cookie_size or _BROWSERS_LIMIT) - len(header), digest)
+
+
+_BROWSERS_LIMIT: Final = 4093
+"""In bytes, of the whole header: what browsers keep at least (RFC 6265, section 6.1)."""
 
 _SHORTEST_KEY = 16
 """In bytes. Whoever has a cookie can try keys at home: 128 bits is what nobody can try (OWASP ASVS 5, 11.2.3)."""

@@ -29,6 +29,7 @@ __all__ = [
     "sealed_at",
     "sealed_size",
     "stamp_of",
+    "unsealed_size",
     "unverified_payload",
 ]
 
@@ -186,6 +187,11 @@ def sealed_size(payload_size: int, digest: DigestMethod = hashlib.sha1) -> int:
     """Return how long the text of a payload of so many bytes is at most: signed, and not compressed."""
     sizes = (payload_size, _STAMP_SIZE, digest().digest_size)
     return sum(map(_encoded_size, sizes)) + _SEPARATORS
+
+
+def unsealed_size(text_size: int, digest: DigestMethod = hashlib.sha1) -> int:
+    """Return how large a payload may be whose text, not compressed, has at most so many characters."""
+    return max(0, (text_size - sealed_size(0, digest)) * 3 // 4)
 
 
 def _encoded_size(size: int) -> int:

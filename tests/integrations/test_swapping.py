@@ -179,6 +179,24 @@ async def test_each_format_is_signed_under_its_own_salt(name: str) -> None:
     assert opened_as(name, cookie)["user_id"] == 7
 
 
+@pytest.mark.parametrize(
+    ("name", "size", "compressed"),
+    [
+        ("tagged-json", 500, True),
+        ("msgspec-json", 2_000, False),
+        ("msgspec-msgpack", 2_000, False),
+        ("msgspec-json", 4_000, True),
+        ("msgspec-msgpack", 4_000, True),
+    ],
+)
+def test_a_format_that_is_not_quarts_is_compressed_only_where_it_would_not_fit_a_cookie(
+    name: str, size: int, compressed: bool
+) -> None:
+    made = release(name)
+    cookie = made.sessions.cookie_for(Visitor(cart=[Item("a" * size)]))
+    assert cookie.startswith(".") is compressed
+
+
 @SWAPS
 async def test_a_swap_loses_nothing_and_a_read_writes_nothing(old: str, new: str) -> None:
     _, filled = await release(old).visit("/fill", None)

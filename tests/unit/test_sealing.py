@@ -28,6 +28,7 @@ from typed_sessions.sealing import (
     named_digest,
     sealed_at,
     sealed_size,
+    unsealed_size,
     unverified_payload,
 )
 from typed_sessions.signing import DigestMethod
@@ -435,6 +436,28 @@ def test_sealed_at_is_the_time_of_sealing(payload: bytes) -> None:
 def test_sealed_at_is_what_the_text_claims_verified_or_not() -> None:
     stamp = base64_encode(int_to_bytes(NOW)).decode()
     assert sealed_at(f"anything.{stamp}.anything") == datetime.fromtimestamp(NOW, UTC)
+
+
+@pytest.mark.parametrize("size", [0, 1, 34, 35, 36, 37, 38, 39, 40, 1000, 4001])
+def test_what_fits_a_text_is_the_largest_payload_that_does(size: int) -> None:
+    fitting = unsealed_size(size)
+    assert fitting == max((each for each in range(size) if sealed_size(each) <= size), default=0)
+
+
+def test_a_payload_with_room_enough_is_sealed_as_it_is() -> None:
+    payload = b"a" * 100
+    plain = SignedSealer(
+        SecretKeys(KEY),
+        salt=SALT,
+        lifetime=timedelta(seconds=LIFETIME),
+        leeway=timedelta(),
+        clock=lambda: NOW,
+        uncompressed=len(payload),
+    )
+    assert len(plain.seal(payload)) == sealed_size(len(payload))
+    assert plain.seal(payload + b"a").startswith(".")
+    assert plain.unseal(sealer().seal(payload)) == payload
+    assert sealer().unseal(plain.seal(payload)) == payload
 
 
 @pytest.mark.parametrize(
