@@ -174,7 +174,7 @@ class Codec(Generic[S]):
             SerializationError: the serializer cannot write it; the message names the field.
         """
         form, migrations = self.form, self.schema.migrations
-        if migrations:
+        if migrations.steps:
             version = max(version, migrations.version)
         if form is not None and not (version and VERSION_KEY in contents):
             lowered = form.lower(contents, {VERSION_KEY: version} if version else None)
@@ -220,7 +220,7 @@ class Codec(Generic[S]):
         read = None if form is None else form.read(payload)
         if read is None or (schema.renamed and not schema.renamed.keys().isdisjoint(read.order)):
             return None
-        version = schema.migrations.version if schema.migrations else 0
+        version = schema.migrations.version if schema.migrations.steps else 0
         if version:
             written = read.extras.pop(VERSION_KEY, 0)
             if type(written) is not int or written != version:

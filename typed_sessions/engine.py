@@ -137,12 +137,17 @@ class Arrival(Generic[S]):
         report: called with what there is to say of the session.
     """
 
-    __slots__ = ("_report", "_texts", "policy")
+    __slots__ = ("_policy", "_report", "_texts")
 
     def __init__(self, texts: Sequence[str], policy: Policy[S], report: ReportSink) -> None:
         self._texts = tuple(texts)
-        self.policy = policy
+        self._policy = policy
         self._report = report
+
+    @property
+    def policy(self) -> Policy[S]:
+        """How the texts are opened."""
+        return self._policy
 
     @property
     def sealed(self) -> tuple[str, ...]:
@@ -151,6 +156,10 @@ class Arrival(Generic[S]):
     @property
     def rule(self) -> ExtrasRule:
         return self.policy.extras
+
+    @property
+    def leaves_untouched(self) -> bool:
+        return not self.policy.refresh_each_request
 
     def open(self) -> Opened[S]:
         return opened(self.sealed, self.policy)

@@ -211,7 +211,7 @@ class _Latest(Generic[S]):
 class _RequestArrival(engine.Arrival[S]):
     """A request whose cookies are looked at when its session is. What is needed for that is kept as it is now."""
 
-    __slots__ = ("_app", "_handler", "_name", "_request", "configured")
+    __slots__ = ("_app", "_interface", "_request", "configured")
 
     def __init__(
         self,
@@ -220,24 +220,35 @@ class _RequestArrival(engine.Arrival[S]):
         request: CookieRequest,
         configured: _Configured[S],
     ) -> None:
-        self.configured = configured
-        self.policy = configured.policy
+        self._interface = interface
         self._app = app
         self._request: CookieRequest | None = request
-        self._handler = interface.report_handler
-        self._name = configured.settings.cookie.name if configured.is_stock else interface.get_cookie_name(app)
+        self.configured = configured
+
+    @property
+    @override
+    def policy(self) -> engine.Policy[S]:
+        return self.configured.policy
 
     @property
     @override
     def sealed(self) -> tuple[str, ...]:
         if self._request is not None:
-            self._texts = tuple(_values_of(self._request.cookies, self._name))
+            configured = self.configured
+            stock = configured.settings.cookie.name
+            name = stock if configured.is_stock else self._interface.get_cookie_name(self._app)
+            self._texts = tuple(_values_of(self._request.cookies, name))
             self._request = None
         return self._texts
 
+    @property
+    @override
+    def leaves_untouched(self) -> bool:
+        return self.configured.is_stock and not self.configured.policy.refresh_each_request
+
     @override
     def report(self, report: Report) -> None:
-        self._handler(self._app, report)
+        self._interface.report_handler(self._app, report)
 
 
 class SecureCookieSessionInterface(
@@ -394,7 +405,7 @@ class SecureCookieSessionInterface(
                 self.report_handler(app, ChangeLost(_WEBSOCKET_REMEDY))
             owned.settle(saved=True)
             return
-        if owned.is_untouched and self._leaves_untouched(owned.source):
+        if owned.is_untouched and owned.source.leaves_untouched:
             owned.settle(saved=True)
             return
         varies = owned.accessed
@@ -434,7 +445,10 @@ class SecureCookieSessionInterface(
     def _cookie(self, app: ConfiguredApp, session: SecureCookieSession[S]) -> str | None:
         """Return the text of the `Set-Cookie` header that is due, if one is."""
         configured = self._configuration(app)
-        wanted = self.should_set_cookie(app, session)
+        if configured.is_stock:
+            wanted = session.modified or engine.refresh_is_due(session, configured.policy)
+        else:
+            wanted = self.should_set_cookie(app, session)
         match engine.save_session(session, configured.policy, wanted=wanted):
             case engine.Keep():
                 return None
@@ -456,13 +470,6 @@ class SecureCookieSessionInterface(
             return session_cookie(self._attributes(app), value, expires=self.get_expiration_time(app, session))
         expires = self._clock() + configured.lifetime_seconds if session.permanent else None
         return configured.cookie.written(value, expires=expires)
-
-    def _leaves_untouched(self, source: object) -> bool:
-        """Return True if a session that nobody touched is left alone, whatever is in it."""
-        if not isinstance(source, _RequestArrival):
-            return False
-        configured = cast("_RequestArrival[S]", source).configured
-        return configured.is_stock and not configured.policy.refresh_each_request
 
     def _report_altered(self, app: ConfiguredApp, keys: tuple[str, ...]) -> None:
         """Say once of each undeclared key that its values do not come back as they were."""
@@ -511,8 +518,11 @@ class SecureCookieSessionInterface(
             ConfigurationError: one is wrong. No frame of its traceback holds a secret, for debugging pages show locals.
         """
         latest = self._latest
-        if latest is not None and _is_as_seen(app.config, latest.config):
-            return latest.configured
+        try:
+            if latest is not None and app.config == latest.config:
+                return latest.configured
+        except Exception:  # noqa: BLE001, S110 -- a config may hold what cannot be compared: it counts as changed
+            pass
         try:
             configured = self._configured(app)
         except ConfigurationError as error:
@@ -671,11 +681,3 @@ def _vary_by_cookie(headers: ResponseHeaders) -> None:
         headers.set("Vary", varying_by_cookie(present))
     else:
         headers.add("Vary", "Cookie")
-
-
-def _is_as_seen(config: Mapping[str, Any], seen: Mapping[str, object]) -> bool:
-    """Return True if no value of a config has changed. That some cannot be compared counts as a change."""
-    try:
-        return bool(config == seen)
-    except Exception:  # noqa: BLE001 -- a config holds whatever an application puts there
-        return False

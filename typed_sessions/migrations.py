@@ -61,15 +61,13 @@ class Migrations:
     """The steps of one schema, those that are registered later included."""
 
     def __init__(self, schema: object) -> None:
-        self._steps: dict[int, MigrationStep] = {} if schema is None else _steps_of(schema)
-
-    def __bool__(self) -> bool:
-        return bool(self._steps)
+        self.steps: dict[int, MigrationStep] = {} if schema is None else _steps_of(schema)
+        """By the version that each leads to; steps that are registered later are here, too."""
 
     @property
     def version(self) -> int:
         """The version that this release writes; 0 if there are no steps."""
-        return max(self._steps, default=0)
+        return max(self.steps, default=0)
 
     def check(self, schema_name: str, fields: Collection[str]) -> None:
         """Refuse steps that leave a gap, and a field under the key that they need.
@@ -78,9 +76,9 @@ class Migrations:
             SchemaError: says which step is missing, or that the field needs another name.
         """
         for version in range(1, self.version + 1):
-            if version not in self._steps:
+            if version not in self.steps:
                 raise SchemaError(f"{schema_name} has a migration to version {self.version}, and none to {version}")
-        if self._steps and VERSION_KEY in fields:
+        if self.steps and VERSION_KEY in fields:
             raise SchemaError(f"{schema_name}.{VERSION_KEY}: migrations keep the version there; rename the field")
 
     def migrated(self, values: dict[str, object], version: int) -> dict[str, object]:
@@ -90,7 +88,7 @@ class Migrations:
             MigrationFailure: a step raised, or returned no dict.
         """
         for target in range(version + 1, self.version + 1):
-            values = _after(self._steps.get(target, _unchanged), target, values)
+            values = _after(self.steps.get(target, _unchanged), target, values)
         return values
 
 

@@ -215,6 +215,11 @@ class Source(Protocol[S]):
         """Which undeclared keys may be set."""
         ...
 
+    @property
+    def leaves_untouched(self) -> bool:
+        """True if a session that nobody touched is left alone, whatever is in it: no refresh can be due."""
+        ...
+
     def open(self) -> Opened[S]:
         """Open the session. Called once, at the first touch, from whichever thread touches the session."""
         ...
@@ -232,6 +237,7 @@ class _Binding(Generic[S]):
     sealed: tuple[str, ...] = ()
     rule: ExtrasRule = KEEP_EXTRAS
     sink: ReportSink = log_report
+    leaves_untouched: bool = False
 
     def open(self) -> Opened[S]:
         return self.opener()
@@ -348,7 +354,7 @@ class SecureCookieSession(Session[S_co]):
         return session
 
     @property
-    def source(self) -> object:
+    def source(self) -> Source[Any]:
         """Where the session comes from."""
         return self._source
 
