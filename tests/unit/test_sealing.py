@@ -307,10 +307,18 @@ def test_the_clock_is_asked_each_time() -> None:
 
 
 @pytest.mark.parametrize(
-    "stamp", [b"A", b"AAAAA", b"A" * 20, b"_" * 30], ids=["A", "AAAAA", "15 zeros", "past 64 bits"]
+    "stamp",
+    [b"A", b"AAAAA", b"A" * 20, b"_" * 30, b"A" * 12],
+    ids=["A", "AAAAA", "15 zeros", "past 64 bits", "nine zeros"],
 )
 def test_a_stamp_that_is_no_time_is_refused_though_signed(stamp: bytes) -> None:
     assert sealer().unseal(signed(base64_encode(b"payload"), stamp)) == Refused(Reason.ENCODING)
+
+
+@pytest.mark.parametrize("second", [0, 1, 255, 256])
+def test_any_second_is_stamped_as_by_itsdangerous(second: int) -> None:
+    text = sealer(at=second).seal(b"payload")
+    assert text == signed(base64_encode(b"payload"), base64_encode(int_to_bytes(second)))
 
 
 @settings(max_examples=600, deadline=None)
