@@ -126,19 +126,20 @@ class DeclaredForm(Form):
         super().__init__(notation)
         planner = Planner(notation, wire, whole_seconds=whole_seconds)
         plans = {name: planner.plan(field.type) for name, field in schema.fields.items()}
-        self._struct: Final[Any] = msgspec.defstruct(
+        struct: Any = msgspec.defstruct(
             "Wire",
             [(name, Union[plan.wire, msgspec.UnsetType], msgspec.UNSET) for name, plan in plans.items()],  # noqa: UP007
         )
-        """What msgspec reads the declared fields of a payload as. Those that are not there are unset."""
-        self._decode: Final = notation.decoder(self._struct)
+        self._decode: Final = notation.decoder(struct)
         self._split: Final = notation.decoder(dict[str, msgspec.Raw])
         self._names: Final = frozenset(plans)
         self._open: Final = frozenset(name for name, plan in plans.items() if not plan.closed)
         lift = planner.lift_of(plans)
         lower_values = planner.lower_values_of(plans)
         lower_data = lower_values if schema.keyed else planner.lower_data_of(plans, schema.fields)
+        wire_of = planner.wire_of(struct, plans)
         functions = planner.module.compiled()
+        self._wire_of: Final[Callable[[Plain], object]] = functions[wire_of]
         self._lift: Final[Callable[[Any], Plain]] = functions[lift]
         self._lower_values: Final[Callable[[Any], Plain]] = functions[lower_values]
         self._lower_data: Final[Callable[[Any], Plain]] = functions[lower_data]
@@ -177,7 +178,7 @@ class DeclaredForm(Form):
     @override
     def _read_back(self, lowered: Lowered) -> object:
         wire = self._decode(lowered.payload)
-        if wire != self._struct(**lowered.declared):
+        if wire != self._wire_of(lowered.declared):
             return None
         plain = lowered.plain
         for key in plain.keys() - lowered.declared.keys() if len(plain) > len(lowered.declared) else ():

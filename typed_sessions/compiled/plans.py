@@ -59,8 +59,11 @@ class Plan:
 _NO_LONGER: Final = "the_long_way"
 """The name, in generated text, of the function that ends the short way."""
 
-_DEEPEST: Final = MAX_DEPTH // 3
-"""How deep the types of a plan nest: a tag adds a level, and so does a union."""
+_DEEPEST: Final = MAX_DEPTH - 10
+"""How deep the types of a plan nest, so that no value of theirs nests too deep."""
+
+_LONGEST_EXPRESSION: Final = 20
+"""How many brackets an expression opens before it becomes a function of its own: Python nests 200 at most."""
 
 
 class Planner:
@@ -113,6 +116,13 @@ class Planner:
             lines += [f"    values[{name!r}] = {plan.lifted('part')}"]
         return self.module.define("lift", "wire", [*lines, "return values"])
 
+    def wire_of(self, struct: Any, names: Iterable[str]) -> str:
+        """Add a function that makes the Struct of the fields that are lowered, and return its name."""
+        name, unset = self.module.name(struct, "Wire"), self.module.name(msgspec.UNSET, "UNSET")
+        parts = ", ".join(f"get({field!r}, {unset})" for field in names)
+        lines = ['"""Return the fields as msgspec reads them; those that are not there are unset."""']
+        return self.module.define("wire_of", "lowered", [*lines, "get = lowered.get", f"return {name}({parts})"])
+
     def lower_values_of(self, plans: Mapping[str, Plan]) -> str:
         """Add a function that lowers the values of fields, given by name, and return its name."""
         lines = ['"""Return the same with the values of declared fields as msgspec writes them."""']
@@ -147,6 +157,13 @@ class Planner:
             return plain
 
         return Plan(Any, self._call(lower, "lower"), self._call(lift, "lift"), closed=False)
+
+    def _short(self, hint: str, write: Write) -> Write:
+        """Return what writes the same, by the name of a function where the expression gets long."""
+        expression = write("value")
+        if expression.count("(") + expression.count("[") <= _LONGEST_EXPRESSION:
+            return write
+        return self._function(hint, "value", [f"return {expression}"])
 
     def _call(self, function: Callable[[Any], object], hint: str) -> Write:
         name = self.module.name(function, hint)
@@ -230,7 +247,7 @@ class Planner:
         return Plan(
             _of(list, item.wire),
             None if item.lower is None else self._each(list, item),
-            lambda wire: f"[{item.lifted('item')} for item in {wire}]",
+            self._short("lift_list", lambda wire: f"[{item.lifted('item')} for item in {wire}]"),
             item.closed,
         )
 
@@ -275,7 +292,7 @@ class Planner:
         return Plan(
             struct,
             lambda value: f"{name}({each(value)})",
-            lambda wire: f"tuple([{item.lifted('item')} for item in {wire}.content])",
+            self._short("lift_tuple", lambda wire: f"tuple([{item.lifted('item')} for item in {wire}.content])"),
             closed,
         )
 
@@ -346,8 +363,12 @@ class Planner:
         lower, lift = inner.lower, inner.lift
         return Plan(
             Union[inner.wire, None],  # noqa: UP007 -- of a value, which may be a constraint
-            None if lower is None else lambda value: f"(None if {value} is None else {lower(value)})",
-            None if lift is None else lambda wire: f"(None if {wire} is None else {lift(wire)})",
+            None
+            if lower is None
+            else self._short("lower_optional", lambda value: f"(None if {value} is None else {lower(value)})"),
+            None
+            if lift is None
+            else self._short("lift_optional", lambda wire: f"(None if {wire} is None else {lift(wire)})"),
             inner.closed,
         )
 
@@ -370,7 +391,8 @@ class Planner:
             parts = zip(aliases, plans.values(), struct.__struct_fields__, strict=True)
             return f"{cls}({', '.join(alias + plan.lifted(f'{wire}.{part}') for alias, plan, part in parts)})"
 
-        return Plan(struct, lower, lift, all(plan.closed for plan in plans.values()))
+        closed = all(plan.closed for plan in plans.values())
+        return Plan(struct, self._short(f"lower_{cls}", lower), self._short(f"lift_{cls}", lift), closed)
 
     def _keyed(self, field_type: Keyed) -> Plan | None:
         """Return the plan of a TypedDict whose keys are names."""
