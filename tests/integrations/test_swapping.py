@@ -56,10 +56,23 @@ class Declaring:
     frozen: frozenset[str] = frozenset()
 
 
+@define
+class DeclaringUnions:
+    """The same, where each may be of several types."""
+
+    price: Decimal | str | None = None
+    born: date | datetime | None = None
+    stay: timedelta | float | None = None
+    alarm: time | str | None = None
+    marks: list[int] | set[int] | None = None
+    frozen: set[str] | frozenset[str] | None = None
+
+
+@pytest.mark.parametrize("declaring", [Declaring, DeclaringUnions])
 @pytest.mark.parametrize("name", ["msgspec-json", "msgspec-msgpack"])
-def test_an_undeclared_value_stays_when_a_release_declares_it(name: str) -> None:
+def test_an_undeclared_value_stays_when_a_release_declares_it(name: str, declaring: type[Any]) -> None:
     payload = Codec(Schema(), SERIALIZERS[name]).encode(NATIVE)
-    codec = Codec(Schema(Declaring), SERIALIZERS[name])
+    codec = Codec(Schema[Any](declaring), SERIALIZERS[name])
     outcome = codec.decode(payload)
     assert isinstance(outcome, Decoded)
     assert outcome.resets == ()

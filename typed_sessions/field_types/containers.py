@@ -19,7 +19,7 @@ from typed_sessions.field_types.base import (
     iterated,
     within,
 )
-from typed_sessions.narrowing import is_dict, is_sequence
+from typed_sessions.narrowing import is_dict, is_sequence, is_set
 
 __all__ = ["Items", "Positions", "Table"]
 
@@ -66,6 +66,8 @@ class Items(FieldType):
 
     @override
     def affinity(self, plain: object, wire: Wire) -> Affinity:
+        if is_set(plain):
+            return Affinity.OF_ITS_TYPE if type(plain) is self.cls else Affinity.NONE
         return super().affinity(plain, wire) if is_sequence(plain) else Affinity.NONE
 
     @override
