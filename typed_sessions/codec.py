@@ -15,6 +15,7 @@ from typed_sessions.compiled import Form, Lowered, Read, form_of
 from typed_sessions.contents import Contents, contents_in_parts, contents_of
 from typed_sessions.errors import ConfigurationError, SerializationError
 from typed_sessions.field_types import NATIVE_CANDIDATES, Mismatch, Reading, Wire, declared_keys
+from typed_sessions.field_types.base import attempt
 from typed_sessions.migrations import VERSION_KEY, MigrationFailure
 from typed_sessions.narrowing import is_dict, is_sequence
 from typed_sessions.places import MAX_DEPTH, Comparison, is_deeper, unwritable_at
@@ -352,12 +353,27 @@ class Codec(Generic[S]):
         if version >= migrations.version:
             return self._structured(plain, payload, version, on_bad_field)
         try:
-            migrated = self._written({**migrations.migrated(plain, version), VERSION_KEY: migrations.version}, {})
+            values = {key: self._plain_again(key, value) for key, value in migrations.migrated(plain, version).items()}
+            migrated = self._written({**values, VERSION_KEY: migrations.version}, {})
         except MigrationFailure as failure:
             return Refused(Reason.MIGRATION, step=str(failure))
         except SerializationError:
             return Refused(Reason.MIGRATION, step="what the steps return cannot be written")
         return self.decode(migrated, on_bad_field)
+
+    def _plain_again(self, key: str, value: object) -> object:
+        """Return what a step gave a field as the field writes it: not every serializer brings back a `date`, or a set.
+
+        What would lose something by that, such as keys that a nested class does not declare, stays as it is.
+        """
+        field = self.schema.fields.get(self.schema.renamed.get(key, key))
+        if field is None:
+            return value
+        reading = Reading(self._wire)
+        lifted = attempt(field.type.lift, value, reading)
+        if not lifted or reading.unknown or reading.generated:
+            return value
+        return next(iter(attempt(field.type.lower, *lifted, self._wire)), value)
 
     def _structured(
         self, plain: dict[str, object], payload: bytes, version: int, on_bad_field: OnBadField

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
-from typing import Any, Generic, TypedDict, TypeVar, cast
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Annotated, Any, Generic, TypedDict, TypeVar, cast
+from uuid import UUID
 
 import pytest
-from attrs import define
+from attrs import Factory, define
 
-from typed_sessions import Schema, SchemaError, SerializationError, migration
+from typed_sessions import Formerly, Schema, SchemaError, SerializationError, migration
 from typed_sessions.codec import Codec, Decoded
 from typed_sessions.contents import contents_of
 from typed_sessions.migrations import Migrations
-from typed_sessions.reports import Reason, Refused
+from typed_sessions.reports import Reason, Refused, UndeclaredNestedKeys
 from typed_sessions.serializers import MsgspecJSONSerializer, MsgspecMsgpackSerializer, TaggedJSONSerializer
 from typed_sessions.session import Origin
 
@@ -134,6 +137,68 @@ def test_a_step_whose_result_changes_each_time_is_no_change_either() -> None:
     outcome = read.decode(payload)
     assert isinstance(outcome, Decoded)
     assert Origin(read, payload, outcome).holds(outcome.contents)
+
+
+@define
+class Booking:
+    """Fields of types that no serializer, or not every one, has in its payloads."""
+
+    price: Decimal = Decimal(0)
+    day: Annotated[date | None, Formerly("arrival")] = None
+    stay: timedelta = timedelta()
+    rooms: set[int] = Factory(set[int])
+    guests: list[UUID] = Factory(list[UUID])
+    either: Decimal | str = ""
+
+
+NATIVE: dict[str, object] = {
+    "price": Decimal("1.50"),
+    "stay": timedelta(days=2),
+    "rooms": {1, 2},
+    "guests": [UUID(int=7)],
+    "either": Decimal("2.0"),
+}
+
+
+@migration(Booking, 1)
+def to_native_values(values: dict[str, object]) -> dict[str, object]:
+    return {**values, **NATIVE, "arrival": date(2026, 1, 2)}
+
+
+@pytest.mark.parametrize(
+    "serializer",
+    [TaggedJSONSerializer(), MsgspecJSONSerializer(), MsgspecMsgpackSerializer(), json],
+    ids=["tagged-json", "msgspec-json", "msgspec-msgpack", "json"],
+)
+def test_a_step_may_return_values_of_the_fields_own_types_in_every_format(serializer: Any) -> None:
+    read = codec(serializer, Booking)
+    payload = plain_payload(serializer, {"old": 1})
+    outcome = read.decode(payload)
+    assert isinstance(outcome, Decoded)
+    assert outcome.resets == ()
+    assert outcome.contents.stored() == {"old": 1, **NATIVE, "day": date(2026, 1, 2)}
+    assert Origin(read, payload, outcome).holds(outcome.contents)
+
+
+@define
+class Nested:
+    kept: int = 0
+
+
+@define
+class Holding:
+    held: Nested = Factory(Nested)
+
+
+@migration(Holding, 1)
+def to_a_later_form(values: dict[str, object]) -> dict[str, object]:
+    return {**values, "held": {"kept": 1, "later": 2}}
+
+
+def test_what_a_step_returns_and_no_class_declares_is_reported() -> None:
+    outcome = decoded(b"{}", Holding)
+    assert outcome.undeclared == (UndeclaredNestedKeys("Nested", 1),)
+    assert b'"later":2' in outcome.payload
 
 
 def failing(values: dict[str, object]) -> dict[str, object]:
