@@ -108,22 +108,82 @@ def test_a_new_time_zone_resets_what_has_none() -> None:
     assert (Effect.RESETS, "seen") in {(finding.effect, finding.place) for finding in found}
 
 
+@define
+class Priced:
+    price: Decimal = Decimal(0)
+
+
+@define
+class PricedOrNot:
+    price: Decimal | str = ""
+
+
+class Theme(Enum):
+    LIGHT = "light"
+
+
+class Look(Enum):
+    BRIGHT = "light"
+
+
+def retyped(before: Any, after: Any, migrate: Any = lambda values, _: values) -> set[tuple[Effect, str, str]]:
+    old = make_class("Retyped", {"held": field(type=before | None, default=None)})
+    new = make_class("Retyped", {"held": field(type=after | None, default=None)})
+    found = compare(locked(old), locked(new), migrate, max_cookie_size=0)
+    return {(finding.effect, finding.place, finding.text) for finding in found if finding.effect is Effect.CHANGES}
+
+
 @pytest.mark.parametrize(
     ("before", "after"),
-    [(Decimal, Decimal | str), (date, date | str)],
-    ids=["decimal", "date"],
+    [
+        (Decimal, Decimal | str),
+        (date, date | str),
+        (Theme, Theme | str),
+        (list[Decimal], list[Decimal | str]),
+        (dict[Decimal, int], dict[str, int]),
+        (tuple[int, timedelta], tuple[int, str | timedelta]),
+        (list[int], set[int]),
+        (set[int], list[int] | set[int]),
+        (Priced, PricedOrNot),
+    ],
+    ids=str,
 )
 def test_what_would_read_as_another_type_is_said(before: Any, after: Any) -> None:
-    old, new = (make_class("Retyped", {"held": field(type=held | None, default=None)}) for held in (before, after))
+    ((_, place, text),) = retyped(before, after)
+    assert place == "held"
+    assert text.startswith("stored values of ")
+
+
+def test_what_would_read_as_another_type_under_another_name_is_said() -> None:
+    renamed: Any = Annotated[Decimal | str, Formerly("held")]
+    old = make_class("Retyped", {"held": field(type=Decimal, default=Decimal(0))})
+    new = make_class("Retyped", {"now": field(type=renamed, default="")})
     found = compare(locked(old), locked(new), lambda values, _: values, max_cookie_size=0)
-    assert Effect.CHANGES in {finding.effect for finding in found if finding.place == "held"}
+    assert [finding.place for finding in found if finding.effect is Effect.CHANGES] == ["now"]
 
 
-def test_an_int_that_becomes_a_float_is_kept() -> None:
-    old, new = (make_class("Retyped", {"held": field(type=held, default=0)}) for held in (int, float))
-    assert Effect.CHANGES not in {
-        finding.effect for finding in compare(locked(old), locked(new), lambda values, _: values, max_cookie_size=0)
-    }
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [(int, float), (Theme, Look), (str, str | Decimal), (list[int], list[float]), (Priced, Priced | Decimal)],
+    ids=str,
+)
+def test_what_reads_as_it_was_keeps_its_type(before: Any, after: Any) -> None:
+    assert retyped(before, after) == set()
+
+
+def test_a_class_whose_attribute_has_another_type_is_said() -> None:
+    types: tuple[Any, Any] = (Decimal, Decimal | str)
+    before, after = (make_class("Held", {"price": field(type=price, default=Decimal(0))}) for price in types)
+    ((_, _, text),) = retyped(before, after)
+    assert text == "stored values of Held | None are read with parts of another type"
+
+
+def test_a_step_that_gives_values_their_new_type_changes_none_by_accident() -> None:
+    def step(values: dict[str, Any], _: int) -> dict[str, Any]:
+        held = values.pop("held", None)
+        return values if held is None else {**values, "held": f"EUR {held}"}
+
+    assert retyped(Decimal, str, step) == set()
 
 
 def test_a_migration_may_change_what_it_is_given_at_any_depth() -> None:

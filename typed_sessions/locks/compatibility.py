@@ -13,12 +13,13 @@ from typing import Final
 
 from attrs import frozen
 
-from typed_sessions.field_types import NATIVE_CANDIDATES, FieldType, Mismatch, Reading, Wire
+from typed_sessions.field_types import NATIVE_CANDIDATES, FieldType, Reading, Wire
 from typed_sessions.field_types.base import attempt
-from typed_sessions.locks.declarations import Declarations, declarations_of
+from typed_sessions.locks.declarations import Declaration, Declarations, declarations_of
 from typed_sessions.locks.lock import LockedSchema
 from typed_sessions.locks.samples import Samples
 from typed_sessions.migrations import VERSION_KEY, MigrationFailure
+from typed_sessions.narrowing import is_dict, is_sequence
 
 __all__ = ["Effect", "Finding", "compare"]
 
@@ -86,7 +87,7 @@ def compare(
         *failures,
         *_read_by_deploy(_read(written, new), old, new, Effect.REFUSES if refuses_bad_fields else Effect.RESETS),
         *_taken_away(stored, written, old, new),
-        *_read_as_another(stored, old, new),
+        *_read_as_another(written, old, new),
         *_read_by_rollback(_read(_payloads(new, old), old), old, new),
         *_renamed(old, new),
         *_size(before, after, max_cookie_size),
@@ -143,26 +144,42 @@ def _read_by_deploy(read: _Read, old: Declarations, new: Declarations, misfit: E
         yield Finding(Effect.DROPS, place, "is not declared any more; the next change of a session drops it")
 
 
-def _read_as_another(stored: list[Plain], old: Declarations, new: Declarations) -> Iterator[Finding]:
+def _read_as_another(written: list[Plain], old: Declarations, new: Declarations) -> Iterator[Finding]:
     """Find values that the later release takes for ones of another type: it reads them, and they are not the same."""
     for name, field in old.fields.items():
-        later = new.fields.get(name)
-        if later is None or later.text == field.text:
+        later = _present_name(name, new)
+        if later is None:
             continue
-        plain = [values[name] for values in stored if name in values]
-        if any(_becomes_another(each, field.type, later.type) for each in plain):
-            text = f"stored values of {field.text} are read as another type of {later.text}"
-            yield Finding(Effect.CHANGES, name, text)
+        present = new.fields[later]
+        plain = [values[key] for values in written for key in _stored_as(later, present, values)]
+        if any(_becomes_another(each, field.type, present.type) for each in plain):
+            other = "with parts of another type" if present.text == field.text else f"as another type of {present.text}"
+            yield Finding(Effect.CHANGES, later, f"stored values of {field.text} are read {other}")
 
 
 def _becomes_another(plain: object, before: FieldType, after: FieldType) -> bool:
-    kinds = [{_kind(value) for value in attempt(held.lift, plain, Reading(_WIRE))} for held in (before, after)]
-    return all(kinds) and kinds[0] != kinds[1]
+    as_before, as_after = (attempt(held.lift, plain, Reading(_WIRE)) for held in (before, after))
+    return not all(map(_are_alike, as_before, as_after))
+
+
+def _are_alike(one: object, other: object) -> bool:
+    """Return True if two readings of one plain value are of the same types, at every depth that both of them have."""
+    if is_dict(one) and is_dict(other):
+        shared = one.keys() & other.keys()
+        return {*map(_kind, one)} == {*map(_kind, other)} and all(_are_alike(one[key], other[key]) for key in shared)
+    if is_sequence(one) and is_sequence(other):
+        return type(one) is type(other) and all(map(_are_alike, one, other))
+    return _kind(one) == _kind(other)
 
 
 def _kind(value: object) -> str:
-    """Return the name of a value's type; numbers are of one kind, for an `int` that becomes a `float` stays equal."""
-    return "number" if isinstance(value, (int, float)) else type(value).__name__
+    """Return the name of a value's type, as far as it tells: an `int` that becomes a `float` stays equal.
+
+    An enumeration may have another name: its members are the same as long as their values are.
+    """
+    if isinstance(value, (int, float)):
+        return "number"
+    return "member" if isinstance(value, Enum) else type(value).__name__
 
 
 def _taken_away(stored: list[Plain], written: list[Plain], old: Declarations, new: Declarations) -> Iterator[Finding]:
@@ -227,14 +244,8 @@ def _read(payloads: list[Plain], reader: Declarations) -> _Read:
     reading = Reading(_WIRE)
     for plain in payloads:
         for name, field in reader.fields.items():
-            stored_as = next((known for known in (name, *field.former_names) if known in plain), None)
-            if stored_as is None:
-                continue
-            try:
-                field.type.lift(plain[stored_as], reading)
-                fits.add(name)
-            except Mismatch:
-                misfits.add(name)
+            for stored_as in _stored_as(name, field, plain):
+                (fits if attempt(field.type.lift, plain[stored_as], reading) else misfits).add(name)
     shares = {name: "some" if name in fits else "all" for name in reader.fields if name in misfits}
     return _Read(shares, frozenset(reading.unknown))
 
@@ -250,10 +261,20 @@ def _unknown(read: _Read, writer: Declarations, reader: Declarations) -> list[st
     return places
 
 
+def _stored_as(name: str, field: Declaration, plain: Plain) -> list[str]:
+    """Return the key under which plain values have a field: the present name goes before earlier ones."""
+    return [known for known in (name, *field.former_names) if known in plain][:1]
+
+
 def _read_as(name: str, reader: Declarations) -> FieldType | None:
     """Return the type as which another release reads what is stored under a name."""
-    later = name if name in reader.fields else _later_name(name, reader)
+    later = _present_name(name, reader)
     return None if later is None else reader.fields[later].type
+
+
+def _present_name(name: str, reader: Declarations) -> str | None:
+    """Return the name of the field as which another release reads what is stored under a name."""
+    return name if name in reader.fields else _later_name(name, reader)
 
 
 def _names(name: str, declared: Declarations) -> set[str]:

@@ -13,6 +13,7 @@ from typing_extensions import override
 
 from typed_sessions.errors import ConfigurationError, SchemaError
 from typed_sessions.field_types import FieldType, Mismatch, Reading, Wire
+from typed_sessions.field_types.base import iterated
 from typed_sessions.field_types.bounded import Bounded
 from typed_sessions.field_types.classes import Keyed
 from typed_sessions.field_types.containers import Items, Positions, Table
@@ -20,10 +21,9 @@ from typed_sessions.field_types.scalars import KNOWN, Choice, Enumeration
 from typed_sessions.field_types.union import OneOf
 from typed_sessions.locks.lock import LockedSchema
 
-__all__ = ["Declaration", "Declarations", "LockedClass", "Opaque", "declarations_of"]
+__all__ = ["Declaration", "Declarations", "LockedClass", "LockedSet", "Members", "Opaque", "declarations_of"]
 
 _KNOWN: Final[Mapping[str, FieldType]] = {known.text: known for known in KNOWN.values()}
-_CONTAINERS: Final[Mapping[str, type]] = {cls.__name__: cls for cls in (list, set, frozenset)}
 
 
 @frozen
@@ -91,6 +91,22 @@ class LockedClass(Keyed):
         self.required = frozenset(
             name for name, attribute in attributes.items() if attribute.default is None and not attribute.may_be_absent
         )
+
+
+class LockedSet(Items):
+    """A set or a frozenset, lifted as a list of its own kind: what stands for a class here has no hash."""
+
+    def __init__(self, name: str, item: FieldType) -> None:
+        super().__init__(list, item)
+        self.text = f"{name}[{item.text}]"
+
+    @override
+    def lift(self, plain: object, reading: Reading) -> object:
+        return Members(iterated(super().lift(plain, reading)))
+
+
+class Members(list[object]):
+    """What a set holds."""
 
 
 @frozen
@@ -171,9 +187,10 @@ class _Reader:
         elements = _elements(node)
         match ast.unparse(node.value):
             case "list" | "set" | "frozenset" as name:
-                return _items(_CONTAINERS[name], self._type(elements[0]))
+                item = self._type(elements[0])
+                return Items(list, item) if name == "list" else LockedSet(name, item)
             case "tuple" if [ast.unparse(element) for element in elements[1:]] == ["..."]:
-                return _items(tuple, self._type(elements[0]))
+                return Items(tuple, self._type(elements[0]))
             case "tuple":
                 return Positions(tuple(self._type(element) for element in elements))
             case "dict":
@@ -203,13 +220,6 @@ class _Reader:
 
 def _enumeration(base: type[Enum], name: str, members: dict[str, str | int]) -> type[Enum]:
     return cast("type[Enum]", cast("Any", base)(name, members))
-
-
-def _items(cls: type, item: FieldType) -> Items:
-    """Return a container's type. A set is lifted as a list: what stands for a class here has no hash."""
-    items = Items(tuple if cls is tuple else list, item)
-    items.text = Items(cls, item).text
-    return items
 
 
 def _is_subscript(node: ast.expr, name: str) -> TypeGuard[ast.Subscript]:
