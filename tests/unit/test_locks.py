@@ -82,15 +82,16 @@ def locked(schema: Any, converter: Converter | None = None) -> LockedSchema:
     return lock_schema(Schema[Any](schema, converter=converter), TaggedJSONSerializer())
 
 
-LOOSE: dict[str, Any] = {"nick": str, "tags": list[str], "ratio": float, "n": int, "raw": bytes}
+LOOSE: dict[str, Any] = {"nick": str, "tags": list[str], "ratio": float, "n": int, "raw": bytes, "seen": dict[str, int]}
 BOUNDS: dict[str, Meta] = {
     "nick": Meta(max_length=40),
     "tags": Meta(max_length=2),
     "ratio": Meta(le=1.0),
     "n": Meta(ge=-1),
     "raw": Meta(max_length=10),
+    "seen": Meta(max_length=2),
 }
-DEFAULT: dict[str, Any] = {"nick": "", "tags": Factory(list), "ratio": 0.0, "n": 0, "raw": b""}
+DEFAULT: dict[str, Any] = {"nick": "", "tags": Factory(list), "ratio": 0.0, "n": 0, "raw": b"", "seen": Factory(dict)}
 
 
 @pytest.mark.parametrize("name", BOUNDS)

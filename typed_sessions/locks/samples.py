@@ -97,7 +97,7 @@ class Samples:
                 return [tuple(row) for row in made] if tuple in self._wire else list(made)
             case Table(key=key, value=value):
                 pairs = _rows([Samples(JSON).of(key), self.of(value)])
-                return [{}, *({str(text): plain} for text, plain in pairs)]
+                return [{}, *({str(text): plain} for text, plain in pairs), *self._at_others_bounds(field_type)]
             case _:
                 return []
 
@@ -150,6 +150,9 @@ class Samples:
         if isinstance(field_type, Items):
             items = next(iter(self.of(field_type.item)), None)
             yield [items] * length
+        elif isinstance(field_type, Table):
+            value = next(iter(self.of(field_type.value)), None)
+            yield {str(number): value for number in range(length)}
         elif isinstance(field_type, (Simple, Scalar)) and field_type.cls in _TEXTS:
             yield field_type.lower(_TEXTS[field_type.cls] * length, self._wire)
 
