@@ -20,7 +20,7 @@ from markupsafe import Markup
 from msgspec import Meta
 
 from tests.strategies import FIELD_VALUES
-from typed_sessions import SchemaError
+from typed_sessions import Formerly, SchemaError
 from typed_sessions.field_types import NATIVE_CANDIDATES, Compiler, FieldType, Mismatch, OutOfBounds, Reading, Wire
 from typed_sessions.sameness import same
 
@@ -321,6 +321,37 @@ def test_a_value_of_a_member_that_is_gone_is_no_other_member() -> None:
     with pytest.raises(Mismatch):
         compiler.compile(Paper, "here").lift({"minutes": 7}, Reading(JSON))
     assert compiler.compile(Paper, "here").lift({"pages": 7, "minutes": 7}, Reading(JSON)) == Paper(7)
+
+
+@define
+class Book:
+    pages: Annotated[int, Formerly("minutes")] = 0
+
+
+@define
+class Edition:
+    title: str = ""
+    pages: int = 0
+
+
+@define
+class Tape:
+    title: str = ""
+    minutes: int = 0
+
+
+def test_what_several_members_declare_in_part_is_none_of_them() -> None:
+    gone = {"title": "x", "minutes": 7, "pages": 7}
+    several = Compiler(Converter()).compile(Edition | Tape | None, "here")
+    with pytest.raises(Mismatch):
+        several.lift(gone, Reading(JSON))
+    reading = Reading(JSON)
+    assert Compiler(Converter()).compile(Edition | None, "here").lift(gone, reading) == Edition("x", 7)
+    assert reading.unknown == {"Edition": 1}
+
+
+def test_an_earlier_name_of_an_attribute_makes_no_other_member_likelier() -> None:
+    assert Compiler(Converter()).compile(Book | Reel, "here").lift({"minutes": 7}, Reading(JSON)) == Book(7)
 
 
 def test_types_of_the_converter_go_through_its_hooks() -> None:

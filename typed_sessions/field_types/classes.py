@@ -37,7 +37,8 @@ class WithNames(FieldType):
             return Affinity.NONE
         if self._is_foreign(plain):
             return Affinity.NONE
-        return Affinity.EXACT if plain.keys() <= self.types.keys() else Affinity.OF_ITS_TYPE
+        known = {*self.types, *(former for formers in self.former_names.values() for former in formers)}
+        return Affinity.EXACT if plain.keys() <= known else Affinity.OF_ITS_TYPE
 
     @override
     def parts(self) -> Iterable[FieldType]:

@@ -85,6 +85,8 @@ class OneOf(FieldType):
         bare = self._bare(wire)
         suiting = [(member.affinity(plain, wire), member) for member in self.members]
         ranked = sorted(suiting, key=lambda pair: (-pair[0], pair[1] not in bare))
+        if is_dict(plain) and [affinity for affinity, _ in ranked[:2]] == [Affinity.OF_ITS_TYPE] * 2:
+            return []  # several declare some of the keys and none all: it may be of a member that is gone
         return [member for affinity, member in ranked if affinity is not Affinity.NONE]
 
     def _written_bare(self, wire: Wire) -> frozenset[FieldType]:
