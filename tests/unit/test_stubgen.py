@@ -14,6 +14,7 @@ import sys
 from importlib import import_module
 from operator import attrgetter
 from pathlib import Path
+from textwrap import dedent
 
 import mypy.api
 import pytest
@@ -409,6 +410,21 @@ session.data.usr_id = 7  # wrong
 session.update({"cart": 7})  # wrong
 """
 
+VIEWS = """
+from typing import TYPE_CHECKING, assert_type
+
+from quart import session
+
+if TYPE_CHECKING:
+    from visitor_session import VisitorSession
+
+
+def view(typed: "VisitorSession") -> None:
+    assert_type(typed["user_id"], int | None)
+    assert_type(session["user_id"], int | None)
+    session["usr_id"] = 7
+"""
+
 
 @pytest.fixture(autouse=True)
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -643,6 +659,7 @@ MYPY_INI = [
     "    [mypy]",
     "    plugins = typed_sessions.mypy_plugin",
     "    mypy_path = stubs",
+    "    exclude = (quart|flask)-stubs/",
     "",
     "    [typed_sessions]",
     "    schema = visitors.Visitor",
@@ -651,6 +668,7 @@ MYPY_TOML = [
     "    [tool.mypy]",
     '    plugins = ["typed_sessions.mypy_plugin"]',
     '    mypy_path = "stubs"',
+    '    exclude = ["(quart|flask)-stubs/"]',
     "",
     "    [tool.typed_sessions]",
     '    schema = "visitors.Visitor"',
@@ -687,11 +705,20 @@ def test_the_command_says_how_to_hook_the_stubs_in(
     assert capsys.readouterr().out.splitlines() == ["wrote  stubs/visitor_session.pyi", *hook]
 
 
+@pytest.mark.parametrize("settings", ["exclude = docs/", ""], ids=["others-are-excluded", "nothing-is-excluded"])
+def test_the_plugin_alone_is_not_all_that_mypy_needs(
+    settings: str, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project / "mypy.ini").write_text(f"[mypy]\nplugins = typed_sessions.mypy_plugin\n{settings}")
+    run("visitors:Visitor", "--frameworks")
+    assert capsys.readouterr().out.splitlines()[1:] == ["put into mypy.ini", *MYPY_INI]
+
+
 @pytest.mark.parametrize(
     ("file", "text"),
     [
-        ("mypy.ini", "[mypy]\nplugins = other, typed_sessions.mypy_plugin"),
-        ("pyproject.toml", '[tool.mypy]\nplugins = ["typed_sessions.mypy_plugin"]'),
+        ("mypy.ini", "[mypy]\nplugins = other, typed_sessions.mypy_plugin\nexclude = a/\n    ^stubs/"),
+        ("pyproject.toml", '[tool.mypy]\nplugins = ["typed_sessions.mypy_plugin"]\nexclude = ["(", "-stubs/"]'),
         ("pyproject.toml", '[tool.basedpyright]\nstubPath = "./stubs"'),
         ("pyproject.toml", '[tool.ty.environment]\nextra-paths = ["a", "stubs"]'),
         ("pyrightconfig.json", '{"stubPath": "stubs"}'),
@@ -728,6 +755,23 @@ def programs(project: Path) -> dict[str, Path]:
     for name, text in texts.items():
         (project / f"{name}.py").write_text(text)
     return {name: project / f"{name}.py" for name in texts}
+
+
+@pytest.mark.parametrize(
+    ("file", "table"), [("mypy.ini", "[mypy]"), ("pyproject.toml", "[tool.mypy]")], ids=["ini", "toml"]
+)
+def test_mypy_takes_the_whole_project_once_its_settings_are_those_that_the_command_said(
+    file: str, table: str, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project / "kinds.py").unlink()
+    (project / "views.py").write_text(VIEWS)
+    (project / file).write_text(table)
+    run("visitors:Visitor")
+    said = capsys.readouterr().out.partition(f"put into {file}\n")[2]
+    (project / file).write_text(dedent(said))
+    command = [sys.executable, "-m", "mypy", "--strict", "--no-incremental", "."]
+    report = subprocess.run(command, capture_output=True, text=True, check=False, cwd=project)  # noqa: S603 -- ours
+    assert re.findall(r"^(\S+):\d+: error: .*\[(.*)\]$", report.stdout, re.MULTILINE) == [("views.py", "session-key")]
 
 
 def test_mypy_finds_what_is_wrong_and_nothing_else(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from configparser import Error as IniError
@@ -14,6 +15,7 @@ from attrs import frozen
 
 from typed_sessions.narrowing import is_dict, is_sequence
 from typed_sessions.stubgen.expressions import Name
+from typed_sessions.stubgen.framework_stubs import FRAMEWORKS
 from typed_sessions.stubgen.schema_stub import SchemaStub
 
 __all__ = ["hooks"]
@@ -46,6 +48,8 @@ _SETTINGS: Final = (
 )
 _MYPY_FILES: Final = ("mypy.ini", ".mypy.ini", "setup.cfg")
 _MYPY: Final = "mypy"
+_EXCLUDED: Final = f"({'|'.join(FRAMEWORKS)})-stubs/"
+"""What mypy is to leave out where it looks for files by itself: to it, both packages are a module `globals`."""
 
 
 def hooks(project: Path, out: Path, stub: SchemaStub) -> list[str]:
@@ -82,11 +86,24 @@ def _mypy_hooks(
         except (IniError, UnicodeError):
             continue
         if parser.has_section(_MYPY):
-            hooked = _PLUGIN in parser.get(_MYPY, "plugins", fallback="")
-            yield file, None if hooked else _ini_mypy(out, stub)
+            yield file, None if _is_mypy_hooked(dict(parser.items(_MYPY)), out) else _ini_mypy(out, stub)
     if _MYPY in tools:
-        hooked = _PLUGIN in str(_table(tools, _MYPY).get("plugins", ""))
+        hooked = _is_mypy_hooked(_table(tools, _MYPY), out)
         yield _PYPROJECT, None if hooked else _toml_mypy(out, stub)
+
+
+def _is_mypy_hooked(table: Mapping[object, object], out: Path) -> bool:
+    excluded = table.get("exclude", "")
+    patterns = excluded if is_sequence(excluded) else str(excluded).split("\n")
+    return _PLUGIN in str(table.get("plugins", "")) and any(_excludes(str(pattern), out) for pattern in patterns)
+
+
+def _excludes(pattern: str, out: Path) -> bool:
+    """Return True if mypy leaves the stub packages of a folder out for a pattern."""
+    try:
+        return pattern != "" and all(re.search(pattern, f"{out.as_posix()}/{name}-stubs/") for name in FRAMEWORKS)
+    except re.error:  # mypy says so
+        return False
 
 
 def _other_hooks(project: Path, tools: Mapping[object, object], out: Path) -> Iterator[tuple[str, str | None]]:
@@ -111,13 +128,16 @@ def _is_hooked(table: Mapping[object, object], setting: _Setting, out: Path) -> 
 
 
 def _ini_mypy(out: Path, stub: SchemaStub) -> str:
-    return f"[mypy]\nplugins = {_PLUGIN}\nmypy_path = {out.as_posix()}\n\n[typed_sessions]\nschema = {_dotted(stub)}"
+    return (
+        f"[mypy]\nplugins = {_PLUGIN}\nmypy_path = {out.as_posix()}\nexclude = {_EXCLUDED}\n\n"
+        f"[typed_sessions]\nschema = {_dotted(stub)}"
+    )
 
 
 def _toml_mypy(out: Path, stub: SchemaStub) -> str:
     return (
-        f'[tool.mypy]\nplugins = ["{_PLUGIN}"]\nmypy_path = "{out.as_posix()}"\n\n'
-        f'[tool.typed_sessions]\nschema = "{_dotted(stub)}"'
+        f'[tool.mypy]\nplugins = ["{_PLUGIN}"]\nmypy_path = "{out.as_posix()}"\n'
+        f'exclude = ["{_EXCLUDED}"]\n\n[tool.typed_sessions]\nschema = "{_dotted(stub)}"'
     )
 
 
