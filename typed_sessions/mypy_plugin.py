@@ -27,6 +27,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final, cast
 
+from mypy.build import default_data_dir
 from mypy.checker import TypeChecker
 from mypy.erasetype import remove_instance_last_known_values
 from mypy.errorcodes import ErrorCode
@@ -35,6 +36,7 @@ from mypy.expandtype import expand_self_type, expand_type_by_instance
 from mypy.indirection import TypeIndirectionVisitor
 from mypy.maptype import map_instance_to_supertype
 from mypy.messages import format_type_distinctly
+from mypy.modulefinder import BuildSource, FindModuleCache, compute_search_paths
 from mypy.nodes import (
     ARG_POS,
     ARG_STAR2,
@@ -45,6 +47,7 @@ from mypy.nodes import (
     FuncDef,
     Import,
     ImportAll,
+    ImportBase,
     ImportFrom,
     IndexExpr,
     MypyFile,
@@ -90,6 +93,8 @@ __all__ = ["SESSION_KEY", "SESSION_VALUE", "SessionPlugin", "plugin"]
 _PACKAGE: Final = "typed_sessions"
 _SESSION: Final = "typed_sessions.session.Session"
 _FRAMEWORKS: Final = frozenset({"flask", "quart"})
+_OURS: Final = _FRAMEWORKS | {_PACKAGE}
+"""Packages that cannot import a program's schema."""
 _FRAMEWORK_SESSIONS: Final = frozenset(
     {
         "flask.globals.SessionMixinProxy",
@@ -143,13 +148,11 @@ class SessionPlugin(Plugin):
     @override
     def get_additional_deps(self, file: MypyFile) -> list[tuple[int, str, int]]:
         """Have the configured schema's module checked before, and changed with, the modules that use a framework."""
-        module = self._settings.schema_module
-        package = file.fullname.partition(".")[0]
-        if module is None or module == file.fullname or package in {_PACKAGE, *_FRAMEWORKS}:
+        path = self._settings.schema
+        if path is None or file.fullname.partition(".")[0] in _OURS or _framework_import(file) is None:
             return []
-        if not _imports_framework(file):
-            return []
-        return [(_PRIORITY, module, -1)]
+        module = module_on_disk(path, file, self.options)
+        return [] if module == file.fullname else [(_PRIORITY, module, -1)]
 
     @override
     def report_config_data(self, ctx: ReportConfigContext) -> object:
@@ -196,7 +199,10 @@ class SessionPlugin(Plugin):
 
     def _configured_schemas(self, ctx: MethodSigContext) -> list[Schema]:
         path = self._settings.schema or ""
-        _note_dependency(ctx.api, [path.rpartition(".")[0]], [make_trigger(path)])
+        prefixes = _prefixes(path)
+        module = next((prefix for prefix in prefixes[1:] if prefix in (self._modules or {})), None)
+        classes = [prefix for prefix in prefixes if module is None or len(prefix) > len(module)]
+        _note_dependency(ctx.api, [] if module is None else [module], map(make_trigger, classes))
         symbol = self.lookup_fully_qualified(path)
         declared = None if symbol is None else _declared_type(symbol.node)
         schemas = [] if declared is None else schemas_of(declared)
@@ -228,11 +234,6 @@ class Settings:
     """The full name of the class that types the frameworks' own session."""
     allowed_keys: frozenset[str] = frozenset()
     """Undeclared keys that may be used, beside those that begin with `_`."""
-
-    @property
-    def schema_module(self) -> str | None:
-        """The module of the configured schema."""
-        return None if self.schema is None else self.schema.rpartition(".")[0]
 
 
 def read_settings(config_file: str | None) -> Settings:
@@ -314,30 +315,63 @@ def schemas_of(declared: Type) -> list[Schema]:
             return []
 
 
-def _imports_framework(file: MypyFile) -> bool:
-    names: set[str] = set()
-    for statement in file.imports:
-        match statement:
-            case Import():
-                names.update(name for name, _ in statement.ids)
-            case ImportFrom() | ImportAll():
-                names.add(statement.id)
-            case _:
-                pass
-    return not _FRAMEWORKS.isdisjoint(name.partition(".")[0] for name in names)
+def _framework_import(file: MypyFile) -> ImportBase | None:
+    """Return the statement by which a module imports a framework first."""
+    return next((statement for statement in file.imports if not _FRAMEWORKS.isdisjoint(_packages(statement))), None)
+
+
+def _packages(statement: ImportBase) -> Iterator[str]:
+    """Yield the packages at the top of what a statement imports from."""
+    match statement:
+        case Import():
+            yield from (name.partition(".")[0] for name, _ in statement.ids)
+        case ImportFrom() | ImportAll():
+            yield statement.id.partition(".")[0]
+        case _:
+            pass
+
+
+def module_on_disk(path: str, file: MypyFile, options: Options) -> str:
+    """Return the module in the full name of a class, as a file can import it. The class may be within others.
+
+    Nothing is loaded yet when this is asked for, so files are looked for, as mypy itself does.
+    """
+    prefixes = _prefixes(path)[1:]
+    if len(prefixes) == 1:
+        return prefixes[0]
+    depth = file.fullname.count(".") + file.is_package_init_file()
+    base = Path(file.path).absolute().parents[depth]
+    source = BuildSource(file.path, file.fullname, base_dir=str(base))
+    finder = FindModuleCache(compute_search_paths([source], options, default_data_dir()), None, options)
+    return next((prefix for prefix in prefixes if isinstance(finder.find_module(prefix), str)), prefixes[0])
+
+
+def _prefixes(path: str) -> list[str]:
+    """Return a dotted name and what it begins with, the longest first: `a.b.C`, `a.b`, `a`."""
+    parts = path.split(".")
+    return [".".join(parts[:length]) for length in range(len(parts), 0, -1)]
 
 
 def _declared_type(node: SymbolNode | None) -> Type | None:
     """Return the type that a configured name stands for: a class, an alias, or what a function makes."""
     match node:
         case TypeInfo():
-            return node.typeddict_type or fill_typevars_with_any(node)
+            instance = fill_typevars_with_any(node)
+            if node.typeddict_type is None or not isinstance(instance, Instance):
+                return instance
+            # As in an annotation: its own fallback is what all TypedDicts have in common.
+            return _with_fallback(expand_type_by_instance(node.typeddict_type, instance), instance)
         case TypeAlias():
             return node.target
         case FuncDef(type=CallableType() as signature):
             return signature.ret_type
         case _:
             return None
+
+
+def _with_fallback(declared: Type, fallback: Instance) -> Type:
+    declared = get_proper_type(declared)
+    return declared.copy_modified(fallback=fallback) if isinstance(declared, TypedDictType) else declared
 
 
 def _field_names(info: TypeInfo) -> list[str] | None:

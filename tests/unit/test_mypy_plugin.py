@@ -163,6 +163,8 @@ NOTE_IS_BYTES = 'Value of key "note" of "Visitor" has incompatible type "str"; e
 
 GUEST_IS_NOT_NAMED = 'Value of key "owner" of "Visitor" has incompatible type "Guest"; expected "Named" [session-value]'
 
+GONE = 'The schema "{}", which the settings of typed_sessions name, cannot be found [session-key]'
+
 Run = Callable[[], Errors]
 
 
@@ -241,12 +243,198 @@ def test_an_edit_of_the_schema_is_seen(project: Path, run: Run) -> None:
     assert run() == dict.fromkeys(uses, (USER_IS_LIST,))
 
 
+NESTED_VISITORS = """
+from attrs import define
+
+class Shop:
+    @define
+    class Visitor:
+        user_id: int
+        note: str
+        owner: object
+"""
+
+
+def test_an_edit_of_a_class_within_a_class_is_seen(project: Path, run: Run) -> None:
+    uses = [("others.py", 6), ("others.py", 11), ("views.py", 6)]
+    levels = [("others.py", 9), ("views.py", 9)]
+    gone = GONE.format("visitors.Shop.Visitor")
+    (project / "visitors.py").write_text(NESTED_VISITORS)
+    (project / "pages.py").write_text("")
+    (project / "mypy.ini").write_text(SETTINGS.replace("visitors.Visitor", "visitors.Shop.Visitor"))
+    assert run() == dict.fromkeys(levels, (NO_LEVEL,))
+
+    edit(project, "visitors.py", "user_id:", "usr_id:")
+    assert run() == dict.fromkeys(uses, (NO_USER,)) | dict.fromkeys(levels, (NO_LEVEL,))
+    edit(project, "visitors.py", "usr_id:", "user_id:")
+    edit(project, "visitors.py", "class Visitor", "class Guest")
+    assert set(run().values()) == {(gone,)}
+    edit(project, "visitors.py", "class Guest", "class Visitor")
+    assert run() == dict.fromkeys(levels, (NO_LEVEL,))
+    edit(project, "visitors.py", "class Shop", "class Bank")
+    assert set(run().values()) == {(gone,)}
+    edit(project, "visitors.py", "class Bank", "class Shop")
+    assert run() == dict.fromkeys(levels, (NO_LEVEL,))
+
+
+@pytest.mark.parametrize(("setting", "outer"), [("visitors.Visitor", ""), ("visitors.Shop.Visitor", "Shop")])
+def test_a_class_that_was_missing_is_seen_when_it_comes(setting: str, outer: str, project: Path, run: Run) -> None:
+    (project / "mypy.ini").write_text(SETTINGS.replace("visitors.Visitor", setting))
+    (project / "pages.py").write_text("")
+    (project / "visitors.py").write_text(NESTED_VISITORS if outer else VISITORS)
+    there, missing = f"class {outer or 'Visitor'}", "class Missing"
+    edit(project, "visitors.py", there, missing)
+    assert {message for messages in run().values() for message in messages} == {GONE.format(setting)}
+    edit(project, "visitors.py", missing, there)
+    assert run() == {("others.py", 9): (NO_LEVEL,), ("views.py", 9): (NO_LEVEL,)}
+
+
+ALIAS = """
+from bases import Base
+from visitors import Visitor
+
+Current = Visitor
+"""
+
+
+def test_an_alias_that_stands_for_another_class_is_seen(project: Path, run: Run) -> None:
+    levels = [("others.py", 9), ("views.py", 9)]
+    (project / "pages.py").write_text(ALIAS)
+    (project / "mypy.ini").write_text(SETTINGS.replace("visitors.Visitor", "pages.Current"))
+    assert run() == dict.fromkeys(levels, (NO_LEVEL,))
+    edit(project, "pages.py", "Current = Visitor", "Current = Base")
+    assert run()["others.py", 11] == run()["views.py", 6] == ('"Base" has no key "user_id" [session-key]',)
+    edit(project, "pages.py", "Current = Base", "Current = Visitor")
+    assert run() == dict.fromkeys(levels, (NO_LEVEL,))
+
+
+@pytest.mark.parametrize(
+    ("setting", "changed"),
+    [("schema = visitors.Visitor", "schema = bases.Base"), ("csrf_token", "level")],
+    ids=["schema", "allowed-keys"],
+)
+def test_what_was_cached_under_other_settings_is_checked_anew(setting: str, changed: str, project: Path) -> None:
+    (run,) = run_cached(project)
+    before = run()
+    (project / "mypy.ini").write_text(SETTINGS.replace(setting, changed))
+    assert run() != before
+    (project / "mypy.ini").write_text(SETTINGS)
+    assert run() == before
+
+
 FLASK = """
 from collections.abc import MutableMapping
 from typing import Any
 
 class SessionMixin(MutableMapping[str, Any]): ...
 """
+
+
+KINDS = """
+from dataclasses import dataclass
+from typing import Generic, TypedDict, TypeVar
+
+import msgspec
+from attrs import define
+from typing_extensions import ReadOnly
+
+T = TypeVar("T")
+
+
+@define
+class Attrs:
+    user_id: int | None = None
+    fixed: str = ""
+
+
+@dataclass
+class Data:
+    user_id: int | None = None
+    fixed: str = ""
+
+
+class Packed(msgspec.Struct):
+    user_id: int | None = None
+    fixed: str = ""
+
+
+class Keyed(TypedDict, total=False):
+    user_id: int | None
+    fixed: ReadOnly[str]
+
+
+class Box(TypedDict, Generic[T], total=False):
+    user_id: T
+    fixed: str
+
+
+class Outer:
+    class Inner(msgspec.Struct):
+        user_id: int | None = None
+        fixed: str = ""
+
+
+Alias = Box[int | None]
+
+
+def make() -> Data:
+    return Data()
+"""
+KINDS_VIEWS = """
+from typing import assert_type
+from flask.sessions import SessionMixin
+
+def view(session: SessionMixin) -> None:
+    assert_type(session["fixed"], str)
+    session["user_id"] = 7
+    session["user_id"] = "7"
+    session.get("usr_id")
+    session["fixed"] = "x"
+    session.update({"fixed": 7})
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("Attrs", "Attrs"),
+        ("Data", "Data"),
+        ("Packed", "Packed"),
+        ("Keyed", "Keyed"),
+        ("Alias", "Box"),
+        ("Outer.Inner", "Inner"),
+        ("make", "Data"),
+    ],
+)
+def test_the_setting_takes_every_kind_of_schema_by_its_name(tmp_path: Path, path: str, name: str) -> None:
+    reported = report_of_setting(tmp_path, f"shop.kinds.{path}", {"views.py": KINDS_VIEWS, "shop/kinds.py": KINDS})
+    fixed = 'Key "fixed" of "Keyed" is read-only [session-value]'
+    assert reported == {
+        ("views.py", 8): (
+            f'Value of key "user_id" of "{name}" has incompatible type "str"; expected "int | None" [session-value]',
+        ),
+        ("views.py", 9): (f'"{name}" has no key "usr_id"; did you mean "user_id"? [session-key]',),
+        ("views.py", 11): (
+            f'Value of key "fixed" of "{name}" has incompatible type "int"; expected "str" [session-value]',
+        ),
+    } | ({("views.py", 10): (fixed,), ("views.py", 11): (fixed,)} if name == "Keyed" else {})
+
+
+def test_a_class_within_a_class_is_found_from_a_package_and_in_another_folder(tmp_path: Path) -> None:
+    files = {"app/__init__.py": KINDS_VIEWS, "lib/shop/kinds.py": KINDS}
+    reported = report_of_setting(tmp_path, "shop.kinds.Outer.Inner", files, f"mypy_path = {tmp_path}/lib")
+    assert {place[0] for place in reported} == {"__init__.py"}
+    assert len(reported) == 3
+
+
+def report_of_setting(folder: Path, schema: str, files: Mapping[str, str], more: str = "") -> Errors:
+    """Return what mypy reports of the first file, with a framework that takes less time to read than Flask."""
+    for name, text in {**files, "flask/__init__.py": "", "flask/sessions.py": FLASK}.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    settings = f"[mypy]\nplugins = typed_sessions.mypy_plugin\n{more}\n[typed_sessions]\nschema = {schema}\n"
+    (folder / "mypy.ini").write_text(settings)
+    return errors_in(mypy_report(f"--config-file={folder}/mypy.ini", "--no-incremental", folder / next(iter(files))))
 
 
 @pytest.mark.parametrize(
