@@ -64,7 +64,7 @@ class Decoded(Generic[S]):
     @property
     def reports(self) -> tuple[FieldReset | UndeclaredNestedKeys, ...]:
         """What there is to say of it."""
-        return (*self.resets, *self.undeclared) if self.resets or self.undeclared else ()
+        return (*self.resets, *self.undeclared)
 
     read: Read | None = None
     """What the short way read of the payload; None if it went the long one."""

@@ -136,6 +136,22 @@ def test_an_asserted_change_writes_and_a_denied_one_does_not() -> None:
     assert save_session(denied, rules, wanted=denied.modified) == Keep()
 
 
+def test_what_was_written_to_find_changes_says_what_does_not_come_back() -> None:
+    rules = policy_of(Visitor, json)
+    session = opened([rules.formats[0].sealer.seal(b'{"user_id":7}')], rules)
+    session["pair"] = (1, 2)
+    session.hold()
+    decision = save_session(session, rules, wanted=True)
+    assert isinstance(decision, Write)
+    assert decision.altered == ("pair",)
+
+
+@pytest.mark.parametrize("refresh", [True, False])
+def test_an_untouched_session_is_left_alone_only_where_no_refresh_can_be_due(refresh: bool) -> None:
+    session = opened([sealed()], policy(refresh=refresh))
+    assert session.source.leaves_untouched is not refresh
+
+
 def test_contents_that_would_not_come_back_are_never_written() -> None:
     rules = policy()
     session = opened([sealed()], rules)
