@@ -23,9 +23,10 @@ from typing_extensions import override
 
 from typed_sessions import ConfigurationError, Essential, Schema, SerializationError
 from typed_sessions.codec import MAX_DEPTH, MAX_PAYLOAD, Codec, Decoded, OnBadField, Proven
+from typed_sessions.contents import contents_of
 from typed_sessions.reports import FieldReset, Reason, Refused, UndeclaredNestedKeys
 from typed_sessions.sameness import same
-from typed_sessions.serializers import MsgspecJSONSerializer, MsgspecMsgpackSerializer, TaggedJSONSerializer
+from typed_sessions.serializers import JSONTag, MsgspecJSONSerializer, MsgspecMsgpackSerializer, TaggedJSONSerializer
 
 
 @define
@@ -692,3 +693,67 @@ def test_of_several_keys_that_cannot_be_written_the_first_is_named() -> None:
 def test_where_no_key_is_to_blame_the_contents_are() -> None:
     with pytest.raises(SerializationError, match=r"^session contents cannot be written by WritesOneKey$"):
         Codec(Schema(Visitor), WritesOneKey()).encode({"a": 1, "b": 2})
+
+
+@pytest.mark.parametrize("serializer", [TaggedJSONSerializer(), MsgspecJSONSerializer(), MsgspecMsgpackSerializer()])
+def test_what_is_usual_goes_the_short_way_unless_it_is_told_not_to(serializer: Any) -> None:
+    short, long = Codec(Schema(Visitor), serializer), Codec(Schema(Visitor), serializer, compiled=False)
+    for codec, goes in ((short, True), (long, False)):
+        draft = codec.draft(contents_of(codec.schema, {"user_id": 7}))
+        assert (draft.lowered is not None, draft.wire is not None) == (goes, goes)
+        outcome = codec.decode(draft.payload)
+        assert isinstance(outcome, Decoded)
+        assert (outcome.read is not None) is goes
+        assert (outcome.generated, outcome.version, outcome.reports) == (False, 0, ())
+
+
+def test_a_payload_that_settles_everything_is_not_read_back() -> None:
+    codec = Codec(Schema(Visitor), TaggedJSONSerializer())
+    contents = contents_of(codec.schema, {"user_id": 7})
+    assert codec.draft(contents, unless=b'{"user_id":7}').wire is None
+    assert codec.draft(contents, unless=b'{"user_id":8}').wire is not None
+
+
+class TagSeven(JSONTag):
+    key = " 7"
+
+    @override
+    def check(self, value: object) -> bool:
+        return value == 7
+
+    @override
+    def to_json(self, value: object) -> object:
+        return str(value)
+
+    @override
+    def to_python(self, value: str) -> object:
+        return int(value)
+
+
+def test_a_tag_that_is_registered_later_ends_the_short_way() -> None:
+    serializer = TaggedJSONSerializer()
+    codec = Codec(Schema(), serializer)
+    has_short_way = [codec.form is not None]
+    serializer.register(TagSeven, index=0)
+    has_short_way.append(codec.form is not None)
+    assert has_short_way == [True, False]
+    assert codec.draft(contents_of(codec.schema, {"a": 7})).payload == b'{"a":{" 7":"7"}}'
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+@pytest.mark.parametrize("stored", [{}, {"user_id": 7}, {"extra": 1}])
+def test_a_draft_says_whether_anything_is_stored(compiled: bool, stored: dict[str, object]) -> None:
+    codec = Codec(Schema(Visitor), TaggedJSONSerializer(), compiled=compiled)
+    assert codec.draft(contents_of(codec.schema, stored)).holds_anything is bool(stored)
+
+
+def test_a_draft_has_the_version_that_it_was_asked_for() -> None:
+    codec = Codec(Schema(Visitor), TaggedJSONSerializer())
+    assert codec.draft(contents_of(codec.schema, {"user_id": 7}), 3).version == 3
+
+
+def test_what_is_to_be_said_of_a_payload_is_in_order() -> None:
+    outcome = Codec(Schema(Visitor), TaggedJSONSerializer()).decode(b'{"user_id":"x","cart":[{"sku":"a","colour":1}]}')
+    assert isinstance(outcome, Decoded)
+    assert outcome.reports == (*outcome.resets, *outcome.undeclared)
+    assert [type(report) for report in outcome.reports] == [FieldReset, UndeclaredNestedKeys]

@@ -152,6 +152,64 @@ def test_an_untouched_session_is_left_alone_only_where_no_refresh_can_be_due(ref
     assert session.source.leaves_untouched is not refresh
 
 
+class NamedAlike:
+    """A format that shares the key of another, and reads some of what that one writes, but not all."""
+
+    name = "alike"
+
+    def dumps(self, value: dict[str, object], /) -> str:
+        return json.dumps(value)
+
+    def loads(self, payload: str, /) -> object:
+        return {key: 7 if value == "seven" else value for key, value in json.loads(payload).items()}
+
+
+def alike(*serializers: Any) -> Policy[Visitor]:
+    """A policy whose formats all sign in one way."""
+    schema = Schema(Visitor)
+    formats = tuple(Format(Codec(schema, serializer), sealer()) for serializer in serializers)
+    return evolve(policy(), schema=schema, formats=formats)
+
+
+def test_of_formats_that_sign_alike_the_one_that_reads_all_goes_first() -> None:
+    text = sealed(b'{"user_id":"seven"}')
+    for serializers in ((TaggedJSONSerializer(), NamedAlike()), (NamedAlike(), TaggedJSONSerializer())):
+        reports: list[Report] = []
+        session = opened([text], alike(*serializers), reports)
+        assert (session.data.user_id, reports) == (7, [])
+
+
+def test_of_formats_that_all_misread_the_first_counts() -> None:
+    reports: list[Report] = []
+    session = opened([sealed(b'{"user_id":"x","cart":["a"]}')], alike(TaggedJSONSerializer(), NamedAlike()), reports)
+    assert session.data == Visitor(None, ["a"])
+    assert [type(report) for report in reports] == [FieldReset]
+    origin = session.open().origin
+    assert origin is not None
+    assert isinstance(origin.codec.serializer, TaggedJSONSerializer)
+
+
+def test_keys_that_a_nested_class_does_not_know_are_no_misreading() -> None:
+    rules = policy_of(Nested, TaggedJSONSerializer(), json)
+    session = opened([rules.formats[0].sealer.seal(b'{"held":{"one":1,"two":2}}')], rules)
+    assert session.data == Nested(Guarded(1, 2))
+
+
+@define
+class Nested:
+    held: Guarded | None = None
+
+
+def test_two_cookies_alike_are_tried_once() -> None:
+    rules = policy()
+    text = sealed(b"[]")
+    session = opened([text, text], rules)
+    assert session.new
+    counting = rules.formats[0].sealer
+    assert isinstance(counting, Counting)
+    assert counting.unsealed == 1
+
+
 def test_contents_that_would_not_come_back_are_never_written() -> None:
     rules = policy()
     session = opened([sealed()], rules)
