@@ -433,6 +433,20 @@ def test_another_default_is_told() -> None:
     assert findings(Number, OtherDefault) == [(Effect.KEEPS, "n", text)]
 
 
+def test_a_default_that_is_written_in_another_way_is_the_same() -> None:
+    found = findings(one_field(Decimal, Decimal(1)), one_field(Decimal | str, Decimal(1)))
+    assert [text for _, _, text in found if "default" in text] == []
+    found = findings(one_field(Decimal, Decimal(1)), one_field(Decimal | str, Decimal(2)))
+    assert any(text.startswith("had the default") for _, _, text in found)
+
+
+@pytest.mark.parametrize("default", ["nonsense()", "{[]: 1}", "{'__type__': 'Decimal', '__value__': 'x'}"])
+def test_a_default_that_cannot_be_read_is_another_one(default: str) -> None:
+    broken = structs.replace(locked(Number), fields={"n": f"int | Decimal = {default}"})
+    found = compare(broken, locked(Number), unmigrated, max_cookie_size=0)
+    assert any(finding.text.startswith("had the default") for finding in found)
+
+
 def test_a_rename_keeps_forward_and_not_back() -> None:
     assert findings(Number, Renamed) == [
         (Effect.LOSES_ON_ROLLBACK, "n", "a rollback reads its default, while the value waits under m"),
@@ -537,7 +551,9 @@ def test_migrated_values_are_judged_after_their_migration() -> None:
 
 def test_what_a_migration_takes_away_does_not_come_back() -> None:
     text = "a migration takes it away, and a rollback reads its default"
-    assert (Effect.LOSES_ON_ROLLBACK, "n", text) in findings(Number, Split)
+    found = findings(Number, Split)
+    assert (Effect.LOSES_ON_ROLLBACK, "n", text) in found
+    assert [place for _, place, _ in found].count("n") == 1
 
 
 def test_a_migration_that_fails_on_a_session_without_the_key_is_told() -> None:

@@ -6,7 +6,7 @@ writes them, and read as the later one reads them; and the other way round for a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from copy import deepcopy
 from enum import Enum
 from typing import Final
@@ -20,6 +20,7 @@ from typed_sessions.locks.lock import LockedSchema
 from typed_sessions.locks.samples import Samples
 from typed_sessions.migrations import VERSION_KEY, MigrationFailure
 from typed_sessions.narrowing import is_dict, is_sequence
+from typed_sessions.sameness import same
 
 __all__ = ["Effect", "Finding", "compare"]
 
@@ -81,12 +82,13 @@ def compare(
     old, new = declarations_of(before), declarations_of(after)
     stored = _payloads(old, new)
     written, failures = _migrated(stored, migrate, before.version)
+    taken_away = list(_taken_away(stored, written, old, new))
     found = [
         *_versions(before.version, after.version),
-        *_declared(old, new),
+        *_declared(old, new, {finding.place for finding in taken_away}),
         *failures,
         *_read_by_deploy(_read(written, new), old, new, Effect.REFUSES if refuses_bad_fields else Effect.RESETS),
-        *_taken_away(stored, written, old, new),
+        *taken_away,
         *_read_as_another(written, old, new),
         *_read_by_rollback(_read(_payloads(new, old), old), old, new),
         *_renamed(old, new),
@@ -101,7 +103,7 @@ def _versions(before: int, after: int) -> Iterator[Finding]:
         yield Finding(Effect.LOSES_ON_ROLLBACK, VERSION_KEY, text)
 
 
-def _declared(old: Declarations, new: Declarations) -> Iterator[Finding]:
+def _declared(old: Declarations, new: Declarations, taken_away: Collection[str]) -> Iterator[Finding]:
     """Find what is declared otherwise; by itself that loses nothing."""
     for name, field in new.fields.items():
         earlier_name = _earlier_name(name, new, old)
@@ -113,13 +115,18 @@ def _declared(old: Declarations, new: Declarations) -> Iterator[Finding]:
             yield Finding(Effect.KEEPS, name, f"was called {earlier_name}, and is read under both names")
         if field.text != earlier.text:
             yield Finding(Effect.KEEPS, name, f"was {earlier.text}, and is {field.text}")
-        if field.default != earlier.default:
+        if not _is_same_default(field, earlier):
             text = f"had the default {earlier.default}, and has {field.default}, also for those who never set it"
             yield Finding(Effect.KEEPS, name, text)
     for name in old.fields:
-        if name not in new.fields and _later_name(name, new) is None:
+        if _present_name(name, new) is None and name not in taken_away:
             text = "is gone; its values stay as undeclared keys, and come back with a rollback"
             yield Finding(Effect.KEEPS, name, text)
+
+
+def _is_same_default(one: Declaration, other: Declaration) -> bool:
+    """Return True if two defaults are one value, be it written in two ways: a member of a union may need a name."""
+    return one.default == other.default or (bool(one.default_values) and same(one.default_values, other.default_values))
 
 
 def _migrated(payloads: list[Plain], migrate: Migrate, version: int) -> tuple[list[Plain], list[Finding]]:

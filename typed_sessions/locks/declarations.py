@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from typed_sessions.errors import ConfigurationError, SchemaError
 from typed_sessions.field_types import FieldType, Mismatch, Reading, Wire
-from typed_sessions.field_types.base import iterated
+from typed_sessions.field_types.base import JSON, attempt, iterated
 from typed_sessions.field_types.bounded import Bounded
 from typed_sessions.field_types.classes import Keyed
 from typed_sessions.field_types.containers import Items, Positions, Table
@@ -39,6 +39,15 @@ class Declaration:
     """True for a key that is written only while it is there."""
     essential: bool
     former_names: tuple[str, ...]
+
+    @property
+    def default_values(self) -> list[object]:
+        """The default as a value; none if the lock does not have it."""
+        try:
+            plain = ast.literal_eval(self.default or "...")
+        except (ValueError, TypeError, RecursionError):  # an edited lock may have anything there
+            return []
+        return attempt(self.type.lift, plain, Reading(JSON))
 
 
 class Opaque(FieldType):
