@@ -263,12 +263,19 @@ def _opened_with(initial: Mapping[str, object], schema: Schema[S]) -> Opened[S]:
     """Return what a program asked a session to begin with, as if it had been loaded."""
     contents = contents_of(schema, {})
     for key, value in initial.items():
+        _refuse_earlier_name(key, schema)
         contents.store(key, value)
     codec = Codec(schema, TaggedJSONSerializer())
     try:
         return Opened(contents, Origin(codec, codec.encode(contents.stored())) if initial else None)
     except SerializationError:  # the save will say so
         return Opened(contents)
+
+
+def _refuse_earlier_name(key: str, schema: Schema[Any]) -> None:
+    """Refuse a key that would be read as a field, at the latest in the next request. Raises UndeclaredKeyError."""
+    if key in schema.renamed:
+        raise UndeclaredKeyError(key, (), schema.renamed[key])
 
 
 def _opened_empty() -> Opened[Any]:
@@ -290,6 +297,7 @@ class SecureCookieSession(Session[S_co]):
     Raises:
         SchemaError: the class cannot be a schema.
         FieldTypeError: an initial value does not fit its field.
+        UndeclaredKeyError: an initial key is an earlier name of a field.
     """
 
     _source: Source[Any] = _MADE_BY_A_PROGRAM
@@ -572,8 +580,7 @@ class SecureCookieSession(Session[S_co]):
     def _store(self, values: Mapping[str, object]) -> None:
         contents = self._touched()
         for key, value in values.items():
-            if key in contents.schema.renamed:  # it would be read as the field, at the latest in the next request
-                raise UndeclaredKeyError(key, (), contents.schema.renamed[key])
+            _refuse_earlier_name(key, contents.schema)
             if not contents.declares(key) and not self._source.rule.allows(key):
                 raise UndeclaredKeyError(key, contents.schema.fields)
             contents.check(key, value)

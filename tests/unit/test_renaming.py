@@ -79,10 +79,13 @@ def test_nor_in_a_typeddict() -> None:
     assert contents.data == {}
 
 
-def test_an_earlier_name_is_no_key_to_set() -> None:
-    session = SecureCookieSession(schema=Visitor)
-    with pytest.raises(UndeclaredKeyError, match='no field "uid"; did you mean "user_id"'):
-        session["uid"] = 7
+@pytest.mark.parametrize("schema", [Visitor, Keyed])
+def test_an_earlier_name_is_no_key_to_set(schema: Any) -> None:
+    session = SecureCookieSession[Any](schema=schema)
+    for put in (session.update, session.extras.update, lambda values: SecureCookieSession(values, schema=schema)):
+        with pytest.raises(UndeclaredKeyError, match='no field "uid"; did you mean "user_id"'):
+            put({"uid": 7})
+    assert not session
 
 
 @pytest.mark.parametrize("payload", [b'{"uid":1,"user":2}', b'{"user":2,"uid":1}'])
