@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import typing
 from collections.abc import Callable
 from decimal import Decimal
 from enum import Enum, IntEnum
@@ -17,7 +18,8 @@ from cattrs import Converter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from markupsafe import Markup
-from msgspec import Meta
+from msgspec import Meta, Struct
+from typing_extensions import override
 
 from tests.strategies import FIELD_VALUES
 from typed_sessions import Formerly, SchemaError
@@ -284,6 +286,67 @@ def test_a_type_that_could_never_be_written_is_refused_at_once() -> None:
         Compiler(reads_only).compile(PurePosixPath, "here")
     with pytest.raises(SchemaError, match=r"here: a set holds no list\[int\]"):
         Compiler(Converter()).compile(set[list[int]], "here")
+
+
+@define
+class Changeable:
+    n: int = 0
+
+
+@frozen
+class Fixed:
+    n: int = 0
+
+
+class ChangeableStruct(Struct):
+    n: int = 0
+
+
+class FixedStruct(Struct, frozen=True):
+    n: int = 0
+
+
+class SameStruct(Struct, eq=False):
+    n: int = 0
+
+
+class HashedStruct(Struct):
+    n: int = 0
+
+    @override
+    def __hash__(self) -> int:
+        return hash(self.n)
+
+
+@pytest.mark.parametrize(
+    ("item", "held"),
+    [
+        (Changeable, None),
+        (ChangeableStruct, None),
+        (tuple[int, list[int]], None),
+        (tuple[dict[str, int], ...], None),
+        (frozenset[int], frozenset({1})),
+        (tuple[int, ...], (1, 2)),
+        (Fixed, Fixed(1)),
+        (FixedStruct, FixedStruct(1)),
+        (HashedStruct, HashedStruct(1)),
+        (SameStruct, SameStruct(1)),
+    ],
+    ids=str,
+)
+def test_a_set_of_what_has_no_hash_is_refused_at_once(item: Any, held: object) -> None:
+    if held is None:
+        with pytest.raises(SchemaError, match=r"here: a set holds no .*, which can be changed"):
+            Compiler(Converter()).compile(set[item], "here")
+    else:
+        Compiler(Converter()).compile(set[item], "here").admit({held})
+
+
+def test_an_empty_tuple_may_be_written_as_in_earlier_pythons() -> None:
+    compiler = Compiler(Converter())
+    assert compiler.compile(typing.Tuple[()], "here").lift([], Reading(JSON)) == ()  # noqa: UP006 -- what is tried
+    with pytest.raises(SchemaError, match="a bare tuple"):
+        compiler.compile(typing.Tuple, "here")  # noqa: UP006 -- what is tried
 
 
 def test_a_type_of_the_converter_goes_last_in_a_union() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import types
+import typing
 from collections.abc import Mapping
 from enum import Enum
 from typing import Any, Final, Literal, TypeVar, Union, get_args, get_origin
@@ -10,7 +11,7 @@ from typing import Any, Final, Literal, TypeVar, Union, get_args, get_origin
 from cattrs import Converter
 from cattrs.errors import StructureHandlerNotFoundError
 from cattrs.fns import identity
-from msgspec import Meta
+from msgspec import Meta, Struct
 
 from typed_sessions.annotations import described, is_typed_dict, key_annotations, plain_form, required_keys
 from typed_sessions.errors import SchemaError
@@ -63,7 +64,7 @@ class Compiler:
             return self._union(tuple(self.compile(argument, place) for argument in arguments), place)
         container = _CONTAINERS.get(origin)
         if container is not None:
-            if not arguments and annotation != tuple[()]:
+            if not arguments and annotation not in (tuple[()], typing.Tuple[()]):  # noqa: UP006 -- some write it so
                 raise SchemaError(
                     f"{place}: a bare {container.__name__} does not say what it holds; write its arguments"
                 )
@@ -158,7 +159,17 @@ def _is_key(key: FieldType) -> bool:
 
 def _is_unhashable(item: FieldType) -> bool:
     item = item.unbounded
-    return isinstance(item, (Table, Keyed)) or (isinstance(item, Items) and item.cls in (list, set))
+    if isinstance(item, Declared):
+        return not _has_hash(item.kind.cls)
+    if isinstance(item, (Positions, Items)) and not (isinstance(item, Items) and item.cls in (list, set)):
+        return any(map(_is_unhashable, item.parts()))  # a tuple, or a frozenset
+    return isinstance(item, (Table, Keyed, Items))
+
+
+def _has_hash(cls: type[Any]) -> bool:
+    if issubclass(cls, Struct) and cls.__hash__ is Struct.__hash__:
+        return cls.__struct_config__.frozen or not cls.__struct_config__.eq
+    return cls.__hash__ is not None
 
 
 def _unsubscripted(annotation: Any) -> object:
