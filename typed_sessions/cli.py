@@ -158,12 +158,15 @@ def _cookie_value(text: str) -> str:
     return text.partition(";")[0].rpartition("=")[2].strip().strip('"')
 
 
-def _secret_key(variable: str) -> str | None:
-    """Return the secret key: never from the command line, where other users and the shell's history see it."""
+def _secret_key(variable: str) -> bytes | None:
+    """Return the secret key: never from the command line, where other users and the shell's history see it.
+
+    A variable of the environment may hold any bytes, as an application's key may.
+    """
     key = os.environ.get(variable)
     if not key and sys.stdin.isatty():
         key = getpass.getpass(f"{variable} is not set. The secret key, or nothing to look without one: ")
-    return key or None
+    return os.fsencode(key) if key else None
 
 
 def _inspection_as_json(inspection: Inspection) -> str:

@@ -31,7 +31,7 @@ class Inspection:
     refused: Reason | None
     """Why it could not be verified with the key, or could not be read; None if there is nothing against it."""
     formats: tuple[str, ...]
-    """The serializers that can read it: one if the cookie is verified, for each format has a salt of its own."""
+    """The serializers that can read it: one if the cookie is verified, for each format with a name has its own salt."""
     sealed_at: datetime | None
     """When it says that it was sealed."""
     size: int
@@ -62,13 +62,12 @@ def inspect_cookie(
     """
     own = {serializer_name(serializer) or type(serializer).__name__: serializer for serializer in serializers}
     known = {**own, **{name: serializer for name, serializer in _FORMATS.items() if name not in own}}
-    signed_as = None if key is None else _format_of(text, key, salt, digest, known)
+    signed_as = _signed_as(text, key, salt, digest, known)
     payload = unverified_payload(text)
-    formats = known if signed_as is None else {signed_as: known[signed_as]}
-    readings = {} if isinstance(payload, Refused) else dict(_readings(payload, formats))
+    readings = {} if isinstance(payload, Refused) else dict(_readings(payload, signed_as or known))
     return Inspection(
-        verified=signed_as is not None,
-        refused=_refusal(payload, readings, bad_signature=key is not None and signed_as is None),
+        verified=bool(signed_as),
+        refused=_refusal(payload, readings, bad_signature=key is not None and not signed_as),
         formats=tuple(readings),
         sealed_at=sealed_at(text),
         size=len(text.encode("utf-8", "replace")),
@@ -78,23 +77,30 @@ def inspect_cookie(
     )
 
 
-def _format_of(
-    text: str, key: str | bytes, salt: str, digest: DigestMethod, known: Mapping[str, AnySerializer]
-) -> str | None:
-    """Return the format under whose salt a key signed a text, or None."""
-    for name, serializer in known.items():
-        sealer = SignedSealer(
-            SecretKeys(key),
-            salt=salt_of(salt, serializer),
-            lifetime=_ANY_AGE,
-            leeway=_ANY_AGE,
-            clock=lambda: 0.0,
-            digests=(digest,),
-        )
-        outcome = sealer.unseal(text)
-        if not isinstance(outcome, Refused) or outcome.reason not in (Reason.SIGNATURE, Reason.MALFORMED):
-            return name
-    return None
+def _signed_as(
+    text: str, key: str | bytes | None, salt: str, digest: DigestMethod, known: Mapping[str, AnySerializer]
+) -> Mapping[str, AnySerializer]:
+    """Return the formats under whose salt a key signed a text: those without a name share one with tagged JSON."""
+    if key is None:
+        return {}
+    return {
+        name: serializer
+        for name, serializer in known.items()
+        if _is_signed(text, key, salt_of(salt, serializer), digest)
+    }
+
+
+def _is_signed(text: str, key: str | bytes, salt: str | bytes, digest: DigestMethod) -> bool:
+    sealer = SignedSealer(
+        SecretKeys(key),
+        salt=salt,
+        lifetime=_ANY_AGE,
+        leeway=_ANY_AGE,
+        clock=lambda: 0.0,
+        digests=(digest,),
+    )
+    outcome = sealer.unseal(text)
+    return not isinstance(outcome, Refused) or outcome.reason not in (Reason.SIGNATURE, Reason.MALFORMED)
 
 
 def _readings(payload: bytes, formats: Mapping[str, AnySerializer]) -> Iterator[tuple[str, Mapping[str, object]]]:

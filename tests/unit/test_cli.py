@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -160,14 +161,15 @@ def test_a_command_that_cannot_run_says_why(
 
 
 class App:
-    config = {"SECRET_KEY": KEY}  # noqa: RUF012 -- never changed
+    def __init__(self, key: str | bytes) -> None:
+        self.config = {"SECRET_KEY": key}
 
 
-def cookie() -> str:
+def cookie(key: str | bytes = KEY) -> str:
     interface = SecureCookieSessionInterface(serializer=TaggedJSONSerializer(), clock=lambda: 1_795_000_000.0)
     session = SecureCookieSession()
     session.update({"user_id": 7, "when": datetime(2026, 1, 2, tzinfo=UTC), "raw": b"\xff", "pair": (1, "\x1b[31m")})
-    return interface.seal(App(), session)
+    return interface.seal(App(key), session)
 
 
 def test_a_cookie_is_verified_with_the_key_of_the_environment(
@@ -193,6 +195,12 @@ def test_the_variable_may_have_another_name(monkeypatch: pytest.MonkeyPatch) -> 
     assert main(["inspect", cookie(), "--key-variable", "SHOP_KEY"]) == 1
     monkeypatch.setenv("SHOP_KEY", KEY)
     assert main(["inspect", cookie(), "--key-variable", "SHOP_KEY"]) == 0
+
+
+def test_the_key_may_be_bytes_that_are_no_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    key = b"\xff\xfe not UTF-8, and a long one"
+    monkeypatch.setenv("SECRET_KEY", os.fsdecode(key))
+    assert main(["inspect", cookie(key)]) == 0
 
 
 def test_unverified_contents_are_marked_so(capsys: pytest.CaptureFixture[str]) -> None:

@@ -64,6 +64,13 @@ def test_a_cookie_of_a_format_of_ones_own_is_verified_with_its_serializer() -> N
     assert (inspection.verified, inspection.formats, inspection.contents) == (True, ("own",), {"user_id": 7})
 
 
+def test_a_format_without_a_name_shares_its_salt_with_tagged_json() -> None:
+    tagged = sealed(TaggedJSONSerializer().dumps({"at": (1, 2)}).encode(), salt="cookie-session")
+    inspection = inspect_cookie(tagged, KEY, serializers=(json,))
+    assert (inspection.verified, inspection.formats, inspection.contents) == (True, ("tagged-json",), {"at": (1, 2)})
+    assert inspection.refused is None
+
+
 @NAMES
 def test_a_genuine_cookie_is_verified_and_shown_whatever_its_age(name: str) -> None:
     text = cookie(name)
