@@ -23,12 +23,13 @@ from configparser import Error as IniError
 from configparser import RawConfigParser
 from dataclasses import dataclass
 from difflib import get_close_matches
-from functools import partial
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Final, cast
 
 from mypy.build import default_data_dir
 from mypy.checker import TypeChecker
+from mypy.checker_shared import CheckerScope
 from mypy.erasetype import remove_instance_last_known_values
 from mypy.errorcodes import ErrorCode
 from mypy.errors import CompileError
@@ -52,6 +53,7 @@ from mypy.nodes import (
     IndexExpr,
     MypyFile,
     OverloadedFuncDef,
+    StrExpr,
     SymbolNode,
     TypeAlias,
     TypeInfo,
@@ -124,20 +126,21 @@ class SessionPlugin(Plugin):
     def __init__(self, options: Options) -> None:
         super().__init__(options)
         self._settings = read_settings(options.config_file)
+        self._found = Found(None)
+        self._signature_hooks = {name: partial(self._adjusted, adjust) for name, adjust in _ADJUSTMENTS.items()}
 
     @override
     def get_method_signature_hook(self, fullname: str) -> Callable[[MethodSigContext], FunctionLike] | None:
         class_name, _, method = fullname.rpartition(".")
-        adjust = _ADJUSTMENTS.get(method)
-        if adjust is None or not self._is_session(class_name):
-            return None
-        return partial(self._adjusted, adjust)
+        hook = self._signature_hooks.get(method)  # of all methods in the program: first what takes the least time
+        return hook if hook is not None and self._is_session(class_name) else None
 
     @override
     def get_method_hook(self, fullname: str) -> Callable[[MethodContext], Type] | None:
         # A TypeVar has no full name, nor has a union to whose key is assigned: mypy then asks for "get of Mapping".
-        method, of, _ = fullname.partition(" of ")
-        adjust = _ADJUSTMENTS.get(method) if of else None
+        if " of " not in fullname:
+            return None
+        adjust = _ADJUSTMENTS.get(fullname.partition(" ")[0])
         return None if adjust is None else partial(self._result_for_unnamed, adjust)
 
     @override
@@ -160,6 +163,10 @@ class SessionPlugin(Plugin):
         return {"schema": self._settings.schema, "allowed_keys": sorted(self._settings.allowed_keys)}
 
     def _is_session(self, class_name: str) -> bool:
+        if class_name == _SESSION:
+            return True
+        if class_name.startswith("builtins."):  # most that have a `get` or an `update` are dicts
+            return False
         if class_name in _FRAMEWORK_SESSIONS:
             return self._settings.schema is not None
         symbol = self.lookup_fully_qualified(class_name)
@@ -190,22 +197,28 @@ class SessionPlugin(Plugin):
             case UnionType():
                 return [schema for item in receiver.relevant_items() for schema in self._schemas(item, ctx)]
             case Instance():
-                for base in receiver.type.mro:
-                    if base.fullname == _SESSION:
-                        return schemas_of(map_instance_to_supertype(receiver, base).args[0])
+                if receiver.type.has_base(_SESSION):
+                    return self._found_in_pass(ctx.api).of_session(receiver)
                 return self._configured_schemas(ctx) if self._is_session(receiver.type.fullname) else []
             case _:
                 return []
+
+    def _found_in_pass(self, api: CheckerPluginInterface) -> Found:
+        scope = api.scope if isinstance(api, TypeChecker) else None
+        if scope is None or self._found.scope is not scope:
+            self._found = Found(scope)
+        return self._found
 
     def _configured_schemas(self, ctx: MethodSigContext) -> list[Schema]:
         path = self._settings.schema or ""
         prefixes = _prefixes(path)
         module = next((prefix for prefix in prefixes[1:] if prefix in (self._modules or {})), None)
         classes = [prefix for prefix in prefixes if module is None or len(prefix) > len(module)]
-        _note_dependency(ctx.api, [] if module is None else [module], map(make_trigger, classes))
+        _note_modules(ctx.api, [] if module is None else [module])
+        _note_triggers(ctx.api, map(make_trigger, classes))
         symbol = self.lookup_fully_qualified(path)
         declared = None if symbol is None else _declared_type(symbol.node)
-        schemas = [] if declared is None else schemas_of(declared)
+        schemas = [] if declared is None else self._found_in_pass(ctx.api).of_declared(declared)
         if not schemas:
             problem = "cannot be found" if symbol is None else "is no class that declares the keys of a session"
             ctx.api.fail(
@@ -292,6 +305,15 @@ class Schema:
     """Returns the type of a key: most uses of a session name one of many."""
     readonly: frozenset[str] = frozenset()
 
+    @cached_property
+    def modules_of(self) -> Callable[[str], frozenset[str]]:
+        """Returns the modules that a key's type is made of, and that of the class."""
+        return cache(self._modules_of)
+
+    def _modules_of(self, key: str) -> frozenset[str]:
+        modules = TypeIndirectionVisitor().find_modules([self.type_of(key)]) if key in self.keys else set[str]()
+        return frozenset(modules | {self.info.module_name})
+
 
 def schemas_of(declared: Type) -> list[Schema]:
     """Return what `S` in `Session[S]` declares; nothing if it leaves the keys open, as `dict[str, object]` does."""
@@ -305,14 +327,43 @@ def schemas_of(declared: Type) -> list[Schema]:
         case TypedDictType():
             info = declared.fallback.type
             types = declared.items
-            return [Schema(info.name, info, types, lambda key: types[key], frozenset(declared.readonly_keys))]
+            return [Schema(info.name, info, types, types.__getitem__, frozenset(declared.readonly_keys))]
         case Instance():
             names = _field_names(declared.type)
             if names is None:
                 return []
-            return [Schema(declared.type.name, declared.type, names, partial(_field_type, declared))]
+            return [Schema(declared.type.name, declared.type, names, cache(partial(_field_type, declared)))]
         case _:
             return []
+
+
+class Found:
+    """Schemas that were found already in one pass of mypy over a module.
+
+    They cannot be kept any longer: the daemon changes a class in its place.
+
+    Args:
+        scope: what the checker makes anew for each pass.
+    """
+
+    def __init__(self, scope: CheckerScope | None) -> None:
+        self.scope = scope
+        self._schemas: dict[Type, list[Schema]] = {}
+
+    def of_session(self, session: Instance) -> list[Schema]:
+        """Return the schemas of a session, by its type."""
+        found = self._schemas.get(session)
+        if found is None:
+            base = next(base for base in session.type.mro if base.fullname == _SESSION)
+            found = self._schemas[session] = schemas_of(map_instance_to_supertype(session, base).args[0])
+        return found
+
+    def of_declared(self, declared: Type) -> list[Schema]:
+        """Return the schemas of a declared class."""
+        found = self._schemas.get(declared)
+        if found is None:
+            found = self._schemas[declared] = schemas_of(declared)
+        return found
 
 
 def _framework_import(file: MypyFile) -> ImportBase | None:
@@ -456,6 +507,8 @@ class Keys:
 
     def find(self, key: Expression) -> list[Declared]:
         """Return what the schemas declare for each of the keys that an expression may be. It is never empty."""
+        if isinstance(key, StrExpr):
+            return self.find_name(key.value, key)
         names = try_getting_str_literals(key, self.api.get_expression_type(key))
         if names is None:
             return [Declared("", self._object(), None)]
@@ -507,23 +560,33 @@ class Keys:
 
 def _note_key(api: CheckerPluginInterface, schema: Schema, key: str, declared: Type | None) -> None:
     """Have the code at hand checked again when the class changes, the key in it, or what the key's type refers to."""
-    triggers = [make_trigger(schema.info.fullname), make_trigger(f"{schema.info.fullname}.{key}")]
-    modules = {schema.info.module_name}
-    if declared is not None:
-        triggers += get_type_triggers(declared, use_logical_deps=False)
-        modules |= TypeIndirectionVisitor().find_modules([declared])
-    _note_dependency(api, modules, triggers)
+    _note_modules(api, schema.modules_of(key))
+    if _is_fine_grained(api.options):
+        triggers = [make_trigger(schema.info.fullname), make_trigger(f"{schema.info.fullname}.{key}")]
+        if declared is not None:
+            triggers += get_type_triggers(declared, use_logical_deps=False)
+        _note_triggers(api, triggers)
 
 
-def _note_dependency(api: CheckerPluginInterface, modules: Iterable[str], triggers: Iterable[str]) -> None:
-    """Tell mypy what it cannot see in the syntax: modules are for cached runs, triggers for the daemon."""
-    if not isinstance(api, TypeChecker):  # it always is: the interface of plugins only offers less
+def _note_modules(api: CheckerPluginInterface, modules: Iterable[str]) -> None:
+    """Tell mypy of modules that it cannot see in the syntax, for cached runs."""
+    if isinstance(api, TypeChecker):  # it always is: the interface of plugins only offers less
+        api.module_refs.update(modules)
+
+
+def _note_triggers(api: CheckerPluginInterface, triggers: Iterable[str]) -> None:
+    """Tell mypy what has the function at hand checked again, for the daemon."""
+    if not isinstance(api, TypeChecker):
         return
-    api.module_refs.update(modules)
     target = api.msg.errors.current_target()
     if target is not None:
         for trigger in triggers:
             api.tree.plugin_deps.setdefault(trigger, set()).add(target)
+
+
+def _is_fine_grained(options: Options) -> bool:
+    """Return True if mypy keeps triggers: the daemon does, and a run that writes its cache for one."""
+    return options.fine_grained_incremental or options.cache_fine_grained
 
 
 def _type_in_context(api: CheckerPluginInterface, expression: Expression, expected: Type) -> Type:
@@ -662,7 +725,7 @@ def _with_default(ctx: MethodSigContext, found: list[Declared], *, absent: list[
     types, default = [declared.type for declared in found], _argument(ctx, 1)
     if default is None or not types:
         return _returning(ctx.default_signature, types + absent if types else [])
-    declared = make_simplified_union(types)
+    declared = _one_of(types)
     either = make_simplified_union([declared, _type_in_context(ctx.api, default, declared)])
     return _taking(_returning(ctx.default_signature, [either]), either)
 
@@ -671,7 +734,11 @@ def _returning(signature: CallableType, types: list[Type]) -> CallableType:
     """Return a signature with another result, unless it never returns, as those of a NullSession."""
     if not types or isinstance(get_proper_type(signature.ret_type), UninhabitedType):
         return signature
-    return _changed(signature, signature.arg_types, make_simplified_union(types))
+    return _changed(signature, signature.arg_types, _one_of(types))
+
+
+def _one_of(types: list[Type]) -> Type:
+    return types[0] if len(types) == 1 else make_simplified_union(types)
 
 
 def _taking(signature: CallableType, value: Type) -> CallableType:
