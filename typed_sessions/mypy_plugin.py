@@ -23,13 +23,12 @@ from configparser import Error as IniError
 from configparser import RawConfigParser
 from dataclasses import dataclass
 from difflib import get_close_matches
-from functools import cache, cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import Final, cast
 
 from mypy.build import default_data_dir
 from mypy.checker import TypeChecker
-from mypy.checker_shared import CheckerScope
 from mypy.erasetype import remove_instance_last_known_values
 from mypy.errorcodes import ErrorCode
 from mypy.errors import CompileError
@@ -126,7 +125,8 @@ class SessionPlugin(Plugin):
     def __init__(self, options: Options) -> None:
         super().__init__(options)
         self._settings = read_settings(options.config_file)
-        self._found = Found(None)
+        self._checked_by: CheckerPluginInterface | None = None
+        self._keys: dict[Type, Keys] = {}
         self._signature_hooks = {name: partial(self._adjusted, adjust) for name, adjust in _ADJUSTMENTS.items()}
 
     @override
@@ -174,10 +174,20 @@ class SessionPlugin(Plugin):
 
     def _adjusted(self, adjust: Adjustment, ctx: MethodSigContext) -> CallableType:
         """Return the signature of a method of a session, as its schema has it."""
-        schemas = self._schemas(ctx.type, ctx)
-        if not schemas:
-            return ctx.default_signature
-        return adjust(ctx, Keys(ctx.api, schemas, self._settings.allowed_keys))
+        keys = self._keys_of(ctx)
+        return adjust(ctx, keys) if keys.schemas else ctx.default_signature
+
+    def _keys_of(self, ctx: MethodSigContext) -> Keys:
+        """Return the keys of a session, kept for the module at hand. In the daemon classes change: nothing is kept."""
+        if self._checked_by is not ctx.api:
+            self._checked_by = ctx.api
+            self._keys.clear()
+        keys = self._keys.get(ctx.type)
+        if keys is None:
+            keys = Keys(ctx.api, self._schemas(ctx.type, ctx), self._settings.allowed_keys)
+            if keys.schemas and not _is_fine_grained(self.options):
+                self._keys[ctx.type] = keys
+        return keys
 
     def _result_for_unnamed(self, adjust: Adjustment, ctx: MethodContext) -> Type:
         return self._adjusted(adjust, _as_signature_context(ctx.type, ctx)).ret_type
@@ -197,17 +207,12 @@ class SessionPlugin(Plugin):
             case UnionType():
                 return [schema for item in receiver.relevant_items() for schema in self._schemas(item, ctx)]
             case Instance():
-                if receiver.type.has_base(_SESSION):
-                    return self._found_in_pass(ctx.api).of_session(receiver)
+                for base in receiver.type.mro:
+                    if base.fullname == _SESSION:
+                        return schemas_of(map_instance_to_supertype(receiver, base).args[0])
                 return self._configured_schemas(ctx) if self._is_session(receiver.type.fullname) else []
             case _:
                 return []
-
-    def _found_in_pass(self, api: CheckerPluginInterface) -> Found:
-        scope = api.scope if isinstance(api, TypeChecker) else None
-        if scope is None or self._found.scope is not scope:
-            self._found = Found(scope)
-        return self._found
 
     def _configured_schemas(self, ctx: MethodSigContext) -> list[Schema]:
         path = self._settings.schema or ""
@@ -218,7 +223,7 @@ class SessionPlugin(Plugin):
         _note_triggers(ctx.api, map(make_trigger, classes))
         symbol = self.lookup_fully_qualified(path)
         declared = None if symbol is None else _declared_type(symbol.node)
-        schemas = [] if declared is None else self._found_in_pass(ctx.api).of_declared(declared)
+        schemas = [] if declared is None else schemas_of(declared)
         if not schemas:
             problem = "cannot be found" if symbol is None else "is no class that declares the keys of a session"
             ctx.api.fail(
@@ -305,15 +310,6 @@ class Schema:
     """Returns the type of a key: most uses of a session name one of many."""
     readonly: frozenset[str] = frozenset()
 
-    @cached_property
-    def modules_of(self) -> Callable[[str], frozenset[str]]:
-        """Returns the modules that a key's type is made of, and that of the class."""
-        return cache(self._modules_of)
-
-    def _modules_of(self, key: str) -> frozenset[str]:
-        modules = TypeIndirectionVisitor().find_modules([self.type_of(key)]) if key in self.keys else set[str]()
-        return frozenset(modules | {self.info.module_name})
-
 
 def schemas_of(declared: Type) -> list[Schema]:
     """Return what `S` in `Session[S]` declares; nothing if it leaves the keys open, as `dict[str, object]` does."""
@@ -332,38 +328,9 @@ def schemas_of(declared: Type) -> list[Schema]:
             names = _field_names(declared.type)
             if names is None:
                 return []
-            return [Schema(declared.type.name, declared.type, names, cache(partial(_field_type, declared)))]
+            return [Schema(declared.type.name, declared.type, names, partial(_field_type, declared))]
         case _:
             return []
-
-
-class Found:
-    """Schemas that were found already in one pass of mypy over a module.
-
-    They cannot be kept any longer: the daemon changes a class in its place.
-
-    Args:
-        scope: what the checker makes anew for each pass.
-    """
-
-    def __init__(self, scope: CheckerScope | None) -> None:
-        self.scope = scope
-        self._schemas: dict[Type, list[Schema]] = {}
-
-    def of_session(self, session: Instance) -> list[Schema]:
-        """Return the schemas of a session, by its type."""
-        found = self._schemas.get(session)
-        if found is None:
-            base = next(base for base in session.type.mro if base.fullname == _SESSION)
-            found = self._schemas[session] = schemas_of(map_instance_to_supertype(session, base).args[0])
-        return found
-
-    def of_declared(self, declared: Type) -> list[Schema]:
-        """Return the schemas of a declared class."""
-        found = self._schemas.get(declared)
-        if found is None:
-            found = self._schemas[declared] = schemas_of(declared)
-        return found
 
 
 def _framework_import(file: MypyFile) -> ImportBase | None:
@@ -497,13 +464,14 @@ class Value:
         return _type_in_context(api, self.where, expected) if self.type is None else self.type
 
 
-@dataclass(frozen=True)
 class Keys:
     """The keys of one session: looks them up, and reports what is wrong with them."""
 
-    api: CheckerPluginInterface
-    schemas: list[Schema]
-    allowed: frozenset[str]
+    def __init__(self, api: CheckerPluginInterface, schemas: list[Schema], allowed: frozenset[str]) -> None:
+        self.api = api
+        self.schemas = schemas
+        self.allowed = allowed
+        self._found: dict[str, list[Declared]] = {}
 
     def find(self, key: Expression) -> list[Declared]:
         """Return what the schemas declare for each of the keys that an expression may be. It is never empty."""
@@ -516,7 +484,13 @@ class Keys:
 
     def find_name(self, key: str, where: Expression) -> list[Declared]:
         """Return what the schemas declare for a key. One that may not be used is reported, and is of type Any."""
-        return [self._declared(schema, key, where) for schema in self.schemas]
+        known = self._found.get(key)
+        if known is not None:
+            return known
+        found = [self._declared(schema, key, where) for schema in self.schemas]
+        if all(declared.schema is not None for declared in found):  # what was reported is to be so again
+            self._found[key] = found
+        return found
 
     def check_write(self, declared: Declared, value: Value) -> bool:
         """Return True if a value may be stored under a key; report it if not."""
@@ -560,7 +534,10 @@ class Keys:
 
 def _note_key(api: CheckerPluginInterface, schema: Schema, key: str, declared: Type | None) -> None:
     """Have the code at hand checked again when the class changes, the key in it, or what the key's type refers to."""
-    _note_modules(api, schema.modules_of(key))
+    modules = {schema.info.module_name}
+    if declared is not None:
+        modules |= TypeIndirectionVisitor().find_modules([declared])
+    _note_modules(api, modules)
     if _is_fine_grained(api.options):
         triggers = [make_trigger(schema.info.fullname), make_trigger(f"{schema.info.fullname}.{key}")]
         if declared is not None:
