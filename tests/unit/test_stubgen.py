@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from importlib import import_module
@@ -513,6 +514,12 @@ def test_update_names_what_a_call_can_name_and_its_dict_has_all() -> None:
     assert "self, other_: EverythingUpdate = ..., /, *," in signatures(stub_text("kinds:Everything"), "update")[0]
 
 
+def test_the_dict_of_update_has_a_name_of_its_own(project: Path) -> None:
+    fields = "".join(f"    {name}: int = 0\n" for name in ("other", "other_", "other__"))
+    add_module(project, "odd", f"from attrs import define\n@define\nclass Odd:\n{fields}")
+    assert signatures(stub_text("odd:Odd"), "update")[0].startswith("self, other___: OddUpdate = ..., /, *, other: int")
+
+
 def test_a_type_with_the_name_of_a_method_gets_another(project: Path) -> None:
     add_module(project, "odd", ODD_NAMES)
     text = stub_text("odd:list")
@@ -645,6 +652,25 @@ def test_check_fails_while_stubs_are_stale(project: Path, capsys: pytest.Capture
 
 
 @pytest.mark.parametrize(
+    "options",
+    [
+        [],
+        ["--allow", "b c", "--allow", "a"],
+        ["--frameworks"],
+        ["--frameworks", "quart", "--allow", "a"],
+        ["--frameworks", "flask", "quart"],
+    ],
+    ids=["plain", "keys", "no-framework", "both", "all-frameworks"],
+)
+def test_the_header_names_the_command_that_writes_the_same_again(options: list[str], project: Path) -> None:
+    run("visitors:Visitor", *options)
+    header = (project / "stubs" / "visitor_session.pyi").read_text().partition("`: do not edit")[0]
+    again = shlex.split(header.rpartition("`typed-sessions stubs ")[2])
+    assert again[0] == "visitors:Visitor"
+    assert run(*again, "--check") == 0
+
+
+@pytest.mark.parametrize(
     ("arguments", "folders"),
     [([], {"quart-stubs", "flask-stubs"}), (["--frameworks", "quart"], {"quart-stubs"}), (["--frameworks"], set())],
     ids=["all", "quart", "none"],
@@ -712,6 +738,21 @@ def test_the_plugin_alone_is_not_all_that_mypy_needs(
     (project / "mypy.ini").write_text(f"[mypy]\nplugins = typed_sessions.mypy_plugin\n{settings}")
     run("visitors:Visitor", "--frameworks")
     assert capsys.readouterr().out.splitlines()[1:] == ["put into mypy.ini", *MYPY_INI]
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "setting"),
+    [
+        ("mypy.ini", "[mypy]", "    allowed_keys = csrf_token, identity.id"),
+        ("pyproject.toml", "[tool.mypy]", '    allowed_keys = ["csrf_token", "identity.id"]'),
+    ],
+)
+def test_the_plugin_is_told_of_the_same_undeclared_keys(
+    file: str, text: str, setting: str, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project / file).write_text(text)
+    run("visitors:Visitor", "--allow", "identity.id", "--allow", "csrf_token", "--allow", "user_id")
+    assert capsys.readouterr().out.splitlines()[-1] == setting
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
@@ -41,7 +42,7 @@ def add_command(commands: Any, load: Callable[[str], object]) -> None:
 
 
 def _run(load: Callable[[str], object], arguments: argparse.Namespace) -> int:
-    stub = SchemaStub.of(load(arguments.schema), arguments.schema, arguments.allow)
+    stub = SchemaStub.of(load(arguments.schema), arguments.schema, arguments.allow, _options(arguments))
     if find_spec(stub.module) is not None:
         raise ConfigurationError(f"there is a module {stub.module}, which the stub would hide; rename one of them")
     folder: Path = arguments.out
@@ -56,3 +57,11 @@ def _run(load: Callable[[str], object], arguments: argparse.Namespace) -> int:
         lines += hooks(Path.cwd(), folder, stub)
     print("\n".join(lines))  # noqa: T201 -- a command prints
     return _STALE if arguments.check and stale else 0
+
+
+def _options(arguments: argparse.Namespace) -> str:
+    """Return the options that say what is written, for the stub's header."""
+    options = "".join(f" --allow {shlex.quote(key)}" for key in sorted(set(arguments.allow)))
+    if set(arguments.frameworks) != set(FRAMEWORKS):
+        options += " ".join([" --frameworks", *arguments.frameworks])
+    return options

@@ -131,14 +131,14 @@ def _ini_mypy(out: Path, stub: SchemaStub) -> str:
     return (
         f"[mypy]\nplugins = {_PLUGIN}\nmypy_path = {out.as_posix()}\nexclude = {_EXCLUDED}\n\n"
         f"[typed_sessions]\nschema = {_dotted(stub)}"
-    )
+    ) + (f"\nallowed_keys = {', '.join(stub.allowed)}" if stub.allowed else "")
 
 
 def _toml_mypy(out: Path, stub: SchemaStub) -> str:
     return (
         f'[tool.mypy]\nplugins = ["{_PLUGIN}"]\nmypy_path = "{out.as_posix()}"\n'
         f'exclude = ["{_EXCLUDED}"]\n\n[tool.typed_sessions]\nschema = "{_dotted(stub)}"'
-    )
+    ) + (f"\nallowed_keys = {json.dumps(stub.allowed)}" if stub.allowed else "")
 
 
 def _toml(setting: _Setting, table: str, out: Path) -> str:

@@ -45,9 +45,18 @@ class SchemaStub:
     data: Expression
     keys: Mapping[str, Key]
     """By name, in the order of their declaration."""
+    allowed: tuple[str, ...] = ()
+    """Undeclared keys that the program uses."""
+    options: str = ""
+    """What else than the schema the command was given that says what is written, and not where."""
+
+    @property
+    def command(self) -> str:
+        """What writes the same stub again, after `typed-sessions stubs`."""
+        return f"{self.origin}{self.options}"
 
     @classmethod
-    def of(cls, found: object, path: str, allowed: Iterable[str] = ()) -> SchemaStub:
+    def of(cls, found: object, path: str, allowed: Iterable[str] = (), options: str = "") -> SchemaStub:
         """Return what there is to say of what `module:Schema` names.
 
         Args:
@@ -55,6 +64,7 @@ class SchemaStub:
                 `Schema`, or what has one, such as `Sessions`.
             path: the name that it was imported by. It names the class if the schema is `Alias = Generic[int]`.
             allowed: undeclared keys that the program uses.
+            options: how the command line asked for that, and for what else it writes.
 
         Raises:
             ConfigurationError: it is no schema, or holds something that no stub can name.
@@ -64,9 +74,10 @@ class SchemaStub:
         if declared is found and get_args(declared):
             name = re.split(r"[:.]", path)[-1]
         keys = {key.name: key for key in _keys(declared, name)}
-        for extra in (*_FRAMEWORK_KEYS, *sorted(allowed)):
+        extras = tuple(sorted(set(allowed) - set(keys)))
+        for extra in (*_FRAMEWORK_KEYS, *extras):
             keys.setdefault(extra, Key(extra, OBJECT, admits_none=True, admits_all=True))
-        return cls(path, name, expression_of(declared), keys)
+        return cls(path, name, expression_of(declared), keys, extras, options)
 
     @property
     def class_name(self) -> str:

@@ -85,7 +85,7 @@ class _Writer:
         session = self._session()
         update = self._update_dict()
         other = f'{_OTHER.text} = {self._text(_TYPE_VAR)}("{_OTHER.text}")'
-        origin = f"# Written by `typed-sessions stubs {self._stub.origin}`: do not edit it, run that again."
+        origin = f"# Written by `typed-sessions stubs {self._stub.command}`: do not edit it, run that again."
         parts = [[_HEADER + origin], self._names.imports(self._used), [other, *self._alias_lines], update, session]
         return "\n\n".join("\n".join(part) for part in parts) + "\n"
 
@@ -196,7 +196,9 @@ class _Writer:
 
     def _update(self) -> _Signature:
         names = [key.name for key in self._writable if _is_keyword_argument(key.name)]
-        other = "other" if "other" not in names else "other_"
+        other = "other"
+        while other in names:
+            other += "_"
         keywords = [f"{name}: {self._text(self._types[name])} = ..." for name in names]
         marks = ["/", "*"] if keywords else ["/"]
         return self._signature([f"{other}: {self._stub.update_name} = ...", *marks, *keywords], NONE)
