@@ -6,6 +6,7 @@ import linecache
 from collections.abc import Callable, Mapping
 from itertools import count
 from typing import Any, Final
+from weakref import finalize
 
 __all__ = ["Module"]
 
@@ -24,6 +25,7 @@ class Module:
         self._names: dict[str, object] = {}
         self._known: dict[int, str] = {}
         self._functions: list[str] = []
+        self._defined: list[str] = []
 
     def name(self, value: object, hint: str) -> str:
         """Return a name that stands for an object in the text, made of a hint of what it is."""
@@ -39,6 +41,7 @@ class Module:
         """Add a function of one parameter to the text, and return its name."""
         name = self._free("".join(character if character.isidentifier() else "_" for character in hint))
         self._names[name] = None
+        self._defined.append(name)
         self._functions.append("\n    ".join([f"def {name}({parameter}):", *lines]))
         return name
 
@@ -48,7 +51,10 @@ class Module:
         file_name = f"<typed_sessions generated {next(_numbers)}: {self._title}>"
         linecache.cache[file_name] = (len(source), None, source.splitlines(keepends=True), file_name)
         exec(compile(source, file_name, "exec"), self._names)  # noqa: S102 -- of our own text, which holds only names
-        return {name: function for name, function in self._names.items() if callable(function)}
+        functions = {name: function for name, function in self._names.items() if callable(function)}
+        for name in self._defined[-1:]:  # the text lives as long as what was made of it
+            finalize(functions[name], linecache.cache.pop, file_name, None)
+        return functions
 
     def _free(self, name: str) -> str:
         return name if name not in self._names else f"{name}_{len(self._names)}"

@@ -315,6 +315,16 @@ def test_a_stamp_that_is_no_time_is_refused_though_signed(stamp: bytes) -> None:
     assert sealer().unseal(signed(base64_encode(b"payload"), stamp)) == Refused(Reason.ENCODING)
 
 
+@pytest.mark.parametrize("size", [63, 64, 65, 200])
+def test_a_key_of_any_size_signs_as_with_itsdangerous(size: int) -> None:
+    key = "k" * size
+    theirs = Signer(key, salt=SALT, key_derivation="none", digest_method=hashlib.sha1)
+    ours = sealer(key, key_derivation="none")
+    text = ours.seal(b"payload")
+    assert theirs.validate(text)
+    assert ours.unseal(text) == b"payload"
+
+
 @pytest.mark.parametrize("second", [0, 1, 255, 256])
 def test_any_second_is_stamped_as_by_itsdangerous(second: int) -> None:
     text = sealer(at=second).seal(b"payload")
