@@ -314,6 +314,21 @@ class Deployments(RuleBasedStateMachine):
         if self.release.fields:
             self.request(visitor, {}, data.draw(st.sampled_from(list(self.release.fields))))
 
+    @rule(visitor=visitors, data=st.data())
+    def be_served_by_a_fleet(self, visitor: Visitor, data: st.DataObject) -> None:
+        """Go from one release to the other and back, mostly with what only one of them declares."""
+        fleet = self.history[-2:]
+        shared = fleet[0].fields.keys() & fleet[-1].fields.keys()
+        for release in data.draw(st.lists(st.sampled_from(fleet), min_size=2, max_size=6)):
+            if release.fields:
+                name = data.draw(
+                    st.sampled_from([key for key in release.fields if key not in shared] or [*release.fields])
+                )
+                taken_out = data.draw(st.booleans())
+                changes = {} if taken_out else {name: data.draw(VALUES[release.fields[name].cls])}
+                self.request(visitor, changes, name if taken_out else "", release)
+        self.request(visitor, {})
+
     @rule(visitor=visitors, value=st.integers(-9, 9))
     def an_extension_stores(self, visitor: Visitor, value: int) -> None:
         self.request(visitor, {"_extension": (value,)})
@@ -322,22 +337,25 @@ class Deployments(RuleBasedStateMachine):
     def every_reset_names_a_field(self) -> None:
         assert all(isinstance(report, FieldReset) for report in self.reports), self.reports
 
-    def request(self, visitor: Visitor, changes: dict[str, object], removed: str = "") -> None:
-        interface = self.release.interface()
+    def request(
+        self, visitor: Visitor, changes: dict[str, object], removed: str = "", release: Release | None = None
+    ) -> None:
+        release = release or self.release
+        interface = release.interface()
         app = cast("Any", Quart(__name__))
         app.config.update(self.config)
         policy = interface._configuration(app).policy
         texts = [] if visitor.cookie is None else [visitor.cookie]
         session = engine.open_session(SecureCookieSession, texts, policy, self.reports.append)
-        version = max(visitor.version, len(self.release.steps))
-        readable = visitor.readable_in(self.release)
+        version = max(visitor.version, len(release.steps))
+        readable = visitor.readable_in(release)
         assert {key: value for key, value in session.items() if key != "_version"} == readable
         session.update(changes)
         session.pop(removed, None)
         match engine.save_session(session, policy, wanted=session.modified):
             case engine.Write(value=cookie):
                 kept = {key: value for key, value in {**readable, **changes}.items() if key != removed}
-                visitor.cookie, visitor.kept, visitor.version = cookie, self.release.without_superseded(kept), version
+                visitor.cookie, visitor.kept, visitor.version = cookie, release.without_superseded(kept), version
             case engine.Delete():
                 assert not session
                 visitor.cookie, visitor.kept, visitor.version = None, {}, 0
