@@ -35,18 +35,23 @@ __all__ = [
 
 S = TypeVar("S", default=dict[str, object])
 S_co = TypeVar("S_co", covariant=True, default=dict[str, object])
+K = TypeVar("K")
+V_co = TypeVar("V_co", covariant=True)
 
 _MISSING: Final = object()
 
 
-class Keyed(Protocol):
-    """What `dict.update` takes beside pairs: anything with keys and items."""
+class Keyed(Protocol[K, V_co]):
+    """What `dict.update` takes beside pairs: anything with keys and items.
 
-    def keys(self) -> Iterable[str]:
+    Generic, so that a type checker reads a dict display with the keys that are expected of it, and not with a Literal's.
+    """
+
+    def keys(self) -> Iterable[K]:
         """Return the keys."""
         ...
 
-    def __getitem__(self, key: str, /) -> object: ...
+    def __getitem__(self, key: K, /) -> V_co: ...
 
 
 class SessionMixin(MutableMapping[str, object]):
@@ -472,8 +477,14 @@ class SecureCookieSession(Session[S_co]):
             self._store({key: default})
         return contents.read(key)
 
+    @overload
+    def update(self, other: Keyed[str, object], /, **values: object) -> None: ...
+    @overload
+    def update(self, other: Iterable[tuple[str, object]], /, **values: object) -> None: ...
+    @overload
+    def update(self, /, **values: object) -> None: ...
     @override
-    def update(self, other: Keyed | Iterable[tuple[str, object]] = (), /, **values: object) -> None:
+    def update(self, other: Keyed[str, object] | Iterable[tuple[str, object]] = (), /, **values: object) -> None:
         """Store many keys. A key that is not allowed, or a value of the wrong type, leaves everything as it was."""
         self._store(dict(other, **values))
 
