@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, MutableMapping
-from typing import assert_type
+from typing import Literal, assert_type
 
 import attrs
 from cattrs import Converter
@@ -209,3 +209,17 @@ assert_type(renamed({}), dict[str, object])
 another_app = Quart("another")
 Sessions(Visitor).init_app(another_app)
 members.replace(attrs.evolve(members.data, points=7))
+
+
+# many keys at once
+def stored(concrete: SecureCookieSession[Visitor], name: Literal["user_id"], several: dict[str, int]) -> None:
+    concrete.update({name: 7})
+    concrete.update({name: 7}, name="Ada")
+    concrete.update([(name, 7)])
+    concrete.update(several, name="Ada")
+    concrete.update(concrete)
+    concrete.update(name="Ada")
+    concrete.update()
+    concrete.update(7)  # error
+    concrete.update([7])  # error
+    concrete.update({7: 7})  # error
