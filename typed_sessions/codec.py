@@ -221,13 +221,14 @@ class Codec(Generic[S]):
         read = None if form is None else form.read(payload)
         if read is None or (schema.renamed and not schema.renamed.keys().isdisjoint(read.order)):
             return None
-        version = schema.migrations.version if schema.migrations.steps else 0
-        if version:
-            written = read.extras.pop(VERSION_KEY, 0)
+        version, order = 0, list(read.order)
+        if schema.migrations.steps:
+            version, order = schema.migrations.version, [key for key in order if key != VERSION_KEY]
+            written: object = read.extras.pop(VERSION_KEY, 0)
             if type(written) is not int or written != version:
                 return None
         try:
-            contents = contents_in_parts(schema, read.order, read.declared, read.extras)
+            contents = contents_in_parts(schema, order, read.declared, read.extras)
         except Exception:  # noqa: BLE001 -- a converter or validator of the user's may raise anything
             return None
         return Decoded(contents, payload, version, read=read)

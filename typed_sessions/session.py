@@ -44,7 +44,7 @@ _MISSING: Final = object()
 class Keyed(Protocol[K, V_co]):
     """What `dict.update` takes beside pairs: anything with keys and items.
 
-    Generic, so that a checker reads a dict display with the keys that are expected of it, and not with those of a Literal.
+    Generic, so that a checker reads a dict display with the keys that are expected of it, not with those of a Literal.
     """
 
     def keys(self) -> Iterable[K]:

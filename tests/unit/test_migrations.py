@@ -336,3 +336,28 @@ def test_a_field_under_the_key_of_the_version_is_refused() -> None:
     migration(Versioned, 1)(same)
     with pytest.raises(SchemaError, match=r"Versioned\._version: .*rename the field"):
         Migrations(Versioned).check("Versioned", fields.keys())
+
+
+class Stepped(TypedDict, total=False):
+    """A TypedDict with a step."""
+
+    visits: int
+
+
+@migration(Stepped, 1)
+def begin_to_count(values: dict[str, object]) -> dict[str, object]:
+    return {"visits": 0, **values}
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+@SERIALIZERS
+def test_the_version_is_no_key_of_the_data(serializer: Any, compiled: bool) -> None:
+    for schema, stored in ((Stepped, {"visits": 7, "extra": 1}), (Visitor, {"first": "Ada", "extra": 1})):
+        stepped: Codec[Any] = Codec(Schema[Any](schema), serializer, compiled=compiled)
+        payload = stepped.encode(stored)
+        outcome = stepped.decode(payload)
+        assert isinstance(outcome, Decoded)
+        assert outcome.contents.stored() == stored
+        assert outcome.contents.keys() == list(stored)
+        assert Origin(stepped, payload, outcome).holds(outcome.contents)
+        assert stepped.draft(outcome.contents, outcome.version).payload == payload
