@@ -95,7 +95,9 @@ class Draft(Generic[S]):
     @property
     def holds_anything(self) -> bool:
         """True if anything is stored."""
-        return bool(self.contents.keys() if self.lowered is None else self.lowered.plain)
+        if self.lowered is None or self.version:  # the version of a payload is nothing that is stored
+            return len(self.contents.keys()) > 0
+        return len(self.lowered.plain) > 0
 
 
 @frozen

@@ -7,6 +7,7 @@ import time
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, MutableMapping
 from datetime import UTC, datetime
+from inspect import getattr_static
 from typing import Any, Final, Generic, Protocol, TypeAlias, cast, overload
 
 from attrs import field, frozen
@@ -211,7 +212,7 @@ class _Latest(Generic[S]):
 class _RequestArrival(engine.Arrival[S]):
     """A request whose cookies are looked at when its session is. What is needed for that is kept as it is now."""
 
-    __slots__ = ("_app", "_interface", "_request", "configured")
+    __slots__ = ("_app", "_interface", "_name", "_request", "configured")
 
     def __init__(
         self,
@@ -224,6 +225,8 @@ class _RequestArrival(engine.Arrival[S]):
         self._app = app
         self._request: CookieRequest | None = request
         self.configured = configured
+        # What a subclass says may depend on the request that is being handled, so it is asked at once.
+        self._name = configured.settings.cookie.name if configured.is_stock else interface.get_cookie_name(app)
 
     @property
     @override
@@ -234,10 +237,7 @@ class _RequestArrival(engine.Arrival[S]):
     @override
     def sealed(self) -> tuple[str, ...]:
         if self._request is not None:
-            configured = self.configured
-            stock = configured.settings.cookie.name
-            name = stock if configured.is_stock else self._interface.get_cookie_name(self._app)
-            self._texts = tuple(_values_of(self._request.cookies, name))
+            self._texts = tuple(_values_of(self._request.cookies, self._name))
             self._request = None
         return self._texts
 
@@ -413,13 +413,7 @@ class SecureCookieSessionInterface(
             _vary_by_cookie(response.headers)
         if owned.save_failed:
             return
-        owned.settle(saved=False)
-        owned.hold()
-        try:
-            cookie = self._cookie(app, owned)
-        finally:
-            owned.release()
-        owned.settle(saved=True)
+        cookie = self._saved(app, owned)
         if cookie is not None:
             response.headers.add("Set-Cookie", cookie)
             if not varies:
@@ -442,13 +436,34 @@ class SecureCookieSessionInterface(
         """
         return self._configuration(app).policy.writer.write(session.open().contents.stored()).value
 
-    def _cookie(self, app: ConfiguredApp, session: SecureCookieSession[S]) -> str | None:
-        """Return the text of the `Set-Cookie` header that is due, if one is."""
-        configured = self._configuration(app)
-        if configured.is_stock:
+    def _saved(self, app: ConfiguredApp, session: SecureCookieSession[S]) -> str | None:
+        """Return the text of the `Set-Cookie` header that is due, if one is. If it raises, the save has failed."""
+        saved = False
+        try:
+            configured = self._configuration(app)
+            wanted = None if configured.is_stock else self.should_set_cookie(app, session)  # which may change it
+            session.settle(saved=False)
+            session.hold()
+            cookie = self._cookie(app, session, configured, wanted=wanted)
+            saved = True
+        finally:
+            session.release()
+            session.settle(saved=saved)
+        return cookie
+
+    def _cookie(
+        self, app: ConfiguredApp, session: SecureCookieSession[S], configured: _Configured[S], *, wanted: bool | None
+    ) -> str | None:
+        """Return the text of the `Set-Cookie` header that is due, if one is.
+
+        Args:
+            app: the application.
+            session: a session that is held.
+            configured: the settings of the application.
+            wanted: whether the session is to be written; None leaves that to its contents and its age.
+        """
+        if wanted is None:
             wanted = session.modified or engine.refresh_is_due(session, configured.policy)
-        else:
-            wanted = self.should_set_cookie(app, session)
         match engine.save_session(session, configured.policy, wanted=wanted):
             case engine.Keep():
                 return None
@@ -528,19 +543,28 @@ class SecureCookieSessionInterface(
         except ConfigurationError as error:
             refusal = type(error)(str(error))
         else:
-            self._latest = _Latest(copied(app.config), configured)
+            self._latest = None if self._is_dynamic else _Latest(copied(app.config), configured)
             return configured
         raise refusal
 
     @override
     def __setattr__(self, name: str, value: object) -> None:
         super().__setattr__(name, value)
+        self._forget_unless_own(name)
+
+    @override
+    def __delattr__(self, name: str) -> None:
+        super().__delattr__(name)
+        self._forget_unless_own(name)
+
+    def _forget_unless_own(self, name: str) -> None:
+        """Look at all settings anew: what was set may be one, such as the salt, or a method that says one."""
         if not name.startswith("_"):
-            self._latest = None  # what is set may be a setting: the salt, a digest, the serializer
+            self._latest, self._recent = None, ()
 
     def _configured(self, app: ConfiguredApp) -> _Configured[S]:
         """Return the settings of an application; they are read again only when one has changed."""
-        own = (self.salt, self.key_derivation, self.digest_method, self.serializer)
+        own = tuple(getattr(self, name) for name in _OWN)
         seen = (*present(app.config), *own)
         for configured in self._recent:
             if configured.seen == seen:
@@ -556,7 +580,13 @@ class SecureCookieSessionInterface(
     @property
     def _is_stock(self) -> bool:
         """True if no subclass has its own word on when, or how, a cookie is written."""
-        return all(getattr(type(self), name) is getattr(SecureCookieSessionInterface, name) for name in _HELPERS)
+        of_class = all(getattr(type(self), name) is getattr(SecureCookieSessionInterface, name) for name in _HELPERS)
+        return of_class and vars(self).keys().isdisjoint(_HELPERS)
+
+    @property
+    def _is_dynamic(self) -> bool:
+        """True if a subclass computes the salt or the like, perhaps anew for each request."""
+        return any(isinstance(getattr_static(type(self), name, None), property) for name in _OWN)
 
     def _policy(self, settings: Settings) -> engine.Policy[S]:
         self._check_overrides()
@@ -592,9 +622,12 @@ class SecureCookieSessionInterface(
         """Return the configured format, which writes, then the other built-in ones and the fallbacks, which read."""
         if settings.keys is None:
             return ()
-        serializers = [self._serializer(settings)]
+        configured = self._serializer(settings)
+        known = {serializer_name(each): each for each in (self.serializer, *settings.serializer_fallbacks[::-1])}
+        built_in = (known.get(serializer_name(each), each) for each in _BUILT_IN)  # perhaps with tags of the user's
+        serializers = [configured]
         room = _room(settings, settings.digest or self.digest_method)
-        for other in (*_BUILT_IN, *settings.serializer_fallbacks):
+        for other in (*built_in, *settings.serializer_fallbacks):
             if serializer_name(other) is None or serializer_name(other) not in map(serializer_name, serializers):
                 serializers.append(other)
         return tuple(
@@ -617,7 +650,7 @@ class SecureCookieSessionInterface(
     def _serializer(self, settings: Settings) -> AnySerializer:
         """Return the configured serializer; the interface's own, with its tags, where the setting only names it."""
         named, own = settings.serializer, serializer_name(self.serializer)
-        if named is None or (own is not None and own == serializer_name(named)):
+        if named is None or (own is not None and own == serializer_name(named) and _is_stock_format(named)):
             return self.serializer
         return named
 
@@ -637,11 +670,22 @@ def _room(settings: Settings, digest: DigestMethod) -> int:
 _BROWSERS_LIMIT: Final = 4093
 """In bytes, of the whole header: what browsers keep at least (RFC 6265, section 6.1)."""
 
+
+def _is_stock_format(serializer: AnySerializer) -> bool:
+    """Return True for a built-in serializer without tags of the user's: what a setting that is a mere name gives."""
+    if isinstance(serializer, TaggedJSONSerializer):
+        return serializer.is_stock and not serializer.sort_keys
+    return type(serializer) in map(type, _BUILT_IN)
+
+
 _SHORTEST_KEY = 16
 """In bytes. Whoever has a cookie can try keys at home: 128 bits is what nobody can try (OWASP ASVS 5, 11.2.3)."""
 
 _RECENT = 8
 """How many different settings an interface keeps ready: it may serve several applications."""
+
+_OWN: Final = ("salt", "key_derivation", "digest_method", "serializer")
+"""The attributes that are settings, too."""
 
 _HELPERS: Final = (
     "get_cookie_domain",

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from copy import deepcopy
 from datetime import UTC, datetime
+from enum import Enum
 from functools import cache
 from typing import Any
 
@@ -14,6 +15,7 @@ from attrs import Factory, define, field, frozen, validators
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
 from markupsafe import Markup
+from typing_extensions import override
 
 from tests.contracts.test_schema_kinds import DECLARATIONS, FIELD, SERIALIZER_OBJECTS, SERIALIZERS, TYPES
 from tests.fuzz.payloads import PAYLOADS, Node, Visitor, changed
@@ -313,3 +315,75 @@ def test_what_nests_deep_is_read_and_written_alike(name: str, depth: int) -> Non
         contents = contents_of(pair[0].schema, {"root": node})
         short, long = (payload_or_error(codec, contents) for codec in pair)
         assert short == long
+
+
+class Odd(Enum):
+    ONE = "one"
+
+    @classmethod
+    @override
+    def _missing_(cls, value: object) -> Odd:
+        raise RuntimeError(value)
+
+
+class Text(str):
+    __slots__ = ()
+
+
+@define
+class Edges:
+    raw: bytes = b""
+    ratio: float = 0.0
+    ratios: list[float] = Factory(list[float])
+    either: float | str = 0.0
+    odd: Odd = Odd.ONE
+
+
+EDGES = {name: both(Schema(Edges), name) for name in SERIALIZER_OBJECTS}
+
+
+@pytest.mark.parametrize("name", SERIALIZER_OBJECTS)
+@pytest.mark.parametrize(
+    "stored",
+    [
+        {"ratio": 2**53 + 1},
+        {"ratios": [2**53 + 1]},
+        {"either": 2**53 + 1},
+        {"ratio": 1, "ratios": [1], "either": 1},
+        {"odd": "two"},
+        {"odd": 1},
+    ],
+)
+def test_what_a_field_can_hardly_take_is_read_alike(name: str, stored: dict[str, object]) -> None:
+    payload = OPEN[name][1].encode(stored)
+    for codec, outcome in zip(EDGES[name], assert_alike(EDGES[name], payload), strict=True):
+        assert Origin(codec, payload, outcome).holds(outcome.contents)
+
+
+@pytest.mark.parametrize("name", SERIALIZER_OBJECTS)
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"raw": bytearray(b"x")},
+        {"raw": memoryview(b"x")},
+        {"ratio": 7},
+        {"either": 7},
+        {"extra": {Text("a"): 1}},
+        {"extra": {1: 2}},
+        {"extra": Text("a")},
+    ],
+)
+def test_what_is_of_nearly_the_right_type_is_written_alike(name: str, changes: dict[str, object]) -> None:
+    found: list[object] = []
+    for codec in EDGES[name]:
+        contents = contents_of(codec.schema, {})
+        for key, value in changes.items():
+            if contents.declares(key):
+                setattr(contents.data, key, value)
+            else:
+                contents.store(key, value)
+        try:
+            found.append(codec.proven(codec.draft(contents)))
+        except SerializationError as error:
+            found.append(str(error))
+    assert found[0] == found[1]

@@ -104,6 +104,19 @@ def test_a_changed_session_is_written() -> None:
     assert save_session(session, rules, wanted=True) == Write(sealed(b'{"user_id":7,"cart":["a"]}'))
 
 
+def test_an_emptied_session_is_deleted_with_its_version() -> None:
+    @define
+    class Stepped:
+        user_id: int | None = None
+
+    migration(Stepped, 1)(lambda values: values)
+    rules = policy_of(Stepped, TaggedJSONSerializer())
+    session = opened([rules.formats[0].sealer.seal(b'{"user_id":7,"_version":1}')], rules)
+    session.data.user_id = None
+    session.hold()
+    assert save_session(session, rules, wanted=True) == Delete()
+
+
 def test_an_emptied_session_is_deleted() -> None:
     rules = policy()
     session = opened([sealed()], rules)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from http.cookies import SimpleCookie
 from typing import Any
 
@@ -440,3 +441,116 @@ async def test_a_permanence_of_ones_own_is_refreshed() -> None:
     assert session is not None
     assert interface.should_set_cookie(app(), session)
     assert not session.accessed
+
+
+async def saved(interface: SecureCookieSessionInterface[Any], made: Quart, session: Any) -> str:
+    response = Response("")
+    await interface.save_session(made, session, response)
+    return response.headers.get("Set-Cookie", "")
+
+
+async def test_a_method_that_is_replaced_on_the_interface_counts_at_once() -> None:
+    interface: Any = SecureCookieSessionInterface()
+    made, session = app(), SecureCookieSession()
+    session["a"] = 1
+    assert "Secure" not in await saved(interface, made, session)
+    interface.get_cookie_secure = lambda _app: True
+    session["a"] = 2
+    assert "Secure" in await saved(interface, made, session)
+    del interface.get_cookie_secure
+    session["a"] = 3
+    assert "Secure" not in await saved(interface, made, session)
+
+
+async def test_a_salt_that_is_taken_back_is_the_classes_again() -> None:
+    interface = SecureCookieSessionInterface()
+    made, session = app(), SecureCookieSession()
+    session["a"] = 1
+    cookie = (await saved(interface, made, session)).partition("=")[2].partition(";")[0]
+    interface.salt = "another"
+    other = await interface.open_session(made, Request({"session": cookie}))
+    assert other == {}
+    del interface.salt
+    assert await interface.open_session(made, Request({"session": cookie})) == {"a": 1}
+
+
+async def test_a_salt_that_is_computed_is_asked_for_with_each_request() -> None:
+    tenants = ["one", "other"]
+
+    class Tenants(SecureCookieSessionInterface):
+        """One that is made for each tenant of an application."""
+
+    setattr(Tenants, "salt", property(lambda _: tenants[0]))  # noqa: B010 -- a checker takes it for a plain attribute
+    interface, made, session = Tenants(), app(), SecureCookieSession()
+    session["a"] = 1
+    cookie = (await saved(interface, made, session)).partition("=")[2].partition(";")[0]
+    assert await interface.open_session(made, Request({"session": cookie})) == {"a": 1}
+    tenants.reverse()
+    assert await interface.open_session(made, Request({"session": cookie})) == {}
+
+
+async def test_a_subclass_may_change_the_session_when_it_is_asked_whether_to_save() -> None:
+    class Stamping(SecureCookieSessionInterface):
+        @override
+        def should_set_cookie(self, app: ConfiguredApp, session: SecureCookieSession) -> bool:
+            session.data["stamp"] = 1
+            return True
+
+    interface, made, session = Stamping(), app(), SecureCookieSession()
+    session["a"] = 1
+    cookie = (await saved(interface, made, session)).partition("=")[2].partition(";")[0]
+    assert await interface.open_session(made, Request({"session": cookie})) == {"a": 1, "stamp": 1}
+
+
+async def test_the_name_of_a_cookie_is_asked_for_while_its_request_is_handled() -> None:
+    names = ["session"]
+
+    class Named(SecureCookieSessionInterface):
+        @override
+        def get_cookie_name(self, app: ConfiguredApp) -> str:
+            return names[0]
+
+    interface, made, session = Named(), app(), SecureCookieSession()
+    session["a"] = 1
+    cookie = (await saved(interface, made, session)).partition("=")[2].partition(";")[0]
+    opened = await interface.open_session(made, Request({"session": cookie}))
+    names[0] = "other"
+    assert opened == {"a": 1}
+
+
+class TagDecimal(JSONTag):
+    key = " dec"
+
+    @override
+    def check(self, value: object) -> bool:
+        return isinstance(value, Decimal)
+
+    @override
+    def to_json(self, value: Decimal) -> object:
+        return str(value)
+
+    @override
+    def to_python(self, value: str) -> object:
+        return Decimal(value)
+
+
+@pytest.mark.parametrize("place", ["setting", "fallback", "argument"])
+async def test_tags_of_ones_own_are_kept_wherever_the_serializer_stands(place: str) -> None:
+    serializer = TaggedJSONSerializer()
+    serializer.register(TagDecimal, index=0)
+    configs: dict[str, dict[str, Any]] = {
+        "setting": {"SESSION_SERIALIZER": serializer},
+        "fallback": {"SESSION_SERIALIZER": "msgspec-json", "SESSION_SERIALIZER_FALLBACKS": [serializer]},
+        "argument": {"SESSION_SERIALIZER": "msgspec-json"},
+    }
+    given: Any = serializer if place == "argument" else None
+    session = SecureCookieSession()
+    session["price"] = Decimal("1.5")
+    before = SecureCookieSessionInterface(serializer=serializer)
+    cookie = (await saved(before, app(), session)).partition("=")[2].partition(";")[0]
+    interface, made = SecureCookieSessionInterface(serializer=given), app(**configs[place])
+    assert await interface.open_session(made, Request({"session": cookie})) == {"price": Decimal("1.5")}
+    if place == "setting":
+        session["price"] = Decimal("2.5")
+        cookie = (await saved(interface, made, session)).partition("=")[2].partition(";")[0]
+        assert await before.open_session(app(), Request({"session": cookie})) == {"price": Decimal("2.5")}

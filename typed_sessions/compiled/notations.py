@@ -101,6 +101,12 @@ def _markup_text(markup: Markup) -> str:
     return str.__str__(markup)
 
 
+def _exact_bytes(data: bytes) -> bytes:
+    if type(data) is not bytes:
+        raise TheLongWay
+    return data
+
+
 def _base64(data: bytes) -> str:
     if type(data) is not bytes:
         raise TheLongWay
@@ -126,7 +132,7 @@ def _tagged_json(*, sort_keys: bool) -> Notation:
         encode=lambda plain: stock_tags.written(plain, encode),
         decoder=_json_decoder,
         leaves={
-            bytes: Leaf(" b", bytes),
+            bytes: Leaf(" b", bytes, _exact_bytes),
             UUID: Leaf(" u", UUID),
             Markup: Leaf(" m", str, _markup_text, Markup),
             dt.datetime: Leaf(" d", str, _http_date, exact_http_date),

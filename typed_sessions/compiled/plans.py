@@ -173,7 +173,7 @@ class Planner:
         if field_type.cls is not float:
             return Plan(field_type.cls)
         check = self._call(self._notation.exact_float, "exact_float")
-        return Plan(float, check, check)
+        return Plan(_union_of((float, int)), check, check)  # msgspec would round an int that no float is equal to
 
     def _scalar(self, field_type: Scalar) -> Plan | None:
         leaf = self._notation.leaves.get(field_type.cls)
@@ -213,16 +213,19 @@ class Planner:
     def _enumeration(self, field_type: Enumeration) -> Plan:
         cls: Any = field_type.cls
 
-        def lower(member: Any) -> object:
-            if type(member) is not cls or cls(member.value) is not member:
-                raise TheLongWay
-            return member.value
-
-        def lift(value: object) -> object:
-            member = cls(value)
+        def lift(value: object) -> Any:
+            try:
+                member = cls(value)
+            except Exception as error:  # a user's `_missing_` may raise anything
+                raise TheLongWay from error
             if type(member.value) is not type(value):
                 raise TheLongWay
             return member
+
+        def lower(member: Any) -> object:
+            if type(member) is not cls or lift(member.value) is not member:
+                raise TheLongWay
+            return member.value
 
         types: set[type] = {type(cast("object", member.value)) for member in field_type.members}
         return Plan(
@@ -352,9 +355,11 @@ class Planner:
         exact = self._notation.exact_float
 
         def check(value: object) -> object:
+            if type(value) is int and int not in types:
+                raise TheLongWay
             return exact(value) if isinstance(value, float) else value
 
-        return Plan(_union_of(types), self._call(check, "exact"), self._call(check, "exact"))
+        return Plan(_union_of({*types, int}), self._call(check, "exact"), self._call(check, "exact"))
 
     def _optional(self, member: FieldType) -> Plan | None:
         inner = self.plan(member)
@@ -447,7 +452,7 @@ class Planner:
 
 def are_names(names: Iterable[str]) -> bool:
     """Return True if all can be written as names in generated text."""
-    return all(name.isidentifier() and not iskeyword(name) for name in names)
+    return all(name.isidentifier() and name.isascii() and not iskeyword(name) for name in names)
 
 
 def _union_of(types: Iterable[type]) -> Any:

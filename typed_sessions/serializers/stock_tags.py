@@ -33,6 +33,7 @@ _ESCAPE: Final = "__"
 
 _PLAIN: Final = frozenset({NoneType, bool, int, str})
 _CONTAINERS: Final = frozenset({dict, list})
+_are_text: Final = frozenset({str}).issuperset
 _are_plain: Final = _PLAIN.issuperset
 _holds_scalars: Final = _CONTAINERS.isdisjoint
 
@@ -44,10 +45,8 @@ class TheLongWay(Exception):  # noqa: N818 -- it says which way to go, and never
 def tagged(value: object) -> Any:
     """Return the tagged form of a value: the value itself where nothing in it needs a tag.
 
-    Keys are not looked at: what msgspec makes of those that are no text does not read back as the same.
-
     Raises:
-        TheLongWay: there is a value of another type in it.
+        TheLongWay: there is a value of another type in it, or a key that is no text.
     """
     cls: type[object] = type(value)
     if cls in _PLAIN:
@@ -96,6 +95,8 @@ def _tagged_dict(value: dict[Any, Any]) -> Any:
         ((key, item),) = value.items()
         if key in STOCK_TAGS:
             return {_ESCAPED: {f"{key}{_ESCAPE}": tagged(item)}}
+    if not _are_text(map(type, value)):
+        raise TheLongWay
     if _are_plain(map(type, value.values())):
         return value
     return {key: item if type(item) in _PLAIN else tagged(item) for key, item in value.items()}
