@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from enum import IntEnum
 from typing import Annotated, Any, NamedTuple, TypedDict, cast
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from attrs import Factory, define, field, validators
@@ -135,6 +135,29 @@ def test_keys_that_a_nested_class_does_not_know_are_counted_and_passed_over() ->
     outcome = decoded(tagged(Basket), payload)
     assert outcome.contents.data == Basket([Item("a"), Item("b")], {"x": {"sku": "c"}})
     assert outcome.undeclared == (UndeclaredNestedKeys("Item", 3), UndeclaredNestedKeys("Line", 1))
+
+
+@define
+class Marked:
+    label: str = ""
+    mark: str = Factory(lambda: uuid4().hex)
+
+
+@define
+class Shelf:
+    one: Item | Marked | None = None
+    numbered: dict[int, Item | Marked] = Factory(dict[int, Item | Marked])
+
+
+@pytest.mark.parametrize("compiled", [True, False], ids=["short way", "long way"])
+@pytest.mark.parametrize("payload", [b'{"one":%s}', b'{"numbered":{"1":%s}}'], ids=["union", "dict by number"])
+@pytest.mark.parametrize("serializer", [TaggedJSONSerializer(), MsgspecJSONSerializer()], ids=["tagged", "msgspec"])
+def test_what_a_type_says_of_its_reading_is_said_on_both_ways(serializer: Any, payload: bytes, compiled: bool) -> None:
+    codec = Codec(Schema(Shelf), serializer, compiled=compiled)
+    assert not decoded(codec, payload % b'{"sku":"a","price":1.0}').reports
+    outcome = decoded(codec, payload % b'{"sku":"a","price":1.0,"colour":1}')
+    assert outcome.undeclared == (UndeclaredNestedKeys("Item", 1),)
+    assert decoded(codec, payload % b'{"__type__":"Marked","__value__":{"label":"a"}}').generated
 
 
 def test_nested_classes_that_know_all_their_keys_are_no_report() -> None:

@@ -148,7 +148,11 @@ class Planner:
         tagged, untagged = self._notation.tagged, self._notation.untagged
 
         def lift(plain: object) -> object:
-            return field_type.lift(untagged(plain), Reading(wire))
+            reading = Reading(wire)
+            value = field_type.lift(untagged(plain), reading)
+            if reading.unknown or reading.generated:  # which is for the long way to report, and to remember
+                raise TheLongWay
+            return value
 
         def lower(value: object) -> object:
             plain: object = tagged(field_type.lower(value, wire))
