@@ -9,7 +9,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from enum import Enum, IntEnum
 from pathlib import PurePosixPath
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal, TypedDict, get_type_hints
 from uuid import UUID
 
 import pytest
@@ -404,13 +404,64 @@ class Tape:
 
 
 def test_what_several_members_declare_in_part_is_none_of_them() -> None:
-    gone = {"title": "x", "minutes": 7, "pages": 7}
+    gone = {"title": "x", "tracks": 7}
     several = Compiler(Converter()).compile(Edition | Tape | None, "here")
     with pytest.raises(Mismatch):
         several.lift(gone, Reading(JSON))
     reading = Reading(JSON)
-    assert Compiler(Converter()).compile(Edition | None, "here").lift(gone, reading) == Edition("x", 7)
+    assert Compiler(Converter()).compile(Edition | None, "here").lift(gone, reading) == Edition("x")
     assert reading.unknown == {"Edition": 1}
+
+
+@define
+class Card:
+    number: int = 0
+    digits: str = ""
+
+
+@define
+class Voucher:
+    number: int = 0
+    code: str = ""
+
+
+class PayLink(TypedDict, total=False):
+    number: int
+    url: str
+
+
+@pytest.mark.parametrize("now", [Voucher | Paper | None, PayLink | Paper | None], ids=["class", "typeddict"])
+def test_a_member_that_is_gone_is_no_member_that_shares_a_name_with_it(now: Any) -> None:
+    gone = Compiler(Converter()).compile(Card | None, "here").lower(Card(7, "42"), JSON)
+    with pytest.raises(Mismatch):
+        Compiler(Converter()).compile(now, "here").lift(gone, Reading(JSON))
+
+
+@define
+class Grown:
+    number: Annotated[int, Formerly("id")] = 0
+    digits: str = ""
+    holder: str = ""
+
+
+@pytest.mark.parametrize("now", [Grown | Paper, Grown | Voucher, Grown | dict[str, object], Grown | None], ids=str)
+@pytest.mark.parametrize(
+    ("plain", "value"),
+    [
+        ({"number": 7, "digits": "42"}, Grown(7, "42")),
+        ({"id": 7, "digits": "42", "holder": "Ann"}, Grown(7, "42", "Ann")),
+        ({"number": 7, "digits": "42", "holder": "Ann", "later": 1}, Grown(7, "42", "Ann")),
+    ],
+    ids=["from an earlier release", "under an earlier name", "from a later release"],
+)
+def test_a_member_that_has_grown_is_still_the_same(now: Any, plain: object, value: object) -> None:
+    assert Compiler(Converter()).compile(now, "here").lift(plain, Reading(JSON)) == value
+
+
+def test_a_dict_that_looks_like_another_member_is_still_a_dict() -> None:
+    field_type = Compiler(Converter()).compile(dict[str, int] | Paper, "here")
+    for value in ({"pages": 7}, {"pages": 7, "more": 8}, Paper(7)):
+        assert field_type.lift(field_type.lower(value, JSON), Reading(JSON)) == value
 
 
 def test_an_earlier_name_of_an_attribute_makes_no_other_member_likelier() -> None:

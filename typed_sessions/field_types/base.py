@@ -149,9 +149,11 @@ class Affinity(IntEnum):
     """How well a plain form suits a member of a union."""
 
     NONE = 0
-    POSSIBLE = 1
-    OF_ITS_TYPE = 2
-    EXACT = 3
+    PARTIAL = 1
+    """A dict that lacks some names of a class, and has some that the class does not declare."""
+    POSSIBLE = 2
+    OF_ITS_TYPE = 3
+    EXACT = 4
 
 
 def iterated(value: Any) -> list[object]:

@@ -37,8 +37,10 @@ class WithNames(FieldType):
             return Affinity.NONE
         if self._is_foreign(plain):
             return Affinity.NONE
-        known = {*self.types, *(former for formers in self.former_names.values() for former in formers)}
-        return Affinity.EXACT if plain.keys() <= known else Affinity.OF_ITS_TYPE
+        known = sum(len(self._stored_as(plain, name)) for name in self.types)
+        if known == len(plain):
+            return Affinity.EXACT
+        return Affinity.OF_ITS_TYPE if known == len(self.types) else Affinity.PARTIAL
 
     @override
     def parts(self) -> Iterable[FieldType]:

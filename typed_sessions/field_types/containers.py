@@ -182,7 +182,7 @@ class Table(FieldType):
 
     @override
     def affinity(self, plain: object, wire: Wire) -> Affinity:
-        return Affinity.EXACT if is_dict(plain) else Affinity.NONE
+        return Affinity.OF_ITS_TYPE if is_dict(plain) else Affinity.NONE
 
     @override
     def parts(self) -> Iterable[FieldType]:

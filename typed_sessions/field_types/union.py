@@ -8,7 +8,8 @@ from types import NoneType
 
 from typing_extensions import override
 
-from typed_sessions.field_types.base import Affinity, FieldType, Mismatch, Reading, Wire, attempt
+from typed_sessions.field_types.base import JSON, Affinity, FieldType, Mismatch, Reading, Wire, attempt
+from typed_sessions.field_types.containers import Table
 from typed_sessions.field_types.scalars import Simple
 from typed_sessions.narrowing import is_dict, is_sequence
 from typed_sessions.places import TYPE_KEY, VALUE_KEY
@@ -25,6 +26,9 @@ class OneOf(FieldType):
     def __init__(self, members: tuple[FieldType, ...]) -> None:
         self.text = " | ".join(member.text for member in members)
         self.members = members
+        dicts = sum(dict in member.plain_types(JSON) for member in members)
+        self._least = Affinity.POSSIBLE if dicts > 1 else Affinity.PARTIAL
+        """What a member needs to be tried. A dict that several classes know in part may be of one that is gone."""
         self._bare = lru_cache(maxsize=8)(self._written_bare)
 
     @override
@@ -83,11 +87,9 @@ class OneOf(FieldType):
     def _candidates(self, plain: object, wire: Wire) -> list[FieldType]:
         """Return the members that a plain form may stand for, the likeliest first."""
         bare = self._bare(wire)
-        suiting = [(member.affinity(plain, wire), member) for member in self.members]
-        ranked = sorted(suiting, key=lambda pair: (-pair[0], pair[1] not in bare))
-        if is_dict(plain) and [affinity for affinity, _ in ranked[:2]] == [Affinity.OF_ITS_TYPE] * 2:
-            return []  # several declare some of the keys and none all: it may be of a member that is gone
-        return [member for affinity, member in ranked if affinity is not Affinity.NONE]
+        suiting = [(member.affinity(plain, wire), member in bare, member) for member in self.members]
+        ranked = sorted(suiting, key=_rank, reverse=True)
+        return [member for affinity, _, member in ranked if affinity >= self._least]
 
     def _written_bare(self, wire: Wire) -> frozenset[FieldType]:
         """Return the members whose plain forms no other member's can be taken for; JSON's own types go first."""
@@ -103,6 +105,12 @@ class OneOf(FieldType):
 
     def _is_named(self, plain: object) -> bool:
         return is_dict(plain) and plain.keys() == {TYPE_KEY, VALUE_KEY}
+
+
+def _rank(candidate: tuple[Affinity, bool, FieldType]) -> tuple[bool, Affinity, bool]:
+    """Return how likely a candidate is. A dict of any keys goes first, if it is the classes that are named."""
+    affinity, is_bare, member = candidate
+    return is_bare and isinstance(member.unbounded, Table), affinity, is_bare
 
 
 def _precedence(wire: Wire, member: FieldType) -> int:
