@@ -102,6 +102,13 @@ def test_a_new_bound_resets_what_lies_beyond_it(name: str) -> None:
     assert (Effect.RESETS, name) in {(finding.effect, finding.place) for finding in found}
 
 
+def test_a_new_bound_of_keys_resets_what_lies_beyond_it() -> None:
+    types: tuple[Any, Any] = (dict[str, int], dict[Annotated[str, Meta(max_length=9)], int])
+    loose, tight = (make_class("Bounded", {"held": field(type=held, factory=dict)}) for held in types)
+    found = compare(locked(loose), locked(tight), lambda values, _: values, max_cookie_size=0)
+    assert [finding.place for finding in found if finding.effect is Effect.RESETS] == ["held"]
+
+
 def test_a_new_time_zone_resets_what_has_none() -> None:
     types: tuple[Any, Any] = (datetime | None, Annotated[datetime, Meta(tz=True)] | None)
     loose, tight = (make_class("Timed", {"seen": field(type=held, default=None)}) for held in types)

@@ -54,6 +54,7 @@ class Samples:
 
     def __init__(self, wire: Wire, other: FieldType | None = None) -> None:
         self._wire = wire
+        self._other = other
         self._bounds = list(_bounded_within(other, set())) if other is not None else []
         """The bounds that the other release sets, which what is written may lie beyond."""
         self._classes: list[FieldType] = []
@@ -96,7 +97,7 @@ class Samples:
                 made = [list(row) for row in _rows([self.of(item) for item in items])]
                 return [tuple(row) for row in made] if tuple in self._wire else list(made)
             case Table(key=key, value=value):
-                pairs = _rows([Samples(JSON).of(key), self.of(value)])
+                pairs = _rows([Samples(JSON, self._other).of(key), self.of(value)])
                 return [{}, *({str(text): plain} for text, plain in pairs), *self._at_others_bounds(field_type)]
             case _:
                 return []
