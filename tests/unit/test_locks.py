@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import secrets
 from copy import deepcopy
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
-from enum import Enum, Flag
+from enum import Enum, Flag, FlagBoundary
 from itertools import permutations
 from pathlib import Path, PurePosixPath
 from types import GenericAlias
@@ -673,6 +673,34 @@ def test_the_bound_is_no_larger_than_the_largest_cookie(
     schema = one_field(annotation, default)
     bound = extent_of(Schema[Any](schema), serializer).bytes
     assert bound == max(cookie_size(serializer, schema, {"held": value}) for value in largest)
+
+
+class Bits(Flag, boundary=FlagBoundary.KEEP):
+    """Flags that may have bits which no member names."""
+
+    ONE = 1
+
+
+ODD_OFFSET = timezone(-timedelta(hours=23, minutes=59, seconds=59, microseconds=999_999))
+
+
+@SERIALIZERS
+@pytest.mark.parametrize(
+    ("annotation", "largest"),
+    [
+        pytest.param(
+            Annotated[dict[int, bool], Meta(max_length=9)], {n - 2**63: False for n in range(9)}, id="numbers as keys"
+        ),
+        pytest.param(Bits, Bits(2**63), id="flags"),
+        pytest.param(datetime, datetime(2000, 12, 31, 23, 59, 59, 999_999, ODD_OFFSET), id="datetime"),
+        pytest.param(time, time(23, 59, 59, 999_999, ODD_OFFSET), id="time"),
+    ],
+)
+def test_no_odd_value_is_larger_than_the_bound(serializer: Any, annotation: Any, largest: object) -> None:
+    schema = one_field(annotation | None, None)
+    bound = extent_of(Schema[Any](schema), serializer).bytes
+    assert bound is not None
+    assert cookie_size(serializer, schema, {"held": largest}) <= bound
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from enum import IntFlag
+from enum import FlagBoundary
 from types import NoneType
 from typing import Any, Final, TypeVar
 from uuid import UUID
@@ -122,7 +122,7 @@ class _Largest:
                 return self.of(inner, _shorter(length, bounds.get("max_length")))
             case Simple() | Scalar():
                 return self._of_one(field_type, length)
-            case Enumeration(cls=cls) if issubclass(cls, IntFlag):
+            case Enumeration(cls=cls) if getattr(cls, "_boundary_", None) is FlagBoundary.KEEP:
                 return _widest_integer({})  # which may have bits that no member names
             case Enumeration():
                 return self._longest([field_type.lower(member, self._wire) for member in field_type.members])
