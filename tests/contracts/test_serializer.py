@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import flask.json.tag
@@ -145,12 +146,25 @@ def test_an_unknown_name_is_refused_with_the_known_ones(name: str) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["no_such_module:x", "json:no_such_attribute", "json:", ":json", ":", ".json:x", "json:decoder.JSONDecoder"],
+    ["no_such_module:x", "json:no_such_attribute", "json:", ":json", ":", ".json:x", "json:decoder.nothing"],
 )
 def test_a_path_to_nothing_is_refused_by_name(path: str) -> None:
     with pytest.raises(ConfigurationError, match="cannot be imported") as refusal:
         resolve_serializer(path)
     assert f'"{path}"' in str(refusal.value)
+
+
+def test_a_path_may_lead_through_attributes() -> None:
+    assert isinstance(
+        resolve_serializer("typed_sessions:serializers.msgspec.MsgspecJSONSerializer"), MsgspecJSONSerializer
+    )
+
+
+def test_a_path_to_a_module_that_fails_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "failing_serializer.py").write_text("raise RuntimeError('no luck')\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ConfigurationError, match='SESSION_SERIALIZER "failing_serializer:X" cannot be imported'):
+        resolve_serializer("failing_serializer:X")
 
 
 def test_a_path_to_a_class_that_needs_arguments_is_refused() -> None:
