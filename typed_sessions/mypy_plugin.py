@@ -41,6 +41,7 @@ from mypy.nodes import (
     ARG_POS,
     ARG_STAR2,
     CallExpr,
+    ConditionalExpr,
     Decorator,
     DictExpr,
     Expression,
@@ -50,10 +51,14 @@ from mypy.nodes import (
     ImportBase,
     ImportFrom,
     IndexExpr,
+    ListExpr,
     MypyFile,
+    OpExpr,
     OverloadedFuncDef,
+    RefExpr,
     StrExpr,
     SymbolNode,
+    TupleExpr,
     TypeAlias,
     TypeInfo,
     Var,
@@ -475,9 +480,7 @@ class Keys:
 
     def find(self, key: Expression) -> list[Declared]:
         """Return what the schemas declare for each of the keys that an expression may be. It is never empty."""
-        if isinstance(key, StrExpr):
-            return self.find_name(key.value, key)
-        names = try_getting_str_literals(key, self.api.get_expression_type(key))
+        names = _written_literals(key) or try_getting_str_literals(key, self.api.get_expression_type(key))
         if names is None:
             return [Declared("", self._object(), None)]
         return [declared for name in names for declared in self.find_name(name, key)]
@@ -532,6 +535,18 @@ class Keys:
         return self.api.named_generic_type("builtins.object", [])
 
 
+def _written_literals(key: Expression) -> list[str]:
+    """Return the literals that an expression chooses one of; nothing if not all are. mypy makes a `str` of two."""
+    match key:
+        case StrExpr():
+            return [key.value]
+        case ConditionalExpr():
+            one, other = _written_literals(key.if_expr), _written_literals(key.else_expr)
+            return list(dict.fromkeys(one + other)) if one and other else []
+        case _:
+            return []
+
+
 def _note_key(api: CheckerPluginInterface, schema: Schema, key: str, declared: Type | None) -> None:
     """Have the code at hand checked again when the class changes, the key in it, or what the key's type refers to."""
     modules = {schema.info.module_name}
@@ -581,27 +596,60 @@ def _type_in_context(api: CheckerPluginInterface, expression: Expression, expect
 
 def _written(ctx: MethodSigContext) -> Iterator[tuple[Expression | str, Value]]:
     """Yield the keys and values that a call of `update`, or `|=`, stores, as far as they can be told."""
-    if not isinstance(ctx.context, CallExpr):
+    if isinstance(ctx.context, CallExpr):
+        yield from _arguments(ctx.api, ctx.context)
+    else:
         for argument in ctx.args[0]:
             yield from _items(ctx.api, argument)
-        return
-    call = ctx.context
+
+
+def _arguments(api: CheckerPluginInterface, call: CallExpr) -> Iterator[tuple[Expression | str, Value]]:
+    """Yield what is in the arguments of a call of `update` or `dict`."""
     for argument, kind, name in zip(call.args, call.arg_kinds, call.arg_names, strict=True):
         if name is not None:
             yield name, Value(argument)
         elif kind in {ARG_POS, ARG_STAR2}:
-            yield from _items(ctx.api, argument)
+            yield from _items(api, argument)
 
 
 def _items(api: CheckerPluginInterface, mapping: Expression) -> Iterator[tuple[Expression | str, Value]]:
-    """Yield the items of a dict literal or of a TypedDict."""
-    if isinstance(mapping, DictExpr):
-        for key, value in mapping.items:
-            if key is None:
-                yield from _items(api, value)
-            else:
+    """Yield the items of a dict, or of pairs, as far as they are written down where they are stored."""
+    match mapping:
+        case DictExpr():
+            for key, value in mapping.items:
+                yield from _items(api, value) if key is None else iter([(key, Value(value))])
+        case ConditionalExpr():
+            yield from _keys_of_branch(api, mapping.if_expr)
+            yield from _keys_of_branch(api, mapping.else_expr)
+        case OpExpr(op="|"):
+            yield from _items(api, mapping.left)
+            yield from _items(api, mapping.right)
+        case CallExpr(callee=RefExpr(fullname="builtins.dict")):
+            yield from _arguments(api, mapping)
+        case ListExpr(items=pairs) | TupleExpr(items=pairs):
+            yield from _pairs(pairs)
+        case _:
+            yield from _items_by_type(api, mapping)
+
+
+def _pairs(expressions: list[Expression]) -> Iterator[tuple[Expression | str, Value]]:
+    for pair in expressions:
+        match pair:
+            case TupleExpr(items=[key, value]):
                 yield key, Value(value)
-        return
+            case _:
+                pass
+
+
+def _keys_of_branch(api: CheckerPluginInterface, mapping: Expression) -> Iterator[tuple[Expression | str, Value]]:
+    """Yield literal keys, with values of type Any: a condition narrows them, and how cannot be asked for from here."""
+    for key, value in _items(api, mapping):
+        if isinstance(key, (str, StrExpr)):
+            yield key, Value(value.where, AnyType(TypeOfAny.special_form))
+
+
+def _items_by_type(api: CheckerPluginInterface, mapping: Expression) -> Iterator[tuple[Expression | str, Value]]:
+    """Yield the items of a TypedDict."""
     with api.msg.filter_errors():
         typ = get_proper_type(api.get_expression_type(mapping))
     for item in typ.relevant_items() if isinstance(typ, UnionType) else [typ]:
