@@ -455,6 +455,30 @@ def run(*arguments: str) -> int:
     return status
 
 
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("from ._money import Money", "bank._money"),
+        ("from ._money import Money as Money", "bank"),
+        ("from ._money import Money\n\n__all__ = ['Money']", "bank"),
+    ],
+    ids=["imported", "exported by its name", "exported in __all__"],
+)
+def test_a_name_is_imported_from_where_checkers_allow_it(
+    project: Path, monkeypatch: pytest.MonkeyPatch, line: str, expected: str
+) -> None:
+    (project / "bank").mkdir()
+    (project / "bank" / "__init__.py").write_text(f"{line}\n", encoding="utf-8")
+    money = "from attrs import define\n\n@define\nclass Money:\n    cents: int = 0\n"
+    (project / "bank" / "_money.py").write_text(money, encoding="utf-8")
+    held = "from attrs import define\nfrom bank._money import Money\n\n"
+    held += "@define\nclass Purse:\n    held: Money | None = None\n"
+    (project / "purse.py").write_text(held, encoding="utf-8")
+    for name in ("bank", "bank._money", "purse"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    assert f"from {expected} import Money" in stub_text("purse:Purse")
+
+
 def stub_text(path: str, *allowed: str) -> str:
     stub = SchemaStub.of(load(path), path, allowed)
     return next(iter(stub_files(stub).values()))

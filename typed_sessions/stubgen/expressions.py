@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import builtins
+import inspect
+import re
 import sys
 import types
 from collections.abc import Iterator
 from enum import Enum
-from typing import Annotated, Any, Final, Literal, NewType, TypeAlias, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, Final, Literal, NewType, TypeAlias, TypeVar, Union, cast, get_args, get_origin
 
 import typing_extensions
 from attrs import frozen
@@ -192,7 +194,7 @@ def _name_of(named: Any) -> Name:
     path: str = getattr(named, "__qualname__", getattr(named, "__name__", repr(named)))
     module: str = named.__module__
     for candidate in _public_modules(module):
-        if _found(candidate, path) is named:
+        if _found(candidate, path) is named and (candidate == module or _exports(candidate, path)):
             return Name(candidate, path)
     raise SchemaError(f"{module}.{path} cannot be imported, so no stub can name it; define it at the top of a module")
 
@@ -205,6 +207,19 @@ def _public_modules(module: str) -> Iterator[str]:
         yield ".".join(parts[: private[0]])
         yield ".".join(part.lstrip("_") for part in parts)
     yield module
+
+
+def _exports(module: str, path: str) -> bool:
+    """Return True if strict type checkers let a module's name be imported from it, as the typing specification says."""
+    name = path.partition(".")[0]
+    loaded = sys.modules.get(module)
+    if module.partition(".")[0] in sys.stdlib_module_names or name in getattr(loaded, "__all__", ()):
+        return True
+    try:
+        source = inspect.getsource(cast("types.ModuleType", loaded))
+    except (OSError, TypeError):  # there is no source to read
+        return False
+    return re.search(rf"\bimport\b[^#\n]*\b{name} as {name}\b", source) is not None
 
 
 def _found(module: str, path: str) -> object:
