@@ -208,9 +208,22 @@ def test_keys_that_a_nested_class_does_not_know_are_no_misreading() -> None:
     assert session.data == Nested(Guarded(1, 2))
 
 
+def test_a_misreading_is_one_whatever_else_is_said() -> None:
+    schema: Schema[Any] = Schema(Nested)
+    formats = tuple(Format(Codec(schema, each), sealer()) for each in (TaggedJSONSerializer(), NamedAlike()))
+    rules: Policy[Any] = policy()
+    rules = evolve(rules, schema=schema, formats=formats)
+    reports: list[Report] = []
+    text = sealed(b'{"user_id":"seven","held":{"one":1,"two":2,"three":3}}')
+    session = opened([text], rules, reports)
+    assert session.data == Nested(Guarded(1, 2), 7)
+    assert [type(report) for report in reports] == [UndeclaredNestedKeys]
+
+
 @define
 class Nested:
     held: Guarded | None = None
+    user_id: int | None = None
 
 
 def test_two_cookies_alike_are_tried_once() -> None:
