@@ -162,7 +162,7 @@ def test_what_was_written_to_find_changes_says_what_does_not_come_back() -> None
 @pytest.mark.parametrize("refresh", [True, False])
 def test_an_untouched_session_is_left_alone_only_where_no_refresh_can_be_due(refresh: bool) -> None:
     session = opened([sealed()], policy(refresh=refresh))
-    assert session.source.leaves_untouched is not refresh
+    assert session.source.leaves_untouched is (not refresh)
 
 
 class NamedAlike:
