@@ -236,8 +236,9 @@ class _RequestArrival(engine.Arrival[S]):
     @property
     @override
     def sealed(self) -> tuple[str, ...]:
-        if self._request is not None:
-            self._texts = tuple(_values_of(self._request.cookies, self._name))
+        request = self._request  # once: another thread may be the first to ask
+        if request is not None:
+            self._texts = tuple(_values_of(request.cookies, self._name))
             self._request = None
         return self._texts
 
