@@ -864,6 +864,37 @@ def test_basedpyright_finds_what_is_wrong_and_nothing_else(programs: dict[str, P
     assert found == marked_lines(programs["wrong"], programs["frameworks"])
 
 
+def checked_by(checker: str, files: list[Path], project: Path) -> set[tuple[str, int]]:
+    """Return the files and lines that ty, or pyrefly, reports with the stubs in its settings."""
+    of_ty = f'[environment]\npython = "{sys.prefix}"\npython-version = "3.11"\nextra-paths = ["stubs"]\n'
+    of_pyrefly = (
+        f'python-interpreter-path = "{sys.executable}"\npython-version = "3.11"\nsite-package-path = ["stubs"]\n'
+    )
+    (project / "ty.toml").write_text(of_ty)
+    (project / "pyrefly.toml").write_text(of_pyrefly)
+    options = {
+        "ty": ["check", "--output-format", "concise"],
+        "pyrefly": ["check", "--output-format", "json", "--preset", "default"],
+    }[checker]
+    named = map(str, files) if checker == "ty" else ()  # pyrefly takes its settings where it is given no files
+    command = [str(Path(sys.executable).with_name(checker)), *options, *named]
+    report = subprocess.run(command, capture_output=True, text=True, check=False, cwd=project)  # noqa: S603 -- ours
+    if checker == "ty":
+        found = re.findall(r"^([^:\n]+\.pyi?):(\d+):\d+: error", report.stdout, re.MULTILINE)
+    else:
+        found = [(error["path"], error["line"]) for error in json.loads(report.stdout)["errors"]]
+    return {(Path(path).name, int(line)) for path, line in found if Path(path).name in {file.name for file in files}}
+
+
+@pytest.mark.parametrize("checker", ["ty", "pyrefly"])
+def test_ty_and_pyrefly_find_what_is_wrong_and_nothing_else(
+    checker: str, programs: dict[str, Path], project: Path
+) -> None:
+    files = [*programs.values(), *(project / "stubs").rglob("*.pyi")]
+    assert len(files) > len(programs) + 2
+    assert checked_by(checker, files, project) == marked_lines(programs["wrong"], programs["frameworks"])
+
+
 # this repository
 
 
