@@ -485,6 +485,7 @@ def test_a_payload_with_room_enough_is_sealed_as_it_is() -> None:
         pytest.param("a", id="one part"),
         pytest.param("a.AAAA", id="two parts"),
         pytest.param("a.A.b", id="no base64"),
+        pytest.param(f"a.{base64_encode(int_to_bytes(253_402_300_800)).decode()}.b", id="the year 10000"),
         pytest.param("a." + "_" * 10 + ".b", id="past the year 9999"),
         pytest.param("a." + "_" * 11 + ".b", id="the last of 64 bits"),
         pytest.param("a." + "_" * 30 + ".b", id="past 64 bits"),
