@@ -40,28 +40,39 @@ from mypy.modulefinder import BuildSource, FindModuleCache, compute_search_paths
 from mypy.nodes import (
     ARG_POS,
     ARG_STAR2,
+    Block,
     CallExpr,
+    ClassDef,
     ConditionalExpr,
+    Context,
     Decorator,
     DictExpr,
     Expression,
+    ForStmt,
     FuncDef,
+    IfStmt,
     Import,
     ImportAll,
     ImportBase,
     ImportFrom,
     IndexExpr,
     ListExpr,
+    MatchStmt,
     MypyFile,
+    OperatorAssignmentStmt,
     OpExpr,
     OverloadedFuncDef,
     RefExpr,
+    Statement,
     StrExpr,
     SymbolNode,
+    TryStmt,
     TupleExpr,
     TypeAlias,
     TypeInfo,
     Var,
+    WhileStmt,
+    WithStmt,
 )
 from mypy.options import Options
 from mypy.plugin import (
@@ -659,6 +670,51 @@ def _items_by_type(api: CheckerPluginInterface, mapping: Expression) -> Iterator
                 yield name, Value(mapping, value_type)
 
 
+def _is_updating(context: Context, api: CheckerPluginInterface) -> bool:
+    """Return True for the `a | b` that mypy makes of `a |= b`. Where `b` stands is all that tells it from another."""
+    if not (isinstance(context, OpExpr) and isinstance(api, TypeChecker)):
+        return False
+    return any(
+        isinstance(statement, OperatorAssignmentStmt) and _position(statement.rvalue) == _position(context.right)
+        for statement in _statements(api.tree.defs)
+    )
+
+
+def _position(node: Context) -> tuple[int, int]:
+    # Not the node itself: mypy checks a copy of a function for each type of a constrained TypeVar.
+    return node.line, node.column
+
+
+def _statements(body: Iterable[Statement]) -> Iterator[Statement]:
+    """Yield statements and those within them."""
+    for statement in body:
+        yield statement
+        for block in _blocks(statement):
+            yield from _statements(block.body)
+
+
+def _blocks(statement: Statement) -> Iterable[Block]:
+    match statement:
+        case FuncDef() | WithStmt():
+            return [statement.body]
+        case Decorator():
+            return [statement.func.body]
+        case OverloadedFuncDef():
+            return [block for item in statement.items for block in _blocks(item)]
+        case ClassDef():
+            return [statement.defs]
+        case ForStmt() | WhileStmt():
+            return filter(None, [statement.body, statement.else_body])
+        case IfStmt():
+            return filter(None, [*statement.body, statement.else_body])
+        case TryStmt():
+            return filter(None, [statement.body, *statement.handlers, statement.else_body, statement.finally_body])
+        case MatchStmt():
+            return statement.bodies
+        case _:
+            return []
+
+
 Adjustment = Callable[[MethodSigContext, Keys], CallableType]
 
 
@@ -708,11 +764,19 @@ def _adjust_update(ctx: MethodSigContext, keys: Keys) -> CallableType:
     return ctx.default_signature
 
 
+def _adjust_or(ctx: MethodSigContext, keys: Keys) -> CallableType:
+    """Check `|=` as such: where a session is one of several, or of a TypeVar, mypy makes `a = a | b` of it."""
+    if not _is_updating(ctx.context, keys.api):
+        return ctx.default_signature
+    return _returning(_adjust_update(ctx, keys), [ctx.type])
+
+
 _ADJUSTMENTS: Final[Mapping[str, Adjustment]] = {
     "__contains__": _adjust_contains,
     "__delitem__": _adjust_delete,
     "__getitem__": _adjust_read,
     "__ior__": _adjust_update,
+    "__or__": _adjust_or,
     "__setitem__": _adjust_write,
     "get": _adjust_get,
     "pop": _adjust_pop,
