@@ -76,6 +76,7 @@ from mypy.nodes import (
 )
 from mypy.options import Options
 from mypy.plugin import (
+    AttributeContext,
     CheckerPluginInterface,
     FunctionContext,
     MethodContext,
@@ -110,6 +111,7 @@ __all__ = ["SESSION_KEY", "SESSION_VALUE", "SessionPlugin", "plugin"]
 _PACKAGE: Final = "typed_sessions"
 _SESSION: Final = "typed_sessions.session.Session"
 _FRAMEWORKS: Final = frozenset({"flask", "quart"})
+_IN_FRAMEWORKS: Final = tuple(f"{framework}." for framework in sorted(_FRAMEWORKS))
 _OURS: Final = _FRAMEWORKS | {_PACKAGE}
 """Packages that cannot import a program's schema."""
 _FRAMEWORK_SESSIONS: Final = frozenset(
@@ -143,13 +145,20 @@ class SessionPlugin(Plugin):
         self._settings = read_settings(options.config_file)
         self._checked_by: CheckerPluginInterface | None = None
         self._keys: dict[Type, Keys] = {}
+        self._configured: Configured | None = None
         self._signature_hooks = {name: partial(self._adjusted, adjust) for name, adjust in _ADJUSTMENTS.items()}
 
     @override
     def get_method_signature_hook(self, fullname: str) -> Callable[[MethodSigContext], FunctionLike] | None:
         class_name, _, method = fullname.rpartition(".")
         hook = self._signature_hooks.get(method)  # of all methods in the program: first what takes the least time
-        return hook if hook is not None and self._is_session(class_name) else None
+        if hook is not None and self._is_session(class_name):
+            return hook
+        return self._check_method if self._is_in_framework(fullname) else None
+
+    @override
+    def get_attribute_hook(self, fullname: str) -> Callable[[AttributeContext], Type] | None:
+        return self._check_attribute if self._is_in_framework(fullname) else None
 
     @override
     def get_method_hook(self, fullname: str) -> Callable[[MethodContext], Type] | None:
@@ -162,13 +171,15 @@ class SessionPlugin(Plugin):
     @override
     def get_function_hook(self, fullname: str) -> Callable[[FunctionContext], Type] | None:
         # Where the items of that union have different methods, mypy does not even say what they are methods of.
-        return self._result_for_union if fullname.startswith("__setitem__ of ") else None
+        if fullname.startswith("__setitem__ of "):
+            return self._result_for_union
+        return self._check_function if self._is_in_framework(fullname) else None
 
     @override
     def get_additional_deps(self, file: MypyFile) -> list[tuple[int, str, int]]:
         """Have the configured schema's module checked before, and changed with, the modules that use a framework."""
         path = self._settings.schema
-        if path is None or file.fullname.partition(".")[0] in _OURS or _framework_import(file) is None:
+        if path is None or _is_ours(file) or _framework_import(file) is None:
             return []
         module = module_on_disk(path, file, self.options)
         return [] if module == file.fullname else [(_PRIORITY, module, -1)]
@@ -226,26 +237,53 @@ class SessionPlugin(Plugin):
                 for base in receiver.type.mro:
                     if base.fullname == _SESSION:
                         return schemas_of(map_instance_to_supertype(receiver, base).args[0])
-                return self._configured_schemas(ctx) if self._is_session(receiver.type.fullname) else []
+                is_framework = self._is_session(receiver.type.fullname)
+                return self._configured_schemas(ctx.api, ctx.context) if is_framework else []
             case _:
                 return []
 
-    def _configured_schemas(self, ctx: MethodSigContext) -> list[Schema]:
-        path = self._settings.schema or ""
+    def _configured_schemas(self, api: CheckerPluginInterface, use: Context) -> list[Schema]:
+        """Return the schema that the settings name; report a name that means none.
+
+        That is said where a module imports a framework, and so once for all uses in it.
+        """
+        configured = self._configured or self._look_up(self._settings.schema or "")
+        _note_modules(api, configured.modules)
+        if _is_fine_grained(self.options):
+            _note_triggers(api, configured.triggers)
+        elif configured.problem is None:
+            self._configured = configured
+        if configured.problem is not None and isinstance(api, TypeChecker) and not _is_ours(api.tree):
+            api.fail(configured.problem, _framework_import(api.tree) or use, code=SESSION_KEY)
+        return configured.schemas
+
+    def _look_up(self, path: str) -> Configured:
         prefixes = _prefixes(path)
         module = next((prefix for prefix in prefixes[1:] if prefix in (self._modules or {})), None)
         classes = [prefix for prefix in prefixes if module is None or len(prefix) > len(module)]
-        _note_modules(ctx.api, [] if module is None else [module])
-        _note_triggers(ctx.api, map(make_trigger, classes))
         symbol = self.lookup_fully_qualified(path)
         declared = None if symbol is None else _declared_type(symbol.node)
         schemas = [] if declared is None else schemas_of(declared)
-        if not schemas:
-            problem = "cannot be found" if symbol is None else "is no class that declares the keys of a session"
-            ctx.api.fail(
-                f'The schema "{path}", which the settings of {_PACKAGE} name, {problem}', ctx.context, code=SESSION_KEY
-            )
-        return schemas
+        problem = "cannot be found" if symbol is None else "is no class that declares the keys of a session"
+        message = f'The schema "{path}", which the settings of {_PACKAGE} name, {problem}'
+        modules = [] if module is None else [module]
+        return Configured(schemas, modules, [make_trigger(name) for name in classes], None if schemas else message)
+
+    def _is_in_framework(self, fullname: str) -> bool:
+        """Return True for what shows that the configured schema matters: anything of a framework."""
+        return self._settings.schema is not None and fullname.startswith(_IN_FRAMEWORKS)
+
+    def _check_attribute(self, ctx: AttributeContext) -> Type:
+        self._configured_schemas(ctx.api, ctx.context)
+        return ctx.default_attr_type
+
+    def _check_function(self, ctx: FunctionContext) -> Type:
+        self._configured_schemas(ctx.api, ctx.context)
+        return ctx.default_return_type
+
+    def _check_method(self, ctx: MethodSigContext) -> CallableType:
+        self._configured_schemas(ctx.api, ctx.context)
+        return ctx.default_signature
 
 
 def _as_signature_context(receiver: ProperType, ctx: MethodContext | FunctionContext) -> MethodSigContext:
@@ -347,6 +385,21 @@ def schemas_of(declared: Type) -> list[Schema]:
             return [Schema(declared.type.name, declared.type, names, partial(_field_type, declared))]
         case _:
             return []
+
+
+@dataclass(frozen=True)
+class Configured:
+    """What the settings' name of a schema means."""
+
+    schemas: list[Schema]
+    modules: list[str]
+    triggers: list[str]
+    problem: str | None
+    """Why it means nothing."""
+
+
+def _is_ours(file: MypyFile) -> bool:
+    return file.fullname.partition(".")[0] in _OURS
 
 
 def _framework_import(file: MypyFile) -> ImportBase | None:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
@@ -189,9 +190,9 @@ def run_cached(project: Path) -> Iterator[Run]:
     yield run
 
 
-def run_daemon(project: Path) -> Iterator[Run]:
+def run_daemon(project: Path, *options: str) -> Iterator[Run]:
     dmypy = [sys.executable, "-m", "mypy.dmypy", f"--status-file={project}/status"]
-    arguments = ["--", f"--config-file={project}/mypy.ini", f"--cache-dir={project}/cache"]
+    arguments = ["--", f"--config-file={project}/mypy.ini", f"--cache-dir={project}/cache", *options]
 
     def run() -> Errors:
         command = [*dmypy, "run", *arguments, *(f"{project}/{name}.py" for name in MODULES)]
@@ -243,6 +244,19 @@ def test_an_edit_of_the_schema_is_seen(project: Path, run: Run) -> None:
     assert run() == dict.fromkeys(uses, (USER_IS_LIST,))
 
 
+def test_the_daemon_sees_an_edit_of_what_another_run_has_cached(project: Path) -> None:
+    config, cache = f"--config-file={project}/mypy.ini", f"--cache-dir={project}/cache"
+    mypy_report(config, cache, "--cache-fine-grained", *(project / f"{name}.py" for name in MODULES))
+    edit(project, "bases.py", "note: str", "note: bytes")
+    with contextmanager(run_daemon)(project, "--use-fine-grained-cache") as run:
+        found = run()
+    assert {place for place, messages in found.items() if messages == (NOTE_IS_BYTES,)} == {
+        ("others.py", 7),
+        ("pages.py", 10),
+        ("views.py", 7),
+    }
+
+
 NESTED_VISITORS = """
 from attrs import define
 
@@ -284,7 +298,8 @@ def test_a_class_that_was_missing_is_seen_when_it_comes(setting: str, outer: str
     (project / "visitors.py").write_text(NESTED_VISITORS if outer else VISITORS)
     there, missing = f"class {outer or 'Visitor'}", "class Missing"
     edit(project, "visitors.py", there, missing)
-    assert {message for messages in run().values() for message in messages} == {GONE.format(setting)}
+    uses = [("others.py", line) for line in (6, 7, 8, 9, 11)]
+    assert run() == dict.fromkeys([*uses, ("views.py", 3)], (GONE.format(setting),))
     edit(project, "visitors.py", missing, there)
     assert run() == {("others.py", 9): (NO_LEVEL,), ("views.py", 9): (NO_LEVEL,)}
 
@@ -326,7 +341,12 @@ FLASK = """
 from collections.abc import MutableMapping
 from typing import Any
 
-class SessionMixin(MutableMapping[str, Any]): ...
+class SessionMixin(MutableMapping[str, Any]):
+    permanent: bool
+"""
+FLASK_PACKAGE = """
+class Flask:
+    def run(self) -> None: ...
 """
 
 
@@ -429,12 +449,21 @@ def test_a_class_within_a_class_is_found_from_a_package_and_in_another_folder(tm
 
 def report_of_setting(folder: Path, schema: str, files: Mapping[str, str], more: str = "") -> Errors:
     """Return what mypy reports of the first file, with a framework that takes less time to read than Flask."""
-    for name, text in {**files, "flask/__init__.py": "", "flask/sessions.py": FLASK}.items():
+    for name, text in {**files, "flask/__init__.py": FLASK_PACKAGE, "flask/sessions.py": FLASK}.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
     settings = f"[mypy]\nplugins = typed_sessions.mypy_plugin\n{more}\n[typed_sessions]\nschema = {schema}\n"
     (folder / "mypy.ini").write_text(settings)
     return errors_in(mypy_report(f"--config-file={folder}/mypy.ini", "--no-incremental", folder / next(iter(files))))
+
+
+FLASK_VIEWS = """
+import json
+from flask import Flask
+from flask.sessions import SessionMixin
+
+def view(app: Flask, session: SessionMixin) -> None:
+"""
 
 
 @pytest.mark.parametrize(
@@ -446,17 +475,31 @@ def report_of_setting(folder: Path, schema: str, files: Mapping[str, str], more:
     ],
 )
 def test_a_path_that_does_not_resolve_is_an_error(tmp_path: Path, path: str, problem: str) -> None:
-    (tmp_path / "flask").mkdir()
-    (tmp_path / "flask" / "__init__.py").touch()
-    (tmp_path / "flask" / "sessions.py").write_text(FLASK)
-    (tmp_path / "visitors.py").write_text("UserID = int\n")
-    (tmp_path / "views.py").write_text(
-        "from flask.sessions import SessionMixin\ndef view(session: SessionMixin) -> None:\n    session['user_id']\n"
-    )
-    (tmp_path / "mypy.ini").write_text(SETTINGS.replace("visitors.Visitor", path))
-    reported = errors_in(mypy_report(f"--config-file={tmp_path}/mypy.ini", "--no-incremental", tmp_path))
     message = f'The schema "{path}", which the settings of typed_sessions name, {problem} [session-key]'
-    assert reported["views.py", 3] == (message,)
+    assert errors_of_path(tmp_path, path, ["session['a']", "session['b'] = 7", "session.get('c')"]) == (message,)
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        "session.permanent = session.permanent",
+        "session.clear()",
+        "list(key for key in session)",
+        "Flask()",
+        "app.run()",
+    ],
+    ids=["flag", "method", "iteration", "application", "method-of-application"],
+)
+def test_such_a_path_is_an_error_where_no_key_is_used(tmp_path: Path, use: str) -> None:
+    assert errors_of_path(tmp_path, "visitors.Visitr", [use]) == (GONE.format("visitors.Visitr"),)
+
+
+def errors_of_path(folder: Path, path: str, uses: list[str]) -> tuple[str, ...]:
+    """Return the errors in a program, which are all in the line that imports the framework."""
+    views = FLASK_VIEWS + "".join(f"    {use}\n" for use in uses)
+    reported = report_of_setting(folder, path, {"views.py": views, "visitors.py": "UserID = int\n"})
+    assert [*reported] == [("views.py", 3)]
+    return reported["views.py", 3]
 
 
 @pytest.mark.parametrize(
