@@ -143,6 +143,7 @@ class SessionPlugin(Plugin):
     def __init__(self, options: Options) -> None:
         super().__init__(options)
         self._settings = read_settings(options.config_file)
+        self._sessions = {_SESSION} if self._settings.schema is None else {_SESSION, *_FRAMEWORK_SESSIONS}
         self._checked_by: CheckerPluginInterface | None = None
         self._keys: dict[Type, Keys] = {}
         self._configured: Configured | None = None
@@ -194,10 +195,9 @@ class SessionPlugin(Plugin):
             return True
         if class_name.startswith("builtins."):  # most that have a `get` or an `update` are dicts
             return False
-        if class_name in _FRAMEWORK_SESSIONS:
-            return self._settings.schema is not None
         symbol = self.lookup_fully_qualified(class_name)
-        return symbol is not None and isinstance(symbol.node, TypeInfo) and symbol.node.has_base(_SESSION)
+        node = None if symbol is None else symbol.node
+        return isinstance(node, TypeInfo) and any(base.fullname in self._sessions for base in node.mro)
 
     def _adjusted(self, adjust: Adjustment, ctx: MethodSigContext) -> CallableType:
         """Return the signature of a method of a session, as its schema has it."""
@@ -450,7 +450,7 @@ def _declared_type(node: SymbolNode | None) -> Type | None:
             return _with_fallback(expand_type_by_instance(node.typeddict_type, instance), instance)
         case TypeAlias():
             return node.target
-        case FuncDef(type=CallableType() as signature):
+        case FuncDef(type=CallableType() as signature) | Decorator(func=FuncDef(type=CallableType() as signature)):
             return signature.ret_type
         case _:
             return None

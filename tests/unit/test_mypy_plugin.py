@@ -352,6 +352,7 @@ class Flask:
 
 KINDS = """
 from dataclasses import dataclass
+from functools import cache
 from typing import Generic, TypedDict, TypeVar
 
 import msgspec
@@ -399,6 +400,11 @@ Alias = Box[int | None]
 
 def make() -> Data:
     return Data()
+
+
+@cache
+def make_once() -> Data:
+    return Data()
 """
 KINDS_VIEWS = """
 from typing import assert_type
@@ -424,6 +430,7 @@ def view(session: SessionMixin) -> None:
         ("Alias", "Box"),
         ("Outer.Inner", "Inner"),
         ("make", "Data"),
+        ("make_once", "Data"),
     ],
 )
 def test_the_setting_takes_every_kind_of_schema_by_its_name(tmp_path: Path, path: str, name: str) -> None:
