@@ -855,7 +855,7 @@ def test_basedpyright_finds_what_is_wrong_and_nothing_else(programs: dict[str, P
     settings = {"stubPath": "stubs", "typeCheckingMode": "strict", "pythonVersion": "3.11"}
     (project / "pyrightconfig.json").write_text(json.dumps(settings))
     command = [sys.executable, "-m", "basedpyright", "--outputjson", "--pythonpath", sys.executable]
-    checked = [*map(str, programs.values()), *map(str, (project / "stubs").glob("*.pyi"))]
+    checked = [*map(str, programs.values()), *map(str, (project / "stubs").rglob("*.pyi"))]
     report = subprocess.run([*command, *checked], capture_output=True, text=True, check=False, cwd=project)  # noqa: S603 -- ours
     found = {
         (Path(diagnostic["file"]).name, diagnostic["range"]["start"]["line"] + 1)
@@ -893,6 +893,18 @@ def test_ty_and_pyrefly_find_what_is_wrong_and_nothing_else(
     files = [*programs.values(), *(project / "stubs").rglob("*.pyi")]
     assert len(files) > len(programs) + 2
     assert checked_by(checker, files, project) == marked_lines(programs["wrong"], programs["frameworks"])
+
+
+@pytest.mark.usefixtures("programs")
+def test_pyrefly_would_find_no_more_in_stubs_than_that_they_narrow_what_keys_are(project: Path) -> None:
+    stubs = [*(project / "stubs").rglob("*.pyi")]
+    for stub in stubs:
+        stub.write_text(stub.read_text().replace("# pyrefly: ignore-errors\n", ""))
+    python = f"--python-interpreter-path={sys.executable}"
+    options = ["check", "--output-format", "json", "--preset", "default", "--search-path=stubs", "--search-path=."]
+    command = [str(Path(sys.executable).with_name("pyrefly")), *options, python, *map(str, stubs)]
+    report = subprocess.run(command, capture_output=True, text=True, check=False, cwd=project)  # noqa: S603 -- ours
+    assert {error["name"] for error in json.loads(report.stdout)["errors"]} == {"bad-override"}
 
 
 # this repository
