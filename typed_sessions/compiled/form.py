@@ -132,7 +132,6 @@ class DeclaredForm(Form):
         )
         self._decode: Final = notation.decoder(struct)
         self._split: Final = notation.decoder(dict[str, msgspec.Raw])
-        self._names: Final = frozenset(plans)
         self._open: Final = frozenset(name for name, plan in plans.items() if not plan.closed)
         lift = planner.lift_of(plans)
         lower_values = planner.lower_values_of(plans)

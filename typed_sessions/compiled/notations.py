@@ -16,7 +16,7 @@ from typed_sessions.sameness import same
 from typed_sessions.serializers import msgspec as lossless
 from typed_sessions.serializers import stock_tags
 from typed_sessions.serializers.base import AnySerializer
-from typed_sessions.serializers.http_dates import exact_http_date, http_date
+from typed_sessions.serializers.http_dates import exact_http_date
 from typed_sessions.serializers.msgspec import MsgspecJSONSerializer, MsgspecMsgpackSerializer
 from typed_sessions.serializers.stock_tags import STOCK_TAGS, TheLongWay
 from typed_sessions.serializers.tagged_json import TaggedJSONSerializer
@@ -71,16 +71,6 @@ def notation_of(serializer: AnySerializer) -> Notation | None:
     return _LOSSLESS.get(type(serializer))
 
 
-def _http_date(moment: dt.datetime) -> str:
-    if type(moment) is not dt.datetime or moment.year <= _LAST_YEAR_OF_THREE_DIGITS:
-        raise TheLongWay
-    return http_date(moment)
-
-
-_LAST_YEAR_OF_THREE_DIGITS: Final = 1000
-"""And the first of four, which in UTC may be the year before."""
-
-
 def _iso_format(moment: dt.datetime) -> str:
     text = moment.isoformat()
     if not same(dt.datetime.fromisoformat(text), moment):  # an hour that comes twice, in its own time zone
@@ -108,9 +98,7 @@ def _exact_bytes(data: bytes) -> bytes:
 
 
 def _base64(data: bytes) -> str:
-    if type(data) is not bytes:
-        raise TheLongWay
-    return b64encode(data).decode("ascii")
+    return b64encode(_exact_bytes(data)).decode("ascii")
 
 
 def _from_base64(text: str) -> bytes:
@@ -135,7 +123,7 @@ def _tagged_json(*, sort_keys: bool) -> Notation:
             bytes: Leaf(" b", bytes, _exact_bytes),
             UUID: Leaf(" u", UUID),
             Markup: Leaf(" m", str, _markup_text, Markup),
-            dt.datetime: Leaf(" d", str, _http_date, exact_http_date),
+            dt.datetime: Leaf(" d", str, stock_tags.moment_text, exact_http_date),
         },
         tuple_tag=" t",
         tags=STOCK_TAGS,

@@ -20,7 +20,7 @@ from markupsafe import Markup
 from typed_sessions.narrowing import is_dict, is_sequence
 from typed_sessions.serializers.http_dates import exact_http_date, http_date
 
-__all__ = ["STOCK_TAGS", "TheLongWay", "exact_float", "tagged", "untagged", "written"]
+__all__ = ["STOCK_TAGS", "TheLongWay", "exact_float", "moment_text", "tagged", "untagged", "written"]
 
 STOCK_TAGS: Final = frozenset({" di", " t", " b", " m", " u", " d"})
 """The keys that mark a value of another type than JSON's."""
@@ -108,10 +108,15 @@ def _tagged_list(value: list[Any] | tuple[Any, ...]) -> Any:
     return [tagged(item) for item in value]
 
 
-def _tagged_moment(value: datetime) -> Any:
-    if value.year <= _LAST_YEAR_OF_THREE_DIGITS:
+def moment_text(value: datetime) -> str:
+    """Return the HTTP date of a time that reads back.
+
+    Raises:
+        TheLongWay: it does not, or is of another type.
+    """
+    if type(value) is not datetime or value.year <= _LAST_YEAR_OF_THREE_DIGITS:
         raise TheLongWay
-    return {" d": http_date(value)}
+    return http_date(value)
 
 
 _LAST_YEAR_OF_THREE_DIGITS: Final = 1000
@@ -125,7 +130,7 @@ _WRITERS: Final[Mapping[type, Callable[[Any], Any]]] = {
     bytes: lambda value: {" b": b64encode(value).decode("ascii")},
     Markup: lambda value: {" m": str.__str__(value)},
     UUID: lambda value: {" u": value.hex},
-    datetime: _tagged_moment,
+    datetime: lambda value: {" d": moment_text(value)},
 }
 
 
