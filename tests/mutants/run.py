@@ -1,10 +1,10 @@
 """Change the package in small ways, one at a time, and print the changes that no test notices: run it by hand.
 
-    python -m tests.mutants.run [engine] [sealing] [codec] [session] [cookies]
+    python -m tests.mutants.run [engine] [sealing] [compiled/plans] ...
 
 The changes are made in a temporary copy. Each one is tried in a process of its own, forked from this one after the
-slow imports: first with the test file of its module, then with what else uses that module. `explained.toml` lists the
-changes that may stay unnoticed, and why.
+slow imports: first with those tests that run the changed line, then, if none of them fails, with all tests of the
+module. `explained.toml` lists the changes that may stay unnoticed, and why.
 """
 # ruff: noqa: T201 -- a command prints
 
@@ -13,30 +13,47 @@ from __future__ import annotations
 import ast
 import copy
 import importlib
+import json
 import os
 import shutil
 import signal
 import sys
 import tempfile
+import threading
 import time
 import tomllib
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Any, Final
 
 import pytest
 from hypothesis import Phase, settings
 
 ROOT: Final = Path(__file__).parents[2]
-MODULES: Final = ("engine", "sealing", "codec", "session", "cookies")
-MORE: Final = {"codec": ("tests/unit/test_migrations.py", "tests/unit/test_renaming.py")}
+BOTH_WAYS: Final = ("tests/contracts/test_both_ways.py", "tests/unit/test_codec.py", "tests/unit/test_msgspec.py")
+TESTS: Final[dict[str, tuple[str, ...]]] = {
+    "engine": ("tests/unit/test_engine.py",),
+    "sealing": ("tests/unit/test_sealing.py", "tests/contracts/test_sealer.py"),
+    "signing": ("tests/unit/test_sealing.py", "tests/contracts/test_sealer.py"),
+    "cookies": ("tests/unit/test_cookies.py",),
+    "session": ("tests/unit/test_session.py", "tests/unit/test_renaming.py"),
+    "contents": ("tests/unit/test_session.py", "tests/unit/test_contents.py", "tests/unit/test_renaming.py"),
+    "codec": ("tests/unit/test_codec.py", "tests/unit/test_migrations.py", "tests/unit/test_renaming.py"),
+    "compiled/form": BOTH_WAYS,
+    "compiled/plans": BOTH_WAYS,
+    "compiled/notations": BOTH_WAYS,
+}
+"""The modules that are changed, and what tests each of them."""
 ALSO: Final = ("tests/unit/test_interface.py", "tests/integrations/test_quart.py")
-"""What is tried on a mutant that the test file of its module lets live: more tests of that module, then these."""
+"""What tests all of them."""
 TIMEOUT: Final = 120
 """Seconds for one test run; a mutant may loop for ever, and counts as noticed then."""
+AT_IMPORT: Final = "at import"
+"""Stands for the name of a test where a line runs before any."""
 SLOW_IMPORTS: Final = ("cattrs", "flask", "httpx", "msgspec", "quart.testing")
 
 COMPARISONS: Final[dict[type[ast.cmpop], type[ast.cmpop]]] = {
@@ -78,6 +95,8 @@ class Mutant:
     change: str
     """The changed line before and after; the second of its kind in a function ends with `#2`."""
     source: str
+    lines: range
+    """Where the changed statement stands in the module as it is."""
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -118,7 +137,8 @@ def mutants(module: str, source: str) -> Iterator[Mutant]:
             change = f"{before}  ->  {after}"
             seen[place.function, change] += 1
             number = seen[place.function, change]
-            yield Mutant(module, place.function, f"{change} #{number}" if number > 1 else change, changed)
+            name = f"{change} #{number}" if number > 1 else change
+            yield Mutant(module, place.function, name, changed, _lines(place.node, place.statement))
 
 
 def places(parent: ast.AST, statement: ast.AST, function: str) -> Iterator[Place]:
@@ -251,6 +271,13 @@ def _shortened(items: Sequence[Any]) -> Iterator[list[Any]]:
     return ([*items[:i], *items[i + 1 :]] for i in range(len(items)))
 
 
+def _lines(node: ast.AST, statement: ast.AST) -> range:
+    placed: Any = node if hasattr(node, "lineno") else statement  # a comprehension has no place of its own
+    if body := isinstance(placed, (ast.stmt, ast.excepthandler)) and getattr(placed, "body", None):
+        return range(placed.lineno, body[0].lineno)
+    return range(getattr(placed, "lineno", 0), getattr(placed, "end_lineno", 0) + 1)
+
+
 def _headline(statement: ast.AST) -> str:
     bare = _with(statement, decorator_list=[]) if isinstance(statement, (ast.ClassDef, ast.FunctionDef)) else statement
     return ast.unparse(bare).strip().partition("\n")[0]
@@ -266,8 +293,38 @@ def _copy_of_the_project() -> Iterator[Path]:
         yield folder
 
 
-def passes(folder: Path, tests: Sequence[str]) -> bool:
-    """Return True if tests pass in a folder, in a child process that has imported nothing of the package yet."""
+class Selection:
+    """Runs the tests whose names it holds, and no other."""
+
+    def __init__(self, names: frozenset[str]) -> None:
+        self._names = names
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        items[:] = [item for item in items if item.nodeid in self._names]
+
+
+class Record:
+    """Writes down which tests run which lines of one file, and which lines run at an import."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = str(path)
+        self._test = AT_IMPORT
+        self.tests: defaultdict[int, set[str]] = defaultdict(set)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
+        self._test = item.nodeid
+        return (yield)
+
+    def trace(self, frame: FrameType, _event: str, _arg: object) -> Any:
+        if frame.f_code.co_filename != self._path:
+            return None
+        self.tests[frame.f_lineno].add(self._test)
+        return self.trace
+
+
+def _in_child(folder: Path, work: Callable[[], int]) -> int:
+    """Return what a piece of work returns in a process of its own, in a folder of which it has imported nothing yet."""
     sys.stdout.flush()
     child = os.fork()
     if child == 0:
@@ -279,24 +336,57 @@ def passes(folder: Path, tests: Sequence[str]) -> bool:
         sys.path.insert(0, str(folder))
         for name in [name for name in sys.modules if name.partition(".")[0] in ("tests", "typed_sessions")]:
             del sys.modules[name]
-        options = ["-x", "-q", "-p", "no:cacheprovider", "--hypothesis-profile=mutants"]
-        options += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # hypothesis is imported already
-        os._exit(pytest.main([*options, *tests]))
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        os._exit(work())
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-def _is_unnoticed(folder: Path, module: str) -> bool:
-    return passes(folder, [f"tests/unit/test_{module}.py"]) and passes(folder, [*MORE.get(module, ()), *ALSO])
+def _pytest(files: Sequence[str], plugin: Record | Selection | None = None) -> int:
+    options = ["-x", "-q", "-p", "no:cacheprovider", "--hypothesis-profile=mutants"]
+    options += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # hypothesis is imported already
+    return pytest.main([*options, *files], plugins=[plugin] if plugin else [])
 
 
-def survivors(folder: Path, module: str, found: Sequence[Mutant]) -> Iterator[Mutant]:
-    """Yield those mutants of a module that no test notices."""
+def passes(folder: Path, files: Sequence[str]) -> bool:
+    """Return True if the tests of some files pass in a folder."""
+    return _in_child(folder, lambda: _pytest(files)) == 0
+
+
+def recorded(folder: Path, module: str) -> Mapping[int, frozenset[str]] | None:
+    """Return the tests that run each line of a module, or None if one of them fails without any change."""
+    result = folder / "tests-of-lines.json"
+
+    def work() -> int:
+        record = Record(folder / "typed_sessions" / f"{module}.py")
+        threading.settrace(record.trace)
+        sys.settrace(record.trace)
+        code = _pytest([*TESTS[module], *ALSO], record)
+        sys.settrace(None)
+        result.write_text(json.dumps({line: sorted(tests) for line, tests in record.tests.items()}))
+        return code
+
+    if _in_child(folder, work) != 0:
+        return None
+    return {int(line): frozenset(tests) for line, tests in json.loads(result.read_text()).items()}
+
+
+def _is_unnoticed(folder: Path, mutant: Mutant, tests_of: Mapping[int, frozenset[str]]) -> bool:
+    selected = frozenset[str]().union(*(tests_of.get(line, ()) for line in mutant.lines))
+    if selected and AT_IMPORT not in selected:
+        files = [
+            file for file in (*TESTS[mutant.module], *ALSO) if any(name.startswith(f"{file}::") for name in selected)
+        ]
+        if _in_child(folder, lambda: _pytest(files, Selection(selected))) != 0:
+            return False
+    return passes(folder, TESTS[mutant.module]) and passes(folder, ALSO)
+
+
+def survivors(folder: Path, module: str, tests_of: Mapping[int, frozenset[str]]) -> Iterator[tuple[Mutant, bool]]:
+    """Yield every mutant of a module, and whether no test notices it."""
     path = folder / "typed_sessions" / f"{module}.py"
     original = path.read_text()
-    for mutant in found:
+    for mutant in mutants(module, original):
         path.write_text(mutant.source)
-        if _is_unnoticed(folder, module):
-            yield mutant
+        yield mutant, _is_unnoticed(folder, mutant, tests_of)
     path.write_text(original)
 
 
@@ -322,32 +412,39 @@ def main(modules: Sequence[str]) -> int:
     )
     for name in SLOW_IMPORTS:
         importlib.import_module(name)
-    explained, unexplained, failed = explanations(), 0, False
+    failed = False
     with _copy_of_the_project() as folder:
         for module in modules:
-            if not _is_unnoticed(folder, module):
+            tests_of = recorded(folder, module)
+            if tests_of is None:
                 print(f"{module}: the tests fail without any change")
                 return 2
-        sys.dont_write_bytecode = True  # of the unchanged modules it is written now
-        for module in modules:
-            start = time.monotonic()
-            found = list(mutants(module, (folder / "typed_sessions" / f"{module}.py").read_text()))
-            alive: set[tuple[str, str, str]] = set()
-            for mutant in survivors(folder, module, found):
-                alive.add(mutant.key)
-                if mutant.key not in explained:
-                    print(f"{module}: {mutant.function or 'module'}: {mutant.change}", flush=True)
-            unexplained = len(alive - explained.keys())
-            failed = failed or unexplained > 0
-            for key in sorted(key for key in explained.keys() - alive if key[0] == module):
-                print(f"{module}: explained, and yet noticed or gone: {key[1]}: {key[2]}")
-            print(
-                f"{module}: {len(found)} mutants, {len(found) - len(alive)} killed, {len(alive) - unexplained} "
-                f"explained, {unexplained} unexplained, in {time.monotonic() - start:.0f} s",
-                flush=True,
-            )
+            sys.dont_write_bytecode = True  # of the unchanged modules it is written now
+            failed = not _all_explained(folder, module, tests_of) or failed
     return 1 if failed else 0
 
 
+def _all_explained(folder: Path, module: str, tests_of: Mapping[int, frozenset[str]]) -> bool:
+    start = time.monotonic()
+    explained = {key for key in explanations() if key[0] == module}
+    alive: set[tuple[str, str, str]] = set()
+    tried = 0
+    for mutant, unnoticed in survivors(folder, module, tests_of):
+        tried += 1
+        if unnoticed:
+            alive.add(mutant.key)
+            if mutant.key not in explained:
+                print(f"{module}: {mutant.function or 'module'}: {mutant.change}", flush=True)
+    unexplained = len(alive - explained)
+    for _, function, change in sorted(explained - alive):
+        print(f"{module}: explained, and yet noticed or gone: {function}: {change}")
+    print(
+        f"{module}: {tried} mutants, {tried - len(alive)} killed, {len(alive) - unexplained} explained, "
+        f"{unexplained} unexplained, in {time.monotonic() - start:.0f} s",
+        flush=True,
+    )
+    return unexplained == 0
+
+
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:] or MODULES))
+    sys.exit(main(sys.argv[1:] or tuple(TESTS)))
