@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeAlias, cast
 
 from typing_extensions import TypeVar, override
 
-from typed_sessions.schema import Field, Schema
+from typed_sessions.schema import Schema
 
 __all__ = ["Contents", "contents_in_parts", "contents_of"]
 
@@ -191,15 +191,11 @@ class _DeclaredContents(Contents[S]):
         """The keys stored by key, in order."""
         self._pinned = schema.defaults_among(declared, data)
         """The fields whose default itself was stored, by key."""
-        self._vacant = (
-            {
-                name
-                for name in schema.varying
-                if name not in declared and _is_generated(schema.fields[name], schema.read(data, name))
-            }
-            if schema.varying
-            else set[str]()
-        )
+        self._vacant = {
+            name
+            for name in schema.varying
+            if name not in declared and not schema.fields[name].is_default(schema.read(data, name))
+        }
         """The fields whose generated value nobody has seen yet, so that it does not count as stored."""
 
     @property
@@ -293,7 +289,7 @@ class _DeclaredContents(Contents[S]):
         self._order.clear()
         self._pinned.clear()
         self._extras.clear()
-        self._restore_defaults(list(self.schema.fields))
+        self._restore_defaults(self.schema.fields)
 
     @override
     def replace(self, data: object) -> None:
@@ -304,11 +300,10 @@ class _DeclaredContents(Contents[S]):
     def declares(self, key: str) -> bool:
         return key in self.schema.fields
 
-    def _restore_defaults(self, names: list[str]) -> None:
-        self._data = self.schema.restore_defaults(self._data, names)
-        self._vacant.update(
-            name for name in names if _is_generated(self.schema.fields[name], self.schema.read(self._data, name))
-        )
+    def _restore_defaults(self, names: Collection[str]) -> None:
+        self._data = data = self.schema.restore_defaults(self._data, names)
+        fields = self.schema.fields
+        self._vacant.update(name for name in names if not fields[name].is_default(self.schema.read(data, name)))
 
     def _is_stored(self, name: str) -> bool:
         if name in self._vacant:
@@ -339,8 +334,3 @@ def _superseded(schema: Schema[Any], extras: Iterable[str], declared: Collection
 
 def _as_they_are(values: dict[str, Any]) -> dict[str, Any]:
     return values
-
-
-def _is_generated(field: Field, fresh: object) -> bool:
-    """Return True if a fresh default was made for one visitor; a clock may not show that of two at set-up."""
-    return field.generated or not field.is_default(fresh)

@@ -505,7 +505,7 @@ class SecureCookieSession(Session[S_co]):
         if self._assigned is not None:
             return self._assigned
         held = self._judgement
-        if held is None or (held is _NOTHING_LOADED and self._opened is not None):
+        if held is None or held is _NOTHING_LOADED:  # it may have been opened since
             held = self._judged()
         return held.differs
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable, Sequence
 from hmac import compare_digest
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from itsdangerous import Signer as KeyDerivation
 
@@ -72,10 +72,10 @@ def from_base64(text: bytes) -> bytes:
     Raises:
         ValueError: it is no base64.
     """
-    return a2b_base64(text.translate(_TO_STANDARD) + b"==="[: -len(text) % 4])
+    return a2b_base64(text.translate(_TO_STANDARD) + b"=" * (-len(text) % 4))
 
 
-_States = tuple[Callable[[], Any], Callable[[], Any]]
+_States: TypeAlias = tuple[Callable[[], Any], Callable[[], Any]]
 
 
 def _keyed_states(key: bytes, digest: DigestMethod) -> _States:

@@ -41,7 +41,13 @@ TESTS: Final[dict[str, tuple[str, ...]]] = {
     "signing": ("tests/unit/test_sealing.py", "tests/contracts/test_sealer.py"),
     "cookies": ("tests/unit/test_cookies.py",),
     "session": ("tests/unit/test_session.py", "tests/unit/test_renaming.py"),
-    "contents": ("tests/unit/test_session.py", "tests/unit/test_contents.py", "tests/unit/test_renaming.py"),
+    "contents": (
+        "tests/unit/test_contents.py",
+        "tests/unit/test_renaming.py",
+        "tests/unit/test_codec.py",
+        "tests/unit/test_session.py",
+        "tests/contracts/test_both_ways.py",
+    ),
     "codec": ("tests/unit/test_codec.py", "tests/unit/test_migrations.py", "tests/unit/test_renaming.py"),
     "compiled/form": BOTH_WAYS,
     "compiled/plans": BOTH_WAYS,
@@ -159,7 +165,9 @@ def places(parent: ast.AST, statement: ast.AST, function: str) -> Iterator[Place
 
 def _is_static(parent: ast.AST, field: str, index: int | None, node: ast.AST) -> bool:
     match parent, node:
-        case _, ast.Import() | ast.ImportFrom() | ast.Assign(targets=[ast.Name(id="__all__" | "S" | "S_co")]):
+        case _, ast.Import() | ast.ImportFrom() | ast.Assign(targets=[ast.Name(id="__all__" | "__slots__")]):
+            return True
+        case _, ast.Assign(value=ast.Call(func=ast.Name(id="TypeVar"))):
             return True
         case _, ast.AnnAssign(annotation=ast.Name(id="TypeAlias")) | ast.Assign(targets=[ast.Name(id="SameSite")]):
             return True

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import secrets
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 import msgspec
 import pytest
-from attrs import Factory, define, evolve, frozen
+from attrs import Factory, define, evolve, field, frozen
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from typed_sessions.codec import Codec
 from typed_sessions.contents import Contents, contents_of
 from typed_sessions.errors import FieldTypeError
 from typed_sessions.schema import Schema
+from typed_sessions.serializers import TaggedJSONSerializer
 
 
 @define
@@ -61,9 +64,28 @@ class FrozenStructVisitor(msgspec.Struct, frozen=True, rename="camel"):
 
 
 @define
+class WithMethod:
+    name: str = ""
+
+    def shout(self) -> str:
+        return self.name.upper()
+
+
+@define
+class Converting:
+    age: int = field(default=0, converter=int)
+
+
+@define
 class Tokened:
     token: str = Factory(secrets.token_hex)
     n: int = 0
+
+
+class KeyedVisitor(TypedDict, total=False):
+    user_id: int | None
+    cart: list[str]
+    price: float
 
 
 def contents(**stored: object) -> Contents[Visitor]:
@@ -106,6 +128,132 @@ def test_a_stored_default_that_changed_and_changed_back_is_not_stored() -> None:
     assert "user_id" not in held
 
 
+LOOKS: dict[str, Callable[[Contents[Any], str], bool]] = {
+    "contains": lambda held, key: key in held,
+    "keys": lambda held, key: key in held.keys(),  # noqa: SIM118 -- which asks in another way
+    "stored": lambda held, key: key in held.stored(),
+    "read": lambda held, key: held.read(key) is not held,
+    "draft": lambda held, key: key in json.loads(Codec(held.schema, TaggedJSONSerializer()).draft(held).payload),
+}
+LOOK = pytest.mark.parametrize("look", LOOKS.values(), ids=LOOKS)
+
+
+@LOOK
+def test_a_stored_default_is_no_longer_stored_once_anybody_saw_another_value(
+    look: Callable[[Contents[Any], str], bool],
+) -> None:
+    held = contents(user_id=None)
+    held.data.user_id = 7
+    assert look(held, "user_id")
+    held.data.user_id = None
+    assert held.stored() == {}
+    assert "user_id" not in held
+
+
+@pytest.mark.parametrize("first", [7, None])
+def test_a_default_that_replaces_what_was_stored_by_key_is_not_stored(first: int | None) -> None:
+    held = contents()
+    held.store("user_id", first)
+    held.store("user_id", 7)
+    held.data.user_id = None
+    assert "user_id" not in held
+    assert held.stored() == {}
+
+
+def absent(look: Callable[[Contents[Any], str], bool], held: Contents[Any], key: str) -> bool:
+    try:
+        return not look(held, key)
+    except KeyError:
+        return True
+
+
+@LOOK
+def test_a_field_that_somebody_saw_without_a_value_comes_after_those_stored_by_key(
+    look: Callable[[Contents[Any], str], bool],
+) -> None:
+    held = contents(name="n", extra=1)
+    held.data.name = ""
+    assert absent(look, held, "name")
+    held.data.name = "again"
+    assert held.keys() == ["extra", "name"]
+
+
+@pytest.mark.parametrize("key", ["name", "extra"])
+def test_what_is_taken_out_and_stored_again_comes_last(key: str) -> None:
+    held = contents(name="n", extra=1)
+    held.store("user_id", 7)
+    held.remove(key)
+    held.store(key, "again")
+    assert held.keys()[-2:] == ["user_id", key]
+
+
+def test_what_is_stored_after_clear_has_the_order_of_its_storing() -> None:
+    held = contents(name="n", extra=1, user_id=7)
+    held.clear()
+    for key in ("user_id", "extra", "name"):
+        held.store(key, "x" if key == "name" else 1)
+    assert held.keys() == ["user_id", "extra", "name"]
+
+
+def test_a_deleted_attribute_that_is_stored_again_comes_last() -> None:
+    held = contents(name="n", extra=1)
+    del held.data.name
+    held.store("name", "again")
+    assert held.keys() == ["extra", "name"]
+
+
+def test_a_method_of_the_class_is_no_key() -> None:
+    held = contents_of(Schema(WithMethod), {})
+    assert "shout" not in held
+    with pytest.raises(KeyError):
+        held.read("shout")
+
+
+@pytest.mark.parametrize("schema", [Visitor, FrozenVisitor, DataVisitor, StructVisitor, KeyedVisitor])
+def test_a_value_of_the_wrong_type_is_refused_and_nothing_is_changed(schema: Any) -> None:
+    held = contents_of(Schema[Any](schema), {"user_id": 7})
+    for put in (held.check, held.store):
+        with pytest.raises(FieldTypeError, match=r"user_id must be int \| None, not str"):
+            put("user_id", "8")
+        put("anything else", "8")
+    assert held.stored() == {"user_id": 7, "anything else": "8"}
+
+
+def test_a_typeddict_holds_a_value_as_its_field_does() -> None:
+    held = contents_of(Schema(KeyedVisitor), {})
+    held.store("price", 1)
+    assert repr(held.data) == "{'price': 1.0}"
+
+
+def test_a_typeddict_declares_its_own_keys_alone() -> None:
+    held = contents_of(Schema(KeyedVisitor), {"user_id": 7, "extra": 1})
+    assert [held.declares(key) for key in held] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("schema", "extra"), [(Visitor, 1), (FrozenVisitor, 1), (KeyedVisitor, (1,))], ids=["class", "frozen", "typeddict"]
+)
+def test_what_is_stored_is_laid_out_beside_its_declared_fields_alone(schema: Any, extra: object) -> None:
+    held = contents_of(Schema[Any](schema), {"cart": ["a"], "extra": 1, "user_id": None})
+
+    def converted(values: dict[str, Any]) -> dict[str, Any]:
+        return {key: (value,) for key, value in values.items()}
+
+    def departed(data: Any) -> dict[str, Any]:
+        return converted(data if held.schema.keyed else held.schema.departed(data))
+
+    plain, declared = held.laid_out(departed, converted)
+    assert list(plain.items()) == [("cart", (["a"],)), ("extra", extra), ("user_id", (None,))]
+    assert declared == {"cart": (["a"],), "user_id": (None,)}
+
+
+def test_a_value_that_only_a_converter_makes_fit_is_not_refused_before_it_has_run() -> None:
+    held = contents_of(Schema(Converting), {})
+    held.check("age", "7")
+    held.store("age", "7")
+    assert held.data == Converting(7)
+
+
 def test_a_nested_change_is_seen_by_key() -> None:
     held = contents()
     held.data.cart.append("a")
@@ -145,10 +293,13 @@ def test_clear_puts_defaults_into_the_live_object() -> None:
     assert held.stored() == {"user_id": 8}
 
 
-def test_a_deleted_attribute_is_not_stored() -> None:
-    held = contents(name="n")
+@LOOK
+def test_a_deleted_attribute_is_not_stored(look: Callable[[Contents[Any], str], bool]) -> None:
+    held = contents(name="n", cart=[], user_id=7)
     del held.data.name
-    assert "name" not in held
+    assert absent(look, held, "name")
+    assert held.stored() == {"cart": [], "user_id": 7}
+    assert Codec(held.schema, TaggedJSONSerializer()).draft(held).payload == b'{"cart":[],"user_id":7}'
 
 
 def test_a_frozen_object_is_replaced_by_key() -> None:
@@ -181,6 +332,63 @@ def test_a_generated_default_that_was_stored_comes_back() -> None:
     held = contents_of(Schema(Tokened), {"token": "t"})
     assert held.data.token == "t"
     assert held.stored() == {"token": "t"}
+
+
+def test_a_value_for_a_generated_default_is_stored_by_key_before_anybody_saw_the_default() -> None:
+    held = contents_of(Schema(Tokened), {})
+    held.store("token", "t")
+    assert "token" in held
+    assert held.stored() == {"token": "t"}
+
+
+def test_a_generated_default_counts_in_what_replaces_the_data() -> None:
+    held = contents_of(Schema(Tokened), {})
+    held.replace(Tokened("t"))
+    assert "token" in held
+    assert held.stored() == {"token": "t"}
+
+
+def test_a_default_of_the_hour_counts_when_it_is_not_that_of_set_up_and_the_data_was_touched() -> None:
+    clock = {"hour": 8}
+
+    @define
+    class Clocked:
+        hour: int = Factory(lambda: clock["hour"])
+
+    schema = Schema(Clocked)
+    clock["hour"] = 9
+    held = contents_of(schema, {})
+    assert held.keys() == []
+    assert held.data.hour == 9
+    assert held.stored() == {"hour": 9}
+    clock["hour"] = 10
+    held.clear()
+    assert held.keys() == []
+    assert held.data.hour == 10
+    assert held.stored() == {"hour": 10}
+
+
+@define
+class Counted:
+    """A class that counts the assignments of a field."""
+
+    name: str = field(default="", on_setattr=lambda self, _, value: self.count(value))
+    changes: int = 0
+
+    def count(self, value: str) -> str:
+        self.changes += 1
+        return value
+
+
+def counted() -> Counted:
+    return Counted()
+
+
+@pytest.mark.parametrize("schema", [Counted, counted], ids=["class", "function"])
+def test_what_a_hook_of_the_class_changes_beside_a_stored_field_is_stored(schema: Callable[[], Counted]) -> None:
+    held = contents_of(Schema(schema), {})
+    held.store("name", "n")
+    assert held.stored() == {"name": "n", "changes": 1}
 
 
 def test_removing_a_generated_default_makes_room_for_a_new_one() -> None:

@@ -48,10 +48,40 @@ def test_the_present_name_wins_and_the_earlier_one_is_kept() -> None:
     contents = decoded(b'{"uid":1,"user_id":7}').contents
     assert contents.data == Visitor(7)
     assert contents.stored() == {"uid": 1, "user_id": 7}
+    assert "uid" in contents
+    assert contents.read("uid") == 1
 
 
 def log_out(contents: Contents[Any]) -> None:
     contents.data.user_id = None
+
+
+def is_readable(contents: Contents[Any], key: str) -> bool:
+    try:
+        return contents.read(key) is not None
+    except KeyError:
+        return False
+
+
+LOOKS: dict[str, Callable[[Contents[Any], str], bool]] = {
+    "contains": lambda contents, key: key in contents,
+    "keys": lambda contents, key: key in contents.keys(),  # noqa: SIM118 -- which asks in another way
+    "stored": lambda contents, key: key in contents.stored(),
+    "read": is_readable,
+    "draft": lambda contents, key: (
+        key.encode() in Codec(contents.schema, TaggedJSONSerializer()).draft(contents).payload
+    ),
+}
+
+
+@pytest.mark.parametrize("look", LOOKS.values(), ids=LOOKS)
+@pytest.mark.parametrize("schema", [Visitor, Keyed])
+def test_whoever_looks_first_does_not_see_the_earlier_name_of_what_was_dropped(
+    schema: Any, look: Callable[[Contents[Any], str], bool]
+) -> None:
+    contents = decoded(b'{"uid":1,"user_id":7}', schema).contents
+    contents.remove("user_id")
+    assert not look(contents, "uid")
 
 
 @pytest.mark.parametrize("take_out", [log_out, lambda contents: contents.remove("user_id")], ids=["data", "key"])

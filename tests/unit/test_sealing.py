@@ -14,7 +14,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from itsdangerous import BadData, Signer, TimestampSigner, URLSafeTimedSerializer
-from itsdangerous.encoding import base64_encode, int_to_bytes
+from itsdangerous.encoding import base64_decode, base64_encode, int_to_bytes
 from typing_extensions import override
 
 from tests.strategies import any_text, edited
@@ -31,7 +31,8 @@ from typed_sessions.sealing import (
     unsealed_size,
     unverified_payload,
 )
-from typed_sessions.signing import DigestMethod
+from typed_sessions.signing import DigestMethod, from_base64
+from typed_sessions.signing import Signer as OurSigner
 
 NOW = 1_800_000_000
 KEY = "the key of these tests"
@@ -323,6 +324,35 @@ def test_a_key_of_any_size_signs_as_with_itsdangerous(size: int) -> None:
     text = ours.seal(b"payload")
     assert theirs.validate(text)
     assert ours.unseal(text) == b"payload"
+
+
+@pytest.mark.parametrize("digest", [hashlib.sha1, hashlib.sha256, hashlib.sha384, hashlib.sha512])
+def test_a_signature_of_any_message_is_that_of_itsdangerous(digest: DigestMethod) -> None:
+    theirs = Signer(KEY, salt=SALT, key_derivation="hmac", digest_method=digest)
+    ours = OurSigner([KEY.encode()], salt=SALT, key_derivation="hmac", digest=digest)
+    for number in range(200):  # of which some end with any of the letters of base64 that can come last
+        message = b"%d" % number
+        assert ours.sign(message) == theirs.get_signature(message)
+
+
+@pytest.mark.parametrize("signature", [b"", b"A", b"AA", b"=", b"\xff"], ids=repr)
+def test_what_is_no_signature_verifies_nothing_and_raises_nothing(signature: bytes) -> None:
+    signer = OurSigner([KEY.encode()], salt=SALT, key_derivation="hmac", digest=hashlib.sha1)
+    assert signer.verifies(b"payload", signature) is False
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.text("AQYw-_+/=! ").map(str.encode) | st.binary())
+@example(b"YQ!")  # too little padding, once what is no base64 is passed over
+@example(b"YQ==YQ")
+def test_base64_is_read_with_the_leniency_of_itsdangerous(text: bytes) -> None:
+    try:
+        expected = base64_decode(text)
+    except BadData:
+        with pytest.raises(ValueError, match=r"base64|padding"):
+            from_base64(text)
+    else:
+        assert from_base64(text) == expected
 
 
 @pytest.mark.parametrize("second", [0, 1, 255, 256])

@@ -571,6 +571,26 @@ def test_what_was_accessed_stays_so_when_an_interface_asks() -> None:
     assert held.accessed
 
 
+@pytest.mark.parametrize(
+    "touch",
+    [
+        pytest.param(lambda s: s.open(), id="opened"),
+        pytest.param(lambda s: setattr(s, "modified", False), id="flag-assigned"),
+        pytest.param(lambda s: setattr(s, "accessed", True), id="access-assigned"),
+        pytest.param(lambda s: s.get("user_id"), id="read"),
+    ],
+)
+def test_a_session_is_untouched_until_anybody_opens_it_or_sets_its_flags(touch: Callable[[Any], object]) -> None:
+    held = deferred(user_id=7)
+    assert held.is_untouched is True
+    touch(held)
+    assert held.is_untouched is False
+
+
+def test_a_session_that_is_made_of_parts_is_looked_at_for_a_refresh() -> None:
+    assert deferred().source.leaves_untouched is False
+
+
 def test_what_nobody_has_opened_has_not_changed() -> None:
     assert deferred(user_id=7).modified is False
 
