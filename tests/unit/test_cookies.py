@@ -133,6 +133,10 @@ def test_a_partitioned_cookie_is_secure() -> None:
         pytest.param({"name": "__Secure-session", "secure": True, "domain": "a.b", "path": "/x"}, id="__Secure-"),
         pytest.param({"name": "__Hostess"}, id="nearly __Host-"),
         pytest.param({"name": "my__Host-session"}, id="__Host- in the middle"),
+        pytest.param({"name": "__Http-id", "secure": True, "domain": "a.b", "path": "/x"}, id="__Http-"),
+        pytest.param({"name": "__Host-Http-id", "secure": True}, id="__Host-Http-"),
+        pytest.param({"name": "__Https", "httponly": False}, id="nearly __Http-"),
+        pytest.param({"name": "id__Http-", "httponly": False}, id="__Http- at the end"),
         pytest.param({"samesite": "None", "secure": True}, id="SameSite=None"),
     ],
 )
@@ -201,6 +205,19 @@ def test_no_setting_breaks_out_of_its_attribute(path: str, domain: str, name: st
         ),
         pytest.param(
             {"name": "__HOST-id", "secure": True, "path": "/a"}, ["SESSION_COOKIE_PATH"], id="__Host-, a path"
+        ),
+        pytest.param(
+            {"name": "__Http-id"}, ["SESSION_COOKIE_SECURE", "SESSION_COOKIE_HTTPONLY"], id="__Http-, not secure"
+        ),
+        pytest.param(
+            {"name": "__HTTP-id", "secure": True, "httponly": False},
+            ["SESSION_COOKIE_HTTPONLY"],
+            id="__Http-, for scripts",
+        ),
+        pytest.param(
+            {"name": "__Host-Http-id", "secure": True, "httponly": False},
+            ["SESSION_COOKIE_HTTPONLY"],
+            id="__Host-Http-, for scripts",
         ),
     ],
 )
