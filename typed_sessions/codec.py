@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 from functools import cached_property
 from typing import Any, Final, Generic, TypeAlias, cast
@@ -138,10 +138,10 @@ class Codec(Generic[S]):
 
     def reads_as(self, other: Codec[S]) -> bool:
         """Return True if another codec, perhaps of settings that have changed since, reads the same payloads."""
-        if self is other:
+        if self.serializer is other.serializer:
             return True
         name = serializer_name(self.serializer)
-        return self.serializer is other.serializer or (name is not None and name == serializer_name(other.serializer))
+        return name is not None and name == serializer_name(other.serializer)
 
     def encode(self, stored: Mapping[str, object], version: int = 0) -> bytes:
         """Return what is stored as a payload: declared fields with values of their types, and undeclared keys.
@@ -223,10 +223,11 @@ class Codec(Generic[S]):
         read = None if form is None else form.read(payload)
         if read is None or (schema.renamed and not schema.renamed.keys().isdisjoint(read.order)):
             return None
-        version, order = 0, list(read.order)
+        version = 0
+        order: Iterable[str] = read.order
         if schema.migrations.steps:
             version, order = schema.migrations.version, [key for key in order if key != VERSION_KEY]
-            written: object = read.extras.pop(VERSION_KEY, 0)
+            written: object = read.extras.pop(VERSION_KEY, None)
             if type(written) is not int or written != version:
                 return None
         try:
@@ -374,7 +375,7 @@ class Codec(Generic[S]):
             return value
         reading = Reading(self._wire)
         lifted = attempt(field.type.lift, value, reading)
-        if not lifted or reading.unknown or reading.generated:
+        if not lifted or reading.unknown:
             return value
         return next(iter(attempt(field.type.lower, *lifted, self._wire)), value)
 

@@ -107,7 +107,7 @@ class SessionCookie:
         self._start: Final = f"{attributes.name}="
         self._domain: Final = f"; Domain={attributes.domain}" if attributes.domain else ""
         self._rest: Final = _flags(attributes)
-        self._expiry = (-1, "")
+        self._expiry: tuple[int | None, str] = (None, "")
         """The latest expiry, in seconds, and its text. Replaced as a whole: threads share a header."""
 
     def written(self, value: str, *, expires: float | None) -> str:

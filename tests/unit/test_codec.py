@@ -5,7 +5,9 @@ from __future__ import annotations
 import ast
 import json
 import math
+import re
 import sys
+import traceback
 from collections import OrderedDict
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta, timezone
@@ -324,6 +326,38 @@ def test_a_value_that_the_validator_refuses_is_not_written() -> None:
     )
     with pytest.raises(SerializationError, match=taken):
         tagged(Guarded).prove({"age": visitor.age})
+
+
+@pytest.mark.parametrize("contents", [{"raw": ["s3cret \ud800"]}, {"extra": ["s3cret \ud800"]}], ids=["field", "key"])
+def test_a_text_that_cannot_be_written_is_not_shown_by_the_error_or_its_cause(contents: dict[str, object]) -> None:
+    with pytest.raises(SerializationError, match=r"(raw|extra)\[0\] cannot be written") as caught:
+        Codec(Schema(Visitor), MsgspecJSONSerializer()).encode(contents)
+    assert caught.value.__cause__ is None  # a UnicodeError holds the text
+    assert "s3cret" not in "".join(traceback.format_exception(caught.value))
+
+
+class Stop(TypedDict):
+    at: datetime
+
+
+@define
+class Journey:
+    last: Stop | None = None
+    stops: dict[str, Stop] = Factory(dict[str, Stop])
+
+
+@pytest.mark.parametrize(
+    ("field_name", "value", "place"),
+    [
+        ("last", {"at": datetime(70, 1, 1, tzinfo=UTC)}, r"last['at']"),
+        ("stops", {"s3cret": {"at": datetime(70, 1, 1, tzinfo=UTC)}}, r"stops[...]['at']"),
+    ],
+)
+def test_an_error_names_the_keys_that_a_typeddict_declares_and_no_others(
+    field_name: str, value: object, place: str
+) -> None:
+    with pytest.raises(SerializationError, match=rf"^session field {re.escape(place)} would read back as another"):
+        tagged(Journey).prove({field_name: value})
 
 
 def test_an_error_never_holds_the_data() -> None:

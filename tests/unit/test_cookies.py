@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
@@ -12,7 +13,14 @@ from hypothesis import strategies as st
 from werkzeug import Response
 from werkzeug.http import dump_cookie
 
-from typed_sessions.cookies import CookieAttributes, checked_attributes, deleting_cookie, session_cookie
+from typed_sessions.cookies import (
+    CookieAttributes,
+    SessionCookie,
+    checked_attributes,
+    deleting_cookie,
+    session_cookie,
+    varying_by_cookie,
+)
 from typed_sessions.errors import ConfigurationError
 
 CONTROL = "".join(map(chr, (*range(32), 127)))
@@ -62,7 +70,19 @@ def asked_for(draw: st.DrawFn) -> dict[str, Any]:
 )
 def test_the_text_is_that_of_werkzeug(asked: dict[str, Any], value: str, expires: datetime | None) -> None:
     theirs = dump_cookie(asked["name"], value, expires=expires, **{k: v for k, v in asked.items() if k != "name"})
-    assert session_cookie(checked_attributes(**asked), value, expires=expires) == theirs
+    checked = checked_attributes(**asked)
+    assert session_cookie(checked, value, expires=expires) == theirs
+    second = None if expires is None else expires.replace(microsecond=0).timestamp()
+    assert SessionCookie(checked).written(value, expires=second) == theirs
+
+
+@given(st.lists(st.integers(-2, 2) | st.floats(-2, 2) | st.floats(0, 2**37), max_size=5))
+def test_a_header_that_is_written_often_has_each_time_its_own_expiry(seconds: list[float]) -> None:
+    written_often = SessionCookie(attributes())
+    for second in seconds:
+        moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=math.floor(second))
+        expected = session_cookie(attributes(), "v", expires=moment)
+        assert written_often.written("v", expires=second) == expected
 
 
 @settings(max_examples=500, deadline=None)
@@ -86,6 +106,22 @@ def test_the_text_is_pinned() -> None:
     assert deleting_cookie(attributes()) == (
         "session=; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; HttpOnly; Path=/"
     )
+
+
+@pytest.mark.parametrize(
+    ("vary", "expected"),
+    [
+        pytest.param([], "Cookie", id="none"),
+        pytest.param(["Accept"], "Accept, Cookie", id="another"),
+        pytest.param(["Accept , Origin", "Accept-Language"], "Accept, Origin, Accept-Language, Cookie", id="several"),
+        pytest.param(["Origin, cookie"], "Origin, cookie", id="cookie already"),
+        pytest.param(["*"], "*", id="everything already"),
+        pytest.param(["", " ,"], "Cookie", id="empty values"),
+        pytest.param(["X-Cookie"], "X-Cookie, Cookie", id="nearly cookie"),
+    ],
+)
+def test_vary_names_cookie_once_beside_what_it_names(vary: list[str], expected: str) -> None:
+    assert varying_by_cookie(vary) == expected
 
 
 def test_an_empty_domain_is_none() -> None:

@@ -231,20 +231,24 @@ def test_a_step_that_fails_refuses_the_session_and_says_no_data(step: Any, said:
     assert refused == Refused(Reason.MIGRATION, step=said)
 
 
-@pytest.mark.parametrize("version", ['"1"', "-1", "1.0", "true", "null", "[1]"])
+@pytest.mark.parametrize("version", ['"1"', "-1", "1.0", "2.0", "true", "null", "[1]"])
 def test_a_version_that_is_no_number_refuses_the_session(version: str) -> None:
     outcome = codec().decode(b'{"_version":%s}' % version.encode())
     assert outcome == Refused(Reason.MIGRATION, step="the version is no number")
 
 
-def test_a_class_without_migrations_has_the_key_for_itself() -> None:
+@pytest.mark.parametrize("compiled", [True, False])
+@pytest.mark.parametrize("version", [b'"x"', b"0", b"1"])
+def test_a_class_without_migrations_has_the_key_for_itself(version: bytes, compiled: bool) -> None:
     @define
     class Plain:
         n: int = 0
 
-    outcome = decoded(b'{"n":1,"_version":"x"}', Plain)
-    assert outcome.contents.stored() == {"n": 1, "_version": "x"}
-    assert codec(schema=Plain).encode(outcome.contents.stored()) == b'{"n":1,"_version":"x"}'
+    plain = Codec(Schema(Plain), TaggedJSONSerializer(), compiled=compiled)
+    outcome = plain.decode(b'{"n":1,"_version":%s}' % version)
+    assert isinstance(outcome, Decoded)
+    assert outcome.contents.stored() == {"n": 1, "_version": json.loads(version)}
+    assert plain.encode(outcome.contents.stored()) == b'{"n":1,"_version":%s}' % version
 
 
 def test_the_key_cannot_be_used_beside_migrations() -> None:
@@ -336,6 +340,12 @@ def test_a_field_under_the_key_of_the_version_is_refused() -> None:
     migration(Versioned, 1)(same)
     with pytest.raises(SchemaError, match=r"Versioned\._version: .*rename the field"):
         Migrations(Versioned).check("Versioned", fields.keys())
+
+
+@pytest.mark.parametrize(("version", "goes"), [(2, True), (3, False)])
+def test_of_payloads_that_need_no_step_only_the_present_version_goes_the_short_way(version: int, goes: bool) -> None:
+    outcome = decoded(b'{"first":"Ada","extra":1,"_version":%d}' % version)
+    assert (outcome.read is not None) is goes
 
 
 class Stepped(TypedDict, total=False):

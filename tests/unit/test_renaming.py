@@ -131,6 +131,16 @@ def test_reading_under_an_earlier_name_is_no_change() -> None:
     assert Origin(codec, payload).holds(decoded(payload).contents)
 
 
+@pytest.mark.parametrize(
+    ("payload", "goes"), [(b'{"user_id":7,"a":1}', True), (b'{"uid":7,"a":1}', False)], ids=["present", "earlier"]
+)
+@pytest.mark.parametrize("schema", [Visitor, Keyed])
+def test_only_what_was_stored_under_an_earlier_name_goes_the_long_way(schema: Any, payload: bytes, goes: bool) -> None:
+    outcome = decoded(payload, schema)
+    assert (outcome.read is not None) is goes
+    assert outcome.contents.stored() == {"user_id": 7, "a": 1}
+
+
 def test_an_earlier_name_counts_in_nested_classes() -> None:
     assert decoded(b'{"cart":[{"id":"a"},{"sku":"b"}]}').contents.data.cart == [Item("a"), Item("b")]
 
