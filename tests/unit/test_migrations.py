@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -199,6 +200,34 @@ def test_what_a_step_returns_and_no_class_declares_is_reported() -> None:
     outcome = decoded(b"{}", Holding)
     assert outcome.undeclared == (UndeclaredNestedKeys("Nested", 1),)
     assert b'"later":2' in outcome.payload
+
+
+@define
+class Ticket:
+    sku: str = ""
+    token: str = Factory(secrets.token_hex)
+
+
+@define
+class Order:
+    ticket: Ticket | None = None
+
+
+@migration(Order, 1)
+def to_a_ticket(values: dict[str, object]) -> dict[str, object]:
+    return {"ticket": {"sku": values["sku"]}}
+
+
+@SERIALIZERS
+def test_a_default_that_was_generated_for_what_a_step_returns_is_no_change(serializer: Any) -> None:
+    read = codec(serializer, Order)
+    payload = plain_payload(serializer, {"sku": "a"})
+    outcome = read.decode(payload)
+    assert isinstance(outcome, Decoded)
+    origin = Origin(read, payload, outcome)
+    assert origin.holds(outcome.contents)
+    outcome.contents.data.ticket.token = "another"
+    assert not origin.holds(outcome.contents)
 
 
 def failing(values: dict[str, object]) -> dict[str, object]:
