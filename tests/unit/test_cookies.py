@@ -224,6 +224,8 @@ def test_no_setting_breaks_out_of_its_attribute(path: str, domain: str, name: st
         pytest.param({"domain": "a b.com"}, ["SESSION_COOKIE_DOMAIN"], id="a space in the domain"),
         pytest.param({"domain": "é..com"}, ["SESSION_COOKIE_DOMAIN"], id="an empty label"),
         pytest.param({"domain": "a" * 64 + ".com"}, ["SESSION_COOKIE_DOMAIN"], id="a label too long"),
+        pytest.param({"domain": "https://example.com"}, ["SESSION_COOKIE_DOMAIN", "scheme"], id="a scheme"),
+        pytest.param({"domain": "example.com:80/app"}, ["SESSION_COOKIE_DOMAIN", "path"], id="a path after a port"),
         pytest.param({"domain": "."}, ["SESSION_COOKIE_DOMAIN"], id="a dot alone"),
         pytest.param({"domain": ":5000"}, ["SESSION_COOKIE_DOMAIN"], id="a port alone"),
         pytest.param({"domain": "[::1]"}, ["SESSION_COOKIE_DOMAIN"], id="an address of IPv6"),
