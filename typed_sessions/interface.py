@@ -444,11 +444,9 @@ class SecureCookieSessionInterface(
             configured = self._configuration(app)
             wanted = None if configured.is_stock else self.should_set_cookie(app, session)  # which may change it
             session.settle(saved=False)
-            session.hold()
             cookie = self._cookie(app, session, configured, wanted=wanted)
             saved = True
         finally:
-            session.release()
             session.settle(saved=saved)
         return cookie
 
@@ -459,12 +457,10 @@ class SecureCookieSessionInterface(
 
         Args:
             app: the application.
-            session: a session that is held.
+            session: the session.
             configured: the settings of the application.
             wanted: whether the session is to be written; None leaves that to its contents and its age.
         """
-        if wanted is None:
-            wanted = session.modified or engine.refresh_is_due(session, configured.policy)
         match engine.save_session(session, configured.policy, wanted=wanted):
             case engine.Keep():
                 return None

@@ -19,7 +19,7 @@ from typed_sessions.markers import Essential
 from typed_sessions.migrations import Migrations
 from typed_sessions.sameness import same, shared_mutable
 
-__all__ = ["Field", "Schema", "define_departed"]
+__all__ = ["Field", "Schema", "define_departed", "departure"]
 
 S = TypeVar("S", default=dict[str, object])
 
@@ -336,7 +336,7 @@ def define_departed(module: Module, fields: Mapping[str, Field], forms: Mapping[
     """
     lines = ['"""Return the fields whose values are not their defaults."""', "departed = {}"]
     for name, field in fields.items():
-        lines += [f"value = {_attribute('data', name)}", f"if {_is_departed(field, module)}:"]
+        lines += [f"value = {_attribute('data', name)}", f"if {departure(field, module)}:"]
         lines += [f"    departed[{name!r}] = {forms[name]}"]
     return module.define("departed", "data", [*lines, "return departed"])
 
@@ -346,8 +346,8 @@ def _attribute(owner: str, name: str) -> str:
     return f"{owner}.{name}" if plain else f"getattr({owner}, {name!r})"
 
 
-def _is_departed(field: Field, module: Module) -> str:
-    """Return the condition that a value is not a field's default; a comparison that may settle it goes first."""
+def departure(field: Field, module: Module) -> str:
+    """Return the condition that `value` is not a field's default; a comparison that may settle it goes first."""
     if field.generated:
         return "True"
     if field.default is None:

@@ -20,7 +20,7 @@ from typed_sessions.field_types.union import OneOf
 from typed_sessions.generated import Module
 from typed_sessions.kinds import is_record, takes_positions
 from typed_sessions.places import MAX_DEPTH, Comparison
-from typed_sessions.schema import Field, define_departed
+from typed_sessions.schema import Field, define_departed, departure
 from typed_sessions.serializers.stock_tags import TheLongWay
 
 __all__ = ["Plan", "Planner", "are_names"]
@@ -107,14 +107,22 @@ class Planner:
             self._open.discard(field_type)
         return self._plans[field_type]
 
-    def lift_of(self, plans: Mapping[str, Plan]) -> str:
-        """Add a function that makes the values, by name, of what msgspec has read, and return its name."""
+    def lift_of(self, plans: Mapping[str, Plan], fields: Mapping[str, Field]) -> str:
+        """Add a function that makes the values, by name, of what msgspec has read, and return its name.
+
+        Args:
+            plans: how each field goes.
+            fields: those that have defaults; the function returns the names of those whose value is one, too.
+        """
         unset = self.module.name(msgspec.UNSET, "UNSET")
-        lines = ['"""Return the values of the fields that are set."""', "values = {}"]
+        lines = ['"""Return the values of the fields that are set, and which of them are defaults."""']
+        lines += ["values, defaults = {}, []"]
         for name, plan in plans.items():
-            lines += [f"part = wire.{name}", f"if part is not {unset}:"]
-            lines += [f"    values[{name!r}] = {plan.lifted('part')}"]
-        return self.module.define("lift", "wire", [*lines, "return values"])
+            lines += [f"value = wire.{name}", f"if value is not {unset}:"]
+            lines += [f"    values[{name!r}] = value = {plan.lifted('value')}"]
+            if name in fields and not fields[name].generated:
+                lines += [f"    if not ({departure(fields[name], self.module)}):", f"        defaults.append({name!r})"]
+        return self.module.define("lift", "wire", [*lines, "return values, defaults"])
 
     def wire_of(self, struct: Any, names: Iterable[str]) -> str:
         """Add a function that makes the Struct of the fields that are lowered, and return its name."""

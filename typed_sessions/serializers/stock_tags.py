@@ -20,7 +20,7 @@ from markupsafe import Markup
 from typed_sessions.narrowing import is_dict, is_sequence
 from typed_sessions.serializers.http_dates import exact_http_date, http_date
 
-__all__ = ["STOCK_TAGS", "TheLongWay", "exact_float", "moment_text", "tagged", "untagged", "written"]
+__all__ = ["STOCK_TAGS", "TheLongWay", "exact_float", "moment_text", "tagged", "untagged", "writer"]
 
 STOCK_TAGS: Final = frozenset({" di", " t", " b", " m", " u", " d"})
 """The keys that mark a value of another type than JSON's."""
@@ -67,16 +67,20 @@ def untagged(value: object) -> Any:
     return value if untag is None else untag(value)
 
 
-def written(plain: object, encode: Callable[[object], bytes]) -> bytes:
-    """Return the payload of plain values in ASCII, as the `json` module writes it.
+def writer(encode: Callable[[object], bytes]) -> Callable[[object], bytes]:
+    """Return the function that makes a payload of plain values in ASCII, as the `json` module writes it.
 
-    Raises:
-        TypeError, ValueError, OverflowError: msgspec cannot write it, such as an integer of more than 64 bits.
+    It raises TypeError, ValueError or OverflowError where msgspec cannot write something, such as an integer of more
+    than 64 bits.
     """
-    payload = encode(plain)
-    if payload.isascii() and b"\x7f" not in payload:
-        return payload
-    return _BEYOND_ASCII.sub(_escaped, payload.decode()).encode("ascii")
+
+    def written(plain: object) -> bytes:
+        payload = encode(plain)
+        if payload.isascii() and b"\x7f" not in payload:
+            return payload
+        return _BEYOND_ASCII.sub(_escaped, payload.decode()).encode("ascii")
+
+    return written
 
 
 def exact_float(value: float) -> float:
