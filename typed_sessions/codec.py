@@ -153,7 +153,7 @@ class Codec(Generic[S]):
 
         What is equal in Python's eyes is for the long way, too: `1` and `True` are different contents.
         """
-        form = self.form
+        form = self._form
         if form is None or not isinstance(draft, Lowered) or draft.wire is None:
             return None
         if isinstance(origin, Read) and origin.is_exact and self.schema.is_record:

@@ -258,7 +258,7 @@ def opened(texts: tuple[str, ...], policy: Policy[S]) -> Opened[S]:
                 if refusal is None or _progress(outcome) > _progress(refusal):
                     refusal = outcome
             elif not outcome.reports or not _has_resets(outcome):
-                return _with_undeclared_reported(outcome, policy)
+                return outcome if policy.extras.allowed is None else _with_undeclared_reported(outcome, policy)
             else:  # another format under the same salt may be the one that it was written in
                 misread = misread or outcome
         if misread is not None:
@@ -285,8 +285,6 @@ def _read(text: str, format_: Format[S], on_bad_field: OnBadField) -> Opened[S] 
 
 def _with_undeclared_reported(opened: Opened[S], policy: Policy[S]) -> Opened[S]:
     """Report the keys that a newer or older release may have written, which are kept all the same."""
-    if policy.extras.allowed is None:
-        return opened
     contents = opened.contents
     count = sum(not contents.declares(key) and not policy.extras.allows(key) for key in contents)
     reports: tuple[Report, ...] = (*opened.reports, UndeclaredKeys(count)) if count else opened.reports

@@ -492,9 +492,10 @@ class SecureCookieSession(Session[S_co]):
         return self._source.sealed
 
     @property
-    def is_untouched(self) -> bool:
-        """True if nobody has asked for anything that is in the session."""
-        return self._opened is None and self._assigned is None and not self.accessed
+    def is_left_alone(self) -> bool:
+        """True if nobody has asked for anything that is in the session, and no refresh can be due."""
+        untouched = self._opened is None and self._assigned is None and not self.accessed
+        return untouched and self._source.leaves_untouched
 
     @property
     def save_failed(self) -> bool:

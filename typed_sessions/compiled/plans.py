@@ -119,7 +119,9 @@ class Planner:
         lines += ["values, defaults = {}, []"]
         for name, plan in plans.items():
             lines += [f"value = wire.{name}", f"if value is not {unset}:"]
-            lines += [f"    values[{name!r}] = value = {plan.lifted('value')}"]
+            if plan.lift is not None:
+                lines += [f"    value = {plan.lift('value')}"]
+            lines += [f"    values[{name!r}] = value"]
             if name in fields and not fields[name].generated:
                 lines += [f"    if not ({departure(fields[name], self.module)}):", f"        defaults.append({name!r})"]
         return self.module.define("lift", "wire", [*lines, "return values, defaults"])
