@@ -14,10 +14,11 @@ from typing import Any, Final, Protocol
 
 from attrs import field, frozen
 
+from typed_sessions.base64url import from_base64, to_base64
 from typed_sessions.codec import MAX_PAYLOAD
 from typed_sessions.errors import ConfigurationError
 from typed_sessions.reports import Reason, Refused
-from typed_sessions.signing import DigestMethod, Signer, from_base64, to_base64
+from typed_sessions.signing import DigestMethod, Signer
 
 __all__ = [
     "Clock",
