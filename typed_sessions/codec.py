@@ -125,28 +125,28 @@ class Codec(Generic[S]):
         Raises:
             SerializationError: the serializer cannot write it; the message names the field.
         """
-        form, migrations = self.form, self.schema.migrations
-        if migrations.steps:
-            version = max(version, migrations.version)
+        form = self.form
+        if self.schema.migrations.steps:
+            version = max(version, self.schema.migrations.version)
         if form is not None and not (version and VERSION_KEY in contents):
-            lowered = form.lower(contents, version)
-            if (
-                lowered is not None
-                and len(lowered.payload) <= MAX_PAYLOAD
-                and (lowered.payload == unless or form.reads_back(lowered))
-            ):
+            lowered = form.lower(contents, version, unless=unless)
+            if lowered is not None and len(lowered.payload) <= MAX_PAYLOAD:
                 return lowered
         return Draft(contents, version, self._encoded(contents.stored(), version))
 
-    def proven(self, draft: Draft[S]) -> Proven:
-        """Return the payload of a draft of this codec's, with its declared fields proven to read back.
+    def prove_draft(self, draft: Draft[S]) -> tuple[str, ...]:
+        """Prove that the declared fields of a draft read back, and return the undeclared keys whose values do not.
 
         Raises:
             SerializationError: it does not read back; the message names the field.
         """
         if isinstance(draft, Lowered) and draft.wire is not None and self.schema.is_record:
-            return Proven(draft.payload)
-        return self._proven_at_length(draft.payload, draft.contents.stored())
+            return ()
+        return self._proven_at_length(draft.payload, draft.contents.stored()).altered
+
+    def is_unchanged(self, read: Read[S]) -> bool:
+        """Return True if a look at contents shows that they are as they were read; False if it takes more than that."""
+        return self._form is not None and self._form.is_unchanged(read)
 
     def differs(self, draft: Draft[S], origin: Decoded[S]) -> bool | None:
         """Return True if a draft means something else than what was loaded; None where only the long way knows.

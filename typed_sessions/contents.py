@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from types import NoneType
 from typing import Any, Final, Generic, TypeAlias, cast
 
 from typing_extensions import TypeVar, override
@@ -79,6 +80,15 @@ class Contents(ABC, Generic[S]):
             departed: makes of an object the fields that are not their defaults; of a dict, of all that is in it.
             converted: makes the same of values by name.
         """
+
+    def is_as_loaded(self, wire: object, compare: Callable[[S, Any], bool]) -> bool:  # noqa: ARG002 -- may say more
+        """Return True if a look shows that nothing has changed, False if it takes more than that.
+
+        Args:
+            wire: what the contents were made of.
+            compare: looks whether data is what was made of it.
+        """
+        return False
 
     @abstractmethod
     def __contains__(self, key: object) -> bool: ...
@@ -207,7 +217,7 @@ class _KeyedContents(Contents[S]):
 class _DeclaredContents(Contents[S]):
     """Contents of a declared class, beside a dict of undeclared keys."""
 
-    __slots__ = ("_data", "_extras", "_order", "_pinned", "_vacant")
+    __slots__ = ("_data", "_extras", "_order", "_pinned", "_used_by_key", "_vacant")
 
     def __init__(
         self,
@@ -226,6 +236,8 @@ class _DeclaredContents(Contents[S]):
         """The fields whose default itself was stored, by key."""
         self._vacant = _vacant_among(schema, declared, data) if schema.varying else _NONE
         """The fields whose generated value nobody has seen yet, so that it does not count as stored."""
+        self._used_by_key = False
+        """True once something was stored or removed by key: then the data does not tell what is stored."""
 
     @property
     @override
@@ -240,6 +252,12 @@ class _DeclaredContents(Contents[S]):
     @override
     def stored(self) -> dict[str, object]:
         return self.laid_out(self.schema.departed, _as_they_are)[0]
+
+    @override
+    def is_as_loaded(self, wire: object, compare: Callable[[S, Any], bool]) -> bool:
+        if self._used_by_key or not _SCALARS.issuperset(map(type, self._extras.values())):
+            return False
+        return compare(self._data, wire)
 
     @override
     def laid_out(self, departed: Departed, converted: Convert) -> LaidOut:
@@ -285,12 +303,19 @@ class _DeclaredContents(Contents[S]):
         return self._extras[key] if key in self._extras else self.schema.read(self._data, key)
 
     @override
+    def get(self, key: str, default: object = None) -> object:
+        if key in self._extras and not self.schema.renamed:
+            return self._extras[key]
+        return super().get(key, default)
+
+    @override
     def check(self, key: str, value: object) -> None:
         if key in self.schema.fields and not self.schema.fields[key].converts:
             self.schema.admit(key, value)
 
     @override
     def store(self, key: str, value: object) -> None:
+        self._used_by_key = True
         if key not in self.schema.fields:
             self._extras[key] = value
             self._order.setdefault(key)
@@ -308,6 +333,7 @@ class _DeclaredContents(Contents[S]):
     def remove(self, key: str) -> None:
         if key not in self:
             raise KeyError(key)
+        self._used_by_key = True
         self._order.pop(key, None)
         self._pinned -= {key}
         if key in self._extras:
@@ -317,6 +343,7 @@ class _DeclaredContents(Contents[S]):
 
     @override
     def clear(self) -> None:
+        self._used_by_key = True
         self._order.clear()
         self._pinned = _NONE
         self._extras.clear()
@@ -324,6 +351,7 @@ class _DeclaredContents(Contents[S]):
 
     @override
     def replace(self, data: object) -> None:
+        self._used_by_key = True
         self._data = self.schema.adopt(data)
         self._vacant = _NONE
 
@@ -362,6 +390,8 @@ def _superseded(schema: Schema[Any], extras: Iterable[str], declared: Collection
 
 
 _NONE: Final[frozenset[str]] = frozenset()
+_SCALARS: Final = frozenset({NoneType, bool, int, float, str})
+"""What nobody can change in its place."""
 
 
 def _vacant_among(schema: Schema[S], declared: Mapping[str, object], data: S) -> frozenset[str]:

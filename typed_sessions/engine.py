@@ -86,8 +86,8 @@ class Format(Generic[S]):
         Raises:
             SerializationError: it would not; the message names the field.
         """
-        proven = self.codec.proven(draft)
-        return Write(self.sealer.seal(proven.payload), altered=proven.altered)
+        altered = self.codec.prove_draft(draft)
+        return Write(self.sealer.seal(draft.payload), altered=altered)
 
 
 @frozen

@@ -238,7 +238,7 @@ class _Arrival(Generic[S]):
     def sealed(self) -> tuple[str, ...]:
         request = self._request  # once: another thread may be the first to ask
         if request is not None:
-            self._texts = tuple(_values_of(request.cookies, self._name))
+            self._texts = _values_of(request.cookies, self._name)
             self._request = None
         return self._texts
 
@@ -706,13 +706,12 @@ _WEBSOCKET_REMEDY = (
 )
 
 
-def _values_of(cookies: Mapping[str, str], name: str) -> list[str]:
+def _values_of(cookies: Mapping[str, str], name: str) -> tuple[str, ...]:
     """Return all values of a cookie; browsers send several where paths or domains overlap (RFC 6265, 5.4)."""
     getlist = getattr(cookies, "getlist", None)
     if getlist is not None:
-        values: list[str] = getlist(name)
-        return values
-    return [cookies[name]] if name in cookies else []
+        return tuple(getlist(name))
+    return (cookies[name],) if name in cookies else ()
 
 
 def _vary_by_cookie(headers: ResponseHeaders) -> None:

@@ -83,6 +83,10 @@ class Schema(Generic[S]):
         """The class, or the function, that it was made of; None if there is none."""
         keyed = declared is not None and is_typed_dict(declared)
         self._kind = None if declared is None or keyed else _required_kind(declared)
+        self.construct = cast(
+            "Callable[[Mapping[str, object]], S]", dict if self._kind is None else self._kind.construct
+        )
+        """Makes data that holds values, by field name, and defaults for the rest; raises what the user's code does."""
         self.open = declared is None
         """True if no class was declared: every key is data."""
         self.keyed = declared is None or keyed
@@ -109,14 +113,6 @@ class Schema(Generic[S]):
     def create(self) -> S:
         """Return the data of a new visitor: all defaults, nobody else's."""
         return self.construct({})
-
-    def construct(self, values: Mapping[str, object]) -> S:
-        """Return data that holds these values, by field name, and defaults for the rest.
-
-        Raises:
-            Exception: what the class's own converters and validators raise.
-        """
-        return cast("S", dict(values) if self._kind is None else self._kind.construct(values))
 
     def departed(self, data: object) -> dict[str, object]:
         """Return the fields whose values are not their defaults, in the order of their declaration.

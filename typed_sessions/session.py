@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMappin
 from contextlib import suppress
 from copy import deepcopy
 from functools import cached_property
-from threading import RLock
+from threading import Lock, RLock
 from typing import Any, Final, Generic, NoReturn, Protocol, Self, cast, overload
 
 from attrs import define, frozen
@@ -16,7 +16,7 @@ from typing_extensions import TypeVar, override
 from typed_sessions.codec import Codec
 from typed_sessions.contents import Contents, contents_of
 from typed_sessions.errors import SerializationError, UndeclaredKeyError
-from typed_sessions.payloads import Decoded, Draft
+from typed_sessions.payloads import Decoded, Draft, Read
 from typed_sessions.reports import ChangeLost, Report, ReportSink, UsedLate, log_report
 from typed_sessions.sameness import same
 from typed_sessions.schema import Schema
@@ -148,14 +148,11 @@ class Origin(Generic[S]):
         self.payload = payload
         self.version = 0 if decoded is None else decoded.version
         """The version of the payload that was read: after migration, where there was one."""
+        self._read = payload if decoded is None else decoded.payload
         self._decoded = decoded
         if decoded is not None and decoded.generated:
             with suppress(Exception):  # a class of the user's may refuse to be copied
                 self._stored = deepcopy(decoded.contents.stored())  # reading it again would make other values
-
-    @property
-    def _read(self) -> bytes:
-        return self.payload if self._decoded is None else self._decoded.payload
 
     def holds(self, contents: Contents[S]) -> bool:
         """Return True if contents mean what was loaded, whatever the order of their keys.
@@ -165,11 +162,13 @@ class Origin(Generic[S]):
         return self.judged(contents)[0]
 
     def judged(self, contents: Contents[S]) -> tuple[bool, Draft[S] | None]:
-        """Return True if contents mean what was loaded, and their draft, if they can be written."""
-        read = self._read
+        """Return True if contents mean what was loaded, and their draft, if that took one and they can be written."""
+        decoded = self._decoded
+        if isinstance(decoded, Read) and decoded.contents is contents and self.codec.is_unchanged(decoded):
+            return True, None
         try:
-            draft = self.codec.draft(contents, self.version, unless=read)
-            return draft.payload == read or self._means_the_same(draft), draft
+            draft = self.codec.draft(contents, self.version, unless=self._read)
+            return draft.payload == self._read or self._means_the_same(draft), draft
         except SerializationError:
             return same(contents.stored(), self._stored), None
 
@@ -271,6 +270,9 @@ def _opened_empty() -> Opened[Any]:
     return _opened_with({}, Schema())
 
 
+_making_locks: Final = Lock()
+"""Is held while a session gets its own lock: one for all threads that touch it first."""
+
 _MADE_BY_A_PROGRAM: Final = _Binding(_opened_empty)
 
 
@@ -291,6 +293,7 @@ class SecureCookieSession(Session[S_co]):
     _opened: Opened[S_co] | None = None
     _assigned: bool | None = None
     _saved: bool | None = None
+    _lock: RLock | None = None
     _cleared = False
     _loss_reported = False
 
@@ -314,6 +317,8 @@ class SecureCookieSession(Session[S_co]):
         *,
         schema: Callable[[], S_co] | Schema[S_co] | None = None,
     ) -> None:
+        self._opened = self._assigned = self._saved = self._lock = None  # its own, which is found faster than a default
+        self.accessed = self._cleared = False
         if schema is None and not initial:
             return  # as a session of a request is made: nothing that takes time
         declared = schema if isinstance(schema, Schema) else Schema(cast("Callable[[], S_co]", schema))
@@ -361,6 +366,16 @@ class SecureCookieSession(Session[S_co]):
     @override
     def extras(self) -> MutableMapping[str, object]:
         return Extras(self)
+
+    @property  # type: ignore[explicit-override]  # mypy does not see @override on a property with a setter
+    @override
+    def permanent(self) -> bool:
+        """True if the session outlives the browser's, for `PERMANENT_SESSION_LIFETIME`: the key `_permanent`."""
+        return bool(self._touched().get("_permanent"))
+
+    @permanent.setter
+    def permanent(self, value: bool) -> None:
+        self["_permanent"] = bool(value)
 
     def replace(self, data: object) -> None:
         """Make another object the data of this session, such as the successor of a frozen one.
@@ -529,7 +544,7 @@ class SecureCookieSession(Session[S_co]):
 
     def open(self) -> Opened[S_co]:
         """Return what opening the session gives, without counting it as an access."""
-        return self._load()
+        return self._opened or self._load()
 
     def _touched(self) -> Contents[S_co]:
         if not self.accessed:
@@ -540,7 +555,9 @@ class SecureCookieSession(Session[S_co]):
 
     def _load(self) -> Opened[S_co]:
         if self._opened is None:
-            with self.__dict__.setdefault("_lock", RLock()):  # one for all threads: setdefault is atomic
+            with _making_locks:
+                lock = self._lock = self._lock or RLock()
+            with lock:
                 fresh = self._opened is None
                 if self._opened is None:
                     self._opened = self._source.open()

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from itsdangerous import Signer as KeyDerivation
 
-from typed_sessions.base64url import from_base64, to_base64
+from typed_sessions.base64url import from_base64, written_by_python
 
 __all__ = ["DigestMethod", "Signer"]
 
@@ -46,7 +46,7 @@ class Signer:
         inner, outer = self._inner(), self._outer()
         inner.update(message)
         outer.update(inner.digest())
-        return to_base64(outer.digest())
+        return written_by_python(outer.digest())
 
     def verifies(self, message: bytes, signature: bytes) -> bool:
         """Return True if a signature is that of a message under one of the keys. Raises nothing."""

@@ -47,33 +47,39 @@ class Form(ABC):
         except _THE_LONG_WAY:
             return None
 
-    def lower(self, contents: Contents[Any], version: int = 0) -> Lowered[Any] | None:
-        """Return contents, and their version if they have one, as a payload. Nothing is proven by that."""
+    def lower(self, contents: Contents[Any], version: int = 0, *, unless: bytes = b"") -> Lowered[Any] | None:
+        """Return contents, and their version if they have one, as a payload of which msgspec reads what was written.
+
+        Args:
+            contents: what is stored.
+            version: of the payload.
+            unless: a payload that need not be read, where it is the same.
+        """
         try:
-            return self._lower(contents, version)
+            lowered = self._lower(contents, version)
+            if lowered.payload != unless:
+                lowered.wire = self._read_back(lowered)
         except _THE_LONG_WAY:
             return None
+        return lowered
 
-    def reads_back(self, lowered: Lowered[Any]) -> bool:
-        """Return True if msgspec reads of a payload what was written, and keep what it reads."""
-        try:
-            lowered.wire = self._read_back(lowered)
-        except _THE_LONG_WAY:
-            return False
-        return lowered.wire is not None
+    def is_unchanged(self, read: Read[Any]) -> bool:  # noqa: ARG002 -- a form may say more
+        """Return True if a look at contents shows that they are as they were read; False if it takes more than that."""
+        return False
 
     @abstractmethod
     def differs(self, before: Read[Any], after: Lowered[Any]) -> bool:
         """Return True if a draft that reads back does not hold values equal to those of an earlier payload."""
 
     @abstractmethod
-    def _read(self, payload: bytes) -> Read[Any] | None: ...
+    def _read(self, payload: bytes) -> Read[Any]: ...
 
     @abstractmethod
     def _lower(self, contents: Contents[Any], version: int) -> Lowered[Any]: ...
 
     @abstractmethod
-    def _read_back(self, lowered: Lowered[Any]) -> object: ...
+    def _read_back(self, lowered: Lowered[Any]) -> object:
+        """Return what msgspec reads of a payload, if that is what was written."""
 
     def _refuse_tag(self, keyed: Mapping[str, object]) -> None:
         """Leave alone a dict whose only key is a tag: it means something else, or is written with another key."""
@@ -104,15 +110,17 @@ class DeclaredForm(Form):
         lift = planner.lift_of(plans, {} if schema.keyed else schema.fields)
         lower_values = planner.lower_values_of(plans)
         lower_data = lower_values if schema.keyed else planner.lower_data_of(plans, schema.fields)
+        unchanged = "" if schema.keyed else planner.unchanged_of(plans, schema.fields)
         wire_of = planner.wire_of(struct, plans)
         functions = planner.module.compiled()
         self._wire_of: Final[Callable[[Plain], object]] = functions[wire_of]
         self._lift: Final[Callable[[Any], tuple[Plain, list[str]]]] = functions[lift]
         self._lower_values: Final[Callable[[Any], Plain]] = functions[lower_values]
         self._lower_data: Final[Callable[[Any], Plain]] = functions[lower_data]
+        self._is_unchanged: Final[Callable[..., bool] | None] = functions.get(unchanged)
 
     @override
-    def _read(self, payload: bytes) -> Read[Any] | None:
+    def _read(self, payload: bytes) -> Read[Any]:
         schema = self._schema
         raws = self._split(payload)
         wire = self._decode(payload)
@@ -123,19 +131,19 @@ class DeclaredForm(Form):
         extras: Plain = {}
         if len(declared) < len(raws):
             if schema.renamed and not schema.renamed.keys().isdisjoint(raws):
-                return None
+                raise TheLongWay
             is_exact = self._read_extras(raws, declared, extras) and is_exact
         version = 0
         if schema.migrations.steps:
             version = schema.migrations.version
             written = extras.pop(VERSION_KEY, 0)
             if type(written) is not int or written != version:
-                return None
+                raise TheLongWay
             raws.pop(VERSION_KEY, None)
         try:
             contents = contents_in_parts(schema, raws, declared, extras, pinned)
-        except Exception:  # noqa: BLE001 -- a converter or validator of the user's may raise anything
-            return None
+        except Exception as error:  # a converter or validator of the user's may raise anything
+            raise TheLongWay from error
         return Read(contents, payload, version, wire, is_exact)
 
     def _read_extras(self, raws: Mapping[str, Any], declared: Plain, extras: Plain) -> bool:
@@ -169,17 +177,26 @@ class DeclaredForm(Form):
     def _read_back(self, lowered: Lowered[Any]) -> object:
         wire = self._decode(lowered.payload)
         if wire != self._wire_of(lowered.declared):
-            return None
+            raise TheLongWay
         for key in lowered.undeclared:
             value = lowered.plain[key]
             if type(value) not in _PLAIN:
                 part = self._encode(value)
                 self._refuse_depth(part)
                 if self._any(part) != value:
-                    return None
+                    raise TheLongWay
         if not self._is_closed:
             self._refuse_depth(lowered.payload)
         return wire
+
+    @override
+    def is_unchanged(self, read: Read[Any]) -> bool:
+        if self._is_unchanged is None:
+            return False
+        try:
+            return read.contents.is_as_loaded(read.wire, self._is_unchanged)
+        except _THE_LONG_WAY:
+            return False
 
     @override
     def differs(self, before: Read[Any], after: Lowered[Any]) -> bool:
@@ -219,7 +236,9 @@ class OpenForm(Form):
     def _read_back(self, lowered: Lowered[Any]) -> object:
         plain = self._decode(lowered.payload)
         self._refuse_depth(lowered.payload)
-        return plain if plain == lowered.plain else None
+        if plain != lowered.plain:
+            raise TheLongWay
+        return plain
 
     @override
     def differs(self, before: Read[Any], after: Lowered[Any]) -> bool:
