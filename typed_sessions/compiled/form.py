@@ -103,6 +103,7 @@ class DeclaredForm(Form):
         struct: Any = msgspec.defstruct(
             "Wire",
             [(name, Union[plan.wire, msgspec.UnsetType], msgspec.UNSET) for name, plan in plans.items()],  # noqa: UP007
+            gc=False,
         )
         self._decode: Final = notation.decoder(struct)
         self._split: Final = notation.decoder(dict[str, msgspec.Raw])

@@ -497,6 +497,7 @@ class Planner:
             fields,
             forbid_unknown_fields=True,
             kw_only=needed != frozenset(plans),
+            gc=False,  # it is made of a payload, or as one: there is no cycle in it
         )
 
     def _tagged_struct(self, tag: str, content: Any) -> Any:
@@ -507,6 +508,7 @@ class Planner:
                 f"Tagged{tag.strip().title()}",
                 [("content", content, msgspec.field(name=tag))],
                 forbid_unknown_fields=True,
+                gc=False,
             )
         return self._tagged_structs[key]
 
