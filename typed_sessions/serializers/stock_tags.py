@@ -15,6 +15,7 @@ from types import NoneType
 from typing import Any, Final
 from uuid import UUID
 
+import msgspec
 from markupsafe import Markup
 
 from typed_sessions.narrowing import is_dict, is_sequence
@@ -32,6 +33,7 @@ _ESCAPE: Final = "__"
 """What keeps such a key from being one."""
 
 _PLAIN: Final = frozenset({NoneType, bool, int, str})
+_DICT: Final = frozenset({dict})
 _CONTAINERS: Final = frozenset({dict, list})
 _are_text: Final = frozenset({str}).issuperset
 _are_plain: Final = _PLAIN.issuperset
@@ -109,7 +111,7 @@ def _tagged_dict(value: dict[Any, Any]) -> Any:
 def _tagged_list(value: list[Any] | tuple[Any, ...]) -> Any:
     if _are_plain(map(type, value)):
         return value
-    return [tagged(item) for item in value]
+    return [_tagged_dict(item) if type(item) in _DICT else tagged(item) for item in value]
 
 
 def moment_text(value: datetime) -> str:
@@ -152,7 +154,7 @@ def _untagged_dict(value: dict[str, Any]) -> Any:
 def _untagged_list(value: list[Any]) -> Any:
     if _holds_scalars(map(type, value)):
         return value
-    return [untagged(item) for item in value]
+    return [_untagged_dict(item) if type(item) in _DICT else untagged(item) for item in value]
 
 
 _UNTAGGERS: Final[Mapping[type, Callable[[Any], Any]]] = {dict: _untagged_dict, list: _untagged_list}
@@ -182,7 +184,7 @@ def _bytes(content: object) -> object:
 
 def _uuid(content: object) -> object:
     text = _text(content)
-    identifier = UUID(text)
+    identifier = msgspec.convert(text, UUID)  # much faster than the class itself
     if identifier.hex != text:
         raise TheLongWay
     return identifier
