@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from functools import cached_property
 from typing import Any, Final, Generic, TypeAlias, cast
 
-from attrs import define, frozen
+from attrs import frozen
 from typing_extensions import TypeVar
 
-from typed_sessions.compiled import Form, Lowered, Read, form_of
-from typed_sessions.contents import Contents, contents_in_parts, contents_of
+from typed_sessions.compiled import Form, form_of
+from typed_sessions.contents import Contents, contents_of
 from typed_sessions.errors import ConfigurationError, SerializationError
 from typed_sessions.field_types import NATIVE_CANDIDATES, Mismatch, Reading, Wire, declared_keys
 from typed_sessions.field_types.base import attempt
 from typed_sessions.migrations import VERSION_KEY, MigrationFailure
 from typed_sessions.narrowing import is_dict, is_sequence
+from typed_sessions.payloads import Decoded, Draft, Lowered, Read
 from typed_sessions.places import MAX_DEPTH, Comparison, is_deeper, unwritable_at
 from typed_sessions.reports import FieldReset, Reason, Refused, UndeclaredNestedKeys
 from typed_sessions.sameness import same
@@ -36,7 +37,7 @@ _EXACT_MOMENT: Final = dt.datetime(2000, 1, 2, 3, 4, 5, 678, dt.UTC)
 
 S = TypeVar("S", default=dict[str, object])
 
-Outcome: TypeAlias = "Decoded[S] | Refused"
+Outcome: TypeAlias = Decoded[S] | Refused
 
 
 class OnBadField(Enum):
@@ -46,58 +47,6 @@ class OnBadField(Enum):
     """The field alone reads as its default, unless it is marked `Essential`."""
     REFUSE = "session"
     """The whole session is refused."""
-
-
-@define(eq=False)
-class Decoded(Generic[S]):
-    """What a payload held, and what could not be taken as it was."""
-
-    contents: Contents[S]
-    payload: bytes
-    """The payload that was read: after migration, where there was one."""
-    version: int
-    resets: tuple[FieldReset, ...] = ()
-    undeclared: tuple[UndeclaredNestedKeys, ...] = ()
-    generated: bool = False
-    """True if a nested class made a default for what was missing: reading again may make another one."""
-
-    @property
-    def reports(self) -> tuple[FieldReset | UndeclaredNestedKeys, ...]:
-        """What there is to say of it."""
-        return (*self.resets, *self.undeclared)
-
-    read: Read | None = None
-    """What the short way read of the payload; None if it went the long one."""
-
-
-class Draft(Generic[S]):
-    """Contents as a codec writes them, not yet proven to read back.
-
-    Args:
-        contents: what is written.
-        version: of the payload.
-        payload: what was made of it.
-        lowered: the same as msgspec writes it; None if it went the long way.
-        wire: what msgspec reads of the payload, where that is what was written; None where only the long way knows.
-    """
-
-    __slots__ = ("contents", "lowered", "payload", "version", "wire")
-
-    def __init__(
-        self, contents: Contents[S], version: int, payload: bytes, lowered: Lowered | None = None, wire: object = None
-    ) -> None:
-        self.contents = contents
-        self.version = version
-        self.payload = payload
-        self.lowered = lowered
-        self.wire = wire
-
-    @property
-    def holds_anything(self) -> bool:
-        """True if anything is stored."""
-        if self.lowered is None or self.version:  # the version of a payload is nothing that is stored
-            return len(self.contents.keys()) > 0
-        return len(self.lowered.plain) > 0
 
 
 @frozen
@@ -176,65 +125,50 @@ class Codec(Generic[S]):
         Raises:
             SerializationError: the serializer cannot write it; the message names the field.
         """
-        form, migrations = self.form, self.schema.migrations
-        if migrations.steps:
-            version = max(version, migrations.version)
+        form = self.form
+        if self.schema.migrations.steps:
+            version = max(version, self.schema.migrations.version)
         if form is not None and not (version and VERSION_KEY in contents):
-            lowered = form.lower(contents, {VERSION_KEY: version} if version else None)
+            lowered = form.lower(contents, version, unless=unless)
             if lowered is not None and len(lowered.payload) <= MAX_PAYLOAD:
-                wire = None if lowered.payload == unless else form.reads_back(lowered)
-                if wire is not None or lowered.payload == unless:
-                    return Draft(contents, version, lowered.payload, lowered, wire)
+                return lowered
         return Draft(contents, version, self._encoded(contents.stored(), version))
 
-    def proven(self, draft: Draft[S]) -> Proven:
-        """Return the payload of a draft of this codec's, with its declared fields proven to read back.
+    def prove_draft(self, draft: Draft[S]) -> tuple[str, ...]:
+        """Prove that the declared fields of a draft read back, and return the undeclared keys whose values do not.
 
         Raises:
             SerializationError: it does not read back; the message names the field.
         """
-        if draft.wire is not None and self.schema.is_record:
-            return Proven(draft.payload)
-        return self._proven_at_length(draft.payload, draft.contents.stored())
+        if isinstance(draft, Lowered) and draft.wire is not None and self.schema.is_record:
+            return ()
+        return self._proven_at_length(draft.payload, draft.contents.stored()).altered
+
+    def is_unchanged(self, read: Read[S]) -> bool:
+        """Return True if a look at contents shows that they are as they were read; False if it takes more than that."""
+        return self._form is not None and self._form.is_unchanged(read)
 
     def differs(self, draft: Draft[S], origin: Decoded[S]) -> bool | None:
         """Return True if a draft means something else than what was loaded; None where only the long way knows.
 
         What is equal in Python's eyes is for the long way, too: `1` and `True` are different contents.
         """
-        form, read = self.form, origin.read
-        if form is None or draft.lowered is None or draft.wire is None:
+        form = self._form
+        if form is None or not isinstance(draft, Lowered) or draft.wire is None:
             return None
-        if read is None or not read.is_exact or not self.schema.is_record:
-            again = self.decode(origin.payload)
-            lowered = self.draft(again.contents, origin.version).lowered if isinstance(again, Decoded) else None
-            return True if lowered is not None and lowered.plain != draft.lowered.plain else None
-        return form.differs(read, draft.lowered, draft.wire) or None
+        if isinstance(origin, Read) and origin.is_exact and self.schema.is_record:
+            return form.differs(origin, draft) or None
+        again = self.decode(origin.payload)
+        before = self.draft(again.contents, origin.version) if isinstance(again, Decoded) else None
+        return True if isinstance(before, Lowered) and before.plain != draft.plain else None
 
     def decode(self, payload: bytes, on_bad_field: OnBadField = OnBadField.RESET) -> Outcome[S]:
         """Return what a payload holds, or why it cannot be read. Raises nothing for what a payload may hold."""
         if len(payload) > MAX_PAYLOAD:
             return Refused(Reason.TOO_LARGE)
-        return self._decoded_shortly(payload) or self._decoded_at_length(payload, on_bad_field)
-
-    def _decoded_shortly(self, payload: bytes) -> Decoded[S] | None:
-        """Return what a payload holds that has no surprises; None for any other."""
-        form, schema = self.form, self.schema
+        form = self.form
         read = None if form is None else form.read(payload)
-        if read is None or (schema.renamed and not schema.renamed.keys().isdisjoint(read.order)):
-            return None
-        version = 0
-        order: Iterable[str] = read.order
-        if schema.migrations.steps:
-            version, order = schema.migrations.version, [key for key in order if key != VERSION_KEY]
-            written: object = read.extras.pop(VERSION_KEY, None)
-            if type(written) is not int or written != version:
-                return None
-        try:
-            contents = contents_in_parts(schema, order, read.declared, read.extras)
-        except Exception:  # noqa: BLE001 -- a converter or validator of the user's may raise anything
-            return None
-        return Decoded(contents, payload, version, read=read)
+        return self._decoded_at_length(payload, on_bad_field) if read is None else read
 
     def _decoded_at_length(self, payload: bytes, on_bad_field: OnBadField) -> Outcome[S]:
         try:
@@ -409,7 +343,9 @@ class Codec(Generic[S]):
             if on_bad_field is OnBadField.REFUSE or self.schema.fields[reset.field].essential:
                 return Refused(Reason.FIELD, reset.field)
         undeclared = tuple(UndeclaredNestedKeys(owner, count) for owner, count in reading.unknown.items())
-        return Decoded(contents, payload, version, tuple(resets), undeclared, reading.generated)
+        return Decoded(
+            contents, payload, version, resets=tuple(resets), undeclared=undeclared, generated=reading.generated
+        )
 
     def _present_name(self, stored_as: str, plain: Mapping[str, object]) -> str:
         """Return the name of the field that a key stands for: its own, unless it is an earlier one of a field's.

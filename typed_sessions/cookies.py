@@ -120,14 +120,11 @@ class SessionCookie:
         """
         if expires is None:
             return f"{self._start}{value}{self._domain}{self._rest}"
-        return f"{self._start}{value}{self._domain}{self._expires(floor(expires))}{self._rest}"
-
-    def _expires(self, second: int) -> str:
-        known, text = self._expiry
+        second, (known, text) = floor(expires), self._expiry
         if second != known:
             text = f"; Expires={http_date(datetime.fromtimestamp(second, UTC))}"
             self._expiry = (second, text)
-        return text
+        return f"{self._start}{value}{self._domain}{text}{self._rest}"
 
 
 def session_cookie(attributes: CookieAttributes, value: str, *, expires: datetime | None) -> str:

@@ -11,9 +11,10 @@ from typing import Final, Generic, TypeAlias
 from attrs import evolve, frozen
 from typing_extensions import TypeVar
 
-from typed_sessions.codec import Codec, Decoded, Draft, OnBadField
+from typed_sessions.codec import Codec, OnBadField
 from typed_sessions.contents import contents_of
 from typed_sessions.errors import ConfigurationError, SerializationError
+from typed_sessions.payloads import Decoded, Draft, Read
 from typed_sessions.reports import FieldReset, Reason, Refused, Report, ReportSink, UndeclaredKeys
 from typed_sessions.schema import Schema
 from typed_sessions.sealing import Clock, Sealer, stamp_of
@@ -85,8 +86,8 @@ class Format(Generic[S]):
         Raises:
             SerializationError: it would not; the message names the field.
         """
-        proven = self.codec.proven(draft)
-        return Write(self.sealer.seal(proven.payload), altered=proven.altered)
+        altered = self.codec.prove_draft(draft)
+        return Write(self.sealer.seal(draft.payload), altered=altered)
 
 
 @frozen
@@ -195,40 +196,44 @@ def refresh_is_due(session: SecureCookieSession[S], policy: Policy[S]) -> bool:
     return opened.sealed is not None and policy.is_old(opened.sealed) and session.permanent_unaccessed
 
 
-def save_session(session: SecureCookieSession[S], policy: Policy[S], *, wanted: bool) -> Decision:
+def save_session(session: SecureCookieSession[S], policy: Policy[S], *, wanted: bool | None = None) -> Decision:
     """Return what becomes of the session's cookie.
 
     Args:
         session: the session as the request leaves it.
         policy: how to save it.
-        wanted: whether a session that holds something is to be written.
+        wanted: whether a session that holds something is to be written; None if it is when it has changed, or when a
+            refresh is due.
 
     Raises:
         SerializationError: the contents cannot be written so that they read back.
         ConfigurationError: there is no secret key any more.
     """
-    modified = session.modified
+    modified, draft = session.judged()
+    if wanted is None:
+        wanted = modified or refresh_is_due(session, policy)
     if not modified and not wanted:
         return _KEEP
     opened = session.open()
-    origin, draft = opened.origin, session.draft
+    origin = opened.origin
     if not (opened.contents.keys() if draft is None else draft.holds_anything):
         return Delete() if modified else _KEEP
     if not wanted:
         return _KEEP
-    if modified and draft is not None and origin is not None and origin.codec is policy.writer.codec:
-        return policy.writer.write_draft(draft)
+    writer = policy.writer
+    if modified and draft is not None and origin is not None and origin.codec is writer.codec:
+        return writer.write_draft(draft)
     stored = opened.contents.stored()
     came_in = None if origin is None else _format_of(origin, policy)
     if origin is None or came_in is None:
-        return policy.writer.write(stored, 0 if origin is None else origin.version)
+        return writer.write(stored, 0 if origin is None else origin.version)
     if not modified:
         # A refresh is no change: what this release could not read stays for the one that can.
         return Write(came_in.sealer.seal(origin.payload), refresh=True)
     try:
-        return policy.writer.write(stored, origin.version)
+        return writer.write(stored, origin.version)
     except SerializationError:
-        if came_in is policy.writer:
+        if came_in is writer:
             raise
         # What came in another format, and the configured one cannot hold, stays in the format that it came in.
         return came_in.write(stored, origin.version)
@@ -252,8 +257,8 @@ def opened(texts: tuple[str, ...], policy: Policy[S]) -> Opened[S]:
             if not isinstance(outcome, Opened):
                 if refusal is None or _progress(outcome) > _progress(refusal):
                     refusal = outcome
-            elif not _has_resets(outcome):
-                return _with_undeclared_reported(outcome, policy)
+            elif not outcome.reports or not _has_resets(outcome):
+                return outcome if policy.extras.allowed is None else _with_undeclared_reported(outcome, policy)
             else:  # another format under the same salt may be the one that it was written in
                 misread = misread or outcome
         if misread is not None:
@@ -273,13 +278,13 @@ def _read(text: str, format_: Format[S], on_bad_field: OnBadField) -> Opened[S] 
     if not isinstance(outcome, Decoded):
         return outcome
     origin = Origin(format_.codec, payload, outcome)
+    if isinstance(outcome, Read):
+        return Opened(outcome.contents, origin, text, new=False)
     return Opened(outcome.contents, origin, text, new=False, reports=outcome.reports)
 
 
 def _with_undeclared_reported(opened: Opened[S], policy: Policy[S]) -> Opened[S]:
     """Report the keys that a newer or older release may have written, which are kept all the same."""
-    if policy.extras.allowed is None:
-        return opened
     contents = opened.contents
     count = sum(not contents.declares(key) and not policy.extras.allows(key) for key in contents)
     reports: tuple[Report, ...] = (*opened.reports, UndeclaredKeys(count)) if count else opened.reports

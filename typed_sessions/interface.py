@@ -38,7 +38,7 @@ from typed_sessions.serializers.base import (
     serializer_name,
 )
 from typed_sessions.serializers.tagged_json import TaggedJSONSerializer
-from typed_sessions.session import NullSession, SecureCookieSession, SessionMixin
+from typed_sessions.session import ExtrasRule, NullSession, Opened, SecureCookieSession, SessionMixin
 from typed_sessions.settings import Settings, copied, lifetime_of, present, read_settings, snapshot
 from typed_sessions.signing import DigestMethod
 
@@ -195,8 +195,11 @@ class _Configured(Generic[S]):
     """True if the cookie is as the settings say, and no subclass has its own word on it."""
     cookie: SessionCookie = field(init=False)
     lifetime_seconds: float = field(init=False)
+    leaves_untouched: bool = field(init=False)
+    """True if a session that nobody touched is left alone: no refresh can be due."""
 
     def __attrs_post_init__(self) -> None:
+        object.__setattr__(self, "leaves_untouched", self.is_stock and not self.settings.refresh_each_request)
         object.__setattr__(self, "cookie", SessionCookie(self.settings.cookie))
         object.__setattr__(self, "lifetime_seconds", self.settings.lifetime.total_seconds())
 
@@ -209,10 +212,13 @@ class _Latest(Generic[S]):
     configured: _Configured[S]
 
 
-class _RequestArrival(engine.Arrival[S]):
-    """A request whose cookies are looked at when its session is. What is needed for that is kept as it is now."""
+class _Arrival(Generic[S]):
+    """A request as a session's source: its cookies are looked at when its session is.
 
-    __slots__ = ("_app", "_interface", "_name", "_request", "configured")
+    What is needed for that is kept as it is now.
+    """
+
+    __slots__ = ("_app", "_configured", "_interface", "_name", "_request", "_texts")
 
     def __init__(
         self,
@@ -224,30 +230,29 @@ class _RequestArrival(engine.Arrival[S]):
         self._interface = interface
         self._app = app
         self._request: CookieRequest | None = request
-        self.configured = configured
+        self._configured = configured
         # What a subclass says may depend on the request that is being handled, so it is asked at once.
         self._name = configured.settings.cookie.name if configured.is_stock else interface.get_cookie_name(app)
 
     @property
-    @override
-    def policy(self) -> engine.Policy[S]:
-        return self.configured.policy
-
-    @property
-    @override
     def sealed(self) -> tuple[str, ...]:
         request = self._request  # once: another thread may be the first to ask
         if request is not None:
-            self._texts = tuple(_values_of(request.cookies, self._name))
+            self._texts = _values_of(request.cookies, self._name)
             self._request = None
         return self._texts
 
     @property
-    @override
-    def leaves_untouched(self) -> bool:
-        return self.configured.is_stock and not self.configured.policy.refresh_each_request
+    def rule(self) -> ExtrasRule:
+        return self._configured.policy.extras
 
-    @override
+    @property
+    def leaves_untouched(self) -> bool:
+        return self._configured.leaves_untouched
+
+    def open(self) -> Opened[S]:
+        return engine.opened(self.sealed, self._configured.policy)
+
     def report(self, report: Report) -> None:
         self._interface.report_handler(self._app, report)
 
@@ -389,7 +394,7 @@ class SecureCookieSessionInterface(
         configured = self._configuration(app)
         if configured.settings.keys is None:
             return None
-        return self.session_class.from_source(_RequestArrival(self, app, request, configured))
+        return self.session_class.from_source(_Arrival(self, app, request, configured))
 
     @override
     async def save_session(self, app: ConfiguredApp, session: SessionMixin, response: CookieResponse | None) -> None:
@@ -406,7 +411,7 @@ class SecureCookieSessionInterface(
                 self.report_handler(app, ChangeLost(_WEBSOCKET_REMEDY))
             owned.settle(saved=True)
             return
-        if owned.is_untouched and owned.source.leaves_untouched:
+        if owned.is_left_alone:
             owned.settle(saved=True)
             return
         varies = owned.accessed
@@ -439,44 +444,35 @@ class SecureCookieSessionInterface(
 
     def _saved(self, app: ConfiguredApp, session: SecureCookieSession[S]) -> str | None:
         """Return the text of the `Set-Cookie` header that is due, if one is. If it raises, the save has failed."""
-        saved = False
+        saved, wanted = False, None
         try:
             configured = self._configuration(app)
-            wanted = None if configured.is_stock else self.should_set_cookie(app, session)  # which may change it
+            if not configured.is_stock:
+                wanted = self.should_set_cookie(app, session)  # which may change it
             session.settle(saved=False)
-            session.hold()
-            cookie = self._cookie(app, session, configured, wanted=wanted)
+            decision = engine.save_session(session, configured.policy, wanted=wanted)
+            cookie = None if isinstance(decision, engine.Keep) else self._cookie(app, session, decision, configured)
             saved = True
         finally:
-            session.release()
             session.settle(saved=saved)
         return cookie
 
     def _cookie(
-        self, app: ConfiguredApp, session: SecureCookieSession[S], configured: _Configured[S], *, wanted: bool | None
+        self,
+        app: ConfiguredApp,
+        session: SecureCookieSession[S],
+        decision: engine.Write | engine.Delete,
+        configured: _Configured[S],
     ) -> str | None:
-        """Return the text of the `Set-Cookie` header that is due, if one is.
-
-        Args:
-            app: the application.
-            session: a session that is held.
-            configured: the settings of the application.
-            wanted: whether the session is to be written; None leaves that to its contents and its age.
-        """
-        if wanted is None:
-            wanted = session.modified or engine.refresh_is_due(session, configured.policy)
-        match engine.save_session(session, configured.policy, wanted=wanted):
-            case engine.Keep():
-                return None
-            case engine.Delete():
-                return deleting_cookie(self._attributes(app))
-            case engine.Write(value=value, refresh=refresh, altered=altered):
-                if altered:
-                    self._report_altered(app, altered)
-                header = self._written(app, session, value, configured)
-                if len(header) <= configured.settings.max_cookie_size:
-                    return header
-                return self._oversized(app, header, configured.settings, refresh=refresh)
+        """Return the text of the `Set-Cookie` header that a decision asks for; None if no browser would keep it."""
+        if isinstance(decision, engine.Delete):
+            return deleting_cookie(self._attributes(app))
+        if decision.altered:
+            self._report_altered(app, decision.altered)
+        header = self._written(app, session, decision.value, configured)
+        if len(header) <= configured.settings.max_cookie_size:
+            return header
+        return self._oversized(app, header, configured.settings, refresh=decision.refresh)
 
     def _written(
         self, app: ConfiguredApp, session: SecureCookieSession[S], value: str, configured: _Configured[S]
@@ -710,13 +706,12 @@ _WEBSOCKET_REMEDY = (
 )
 
 
-def _values_of(cookies: Mapping[str, str], name: str) -> list[str]:
+def _values_of(cookies: Mapping[str, str], name: str) -> tuple[str, ...]:
     """Return all values of a cookie; browsers send several where paths or domains overlap (RFC 6265, 5.4)."""
     getlist = getattr(cookies, "getlist", None)
     if getlist is not None:
-        values: list[str] = getlist(name)
-        return values
-    return [cookies[name]] if name in cookies else []
+        return tuple(getlist(name))
+    return (cookies[name],) if name in cookies else ()
 
 
 def _vary_by_cookie(headers: ResponseHeaders) -> None:

@@ -19,7 +19,7 @@ from typed_sessions.markers import Essential
 from typed_sessions.migrations import Migrations
 from typed_sessions.sameness import same, shared_mutable
 
-__all__ = ["Field", "Schema", "define_departed"]
+__all__ = ["Field", "Schema", "define_departed", "departure"]
 
 S = TypeVar("S", default=dict[str, object])
 
@@ -83,6 +83,10 @@ class Schema(Generic[S]):
         """The class, or the function, that it was made of; None if there is none."""
         keyed = declared is not None and is_typed_dict(declared)
         self._kind = None if declared is None or keyed else _required_kind(declared)
+        self.construct = cast(
+            "Callable[[Mapping[str, object]], S]", dict if self._kind is None else self._kind.construct
+        )
+        """Makes data that holds values, by field name, and defaults for the rest; raises what the user's code does."""
         self.open = declared is None
         """True if no class was declared: every key is data."""
         self.keyed = declared is None or keyed
@@ -109,14 +113,6 @@ class Schema(Generic[S]):
     def create(self) -> S:
         """Return the data of a new visitor: all defaults, nobody else's."""
         return self.construct({})
-
-    def construct(self, values: Mapping[str, object]) -> S:
-        """Return data that holds these values, by field name, and defaults for the rest.
-
-        Raises:
-            Exception: what the class's own converters and validators raise.
-        """
-        return cast("S", dict(values) if self._kind is None else self._kind.construct(values))
 
     def departed(self, data: object) -> dict[str, object]:
         """Return the fields whose values are not their defaults, in the order of their declaration.
@@ -336,7 +332,7 @@ def define_departed(module: Module, fields: Mapping[str, Field], forms: Mapping[
     """
     lines = ['"""Return the fields whose values are not their defaults."""', "departed = {}"]
     for name, field in fields.items():
-        lines += [f"value = {_attribute('data', name)}", f"if {_is_departed(field, module)}:"]
+        lines += [f"value = {_attribute('data', name)}", f"if {departure(field, module)}:"]
         lines += [f"    departed[{name!r}] = {forms[name]}"]
     return module.define("departed", "data", [*lines, "return departed"])
 
@@ -346,8 +342,8 @@ def _attribute(owner: str, name: str) -> str:
     return f"{owner}.{name}" if plain else f"getattr({owner}, {name!r})"
 
 
-def _is_departed(field: Field, module: Module) -> str:
-    """Return the condition that a value is not a field's default; a comparison that may settle it goes first."""
+def departure(field: Field, module: Module) -> str:
+    """Return the condition that `value` is not a field's default; a comparison that may settle it goes first."""
     if field.generated:
         return "True"
     if field.default is None:

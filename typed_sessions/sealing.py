@@ -14,10 +14,11 @@ from typing import Any, Final, Protocol
 
 from attrs import field, frozen
 
+from typed_sessions.base64url import from_base64, read_by_python, to_base64
 from typed_sessions.codec import MAX_PAYLOAD
 from typed_sessions.errors import ConfigurationError
 from typed_sessions.reports import Reason, Refused
-from typed_sessions.signing import DigestMethod, Signer, from_base64, to_base64
+from typed_sessions.signing import DigestMethod, Signer
 
 __all__ = [
     "Clock",
@@ -116,8 +117,7 @@ class SignedSealer:
         """The latest second, and its time as a text has it. Replaced as a whole: threads may share a sealer."""
 
     def seal(self, payload: bytes) -> str:
-        packed = to_base64(payload) if len(payload) <= self._uncompressed else _packed(payload)
-        signed = packed + self._stamped()
+        signed = (to_base64(payload) if len(payload) <= self._uncompressed else _packed(payload)) + self._stamped()
         return (signed + _SEPARATOR + self._signer.sign(signed)).decode("ascii")
 
     def unseal(self, text: str) -> bytes | Refused:
@@ -171,7 +171,7 @@ def stamp_of(text: str) -> int | None:
 
 def _seconds(stamp: bytes) -> int:
     """Return the time that a stamp holds. Raises ValueError for what is none, or has more than itsdangerous takes."""
-    number = from_base64(stamp)
+    number = read_by_python(stamp)
     if len(number) > _LONGEST_STAMP:
         raise ValueError("a time has at most eight bytes")
     return int.from_bytes(number, "big")

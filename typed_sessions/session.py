@@ -7,15 +7,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMappin
 from contextlib import suppress
 from copy import deepcopy
 from functools import cached_property
-from threading import RLock
+from threading import Lock, RLock
 from typing import Any, Final, Generic, NoReturn, Protocol, Self, cast, overload
 
 from attrs import define, frozen
 from typing_extensions import TypeVar, override
 
-from typed_sessions.codec import Codec, Decoded, Draft
+from typed_sessions.codec import Codec
 from typed_sessions.contents import Contents, contents_of
 from typed_sessions.errors import SerializationError, UndeclaredKeyError
+from typed_sessions.payloads import Decoded, Draft, Read
 from typed_sessions.reports import ChangeLost, Report, ReportSink, UsedLate, log_report
 from typed_sessions.sameness import same
 from typed_sessions.schema import Schema
@@ -145,19 +146,13 @@ class Origin(Generic[S]):
     def __init__(self, codec: Codec[S], payload: bytes, decoded: Decoded[S] | None = None) -> None:
         self.codec = codec
         self.payload = payload
+        self.version = 0 if decoded is None else decoded.version
+        """The version of the payload that was read: after migration, where there was one."""
+        self._read = payload if decoded is None else decoded.payload
         self._decoded = decoded
         if decoded is not None and decoded.generated:
             with suppress(Exception):  # a class of the user's may refuse to be copied
                 self._stored = deepcopy(decoded.contents.stored())  # reading it again would make other values
-
-    @property
-    def version(self) -> int:
-        """The version of the payload that was read: after migration, where there was one."""
-        return 0 if self._decoded is None else self._decoded.version
-
-    @property
-    def _read(self) -> bytes:
-        return self.payload if self._decoded is None else self._decoded.payload
 
     def holds(self, contents: Contents[S]) -> bool:
         """Return True if contents mean what was loaded, whatever the order of their keys.
@@ -167,16 +162,17 @@ class Origin(Generic[S]):
         return self.judged(contents)[0]
 
     def judged(self, contents: Contents[S]) -> tuple[bool, Draft[S] | None]:
-        """Return True if contents mean what was loaded, and their draft, if they can be written."""
+        """Return True if contents mean what was loaded, and their draft, if that took one and they can be written."""
+        decoded = self._decoded
+        if isinstance(decoded, Read) and decoded.contents is contents and self.codec.is_unchanged(decoded):
+            return True, None
         try:
             draft = self.codec.draft(contents, self.version, unless=self._read)
-            return self._means_the_same(draft), draft
+            return draft.payload == self._read or self._means_the_same(draft), draft
         except SerializationError:
             return same(contents.stored(), self._stored), None
 
     def _means_the_same(self, draft: Draft[S]) -> bool:
-        if draft.payload == self._read:
-            return True
         decoded = self._decoded
         if decoded is not None and not decoded.generated and self.codec.differs(draft, decoded):
             return False
@@ -251,19 +247,6 @@ class _Binding(Generic[S]):
         self.sink(report)
 
 
-class Judgement:
-    """What was found of a session's contents: whether they differ from what was loaded, and their draft.
-
-    The draft is None where there is nothing to compare with, or where the contents cannot be written.
-    """
-
-    __slots__ = ("differs", "draft")
-
-    def __init__(self, draft: Draft[Any] | None, *, differs: bool) -> None:
-        self.draft = draft
-        self.differs = differs
-
-
 def _opened_with(initial: Mapping[str, object], schema: Schema[S]) -> Opened[S]:
     """Return what a program asked a session to begin with, as if it had been loaded."""
     contents = contents_of(schema, {})
@@ -287,9 +270,10 @@ def _opened_empty() -> Opened[Any]:
     return _opened_with({}, Schema())
 
 
+_making_locks: Final = Lock()
+"""Is held while a session gets its own lock: one for all threads that touch it first."""
+
 _MADE_BY_A_PROGRAM: Final = _Binding(_opened_empty)
-_NOTHING_LOADED: Final = Judgement(None, differs=False)
-_LOGGED_OUT: Final = Judgement(None, differs=True)
 
 
 class SecureCookieSession(Session[S_co]):
@@ -308,8 +292,8 @@ class SecureCookieSession(Session[S_co]):
     _source: Source[Any] = _MADE_BY_A_PROGRAM
     _opened: Opened[S_co] | None = None
     _assigned: bool | None = None
-    _judgement: Judgement | None = None
     _saved: bool | None = None
+    _lock: RLock | None = None
     _cleared = False
     _loss_reported = False
 
@@ -333,6 +317,8 @@ class SecureCookieSession(Session[S_co]):
         *,
         schema: Callable[[], S_co] | Schema[S_co] | None = None,
     ) -> None:
+        self._opened = self._assigned = self._saved = self._lock = None  # its own, which is found faster than a default
+        self.accessed = self._cleared = False
         if schema is None and not initial:
             return  # as a session of a request is made: nothing that takes time
         declared = schema if isinstance(schema, Schema) else Schema(cast("Callable[[], S_co]", schema))
@@ -362,8 +348,8 @@ class SecureCookieSession(Session[S_co]):
     @classmethod
     def from_source(cls, source: Source[Any]) -> Self:
         """Return a session that opens at the first touch. For session interfaces."""
-        session = cast("Callable[[], Self]", cls)()
-        session._source = source  # noqa: SLF001 -- its own class
+        session: Self = cls()  # pyright: ignore[reportCallIssue]  # without a schema, which the source knows
+        session._source = source
         return session
 
     @property
@@ -380,6 +366,16 @@ class SecureCookieSession(Session[S_co]):
     @override
     def extras(self) -> MutableMapping[str, object]:
         return Extras(self)
+
+    @property  # type: ignore[explicit-override]  # mypy does not see @override on a property with a setter
+    @override
+    def permanent(self) -> bool:
+        """True if the session outlives the browser's, for `PERMANENT_SESSION_LIFETIME`: the key `_permanent`."""
+        return bool(self._touched().get("_permanent"))
+
+    @permanent.setter
+    def permanent(self, value: bool) -> None:
+        self["_permanent"] = bool(value)
 
     def replace(self, data: object) -> None:
         """Make another object the data of this session, such as the successor of a frozen one.
@@ -399,10 +395,7 @@ class SecureCookieSession(Session[S_co]):
 
     @override
     def get(self, key: str, /, default: object = None) -> object:
-        try:
-            return self._touched().read(key)
-        except KeyError:
-            return default
+        return self._touched().get(key, default)
 
     @override
     def __setitem__(self, key: str, value: object) -> None:
@@ -502,12 +495,7 @@ class SecureCookieSession(Session[S_co]):
 
         An assignment holds until the next change by key: True has the session written, False keeps it from it.
         """
-        if self._assigned is not None:
-            return self._assigned
-        held = self._judgement
-        if held is None or held is _NOTHING_LOADED:  # it may have been opened since
-            held = self._judged()
-        return held.differs
+        return self.judged()[0] if self._assigned is None else self._assigned
 
     @modified.setter
     def modified(self, value: bool) -> None:
@@ -519,9 +507,10 @@ class SecureCookieSession(Session[S_co]):
         return self._source.sealed
 
     @property
-    def is_untouched(self) -> bool:
-        """True if nobody has asked for anything that is in the session."""
-        return self._opened is None and self._assigned is None and not self.accessed
+    def is_left_alone(self) -> bool:
+        """True if nobody has asked for anything that is in the session, and no refresh can be due."""
+        untouched = self._opened is None and self._assigned is None and not self.accessed
+        return untouched and self._source.leaves_untouched
 
     @property
     def save_failed(self) -> bool:
@@ -532,18 +521,17 @@ class SecureCookieSession(Session[S_co]):
         """Note that the session was saved, or could not be: what changes from now on is lost."""
         self._saved = saved
 
-    @property
-    def draft(self) -> Draft[S_co] | None:
-        """The contents as they were written to find changes in them, since `hold`; None if they were not."""
-        return None if self._judgement is None else self._judgement.draft
-
-    def hold(self) -> None:
-        """Find changes once, for as long as nobody but an interface has the session in hand: until `release`."""
-        self._judgement = self._judged()
-
-    def release(self) -> None:
-        """End what `hold` has begun."""
-        self._judgement = None
+    def judged(self) -> tuple[bool, Draft[Any] | None]:
+        """Return what `modified` says, and the draft that was made of the contents to find it out, if one was."""
+        opened, assigned = self._opened, self._assigned
+        if opened is None or assigned is False:
+            return bool(assigned), None
+        if self._cleared and self._source.sealed and not opened.contents.keys():
+            return True, None  # the cookie goes, also one that this instance could not read
+        if opened.origin is None:
+            return assigned or len(opened.contents.keys()) > 0, None
+        holds, draft = opened.origin.judged(opened.contents)
+        return assigned or not holds, draft
 
     @property
     def permanent_unaccessed(self) -> bool:
@@ -556,7 +544,7 @@ class SecureCookieSession(Session[S_co]):
 
     def open(self) -> Opened[S_co]:
         """Return what opening the session gives, without counting it as an access."""
-        return self._load()
+        return self._opened or self._load()
 
     def _touched(self) -> Contents[S_co]:
         if not self.accessed:
@@ -565,20 +553,11 @@ class SecureCookieSession(Session[S_co]):
                 self._source.report(UsedLate())
         return (self._opened or self._load()).contents
 
-    def _judged(self) -> Judgement:
-        if self._opened is None:
-            return _NOTHING_LOADED
-        contents, origin = self._opened.contents, self._opened.origin
-        if self._cleared and self._source.sealed and not contents.keys():
-            return _LOGGED_OUT  # the cookie goes, also one that this instance could not read
-        if origin is None:
-            return Judgement(None, differs=len(contents.keys()) > 0)
-        holds, draft = origin.judged(contents)
-        return Judgement(draft, differs=not holds)
-
     def _load(self) -> Opened[S_co]:
         if self._opened is None:
-            with self.__dict__.setdefault("_lock", RLock()):  # one for all threads: setdefault is atomic
+            with _making_locks:
+                lock = self._lock = self._lock or RLock()
+            with lock:
                 fresh = self._opened is None
                 if self._opened is None:
                     self._opened = self._source.open()
@@ -600,7 +579,7 @@ class SecureCookieSession(Session[S_co]):
             contents.store(key, value)
 
     def _mutated(self) -> None:
-        self._assigned = self._judgement = None
+        self._assigned = None
         if self._saved is not None and not self._loss_reported:
             self._loss_reported = True
             self._source.report(

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable, Sequence
 from hmac import compare_digest
 from typing import Any, Final, TypeAlias
 
 from itsdangerous import Signer as KeyDerivation
 
-__all__ = ["DigestMethod", "Signer", "from_base64", "to_base64"]
+from typed_sessions.base64url import from_base64, written_by_python
+
+__all__ = ["DigestMethod", "Signer"]
 
 DigestMethod = Callable[..., Any]
 """A constructor of `hashlib`'s, as itsdangerous takes it."""
-
-_TO_URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
-_TO_STANDARD: Final = bytes.maketrans(b"-_", b"+/")
 
 _FLIP_INNER: Final = bytes(byte ^ 0x36 for byte in range(256))
 _FLIP_OUTER: Final = bytes(byte ^ 0x5C for byte in range(256))
@@ -48,7 +46,7 @@ class Signer:
         inner, outer = self._inner(), self._outer()
         inner.update(message)
         outer.update(inner.digest())
-        return b2a_base64(outer.digest(), newline=False).translate(_TO_URL_SAFE).rstrip(b"=")
+        return written_by_python(outer.digest())
 
     def verifies(self, message: bytes, signature: bytes) -> bool:
         """Return True if a signature is that of a message under one of the keys. Raises nothing."""
@@ -59,20 +57,6 @@ class Signer:
         except ValueError:
             return False
         return any(compare_digest(_code(states, message), code) for states in self._states)
-
-
-def to_base64(data: bytes) -> bytes:
-    """Return data in URL-safe base64 without padding."""
-    return b2a_base64(data, newline=False).translate(_TO_URL_SAFE).rstrip(b"=")
-
-
-def from_base64(text: bytes) -> bytes:
-    """Return what URL-safe base64 stands for, with as much leniency as itsdangerous has.
-
-    Raises:
-        ValueError: it is no base64.
-    """
-    return a2b_base64(text.translate(_TO_STANDARD) + b"=" * (-len(text) % 4))
 
 
 _States: TypeAlias = tuple[Callable[[], Any], Callable[[], Any]]

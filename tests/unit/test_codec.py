@@ -24,8 +24,9 @@ from hypothesis import strategies as st
 from typing_extensions import override
 
 from typed_sessions import ConfigurationError, Essential, Schema, SerializationError
-from typed_sessions.codec import MAX_DEPTH, MAX_PAYLOAD, Codec, Decoded, OnBadField, Proven
+from typed_sessions.codec import MAX_DEPTH, MAX_PAYLOAD, Codec, OnBadField, Proven
 from typed_sessions.contents import contents_of
+from typed_sessions.payloads import Decoded, Lowered, Read
 from typed_sessions.reports import FieldReset, Reason, Refused, UndeclaredNestedKeys
 from typed_sessions.sameness import same
 from typed_sessions.serializers import JSONTag, MsgspecJSONSerializer, MsgspecMsgpackSerializer, TaggedJSONSerializer
@@ -757,18 +758,22 @@ def test_what_is_usual_goes_the_short_way_unless_it_is_told_not_to(serializer: A
     short, long = Codec(Schema(Visitor), serializer), Codec(Schema(Visitor), serializer, compiled=False)
     for codec, goes in ((short, True), (long, False)):
         draft = codec.draft(contents_of(codec.schema, {"user_id": 7}))
-        assert (draft.lowered is not None, draft.wire is not None) == (goes, goes)
+        assert isinstance(draft, Lowered) is goes
+        assert not isinstance(draft, Lowered) or draft.wire is not None
         outcome = codec.decode(draft.payload)
         assert isinstance(outcome, Decoded)
-        assert (outcome.read is not None) is goes
+        assert isinstance(outcome, Read) is goes
         assert (outcome.generated, outcome.version, outcome.reports) == (False, 0, ())
 
 
 def test_a_payload_that_settles_everything_is_not_read_back() -> None:
     codec = Codec(Schema(Visitor), TaggedJSONSerializer())
     contents = contents_of(codec.schema, {"user_id": 7})
-    assert codec.draft(contents, unless=b'{"user_id":7}').wire is None
-    assert codec.draft(contents, unless=b'{"user_id":8}').wire is not None
+    same, other = codec.draft(contents, unless=b'{"user_id":7}'), codec.draft(contents, unless=b'{"user_id":8}')
+    assert isinstance(same, Lowered)
+    assert isinstance(other, Lowered)
+    assert same.wire is None
+    assert other.wire is not None
 
 
 class TagSeven(JSONTag):

@@ -242,9 +242,10 @@ def test_what_is_stored_is_laid_out_beside_its_declared_fields_alone(schema: Any
     def departed(data: Any) -> dict[str, Any]:
         return converted(data if held.schema.keyed else held.schema.departed(data))
 
-    plain, declared = held.laid_out(departed, converted)
+    plain, declared, undeclared = held.laid_out(departed, converted)
     assert list(plain.items()) == [("cart", (["a"],)), ("extra", extra), ("user_id", (None,))]
     assert declared == {"cart": (["a"],), "user_id": (None,)}
+    assert list(undeclared) == ["extra"]
 
 
 def test_a_value_that_only_a_converter_makes_fit_is_not_refused_before_it_has_run() -> None:

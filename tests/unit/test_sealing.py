@@ -18,6 +18,7 @@ from itsdangerous.encoding import base64_decode, base64_encode, int_to_bytes
 from typing_extensions import override
 
 from tests.strategies import any_text, edited
+from typed_sessions.base64url import from_base64
 from typed_sessions.codec import MAX_PAYLOAD
 from typed_sessions.errors import ConfigurationError
 from typed_sessions.reports import Reason, Refused
@@ -31,7 +32,7 @@ from typed_sessions.sealing import (
     unsealed_size,
     unverified_payload,
 )
-from typed_sessions.signing import DigestMethod, from_base64
+from typed_sessions.signing import DigestMethod
 from typed_sessions.signing import Signer as OurSigner
 
 NOW = 1_800_000_000

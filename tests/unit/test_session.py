@@ -351,30 +351,25 @@ def test_contents_that_cannot_be_written_count_as_changed() -> None:
     assert held.modified
 
 
-def test_changes_are_found_once_while_an_interface_has_the_session_in_hand() -> None:
-    held = session(user_id=7, cart=["a"])
-    found: list[bool] = []
-    held.hold()
-    held.data.cart.append("b")
-    found.append(held.modified)
-    held.release()
-    found.append(held.modified)
-    assert found == [False, True]
-
-
-def test_a_change_by_key_ends_the_verdict_of_an_interface() -> None:
+@pytest.mark.parametrize("assigned", [None, True, False])
+@pytest.mark.parametrize("change", [lambda s: s.data, lambda s: setattr(s.data, "user_id", 8)], ids=["none", "one"])
+def test_what_is_judged_is_modified_and_drafted_unless_that_is_denied(
+    change: Callable[[Any], object], assigned: bool | None
+) -> None:
     held = session(user_id=7)
-    held.hold()
-    held["user_id"] = 8
-    assert held.modified
+    change(held)
+    if assigned is not None:
+        held.modified = assigned
+    modified, draft = held.judged()
+    assert modified is held.modified
+    assert (draft is None) is (assigned is False)
 
 
-def test_what_is_opened_while_an_interface_has_it_in_hand_is_looked_at_then() -> None:
+@pytest.mark.parametrize("assigned", [True, False])
+def test_what_nobody_has_opened_is_judged_by_what_was_assigned(assigned: bool) -> None:
     held = deferred(user_id=7)
-    held.hold()
-    assert not held.modified
-    held.data.user_id = 8
-    assert held.modified
+    held.modified = assigned
+    assert held.judged() == (assigned, None)
 
 
 def test_a_save_has_failed_once_it_was_tried_in_vain() -> None:
@@ -555,8 +550,8 @@ def test_every_kind_of_access_is_tracked(access: Callable[[Any], object]) -> Non
 
 @pytest.mark.parametrize(
     "look",
-    [lambda s: s.modified, lambda s: s.open(), lambda s: s.permanent_unaccessed, lambda s: s.hold()],
-    ids=["modified", "open", "permanent_unaccessed", "hold"],
+    [lambda s: s.modified, lambda s: s.open(), lambda s: s.permanent_unaccessed, lambda s: s.judged()],
+    ids=["modified", "open", "permanent_unaccessed", "judged"],
 )
 def test_what_an_interface_asks_is_no_access(look: Callable[[Any], object]) -> None:
     held = deferred()
@@ -580,11 +575,27 @@ def test_what_was_accessed_stays_so_when_an_interface_asks() -> None:
         pytest.param(lambda s: s.get("user_id"), id="read"),
     ],
 )
-def test_a_session_is_untouched_until_anybody_opens_it_or_sets_its_flags(touch: Callable[[Any], object]) -> None:
-    held = deferred(user_id=7)
-    assert held.is_untouched is True
+def test_a_session_is_left_alone_until_anybody_opens_it_or_sets_its_flags(touch: Callable[[Any], object]) -> None:
+    held = SecureCookieSession[Visitor].from_source(NeverDue(Schema(Visitor)))
+    assert held.is_left_alone is True
     touch(held)
-    assert held.is_untouched is False
+    assert held.is_left_alone is False
+
+
+@define
+class NeverDue:
+    """A source whose sessions need no refresh."""
+
+    schema: Schema[Visitor]
+    sealed: tuple[str, ...] = ()
+    rule: ExtrasRule = Factory(ExtrasRule)
+    leaves_untouched: bool = True
+
+    def open(self) -> Opened[Visitor]:
+        return Opened(contents_of(self.schema, {"user_id": 7}))
+
+    def report(self, report: Report) -> None:
+        raise AssertionError(report)
 
 
 def test_a_session_that_is_made_of_parts_is_looked_at_for_a_refresh() -> None:

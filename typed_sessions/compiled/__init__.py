@@ -5,6 +5,6 @@ made for it. The short way takes what sessions nearly always are. Whatever else 
 way, and says so by `None`: all refusals, resets and messages are the long way's.
 """
 
-from typed_sessions.compiled.form import Form, Lowered, Read, form_of
+from typed_sessions.compiled.form import Form, form_of
 
-__all__ = ["Form", "Lowered", "Read", "form_of"]
+__all__ = ["Form", "form_of"]

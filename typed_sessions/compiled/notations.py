@@ -117,7 +117,7 @@ def _exact_finite(value: float) -> float:
 def _tagged_json(*, sort_keys: bool) -> Notation:
     encode = msgspec.json.Encoder(uuid_format="hex", order="sorted" if sort_keys else None).encode
     return Notation(
-        encode=lambda plain: stock_tags.written(plain, encode),
+        encode=stock_tags.writer(encode),
         decoder=_json_decoder,
         leaves={
             bytes: Leaf(" b", bytes, _exact_bytes),

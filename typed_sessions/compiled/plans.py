@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from keyword import iskeyword
+from operator import is_
 from types import NoneType
 from typing import Any, Final, Union, cast
 
@@ -20,13 +21,17 @@ from typed_sessions.field_types.union import OneOf
 from typed_sessions.generated import Module
 from typed_sessions.kinds import is_record, takes_positions
 from typed_sessions.places import MAX_DEPTH, Comparison
-from typed_sessions.schema import Field, define_departed
+from typed_sessions.sameness import same
+from typed_sessions.schema import Field, define_departed, departure
 from typed_sessions.serializers.stock_tags import TheLongWay
 
 __all__ = ["Plan", "Planner", "are_names"]
 
 Write = Callable[[str], str]
 """Makes an expression, in generated text, of one for a value."""
+
+Look = Callable[[str, str], str]
+"""Makes an expression of one for a value and one for what msgspec has read."""
 
 
 @frozen
@@ -43,6 +48,11 @@ class Plan:
     """From a value to what msgspec writes; None if it writes the value itself."""
     lift: Write | None = None
     """From what msgspec has read to the value; None if they are one."""
+    look: Look | None = None
+    """Whether a value is what was made of what msgspec has read; None if they have to be compared at length.
+
+    What cannot be changed is the same as long as it is the same object.
+    """
     closed: bool = True
     """True if the plan says of all values how deep they nest and how they are written.
 
@@ -96,6 +106,7 @@ class Planner:
             Keyed: self._keyed,
         }
         self.module.name(_the_long_way, _NO_LONGER)
+        self._same: Final = self.module.name(same, "same")
 
     def plan(self, field_type: FieldType) -> Plan:
         """Return how a type goes. Every type goes somehow: at worst by its own `lower` and `lift`."""
@@ -107,14 +118,24 @@ class Planner:
             self._open.discard(field_type)
         return self._plans[field_type]
 
-    def lift_of(self, plans: Mapping[str, Plan]) -> str:
-        """Add a function that makes the values, by name, of what msgspec has read, and return its name."""
+    def lift_of(self, plans: Mapping[str, Plan], fields: Mapping[str, Field]) -> str:
+        """Add a function that makes the values, by name, of what msgspec has read, and return its name.
+
+        Args:
+            plans: how each field goes.
+            fields: those that have defaults; the function returns the names of those whose value is one, too.
+        """
         unset = self.module.name(msgspec.UNSET, "UNSET")
-        lines = ['"""Return the values of the fields that are set."""', "values = {}"]
+        lines = ['"""Return the values of the fields that are set, and which of them are defaults."""']
+        lines += ["values, defaults = {}, []"]
         for name, plan in plans.items():
-            lines += [f"part = wire.{name}", f"if part is not {unset}:"]
-            lines += [f"    values[{name!r}] = {plan.lifted('part')}"]
-        return self.module.define("lift", "wire", [*lines, "return values"])
+            lines += [f"value = wire.{name}", f"if value is not {unset}:"]
+            if plan.lift is not None:
+                lines += [f"    value = {plan.lift('value')}"]
+            lines += [f"    values[{name!r}] = value"]
+            if name in fields and not fields[name].generated:
+                lines += [f"    if not ({departure(fields[name], self.module)}):", f"        defaults.append({name!r})"]
+        return self.module.define("lift", "wire", [*lines, "return values, defaults"])
 
     def wire_of(self, struct: Any, names: Iterable[str]) -> str:
         """Add a function that makes the Struct of the fields that are lowered, and return its name."""
@@ -122,6 +143,16 @@ class Planner:
         parts = ", ".join(f"get({field!r}, {unset})" for field in names)
         lines = ['"""Return the fields as msgspec reads them; those that are not there are unset."""']
         return self.module.define("wire_of", "lowered", [*lines, "get = lowered.get", f"return {name}({parts})"])
+
+    def unchanged_of(self, plans: Mapping[str, Plan], fields: Mapping[str, Field]) -> str:
+        """Add a function that tells whether data is as it was made of what msgspec has read, and return its name."""
+        unset = self.module.name(msgspec.UNSET, "UNSET")
+        lines = ['"""Return True if the data is as it was made; False may mean that a look does not tell."""']
+        for name, plan in plans.items():
+            lines += [f"value, part = data.{name}, wire.{name}", f"if part is {unset}:"]
+            lines += [f"    if {departure(fields[name], self.module)}: return False"]
+            lines += [f"elif not {self._look(plan)('value', 'part')}: return False"]
+        return self.module.define("is_unchanged", "data, wire", [*lines, "return True"])
 
     def lower_values_of(self, plans: Mapping[str, Plan]) -> str:
         """Add a function that lowers the values of fields, given by name, and return its name."""
@@ -169,15 +200,29 @@ class Planner:
             return write
         return self._function(hint, "value", [f"return {expression}"])
 
+    def _look(self, plan: Plan) -> Look:
+        return plan.look or (lambda value, wire: f"{self._same}({plan.lowered(value)}, {wire})")
+
+    def _look_at_each(self, cls: type, item: Plan) -> Look:
+        """Return what looks at each item of a list, or of a tuple."""
+        if item.lower is None and item.lift is None and item.wire is not Any:
+            items = self.module.name(_are_the_same, "are_the_same")
+            return lambda value, wire: f"(type({value}) is {cls.__name__} and {items}({value}, {wire}))"
+        lines = [f"if type(value) is not {cls.__name__} or len(value) != len(wire): return False"]
+        lines += ["for item, part in zip(value, wire):"]
+        lines += [f"    if not {self._look(item)('item', 'part')}: return False"]
+        name = self.module.define(f"is_unchanged_{cls.__name__}", "value, wire", [*lines, "return True"])
+        return lambda value, wire: f"{name}({value}, {wire})"
+
     def _call(self, function: Callable[[Any], object], hint: str) -> Write:
         name = self.module.name(function, hint)
         return lambda value: f"{name}({value})"
 
     def _simple(self, field_type: Simple) -> Plan:
         if field_type.cls is not float:
-            return Plan(field_type.cls)
+            return Plan(field_type.cls, look=_is)
         check = self._call(self._notation.exact_float, "exact_float")
-        return Plan(_union_of((float, int)), check, check)  # msgspec would round an int that no float is equal to
+        return Plan(_union_of((float, int)), check, check, _is)  # msgspec would round an int that no float is equal to
 
     def _scalar(self, field_type: Scalar) -> Plan | None:
         leaf = self._notation.leaves.get(field_type.cls)
@@ -194,6 +239,7 @@ class Planner:
             struct,
             lambda value: f"{name}({value if lower is None else lower(value)})",
             lambda wire: f"{wire}.content" if lift is None else lift(f"{wire}.content"),
+            _is_content if lift is None or lower is None else lambda value, wire: f"({lower(value)} == {wire}.content)",
         )
 
     def _text(self, field_type: Scalar) -> Plan:
@@ -212,7 +258,7 @@ class Planner:
                 raise TheLongWay
             return value
 
-        return Plan(str, self._call(lower, f"lower_{field_type.text}"), self._call(lift, f"lift_{field_type.text}"))
+        return _by_text(str, self._call(lower, f"lower_{field_type.text}"), self._call(lift, f"lift_{field_type.text}"))
 
     def _enumeration(self, field_type: Enumeration) -> Plan:
         cls: Any = field_type.cls
@@ -232,15 +278,14 @@ class Planner:
             return member.value
 
         types: set[type] = {type(cast("object", member.value)) for member in field_type.members}
-        return Plan(
-            _union_of(types), self._call(lower, f"lower_{cls.__name__}"), self._call(lift, f"lift_{cls.__name__}")
-        )
+        lower_name, lift_name = f"lower_{cls.__name__}", f"lift_{cls.__name__}"
+        return _by_text(_union_of(types), self._call(lower, lower_name), self._call(lift, lift_name))
 
     def _bounded(self, field_type: Bounded) -> Plan | None:
         """Return the plan of a type whose bounds msgspec keeps while it reads."""
         inner = field_type.inner
         if isinstance(inner, Simple) and inner.cls is not float:
-            return Plan(field_type.constraint)
+            return Plan(field_type.constraint, look=_is)
         return None
 
     def _items(self, field_type: Items) -> Plan | None:
@@ -250,11 +295,12 @@ class Planner:
         if field_type.cls is not list:
             return self._set(field_type, item)
         if item.lower is None and item.lift is None and item.wire is not Any:
-            return Plan(_of(list, item.wire), None, lambda wire: f"{wire}.copy()", item.closed)
+            return Plan(_of(list, item.wire), None, lambda wire: f"{wire}.copy()", self._look_at_each(list, item))
         return Plan(
             _of(list, item.wire),
             None if item.lower is None else self._each(list, item),
             self._short("lift_list", lambda wire: f"[{item.lifted('item')} for item in {wire}]"),
+            self._look_at_each(list, item),
             item.closed,
         )
 
@@ -286,20 +332,20 @@ class Planner:
             return value
 
         name = cls.__name__
-        return Plan(
-            _of(list, item.wire), self._call(lower, f"lower_{name}"), self._call(lift, f"lift_{name}"), item.closed
-        )
+        return Plan(_of(list, item.wire), self._call(lower, f"lower_{name}"), self._call(lift, f"lift_{name}"))
 
     def _tuple(self, wire: Any, item: Plan, *, closed: bool) -> Plan:
         struct = self._tagged_struct(self._notation.tuple_tag, wire)
         name = self.module.name(struct, struct.__name__)
         if item.lower is None and item.lift is None:
-            return Plan(struct, lambda value: f"{name}({value})", lambda wire: f"{wire}.content", closed)
+            return Plan(struct, lambda value: f"{name}({value})", lambda wire: f"{wire}.content", _is_content, closed)
         each = self._each(tuple, item)
+        look = self._look_at_each(tuple, item)
         return Plan(
             struct,
             lambda value: f"{name}({each(value)})",
             self._short("lift_tuple", lambda wire: f"tuple([{item.lifted('item')} for item in {wire}.content])"),
+            lambda value, wire: look(value, f"{wire}.content"),
             closed,
         )
 
@@ -309,7 +355,7 @@ class Planner:
         name = self.module.name(struct, struct.__name__)
         closed = all(plan.closed for plan in plans)
         if all(plan.lower is None and plan.lift is None for plan in plans):
-            return Plan(struct, lambda value: f"{name}({value})", lambda wire: f"{wire}.content", closed)
+            return Plan(struct, lambda value: f"{name}({value})", lambda wire: f"{wire}.content", _is_content, closed)
         names = [f"item_{index}" for index in range(len(plans))]
         unpacked = f"{', '.join(names)}, = "
 
@@ -322,7 +368,7 @@ class Planner:
             struct,
             self._function("lower_tuple", "value", lower),
             self._function("lift_tuple", "wire", lift),
-            closed,
+            closed=closed,
         )
 
     def _table(self, field_type: Table) -> Plan | None:
@@ -340,7 +386,7 @@ class Planner:
             _of(dict, str, value.wire),
             self._function("lower_dict", "value", lower),
             self._function("lift_dict", "wire", lift),
-            value.closed,
+            closed=value.closed,
         )
 
     def _union(self, field_type: OneOf) -> Plan | None:
@@ -355,7 +401,7 @@ class Planner:
     def _simple_union(self, members: list[Simple]) -> Plan:
         types = {member.cls for member in members}
         if float not in types:
-            return Plan(_union_of(types))
+            return Plan(_union_of(types), look=_is)
         exact = self._notation.exact_float
 
         def check(value: object) -> object:
@@ -363,13 +409,13 @@ class Planner:
                 raise TheLongWay
             return exact(value) if isinstance(value, float) else value
 
-        return Plan(_union_of({*types, int}), self._call(check, "exact"), self._call(check, "exact"))
+        return Plan(_union_of({*types, int}), self._call(check, "exact"), self._call(check, "exact"), _is)
 
     def _optional(self, member: FieldType) -> Plan | None:
         inner = self.plan(member)
         if inner.wire is Any:
             return None
-        lower, lift = inner.lower, inner.lift
+        lower, lift, look = inner.lower, inner.lift, self._look(inner)
         return Plan(
             Union[inner.wire, None],  # noqa: UP007 -- of a value, which may be a constraint
             None
@@ -378,6 +424,7 @@ class Planner:
             None
             if lift is None
             else self._short("lift_optional", lambda wire: f"(None if {wire} is None else {lift(wire)})"),
+            lambda value, wire: f"({value} is None if {wire} is None else {look(value, wire)})",
             inner.closed,
         )
 
@@ -400,8 +447,18 @@ class Planner:
             parts = zip(aliases, plans.values(), struct.__struct_fields__, strict=True)
             return f"{cls}({', '.join(alias + plan.lifted(f'{wire}.{part}') for alias, plan, part in parts)})"
 
-        closed = all(plan.closed for plan in plans.values())
-        return Plan(struct, self._short(f"lower_{cls}", lower), self._short(f"lift_{cls}", lift), closed)
+        parts = list(zip(plans, map(self._look, plans.values()), struct.__struct_fields__, strict=True))
+        lines = [f"if type(value) is not {cls}: return False"]
+        lines += [f"if not {look(f'value.{name}', f'wire.{part}')}: return False" for name, look, part in parts]
+        unchanged = self.module.define(f"is_unchanged_{cls}", "value, wire", [*lines, "return True"])
+
+        return Plan(
+            struct,
+            self._short(f"lower_{cls}", lower),
+            self._short(f"lift_{cls}", lift),
+            lambda value, wire: f"{unchanged}({value}, {wire})",
+            all(plan.closed for plan in plans.values()),
+        )
 
     def _keyed(self, field_type: Keyed) -> Plan | None:
         """Return the plan of a TypedDict whose keys are names."""
@@ -423,7 +480,7 @@ class Planner:
             struct,
             self._function("lower_keys", "value", [*lower, f"return {struct_name}({', '.join(lowered)})"]),
             self._function("lift_keys", "wire", [*lift, "return value"]),
-            all(plan.closed for plan in plans.values()),
+            closed=all(plan.closed for plan in plans.values()),
         )
 
     def _struct(self, text: str, plans: dict[str, Plan], required: Iterable[str]) -> Any:
@@ -440,6 +497,7 @@ class Planner:
             fields,
             forbid_unknown_fields=True,
             kw_only=needed != frozenset(plans),
+            gc=False,  # it is made of a payload, or as one: there is no cycle in it
         )
 
     def _tagged_struct(self, tag: str, content: Any) -> Any:
@@ -450,6 +508,7 @@ class Planner:
                 f"Tagged{tag.strip().title()}",
                 [("content", content, msgspec.field(name=tag))],
                 forbid_unknown_fields=True,
+                gc=False,
             )
         return self._tagged_structs[key]
 
@@ -466,6 +525,23 @@ def _union_of(types: Iterable[type]) -> Any:
 def _of(container: Any, *arguments: Any) -> Any:
     """Return a container's type with arguments that are values here."""
     return container[arguments]
+
+
+def _by_text(wire: Any, lower: Write, lift: Write) -> Plan:
+    """Return the plan of what is told by its text, or by a value that no other one is equal to."""
+    return Plan(wire, lower, lift, lambda value, part: f"({lower(value)} == {part})")
+
+
+def _is(value: str, wire: str) -> str:
+    return f"({value} is {wire})"
+
+
+def _is_content(value: str, wire: str) -> str:
+    return f"({value} is {wire}.content)"
+
+
+def _are_the_same(items: Collection[object], parts: Collection[object]) -> bool:
+    return len(items) == len(parts) and all(map(is_, items, parts))
 
 
 def _only(cls: type, name: str) -> str:

@@ -15,12 +15,13 @@ from types import NoneType
 from typing import Any, Final
 from uuid import UUID
 
+import msgspec
 from markupsafe import Markup
 
 from typed_sessions.narrowing import is_dict, is_sequence
 from typed_sessions.serializers.http_dates import exact_http_date, http_date
 
-__all__ = ["STOCK_TAGS", "TheLongWay", "exact_float", "moment_text", "tagged", "untagged", "written"]
+__all__ = ["STOCK_TAGS", "TheLongWay", "exact_float", "moment_text", "tagged", "untagged", "writer"]
 
 STOCK_TAGS: Final = frozenset({" di", " t", " b", " m", " u", " d"})
 """The keys that mark a value of another type than JSON's."""
@@ -32,6 +33,7 @@ _ESCAPE: Final = "__"
 """What keeps such a key from being one."""
 
 _PLAIN: Final = frozenset({NoneType, bool, int, str})
+_DICT: Final = frozenset({dict})
 _CONTAINERS: Final = frozenset({dict, list})
 _are_text: Final = frozenset({str}).issuperset
 _are_plain: Final = _PLAIN.issuperset
@@ -67,16 +69,20 @@ def untagged(value: object) -> Any:
     return value if untag is None else untag(value)
 
 
-def written(plain: object, encode: Callable[[object], bytes]) -> bytes:
-    """Return the payload of plain values in ASCII, as the `json` module writes it.
+def writer(encode: Callable[[object], bytes]) -> Callable[[object], bytes]:
+    """Return the function that makes a payload of plain values in ASCII, as the `json` module writes it.
 
-    Raises:
-        TypeError, ValueError, OverflowError: msgspec cannot write it, such as an integer of more than 64 bits.
+    It raises TypeError, ValueError or OverflowError where msgspec cannot write something, such as an integer of more
+    than 64 bits.
     """
-    payload = encode(plain)
-    if payload.isascii() and b"\x7f" not in payload:
-        return payload
-    return _BEYOND_ASCII.sub(_escaped, payload.decode()).encode("ascii")
+
+    def written(plain: object) -> bytes:
+        payload = encode(plain)
+        if payload.isascii() and b"\x7f" not in payload:
+            return payload
+        return _BEYOND_ASCII.sub(_escaped, payload.decode()).encode("ascii")
+
+    return written
 
 
 def exact_float(value: float) -> float:
@@ -105,7 +111,7 @@ def _tagged_dict(value: dict[Any, Any]) -> Any:
 def _tagged_list(value: list[Any] | tuple[Any, ...]) -> Any:
     if _are_plain(map(type, value)):
         return value
-    return [tagged(item) for item in value]
+    return [_tagged_dict(item) if type(item) in _DICT else tagged(item) for item in value]
 
 
 def moment_text(value: datetime) -> str:
@@ -148,7 +154,7 @@ def _untagged_dict(value: dict[str, Any]) -> Any:
 def _untagged_list(value: list[Any]) -> Any:
     if _holds_scalars(map(type, value)):
         return value
-    return [untagged(item) for item in value]
+    return [_untagged_dict(item) if type(item) in _DICT else untagged(item) for item in value]
 
 
 _UNTAGGERS: Final[Mapping[type, Callable[[Any], Any]]] = {dict: _untagged_dict, list: _untagged_list}
@@ -178,7 +184,7 @@ def _bytes(content: object) -> object:
 
 def _uuid(content: object) -> object:
     text = _text(content)
-    identifier = UUID(text)
+    identifier = msgspec.convert(text, UUID)  # much faster than the class itself
     if identifier.hex != text:
         raise TheLongWay
     return identifier
