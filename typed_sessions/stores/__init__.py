@@ -1,0 +1,31 @@
+"""Server-side stores: the contract, and the stores that come with the library."""
+
+from typed_sessions.stores.base import (
+    REVOCATIONS_KEPT,
+    Conflict,
+    Created,
+    Exists,
+    Gone,
+    Lifetime,
+    Listed,
+    Record,
+    Revoked,
+    SessionStore,
+    Updated,
+    Written,
+)
+
+__all__ = [
+    "REVOCATIONS_KEPT",
+    "Conflict",
+    "Created",
+    "Exists",
+    "Gone",
+    "Lifetime",
+    "Listed",
+    "Record",
+    "Revoked",
+    "SessionStore",
+    "Updated",
+    "Written",
+]
