@@ -119,8 +119,8 @@ class SessionStore(Protocol):
     """Keeps records. `typed_sessions.testing` has the tests that each store has to pass.
 
     Every method may raise StoreUnavailableError, and nothing else for what may go wrong outside the program. Every
-    change is atomic and, once it is answered, as durable as the store is. A method that is cancelled may or may not have
-    taken place. All methods may be called at once, from tasks of one event loop.
+    change is atomic and, once it is answered, as durable as the store is. A method that is cancelled may or may not
+    have taken place. All methods may be called at once, from tasks of one event loop.
 
     A key is a text of 64 hexadecimal digits. Records that have expired are not there, whether or not they have been
     deleted yet.
@@ -176,8 +176,8 @@ class SessionStore(Protocol):
         """Delete all records of a subject but the one to be spared, and keep the time, which is returned.
 
         From then on nothing that is older becomes the subject's: see `Written.as_of`. The time is kept for
-        REVOCATIONS_KEPT. It is the very time with which `as_of` is compared: a request that ended the other sessions may
-        name it as its own, and is not refused.
+        REVOCATIONS_KEPT. It is the very time with which `as_of` is compared: a request that ended the other sessions
+        may name it as its own, and is not refused.
         """
         ...
 
