@@ -17,7 +17,7 @@ from typed_sessions.errors import ConfigurationError, SerializationError
 from typed_sessions.reports import FieldReset, Reason, Refused, Report, ReportSink, UndeclaredKeys
 from typed_sessions.schema import Schema
 from typed_sessions.sealing import Clock, Sealer, stamp_of
-from typed_sessions.session import ExtrasRule, Opened, Origin, SecureCookieSession
+from typed_sessions.session import MADE_LATE, ExtrasRule, Opened, Origin, SecureCookieSession
 
 __all__ = [
     "Arrival",
@@ -160,6 +160,10 @@ class Arrival(Generic[S]):
     @property
     def leaves_untouched(self) -> bool:
         return not self.policy.refresh_each_request
+
+    @property
+    def late_remedy(self) -> str:
+        return MADE_LATE
 
     def open(self) -> Opened[S]:
         return opened(self.sealed, self.policy)

@@ -40,6 +40,8 @@ class Reason(Enum):
     SIGNATURE = "no configured key signed it"
     EXPIRED = "it is older than the session lifetime"
     FUTURE = "it was signed in the future, past the clock leeway"
+    UNKNOWN = "no live session has its identifier"
+    TAKEN_IN = "it was taken in by the store before"
     ENCODING = "its payload or its time is not valid base64 or zlib"
     TOO_LARGE = "its payload inflates past the limit"
     UNREADABLE = "its payload is not of the configured serializer"
@@ -54,7 +56,9 @@ class Reason(Enum):
         return self not in _UNSIGNED
 
 
-_UNSIGNED: Final = frozenset({Reason.MALFORMED, Reason.SIGNATURE, Reason.EXPIRED, Reason.FUTURE})
+_UNSIGNED: Final = frozenset(
+    {Reason.MALFORMED, Reason.SIGNATURE, Reason.EXPIRED, Reason.FUTURE, Reason.UNKNOWN, Reason.TAKEN_IN}
+)
 
 
 class Told(ABC):

@@ -6,6 +6,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from contextlib import suppress
 from copy import deepcopy
+from enum import Enum
 from functools import cached_property
 from threading import RLock
 from typing import Any, Final, Generic, NoReturn, Protocol, Self, cast, overload
@@ -27,6 +28,7 @@ __all__ = [
     "NullSession",
     "Opened",
     "Origin",
+    "Renewal",
     "SecureCookieSession",
     "Session",
     "SessionMixin",
@@ -118,6 +120,26 @@ class Session(SessionMixin, Generic[S_co]):
     @abstractmethod
     def __ior__(self, other: Mapping[str, object]) -> Self: ...
 
+    @abstractmethod
+    def regenerate(self) -> None:
+        """Give the session a new identifier, with the same contents; the present one is dead from the save on.
+
+        A session that is kept in a cookie has no identifier: it stays as it is.
+        """
+
+    @abstractmethod
+    def invalidate(self) -> None:
+        """End the session: a logout. Everything is taken out, and what is stored afterwards is another session."""
+
+    @abstractmethod
+    def promote(self, **fields: object) -> None:
+        """Store values in the session under a new identifier: a login. Its absolute lifetime begins anew.
+
+        Raises:
+            FieldTypeError: a value does not fit its field.
+            UndeclaredKeyError: a key is not allowed.
+        """
+
 
 @frozen
 class ExtrasRule:
@@ -154,6 +176,11 @@ class Origin(Generic[S]):
     def version(self) -> int:
         """The version of the payload that was read: after migration, where there was one."""
         return 0 if self._decoded is None else self._decoded.version
+
+    @property
+    def stored(self) -> Mapping[str, object]:
+        """What was loaded. Nobody may change it."""
+        return self._stored
 
     @property
     def _read(self) -> bytes:
@@ -207,6 +234,9 @@ class Opened(Generic[S]):
     reports: tuple[Report, ...] = ()
 
 
+MADE_LATE: Final = "it was made after the session was saved; change it before the response is made"
+
+
 class Source(Protocol[S]):
     """Where a session comes from: what ties it to its request."""
 
@@ -223,6 +253,11 @@ class Source(Protocol[S]):
     @property
     def leaves_untouched(self) -> bool:
         """True if a session that nobody touched is left alone, whatever is in it: no refresh can be due."""
+        ...
+
+    @property
+    def late_remedy(self) -> str:
+        """What to do about a change that is made after the save."""
         ...
 
     def open(self) -> Opened[S]:
@@ -243,6 +278,7 @@ class _Binding(Generic[S]):
     rule: ExtrasRule = KEEP_EXTRAS
     sink: ReportSink = log_report
     leaves_untouched: bool = False
+    late_remedy: str = MADE_LATE
 
     def open(self) -> Opened[S]:
         return self.opener()
@@ -287,6 +323,14 @@ def _opened_empty() -> Opened[Any]:
     return _opened_with({}, Schema())
 
 
+class Renewal(Enum):
+    """What is to become of a session's identifier."""
+
+    NONE = "it stays"
+    REGENERATE = "the session gets another one"
+    PROMOTE = "the session gets another one, and begins anew"
+
+
 _MADE_BY_A_PROGRAM: Final = _Binding(_opened_empty)
 _NOTHING_LOADED: Final = Judgement(None, differs=False)
 _LOGGED_OUT: Final = Judgement(None, differs=True)
@@ -311,6 +355,8 @@ class SecureCookieSession(Session[S_co]):
     _judgement: Judgement | None = None
     _saved: bool | None = None
     _cleared = False
+    _renewal = Renewal.NONE
+    _invalidated = False
     _loss_reported = False
 
     @overload
@@ -477,6 +523,23 @@ class SecureCookieSession(Session[S_co]):
             self._store({key: default})
         return contents.read(key)
 
+    @override
+    def regenerate(self) -> None:
+        self._touched()
+        if self._renewal is Renewal.NONE:
+            self._renewal = Renewal.REGENERATE
+        self._refuse_late_change()
+
+    @override
+    def invalidate(self) -> None:
+        self.clear()
+        self._invalidated = True
+
+    @override
+    def promote(self, **fields: object) -> None:
+        self._store(fields)
+        self._renewal = Renewal.PROMOTE
+
     @overload
     def update(self, other: Keyed[str, object], /, **values: object) -> None: ...
     @overload
@@ -546,6 +609,23 @@ class SecureCookieSession(Session[S_co]):
         self._judgement = None
 
     @property
+    def renewal(self) -> Renewal:
+        """What is to become of the session's identifier."""
+        return self._renewal
+
+    @property
+    def invalidated(self) -> bool:
+        """True if the session that came with the request was ended; what is stored now is another one."""
+        return self._invalidated
+
+    def rebase(self, opened: Opened[S_co]) -> None:
+        """Take what was just written as what was loaded, so that only later changes count as such."""
+        self._opened = opened
+        self._assigned = self._judgement = None
+        self._cleared = self._invalidated = False
+        self._renewal = Renewal.NONE
+
+    @property
     def permanent_unaccessed(self) -> bool:
         """Whether the session is permanent, without counting the question as an access."""
         accessed = self.accessed
@@ -601,11 +681,13 @@ class SecureCookieSession(Session[S_co]):
 
     def _mutated(self) -> None:
         self._assigned = self._judgement = None
+        self._refuse_late_change()
+
+    def _refuse_late_change(self) -> None:
+        """Report, once, what was changed after the save."""
         if self._saved is not None and not self._loss_reported:
             self._loss_reported = True
-            self._source.report(
-                ChangeLost("it was made after the session was saved; change it before the response is made")
-            )
+            self._source.report(ChangeLost(self._source.late_remedy))
 
 
 class Extras(MutableMapping[str, object]):
@@ -685,6 +767,10 @@ class NullSession(SecureCookieSession[S_co]):
 
     @override
     def setdefault(self, key: str, /, default: object = None) -> NoReturn:
+        self._unavailable()
+
+    @override
+    def regenerate(self) -> NoReturn:
         self._unavailable()
 
     def _unavailable(self) -> NoReturn:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import copy
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from attrs import frozen
@@ -17,6 +17,7 @@ from typed_sessions.sealing import SecretKeys, known_digest
 from typed_sessions.serializers.base import AnySerializer, resolve_serializer
 from typed_sessions.session import ExtrasRule
 from typed_sessions.signing import DigestMethod
+from typed_sessions.stores.base import SessionStore
 
 __all__ = ["SETTING_NAMES", "Settings", "copied", "lifetime_of", "present", "read_settings", "snapshot"]
 
@@ -26,6 +27,8 @@ SETTING_NAMES: Final = (
     "APPLICATION_ROOT",
     "MAX_COOKIE_SIZE",
     "PERMANENT_SESSION_LIFETIME",
+    "SESSION_ABSOLUTE_LIFETIME",
+    "SESSION_ADOPT_SIGNED_BEFORE",
     "SESSION_CLOCK_LEEWAY",
     "SESSION_COOKIE_DOMAIN",
     "SESSION_COOKIE_HTTPONLY",
@@ -39,10 +42,13 @@ SETTING_NAMES: Final = (
     "SESSION_EXTRAS",
     "SESSION_ON_BAD_FIELD",
     "SESSION_ON_OVERSIZE",
+    "SESSION_ON_STORE_ERROR",
     "SESSION_REFRESH_AFTER",
     "SESSION_REFRESH_EACH_REQUEST",
     "SESSION_SERIALIZER",
     "SESSION_SERIALIZER_FALLBACKS",
+    "SESSION_STORE",
+    "SESSION_STORE_TIMEOUT",
 )
 """Every config key that a session depends on: Quart's own, and those that this library adds."""
 
@@ -77,6 +83,12 @@ class Settings:
     refresh_each_request: bool
     refresh_after: timedelta | None
     """None leaves it to the interface."""
+    store: str | SessionStore | None
+    """A URL, or a store. None leaves it to the argument."""
+    absolute_lifetime: timedelta | None
+    store_timeout: timedelta
+    raise_on_store_error: bool
+    adopt_signed_before: datetime | None
 
 
 def present(config: Mapping[str, Any]) -> tuple[object, ...]:
@@ -116,6 +128,11 @@ def read_settings(config: Mapping[str, Any]) -> Settings:
         max_cookie_size=_max_cookie_size(config),
         refresh_each_request=_flag(config, "SESSION_REFRESH_EACH_REQUEST", default=True),
         refresh_after=_refresh_after(config, lifetime),
+        store=_store(config),
+        absolute_lifetime=_absolute_lifetime(config),
+        store_timeout=_store_timeout(config),
+        raise_on_store_error=_choice(config, "SESSION_ON_STORE_ERROR", ("raise", "anonymous")) == "raise",
+        adopt_signed_before=_moment(config, "SESSION_ADOPT_SIGNED_BEFORE"),
     )
 
 
@@ -219,6 +236,40 @@ def _digest_fallbacks(config: Mapping[str, Any]) -> tuple[DigestMethod, ...]:
     if not is_sequence(names):
         raise ConfigurationError(f"SESSION_DIGEST_FALLBACKS must be a list of names, not {type(names).__name__}")
     return tuple(known_digest("SESSION_DIGEST_FALLBACKS", name) for name in names)
+
+
+def _store(config: Mapping[str, Any]) -> str | SessionStore | None:
+    setting: object = config.get("SESSION_STORE")
+    if setting is None or isinstance(setting, str):
+        return setting
+    if not isinstance(setting, SessionStore):
+        raise ConfigurationError(f"SESSION_STORE must be a URL or a store, not {type(setting).__name__}")
+    return setting
+
+
+def _absolute_lifetime(config: Mapping[str, Any]) -> timedelta | None:
+    if config.get("SESSION_ABSOLUTE_LIFETIME") is None:
+        return None
+    lifetime = _span(config, "SESSION_ABSOLUTE_LIFETIME", timedelta())
+    if not lifetime:
+        raise ConfigurationError("SESSION_ABSOLUTE_LIFETIME must be longer than nothing; None is no limit")
+    return lifetime
+
+
+def _store_timeout(config: Mapping[str, Any]) -> timedelta:
+    timeout = _span(config, "SESSION_STORE_TIMEOUT", timedelta(seconds=2))
+    if not timeout:
+        raise ConfigurationError("SESSION_STORE_TIMEOUT must be longer than nothing")
+    return timeout
+
+
+def _moment(config: Mapping[str, Any], setting: str) -> datetime | None:
+    value: object = config.get(setting)
+    if value is None:
+        return None
+    if not isinstance(value, datetime) or value.tzinfo is None:
+        raise ConfigurationError(f"{setting} must be a datetime with a time zone")
+    return value
 
 
 def _span(config: Mapping[str, Any], setting: str, default: timedelta) -> timedelta:

@@ -14,6 +14,7 @@ from typed_sessions.stores.base import (
     Updated,
     Written,
 )
+from typed_sessions.stores.urls import open_store
 
 __all__ = [
     "REVOCATIONS_KEPT",
@@ -28,4 +29,5 @@ __all__ = [
     "SessionStore",
     "Updated",
     "Written",
+    "open_store",
 ]

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Final, Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias, runtime_checkable
 
 from attrs import field, frozen
 
@@ -115,6 +115,7 @@ Created: TypeAlias = Record | Exists | Revoked
 Updated: TypeAlias = Record | Conflict | Gone | Revoked
 
 
+@runtime_checkable
 class SessionStore(Protocol):
     """Keeps records. `typed_sessions.testing` has the tests that each store has to pass.
 
