@@ -1,4 +1,10 @@
-"""Server-side stores: the contract, and the stores that come with the library."""
+"""Server-side stores: the contract, and the stores that come with the library.
+
+A store, and with it the driver that it needs, is loaded when it is first asked for.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
 
 from typed_sessions.stores.base import (
     REVOCATIONS_KEPT,
@@ -16,6 +22,9 @@ from typed_sessions.stores.base import (
 )
 from typed_sessions.stores.urls import open_store
 
+if TYPE_CHECKING:
+    from typed_sessions.stores.memory import MemoryStore
+
 __all__ = [
     "REVOCATIONS_KEPT",
     "Conflict",
@@ -24,6 +33,7 @@ __all__ = [
     "Gone",
     "Lifetime",
     "Listed",
+    "MemoryStore",
     "Record",
     "Revoked",
     "SessionStore",
@@ -31,3 +41,18 @@ __all__ = [
     "Written",
     "open_store",
 ]
+
+_MODULES: Final = {
+    "MemoryStore": "memory",
+}
+
+
+if not TYPE_CHECKING:  # a checker would take every name for one that is there
+
+    def __getattr__(name: str) -> object:
+        """Return a store, loaded from its module (PEP 562)."""
+        if name not in _MODULES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value: object = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+        globals()[name] = value
+        return value

@@ -1,0 +1,224 @@
+"""`MemoryStore`: records in the memory of this process, for tests and for development in one process."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+from datetime import datetime
+from heapq import heapify, heappop, heappush
+from itertools import count
+from typing import Final
+
+from attrs import evolve, field, frozen
+
+from typed_sessions.errors import ConfigurationError
+from typed_sessions.stores.base import (
+    Conflict,
+    Created,
+    Exists,
+    Gone,
+    Lifetime,
+    Listed,
+    Record,
+    Revoked,
+    Updated,
+    Written,
+)
+from typed_sessions.stores.moments import (
+    Clock,
+    Microseconds,
+    expiry,
+    is_known_since,
+    kept_since,
+    moment,
+    reading,
+)
+
+__all__ = ["MemoryStore"]
+
+_SPARE_ENDS: Final = 64
+"""So many ends that are out of date may wait besides as many as there are records."""
+
+
+@frozen
+class _Kept:
+    payload: bytes = field(repr=False)
+    version: int
+    created: Microseconds
+    last_seen: Microseconds
+    expires_at: Microseconds
+    subject: str | None = field(repr=False)
+
+
+class MemoryStore:
+    """Keeps records until the process ends. It holds only so many: a full one forgets what is needed least.
+
+    Those that have expired go first, then the one that was seen longest ago. Other processes see none of them: an
+    application that is served by several needs another store.
+
+    Args:
+        max_records: how many records it holds at most.
+        clock: the time, in seconds since the epoch; the system's by default.
+
+    Raises:
+        ConfigurationError: if it could not hold any.
+    """
+
+    def __init__(self, max_records: int = 100_000, *, clock: Clock | None = None) -> None:
+        if max_records < 1:
+            raise ConfigurationError(f"max_records is {max_records}: a MemoryStore has to hold at least one record")
+        self._max_records: Final = max_records
+        self._clock: Final[Clock] = time.time if clock is None else clock
+        self._records: Final[OrderedDict[str, _Kept]] = OrderedDict()
+        """The one seen longest ago first."""
+        self._ends: Final[list[tuple[Microseconds, str]]] = []
+        """A heap. An end that is not its record's any more stays until it is met, or until there are too many."""
+        self._keys: Final[dict[str, set[str]]] = {}
+        """Of each subject."""
+        self._revocations: Final[OrderedDict[str, Microseconds]] = OrderedDict()
+        """When the sessions of a subject were ended last; the longest ago first."""
+        self._versions: Final = count(1)
+
+    async def create(self, key: str, written: Written) -> Created:
+        now = self._now()
+        if self._live(key, now) is not None:
+            return Exists()
+        if not self._may_be_of(written, now):
+            return Revoked()
+        self._forget(key)
+        self._make_room(now)
+        return _record(self._keep(key, self._written(written, now, now)), now)
+
+    async def load(self, key: str) -> Record | None:
+        now = self._now()
+        kept = self._live(key, now)
+        return None if kept is None else _record(kept, now)
+
+    async def update(self, key: str, version: int, written: Written, *, move_to: str | None = None) -> Updated:
+        now = self._now()
+        kept = self._live(key, now)
+        if kept is None:
+            return Gone()
+        if kept.version != version:
+            return Conflict(_record(kept, now))
+        if written.subject != kept.subject and not self._may_be_of(written, now):
+            return Revoked()
+        if move_to is not None:
+            if self._live(move_to, now) is not None:
+                raise ValueError("a record is to move to a key that another one has")
+            self._forget(move_to)
+        self._forget(key)
+        created = now if written.restart else kept.created
+        return _record(self._keep(move_to or key, self._written(written, created, now)), now)
+
+    async def touch(self, key: str, lifetime: Lifetime) -> Record | None:
+        now = self._now()
+        kept = self._live(key, now)
+        if kept is None:
+            return None
+        self._forget(key)
+        touched = evolve(kept, last_seen=now, expires_at=expiry(kept.created, now, lifetime))
+        return _record(self._keep(key, touched), now)
+
+    async def delete(self, key: str) -> bool:
+        was_live = self._live(key, self._now()) is not None
+        self._forget(key)
+        return was_live
+
+    async def delete_expired(self, limit: int = 1000) -> int:
+        now = self._now()
+        self._forget_revocations(now)
+        deleted = 0
+        while deleted < limit and self._forget_expired(now):
+            deleted += 1
+        return deleted
+
+    async def ids_of(self, subject: str) -> Sequence[Listed]:
+        now = self._now()
+        live = [
+            Listed(key, moment(kept.created), moment(kept.last_seen), moment(kept.expires_at))
+            for key in self._keys.get(subject, ())
+            if (kept := self._live(key, now)) is not None
+        ]
+        return sorted(live, key=lambda listed: listed.last_seen, reverse=True)
+
+    async def delete_subject(self, subject: str, *, spare: str | None = None) -> datetime:
+        now = self._now()
+        self._forget_revocations(now)
+        revoked = max(now, self._revocations.pop(subject, now))
+        self._revocations[subject] = revoked
+        for key in self._keys.get(subject, set[str]()) - {spare}:
+            self._forget(key)
+        return moment(revoked)
+
+    async def now(self) -> datetime:
+        return moment(self._now())
+
+    async def close(self) -> None:
+        """Do nothing: there is nothing to give back, and the records are needed when the store is used again."""
+
+    def _now(self) -> Microseconds:
+        return reading(self._clock)
+
+    def _live(self, key: str, now: Microseconds) -> _Kept | None:
+        kept = self._records.get(key)
+        return None if kept is None or kept.expires_at <= now else kept
+
+    def _may_be_of(self, written: Written, now: Microseconds) -> bool:
+        return written.subject is None or is_known_since(written.as_of, self._revocations.get(written.subject), now)
+
+    def _written(self, written: Written, created: Microseconds, now: Microseconds) -> _Kept:
+        expires_at = expiry(created, now, written.lifetime)
+        return _Kept(written.payload, next(self._versions), created, now, expires_at, written.subject)
+
+    def _keep(self, key: str, kept: _Kept) -> _Kept:
+        self._records[key] = kept
+        if kept.subject is not None:
+            self._keys.setdefault(kept.subject, set()).add(key)
+        if len(self._ends) > 2 * len(self._records) + _SPARE_ENDS:
+            self._ends[:] = [(other.expires_at, of) for of, other in self._records.items()]
+            heapify(self._ends)
+        else:
+            heappush(self._ends, (kept.expires_at, key))
+        return kept
+
+    def _forget(self, key: str) -> None:
+        """Delete a record if there is one. Its end stays until it is met."""
+        kept = self._records.pop(key, None)
+        if kept is None or kept.subject is None:
+            return
+        keys = self._keys[kept.subject]
+        keys.remove(key)
+        if not keys:
+            del self._keys[kept.subject]
+
+    def _make_room(self, now: Microseconds) -> None:
+        if len(self._records) >= self._max_records and not self._forget_expired(now):
+            self._forget(next(iter(self._records)))
+
+    def _forget_expired(self, now: Microseconds) -> bool:
+        """Delete one record that has expired, and return True if there was one."""
+        while self._ends and self._ends[0][0] <= now:
+            expires_at, key = heappop(self._ends)
+            kept = self._records.get(key)
+            if kept is not None and kept.expires_at == expires_at:
+                self._forget(key)
+                return True
+        return False
+
+    def _forget_revocations(self, now: Microseconds) -> None:
+        while self._revocations and next(iter(self._revocations.values())) < kept_since(now):
+            self._revocations.popitem(last=False)
+
+
+def _record(kept: _Kept, now: Microseconds) -> Record:
+    return Record(
+        payload=kept.payload,
+        version=kept.version,
+        created=moment(kept.created),
+        last_seen=moment(kept.last_seen),
+        expires_at=moment(kept.expires_at),
+        as_of=moment(now),
+        subject=kept.subject,
+    )
