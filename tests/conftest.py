@@ -9,6 +9,8 @@ from hypothesis import HealthCheck, settings
 
 from typed_sessions import codec
 
+pytest.register_assert_rewrite("typed_sessions.testing")
+
 settings.register_profile("short", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
 settings.register_profile("long", settings.get_profile("short"), max_examples=5_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "short"))
