@@ -1,4 +1,4 @@
-"""What every store does. A new one gets a short class, and nothing else."""
+"""What every store does. A new one gets two short classes, and nothing else."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing_extensions import override
 
 from typed_sessions.stores import MemoryStore, SessionStore
 from typed_sessions.testing import StoreContract
+from typed_sessions.testing.store_machine import store_machine
 
 
 class TestMemoryStore(StoreContract):
@@ -16,3 +17,13 @@ class TestMemoryStore(StoreContract):
     @asynccontextmanager
     async def open(self, clock: Callable[[], float]) -> AsyncGenerator[SessionStore, None]:
         yield MemoryStore(clock=clock)
+
+
+@asynccontextmanager
+async def open_memory_twice(clock: Callable[[], float]) -> AsyncGenerator[tuple[SessionStore, SessionStore], None]:
+    store = MemoryStore(clock=clock)
+    yield store, store
+
+
+class TestMemoryStoreMachine(store_machine(open_memory_twice).TestCase):  # type: ignore[misc]  # made at run time
+    pass

@@ -884,10 +884,12 @@ class StoreContract(ABC):
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             found = await asyncio.gather(*(store.load(key) for _ in range(_RIVALS)))
-            assert {(_record(one).payload, _record(one).version == record.version) for one in found} in (
-                {(b"old", True)},
-                {(b"new", False)},
-            )
+            assert {(_record(one).payload, _record(one).version == record.version) for one in found} <= {
+                (b"old", True),
+                (b"new", False),
+            }
+        last = _record(await store.load(key))
+        assert _record(await store.update(key, last.version, Written(b"last", _AN_HOUR))).payload == b"last"
 
 
 def _key() -> str:
