@@ -162,7 +162,7 @@ class Arrival(Generic[S]):
         return not self.policy.refresh_each_request
 
     @property
-    def late_remedy(self) -> str:
+    def late_change(self) -> Report:
         return MADE_LATE
 
     def open(self) -> Opened[S]:

@@ -483,6 +483,11 @@ class SecureCookieSessionInterface(
         decision = await server_side.save(session, arrival, wanted=wanted, answers=answers)
         return self._header(app, session, decision, configured)
 
+    async def close(self) -> None:
+        """Give back what the stores hold that were opened by their URLs."""
+        for store in self._opened_stores.values():
+            await store.close()
+
     def server_side(self, app: ConfiguredApp) -> ServerSide[S]:
         """Return what keeps the sessions of an application on the server.
 

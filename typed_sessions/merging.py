@@ -44,7 +44,7 @@ def merged(
     together: dict[str, object] = {}
     for key in {**theirs, **ours}:
         base, mine, present = (side.get(key, MISSING) for side in (before, ours, theirs))
-        if same(key, base, mine) or same(key, mine, present):
+        if same(key, base, mine):
             value = present
         elif same(key, base, present) or key not in rules:
             value = mine
@@ -103,8 +103,10 @@ def _minimum(_before: Any, ours: Any, theirs: Any) -> object:
     return min(ours, theirs)
 
 
-def _fail(_before: object, _ours: object, _theirs: object) -> object:
-    raise SessionConflictError("the rule is not to have two")
+def _fail(_before: object, ours: object, theirs: object) -> object:
+    if ours != theirs:
+        raise ValueError("only one request may change it")
+    return ours
 
 
 _NAMED: Final[Mapping[str, Rule]] = {"add": _add, "union": _union, "max": _maximum, "min": _minimum, "fail": _fail}

@@ -16,6 +16,7 @@ from typing_extensions import override
 
 __all__ = [
     "ChangeLost",
+    "ChangedLate",
     "CookieOversize",
     "FieldReset",
     "Reason",
@@ -162,6 +163,15 @@ class ChangeLost(Told):
 
 
 @frozen
+class ChangedLate(Told):
+    """A session that is kept on the server was changed after the save that belongs to the response, as in a stream."""
+
+    @override
+    def __str__(self) -> str:
+        return "session changed after it was saved; the change is lost unless `await sessions.save()` follows"
+
+
+@frozen
 class CookieOversize(Told):
     """The cookie passes the browser's limit.
 
@@ -209,6 +219,7 @@ Report: TypeAlias = (
     | UndeclaredNestedKeys
     | UndeclaredAltered
     | ChangeLost
+    | ChangedLate
     | CookieOversize
     | UsedLate
     | ShortSecretKey

@@ -22,7 +22,7 @@ from typed_sessions.engine import Decision, Delete, Keep, Policy, Write, opened
 from typed_sessions.errors import SerializationError, SessionConflictError, StoreUnavailableError
 from typed_sessions.identifiers import is_identifier, key_of, new_identifier
 from typed_sessions.merging import MISSING, Rule, merged
-from typed_sessions.reports import ChangeLost, Reason, Refused, Report, ReportSink
+from typed_sessions.reports import ChangedLate, ChangeLost, Reason, Refused, Report, ReportSink
 from typed_sessions.schema import Schema
 from typed_sessions.sealing import sealed_at
 from typed_sessions.serializers.base import serializer_name
@@ -105,8 +105,8 @@ class StoredArrival(Generic[S]):
         return False
 
     @property
-    def late_remedy(self) -> str:
-        return "it was made after the session was saved; call `await sessions.save()` after it"
+    def late_change(self) -> Report:
+        return ChangedLate()
 
     def open(self) -> Opened[S]:
         if self.failure is not None and self.raises:
@@ -153,12 +153,16 @@ class ServerSide(Generic[S]):
     adopt_signed_before: datetime | None
     """Until when a signed cookie must have been made to be taken in; None takes in none."""
 
+    def new_deadline(self) -> Deadline:
+        """Return all the time that one request has."""
+        return Deadline(self.timeout)
+
     async def open(self, texts: Sequence[str], policy: Policy[S], report: ReportSink) -> StoredArrival[S]:
         """Return what the cookies of a request lead to. Without one, the store is not asked.
 
         Raises nothing for what a client sent, nor for a store that does not answer: that is for the first touch.
         """
-        arrival = StoredArrival(policy, tuple(texts), report, Deadline(self.timeout), raises=self.raises)
+        arrival = StoredArrival(policy, tuple(texts), report, self.new_deadline(), raises=self.raises)
         if not texts:
             return arrival
         try:

@@ -234,7 +234,7 @@ class Opened(Generic[S]):
     reports: tuple[Report, ...] = ()
 
 
-MADE_LATE: Final = "it was made after the session was saved; change it before the response is made"
+MADE_LATE: Final = ChangeLost("it was made after the session was saved; change it before the response is made")
 
 
 class Source(Protocol[S]):
@@ -256,8 +256,8 @@ class Source(Protocol[S]):
         ...
 
     @property
-    def late_remedy(self) -> str:
-        """What to do about a change that is made after the save."""
+    def late_change(self) -> Report:
+        """What there is to say of a change that is made after the save."""
         ...
 
     def open(self) -> Opened[S]:
@@ -278,7 +278,7 @@ class _Binding(Generic[S]):
     rule: ExtrasRule = KEEP_EXTRAS
     sink: ReportSink = log_report
     leaves_untouched: bool = False
-    late_remedy: str = MADE_LATE
+    late_change: Report = MADE_LATE
 
     def open(self) -> Opened[S]:
         return self.opener()
@@ -587,6 +587,11 @@ class SecureCookieSession(Session[S_co]):
         return self._opened is None and self._assigned is None and not self.accessed
 
     @property
+    def was_saved(self) -> bool:
+        """True once the session was saved with the response of its request."""
+        return self._saved is True
+
+    @property
     def save_failed(self) -> bool:
         """True once a save failed: the error response must not try again."""
         return self._saved is False
@@ -687,7 +692,7 @@ class SecureCookieSession(Session[S_co]):
         """Report, once, what was changed after the save."""
         if self._saved is not None and not self._loss_reported:
             self._loss_reported = True
-            self._source.report(ChangeLost(self._source.late_remedy))
+            self._source.report(self._source.late_change)
 
 
 class Extras(MutableMapping[str, object]):

@@ -19,7 +19,16 @@ from typed_sessions.session import ExtrasRule
 from typed_sessions.signing import DigestMethod
 from typed_sessions.stores.base import SessionStore
 
-__all__ = ["SETTING_NAMES", "Settings", "copied", "lifetime_of", "present", "read_settings", "snapshot"]
+__all__ = [
+    "SETTING_NAMES",
+    "Settings",
+    "copied",
+    "lifetime_of",
+    "present",
+    "purge_interval_of",
+    "read_settings",
+    "snapshot",
+]
 
 SETTING_NAMES: Final = (
     "SECRET_KEY",
@@ -146,6 +155,20 @@ def lifetime_of(config: Mapping[str, Any]) -> timedelta:
     if lifetime > _LONGEST:
         raise ConfigurationError(f"PERMANENT_SESSION_LIFETIME must be at most {_LONGEST.days} days")
     return lifetime
+
+
+def purge_interval_of(config: Mapping[str, Any]) -> timedelta | None:
+    """Return how often expired sessions are deleted from the store: `SESSION_PURGE_EVERY`; None for never.
+
+    Raises:
+        ConfigurationError: it is no span of time.
+    """
+    if config.get("SESSION_PURGE_EVERY") is None:
+        return None
+    every = _span(config, "SESSION_PURGE_EVERY", timedelta())
+    if not every:
+        raise ConfigurationError("SESSION_PURGE_EVERY must be longer than nothing; None is never")
+    return every
 
 
 def _held(value: object) -> object:

@@ -20,6 +20,7 @@ from typed_sessions.stores.base import (
     Updated,
     Written,
 )
+from typed_sessions.stores.purging import purge
 from typed_sessions.stores.urls import open_store
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ __all__ = [
     "Updated",
     "Written",
     "open_store",
+    "purge",
 ]
 
 _MODULES: Final = {

@@ -1,0 +1,608 @@
+"""Sessions that are kept on the server, through a real Quart application."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+
+import pytest
+from attrs import Factory, define
+from quart import Quart, Response, websocket
+from quart import session as quart_session
+
+from typed_sessions import Merge, SecureCookieSession, StoreUnavailableError, Subject
+from typed_sessions.identifiers import is_identifier, key_of
+from typed_sessions.quart import Sessions
+from typed_sessions.stores import Lifetime, Record, SessionStore, Written
+from typed_sessions.stores.memory import MemoryStore
+
+
+@define
+class Visitor:
+    user_id: Annotated[int | None, Subject] = None
+    cart: list[str] = Factory(list[str])
+    visits: Annotated[int, Merge("add")] = 0
+    locale: str = "en"
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1_790_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+View = Callable[[], Awaitable[str]]
+
+
+class Site:
+    """An application whose views are given by the test, and its store."""
+
+    def __init__(self, store: SessionStore | None = None, **config: Any) -> None:
+        self.clock = Clock()
+        self.store = store or MemoryStore(clock=self.clock)
+        self.app = Quart("site")
+        self.app.config.update(config)
+        self.sessions = Sessions(Visitor, self.app, store=self.store)
+        self.calls = Calls(self.store)
+        self.views: dict[str, View] = {}
+
+        @self.app.route("/<name>")
+        async def view(name: str) -> str:
+            return await self.views[name]()
+
+    def view(self, function: View) -> View:
+        self.views[getattr(function, "__name__")] = function  # noqa: B009 -- a function has one
+        return function
+
+    def client(self, cookie: str | None = None) -> Client:
+        return Client(self.app, cookie)
+
+    @property
+    def records(self) -> int:
+        assert isinstance(self.store, MemoryStore)
+        return len(self.store._records)
+
+
+class Calls:
+    def __init__(self, store: SessionStore) -> None:
+        self.store = store
+
+
+class Client:
+    """A browser with one cookie."""
+
+    def __init__(self, app: Quart, cookie: str | None) -> None:
+        self.app = app
+        self.cookie = cookie
+
+    async def get(self, path: str) -> Response:
+        headers = {"Cookie": f"session={self.cookie}"} if self.cookie else {}
+        response = await self.app.test_client(use_cookies=False).get(path, headers=headers)
+        for header in response.headers.getlist("Set-Cookie"):
+            value = header.partition(";")[0].partition("=")[2]
+            self.cookie = value or None
+        return response
+
+
+@pytest.fixture
+def site() -> Site:
+    site = Site()
+
+    @site.view
+    async def read() -> str:
+        data = site.sessions.data
+        return f"{data.user_id} {data.cart} {data.visits} {data.locale}"
+
+    @site.view
+    async def add() -> str:
+        site.sessions.data.cart.append("book")
+        return ""
+
+    @site.view
+    async def visit() -> str:
+        site.sessions.data.visits += 1
+        return ""
+
+    @site.view
+    async def login() -> str:
+        site.sessions.current.promote(user_id=7)
+        return ""
+
+    @site.view
+    async def logout() -> str:
+        site.sessions.current.invalidate()
+        return ""
+
+    @site.view
+    async def nothing() -> str:
+        return ""
+
+    return site
+
+
+async def text(response: Response) -> str:
+    return (await response.get_data()).decode()
+
+
+async def test_the_cookie_holds_an_identifier_and_the_store_its_digest(site: Site) -> None:
+    client = site.client()
+    await client.get("/add")
+    assert client.cookie is not None
+    assert is_identifier(client.cookie)
+    assert await site.store.load(key_of(client.cookie)) is not None
+    assert await site.store.load(client.cookie) is None
+    assert await text(await client.get("/read")) == "None ['book'] 0 en"
+
+
+async def test_a_session_with_nothing_stored_has_no_record_and_no_cookie(site: Site) -> None:
+    response = await site.client().get("/read")
+    assert "Set-Cookie" not in response.headers
+    assert site.records == 0
+
+
+async def test_a_second_change_needs_no_new_cookie(site: Site) -> None:
+    client = site.client()
+    await client.get("/add")
+    response = await client.get("/add")
+    assert "Set-Cookie" not in response.headers
+    assert await text(await client.get("/read")) == "None ['book', 'book'] 0 en"
+
+
+async def test_an_unknown_identifier_is_never_adopted(site: Site) -> None:
+    fixed = "A" * 43
+    client = site.client(fixed)
+    response = await client.get("/read")
+    assert "Set-Cookie" not in response.headers
+    assert site.records == 0
+    await client.get("/add")
+    assert client.cookie != fixed
+    assert await site.store.load(key_of(fixed)) is None
+
+
+async def test_an_expired_session_is_gone(site: Site) -> None:
+    site.app.config["PERMANENT_SESSION_LIFETIME"] = timedelta(hours=1)
+    client = site.client()
+    await client.get("/add")
+    site.clock.now += 3600
+    assert await text(await client.get("/read")) == "None [] 0 en"
+
+
+async def test_a_session_that_is_used_lives_on_until_its_absolute_end(site: Site) -> None:
+    site.app.config.update(PERMANENT_SESSION_LIFETIME=timedelta(hours=1), SESSION_ABSOLUTE_LIFETIME=timedelta(hours=2))
+    client = site.client()
+    await client.get("/add")
+    for _ in range(3):
+        site.clock.now += 1800
+        assert await text(await client.get("/read")) == "None ['book'] 0 en"
+    site.clock.now += 1800
+    assert await text(await client.get("/read")) == "None [] 0 en"
+
+
+async def test_an_untouched_session_is_refreshed_when_it_is_due(site: Site) -> None:
+    site.app.config["PERMANENT_SESSION_LIFETIME"] = timedelta(hours=1)
+    client = site.client()
+    await client.get("/add")
+    for _ in range(4):
+        site.clock.now += 1800
+        await client.get("/nothing")
+    assert await text(await client.get("/read")) == "None ['book'] 0 en"
+
+
+async def test_a_login_gives_another_identifier_and_kills_the_former_one(site: Site) -> None:
+    client = site.client()
+    await client.get("/add")
+    former = client.cookie
+    await client.get("/login")
+    assert client.cookie != former
+    assert site.records == 1
+    assert await text(await client.get("/read")) == "7 ['book'] 0 en"
+    assert await text(await site.client(former).get("/read")) == "None [] 0 en"
+
+
+async def test_another_subject_always_gets_another_identifier(site: Site) -> None:
+    @site.view
+    async def careless() -> str:
+        site.sessions.data.user_id = 7
+        return ""
+
+    client = site.client()
+    await client.get("/add")
+    former = client.cookie
+    await client.get("/careless")
+    assert client.cookie != former
+    assert await text(await client.get("/read")) == "7 ['book'] 0 en"
+
+
+async def test_regenerate_keeps_the_contents(site: Site) -> None:
+    @site.view
+    async def again() -> str:
+        site.sessions.current.regenerate()
+        return ""
+
+    client = site.client()
+    await client.get("/add")
+    former = client.cookie
+    await client.get("/again")
+    assert client.cookie != former
+    assert await text(await client.get("/read")) == "None ['book'] 0 en"
+    assert site.records == 1
+
+
+@pytest.mark.parametrize("path", ["/logout", "/clear"])
+async def test_a_logout_deletes_the_record_and_the_cookie(site: Site, path: str) -> None:
+    @site.view
+    async def clear() -> str:
+        quart_session.clear()
+        return ""
+
+    client = site.client()
+    await client.get("/login")
+    former = client.cookie
+    await client.get(path)
+    assert client.cookie is None
+    assert site.records == 0
+    assert await text(await site.client(former).get("/read")) == "None [] 0 en"
+
+
+async def test_what_is_stored_after_a_logout_is_another_session(site: Site) -> None:
+    @site.view
+    async def switch() -> str:
+        site.sessions.current.invalidate()
+        site.sessions.current.promote(user_id=8)
+        return ""
+
+    client = site.client()
+    await client.get("/login")
+    await client.get("/add")
+    former = client.cookie
+    await client.get("/switch")
+    assert client.cookie != former
+    assert await text(await client.get("/read")) == "8 [] 0 en"
+    assert site.records == 1
+
+
+async def in_parallel(site: Site, client: Client, slow: View, fast: str) -> Response:
+    """Run a view that begins before and ends after a request of the same visitor's."""
+    loaded, release = asyncio.Event(), asyncio.Event()
+
+    @site.view
+    async def slowly() -> str:
+        bool(site.sessions.current)
+        loaded.set()
+        await release.wait()
+        return await slow()
+
+    task = asyncio.create_task(Client(site.app, client.cookie).get("/slowly"))
+    await loaded.wait()
+    await client.get(fast)
+    release.set()
+    return await task
+
+
+async def test_changes_of_different_fields_both_survive(site: Site) -> None:
+    client = site.client()
+    await client.get("/visit")
+
+    async def other() -> str:
+        site.sessions.data.locale = "de"
+        return ""
+
+    await in_parallel(site, client, other, "/add")
+    assert await text(await client.get("/read")) == "None ['book'] 1 de"
+
+
+async def test_changes_of_one_field_follow_its_rule(site: Site) -> None:
+    client = site.client()
+    await client.get("/visit")
+    await in_parallel(site, client, site.views["visit"], "/visit")
+    assert await text(await client.get("/read")) == "None [] 3 en"
+
+
+async def test_without_a_rule_the_last_writer_counts(site: Site) -> None:
+    client = site.client()
+    await client.get("/visit")
+
+    async def other() -> str:
+        site.sessions.data.cart.append("pen")
+        return ""
+
+    await in_parallel(site, client, other, "/add")
+    assert await text(await client.get("/read")) == "None ['pen'] 1 en"
+
+
+async def test_a_request_in_flight_does_not_bring_back_a_logout(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    client = site.client()
+    await client.get("/login")
+    cookie = client.cookie
+    response = await in_parallel(site, client, site.views["add"], "/logout")
+    assert response.status_code == 200
+    assert "Set-Cookie" not in response.headers
+    assert site.records == 0
+    assert "change is lost" in caplog.text
+    assert await text(await site.client(cookie).get("/read")) == "None [] 0 en"
+
+
+async def test_a_writer_in_flight_over_a_login_loses_its_change_and_the_login_stands(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = site.client()
+    await client.get("/visit")
+    response = await in_parallel(site, client, site.views["add"], "/login")
+    assert "Set-Cookie" not in response.headers
+    assert "change is lost" in caplog.text
+    assert await text(await client.get("/read")) == "7 [] 1 en"
+
+
+async def test_a_read_writes_nothing(site: Site) -> None:
+    client = site.client()
+    await client.get("/add")
+    assert client.cookie is not None
+    before = await site.store.load(key_of(client.cookie))
+    site.clock.now += 60
+    await client.get("/read")
+    after = await site.store.load(key_of(client.cookie))
+    assert before is not None
+    assert after is not None
+    assert (before.version, before.last_seen) == (after.version, after.last_seen)
+
+
+async def test_the_sessions_of_a_subject_are_listed_and_ended(site: Site) -> None:
+    @site.view
+    async def listed() -> str:
+        return " ".join("current" if each.current else "other" for each in await site.sessions.of(7))
+
+    @site.view
+    async def others() -> str:
+        await site.sessions.revoke(7, except_current=True)
+        return ""
+
+    @site.view
+    async def everywhere() -> str:
+        await site.sessions.revoke(7)
+        return ""
+
+    one, other = site.client(), site.client()
+    await one.get("/login")
+    site.clock.now += 1
+    await other.get("/login")
+    assert await text(await one.get("/listed")) == "other current"
+    site.clock.now += 1
+    await one.get("/others")
+    assert await text(await one.get("/listed")) == "current"
+    assert await text(await other.get("/read")) == "None [] 0 en"
+    site.clock.now += 1
+    await other.get("/login")
+    site.clock.now += 1
+    await one.get("/everywhere")
+    assert site.records == 0
+
+
+async def test_a_login_that_was_in_flight_at_a_revocation_is_refused(site: Site) -> None:
+    client = site.client()
+    await client.get("/visit")
+
+    async def end() -> str:
+        return ""
+
+    loaded, release = asyncio.Event(), asyncio.Event()
+
+    @site.view
+    async def slow_login() -> str:
+        bool(site.sessions.current)
+        loaded.set()
+        await release.wait()
+        site.sessions.current.promote(user_id=7)
+        return await end()
+
+    task = asyncio.create_task(client.get("/slow_login"))
+    await loaded.wait()
+    site.clock.now += 1
+    await site.sessions.revoke(7)
+    release.set()
+    await task
+    assert await site.sessions.of(7) == []
+
+
+async def test_a_login_that_ends_all_other_sessions_is_none_of_them(site: Site) -> None:
+    @site.view
+    async def login_alone() -> str:
+        site.sessions.current.promote(user_id=7)
+        await site.sessions.revoke(7, except_current=True)
+        return ""
+
+    client = site.client()
+    await client.get("/login_alone")
+    assert await text(await client.get("/read")) == "7 [] 0 en"
+
+
+async def test_save_writes_at_once_and_the_response_still_tells_the_identifier(site: Site) -> None:
+    @site.view
+    async def long() -> str:
+        site.sessions.data.cart.append("book")
+        await site.sessions.save()
+        assert site.records == 1
+        site.sessions.data.cart.append("pen")
+        return ""
+
+    client = site.client()
+    await client.get("/long")
+    assert await text(await client.get("/read")) == "None ['book', 'pen'] 0 en"
+
+
+async def test_after_a_save_the_session_shows_what_was_merged_into_it(site: Site) -> None:
+    client = site.client()
+    await client.get("/visit")
+
+    async def saving() -> str:
+        site.sessions.data.locale = "de"
+        await site.sessions.save()
+        assert site.sessions.data.cart == ["book"]
+        site.sessions.data.visits += 1
+        return ""
+
+    await in_parallel(site, client, saving, "/add")
+    assert await text(await client.get("/read")) == "None ['book'] 2 de"
+
+
+async def test_a_websocket_saves(site: Site) -> None:
+    @site.app.websocket("/ws")
+    async def serve() -> None:
+        while True:
+            await websocket.receive()
+            site.sessions.data.cart.append("book")
+            await site.sessions.save()
+            await websocket.send("saved")
+
+    client = site.client()
+    await client.get("/visit")
+    async with site.app.test_client().websocket("/ws", headers={"Cookie": f"session={client.cookie}"}) as ws:
+        await ws.send("x")
+        await ws.receive()
+        assert await text(await client.get("/read")) == "None ['book'] 1 en"
+
+
+class Broken:
+    """A store that fails when it is told to."""
+
+    def __init__(self, store: SessionStore) -> None:
+        self.store = store
+        self.failing: set[str] = set()
+        self.hanging = False
+
+    def __getattr__(self, name: str) -> Any:
+        async def call(*args: Any, **kwargs: Any) -> Any:
+            if self.hanging:
+                await asyncio.sleep(60)
+            if name in self.failing:
+                raise StoreUnavailableError("down") from OSError()
+            return await getattr(self.store, name)(*args, **kwargs)
+
+        return call
+
+
+@pytest.fixture
+def broken(site: Site) -> Broken:
+    broken = Broken(site.store)
+    site.app.config["SESSION_STORE"] = broken
+    for method in ("create", "load", "update", "touch", "delete", "delete_expired", "ids_of", "delete_subject", "now"):
+        setattr(broken, method, Broken.__getattr__(broken, method))
+    setattr(broken, "close", site.store.close)  # noqa: B010 -- to be found by isinstance
+    return broken
+
+
+async def test_a_failed_load_is_a_503_at_the_first_touch_alone(site: Site, broken: Broken) -> None:
+    client = site.client()
+    await client.get("/add")
+    broken.failing = {"load"}
+    assert (await client.get("/nothing")).status_code == 200
+    response = await client.get("/read")
+    assert response.status_code == 503
+    assert response.headers["Retry-After"] == "5"
+    assert "Set-Cookie" not in response.headers
+    broken.failing = set()
+    assert await text(await client.get("/read")) == "None ['book'] 0 en"
+
+
+async def test_the_application_may_answer_a_failed_load_itself(site: Site, broken: Broken) -> None:
+    @site.app.errorhandler(StoreUnavailableError)
+    async def down(_error: StoreUnavailableError) -> tuple[str, int]:
+        return "back soon", 503
+
+    client = site.client("A" * 43)
+    broken.failing = {"load"}
+    assert await text(await client.get("/read")) == "back soon"
+
+
+@pytest.mark.parametrize("method", ["create", "update"])
+async def test_a_failed_save_is_a_503(site: Site, broken: Broken, method: str) -> None:
+    client = site.client()
+    if method == "update":
+        await client.get("/visit")
+    broken.failing = {method}
+    response = await client.get("/add")
+    assert response.status_code == 503
+    assert response.headers["Retry-After"] == "5"
+    assert "Set-Cookie" not in response.headers
+
+
+async def test_a_visitor_is_a_stranger_while_the_store_is_down_if_the_settings_say_so(
+    site: Site, broken: Broken, caplog: pytest.LogCaptureFixture
+) -> None:
+    site.app.config["SESSION_ON_STORE_ERROR"] = "anonymous"
+    client = site.client()
+    await client.get("/add")
+    broken.failing = {"load", "update", "create"}
+    assert await text(await client.get("/read")) == "None [] 0 en"
+    response = await client.get("/visit")
+    assert response.status_code == 200
+    assert "Set-Cookie" not in response.headers
+    assert "the session store did not answer" in caplog.text
+    broken.failing = set()
+    assert await text(await client.get("/read")) == "None ['book'] 0 en"
+
+
+async def test_all_that_a_request_asks_of_the_store_has_one_deadline(site: Site, broken: Broken) -> None:
+    site.app.config["SESSION_STORE_TIMEOUT"] = timedelta(milliseconds=50)
+    broken.hanging = True
+    response = await asyncio.wait_for(site.client("A" * 43).get("/read"), 2)
+    assert response.status_code == 503
+
+
+async def test_a_signed_cookie_is_taken_in_once(site: Site) -> None:
+    cookies = Quart("cookies")
+    cookies.secret_key = site.app.secret_key = "k" * 32
+    before = Sessions(Visitor, cookies).cookie_for(Visitor(user_id=7, cart=["book"]), app=cookies)
+    site.app.config["SESSION_ADOPT_SIGNED_BEFORE"] = datetime.now(UTC) + timedelta(minutes=1)
+    client = site.client(before)
+    assert await text(await client.get("/read")) == "7 ['book'] 0 en"
+    assert client.cookie is not None
+    assert is_identifier(client.cookie)
+    assert await text(await client.get("/read")) == "7 ['book'] 0 en"
+    assert await text(await site.client(before).get("/read")) == "None [] 0 en"
+
+
+async def test_a_signed_cookie_is_refused_unless_the_settings_take_it_in(site: Site) -> None:
+    cookies = Quart("cookies")
+    cookies.secret_key = site.app.secret_key = "k" * 32
+    before = Sessions(Visitor, cookies).cookie_for(Visitor(user_id=7), app=cookies)
+    assert await text(await site.client(before).get("/read")) == "None [] 0 en"
+
+
+async def test_identity_is_harmless_on_a_cookie_session() -> None:
+    session = SecureCookieSession(schema=Visitor)
+    session.promote(user_id=7)
+    session.regenerate()
+    assert session["user_id"] == 7
+    session.invalidate()
+    assert not session
+
+
+async def test_a_transaction_of_a_test_client_reaches_the_store(site: Site) -> None:
+    client = site.app.test_client()
+    async with site.sessions.transaction(client) as session:
+        session.data.cart.append("book")
+    assert site.records == 1
+    assert await text(await client.get("/read")) == "None ['book'] 0 en"
+
+
+async def test_nothing_of_a_visitor_is_logged(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    client = site.client()
+    await client.get("/login")
+    cookie = client.cookie or ""
+    await site.client(cookie).get("/logout")
+    await site.client(cookie).get("/read")
+    assert cookie not in caplog.text
+    assert key_of(cookie) not in caplog.text
+
+
+def test_a_record_shows_nothing_of_what_it_holds() -> None:
+    written = Written(b"secret-payload", Lifetime(timedelta(1)), "subject-7")
+    assert "secret-payload" not in repr(written)
+    assert "subject-7" not in repr(written)
+    assert Record
