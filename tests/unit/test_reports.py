@@ -23,7 +23,14 @@ from typed_sessions.reports import (
     log_report,
 )
 
-EVERYDAY = {Reason.MALFORMED, Reason.SIGNATURE, Reason.EXPIRED, Reason.FUTURE}
+EVERYDAY = {
+    Reason.MALFORMED,
+    Reason.SIGNATURE,
+    Reason.EXPIRED,
+    Reason.FUTURE,
+    Reason.UNKNOWN,
+    Reason.TAKEN_IN,
+}
 
 
 def logged(report: Report, caplog: pytest.LogCaptureFixture) -> logging.LogRecord:
