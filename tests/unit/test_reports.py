@@ -9,6 +9,7 @@ import pytest
 from attrs import fields
 
 from typed_sessions.reports import (
+    ChangedLate,
     ChangeLost,
     CookieOversize,
     FieldReset,
@@ -158,6 +159,7 @@ def test_a_report_has_no_place_for_data() -> None:
         UndeclaredNestedKeys,
         UndeclaredAltered,
         ChangeLost,
+        ChangedLate,
         CookieOversize,
         UsedLate,
         ShortSecretKey,
