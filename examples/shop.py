@@ -233,7 +233,7 @@ def money(amount: Decimal) -> str:
 
 
 def on_server() -> bool:
-    return bool(current_app.config["SESSION_STORE"])
+    return current_app.config["SESSION_STORE"] is not None
 
 
 async def own_sessions() -> list[SessionInfo]:

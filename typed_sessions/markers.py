@@ -57,13 +57,13 @@ class Merge:
     Args:
         rule: `"add"` counts both changes (numbers, spans of time, and what was put at the end of a list), `"union"`
             takes what either has put into a set or dict and leaves out what either has taken out, `"max"` and `"min"`
-            take the larger and the smaller value, `"fail"` raises SessionConflictError. `operator.add`, `operator.or_`,
-            `max` and `min` mean the same. Any other function is called with the value that both have loaded, the
+            take the larger and the smaller value, `"fail"` raises SessionConflictError. `operator.add`, `max` and
+            `min` mean the same. Any other function is called with the value that both have loaded, the
             value to be written and the one that is there by now, and returns what is to be kept.
     """
 
     def __init__(self, rule: MergeRule) -> None:
-        self.rule = rule
+        self.rule: MergeRule = rule
 
     @override
     def __repr__(self) -> str:

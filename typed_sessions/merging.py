@@ -112,9 +112,6 @@ def _fail(_before: object, ours: object, theirs: object) -> object:
 _NAMED: Final[Mapping[str, Rule]] = {"add": _add, "union": _union, "max": _maximum, "min": _minimum, "fail": _fail}
 _KNOWN: Final[tuple[tuple[object, Rule], ...]] = (
     (operator.add, _add),
-    (operator.or_, _union),
-    (set.union, _union),
-    (frozenset.union, _union),
     (max, _maximum),
     (min, _minimum),
 )

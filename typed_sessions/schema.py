@@ -25,7 +25,7 @@ from typed_sessions.errors import ConfigurationError, FieldTypeError, FieldValue
 from typed_sessions.field_types import NATIVE_CANDIDATES, Compiler, FieldType, Mismatch, OutOfBounds, Wire
 from typed_sessions.generated import Module
 from typed_sessions.kinds import Kind, MadeKind, Member, is_record, kind_of, marks_within
-from typed_sessions.markers import Essential, Merge, Subject
+from typed_sessions.markers import Essential, Merge, MergeRule, Subject
 from typed_sessions.merging import Rule, rule_of
 from typed_sessions.migrations import Migrations
 from typed_sessions.sameness import same, shared_mutable
@@ -231,7 +231,7 @@ class Schema(Generic[S]):
         return marked[0] if marked else None
 
     def _merge_rule(self, name: str, annotation: Any) -> Rule | None:
-        rules = [mark.rule for mark in marks_of(annotation) if isinstance(mark, Merge)]
+        rules: list[MergeRule] = [mark.rule for mark in marks_of(annotation) if isinstance(mark, Merge)]
         try:
             return rule_of(rules[-1]) if rules else None
         except ConfigurationError as error:

@@ -327,7 +327,7 @@ class ServerSide(Generic[S]):
         arrival, key = change.arrival, key_of(change.arrival.identifier or "")
         identifier = arrival.identifier if change.renewal is Renewal.NONE else new_identifier()
         move_to = None if change.renewal is Renewal.NONE else key_of(identifier or "")
-        before = {} if change.origin is None else change.origin.stored
+        before: Mapping[str, object] = {} if change.origin is None else change.origin.stored
         for _ in range(MOST_ATTEMPTS):
             written = await self._as_written(change, record.subject)
             outcome = await self.store.update(key, record.version, written, move_to=move_to)

@@ -171,6 +171,7 @@ def test_a_report_has_no_place_for_data() -> None:
         UndeclaredKeys: {"count"},
         UndeclaredNestedKeys: {"owner", "count"},
         ChangeLost: {"remedy"},
+        ChangedLate: set(),
         CookieOversize: {"size", "limit", "sent"},
         UndeclaredAltered: {"key"},
         UsedLate: set(),
