@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 import pytest
 from attrs import Factory, define
-from quart import Quart, Response, websocket
+from quart import Quart, Response, got_request_exception, stream_with_context, websocket
 from quart import session as quart_session
+from typing_extensions import override
 
-from typed_sessions import Merge, SecureCookieSession, StoreUnavailableError, Subject
-from typed_sessions.identifiers import is_identifier, key_of
+from typed_sessions import (
+    ConfigurationError,
+    Merge,
+    SecureCookieSession,
+    SessionConflictError,
+    StoreUnavailableError,
+    Subject,
+)
+from typed_sessions.identifiers import is_identifier, key_of, new_identifier
 from typed_sessions.quart import Sessions
-from typed_sessions.stores import Lifetime, SessionStore, Written
+from typed_sessions.stores import Created, Lifetime, Record, SessionStore, Updated, Written
 from typed_sessions.stores.memory import MemoryStore
 
 
@@ -26,6 +35,7 @@ class Visitor:
     cart: list[str] = Factory(list[str])
     visits: Annotated[int, Merge("add")] = 0
     locale: str = "en"
+    step: Annotated[int, Merge("fail")] = 0
 
 
 class Clock:
@@ -460,45 +470,50 @@ async def test_a_websocket_saves(site: Site) -> None:
         assert await text(await client.get("/read")) == "None ['book'] 1 en"
 
 
-class Broken:
-    """A store that fails when it is told to."""
+class Broken(MemoryStore):
+    """A store that fails, or takes its time, when it is told to."""
 
-    def __init__(self, store: SessionStore) -> None:
-        self.store = store
-        self.failing: set[str] = set()
-        self.hanging = False
+    failing: frozenset[str] = frozenset()
+    seconds = 0.0
 
-    def __getattr__(self, name: str) -> Any:
-        async def call(*args: Any, **kwargs: Any) -> Any:
-            if self.hanging:
-                await asyncio.sleep(60)
-            if name in self.failing:
-                raise StoreUnavailableError("down") from OSError()
-            return await getattr(self.store, name)(*args, **kwargs)
+    @override
+    async def create(self, key: str, written: Written) -> Created:
+        await self._break("create")
+        return await super().create(key, written)
 
-        return call
+    @override
+    async def load(self, key: str) -> Record | None:
+        await self._break("load")
+        return await super().load(key)
+
+    @override
+    async def update(self, key: str, version: int, written: Written, *, move_to: str | None = None) -> Updated:
+        await self._break("update")
+        return await super().update(key, version, written, move_to=move_to)
+
+    async def _break(self, method: str) -> None:
+        await asyncio.sleep(self.seconds)
+        if method in self.failing:
+            raise StoreUnavailableError("down") from OSError()
 
 
 @pytest.fixture
 def broken(site: Site) -> Broken:
-    broken = Broken(site.store)
+    broken = Broken(clock=site.clock)
     site.app.config["SESSION_STORE"] = broken
-    for method in ("create", "load", "update", "touch", "delete", "delete_expired", "ids_of", "delete_subject", "now"):
-        setattr(broken, method, Broken.__getattr__(broken, method))
-    setattr(broken, "close", site.store.close)  # noqa: B010 -- to be found by isinstance
     return broken
 
 
 async def test_a_failed_load_is_a_503_at_the_first_touch_alone(site: Site, broken: Broken) -> None:
     client = site.client()
     await client.get("/add")
-    broken.failing = {"load"}
+    broken.failing = frozenset({"load"})
     assert (await client.get("/nothing")).status_code == 200
     response = await client.get("/read")
     assert response.status_code == 503
     assert response.headers["Retry-After"] == "5"
     assert "Set-Cookie" not in response.headers
-    broken.failing = set()
+    broken.failing = frozenset()
     assert await text(await client.get("/read")) == "None ['book'] 0 en"
 
 
@@ -508,7 +523,7 @@ async def test_the_application_may_answer_a_failed_load_itself(site: Site, broke
         return "back soon", 503
 
     client = site.client("A" * 43)
-    broken.failing = {"load"}
+    broken.failing = frozenset({"load"})
     assert await text(await client.get("/read")) == "back soon"
 
 
@@ -517,7 +532,7 @@ async def test_a_failed_save_is_a_503(site: Site, broken: Broken, method: str) -
     client = site.client()
     if method == "update":
         await client.get("/visit")
-    broken.failing = {method}
+    broken.failing = frozenset({method})
     response = await client.get("/add")
     assert response.status_code == 503
     assert response.headers["Retry-After"] == "5"
@@ -530,28 +545,25 @@ async def test_a_visitor_is_a_stranger_while_the_store_is_down_if_the_settings_s
     site.app.config["SESSION_ON_STORE_ERROR"] = "anonymous"
     client = site.client()
     await client.get("/add")
-    broken.failing = {"load", "update", "create"}
+    broken.failing = frozenset({"load", "update", "create"})
     assert await text(await client.get("/read")) == "None [] 0 en"
     response = await client.get("/visit")
     assert response.status_code == 200
     assert "Set-Cookie" not in response.headers
     assert "the session store did not answer" in caplog.text
-    broken.failing = set()
+    broken.failing = frozenset()
     assert await text(await client.get("/read")) == "None ['book'] 0 en"
 
 
 async def test_all_that_a_request_asks_of_the_store_has_one_deadline(site: Site, broken: Broken) -> None:
     site.app.config["SESSION_STORE_TIMEOUT"] = timedelta(milliseconds=50)
-    broken.hanging = True
+    broken.seconds = 60.0
     response = await asyncio.wait_for(site.client("A" * 43).get("/read"), 2)
     assert response.status_code == 503
 
 
 async def test_a_signed_cookie_is_taken_in_once(site: Site) -> None:
-    cookies = Quart("cookies")
-    cookies.secret_key = site.app.secret_key = "k" * 32
-    before = Sessions(Visitor, cookies).cookie_for(Visitor(user_id=7, cart=["book"]), app=cookies)
-    site.app.config["SESSION_ADOPT_SIGNED_BEFORE"] = datetime.now(UTC) + timedelta(minutes=1)
+    before = signed(site, Visitor(user_id=7, cart=["book"]))
     client = site.client(before)
     assert await text(await client.get("/read")) == "7 ['book'] 0 en"
     assert client.cookie is not None
@@ -561,9 +573,8 @@ async def test_a_signed_cookie_is_taken_in_once(site: Site) -> None:
 
 
 async def test_a_signed_cookie_is_refused_unless_the_settings_take_it_in(site: Site) -> None:
-    cookies = Quart("cookies")
-    cookies.secret_key = site.app.secret_key = "k" * 32
-    before = Sessions(Visitor, cookies).cookie_for(Visitor(user_id=7), app=cookies)
+    before = signed(site, Visitor(user_id=7))
+    site.app.config["SESSION_ADOPT_SIGNED_BEFORE"] = None
     assert await text(await site.client(before).get("/read")) == "None [] 0 en"
 
 
@@ -599,3 +610,250 @@ def test_a_record_shows_nothing_of_what_it_holds() -> None:
     written = Written(b"secret-payload", Lifetime(timedelta(1)), "subject-7")
     assert "secret-payload" not in repr(written)
     assert "subject-7" not in repr(written)
+
+
+async def test_a_save_has_what_the_load_left_of_the_deadline(site: Site, broken: Broken) -> None:
+    client = site.client()
+    await client.get("/add")
+    site.app.config["SESSION_STORE_TIMEOUT"] = timedelta(milliseconds=150)
+    broken.seconds = 0.1
+    assert await text(await client.get("/read")) == "None ['book'] 0 en"
+    assert (await client.get("/add")).status_code == 503
+
+
+async def test_two_changes_that_cannot_both_be_are_an_error(site: Site) -> None:
+    errors: list[Exception] = []
+
+    @got_request_exception.connect_via(site.app)
+    async def keep(_app: Quart, *, exception: Exception, **_: object) -> None:
+        errors.append(exception)
+
+    @site.view
+    async def step() -> str:
+        site.sessions.data.step += 1
+        return ""
+
+    @site.view
+    async def two_steps() -> str:
+        site.sessions.data.step += 2
+        return ""
+
+    client = site.client()
+    await client.get("/visit")
+    response = await in_parallel(site, client, step, "/two_steps")
+    assert response.status_code == 500
+    assert [type(error) for error in errors] == [SessionConflictError]
+    assert "session field step" in str(errors[0])
+
+
+async def test_what_no_release_can_read_is_a_fresh_session_and_is_replaced_by_the_next(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = site.client("A" * 43)
+    await site.store.create(key_of("A" * 43), Written(b"tagged-json\n{nonsense", Lifetime(timedelta(1))))
+    assert await text(await client.get("/read")) == "None [] 0 en"
+    assert "session cookie refused" in caplog.text
+    await client.get("/add")
+    assert client.cookie != "A" * 43
+    assert site.records == 1
+
+
+async def test_the_format_may_change_at_any_time(site: Site) -> None:
+    client = site.client()
+    for number, name in enumerate(("tagged-json", "msgspec-msgpack", "msgspec-json", "tagged-json"), 1):
+        site.app.config["SESSION_SERIALIZER"] = name
+        await client.get("/visit")
+        assert await text(await client.get("/read")) == f"None [] {number} en"
+
+
+async def test_a_store_needs_no_secret_key(site: Site) -> None:
+    assert site.app.secret_key is None
+    client = site.client()
+    await client.get("/add")
+    assert client.cookie is not None
+
+
+async def test_a_websocket_cannot_begin_a_session_and_says_so(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    @site.app.websocket("/ws")
+    async def serve() -> None:
+        await websocket.accept()
+        site.sessions.data.cart.append("book")
+        await site.sessions.save()
+
+    async with site.app.test_client().websocket("/ws") as socket:
+        with suppress(Exception):
+            await socket.receive()
+    assert site.records == 0
+    assert "no response to carry the session's identifier" in caplog.text
+
+
+async def test_what_a_websocket_leaves_is_saved_at_its_end(site: Site) -> None:
+    @site.app.websocket("/ws")
+    async def serve() -> None:
+        await websocket.accept()
+        site.sessions.data.cart.append("book")
+
+    client = site.client()
+    await client.get("/visit")
+    async with site.app.test_client().websocket("/ws", headers={"Cookie": f"session={client.cookie}"}) as socket:
+        with suppress(Exception):
+            await socket.receive()
+    assert await text(await client.get("/read")) == "None ['book'] 1 en"
+
+
+async def test_a_stream_saves_after_the_response_has_begun(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    @site.app.get("/stream")
+    async def stream() -> Response:
+        bool(site.sessions.current)
+
+        @stream_with_context
+        async def body() -> AsyncGenerator[bytes]:
+            site.sessions.data.cart.append("book")
+            await site.sessions.save()
+            yield b"saved"
+
+        return Response(body())
+
+    client = site.client()
+    await client.get("/visit")
+    assert await text(await client.get("/stream")) == "saved"
+    assert await text(await client.get("/read")) == "None ['book'] 1 en"
+    assert "change is lost" not in caplog.text
+
+
+async def test_a_change_in_a_stream_is_reported_until_it_is_saved(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    @site.app.get("/stream")
+    async def stream() -> Response:
+        bool(site.sessions.current)
+
+        @stream_with_context
+        async def body() -> AsyncGenerator[bytes]:
+            site.sessions.current["locale"] = "de"
+            yield b"not saved"
+
+        return Response(body())
+
+    client = site.client()
+    await client.get("/visit")
+    await client.get("/stream")
+    assert "lost unless `await sessions.save()` follows" in caplog.text
+
+
+async def test_a_signed_cookie_that_logs_out_opens_nothing_any_more(site: Site) -> None:
+    cookie = signed(site, Visitor(user_id=7))
+    client = site.client(cookie)
+    await client.get("/logout")
+    assert client.cookie is None
+    assert await text(await site.client(cookie).get("/read")) == "None [] 0 en"
+
+
+async def test_of_two_requests_with_one_signed_cookie_one_takes_it_in(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    cookie = signed(site, Visitor(user_id=7))
+    response = await in_parallel(site, site.client(cookie), site.views["add"], "/visit")
+    assert "Set-Cookie" not in response.headers
+    assert "change is lost" in caplog.text
+    assert len(await site.sessions.of(7)) == 1
+
+
+async def test_a_forged_cookie_is_not_taken_in_and_leaves_nothing(site: Site) -> None:
+    cookie = signed(site, Visitor(user_id=7))
+    client = site.client(cookie[:-1] + ("A" if cookie[-1] != "A" else "B"))
+    assert await text(await client.get("/read")) == "None [] 0 en"
+    await client.get("/logout")
+    assert site.records == 0
+
+
+async def test_a_signed_cookie_of_a_later_time_is_refused(site: Site) -> None:
+    cookie = signed(site, Visitor(user_id=7))
+    site.app.config["SESSION_ADOPT_SIGNED_BEFORE"] = datetime.now(UTC) - timedelta(minutes=1)
+    assert await text(await site.client(cookie).get("/read")) == "None [] 0 en"
+
+
+def signed(site: Site, visitor: Visitor) -> str:
+    """Return the cookie of a visitor of the time before there was a store."""
+    cookies = Quart("cookies")
+    cookies.secret_key = site.app.secret_key = "k" * 32
+    site.app.config["SESSION_ADOPT_SIGNED_BEFORE"] = datetime.now(UTC) + timedelta(minutes=1)
+    return Sessions(Visitor, cookies).cookie_for(visitor, app=cookies)
+
+
+async def test_a_header_full_of_identifiers_costs_a_few_loads(site: Site) -> None:
+    loads: list[str] = []
+
+    class Counting(MemoryStore):
+        @override
+        async def load(self, key: str) -> Record | None:
+            loads.append(key)
+            return await super().load(key)
+
+    site.app.config["SESSION_STORE"] = Counting()
+    cookies = "; ".join(f"session={new_identifier()}" for _ in range(100))
+    await site.app.test_client().get("/read", headers={"Cookie": cookies})
+    assert len(loads) == 4
+
+
+async def test_expired_sessions_are_purged_while_the_application_serves(site: Site) -> None:
+    site.app.config["SESSION_PURGE_EVERY"] = timedelta(hours=1)
+    await site.client().get("/add")
+    site.clock.now += timedelta(days=32).total_seconds()
+    async with site.app.test_app():
+        for _ in range(100):
+            if not site.records:
+                break
+            await asyncio.sleep(0.01)
+    assert site.records == 0
+
+
+async def test_sessions_in_cookies_cannot_be_listed_or_ended() -> None:
+    app = Quart("cookies")
+    app.secret_key = "k" * 32
+    sessions = Sessions(Visitor, app)
+    for call in (sessions.of(7), sessions.revoke(7)):
+        with pytest.raises(ConfigurationError, match="that takes a store"):
+            await call
+
+
+async def test_save_leaves_a_cookie_session_to_its_response() -> None:
+    app = Quart("cookies")
+    app.secret_key = "k" * 32
+    sessions = Sessions(Visitor, app)
+
+    @app.get("/")
+    async def view() -> str:
+        sessions.data.visits += 1
+        await sessions.save()
+        return ""
+
+    response = await app.test_client().get("/")
+    assert len(response.headers.getlist("Set-Cookie")) == 1
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"SESSION_STORE": "mysql://"}, "must begin with sqlite:///"),
+        ({"SESSION_STORE": 7}, "SESSION_STORE must be a URL or a store, not int"),
+        ({"SESSION_ABSOLUTE_LIFETIME": timedelta()}, "must be longer than nothing"),
+        ({"SESSION_STORE_TIMEOUT": 0}, "must be longer than nothing"),
+        ({"SESSION_STORE_TIMEOUT": "2"}, "must be a timedelta"),
+        ({"SESSION_ON_STORE_ERROR": "ignore"}, '"raise" or "anonymous"'),
+        ({"SESSION_ADOPT_SIGNED_BEFORE": datetime(2026, 1, 1)}, "a datetime with a time zone"),  # noqa: DTZ001
+        ({"SESSION_PURGE_EVERY": timedelta()}, "must be longer than nothing"),
+    ],
+    ids=str,
+)
+async def test_a_wrong_setting_is_refused_before_serving(site: Site, config: dict[str, Any], message: str) -> None:
+    site.app.config.update(config)
+    with pytest.raises(ConfigurationError, match=message):
+        await site.app.startup()
+
+
+@pytest.mark.parametrize("setting", ["SESSION_ABSOLUTE_LIFETIME", "SESSION_ADOPT_SIGNED_BEFORE"])
+async def test_what_takes_a_store_is_refused_without_one(setting: str) -> None:
+    app = Quart("cookies")
+    app.config[setting] = timedelta(1) if "LIFETIME" in setting else datetime.now(UTC)
+    Sessions(Visitor, app)
+    with pytest.raises(ConfigurationError, match=f"{setting} needs sessions that are kept on the server"):
+        await app.startup()
