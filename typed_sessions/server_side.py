@@ -182,7 +182,7 @@ class ServerSide(Generic[S]):
                     return
                 arrival.refused = Refused(Reason.UNKNOWN)
             elif self._may_be_taken_in(text):
-                if await self.store.load(key_of(text)) is None:
+                if await self.store.load(_tombstone_of(text)) is None:
                     arrival.signed, arrival.refused = text, None
                     return
                 arrival.refused = Refused(Reason.TAKEN_IN)
@@ -263,7 +263,7 @@ class ServerSide(Generic[S]):
             return True
         made = sealed_at(signed) or datetime.now(UTC)
         remaining = max(made + self.lifetime.idle - arrival.policy.now(), timedelta(seconds=1))
-        buried = await self.store.create(key_of(signed), Written(b"", Lifetime(remaining + _LEEWAY)))
+        buried = await self.store.create(_tombstone_of(signed), Written(b"", Lifetime(remaining + _LEEWAY)))
         return not isinstance(buried, Exists)
 
     async def _emptied(self, session: SecureCookieSession[S], arrival: StoredArrival[S]) -> Decision:
@@ -422,6 +422,14 @@ _NO_COOKIE: Final = (
 )
 _GONE: Final = "the session was ended, or got another identifier, while this request was in flight"
 _REVOKED: Final = "the sessions of its subject were ended while this request was in flight"
+
+
+def _tombstone_of(signed: str) -> str:
+    """Return the key of the record that says that a signed cookie was taken in.
+
+    It is made of what is signed. The signature has several spellings in base64, each of which verifies.
+    """
+    return key_of(signed.rpartition(".")[0])
 
 
 def _read(kept: bytes, policy: Policy[S]) -> Opened[S] | Refused:

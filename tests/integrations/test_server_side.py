@@ -739,6 +739,13 @@ async def test_a_change_in_a_stream_is_reported_until_it_is_saved(site: Site, ca
     assert "lost unless `await sessions.save()` follows" in caplog.text
 
 
+async def test_another_spelling_of_a_signed_cookie_is_not_taken_in_again(site: Site) -> None:
+    cookie = signed(site, Visitor(user_id=7))
+    await site.client(cookie).get("/read")
+    for spelling in (cookie + "=", cookie[:-1] + chr(ord(cookie[-1]) + 1), cookie[:-1] + chr(ord(cookie[-1]) - 1)):
+        assert await text(await site.client(spelling).get("/read")) == "None [] 0 en"
+
+
 async def test_a_signed_cookie_that_logs_out_opens_nothing_any_more(site: Site) -> None:
     cookie = signed(site, Visitor(user_id=7))
     client = site.client(cookie)
