@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.servers import valkey, valkey_url
 from typed_sessions import codec
 
 pytest.register_assert_rewrite("typed_sessions.testing")
@@ -21,3 +23,14 @@ def both_ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     """Run a test with the compiled forms of schemas and without: for modules that say so in `pytestmark`."""
     if request.param == "long way":
         monkeypatch.setattr(codec, "form_of", lambda *_, **__: None)
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a server of Redis' kind: a given one, or Valkey on a socket of its own. Tests use prefixes of their own."""
+    if url := os.environ.get("TYPED_SESSIONS_TEST_REDIS_URL"):
+        yield url
+        return
+    directory = tmp_path_factory.mktemp("valkey")
+    with valkey(directory):
+        yield valkey_url(directory)

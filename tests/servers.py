@@ -23,7 +23,9 @@ def valkey(directory: Path, **settings: str) -> Iterator[ValkeyServer]:
         settings: as in valkey.conf, with underscores.
     """
     config = {name.replace("_", "-"): value for name, value in settings.items()}
-    server = ValkeyServer(port=0, data_dir=directory, config=config, persist=True, unix_socket_path=socket_of(directory))
+    server = ValkeyServer(
+        port=0, data_dir=directory, config=config, persist=True, unix_socket_path=socket_of(directory)
+    )
     server.start()
     try:
         yield server

@@ -10,6 +10,9 @@ Every key expires by itself, for cleanliness only: what counts is the comparison
 is given the keys that the caller knows as KEYS, so that access lists apply and a cluster finds the slot; it makes their
 names from the prefix all the same, since only the record knows whose it was.
 
+A script that a server refuses is refused at its first change, if that may need memory: those that keep something begin
+with it. What fails later leaves a key in a subject's list at most, which is found out when the list is read.
+
 Numbers in Lua are doubles. Times up to the year 2255 fit to the microsecond, and the end of a record that lives longer
 (the last one is the year 9999) to some 30 of them. Versions do not fit, and stay text.
 """
@@ -77,17 +80,18 @@ local function listed(key, subject, expires_at)
   if redis.call('PTTL', index) < ttl then redis.call('PEXPIRE', index, text(ttl)) end
 end
 
-local function forget(key, subject)
-  redis.call('DEL', prefix .. key)
-  if subject then redis.call('ZREM', prefix .. 'subject:' .. subject, key) end
+local function unlist(key, subject)
+  redis.call('ZREM', prefix .. 'subject:' .. subject, key)
 end
 
 local function put(key, version, payload, created, expires_at, subject)
+  if subject then listed(key, subject, expires_at) end
   redis.call('HSET', prefix .. key, 'payload', payload, 'version', version, 'created', text(created),
     'last_seen', text(now), 'expires_at', text(expires_at))
   if subject then
     redis.call('HSET', prefix .. key, 'subject', subject)
-    listed(key, subject, expires_at)
+  else
+    redis.call('HDEL', prefix .. key, 'subject')
   end
   redis.call('PEXPIRE', prefix .. key, text(left(expires_at)))
 end
@@ -135,7 +139,6 @@ if record and record[2] == version then return written(record[3], record[4], rec
 if record then return {'exists'} end
 if subject and revoked(subject, as_of) then return {'revoked'} end
 local expires_at = ends(now, idle, absolute)
-redis.call('DEL', prefix .. key)
 put(key, version, payload, now, expires_at, subject)
 return written(text(now), text(now), text(expires_at))
 """,
@@ -155,9 +158,9 @@ if subject and subject ~= record[6] and revoked(subject, as_of) then return {'re
 if moved then return {'taken'} end
 local created = restart == '1' and now or tonumber(record[3])
 local expires_at = ends(created, idle, absolute)
-forget(key, record[6])
-if target ~= key then redis.call('DEL', prefix .. target) end
 put(target, version, payload, created, expires_at, subject)
+if target ~= key then redis.call('DEL', prefix .. key) end
+if record[6] and (target ~= key or subject ~= record[6]) then unlist(key, record[6]) end
 return written(text(created), text(now), text(expires_at))
 """,
 )
@@ -170,9 +173,9 @@ local record = live(key)
 if not record then return {'gone'} end
 local expires_at = ends(tonumber(record[3]), idle, absolute)
 record[4], record[5] = text(now), text(expires_at)
+if record[6] then listed(key, record[6], expires_at) end
 redis.call('HSET', prefix .. key, 'last_seen', record[4], 'expires_at', record[5])
 redis.call('PEXPIRE', prefix .. key, text(left(expires_at)))
-if record[6] then listed(key, record[6], expires_at) end
 return found('present', record)
 """,
 )
@@ -182,8 +185,10 @@ DELETE: Final = _script(
     """
 local key = ARGV[3]
 local record = live(key)
-forget(key, record and record[6])
-return record and 1 or 0
+redis.call('DEL', prefix .. key)
+if not record then return 0 end
+if record[6] then unlist(key, record[6]) end
+return 1
 """,
 )
 
@@ -198,22 +203,25 @@ for _, key in ipairs(redis.call('ZRANGE', index, 0, -1)) do
   if record[4] == subject and tonumber(record[3]) > now then
     answer[#answer + 1] = {key, record[1], record[2], record[3]}
   else
-    redis.call('ZREM', index, key)
+    unlist(key, subject)
   end
 end
 return answer
 """,
 )
 
+# A full server refuses a script that begins with what may need memory, and lets one go on that has begun otherwise: the
+# sessions of a subject can be ended all the same.
 DELETE_SUBJECT: Final = _script(
     "delete_subject",
     """
 local subject, spare = unpack(ARGV, 3)
 local index, mark = prefix .. 'subject:' .. subject, prefix .. 'revoked:' .. subject
+redis.call('ZREMRANGEBYSCORE', index, '-inf', text(now))
 for _, key in ipairs(redis.call('ZRANGE', index, 0, -1)) do
   if key ~= spare then
     if redis.call('HGET', prefix .. key, 'subject') == subject then redis.call('DEL', prefix .. key) end
-    redis.call('ZREM', index, key)
+    unlist(key, subject)
   end
 end
 local ended = math.max(now, tonumber(redis.call('GET', mark) or 0))
