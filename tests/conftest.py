@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.servers import valkey, valkey_url
+from tests.valkey_servers import valkey, valkey_url
 from typed_sessions import codec
 
 pytest.register_assert_rewrite("typed_sessions.testing")
@@ -27,7 +27,7 @@ def both_ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.fixture(scope="session")
 def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a server of Redis' kind: a given one, or Valkey on a socket of its own. Tests use prefixes of their own."""
+    """The URL of a Redis or Valkey server: a given one, or one of our own. Each test uses a prefix of its own."""
     if url := os.environ.get("TYPED_SESSIONS_TEST_REDIS_URL"):
         yield url
         return

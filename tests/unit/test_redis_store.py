@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -17,9 +18,10 @@ import redis
 from redis.asyncio import Redis, RedisCluster
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from typing_extensions import override
 
 from tests.faults.proxy import Fault, Proxy, proxied
-from tests.servers import connect_to_valkey, valkey, valkey_url
+from tests.valkey_servers import connect_to_valkey, valkey, valkey_url
 from typed_sessions.errors import ConfigurationError, StoreUnavailableError
 from typed_sessions.stores.base import REVOCATIONS_KEPT, Conflict, Lifetime, Record, Revoked, Written
 from typed_sessions.stores.redis import RedisStore
@@ -280,12 +282,15 @@ async def repeating(proxy: Proxy) -> AsyncIterator[Redis]:
     """A client that repeats a call once, through a proxy that is told to pass again when it does."""
 
     class Repeats(Retry):
-        async def call_with_retry(self, do: object, fail: Callable[..., Awaitable[None]], *args: object, **options: object) -> object:  # fmt: skip
-            async def failed(error: Exception, *count: int) -> None:
-                await fail(error, *count)
+        @override
+        async def call_with_retry(
+            self, do: Any, fail: Callable[..., Awaitable[None]], *args: Any, **options: Any
+        ) -> Any:
+            async def failed(*what: Any) -> None:
+                await fail(*what)
                 await proxy.switch(Fault.NONE)
 
-            return await super().call_with_retry(do, failed, *args, **options)  # type: ignore[arg-type]  # passed on
+            return await super().call_with_retry(do, failed, *args, **options)
 
     async with Redis.from_url(through(proxy), retry=Repeats(NoBackoff(), 1)) as client:
         yield client
@@ -466,11 +471,11 @@ async def test_on_a_full_server_sessions_can_still_be_ended(own_server: Path, pr
 
 async def test_a_replica_is_an_unavailable_store(own_server: Path, prefix: str) -> None:
     async with Redis.from_url(valkey_url(own_server)) as admin, opened(valkey_url(own_server), prefix) as store:
-        await admin.execute_command("REPLICAOF", "127.0.0.1", "1")
+        await admin.replicaof("127.0.0.1", "1")
         try:
             await shown(store.create(KEY, PLAIN))
         finally:
-            await admin.execute_command("REPLICAOF", "NO", "ONE")
+            await admin.replicaof("NO", "ONE")
         await created(store, KEY)
 
 

@@ -25,6 +25,7 @@ from typed_sessions.stores.urls import open_store
 
 if TYPE_CHECKING:
     from typed_sessions.stores.memory import MemoryStore
+    from typed_sessions.stores.redis import RedisStore
 
 __all__ = [
     "REVOCATIONS_KEPT",
@@ -36,6 +37,7 @@ __all__ = [
     "Listed",
     "MemoryStore",
     "Record",
+    "RedisStore",
     "Revoked",
     "SessionStore",
     "Updated",
@@ -46,6 +48,7 @@ __all__ = [
 
 _MODULES: Final = {
     "MemoryStore": "memory",
+    "RedisStore": "redis",
 }
 
 

