@@ -80,6 +80,9 @@ class Proxy:
         await asyncio.gather(*connections, return_exceptions=True)
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._fault is Fault.REFUSES:  # it came while the listener closed
+            writer.transport.abort()
+            return
         self.accepted += 1
         connection = asyncio.get_running_loop().create_task(self._serve(reader, writer))
         self._connections.add(connection)

@@ -160,6 +160,25 @@ async def test_a_server_that_has_started_anew_is_found_again(tmp_path: Path, pre
             assert (loaded.payload, loaded.version) == (record.payload, record.version)
 
 
+async def test_connections_that_were_closed_while_idle_cost_no_call(proxy: Proxy, prefix: str) -> None:
+    async with opened(through(proxy), prefix) as store:
+        await store.now()
+        await proxy.switch(Fault.HANGS)
+        calls: list[asyncio.Task[object]] = []
+        for _ in range(3):
+            calls.append(asyncio.create_task(store.load(KEY)))
+            await asyncio.sleep(0.01)
+        await proxy.switch(Fault.NONE)
+        await asyncio.gather(*calls)
+        assert proxy.accepted == 3
+        await proxy.switch(Fault.REFUSES)
+        await proxy.switch(Fault.NONE)
+        await asyncio.sleep(0.01)
+        for _ in range(3):
+            assert await store.load(KEY) is None
+            await asyncio.gather(*(store.load(KEY) for _ in range(200)))
+
+
 # What is kept, and for how long
 
 

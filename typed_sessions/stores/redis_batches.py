@@ -68,11 +68,16 @@ def opener(client_or_url: Redis | RedisCluster | str, prefix: str) -> Callable[[
 def _client_of(url: str) -> Redis:
     """Return a client that connects when it is used.
 
-    It never repeats a call by itself: the request that waits for it has a deadline, and knows better.
+    It never repeats a call by itself: the request that waits for it has a deadline, and knows better. With RESP3, whose
+    default it is to listen for a host's maintenance, redis-py would not see that an idle connection has been closed.
     """
     try:
         return Redis.from_url(  # pyright: ignore[reportUnknownMemberType] # redis-py leaves its keywords untyped
-            url, retry=Retry(NoBackoff(), 0), socket_timeout=TIMEOUT, socket_connect_timeout=TIMEOUT
+            url,
+            retry=Retry(NoBackoff(), 0),
+            protocol=2,
+            socket_timeout=TIMEOUT,
+            socket_connect_timeout=TIMEOUT,
         )
     except (ValueError, TypeError):
         # Not `from` that error: its text may hold a part of the password.
