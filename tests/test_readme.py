@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from quart import Quart
 
-from typed_sessions.identifiers import is_identifier
+from typed_sessions.identifiers import Identifier
 
 README = Path(__file__).parent.parent / "README.md"
 
@@ -51,7 +51,7 @@ async def test_the_example_runs_with_its_sessions_on_the_server(
         client = serving.test_client()
         cookie = (await client.post("/cart/a")).headers["Set-Cookie"]
         assert await (await client.post("/cart/b")).get_data(as_text=True) == "2"
-    assert is_identifier(cookie.partition(";")[0].removeprefix("session="))
+    assert Identifier.of(cookie.partition(";")[0].removeprefix("session="))
     assert (tmp_path / "sessions.db").exists()
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 import secrets
 from hashlib import sha256
-from typing import Final
+from typing import Final, Self
 
-__all__ = ["is_identifier", "key_of", "new_identifier"]
+from attrs import field, frozen
+
+__all__ = ["Identifier", "key_of"]
 
 _SIZE: Final = 32
 """In bytes: 256 bits, of which OWASP ASVS 5, 7.2.3 asks for 128 at least."""
@@ -16,19 +18,29 @@ _FORM: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 """32 bytes in URL-safe base64 without padding."""
 
 
-def new_identifier() -> str:
-    """Return an identifier that nobody can guess, made of characters that need no quoting in a cookie."""
-    return secrets.token_urlsafe(_SIZE)
+@frozen
+class Identifier:
+    """What the cookie of a session holds. Whoever has it has the session, so that it shows nowhere else."""
 
+    text: str = field(repr=False)
+    """Made of characters that need no quoting in a cookie."""
 
-def is_identifier(text: str) -> bool:
-    """Return True if a text has the form of an identifier. Signed sessions have dots, so that they never have."""
-    return _FORM.fullmatch(text) is not None
+    @classmethod
+    def new(cls) -> Self:
+        """Return one that nobody can guess."""
+        return cls(secrets.token_urlsafe(_SIZE))
+
+    @classmethod
+    def of(cls, text: str) -> Self | None:
+        """Return the identifier in a cookie; None if it holds none. Signed sessions have dots: they are none."""
+        return cls(text) if _FORM.fullmatch(text) else None
+
+    @property
+    def key(self) -> str:
+        """What the store knows the session by."""
+        return key_of(self.text)
 
 
 def key_of(text: str) -> str:
-    """Return what a store knows an identifier by, or the cookie that a session was taken in from: its SHA-256.
-
-    Whoever reads the store learns no identifier from that.
-    """
+    """Return the SHA-256 of a text, in hexadecimal digits: whoever reads the store does not learn the text."""
     return sha256(text.encode("utf-8", "surrogateescape")).hexdigest()

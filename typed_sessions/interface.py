@@ -40,7 +40,7 @@ from typed_sessions.serializers.base import (
 from typed_sessions.serializers.tagged_json import TaggedJSONSerializer
 from typed_sessions.server_side import ServerSide, StoredArrival
 from typed_sessions.session import NullSession, SecureCookieSession, SessionMixin
-from typed_sessions.settings import Settings, copied, lifetime_of, present, read_settings, snapshot
+from typed_sessions.settings import Settings, checked_store, copied, lifetime_of, present, read_settings, snapshot
 from typed_sessions.signing import DigestMethod
 from typed_sessions.stores import Lifetime, SessionStore, open_store
 
@@ -331,7 +331,7 @@ class SecureCookieSessionInterface(
         self.schema: Schema[S] = Schema(cast("Callable[[], S]", schema), converter=converter)
         if serializer is not None:
             self.serializer = resolve_serializer(serializer)
-        self._store = store
+        self._store = None if store is None else checked_store(store, "store")
         self._opened_stores: dict[str, SessionStore] = {}
         self._refresh_fraction = refresh_fraction
         self.report_handler: Final = report
@@ -450,23 +450,24 @@ class SecureCookieSessionInterface(
     ) -> None:
         if response is not None and session.accessed:
             _vary_by_cookie(response.headers)
-        if session.save_failed:
-            return
-        session.settle(saved=False)
-        cookie = await self.store(app, session, answers=response is not None)
-        session.settle(saved=True)
-        if response is not None and cookie is not None:
-            response.headers.add("Set-Cookie", cookie)
-            if not session.accessed:
-                _vary_by_cookie(response.headers)
+        try:
+            if not session.save_failed:
+                await self.store(app, session, answers=response is not None)
+                session.settle(saved=True)
+        finally:
+            if response is not None:
+                self.tell(app, session, response)
 
-    async def store(self, app: ConfiguredApp, session: SecureCookieSession[S], *, answers: bool) -> str | None:
-        """Have the store keep a session as it is now, and return the `Set-Cookie` header that is due, if one is.
+    async def store(self, app: ConfiguredApp, session: SecureCookieSession[S], *, answers: bool) -> bool:
+        """Have the store keep a session as it is now. If it raises, the session has failed to be saved.
 
         Args:
             app: the application.
             session: what is to be kept.
-            answers: whether a response will carry the header. What needs one is reported as lost otherwise.
+            answers: whether a response will carry a cookie. What needs one is reported as lost otherwise.
+
+        Returns:
+            False if a change was lost.
 
         Raises:
             StoreUnavailableError: the store did not answer.
@@ -474,14 +475,32 @@ class SecureCookieSessionInterface(
             SerializationError: the contents cannot be written so that they read back.
             ConfigurationError: sessions of this application are not kept on the server, or a setting is wrong.
         """
-        configured = self._configuration(app)
-        server_side = self._server_side(configured)
-        arrival = session.source
-        if not isinstance(arrival, StoredArrival):
-            arrival = await self._stored_arrival(app, None, server_side)
-        wanted = None if configured.is_stock else self.should_set_cookie(app, session)
-        decision = await server_side.save(session, arrival, wanted=wanted, answers=answers)
-        return self._header(app, session, decision, configured)
+        saved_before, session_saved = session.was_saved, False
+        try:
+            server_side = self.server_side(app)
+            arrival = session.source
+            if not isinstance(arrival, StoredArrival):
+                arrival = await self._stored_arrival(app, None, server_side)
+            decides = type(self).should_set_cookie is not SecureCookieSessionInterface.should_set_cookie
+            wanted = self.should_set_cookie(app, session) if decides else None
+            kept = await server_side.save(session, arrival, wanted=wanted, answers=answers)
+            self._report_altered(app, tuple(arrival.altered))
+            session_saved = True
+        finally:
+            if not session_saved:
+                session.settle(saved=False)
+            elif not saved_before:
+                session.settle(saved=None)
+        return kept
+
+    def tell(self, app: ConfiguredApp, session: SecureCookieSession[S], response: CookieResponse) -> None:
+        """Put what the browser has to know of a session that is kept on the server on a response."""
+        if not isinstance(session.source, StoredArrival):
+            return
+        header = self._header(app, session, session.source.tell(), self._configuration(app))
+        if header is not None:
+            response.headers.add("Set-Cookie", header)
+            _vary_by_cookie(response.headers)
 
     async def close(self) -> None:
         """Give back what the stores hold that were opened by their URLs."""
@@ -494,9 +513,7 @@ class SecureCookieSessionInterface(
         Raises:
             ConfigurationError: they are kept in cookies, or a setting is wrong.
         """
-        return self._server_side(self._configuration(app))
-
-    def _server_side(self, configured: _Configured[S]) -> ServerSide[S]:
+        configured = self._configuration(app)
         if configured.server_side is None:
             raise ConfigurationError(
                 "sessions are kept in cookies here; that takes a store: Sessions(..., store=...) or SESSION_STORE"
@@ -576,7 +593,7 @@ class SecureCookieSessionInterface(
         """Return the text of the header that sets the cookie."""
         if not configured.is_stock:
             return session_cookie(self._attributes(app), value, expires=self.get_expiration_time(app, session))
-        expires = self._clock() + configured.lifetime_seconds if session.permanent else None
+        expires = self._clock() + configured.lifetime_seconds if session.permanent_unaccessed else None
         return configured.cookie.written(value, expires=expires)
 
     def _report_altered(self, app: ConfiguredApp, keys: tuple[str, ...]) -> None:
@@ -723,7 +740,13 @@ class SecureCookieSessionInterface(
                     raise ConfigurationError(f"{setting} needs sessions that are kept on the server: SESSION_STORE")
             return None
         if isinstance(store, str):
-            store = self._opened_stores.setdefault(store, open_store(store))
+            if store not in self._opened_stores:
+                self._opened_stores[store] = open_store(store)
+            store = self._opened_stores[store]
+        if settings.adopt_signed_before is not None and settings.keys is None:
+            raise ConfigurationError(
+                "SESSION_ADOPT_SIGNED_BEFORE needs the SECRET_KEY that the cookies were signed with"
+            )
         return ServerSide(
             store=store,
             schema=self.schema,

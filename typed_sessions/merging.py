@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
+from inspect import signature
 from typing import Any, Final, TypeAlias, cast
 
-from typed_sessions.errors import ConfigurationError, SessionConflictError
+from typed_sessions.errors import SessionConflictError
 from typed_sessions.markers import MergeRule
-from typed_sessions.narrowing import is_dict, is_sequence, is_set
+from typed_sessions.narrowing import is_sequence, is_set
+from typed_sessions.sameness import same
 
 __all__ = ["MISSING", "Rule", "merged", "rule_of"]
 
@@ -24,9 +27,10 @@ def merged(
     ours: Mapping[str, object],
     theirs: Mapping[str, object],
     *,
-    same: Callable[[str, object, object], bool],
+    means_the_same: Callable[[str, object, object], bool],
     rules: Mapping[str, Rule],
     defaults: Mapping[str, object],
+    generated: Collection[str] = (),
 ) -> dict[str, object]:
     """Return what is stored after two requests, each of which loaded the same contents and changed them.
 
@@ -34,84 +38,107 @@ def merged(
         before: what both have loaded.
         ours: what the one that saves now has made of it.
         theirs: what the one that was faster has made of it.
-        same: whether two values of a key, either of which may be MISSING, mean the same.
+        means_the_same: whether two values of a key, either of which may be MISSING, mean the same.
         rules: for some keys, what becomes of two changes. For all others the one that saves now counts.
         defaults: what a rule is given for a key that is not stored.
+        generated: the keys of which each visitor gets a default of its own. Of two that were made at once, the one
+            that is there counts.
 
     Raises:
-        SessionConflictError: a rule says that two changes of this key cannot both be.
+        SessionConflictError: a rule says that two changes of a key cannot both be.
+        Exception: what a rule of the user's raises.
     """
     together: dict[str, object] = {}
     for key in {**theirs, **ours}:
         base, mine, present = (side.get(key, MISSING) for side in (before, ours, theirs))
-        if same(key, base, mine):
+        if means_the_same(key, base, mine) or (key in generated and base is MISSING and present is not MISSING):
             value = present
-        elif same(key, base, present) or key not in rules:
+        elif means_the_same(key, base, present) or key not in rules or (mine is MISSING and key not in defaults):
             value = mine
         else:
-            value = _by_rule(key, rules[key], [defaults.get(key) if v is MISSING else v for v in (base, mine, present)])
+            value = rules[key](*(defaults.get(key) if side is MISSING else side for side in (base, mine, present)))
         if value is not MISSING:
             together[key] = value
     return together
 
 
-def _by_rule(key: str, rule: Rule, values: list[object]) -> object:
-    try:
-        return rule(*values)
-    except Exception as error:
-        raise SessionConflictError(
-            f"session field {key} was changed by two requests at once, and its Merge rule does not allow that"
-        ) from error
-
-
-def rule_of(rule: MergeRule) -> Rule:
-    """Return the function that a schema names.
+def rule_of(rule: MergeRule, name: str) -> Rule:
+    """Return the function that a schema names for a field.
 
     Raises:
-        ConfigurationError: there is no such rule.
+        ValueError: there is no such rule; the message says what there is.
     """
     if isinstance(rule, str):
         if rule not in _NAMED:
-            raise ConfigurationError(f"Merge takes {', '.join(map(repr, _NAMED))} or a function, not {rule!r}")
-        return _NAMED[rule]
-    return next((known for function, known in _KNOWN if function is rule), cast("Rule", rule))
+            raise ValueError(f"Merge takes {', '.join(map(repr, _NAMED))} or a function, not {rule!r}")
+        return partial(_fail, name) if rule == "fail" else _NAMED[rule]
+    known = next((known for function, known in _KNOWN if function is rule), None)
+    if known is None and not _takes_three(rule):
+        raise ValueError("Merge takes a function of three values: the one before, ours and theirs")
+    return known or rule
+
+
+def _takes_three(function: object) -> bool:
+    try:
+        signature(cast("Any", function)).bind(None, None, None)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def _add(before: Any, ours: Any, theirs: Any) -> object:
-    if is_sequence(ours) and is_sequence(theirs) and is_sequence(before):
-        if list(ours[: len(before)]) != list(before):
+    nothing = type(ours)()  # where there was no value
+    before, theirs = (nothing if value is None else value for value in (before, theirs))
+    if is_sequence(ours):
+        if not same(list(ours[: len(before)]), list(before)):
             return ours  # it was not only added to
         return type(ours)([*theirs, *ours[len(before) :]])
     return theirs + (ours - before)
 
 
 def _union(before: Any, ours: Any, theirs: Any) -> object:
-    if is_set(ours) and is_set(theirs) and is_set(before):
+    before, theirs = (type(ours)() if value is None else value for value in (before, theirs))
+    if is_set(ours):
         return type(ours)((theirs | ours) - (before - ours) - (before - theirs))
-    if is_dict(ours) and is_dict(theirs) and is_dict(before):
-        gone = (before.keys() - ours.keys()) | (before.keys() - theirs.keys())
-        changed = {key: value for key, value in ours.items() if key not in before or before[key] != value}
-        return {key: value for key, value in {**ours, **theirs, **changed}.items() if key not in gone}
-    raise TypeError("only sets and dicts have a union")
+    gone = (before.keys() - ours.keys()) | (before.keys() - theirs.keys())
+    changed = {key: value for key, value in ours.items() if key not in before or not same(before[key], value)}
+    return {key: value for key, value in {**ours, **theirs, **changed}.items() if key not in gone}
 
 
 def _maximum(_before: Any, ours: Any, theirs: Any) -> object:
-    return max(ours, theirs)
+    return ours if theirs is None else max(ours, theirs)
 
 
 def _minimum(_before: Any, ours: Any, theirs: Any) -> object:
-    return min(ours, theirs)
+    return ours if theirs is None else min(ours, theirs)
 
 
-def _fail(_before: object, ours: object, theirs: object) -> object:
-    if ours != theirs:
-        raise ValueError("only one request may change it")
+def _none_last(rule: Rule) -> Rule:
+    """Return a rule that leaves a value that was set to None at that: the last writer counts."""
+
+    def merge(before: Any, ours: Any, theirs: Any) -> object:
+        return None if ours is None else rule(before, ours, theirs)
+
+    return merge
+
+
+def _fail(name: str, _before: object, ours: object, theirs: object) -> object:
+    if not same(ours, theirs):
+        raise SessionConflictError(
+            f"session field {name} was changed by another request at the same time, and its Merge rule allows only one"
+        )
     return ours
 
 
-_NAMED: Final[Mapping[str, Rule]] = {"add": _add, "union": _union, "max": _maximum, "min": _minimum, "fail": _fail}
+_NAMED: Final[Mapping[str, Rule]] = {
+    "add": _none_last(_add),
+    "union": _none_last(_union),
+    "max": _none_last(_maximum),
+    "min": _none_last(_minimum),
+    "fail": partial(_fail, ""),
+}
 _KNOWN: Final[tuple[tuple[object, Rule], ...]] = (
-    (operator.add, _add),
-    (max, _maximum),
-    (min, _minimum),
+    (operator.add, _NAMED["add"]),
+    (max, _NAMED["max"]),
+    (min, _NAMED["min"]),
 )

@@ -16,11 +16,11 @@ from cattrs import Converter
 from quart import Quart, Response, current_app, has_app_context, has_request_context, has_websocket_context
 from quart import session as quart_session
 from typing_extensions import TypeVar, override
+from werkzeug import Response as WerkzeugResponse
 from werkzeug.exceptions import ServiceUnavailable
 
 from typed_sessions import interface
 from typed_sessions.errors import ConfigurationError, StoreUnavailableError
-from typed_sessions.identifiers import key_of
 from typed_sessions.reports import FieldReset, Refused, Report, log_report, logger
 from typed_sessions.schema import Schema
 from typed_sessions.serializers.base import AnySerializer, SerializerName
@@ -115,7 +115,8 @@ class Sessions(Generic[S]):
             report=_report,
         )
         self._apps: list[Quart] = []
-        self._purging: list[asyncio.Task[None]] = []
+        self._serving: dict[Quart, asyncio.Task[None] | None] = {}
+        """The applications that serve, with what deletes expired sessions meanwhile."""
         if app is not None:
             self.init_app(app)
 
@@ -132,23 +133,30 @@ class Sessions(Generic[S]):
         setattr(app, "session_interface", self._interface)  # noqa: B010 -- Quart's attribute admits only Quart's class
         app.extensions[_EXTENSION] = self
 
-        app.register_error_handler(StoreUnavailableError, _unavailable)
+        if StoreUnavailableError not in app.error_handler_spec[None][None]:
+            app.register_error_handler(StoreUnavailableError, _unavailable)
         app.before_serving(partial(self._begin, app))
-        app.after_serving(self._end)
+        app.after_serving(partial(self._end, app))
         self._apps.append(app)
 
     async def _begin(self, app: Quart) -> None:
         self._interface.check(app)
         every = purge_interval_of(app.config)
-        if every is not None:
-            self._purging.append(asyncio.create_task(_purge(self._interface.server_side(app).store, every)))
+        self._serving[app] = None if every is None else asyncio.create_task(_purge(self._store_to_purge(app), every))
 
-    async def _end(self) -> None:
-        for task in self._purging:
-            task.cancel()
-        await asyncio.gather(*self._purging, return_exceptions=True)
-        self._purging.clear()
-        await self._interface.close()
+    def _store_to_purge(self, app: Quart) -> SessionStore:
+        try:
+            return self._interface.server_side(app).store
+        except ConfigurationError:
+            raise ConfigurationError("SESSION_PURGE_EVERY needs sessions that are kept on the server") from None
+
+    async def _end(self, app: Quart) -> None:
+        purging = self._serving.pop(app, None)
+        if purging is not None:
+            purging.cancel()
+            await asyncio.gather(purging, return_exceptions=True)
+        if not self._serving:
+            await self._interface.close()
 
     @property
     def current(self) -> Session[S]:
@@ -179,14 +187,18 @@ class Sessions(Generic[S]):
         """
         cast("SecureCookieSession[S]", self.current).replace(data)
 
-    async def save(self) -> None:
+    async def save(self) -> bool:
         """Have the store keep the current session as it is now: for websockets, streams, and long requests.
 
         A new session, and one that gets a new identifier, needs a response to carry it; where there is none, that is
         reported as a lost change. Sessions in cookies are saved with their response, and by nothing else.
 
+        Returns:
+            False if a change was lost, because the session has been ended meanwhile, or for another reason that is in
+            the log.
+
         Raises:
-            StoreUnavailableError: the store did not answer in time.
+            StoreUnavailableError: the store did not answer in time. It may be tried again.
             SessionConflictError: another request has changed the same field, which the schema does not allow.
             SerializationError: the contents cannot be written so that they read back.
             RuntimeError: no request or websocket is being handled.
@@ -194,11 +206,11 @@ class Sessions(Generic[S]):
         app, session = _current_app(), cast("SecureCookieSession[S]", self.current)
         arrival = session.source
         if not isinstance(arrival, StoredArrival):
-            return
+            return True
         answers = has_request_context() and not session.was_saved
         if not answers:  # it may go on for hours
             arrival.deadline = self._interface.server_side(app).new_deadline()
-        await self._interface.store(app, session, answers=answers)
+        return await self._interface.store(app, session, answers=answers)
 
     async def of(self, subject: int | str | UUID) -> list[SessionInfo]:
         """Return the live sessions of a subject, the one used last first.
@@ -208,11 +220,11 @@ class Sessions(Generic[S]):
 
         Raises:
             StoreUnavailableError: the store did not answer in time.
-            ConfigurationError: sessions are kept in cookies, where nobody can count them.
+            FieldTypeError: it is no value of that field.
+            ConfigurationError: no field is marked, or sessions are kept in cookies, where nobody can count them.
         """
-        app, arrival = self._app(), _current_arrival()
-        server_side = self._interface.server_side(app)
-        current = None if arrival is None or arrival.identifier is None else key_of(arrival.identifier)
+        server_side, arrival = self._interface.server_side(self._app()), _current_arrival()
+        current = None if arrival is None or arrival.identifier is None else arrival.identifier.key
         listed = await server_side.listed(subject, server_side.new_deadline() if arrival is None else arrival.deadline)
         return [SessionInfo(each.created, each.last_seen, each.expires_at, each.key == current) for each in listed]
 
@@ -221,16 +233,21 @@ class Sessions(Generic[S]):
 
         Args:
             subject: a value of the field that the schema marks as `Subject`.
-            except_current: whether the session of the request that is being handled goes on.
+            except_current: whether the session of the request that is being handled goes on. It is saved first.
 
         Raises:
             StoreUnavailableError: the store did not answer in time; some may have been ended, or all.
-            ConfigurationError: sessions are kept in cookies, which nobody can take back.
+            FieldTypeError: it is no value of that field.
+            ConfigurationError: no field is marked, or sessions are kept in cookies, which nobody can take back.
+            RuntimeError: except_current, and no request or websocket is being handled.
         """
-        app, arrival = self._app(), _current_arrival()
-        server_side = self._interface.server_side(app)
+        server_side = self._interface.server_side(self._app())
+        if except_current:
+            await self.save()
+        arrival = _current_arrival()
         deadline = server_side.new_deadline() if arrival is None else arrival.deadline
-        await server_side.revoke(subject, deadline, spare=arrival if except_current else None)
+        spare = arrival.identifier if except_current and arrival is not None else None
+        await server_side.revoke(subject, deadline, spare=spare)
 
     @asynccontextmanager
     async def transaction(self, client: TransactingClient, path: str = "/") -> AsyncGenerator[Session[S], None]:
@@ -294,7 +311,9 @@ class QuartSessionInterface(interface.SecureCookieSessionInterface[S]):
         except StoreUnavailableError as error:
             if not isinstance(app, Quart) or not isinstance(response, Response):
                 raise
-            _become(response, await _unavailable(error))
+            answer = await app.make_response(await app.handle_user_exception(error))
+            _become(response, answer)
+            self.tell(app, cast("SecureCookieSession[S]", session), response)
 
 
 async def _unavailable(error: StoreUnavailableError) -> Response:
@@ -302,21 +321,31 @@ async def _unavailable(error: StoreUnavailableError) -> Response:
     app = _current_app()
     app.logger.error("the session store is unavailable", exc_info=error)
     answer = await app.handle_http_exception(ServiceUnavailable(retry_after=_RETRY_AFTER))
-    response = await app.make_response(answer)
-    if not isinstance(response, Response):  # werkzeug's own, which has its body at hand
-        response = Response(response.get_data(), response.status_code, response.headers)
+    response = _quarts(await app.make_response(answer))
     response.headers.setdefault("Retry-After", str(_RETRY_AFTER))
     response.headers.setdefault("Cache-Control", "no-store")
     return response
 
 
-def _become(response: Response, other: Response) -> None:
-    """Make a response what another one is. Nothing of the page that could not be saved goes out."""
+def _quarts(response: Response | WerkzeugResponse) -> Response:
+    """Return a response as one of Quart's; werkzeug's own has its body at hand."""
+    if isinstance(response, Response):
+        return response
+    return Response(response.get_data(), response.status_code, response.headers)
+
+
+def _become(response: Response, answer: Response | WerkzeugResponse) -> None:
+    """Make a response what another one is. Of the page itself, which could not be saved, nothing goes out."""
+    other = _quarts(answer)
     response.status_code = other.status_code
     response.response = other.response
-    response.headers.clear()
-    response.headers.extend(other.headers)
-    response.headers.setdefault("Vary", "Cookie")
+    for name in {name for name, _ in response.headers if name.title().startswith(_OF_ONE_PAGE)}:
+        del response.headers[name]
+    response.headers.update(other.headers)
+
+
+_OF_ONE_PAGE: Final = ("Content-", "Set-Cookie", "Location", "Etag", "Last-Modified", "Expires", "Accept-Ranges")
+"""What headers begin with that belong to one page. Those of security policies begin with Content-Security-, too."""
 
 
 async def _purge(store: SessionStore, every: timedelta) -> None:
@@ -324,8 +353,8 @@ async def _purge(store: SessionStore, every: timedelta) -> None:
     while True:
         try:
             await purge(store)
-        except StoreUnavailableError as error:
-            logger.warning("expired sessions could not be deleted: %s", error)
+        except Exception as error:  # noqa: BLE001 -- a store of the user's may raise anything
+            logger.warning("expired sessions could not be deleted", exc_info=error)
         await asyncio.sleep(every.total_seconds())
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
+from decimal import Decimal
 from keyword import iskeyword
 from types import NoneType
-from typing import Any, Final, Generic, cast, overload
+from typing import Any, Final, Generic, cast, get_origin, overload
 from uuid import UUID
 
 from attrs import frozen
@@ -21,11 +23,11 @@ from typed_sessions.annotations import (
     plain_form,
     union_parts,
 )
-from typed_sessions.errors import ConfigurationError, FieldTypeError, FieldValueError, SchemaError
+from typed_sessions.errors import FieldTypeError, FieldValueError, SchemaError
 from typed_sessions.field_types import NATIVE_CANDIDATES, Compiler, FieldType, Mismatch, OutOfBounds, Wire
 from typed_sessions.generated import Module
 from typed_sessions.kinds import Kind, MadeKind, Member, is_record, kind_of, marks_within
-from typed_sessions.markers import Essential, Merge, MergeRule, Subject
+from typed_sessions.markers import Essential, Merge, Subject
 from typed_sessions.merging import Rule, rule_of
 from typed_sessions.migrations import Migrations
 from typed_sessions.sameness import same, shared_mutable
@@ -35,6 +37,11 @@ __all__ = ["Field", "Schema", "define_departed"]
 S = TypeVar("S", default=dict[str, object])
 
 _SUBJECTS: Final[frozenset[object]] = frozenset({int, str, UUID})
+_MERGED: Final[Mapping[str, set[object]]] = {
+    "add": {int, float, Decimal, timedelta, list, tuple},
+    "union": {set, frozenset, dict},
+}
+"""What the rules of those names can merge. All others can merge anything that can be compared."""
 
 _ALL_NATIVE: Wire = frozenset(type(value) for value in NATIVE_CANDIDATES)
 """A default may be anything that some serializer takes: which one it will be is not known yet."""
@@ -231,11 +238,22 @@ class Schema(Generic[S]):
         return marked[0] if marked else None
 
     def _merge_rule(self, name: str, annotation: Any) -> Rule | None:
-        rules: list[MergeRule] = [mark.rule for mark in marks_of(annotation) if isinstance(mark, Merge)]
+        """Return what a field's own mark says of two changes at once."""
+        marks = [mark for mark in marks_within(annotation) if mark is Merge or isinstance(mark, Merge)]
+        own = [mark for mark in marks_of(annotation) if isinstance(mark, Merge)]
+        if not marks:
+            return None
+        if len(marks) > 1 or not own:
+            raise SchemaError(f"{self.name}.{name}: a field has one Merge, with a rule, and on the field itself")
         try:
-            return rule_of(rules[-1]) if rules else None
-        except ConfigurationError as error:
+            rule = rule_of(own[0].rule, name)
+        except ValueError as error:
             raise SchemaError(f"{self.name}.{name}: {error}") from None
+        if isinstance(own[0].rule, str) and not _kinds_of(annotation) <= _MERGED.get(
+            own[0].rule, _kinds_of(annotation)
+        ):
+            raise SchemaError(f'{self.name}.{name}: Merge("{own[0].rule}") cannot merge {described(annotation)}')
+        return rule
 
     def _is_subject(self, name: str, annotation: Any) -> bool:
         """Return True if a field is marked as the Subject.
@@ -243,10 +261,9 @@ class Schema(Generic[S]):
         Raises:
             SchemaError: it is no number, text or UUID, so that one subject might have two names, or two subjects one.
         """
-        if not any(mark is Subject or isinstance(mark, Subject) for mark in marks_of(annotation)):
+        if not any(mark is Subject or isinstance(mark, Subject) for mark in marks_within(annotation)):
             return False
-        declared, _ = plain_form(annotation)
-        kinds = {plain_form(part)[0] for part in union_parts(declared) or (declared,)} - {NoneType}
+        kinds = _kinds_of(annotation)
         if len(kinds) != 1 or not kinds <= _SUBJECTS:
             raise SchemaError(
                 f"{self.name}.{name}: a Subject is an int, a str or a UUID, or None, not {described(annotation)}"
@@ -443,6 +460,13 @@ def _made_by(function: Callable[[], object]) -> object:
 def _name_of(declared: object) -> str:
     name: str = getattr(declared, "__qualname__", type(declared).__qualname__)
     return name
+
+
+def _kinds_of(annotation: Any) -> set[Any]:
+    """Return the types that a field's values may have, without their arguments, and without None."""
+    declared, _ = plain_form(annotation)
+    parts = [plain_form(part)[0] for part in union_parts(declared) or (declared,)]
+    return {get_origin(part) or part for part in parts} - {NoneType}
 
 
 def _is_essential(annotation: Any) -> bool:

@@ -25,6 +25,7 @@ from typed_sessions.serializers.tagged_json import TaggedJSONSerializer
 __all__ = [
     "Extras",
     "ExtrasRule",
+    "Intent",
     "NullSession",
     "Opened",
     "Origin",
@@ -162,12 +163,14 @@ class Origin(Generic[S]):
         codec: what read the payload.
         payload: the payload as it came.
         decoded: what it held; None if it holds what this release has just written.
+        version: of that payload.
     """
 
-    def __init__(self, codec: Codec[S], payload: bytes, decoded: Decoded[S] | None = None) -> None:
+    def __init__(self, codec: Codec[S], payload: bytes, decoded: Decoded[S] | None = None, *, version: int = 0) -> None:
         self.codec = codec
         self.payload = payload
         self._decoded = decoded
+        self._version = version
         if decoded is not None and decoded.generated:
             with suppress(Exception):  # a class of the user's may refuse to be copied
                 self._stored = deepcopy(decoded.contents.stored())  # reading it again would make other values
@@ -175,7 +178,7 @@ class Origin(Generic[S]):
     @property
     def version(self) -> int:
         """The version of the payload that was read: after migration, where there was one."""
-        return 0 if self._decoded is None else self._decoded.version
+        return self._version if self._decoded is None else self._decoded.version
 
     @property
     def stored(self) -> Mapping[str, object]:
@@ -329,6 +332,20 @@ class Renewal(Enum):
     NONE = "it stays"
     REGENERATE = "the session gets another one"
     PROMOTE = "the session gets another one, and begins anew"
+
+
+@frozen
+class Intent:
+    """What a program has asked of a session beside its contents, since it was loaded or saved last."""
+
+    modified: bool = False
+    assigned: bool | None = None
+    """What was assigned to `modified`."""
+    renewal: Renewal = Renewal.NONE
+    cleared: bool = False
+    """True if everything was taken out: what is stored now has nothing to do with what was loaded."""
+    invalidated: bool = False
+    """True if what was loaded is to end: what is stored now is another session."""
 
 
 _MADE_BY_A_PROGRAM: Final = _Binding(_opened_empty)
@@ -539,6 +556,7 @@ class SecureCookieSession(Session[S_co]):
     def promote(self, **fields: object) -> None:
         self._store(fields)
         self._renewal = Renewal.PROMOTE
+        self._refuse_late_change()
 
     @overload
     def update(self, other: Keyed[str, object], /, **values: object) -> None: ...
@@ -596,8 +614,8 @@ class SecureCookieSession(Session[S_co]):
         """True once a save failed: the error response must not try again."""
         return self._saved is False
 
-    def settle(self, *, saved: bool) -> None:
-        """Note that the session was saved, or could not be: what changes from now on is lost."""
+    def settle(self, *, saved: bool | None) -> None:
+        """Note that the session was saved, or could not be: what changes from now on is lost. None: neither, yet."""
         self._saved = saved
 
     @property
@@ -614,21 +632,29 @@ class SecureCookieSession(Session[S_co]):
         self._judgement = None
 
     @property
-    def renewal(self) -> Renewal:
-        """What is to become of the session's identifier."""
-        return self._renewal
+    def wants_writing(self) -> bool:
+        """True if there is anything to save."""
+        return self._invalidated or self._renewal is not Renewal.NONE or self.modified
 
-    @property
-    def invalidated(self) -> bool:
-        """True if the session that came with the request was ended; what is stored now is another one."""
-        return self._invalidated
+    def take_intent(self) -> Intent:
+        """Return what is to be saved beside the contents. What is asked for from now on is for the next save."""
+        intent = Intent(self.modified, self._assigned, self._renewal, self._cleared, self._invalidated)
+        self._assigned = self._judgement = None
+        self._renewal, self._cleared, self._invalidated = Renewal.NONE, False, False
+        return intent
+
+    def give_back(self, intent: Intent) -> None:
+        """Keep for the next save what this one could not do."""
+        self._assigned = intent.assigned if self._assigned is None else self._assigned
+        self._renewal = intent.renewal if self._renewal is Renewal.NONE else self._renewal
+        self._cleared = self._cleared or intent.cleared
+        self._invalidated = self._invalidated or intent.invalidated
 
     def rebase(self, opened: Opened[S_co]) -> None:
         """Take what was just written as what was loaded, so that only later changes count as such."""
         self._opened = opened
-        self._assigned = self._judgement = None
-        self._cleared = self._invalidated = False
-        self._renewal = Renewal.NONE
+        self._judgement = None
+        self._loss_reported = False
 
     @property
     def permanent_unaccessed(self) -> bool:

@@ -7,7 +7,7 @@ from copy import copy
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from attrs import frozen
+from attrs import field, frozen
 
 from typed_sessions.codec import OnBadField
 from typed_sessions.cookies import CookieAttributes, checked_attributes
@@ -17,11 +17,12 @@ from typed_sessions.sealing import SecretKeys, known_digest
 from typed_sessions.serializers.base import AnySerializer, resolve_serializer
 from typed_sessions.session import ExtrasRule
 from typed_sessions.signing import DigestMethod
-from typed_sessions.stores.base import SessionStore
+from typed_sessions.stores import SessionStore, check_url
 
 __all__ = [
     "SETTING_NAMES",
     "Settings",
+    "checked_store",
     "copied",
     "lifetime_of",
     "present",
@@ -92,7 +93,7 @@ class Settings:
     refresh_each_request: bool
     refresh_after: timedelta | None
     """None leaves it to the interface."""
-    store: str | SessionStore | None
+    store: str | SessionStore | None = field(repr=False)
     """A URL, or a store. None leaves it to the argument."""
     absolute_lifetime: timedelta | None
     store_timeout: timedelta
@@ -263,10 +264,21 @@ def _digest_fallbacks(config: Mapping[str, Any]) -> tuple[DigestMethod, ...]:
 
 def _store(config: Mapping[str, Any]) -> str | SessionStore | None:
     setting: object = config.get("SESSION_STORE")
-    if setting is None or isinstance(setting, str):
+    return None if setting is None else checked_store(setting, "SESSION_STORE")
+
+
+def checked_store(setting: object, name: str) -> str | SessionStore:
+    """Return the URL of a store, or a store. Nothing is connected to.
+
+    Raises:
+        ConfigurationError: it is none; the message has the name of the setting.
+    """
+    if isinstance(setting, str):
+        check_url(setting)
         return setting
-    if not isinstance(setting, SessionStore):
-        raise ConfigurationError(f"SESSION_STORE must be a URL or a store, not {type(setting).__name__}")
+    if isinstance(setting, type) or not isinstance(setting, SessionStore):
+        what = setting.__name__ if isinstance(setting, type) else type(setting).__name__
+        raise ConfigurationError(f"{name} must be a URL or a store, not {what}")
     return setting
 
 

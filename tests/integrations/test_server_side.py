@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -17,14 +18,19 @@ from typing_extensions import override
 
 from typed_sessions import (
     ConfigurationError,
+    FieldTypeError,
     Merge,
     SecureCookieSession,
+    SecureCookieSessionInterface,
     SessionConflictError,
     StoreUnavailableError,
     Subject,
 )
-from typed_sessions.identifiers import is_identifier, key_of, new_identifier
+from typed_sessions.identifiers import Identifier, key_of
+from typed_sessions.interface import ConfiguredApp
 from typed_sessions.quart import Sessions
+from typed_sessions.server_side.records import Attempt
+from typed_sessions.settings import read_settings
 from typed_sessions.stores import Created, Lifetime, Record, SessionStore, Updated, Written
 from typed_sessions.stores.memory import MemoryStore
 
@@ -73,8 +79,9 @@ class Site:
 
     @property
     def records(self) -> int:
+        """How many sessions there are. Notes that something was moved, or taken in, have no payload."""
         assert isinstance(self.store, MemoryStore)
-        return len(self.store._records)
+        return sum(bool(kept.payload) for kept in self.store._records.values())
 
 
 class Client:
@@ -137,7 +144,7 @@ async def test_the_cookie_holds_an_identifier_and_the_store_its_digest(site: Sit
     client = site.client()
     await client.get("/add")
     assert client.cookie is not None
-    assert is_identifier(client.cookie)
+    assert Identifier.of(client.cookie)
     assert await site.store.load(key_of(client.cookie)) is not None
     assert await site.store.load(client.cookie) is None
     assert await text(await client.get("/read")) == "None ['book'] 0 en"
@@ -474,12 +481,16 @@ class Broken(MemoryStore):
     """A store that fails, or takes its time, when it is told to."""
 
     failing: frozenset[str] = frozenset()
+    mute = False
+    """Whether it does what it is asked to, and does not answer."""
     seconds = 0.0
 
     @override
     async def create(self, key: str, written: Written) -> Created:
         await self._break("create")
-        return await super().create(key, written)
+        created = await super().create(key, written)
+        self._fall_silent()
+        return created
 
     @override
     async def load(self, key: str) -> Record | None:
@@ -489,7 +500,13 @@ class Broken(MemoryStore):
     @override
     async def update(self, key: str, version: int, written: Written, *, move_to: str | None = None) -> Updated:
         await self._break("update")
-        return await super().update(key, version, written, move_to=move_to)
+        updated = await super().update(key, version, written, move_to=move_to)
+        self._fall_silent()
+        return updated
+
+    def _fall_silent(self) -> None:
+        if self.mute:
+            raise StoreUnavailableError("no answer") from ConnectionResetError()
 
     async def _break(self, method: str) -> None:
         await asyncio.sleep(self.seconds)
@@ -567,7 +584,7 @@ async def test_a_signed_cookie_is_taken_in_once(site: Site) -> None:
     client = site.client(before)
     assert await text(await client.get("/read")) == "7 ['book'] 0 en"
     assert client.cookie is not None
-    assert is_identifier(client.cookie)
+    assert Identifier.of(client.cookie)
     assert await text(await client.get("/read")) == "7 ['book'] 0 en"
     assert await text(await site.client(before).get("/read")) == "None [] 0 en"
 
@@ -646,16 +663,16 @@ async def test_two_changes_that_cannot_both_be_are_an_error(site: Site) -> None:
     assert "session field step" in str(errors[0])
 
 
-async def test_what_no_release_can_read_is_a_fresh_session_and_is_replaced_by_the_next(
+async def test_what_this_release_cannot_read_is_a_fresh_session_and_stays_for_the_release_that_can(
     site: Site, caplog: pytest.LogCaptureFixture
 ) -> None:
     client = site.client("A" * 43)
-    await site.store.create(key_of("A" * 43), Written(b"tagged-json\n{nonsense", Lifetime(timedelta(1))))
+    await site.store.create(key_of("A" * 43), Written(b"tagged-json\ntoken\n{nonsense", Lifetime(timedelta(1))))
     assert await text(await client.get("/read")) == "None [] 0 en"
     assert "session cookie refused" in caplog.text
     await client.get("/add")
     assert client.cookie != "A" * 43
-    assert site.records == 1
+    assert site.records == 2
 
 
 async def test_the_format_may_change_at_any_time(site: Site) -> None:
@@ -796,9 +813,9 @@ async def test_a_header_full_of_identifiers_costs_a_few_loads(site: Site) -> Non
             return await super().load(key)
 
     site.app.config["SESSION_STORE"] = Counting()
-    cookies = "; ".join(f"session={new_identifier()}" for _ in range(100))
+    cookies = "; ".join(f"session={Identifier.new().text}" for _ in range(100))
     await site.app.test_client().get("/read", headers={"Cookie": cookies})
-    assert len(loads) == 4
+    assert len(loads) == 8
 
 
 async def test_expired_sessions_are_purged_while_the_application_serves(site: Site) -> None:
@@ -840,7 +857,7 @@ async def test_save_leaves_a_cookie_session_to_its_response() -> None:
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({"SESSION_STORE": "mysql://"}, "must begin with sqlite:///"),
+        ({"SESSION_STORE": "mysql://"}, "begins with sqlite:///"),
         ({"SESSION_STORE": 7}, "SESSION_STORE must be a URL or a store, not int"),
         ({"SESSION_ABSOLUTE_LIFETIME": timedelta()}, "must be longer than nothing"),
         ({"SESSION_STORE_TIMEOUT": 0}, "must be longer than nothing"),
@@ -864,3 +881,384 @@ async def test_what_takes_a_store_is_refused_without_one(setting: str) -> None:
     Sessions(Visitor, app)
     with pytest.raises(ConfigurationError, match=f"{setting} needs sessions that are kept on the server"):
         await app.startup()
+
+
+async def test_what_a_logout_and_login_leave_has_nothing_of_the_former_user(site: Site) -> None:
+    @site.view
+    async def switch() -> str:
+        quart_session.clear()
+        site.sessions.current["user_id"] = 8
+        return ""
+
+    client = site.client()
+    await client.get("/login")
+    response = await in_parallel(site, client, switch, "/add")
+    client.cookie = response.headers["Set-Cookie"].partition(";")[0].removeprefix("session=")
+    assert await text(await client.get("/read")) == "8 [] 0 en"
+
+
+async def test_a_session_that_is_emptied_keeps_what_another_request_has_put_in(site: Site) -> None:
+    @site.view
+    async def empty() -> str:
+        del site.sessions.current["visits"]
+        return ""
+
+    client = site.client()
+    await client.get("/visit")
+    response = await in_parallel(site, client, site.views["empty"], "/add")
+    assert "Set-Cookie" not in response.headers
+    assert await text(await client.get("/read")) == "None ['book'] 0 en"
+
+
+async def test_a_session_that_is_emptied_is_deleted(site: Site) -> None:
+    @site.view
+    async def empty() -> str:
+        del site.sessions.current["visits"]
+        return ""
+
+    client = site.client()
+    await client.get("/visit")
+    await client.get("/empty")
+    assert client.cookie is None
+    assert site.records == 0
+
+
+@pytest.mark.parametrize("path", ["empty", "logout"])
+async def test_what_ends_after_a_login_does_not_end_the_login(site: Site, path: str) -> None:
+    @site.view
+    async def empty() -> str:
+        del site.sessions.current["visits"]
+        return ""
+
+    client = site.client()
+    await client.get("/visit")
+    response = await in_parallel(site, client, site.views[path], "/login")
+    assert "Set-Cookie" not in response.headers
+    assert await text(await client.get("/read")) == "7 [] 1 en"
+
+
+async def test_a_request_that_was_sent_before_a_login_does_not_replace_it(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = site.client()
+    await client.get("/visit")
+    former = client.cookie
+    await client.get("/login")
+    late = site.client(former)
+    assert "Set-Cookie" not in (await late.get("/add")).headers
+    assert "just before it came" in caplog.text
+    site.clock.now += 61
+    assert "Set-Cookie" in (await late.get("/add")).headers
+
+
+@pytest.mark.parametrize("login", ["data", "promote"])
+async def test_a_login_without_a_response_is_not_written(
+    site: Site, caplog: pytest.LogCaptureFixture, login: str
+) -> None:
+    @site.app.websocket("/ws")
+    async def serve() -> None:
+        await websocket.accept()
+        if login == "data":
+            site.sessions.data.user_id = 7
+        else:
+            site.sessions.current.promote(user_id=7)
+        assert not await site.sessions.save()
+
+    client = site.client()
+    await client.get("/visit")
+    async with site.app.test_client().websocket("/ws", headers={"Cookie": f"session={client.cookie}"}) as socket:
+        with suppress(Exception):
+            await socket.receive()
+    assert "change is lost" in caplog.text
+    assert await site.sessions.of(7) == []
+    assert await text(await client.get("/read")) == "None [] 1 en"
+
+
+async def test_a_save_makes_a_login_no_younger(site: Site) -> None:
+    client = site.client()
+    await client.get("/visit")
+
+    @site.view
+    async def late_login() -> str:
+        site.clock.now += 1
+        await site.sessions.revoke(7)
+        site.clock.now += 1
+        site.sessions.data.cart.append("book")
+        assert await site.sessions.save()
+        site.sessions.current.promote(user_id=7)
+        return ""
+
+    await client.get("/late_login")
+    assert await site.sessions.of(7) == []
+
+
+async def test_a_login_that_is_too_late_is_not_spared(site: Site) -> None:
+    client = site.client()
+    await client.get("/visit")
+
+    @site.view
+    async def late_login() -> str:
+        site.clock.now += 1
+        await site.sessions.revoke(7)
+        site.clock.now += 1
+        site.sessions.current.promote(user_id=7)
+        await site.sessions.revoke(7, except_current=True)
+        return ""
+
+    await client.get("/late_login")
+    assert await site.sessions.of(7) == []
+
+
+async def test_a_failed_save_is_not_tried_again_on_the_error_page(site: Site, broken: Broken) -> None:
+    @site.view
+    async def saving() -> str:
+        site.sessions.data.visits += 1
+        broken.failing = frozenset({"update"})
+        try:
+            await site.sessions.save()
+        finally:
+            broken.failing = frozenset()
+        return ""
+
+    client = site.client()
+    await client.get("/visit")
+    assert (await client.get("/saving")).status_code == 503
+    assert await text(await client.get("/read")) == "None [] 1 en"
+
+
+@pytest.mark.parametrize("rotates", [False, True])
+@pytest.mark.parametrize("begins", [False, True])
+async def test_a_save_that_was_not_answered_is_not_done_twice(
+    site: Site, broken: Broken, *, rotates: bool, begins: bool
+) -> None:
+    @site.view
+    async def saving() -> str:
+        site.sessions.data.visits += 1
+        if rotates:
+            site.sessions.current.promote(user_id=7)
+        broken.mute = True
+        with pytest.raises(StoreUnavailableError):
+            await site.sessions.save()
+        broken.mute = False
+        await site.sessions.save()
+        return ""
+
+    client = site.client()
+    if not begins:
+        await client.get("/visit")
+    await client.get("/saving")
+    expected = f"{7 if rotates else None} [] {1 if begins else 2} en"
+    assert await text(await client.get("/read")) == expected
+    assert sum(bool(kept.payload) for kept in broken._records.values()) == 1
+
+
+async def test_an_identifier_that_save_changed_is_told_with_an_error(site: Site, broken: Broken) -> None:
+    @site.view
+    async def saving() -> str:
+        site.sessions.current.promote(user_id=7)
+        await site.sessions.save()
+        site.sessions.data.visits += 1
+        broken.failing = frozenset({"update"})
+        return ""
+
+    client = site.client()
+    await client.get("/visit")
+    assert (await client.get("/saving")).status_code == 503
+    broken.failing = frozenset()
+    assert await text(await client.get("/read")) == "7 [] 1 en"
+
+
+async def test_saves_of_one_session_come_one_after_the_other(site: Site, broken: Broken) -> None:
+    @site.view
+    async def saving() -> str:
+        site.sessions.data.visits += 1
+        await asyncio.gather(site.sessions.save(), site.sessions.save())
+        return ""
+
+    client = site.client()
+    broken.seconds = 0.01
+    await client.get("/saving")
+    await client.get("/saving")
+    assert await text(await client.get("/read")) == "None [] 2 en"
+    assert len(broken._records) == 1
+
+
+async def test_a_change_during_a_save_is_for_the_next_one(site: Site, broken: Broken) -> None:
+    @site.view
+    async def saving() -> str:
+        site.sessions.data.visits += 1
+        saved = asyncio.create_task(site.sessions.save())
+        await asyncio.sleep(0.01)
+        site.sessions.data.locale = "de"
+        site.sessions.current.regenerate()
+        await saved
+        return ""
+
+    client = site.client()
+    await client.get("/visit")
+    former = client.cookie
+    broken.seconds = 0.05
+    await client.get("/saving")
+    assert client.cookie != former
+    assert await text(await client.get("/read")) == "None [] 2 de"
+
+
+async def test_many_writers_all_get_their_turn(site: Site) -> None:
+    client = site.client()
+    await client.get("/visit")
+    cookie = client.cookie
+    ready = asyncio.Event()
+
+    @site.view
+    async def together() -> str:
+        site.sessions.data.visits += 1
+        await ready.wait()
+        return ""
+
+    requests = [asyncio.create_task(site.client(cookie).get("/together")) for _ in range(64)]
+    await asyncio.sleep(0.1)
+    ready.set()
+    assert {response.status_code for response in await asyncio.gather(*requests)} == {200}
+    assert await text(await client.get("/read")) == "None [] 65 en"
+
+
+async def test_a_refresh_that_is_told_varies_by_cookie(site: Site) -> None:
+    site.app.config["PERMANENT_SESSION_LIFETIME"] = timedelta(hours=1)
+
+    @site.view
+    async def stay() -> str:
+        quart_session.permanent = True
+        return ""
+
+    client = site.client()
+    await client.get("/stay")
+    site.clock.now += 1800
+    response = await client.get("/nothing")
+    assert "Expires" in response.headers["Set-Cookie"]
+    assert response.headers["Vary"] == "Cookie"
+
+
+async def test_a_session_that_is_permanent_no_longer_is_told(site: Site) -> None:
+    @site.view
+    async def stay() -> str:
+        quart_session.permanent = True
+        return ""
+
+    @site.view
+    async def leave() -> str:
+        quart_session.permanent = False
+        return ""
+
+    client = site.client()
+    assert "Expires" in (await client.get("/stay")).headers["Set-Cookie"]
+    assert "Expires" not in (await client.get("/leave")).headers["Set-Cookie"]
+
+
+async def test_a_logout_that_was_saved_in_the_request_still_deletes_the_cookie(site: Site) -> None:
+    @site.view
+    async def leave() -> str:
+        site.sessions.current.invalidate()
+        await site.sessions.save()
+        return ""
+
+    client = site.client()
+    await client.get("/login")
+    await client.get("/leave")
+    assert client.cookie is None
+
+
+async def test_a_websocket_that_saves_now_and_then_is_in_use(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.app.config["PERMANENT_SESSION_LIFETIME"] = timedelta(hours=1)
+    elapsed = 0.0
+    real = time.monotonic
+    monkeypatch.setattr(time, "monotonic", lambda: real() + elapsed)
+
+    @site.app.websocket("/ws")
+    async def serve() -> None:
+        nonlocal elapsed
+        await websocket.accept()
+        for _ in range(5):
+            site.clock.now += 900
+            elapsed += 900
+            assert await site.sessions.save()
+
+    client = site.client()
+    await client.get("/visit")
+    async with site.app.test_client().websocket("/ws", headers={"Cookie": f"session={client.cookie}"}) as socket:
+        with suppress(Exception):
+            await socket.receive()
+    assert await text(await client.get("/read")) == "None [] 1 en"
+
+
+async def test_the_application_may_answer_a_failed_save_itself(site: Site, broken: Broken) -> None:
+    @site.app.errorhandler(StoreUnavailableError)
+    async def down(_error: StoreUnavailableError) -> tuple[str, int]:
+        return "back soon", 503
+
+    @site.app.after_request
+    async def frame(response: Response) -> Response:
+        response.headers["X-Frame-Options"] = "DENY"
+        return response
+
+    broken.failing = frozenset({"create"})
+    response = await site.client().get("/add")
+    assert (response.status_code, await text(response)) == (503, "back soon")
+    assert response.headers["X-Frame-Options"] == "DENY"
+
+
+async def test_an_interface_of_ones_own_rotates_and_refreshes(site: Site) -> None:
+    class Own(SecureCookieSessionInterface[Visitor]):
+        @override
+        def get_cookie_domain(self, app: ConfiguredApp) -> str | None:
+            return "example.org"
+
+    site.app.session_interface = Own(Visitor, store=site.store)  # type: ignore[assignment]  # Quart admits only its own
+    site.app.config["PERMANENT_SESSION_LIFETIME"] = timedelta(hours=1)
+    client = site.client()
+    await client.get("/visit")
+    former = client.cookie
+    site.clock.now += 1800
+    await client.get("/nothing")
+    site.clock.now += 1801
+    await client.get("/login")
+    assert client.cookie not in (None, former)
+    assert await text(await client.get("/read")) == "7 [] 1 en"
+
+
+@pytest.mark.parametrize("argument", [7, MemoryStore, "mysql://", "sqlite://", "memory://x"], ids=str)
+def test_a_store_that_is_none_is_refused_at_once(argument: Any) -> None:
+    with pytest.raises(ConfigurationError):
+        Sessions(Visitor, store=argument)
+
+
+async def test_who_is_nobody_can_be_neither_listed_nor_ended(site: Site) -> None:
+    for subject, error in (("7", FieldTypeError), (None, ConfigurationError)):
+        with pytest.raises(error):
+            await site.sessions.of(subject)  # type: ignore[arg-type]  # what a checker refuses
+    with pytest.raises(RuntimeError):
+        await site.sessions.revoke(7, except_current=True)
+    sessions = Sessions(Plain, Quart("plain"), store="memory://")
+    with pytest.raises(ConfigurationError, match="Plain does not say whose session it is"):
+        await sessions.of(7)
+
+
+@define
+class Plain:
+    visits: int = 0
+
+
+async def test_one_application_goes_on_when_another_one_ends(site: Site) -> None:
+    other = Quart("other")
+    site.sessions.init_app(other)
+    other.config["SESSION_STORE"] = site.app.config["SESSION_STORE"] = "memory://"
+    async with site.app.test_app():
+        client = site.client()
+        await client.get("/visit")
+        async with other.test_app():
+            pass
+        assert await text(await client.get("/read")) == "None [] 1 en"
+
+
+def test_what_a_request_knows_shows_nowhere() -> None:
+    assert "secret" not in repr(Attempt(Identifier("secret" * 8)))
+    assert "hunter2" not in repr(read_settings({"SESSION_STORE": "redis://:hunter2@localhost"}))

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from attrs import define
 from hypothesis import given
 from hypothesis import strategies as st
 
-from typed_sessions.errors import ConfigurationError, SessionConflictError
+from typed_sessions.errors import SessionConflictError
 from typed_sessions.markers import MergeRule
 from typed_sessions.merging import merged, rule_of
 
@@ -26,8 +26,8 @@ def merge(before: Any, ours: Any, theirs: Any, rule: MergeRule | None = None) ->
         before,
         ours,
         theirs,
-        same=lambda _, one, other: one is other or (type(one) is type(other) and one == other),
-        rules={} if rule is None else {"a": rule_of(rule)},
+        means_the_same=lambda _, one, other: one is other or (type(one) is type(other) and one == other),
+        rules={} if rule is None else {"a": rule_of(rule, "a")},
         defaults={"a": 0},
     )
 
@@ -73,6 +73,7 @@ def test_a_key_that_one_side_took_out_is_out() -> None:
         pytest.param("add", timedelta(1), timedelta(2), timedelta(3), timedelta(4), id="spans"),
         pytest.param("add", ["x"], ["x", "y"], ["x", "z"], ["x", "z", "y"], id="lists"),
         pytest.param("add", (1,), (1, 2), (1, 3), (1, 3, 2), id="tuples"),
+        pytest.param("add", (), (1,), (2,), (2, 1), id="from nothing"),
         pytest.param("add", ["x"], ["y"], ["x", "z"], ["y"], id="a list that was replaced"),
         pytest.param(operator.add, 1, 2, 2, 3, id="operator.add"),
         pytest.param("union", {1, 2}, {1, 3}, {1, 2, 4}, {1, 3, 4}, id="sets"),
@@ -97,21 +98,66 @@ def test_a_rule_takes_the_default_for_what_is_not_stored() -> None:
     assert merge({"a": 2}, {}, {"a": 3}, "add") == {"a": 1}
 
 
+def test_a_rule_takes_nothing_for_what_has_no_default() -> None:
+    def without_default(before: Any, ours: Any, theirs: Any, rule: MergeRule) -> object:
+        return merged(
+            before,
+            ours,
+            theirs,
+            means_the_same=lambda _, one, other: one == other,
+            rules={"a": rule_of(rule, "a")},
+            defaults={},
+        ).get("a")
+
+    assert without_default({}, {"a": 1}, {"a": 2}, "add") == 3
+    assert without_default({}, {"a": {1}}, {"a": {2}}, "union") == {1, 2}
+    assert without_default({}, {"a": {"x": 1}}, {"a": {"y": 2}}, "union") == {"x": 1, "y": 2}
+    assert without_default({}, {"a": 1}, {"a": 2}, "max") == 2
+    assert without_default({"a": 5}, {"a": 1}, {"a": None}, "min") == 1
+    assert without_default({"a": 5}, {"a": None}, {"a": 7}, "add") is None
+    assert without_default({"a": 5}, {}, {"a": 7}, "add") is None
+
+
+def test_items_of_a_class_without_equality_are_compared_by_what_they_hold() -> None:
+    @define(eq=False)
+    class Item:
+        name: str
+
+    def items(*names: str) -> list[Item]:
+        return [Item(name) for name in names]
+
+    together = merge({"a": items("x")}, {"a": items("x", "y")}, {"a": items("x", "z")}, "add")["a"]
+    assert isinstance(together, list)
+    assert [item.name for item in together] == ["x", "z", "y"]
+
+
+def test_of_two_generated_defaults_the_one_that_is_there_counts() -> None:
+    together = merged(
+        {}, {"a": "mine"}, {"a": "theirs"}, means_the_same=lambda *_: False, rules={}, defaults={}, generated={"a"}
+    )
+    assert together == {"a": "theirs"}
+
+
+def test_a_rule_that_allows_one_change_names_the_field() -> None:
+    with pytest.raises(SessionConflictError, match="session field a was changed by another request"):
+        merge({"a": 1}, {"a": 2}, {"a": 3}, "fail")
+
+
+def test_what_a_function_raises_is_not_hidden() -> None:
+    with pytest.raises(ZeroDivisionError):
+        merge({"a": 1}, {"a": 2}, {"a": 3}, lambda before, _ours, _theirs: before / 0)
+
+
 @pytest.mark.parametrize(
-    ("rule", "sides"),
+    ("rule", "message"),
     [
-        pytest.param("fail", ({"a": 1}, {"a": 2}, {"a": 3}), id="fail"),
-        pytest.param("union", ({"a": 1}, {"a": 2}, {"a": 3}), id="no set"),
-        pytest.param(lambda *_: 1 / 0, ({"a": 1}, {"a": 2}, {"a": 3}), id="a function that raises"),
+        ("sum", "'add', 'union', 'max', 'min', 'fail' or a function, not 'sum'"),
+        (7, "a function of three values"),
+        (len, "a function of three values"),
+        (lambda one: one, "a function of three values"),
     ],
+    ids=str,
 )
-def test_a_rule_that_does_not_allow_two_changes_names_the_field(
-    rule: MergeRule, sides: tuple[Mapping[str, int], Mapping[str, int], Mapping[str, int]]
-) -> None:
-    with pytest.raises(SessionConflictError, match="session field a was changed by two requests at once"):
-        merge(*sides, rule)
-
-
-def test_a_rule_that_is_none_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match="'add', 'union', 'max', 'min', 'fail' or a function, not 'sum'"):
-        rule_of("sum")  # type: ignore[arg-type]  # what a checker refuses
+def test_a_rule_that_is_none_is_refused(rule: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        rule_of(rule, "a")

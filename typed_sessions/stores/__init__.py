@@ -21,7 +21,7 @@ from typed_sessions.stores.base import (
     Written,
 )
 from typed_sessions.stores.purging import purge
-from typed_sessions.stores.urls import open_store
+from typed_sessions.stores.urls import check_url, open_store
 
 if TYPE_CHECKING:
     from typed_sessions.stores.memory import MemoryStore
@@ -42,6 +42,7 @@ __all__ = [
     "SessionStore",
     "Updated",
     "Written",
+    "check_url",
     "open_store",
     "purge",
 ]

@@ -157,8 +157,13 @@ class SessionStore(Protocol):
         """Count a live record as seen now, and return it, or None if there is none."""
         ...
 
-    async def delete(self, key: str) -> bool:
-        """Delete a record, and return True if there was a live one. What is in flight cannot bring it back."""
+    async def delete(self, key: str, *, version: int | None = None) -> bool:
+        """Delete a record, and return True if there was a live one. What is in flight cannot bring it back.
+
+        Args:
+            key: of the record.
+            version: what the record must have; one that has another by now is left as it is.
+        """
         ...
 
     async def delete_expired(self, limit: int = 1000) -> int:

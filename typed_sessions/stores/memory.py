@@ -121,10 +121,12 @@ class MemoryStore:
         touched = evolve(kept, last_seen=now, expires_at=expiry(kept.created, now, lifetime))
         return _record(self._keep(key, touched), now)
 
-    async def delete(self, key: str) -> bool:
-        was_live = self._live(key, self._now()) is not None
+    async def delete(self, key: str, *, version: int | None = None) -> bool:
+        kept = self._live(key, self._now())
+        if kept is None or version not in (None, kept.version):
+            return False
         self._forget(key)
-        return was_live
+        return True
 
     async def delete_expired(self, limit: int = 1000) -> int:
         now = self._now()

@@ -8,7 +8,7 @@ from typing import Final, cast
 from typed_sessions.errors import ConfigurationError
 from typed_sessions.stores.base import SessionStore
 
-__all__ = ["open_store"]
+__all__ = ["check_url", "open_store"]
 
 _STORES: Final = {
     "memory": ("memory", "MemoryStore"),
@@ -34,29 +34,31 @@ def open_store(url: str) -> SessionStore:
     Raises:
         ConfigurationError: there is no such store, or its driver is not installed.
     """
-    scheme, separator, rest = url.partition("://")
-    if not separator or scheme not in _STORES:
-        raise ConfigurationError(
-            "SESSION_STORE must begin with sqlite:///, redis://, valkey://, postgresql:// or memory://"
-        )
+    scheme = check_url(url)
     module, name = _STORES[scheme]
-    try:
-        cls = getattr(import_module(f"typed_sessions.stores.{module}"), name)
-    except ImportError as error:
-        raise ConfigurationError(f"{scheme}:// needs a driver: pip install 'typed_sessions[{module}]'") from error
-    match scheme:
+    cls = getattr(import_module(f"typed_sessions.stores.{module}"), name)
+    match module:
         case "memory":
             return cast("SessionStore", cls())
         case "sqlite":
-            return cast("SessionStore", cls(_path_of(rest)))
-        case "valkey" | "valkeys":
-            return cast("SessionStore", cls(url.replace("valkey", "redis", 1)))
+            return cast("SessionStore", cls(url.removeprefix("sqlite:///")))
         case _:
-            return cast("SessionStore", cls(url))
+            return cast("SessionStore", cls(url.replace("valkey", "redis", 1) if "valkey" in scheme else url))
 
 
-def _path_of(rest: str) -> str:
-    path = rest.removeprefix("/")
-    if not path or path == rest:
-        raise ConfigurationError("SESSION_STORE needs a path: sqlite:///sessions.db")
-    return path
+def check_url(url: str) -> str:
+    """Return the scheme of a store's URL.
+
+    Raises:
+        ConfigurationError: it is none. The message does not show it: there may be a password in it.
+    """
+    scheme, separator, rest = url.partition("://")
+    if not separator or scheme not in _STORES:
+        raise ConfigurationError(
+            "the URL of a session store begins with sqlite:///, redis://, valkey://, postgresql:// or memory://"
+        )
+    if scheme == "sqlite" and (not rest.startswith("/") or rest == "/"):
+        raise ConfigurationError("the URL of an SQLite session store needs a path: sqlite:///sessions.db")
+    if scheme == "memory" and rest:
+        raise ConfigurationError("the URL of a session store in memory is memory://, and nothing else")
+    return scheme
