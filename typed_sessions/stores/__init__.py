@@ -25,6 +25,7 @@ from typed_sessions.stores.urls import check_url, open_store
 
 if TYPE_CHECKING:
     from typed_sessions.stores.memory import MemoryStore
+    from typed_sessions.stores.postgresql import PostgreSQLStore
     from typed_sessions.stores.redis import RedisStore
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "Lifetime",
     "Listed",
     "MemoryStore",
+    "PostgreSQLStore",
     "Record",
     "RedisStore",
     "Revoked",
@@ -49,6 +51,7 @@ __all__ = [
 
 _MODULES: Final = {
     "MemoryStore": "memory",
+    "PostgreSQLStore": "postgresql",
     "RedisStore": "redis",
 }
 
