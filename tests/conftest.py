@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.postgresql_servers import postgresql_schema, postgresql_server
 from tests.valkey_servers import valkey, valkey_url
 from typed_sessions import codec
 
@@ -34,3 +35,17 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     directory = tmp_path_factory.mktemp("valkey")
     with valkey(directory):
         yield valkey_url(directory)
+
+
+@pytest.fixture(scope="session")
+def postgresql_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a PostgreSQL server."""
+    with postgresql_server(tmp_path_factory.mktemp("postgresql")) as url:
+        yield url
+
+
+@pytest.fixture
+def postgresql_table(postgresql_url: str) -> Iterator[str]:
+    """The name of a table that nobody else has."""
+    with postgresql_schema(postgresql_url) as schema:
+        yield f"{schema}.sessions"
