@@ -9,11 +9,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 import secrets
-import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from pathlib import Path
 from statistics import median
 from typing import Final, Literal
 
@@ -137,11 +135,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=2.0, help="of each turn (default: %(default)g)")
     parser.add_argument("--rounds", type=int, default=7, help="(default: %(default)d)")
     options = parser.parse_args()
-    with (
-        tempfile.TemporaryDirectory() as directory,
-        postgresql_server(Path(directory)) as url,
-        postgresql_schema(url) as schema,
-    ):
+    with postgresql_server() as url, postgresql_schema(url) as schema:
         asyncio.run(_compare(url, schema, seconds=options.seconds, rounds=options.rounds))
 
 

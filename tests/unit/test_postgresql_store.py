@@ -377,6 +377,26 @@ async def test_a_call_that_the_server_breaks_off_says_so(
     assert await store.touch(key, LIFETIME)
 
 
+async def test_a_revocation_whose_records_cannot_be_deleted_is_none(
+    store: PostgreSQLStore,
+    postgresql_table: str,
+    rival: AsyncConnection[TupleRow],
+    observer: AsyncConnection[TupleRow],
+) -> None:
+    keys = [fresh_key() for _ in range(3)]
+    for key in keys:
+        await created(store, key, subject="7")
+    before = await written(store)
+    await lock(rival, postgresql_table, keys[0])
+    deleting = asyncio.create_task(store.delete_subject("7"))
+    await until_waiting(observer, postgresql_table, 1)
+    await observer.execute("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+    with pytest.raises(StoreUnavailableError):
+        await deleting
+    assert len(await store.ids_of("7")) == len(keys)
+    assert isinstance(await store.create(fresh_key(), before), Record)
+
+
 async def test_a_cancelled_call_does_not_take_place_later(
     store: PostgreSQLStore,
     postgresql_table: str,

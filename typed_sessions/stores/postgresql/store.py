@@ -141,7 +141,8 @@ class PostgreSQLStore:
 
         async def revoked(connection: Connection) -> datetime:
             revocation, deletion = _cursor(connection), _cursor(connection)
-            async with connection.pipeline(), connection.transaction():
+            # What is sent in a pipeline is one transaction, and one round trip.
+            async with connection.pipeline():
                 await revocation.execute(self._statements.revoke, parameters, prepare=False, binary=True)
                 await deletion.execute(self._statements.delete_of_subject, parameters, prepare=False)
             [[time]] = await revocation.fetchall()
