@@ -67,12 +67,14 @@ class PostgreSQLServer:
         pid = self._data / "postmaster.pid"
         postmaster = psutil.Process(int(pid.read_text().split()[0]))
         postmaster.suspend()  # or it would start others
-        processes = [postmaster, *postmaster.children(recursive=True)]
+        processes = [*postmaster.children(recursive=True), postmaster]
         for process in processes:
             process.send_signal(signal.SIGKILL)
         for process in processes:
             _wait_for_end(process)
-        pid.unlink()  # the dead may be there until somebody looks after them, and a server takes them for another one
+        # Until somebody looks after the dead, a server takes them for another one.
+        for lock in (pid, *self._sockets.glob(".s.PGSQL.*.lock")):
+            lock.unlink()
 
     def kill_a_backend(self) -> None:
         """Kill one of the processes that answer clients. The others are ended by the server, which starts again."""
@@ -93,15 +95,16 @@ class PostgreSQLServer:
         shutil.rmtree(self._directory, ignore_errors=True)
 
     def _ctl(self, *arguments: str) -> None:
-        subprocess.run(  # noqa: S603  # our own arguments
+        done = subprocess.run(  # noqa: S603  # our own arguments
             [self._control, "-D", self._data, *arguments],
-            check=True,
+            check=False,
             user=self._user,
             cwd="/",
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             stdin=subprocess.DEVNULL,
         )
+        assert done.returncode == 0, (self._data / "log").read_text()[-2000:]
 
 
 def _wait_for_end(process: psutil.Process) -> None:

@@ -21,7 +21,7 @@ from attrs import define, field
 
 from tests.valkey_servers import valkey, valkey_url
 from typed_sessions.errors import StoreUnavailableError
-from typed_sessions.stores.base import Lifetime, Record, Revoked, Written
+from typed_sessions.stores.base import Lifetime, Record, Revoked, SessionStore, Written
 from typed_sessions.stores.redis import RedisStore
 
 VISITORS: Final = 16
@@ -46,7 +46,7 @@ class Tally:
 class Visitor:
     """A visitor who saves and moves a session, and knows what has to be there."""
 
-    store: RedisStore
+    store: SessionStore
     random: Random
     subject: str
     key: str = ""

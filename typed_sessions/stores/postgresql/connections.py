@@ -30,7 +30,7 @@ Pool: TypeAlias = AsyncConnectionPool[Connection]
 _CONNECT_TIMEOUT: Final = 5
 """Seconds for one attempt to connect, unless the URL says otherwise."""
 
-_PATIENCE: Final = 10.0
+_PATIENCE: Final = 5.0
 """Seconds for which a call waits for a connection, if its caller does."""
 
 _ATTEMPTS_EVERY: Final = 0.5
