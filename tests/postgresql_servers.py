@@ -9,7 +9,7 @@ import signal
 import subprocess
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from secrets import token_hex
@@ -20,7 +20,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.sql import SQL, Identifier
 
-__all__ = ["PostgreSQLServer", "connect_to_postgresql", "postgresql_schema", "postgresql_server"]
+__all__ = ["PostgreSQLServer", "connect_to_postgresql", "crashing_postgresql", "postgresql_schema", "postgresql_server"]
 
 _SETTINGS: Final = "max_connections = 200\nlog_min_messages = fatal\nclient_min_messages = warning\n"
 
@@ -150,3 +150,19 @@ async def connect_to_postgresql(url: str) -> tuple[asyncio.StreamReader, asyncio
     if host.startswith("/"):
         return await asyncio.open_unix_connection(f"{host}/.s.PGSQL.{port}")
     return await asyncio.open_connection(host, port)
+
+
+@contextmanager
+def crashing_postgresql(*, fsync: bool = False) -> Iterator[tuple[str, Callable[[], None]]]:
+    """Yield the URL of a server of our own, and what kills it and starts it again."""
+    server = PostgreSQLServer(fsync=fsync)
+
+    def crash() -> None:
+        server.kill()
+        server.start()
+
+    try:
+        server.start()
+        yield server.url, crash
+    finally:
+        server.remove()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import sys
 import time
 from collections.abc import Callable
@@ -100,6 +101,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=200)
     options = parser.parse_args()
+    logging.disable(logging.WARNING)  # of connections that broke
     tally, took = asyncio.run(kill(options.rounds, fsync=True))
     print(
         f"PostgreSQL, SIGKILL and immediate shutdown, fsync on: {tally.rounds} rounds, "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
@@ -128,6 +129,22 @@ async def test_a_server_that_refuses_for_a_while_is_found_again_without_another_
     await proxy.switch(Fault.NONE)
     async with asyncio.timeout(SOON):
         assert await waiting
+
+
+async def test_no_password_is_logged_when_connections_break(
+    proxy: Proxy, postgresql_table: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    url = f"postgresql://postgres:hunter2@127.0.0.1:{proxy.port}/postgres"
+    store = PostgreSQLStore(url, table=postgresql_table)
+    await asyncio.gather(*(store.now() for _ in range(VISITORS)))
+    await proxy.switch(Fault.REFUSES)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(2 * DEADLINE):
+            await store.now()
+    assert "error connecting" in caplog.text
+    assert "hunter2" not in caplog.text
+    await store.close()
 
 
 async def test_each_operation_is_one_round_trip(proxy: Proxy, store: PostgreSQLStore, direct: PostgreSQLStore) -> None:

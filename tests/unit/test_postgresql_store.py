@@ -19,7 +19,7 @@ from psycopg.sql import SQL, Identifier
 from psycopg_pool import AsyncConnectionPool, PoolClosed
 
 from typed_sessions.errors import ConfigurationError, StoreUnavailableError
-from typed_sessions.stores import Conflict, Exists, Gone, Lifetime, Record, Revoked, Written
+from typed_sessions.stores import REVOCATIONS_KEPT, Conflict, Exists, Gone, Lifetime, Record, Revoked, Written
 from typed_sessions.stores.postgresql import PostgreSQLStore
 from typed_sessions.testing import ManualClock
 
@@ -201,6 +201,24 @@ async def test_who_waited_for_a_delete_finds_the_record_gone(
     assert await touching is None
 
 
+async def test_a_delete_of_one_version_leaves_another_that_was_faster(
+    store: PostgreSQLStore,
+    postgresql_table: str,
+    rival: AsyncConnection[TupleRow],
+    observer: AsyncConnection[TupleRow],
+) -> None:
+    key = fresh_key()
+    record = await created(store, key)
+    await rival.execute(SQL("UPDATE {} SET version = 1").format(of(postgresql_table)))
+    deleting = asyncio.create_task(store.delete(key, version=record.version))
+    await until_waiting(observer, postgresql_table, 1)
+    await rival.commit()
+    assert not await deleting
+    assert not await store.delete(key, version=record.version)
+    assert await store.delete(key, version=1)
+    assert await store.load(key) is None
+
+
 async def test_of_many_creates_over_an_expired_record_one_wins(postgresql_url: str, postgresql_table: str) -> None:
     clock, key = ManualClock(), fresh_key()
     store = PostgreSQLStore(postgresql_url, table=postgresql_table, clock=clock)
@@ -226,6 +244,27 @@ async def test_delete_expired_leaves_what_others_are_at(
     assert await store.delete_expired() == len(keys) - 1
     await rival.rollback()
     assert await store.delete_expired() == 1
+    await store.close()
+
+
+async def test_subjects_and_revocations_are_forgotten(
+    postgresql_url: str, postgresql_table: str, observer: AsyncConnection[TupleRow]
+) -> None:
+    clock = ManualClock()
+    store = PostgreSQLStore(postgresql_url, table=postgresql_table, clock=clock)
+
+    async def known() -> object:
+        query = SQL("SELECT count(*) FROM {}").format(of(f"{postgresql_table}_revocations"))
+        return await (await observer.execute(query)).fetchone()
+
+    await created(store, fresh_key(), subject="7")
+    await store.delete_subject("8")
+    assert await known() == (2,)
+    await store.delete_expired()
+    assert await known() == (1,)
+    clock.forward(REVOCATIONS_KEPT + timedelta(hours=1, seconds=1))
+    await store.delete_expired()
+    assert await known() == (0,)
     await store.close()
 
 

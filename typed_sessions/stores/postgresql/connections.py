@@ -34,7 +34,7 @@ _PATIENCE: Final = 5.0
 """Seconds for which a call waits for a connection, if its caller does."""
 
 _ATTEMPTS_EVERY: Final = 0.5
-"""Seconds after which a call that waits for a connection makes the pool try again."""
+"""Seconds after which the pool tries once more to connect, and after which a call that waits makes it start again."""
 
 _GRACE: Final = 0.25
 """Seconds for which a call that is cancelled waits until the server has stopped, or done, what it was asked for."""
@@ -136,15 +136,15 @@ class Connections:
 
     def _made_pool(self) -> Pool:
         # No prepared statements: behind a pooler the next statement may meet another server process.
-        # A pool that may not try for long gives up at once, and tries again when somebody asks for a connection; its
-        # own intervals would grow to minutes.
+        # A pool that gives up soon tries again as soon as somebody asks for a connection, but not for each who asks.
+        # Its own intervals would grow to minutes.
         return AsyncConnectionPool(
             self._conninfo,
             kwargs={"autocommit": True, "prepare_threshold": None},
             min_size=_IDLE_SIZE,
             max_size=self._size,
             open=False,
-            reconnect_timeout=0,
+            reconnect_timeout=_ATTEMPTS_EVERY,
             name="typed_sessions",
         )
 

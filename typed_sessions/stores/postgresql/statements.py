@@ -130,7 +130,9 @@ _TOUCH: Final = """
 """
 
 _DELETE: Final = """
-    DELETE FROM {records} WHERE key = %(key)s RETURNING expires_at > {now}
+    DELETE FROM {records}
+    WHERE key = %(key)s AND (%(version)s::bigint IS NULL OR version = %(version)s::bigint)
+    RETURNING expires_at > {now}
 """
 
 # What another transaction has locked is being deleted there, or made anew.
@@ -188,7 +190,7 @@ class Statements:
     touch: bytes
     """The record; no row if there is no live one."""
     delete: bytes
-    """Whether the record was live; no row if there was none."""
+    """Whether the record was live; no row if there was none, or one of another version."""
     delete_expired: bytes
     """How many records it has deleted. It forgets old revocations, too, an hour later than it might: a statement that
     looked at the time before may have had to wait for a lock."""

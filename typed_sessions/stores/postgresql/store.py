@@ -113,8 +113,9 @@ class PostgreSQLStore:
         row = await self._row(self._statements.touch, parameters)
         return None if row is None else _record(row)
 
-    async def delete(self, key: str) -> bool:
-        row = await self._row(self._statements.delete, self._timed({"key": _stored_key(key)}))
+    async def delete(self, key: str, *, version: int | None = None) -> bool:
+        parameters = self._timed({"key": _stored_key(key), "version": version})
+        row = await self._row(self._statements.delete, parameters)
         return row is not None and bool(row[0])
 
     async def delete_expired(self, limit: int = 1000) -> int:
