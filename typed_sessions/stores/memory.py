@@ -10,7 +10,7 @@ from heapq import heapify, heappop, heappush
 from itertools import count
 from typing import Final
 
-from attrs import evolve, field, frozen
+from attrs import evolve
 
 from typed_sessions.errors import ConfigurationError
 from typed_sessions.stores.base import (
@@ -25,6 +25,7 @@ from typed_sessions.stores.base import (
     Updated,
     Written,
 )
+from typed_sessions.stores.kept import Kept, kept
 from typed_sessions.stores.moments import (
     Clock,
     Microseconds,
@@ -39,16 +40,6 @@ __all__ = ["MemoryStore"]
 
 _SPARE_ENDS: Final = 64
 """So many ends that are out of date may wait besides as many as there are records."""
-
-
-@frozen
-class _Kept:
-    payload: bytes = field(repr=False)
-    version: int
-    created: Microseconds
-    last_seen: Microseconds
-    expires_at: Microseconds
-    subject: str | None = field(repr=False)
 
 
 class MemoryStore:
@@ -70,7 +61,7 @@ class MemoryStore:
             raise ConfigurationError(f"max_records is {max_records}: a MemoryStore has to hold at least one record")
         self._max_records: Final = max_records
         self._clock: Final[Clock] = time.time if clock is None else clock
-        self._records: Final[OrderedDict[str, _Kept]] = OrderedDict()
+        self._records: Final[OrderedDict[str, Kept]] = OrderedDict()
         """The one seen longest ago first."""
         self._ends: Final[list[tuple[Microseconds, str]]] = []
         """A heap. An end that is not its record's any more stays until it is met, or until there are too many."""
@@ -88,38 +79,38 @@ class MemoryStore:
             return Revoked()
         self._forget(key)
         self._make_room(now)
-        return _record(self._keep(key, self._written(written, now, now)), now)
+        return self._keep(key, kept(written, next(self._versions), created=now, now=now)).record(now)
 
     async def load(self, key: str) -> Record | None:
         now = self._now()
-        kept = self._live(key, now)
-        return None if kept is None else _record(kept, now)
+        present = self._live(key, now)
+        return None if present is None else present.record(now)
 
     async def update(self, key: str, version: int, written: Written, *, move_to: str | None = None) -> Updated:
         now = self._now()
-        kept = self._live(key, now)
-        if kept is None:
+        present = self._live(key, now)
+        if present is None:
             return Gone()
-        if kept.version != version:
-            return Conflict(_record(kept, now))
-        if written.subject != kept.subject and not self._may_be_of(written, now):
+        if present.version != version:
+            return Conflict(present.record(now))
+        if written.subject != present.subject and not self._may_be_of(written, now):
             return Revoked()
         if move_to is not None:
             if self._live(move_to, now) is not None:
                 raise ValueError("a record is to move to a key that another one has")
             self._forget(move_to)
         self._forget(key)
-        created = now if written.restart else kept.created
-        return _record(self._keep(move_to or key, self._written(written, created, now)), now)
+        created = now if written.restart else present.created
+        return self._keep(move_to or key, kept(written, next(self._versions), created=created, now=now)).record(now)
 
     async def touch(self, key: str, lifetime: Lifetime) -> Record | None:
         now = self._now()
-        kept = self._live(key, now)
-        if kept is None:
+        present = self._live(key, now)
+        if present is None:
             return None
         self._forget(key)
-        touched = evolve(kept, last_seen=now, expires_at=expiry(kept.created, now, lifetime))
-        return _record(self._keep(key, touched), now)
+        touched = evolve(present, last_seen=now, expires_at=expiry(present.created, now, lifetime))
+        return self._keep(key, touched).record(now)
 
     async def delete(self, key: str, *, version: int | None = None) -> bool:
         kept = self._live(key, self._now())
@@ -139,9 +130,7 @@ class MemoryStore:
     async def ids_of(self, subject: str) -> Sequence[Listed]:
         now = self._now()
         live = [
-            Listed(key, moment(kept.created), moment(kept.last_seen), moment(kept.expires_at))
-            for key in self._keys.get(subject, ())
-            if (kept := self._live(key, now)) is not None
+            present.listed(key) for key in self._keys.get(subject, ()) if (present := self._live(key, now)) is not None
         ]
         return sorted(live, key=lambda listed: listed.last_seen, reverse=True)
 
@@ -163,37 +152,33 @@ class MemoryStore:
     def _now(self) -> Microseconds:
         return reading(self._clock)
 
-    def _live(self, key: str, now: Microseconds) -> _Kept | None:
-        kept = self._records.get(key)
-        return None if kept is None or kept.expires_at <= now else kept
+    def _live(self, key: str, now: Microseconds) -> Kept | None:
+        present = self._records.get(key)
+        return None if present is None or present.expires_at <= now else present
 
     def _may_be_of(self, written: Written, now: Microseconds) -> bool:
         return written.subject is None or is_known_since(written.as_of, self._revocations.get(written.subject), now)
 
-    def _written(self, written: Written, created: Microseconds, now: Microseconds) -> _Kept:
-        expires_at = expiry(created, now, written.lifetime)
-        return _Kept(written.payload, next(self._versions), created, now, expires_at, written.subject)
-
-    def _keep(self, key: str, kept: _Kept) -> _Kept:
-        self._records[key] = kept
-        if kept.subject is not None:
-            self._keys.setdefault(kept.subject, set()).add(key)
+    def _keep(self, key: str, present: Kept) -> Kept:
+        self._records[key] = present
+        if present.subject is not None:
+            self._keys.setdefault(present.subject, set()).add(key)
         if len(self._ends) > 2 * len(self._records) + _SPARE_ENDS:
             self._ends[:] = [(other.expires_at, of) for of, other in self._records.items()]
             heapify(self._ends)
         else:
-            heappush(self._ends, (kept.expires_at, key))
-        return kept
+            heappush(self._ends, (present.expires_at, key))
+        return present
 
     def _forget(self, key: str) -> None:
         """Delete a record if there is one. Its end stays until it is met."""
-        kept = self._records.pop(key, None)
-        if kept is None or kept.subject is None:
+        present = self._records.pop(key, None)
+        if present is None or present.subject is None:
             return
-        keys = self._keys[kept.subject]
+        keys = self._keys[present.subject]
         keys.remove(key)
         if not keys:
-            del self._keys[kept.subject]
+            del self._keys[present.subject]
 
     def _make_room(self, now: Microseconds) -> None:
         if len(self._records) >= self._max_records and not self._forget_expired(now):
@@ -203,8 +188,8 @@ class MemoryStore:
         """Delete one record that has expired, and return True if there was one."""
         while self._ends and self._ends[0][0] <= now:
             expires_at, key = heappop(self._ends)
-            kept = self._records.get(key)
-            if kept is not None and kept.expires_at == expires_at:
+            present = self._records.get(key)
+            if present is not None and present.expires_at == expires_at:
                 self._forget(key)
                 return True
         return False
@@ -212,15 +197,3 @@ class MemoryStore:
     def _forget_revocations(self, now: Microseconds) -> None:
         while self._revocations and next(iter(self._revocations.values())) < kept_since(now):
             self._revocations.popitem(last=False)
-
-
-def _record(kept: _Kept, now: Microseconds) -> Record:
-    return Record(
-        payload=kept.payload,
-        version=kept.version,
-        created=moment(kept.created),
-        last_seen=moment(kept.last_seen),
-        expires_at=moment(kept.expires_at),
-        as_of=moment(now),
-        subject=kept.subject,
-    )
