@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import ClassVar
 from uuid import uuid4
 
@@ -17,12 +19,15 @@ from psycopg_pool import AsyncConnectionPool
 from typing_extensions import override
 
 from tests.postgresql_servers import postgresql_schema
-from typed_sessions.stores import MemoryStore, PostgreSQLStore, RedisStore, SessionStore
+from typed_sessions.stores import MemoryStore, PostgreSQLStore, RedisStore, SessionStore, SQLiteStore
 from typed_sessions.testing import StoreContract
 from typed_sessions.testing.store_machine import store_machine
 
 URLS: dict[str, str] = {}
 """Of the servers that run, for machines, to which no fixture can be given."""
+
+FEWER = settings(max_examples=settings().max_examples // 4)
+"""For machines whose stores take their time."""
 
 
 class TestMemoryStore(StoreContract):
@@ -40,6 +45,30 @@ async def open_memory_twice(clock: Callable[[], float]) -> AsyncGenerator[tuple[
 
 class TestMemoryStoreMachine(store_machine(open_memory_twice).TestCase):  # type: ignore[misc]  # made at run time
     pass
+
+
+@asynccontextmanager
+async def open_sqlite_twice(clock: Callable[[], float]) -> AsyncGenerator[tuple[SessionStore, SessionStore], None]:
+    with TemporaryDirectory() as directory:
+        path = Path(directory) / "sessions.db"
+        one, other = SQLiteStore(path, clock=clock), SQLiteStore(path, clock=clock)
+        try:
+            yield one, other
+        finally:
+            await one.close()
+            await other.close()
+
+
+class TestSQLiteStore(StoreContract):
+    @override
+    @asynccontextmanager
+    async def open(self, clock: Callable[[], float]) -> AsyncGenerator[SessionStore, None]:
+        async with open_sqlite_twice(clock) as (store, _):
+            yield store
+
+
+class TestSQLiteStoreMachine(store_machine(open_sqlite_twice).TestCase):  # type: ignore[misc]  # made at run time
+    settings = FEWER
 
 
 class TestRedisStore(StoreContract):

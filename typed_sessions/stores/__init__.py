@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from typed_sessions.stores.memory import MemoryStore
     from typed_sessions.stores.postgresql import PostgreSQLStore
     from typed_sessions.stores.redis import RedisStore
+    from typed_sessions.stores.sqlite import SQLiteStore
 
 __all__ = [
     "REVOCATIONS_KEPT",
@@ -41,6 +42,7 @@ __all__ = [
     "Record",
     "RedisStore",
     "Revoked",
+    "SQLiteStore",
     "SessionStore",
     "Updated",
     "Written",
@@ -53,6 +55,7 @@ _MODULES: Final = {
     "MemoryStore": "memory",
     "PostgreSQLStore": "postgresql",
     "RedisStore": "redis",
+    "SQLiteStore": "sqlite",
 }
 
 
