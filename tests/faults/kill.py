@@ -6,7 +6,6 @@ In each round a process creates, changes, moves and deletes records, all at once
 going to do, and what has been answered. At some moment SIGKILL comes. Afterwards every record has to be as the last
 answer said, or as the call that was not answered any more would have made it; nothing else may be there.
 """
-# ruff: noqa: T201 -- a command prints
 
 from __future__ import annotations
 

@@ -5,7 +5,6 @@
 
 Each race is for a record of its own, and begins at a barrier.
 """
-# ruff: noqa: T201 -- a command prints
 
 from __future__ import annotations
 

@@ -113,8 +113,8 @@ class MemoryStore:
         return self._keep(key, touched).record(now)
 
     async def delete(self, key: str, *, version: int | None = None) -> bool:
-        kept = self._live(key, self._now())
-        if kept is None or version not in (None, kept.version):
+        present = self._live(key, self._now())
+        if present is None or version not in (None, present.version):
             return False
         self._forget(key)
         return True

@@ -482,6 +482,26 @@ class StoreContract(ABC):
         assert await store.load(other)
 
     @_on_a_store
+    async def test_a_delete_of_another_version_leaves_the_record(self, store: SessionStore, _: ManualClock) -> None:
+        key = _key()
+        first = _record(await store.create(key, await _written(store, subject="7")))
+        second = _record(await store.update(key, first.version, await _written(store, subject="7")))
+        assert await store.delete(key, version=first.version) is False
+        assert await store.load(key) == second
+        assert await _keys_of(store, "7") == [key]
+        await store.touch(key, _AN_HOUR)
+        assert await store.delete(key, version=second.version) is True
+        assert await store.delete(key, version=second.version) is False
+        assert not await store.ids_of("7")
+
+    @_on_a_store
+    async def test_a_delete_of_a_version_that_expired_finds_none(self, store: SessionStore, clock: ManualClock) -> None:
+        key = _key()
+        record = _record(await store.create(key, Written(b"", _AN_HOUR)))
+        clock.forward(_HOUR)
+        assert await store.delete(key, version=record.version) is False
+
+    @_on_a_store
     async def test_a_deleted_key_may_be_created_again(self, store: SessionStore, _: ManualClock) -> None:
         key = _key()
         await store.create(key, Written(b"first", _AN_HOUR))

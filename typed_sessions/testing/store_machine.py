@@ -117,9 +117,12 @@ class _StoreMachine(RuleBasedStateMachine):
     def touch(self, client: int, key: str, lifetime: Lifetime) -> None:
         self._right_answer(client, lambda store: store.touch(key, lifetime), lambda world: world.touch(key, lifetime))
 
-    @rule(client=_CLIENTS, key=_KEYS)
-    def delete(self, client: int, key: str) -> None:
-        self._right_answer(client, lambda store: store.delete(key), lambda world: world.delete(key))
+    @rule(client=_CLIENTS, key=_KEYS, updates_ago=st.none() | _UPDATES_AGO)
+    def delete(self, client: int, key: str, updates_ago: int | None) -> None:
+        version = None if updates_ago is None else self._versions[key][-1 - updates_ago :][0]
+        self._right_answer(
+            client, lambda store: store.delete(key, version=version), lambda world: world.delete(key, version)
+        )
 
     @rule(client=_CLIENTS, subject=_SUBJECTS)
     def ids_of(self, client: int, subject: str) -> None:

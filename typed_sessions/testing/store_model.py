@@ -119,8 +119,10 @@ class World:
         touched = evolve(row, last_seen=self.now, expires_at=_expiry(row.created, self.now, lifetime))
         return self._shown(key, touched, key)
 
-    def delete(self, key: str) -> list[Outcome]:
-        return [_equals(key in self.rows, self._without({key}))]
+    def delete(self, key: str, version: int | None) -> list[Outcome]:
+        row = self.rows.get(key)
+        is_deleted = row is not None and version in {None, row.version}
+        return [_equals(is_deleted, self._without({key}) if is_deleted else self)]
 
     def ids_of(self, subject: str) -> list[Outcome]:
         rows = {key: row for key, row in self.rows.items() if row.subject == subject}

@@ -113,8 +113,8 @@ class SQLiteStore:
     async def touch(self, key: str, lifetime: Lifetime) -> Record | None:
         return await self._writer.do(lambda connection: self._touch(connection, key, lifetime))
 
-    async def delete(self, key: str) -> bool:
-        return await self._writer.do(lambda connection: self._delete(connection, key))
+    async def delete(self, key: str, *, version: int | None = None) -> bool:
+        return await self._writer.do(lambda connection: self._delete(connection, key, version))
 
     async def delete_expired(self, limit: int = 1000) -> int:
         return await self._writer.do(lambda connection: self._delete_expired(connection, limit))
@@ -173,10 +173,12 @@ class SQLiteStore:
         connection.execute(_TOUCH, (touched.last_seen, touched.expires_at, key))
         return touched.record(now)
 
-    def _delete(self, connection: sqlite3.Connection, key: str) -> bool:
-        was_live = _live(connection, key, self._now()) is not None
+    def _delete(self, connection: sqlite3.Connection, key: str, version: int | None) -> bool:
+        present = _live(connection, key, self._now())
+        if present is None or version not in {None, present.version}:
+            return False
         connection.execute(_DELETE, (key,))
-        return was_live
+        return True
 
     def _delete_expired(self, connection: sqlite3.Connection, limit: int) -> int:
         now = self._now()
