@@ -10,7 +10,6 @@ payload under its key, on and on; ours compares versions, too. Those on aiosqlit
 
 All take turns, each round in another order, and a ratio is that of one round.
 """
-# ruff: noqa: T201 -- a command prints
 
 from __future__ import annotations
 
