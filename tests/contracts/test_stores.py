@@ -103,6 +103,8 @@ async def open_redis_twice(clock: Callable[[], float]) -> AsyncGenerator[tuple[S
 
 
 class TestRedisStoreMachine(store_machine(open_redis_twice).TestCase):  # type: ignore[misc]  # made at run time
+    settings = FEWER
+
     @pytest.fixture(autouse=True)
     def have_a_server(self, redis_url: str) -> None:
         URLS["redis"] = redis_url

@@ -148,7 +148,7 @@ class Revocation(Race):
 
 
 class Rotation(Race):
-    """One gives the record another key while the other one changes it: it is there once."""
+    """One gives the record another key while the other one changes it: it is there once, and has the last change."""
 
     name = "rotation and a writer"
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
 from attrs import frozen
+
+from tests.valkey_servers import ValkeyServer, valkey, valkey_url
 
 __all__ = ["STORES", "Running", "running"]
 
@@ -29,8 +31,26 @@ def _sqlite() -> Generator[Running, None, None]:
         yield Running(f"sqlite:///{Path(directory) / 'sessions.db'}")
 
 
+@contextmanager
+def _redis() -> Generator[Running, None, None]:
+    """Valkey, which writes all to its file before it answers."""
+    with TemporaryDirectory() as name, ExitStack() as running_now:
+        directory = Path(name)
+
+        def start() -> ValkeyServer:
+            return running_now.enter_context(valkey(directory, appendonly="yes", appendfsync="always"))
+
+        def crash() -> None:
+            servers.pop().terminate()
+            servers.append(start())
+
+        servers = [start()]
+        yield Running(valkey_url(directory), crash)
+
+
 STORES: Final[dict[str, Callable[[], AbstractContextManager[Running]]]] = {
     "sqlite": _sqlite,
+    "redis": _redis,
 }
 
 

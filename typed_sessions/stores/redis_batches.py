@@ -1,8 +1,8 @@
-"""`Batches`: the scripts of many tasks in one write to the server, and their answers in one read.
+"""`Batches`: what many tasks ask of the server, in one command.
 
-What tasks ask for in the same turn of the event loop, or while all connections are busy, shares a connection and a
-round trip. A task that is cancelled leaves its answer to be read by the batch, so that no connection falls out of step;
-when all who wait for a batch are gone, it is broken off, and its connection closed.
+What tasks ask for in the same turn of the event loop, or while all connections are busy, is one run of the script. A
+task that is cancelled leaves its answer to be read by the batch, so that no connection falls out of step; when all who
+wait for a batch are gone, it is broken off, and its connection closed.
 
 Only this module imports the driver.
 """
@@ -12,44 +12,51 @@ from __future__ import annotations
 import asyncio
 import inspect
 import re
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import repeat
 from typing import Final, Protocol, TypeAlias, cast
 
 from attrs import define, field
+from msgspec import msgpack
 from redis.asyncio import Redis, RedisCluster
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from typed_sessions.errors import ConfigurationError, StoreUnavailableError
-from typed_sessions.stores.redis_scripts import Script
+from typed_sessions.stores.redis_script import DIGEST, SCRIPT
 
-__all__ = ["Batches", "opener"]
+__all__ = ["Batches", "Call", "opener"]
 
 CONNECTIONS: Final = 8
 """So many batches are under way at most, each on a connection of its own."""
 
-CALLS_OF_A_BATCH: Final = 128
+CALLS_OF_A_BATCH: Final = 64
+
+BYTES_OF_A_BATCH: Final = 1 << 20
+"""A batch takes calls until it has so many bytes, and a larger one is alone."""
 
 TIMEOUT: Final = 5.0
 """Seconds until a server that does not answer is given up, unless the URL says otherwise (`?socket_timeout=2`)."""
 
-_HASH_TAG: Final = re.compile(r"[^{]*\{[^}]+\}")
+_HASH_TAG: Final = re.compile(rb"[^{]*\{[^}]+\}")
 """What makes a cluster keep all keys that begin so in one slot."""
 
-_Value: TypeAlias = bytes | str | int
+Call: TypeAlias = tuple[str | bytes | int | bool, ...]
+"""The name of one of the script's functions, the time or False, and its arguments."""
 
 
-class _Pipeline(Protocol):
-    """What redis-py does not type: commands that are sent together."""
-
-    def execute_command(self, *args: _Value) -> object: ...
-
-    def execute(self, *, raise_on_error: bool) -> Awaitable[Sequence[object]]: ...
+_WELL: Final = ord("+")
 
 
-def opener(client_or_url: Redis | RedisCluster | str, prefix: str) -> Callable[[], Batches]:
+class _Commands(Protocol):
+    """What redis-py does not type."""
+
+    async def execute_command(self, *args: bytes | str | int) -> object: ...
+
+
+def opener(client_or_url: Redis | RedisCluster | str, prefix: bytes) -> Callable[[], Batches]:
     """Return a function that makes `Batches` in the event loop that runs then.
 
     Raises:
@@ -59,10 +66,10 @@ def opener(client_or_url: Redis | RedisCluster | str, prefix: str) -> Callable[[
     if isinstance(client_or_url, str):
         url = client_or_url
         _check(_client_of(url), prefix)
-        return lambda: Batches(_client_of(url), owned=True)
+        return lambda: Batches(_client_of(url), prefix, owned=True)
     client = client_or_url
     _check(client, prefix)
-    return lambda: Batches(client, owned=False)
+    return lambda: Batches(client, prefix, owned=False)
 
 
 def _client_of(url: str) -> Redis:
@@ -87,7 +94,7 @@ def _client_of(url: str) -> Redis:
         ) from None
 
 
-def _check(client: Redis | RedisCluster, prefix: str) -> None:
+def _check(client: Redis | RedisCluster, prefix: bytes) -> None:
     if not inspect.iscoroutinefunction(getattr(client, "execute_command", None)):
         raise ConfigurationError("RedisStore takes a client of redis.asyncio, not one of redis")
     if client.get_encoder().decode_responses:
@@ -97,16 +104,16 @@ def _check(client: Redis | RedisCluster, prefix: str) -> None:
 
 
 @define(eq=False)
-class _Call:
-    """A script that a task waits for, and the batch in which it was sent."""
+class _Waiting:
+    """A call that a task waits for, and the batch in which it was sent."""
 
-    script: Script
-    rest: tuple[_Value, ...] = field(repr=False)
-    answer: asyncio.Future[object]
-    batch: Sequence[_Call] = ()
+    call: Call = field(repr=False)
+    answer: asyncio.Future[bytes]
+    size: int
+    batch: Sequence[_Waiting] = ()
     sender: asyncio.Task[None] | None = None
 
-    def settle(self, answer: object) -> None:
+    def settle(self, answer: bytes | Exception) -> None:
         if self.answer.done():
             return
         if isinstance(answer, Exception):
@@ -115,47 +122,49 @@ class _Call:
             self.answer.set_result(answer)
 
     def stop_if_nobody_waits(self) -> None:
-        if self.sender is not None and all(call.answer.done() for call in self.batch):
+        if self.sender is not None and all(waiting.answer.done() for waiting in self.batch):
             self.sender.cancel()
 
 
 class Batches:
-    """Runs scripts by a client, in one event loop.
+    """Has a server run the script, in one event loop.
 
     Args:
         client: what asks the server.
-        owned: whether to close it in the end.
+        prefix: of the store's keys.
+        owned: whether to close the client in the end.
     """
 
-    def __init__(self, client: Redis | RedisCluster, *, owned: bool) -> None:
+    def __init__(self, client: Redis | RedisCluster, prefix: bytes, *, owned: bool) -> None:
         self.loop: Final = asyncio.get_running_loop()
         self._client: Final = client
+        self._prefix: Final = prefix
         self._owned: Final = owned
-        self._waiting: list[_Call] = []
+        self._waiting: Final[deque[_Waiting]] = deque()
         self._senders: Final[set[asyncio.Task[None]]] = set()
         self._starting = False
 
-    async def run(self, script: Script, keys: Sequence[bytes], arguments: Sequence[_Value]) -> object:
-        """Return what the script answers.
+    async def run(self, call: Call, size: int = 0) -> bytes:
+        """Return what the script answers to a call of about so many bytes.
 
         Raises:
-            StoreUnavailableError: it may have run, or not.
+            StoreUnavailableError: it may have taken place, or not.
         """
-        call = _Call(script, (len(keys), *keys, *arguments), self.loop.create_future())
-        self._waiting.append(call)
+        waiting = _Waiting(call, self.loop.create_future(), size)
+        self._waiting.append(waiting)
         self._start()
         try:
-            return await call.answer
+            return await waiting.answer
         except asyncio.CancelledError:
-            call.stop_if_nobody_waits()
+            waiting.stop_if_nobody_waits()
             raise
         except Exception as error:  # noqa: BLE001 - as in `_settle`
             raise StoreUnavailableError("the session store did not answer as it should") from _discreet(error)
 
     async def close(self) -> None:
         """Break off what is under way, and close the client if it is ours. Who waits is told of a store unavailable."""
-        for call in self._waiting:
-            call.settle(_closed())
+        while self._waiting:
+            self._waiting.popleft().settle(_closed())
         senders = list(self._senders)
         for sender in senders:
             sender.cancel()
@@ -174,44 +183,66 @@ class Batches:
 
     def _send(self) -> None:
         self._starting = False
-        calls = [call for call in self._waiting[:CALLS_OF_A_BATCH] if not call.answer.done()]
-        del self._waiting[:CALLS_OF_A_BATCH]
-        if calls:
-            sender = self.loop.create_task(self._settle(calls))
-            for call in calls:
-                call.batch, call.sender = calls, sender
+        batch = self._take()
+        if batch:
+            sender = self.loop.create_task(self._settle(batch))
+            for waiting in batch:
+                waiting.batch, waiting.sender = batch, sender
             self._senders.add(sender)
             sender.add_done_callback(self._end)
         self._start()
+
+    def _take(self) -> list[_Waiting]:
+        batch: list[_Waiting] = []
+        size = 0
+        while self._waiting and len(batch) < CALLS_OF_A_BATCH:
+            waiting = self._waiting[0]
+            size += waiting.size
+            if batch and size > BYTES_OF_A_BATCH:
+                break
+            self._waiting.popleft()
+            if not waiting.answer.done():
+                batch.append(waiting)
+        return batch
 
     def _end(self, sender: asyncio.Task[None]) -> None:
         self._senders.discard(sender)
         self._start()
 
-    async def _settle(self, calls: Sequence[_Call]) -> None:
-        answers: Iterable[object] = repeat(_closed())
+    async def _settle(self, batch: Sequence[_Waiting]) -> None:
+        answers: Iterable[bytes | Exception] = repeat(_closed())
         try:
-            answers = await self._answers(calls)
+            answers = _each(await self._ask(*_packed([waiting.call for waiting in batch])))
         except Exception as error:  # noqa: BLE001 - whatever a driver raises, the tasks that wait have to know
             answers = repeat(error)
         finally:
-            for call, answer in zip(calls, answers, strict=False):
-                call.settle(answer)
+            for waiting, answer in zip(batch, answers, strict=False):
+                waiting.settle(answer)
 
-    async def _answers(self, calls: Sequence[_Call]) -> Sequence[object]:
-        answers = await self._ask(("EVALSHA", call.script.digest, *call.rest) for call in calls)
-        unknown = [at for at, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
-        if unknown:  # the server has started anew, or forgets scripts
-            full = await self._ask(("EVAL", calls[at].script.text, *calls[at].rest) for at in unknown)
-            for at, answer in zip(unknown, full, strict=True):
-                answers[at] = answer
-        return answers
+    async def _ask(self, calls: bytes, binary: bytes) -> bytes:
+        client = cast("_Commands", self._client)
+        try:
+            answer = await client.execute_command("EVALSHA", DIGEST, 1, self._prefix, calls, binary)
+        except NoScriptError:  # the server has started anew, or forgets scripts
+            answer = await client.execute_command("EVAL", SCRIPT, 1, self._prefix, calls, binary)
+        return cast("bytes", answer)
 
-    async def _ask(self, commands: Iterable[tuple[_Value, ...]]) -> list[object]:
-        pipeline = cast("_Pipeline", self._client.pipeline(transaction=False))
-        for command in commands:
-            pipeline.execute_command(*command)
-        return list(await pipeline.execute(raise_on_error=False))
+
+def _packed(calls: Sequence[Call]) -> tuple[bytes, bytes]:
+    """Return the calls as the script takes them: in MessagePack, and their bytes apart."""
+    binary = [part for call in calls for part in call if isinstance(part, bytes)]
+    apart = [[[len(part)] if isinstance(part, bytes) else part for part in call] for call in calls]
+    return msgpack.encode(apart), b"".join(binary)
+
+
+def _each(answers: bytes) -> Iterator[bytes | Exception]:
+    """Return the answer to each call, or the error that the server has made of it."""
+    lengths, _, _ = answers.partition(b"\n")
+    at = len(lengths) + 1
+    for length in map(int, lengths.split()):
+        answer = answers[at + 1 : at + length]
+        yield answer if answers[at] == _WELL else ResponseError(answer.decode(errors="replace"))
+        at += length
 
 
 def _closed() -> Exception:
