@@ -1,6 +1,7 @@
-"""A small tea shop. What it knows of a visitor is an attrs class, kept in a signed cookie.
+"""A small tea shop. What it knows of a visitor is an attrs class, kept in a signed cookie, or on the server.
 
-Run it from the root of the repository, with `python -m examples.shop`, and open http://127.0.0.1:5000.
+Run it from the root of the repository, with `python -m examples.shop`, and open http://127.0.0.1:5000. With
+`--store sqlite:///shop.db` the cookie has only an identifier, and a customer can end sessions on other devices.
 """
 
 from __future__ import annotations
@@ -8,9 +9,9 @@ from __future__ import annotations
 import argparse
 import os
 import secrets
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import cast, get_args
+from typing import Annotated, cast, get_args
 
 from attrs import Factory, define, frozen
 from quart import Blueprint, Quart, abort, current_app, flash, redirect, render_template, request, session, url_for
@@ -19,7 +20,8 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import HTTPException
 from werkzeug.http import dump_cookie
 
-from typed_sessions.quart import Sessions
+from typed_sessions import Subject
+from typed_sessions.quart import SessionInfo, Sessions
 from typed_sessions.serializers import SerializerName
 
 FORMATS = get_args(SerializerName)
@@ -39,7 +41,7 @@ class CartItem:
 class Visitor:
     """The schema: everything that a session holds, with the default that a new visitor has."""
 
-    user: str | None = None
+    user: Annotated[str | None, Subject] = None  # whose session it is
     logged_in_at: datetime | None = None
     cart: list[CartItem] = Factory(list[CartItem])
     csrf_token: str = Factory(lambda: secrets.token_urlsafe(16))  # each visitor gets one of their own
@@ -78,14 +80,16 @@ sessions = Sessions(Visitor)
 shop = Blueprint("shop", __name__)
 
 
-def create_app() -> Quart:
+def create_app(store: str | None = None) -> Quart:
     app = Quart(__name__)
     app.config.from_mapping(
         SECRET_KEY=os.environ.get("SHOP_SECRET_KEY") or secrets.token_urlsafe(),
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_SERIALIZER="tagged-json",  # what Quart itself writes; another name here logs nobody out
+        SESSION_STORE=store,
+        SESSION_PURGE_EVERY=None if store is None else timedelta(hours=1),
     )
-    if not os.environ.get("SHOP_SECRET_KEY"):
+    if store is None and not os.environ.get("SHOP_SECRET_KEY"):
         app.logger.warning("SHOP_SECRET_KEY is not set: the key is a random one, and sessions end with this process")
     sessions.init_app(app)
     app.register_blueprint(shop)
@@ -145,13 +149,12 @@ async def login() -> str:
 
 @shop.post("/login")
 async def log_in() -> Response:
-    """Remember who it is, and keep the cart."""
+    """Remember who it is, and keep the cart. On the server the session gets a new identifier."""
     name = (await posted("name")).strip()
     if not 1 <= len(name) <= MAX_NAME_LENGTH:
         abort(400, f"A name has 1 to {MAX_NAME_LENGTH} characters.")
     del sessions.current["csrf_token"]  # the next form brings a new one
-    sessions.data.user = name
-    sessions.data.logged_in_at = datetime.now(UTC)
+    sessions.current.promote(user=name, logged_in_at=datetime.now(UTC))
     await flash(f"Welcome, {name}.")
     return see_other("shop.products")
 
@@ -177,7 +180,20 @@ async def show_session() -> str:
         cookie=cookie,
         size=0 if cookie is None else set_cookie_size(cookie),
         formats=FORMATS,
+        on_server=on_server(),
+        own_sessions=await own_sessions(),
     )
+
+
+@shop.post("/session/others/end")
+async def end_other_sessions() -> Response:
+    """Log the customer out everywhere else."""
+    user = sessions.data.user
+    if user is None or not on_server():
+        abort(404, "You have no other sessions here.")
+    await sessions.revoke(user, except_current=True)
+    await flash("You are logged out everywhere else.")
+    return see_other("shop.show_session")
 
 
 @shop.post("/session/format")
@@ -214,6 +230,16 @@ async def show_error(error: HTTPException) -> tuple[str, int]:
 @shop.app_template_filter("money")
 def money(amount: Decimal) -> str:
     return f"€{amount:,.2f}"
+
+
+def on_server() -> bool:
+    return current_app.config["SESSION_STORE"] is not None
+
+
+async def own_sessions() -> list[SessionInfo]:
+    """Return all sessions of the customer who is logged in. Those in cookies nobody can count."""
+    user = sessions.current.get("user")
+    return await sessions.of(user) if on_server() and isinstance(user, str) else []
 
 
 def known_product(sku: str) -> Product:
@@ -261,8 +287,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m examples.shop", description="A tea shop on typed sessions.")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=5000)
+    parser.add_argument("--store", metavar="URL", help="keep sessions on the server: sqlite:///shop.db")
     arguments = parser.parse_args()
-    create_app().run(host=arguments.host, port=arguments.port, use_reloader=False)
+    create_app(arguments.store).run(host=arguments.host, port=arguments.port, use_reloader=False)
 
 
 if __name__ == "__main__":

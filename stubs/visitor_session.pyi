@@ -209,4 +209,14 @@ class VisitorSession(Session[Visitor]):
         _flashes: object = ...,
         _permanent: object = ...,
     ) -> None: ...
+    def promote(
+        self,
+        *,
+        user: str | None = ...,
+        logged_in_at: datetime | None = ...,
+        cart: list[CartItem] = ...,
+        csrf_token: str = ...,
+        _flashes: object = ...,
+        _permanent: object = ...,
+    ) -> None: ...
     def __ior__(self, other: VisitorUpdate, /) -> Self: ...

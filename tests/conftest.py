@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.postgresql_servers import postgresql_schema, postgresql_server
+from tests.valkey_servers import valkey, valkey_url
 from typed_sessions import codec
+
+pytest.register_assert_rewrite("typed_sessions.testing")
 
 settings.register_profile("short", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
 settings.register_profile("long", settings.get_profile("short"), max_examples=5_000)
@@ -19,3 +24,28 @@ def both_ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     """Run a test with the compiled forms of schemas and without: for modules that say so in `pytestmark`."""
     if request.param == "long way":
         monkeypatch.setattr(codec, "form_of", lambda *_, **__: None)
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a Redis or Valkey server: a given one, or one of our own. Each test uses a prefix of its own."""
+    if url := os.environ.get("TYPED_SESSIONS_TEST_REDIS_URL"):
+        yield url
+        return
+    directory = tmp_path_factory.mktemp("valkey")
+    with valkey(directory):
+        yield valkey_url(directory)
+
+
+@pytest.fixture(scope="session")
+def postgresql_url() -> Iterator[str]:
+    """The URL of a PostgreSQL server: a given one, or one of our own. Each test uses a schema of its own."""
+    with postgresql_server() as url:
+        yield url
+
+
+@pytest.fixture
+def postgresql_table(postgresql_url: str) -> Iterator[str]:
+    """The name of a table that nobody else has."""
+    with postgresql_schema(postgresql_url) as schema:
+        yield f"{schema}.sessions"

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from quart import Quart
 
+from typed_sessions.identifiers import Identifier
+
 README = Path(__file__).parent.parent / "README.md"
 
 
@@ -36,13 +38,30 @@ async def test_the_example_runs() -> None:
     assert bodies == ["1", "2"]
 
 
+async def test_the_example_runs_with_its_sessions_on_the_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {"__name__": __name__}
+    example, _, _, store = python_blocks()
+    exec(example + store, names)  # noqa: S102 -- the README's own code
+    app = names["app"]
+    assert isinstance(app, Quart)
+    async with app.test_app() as serving:
+        client = serving.test_client()
+        cookie = (await client.post("/cart/a")).headers["Set-Cookie"]
+        assert await (await client.post("/cart/b")).get_data(as_text=True) == "2"
+    assert Identifier.of(cookie.partition(";")[0].removeprefix("session="))
+    assert (tmp_path / "sessions.db").exists()
+
+
 def without_plugin() -> tuple[str, str, str]:
-    example, misuses, _ = python_blocks()
+    example, misuses, _, _ = python_blocks()
     return example, misuses, ""
 
 
 def with_plugin() -> tuple[str, str, str]:
-    example, _, keys = python_blocks()
+    example, _, keys, _ = python_blocks()
     return example, keys, "plugins = typed_sessions.mypy_plugin"
 
 

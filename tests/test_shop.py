@@ -15,6 +15,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from quart.typing import TestClientProtocol as QuartClient
 
 from examples.shop import FORMATS, MAX_NAME_LENGTH, MAX_QUANTITY, PRODUCTS, CartItem, Visitor, create_app, sessions
 from typed_sessions.cli import main
@@ -398,3 +399,40 @@ def test_an_unknown_format_is_refused(browser: httpx.Client) -> None:
 
 def test_the_shop_would_lose_no_session_of_what_is_locked() -> None:
     assert main(["check", "--file", str(ROOT / "examples" / "shop.lock.json")]) == 0
+
+
+async def test_a_customer_sees_the_other_sessions_and_ends_them() -> None:
+    app = create_app("memory://")
+    here, elsewhere, watcher = (app.test_client() for _ in range(3))
+    for client in (here, elsewhere):
+        await enter(client)
+    assert "Log out everywhere else" in await html_of(here, "/session")
+    response = await here.post("/session/others/end", form={"csrf_token": await token_of(here)})
+    assert response.status_code == 303
+    assert "You are logged out everywhere else." in await html_of(here, "/session")
+    assert "Log out everywhere else" not in await html_of(here, "/session")
+    assert 'class="who">Ada' in await html_of(here, "/")
+    assert 'class="who">Ada' not in await html_of(elsewhere, "/")
+    assert "Where you are logged in" not in await html_of(watcher, "/session")
+
+
+async def test_sessions_in_cookies_cannot_be_ended_from_elsewhere() -> None:
+    app = create_app()
+    client = app.test_client()
+    await enter(client)
+    assert "Where you are logged in" not in await html_of(client, "/session")
+    response = await client.post("/session/others/end", form={"csrf_token": await token_of(client)})
+    assert response.status_code == 404
+
+
+async def enter(client: QuartClient) -> None:
+    await client.post("/login", form={"csrf_token": await token_of(client), "name": "Ada"})
+
+
+async def token_of(client: QuartClient) -> str:
+    async with sessions.transaction(client) as session:
+        return session.data.csrf_token
+
+
+async def html_of(client: QuartClient, path: str) -> str:
+    return str(await (await client.get(path)).get_data(as_text=True))

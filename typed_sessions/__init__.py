@@ -15,11 +15,14 @@ if TYPE_CHECKING:
         FieldValueError,
         SchemaError,
         SerializationError,
+        SessionConflictError,
         SessionError,
+        StoreError,
+        StoreUnavailableError,
         UndeclaredKeyError,
     )
     from typed_sessions.interface import SecureCookieSessionInterface, SessionInterface
-    from typed_sessions.markers import Essential, Formerly
+    from typed_sessions.markers import Essential, Formerly, Merge, Subject
     from typed_sessions.migrations import migration
     from typed_sessions.schema import Schema
     from typed_sessions.session import NullSession, SecureCookieSession, Session, SessionMixin
@@ -33,6 +36,7 @@ __all__ = [
     "FieldTypeError",
     "FieldValueError",
     "Formerly",
+    "Merge",
     "NullSession",
     "Schema",
     "SchemaError",
@@ -40,9 +44,13 @@ __all__ = [
     "SecureCookieSessionInterface",
     "SerializationError",
     "Session",
+    "SessionConflictError",
     "SessionError",
     "SessionInterface",
     "SessionMixin",
+    "StoreError",
+    "StoreUnavailableError",
+    "Subject",
     "UndeclaredKeyError",
     "__version__",
     "migration",
@@ -55,6 +63,7 @@ _MODULES: Final = {
     "FieldTypeError": "errors",
     "FieldValueError": "errors",
     "Formerly": "markers",
+    "Merge": "markers",
     "NullSession": "session",
     "Schema": "schema",
     "SchemaError": "errors",
@@ -62,13 +71,17 @@ _MODULES: Final = {
     "SecureCookieSessionInterface": "interface",
     "SerializationError": "errors",
     "Session": "session",
+    "SessionConflictError": "errors",
     "SessionError": "errors",
     "SessionInterface": "interface",
     "SessionMixin": "session",
+    "StoreError": "errors",
+    "StoreUnavailableError": "errors",
+    "Subject": "markers",
     "UndeclaredKeyError": "errors",
     "migration": "migrations",
 }
-_PUBLIC_MODULES: Final = frozenset({"serializers", *_MODULES.values()})
+_PUBLIC_MODULES: Final = frozenset({"serializers", "stores", *_MODULES.values()})
 
 
 if not TYPE_CHECKING:  # a checker would take every name for one that is there

@@ -6,7 +6,8 @@ import re
 import sys
 from collections.abc import Mapping
 from enum import Enum
-from typing import Annotated, Any, ClassVar, Final, Generic, NewType, Protocol, get_args, get_origin
+from types import UnionType
+from typing import Annotated, Any, ClassVar, Final, Generic, NewType, Protocol, Union, get_args, get_origin
 
 import typing_extensions
 from typing_extensions import get_type_hints, is_typeddict
@@ -19,10 +20,12 @@ __all__ = [
     "former_names",
     "is_typed_dict",
     "key_annotations",
+    "marks_of",
     "origin_class",
     "plain_form",
     "required_keys",
     "resolved_annotations",
+    "union_parts",
 ]
 
 _ALIASES: Final = tuple(
@@ -103,8 +106,18 @@ def required_keys(declared: Any) -> frozenset[str]:
 
 def former_names(annotation: Any) -> tuple[str, ...]:
     """Return what a field was called in earlier releases, as `Formerly` says."""
-    marks = plain_form(annotation)[1]
-    return tuple(name for mark in marks if isinstance(mark, Formerly) for name in mark.names)
+    return tuple(name for mark in plain_form(annotation)[1] if isinstance(mark, Formerly) for name in mark.names)
+
+
+def marks_of(annotation: Any) -> tuple[object, ...]:
+    """Return what `Annotated` said of a field, or of one side of its union."""
+    declared, marks = plain_form(annotation)
+    return sum((plain_form(part)[1] for part in union_parts(declared)), marks)
+
+
+def union_parts(declared: Any) -> tuple[Any, ...]:
+    """Return the sides of a union; of anything else, none."""
+    return get_args(declared) if get_origin(declared) in (Union, UnionType) else ()
 
 
 def plain_form(annotation: Any) -> tuple[Any, tuple[object, ...]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import base64
 import datetime as dt
 import getpass
@@ -16,7 +17,8 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final, TypeGuard
 
-from typed_sessions.errors import ConfigurationError
+from typed_sessions import stores
+from typed_sessions.errors import ConfigurationError, StoreUnavailableError
 from typed_sessions.inspection import Inspection, inspect_cookie
 from typed_sessions.locks import Finding, LockFile, compare, lock_schema, read_lock, write_lock
 from typed_sessions.narrowing import is_dict, is_sequence, is_set
@@ -79,7 +81,28 @@ def _parser() -> argparse.ArgumentParser:
     inspect.add_argument("--json", action="store_true", help="for programs")
     inspect.set_defaults(run=_inspect)
     add_stubs_command(commands, _imported)
+
+    purge = commands.add_parser("purge", help="delete the sessions of a store that have expired")
+    purge.add_argument("store", metavar="URL", help="SESSION_STORE of the app")
+    purge.set_defaults(run=_purge)
     return parser
+
+
+def _purge(arguments: argparse.Namespace) -> int:
+    async def purged() -> int:
+        store = stores.open_store(arguments.store)
+        try:
+            return await stores.purge(store)
+        finally:
+            await store.close()
+
+    try:
+        count = asyncio.run(purged())
+    except StoreUnavailableError as error:
+        print(f"typed-sessions: {error}: {type(error.__cause__).__name__}", file=sys.stderr)
+        return _CANNOT_RUN
+    print(f"deleted {count} expired session{'' if count == 1 else 's'}")
+    return 0
 
 
 def _lock(arguments: argparse.Namespace) -> int:

@@ -18,7 +18,7 @@ from typed_sessions.payloads import Decoded, Draft, Read
 from typed_sessions.reports import FieldReset, Reason, Refused, Report, ReportSink, UndeclaredKeys
 from typed_sessions.schema import Schema
 from typed_sessions.sealing import Clock, Sealer, stamp_of
-from typed_sessions.session import ExtrasRule, Opened, Origin, SecureCookieSession
+from typed_sessions.session import MADE_LATE, ExtrasRule, Opened, Origin, SecureCookieSession
 
 __all__ = [
     "Arrival",
@@ -32,6 +32,7 @@ __all__ = [
     "opened",
     "refresh_is_due",
     "save_session",
+    "undeclared_reported",
 ]
 
 MOST_COOKIES: Final = 20
@@ -124,6 +125,10 @@ class Policy(Generic[S]):
             raise ConfigurationError("a session cookie needs a SECRET_KEY (app.secret_key)")
         return self.formats[0]
 
+    def format_of(self, origin: Origin[S]) -> Format[S] | None:
+        """Return the format that a session came in; None if it is no longer read, or was never in a cookie."""
+        return next((format_ for format_ in self.formats if format_.codec.reads_as(origin.codec)), None)
+
     def now(self) -> datetime:
         """Return the time, aware, in UTC."""
         return datetime.fromtimestamp(self.clock(), UTC)
@@ -161,6 +166,10 @@ class Arrival(Generic[S]):
     @property
     def leaves_untouched(self) -> bool:
         return not self.policy.refresh_each_request
+
+    @property
+    def late_change(self) -> Report:
+        return MADE_LATE
 
     def open(self) -> Opened[S]:
         return opened(self.sealed, self.policy)
@@ -224,7 +233,7 @@ def save_session(session: SecureCookieSession[S], policy: Policy[S], *, wanted: 
     if modified and draft is not None and origin is not None and origin.codec is writer.codec:
         return writer.write_draft(draft)
     stored = opened.contents.stored()
-    came_in = None if origin is None else _format_of(origin, policy)
+    came_in = None if origin is None else policy.format_of(origin)
     if origin is None or came_in is None:
         return writer.write(stored, 0 if origin is None else origin.version)
     if not modified:
@@ -242,11 +251,6 @@ def save_session(session: SecureCookieSession[S], policy: Policy[S], *, wanted: 
 _KEEP: Final = Keep()
 
 
-def _format_of(origin: Origin[S], policy: Policy[S]) -> Format[S] | None:
-    """Return the format that a session came in; None if it is no longer read, or was never in a cookie."""
-    return next((format_ for format_ in policy.formats if format_.codec.reads_as(origin.codec)), None)
-
-
 def opened(texts: tuple[str, ...], policy: Policy[S]) -> Opened[S]:
     """Return what the first genuine text holds, of so many that differ; a fresh session if there is none."""
     refusal: Refused | None = None
@@ -258,11 +262,11 @@ def opened(texts: tuple[str, ...], policy: Policy[S]) -> Opened[S]:
                 if refusal is None or _progress(outcome) > _progress(refusal):
                     refusal = outcome
             elif not outcome.reports or not _has_resets(outcome):
-                return outcome if policy.extras.allowed is None else _with_undeclared_reported(outcome, policy)
+                return undeclared_reported(outcome, policy)
             else:  # another format under the same salt may be the one that it was written in
                 misread = misread or outcome
         if misread is not None:
-            return _with_undeclared_reported(misread, policy)
+            return undeclared_reported(misread, policy)
     return Opened(contents_of(policy.schema, {}), reports=(refusal,) if refusal else ())
 
 
@@ -283,8 +287,10 @@ def _read(text: str, format_: Format[S], on_bad_field: OnBadField) -> Opened[S] 
     return Opened(outcome.contents, origin, text, new=False, reports=outcome.reports)
 
 
-def _with_undeclared_reported(opened: Opened[S], policy: Policy[S]) -> Opened[S]:
+def undeclared_reported(opened: Opened[S], policy: Policy[S]) -> Opened[S]:
     """Report the keys that a newer or older release may have written, which are kept all the same."""
+    if policy.extras.allowed is None:
+        return opened
     contents = opened.contents
     count = sum(not contents.declares(key) and not policy.extras.allows(key) for key in contents)
     reports: tuple[Report, ...] = (*opened.reports, UndeclaredKeys(count)) if count else opened.reports

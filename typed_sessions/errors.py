@@ -14,7 +14,10 @@ __all__ = [
     "FieldValueError",
     "SchemaError",
     "SerializationError",
+    "SessionConflictError",
     "SessionError",
+    "StoreError",
+    "StoreUnavailableError",
     "UndeclaredKeyError",
 ]
 
@@ -77,3 +80,18 @@ class CookieTooLargeError(SessionError):
             f"the session cookie would take {self.size} bytes, and browsers drop it past {self.limit} "
             f"(MAX_COOKIE_SIZE): keep less in the session, or a key to data that is stored elsewhere"
         )
+
+
+class StoreError(SessionError):
+    """Whatever concerns sessions that are kept on the server."""
+
+
+class StoreUnavailableError(StoreError):
+    """The store did not answer, or in no way that counts; what went wrong is the `__cause__`.
+
+    A change that was asked for may have taken place, as a whole, or not at all.
+    """
+
+
+class SessionConflictError(StoreError):
+    """Another request has changed the same field, which the schema does not allow: `Merge("fail")`."""

@@ -28,7 +28,7 @@ from typed_sessions.cookies import (
 from typed_sessions.errors import ConfigurationError, CookieTooLargeError
 from typed_sessions.reports import ChangeLost, CookieOversize, Report, ShortSecretKey, UndeclaredAltered, log_report
 from typed_sessions.schema import Schema
-from typed_sessions.sealing import Clock, SignedSealer, unsealed_size
+from typed_sessions.sealing import Clock, KeylessSealer, Sealer, SignedSealer, unsealed_size
 from typed_sessions.serializers.base import (
     BUILT_IN,
     AnySerializer,
@@ -38,9 +38,11 @@ from typed_sessions.serializers.base import (
     serializer_name,
 )
 from typed_sessions.serializers.tagged_json import TaggedJSONSerializer
-from typed_sessions.session import ExtrasRule, NullSession, Opened, SecureCookieSession, SessionMixin
-from typed_sessions.settings import Settings, copied, lifetime_of, present, read_settings, snapshot
+from typed_sessions.server_side import ServerSide, StoredArrival
+from typed_sessions.session import MADE_LATE, ExtrasRule, NullSession, Opened, SecureCookieSession, SessionMixin
+from typed_sessions.settings import Settings, checked_store, copied, lifetime_of, present, read_settings, snapshot
 from typed_sessions.signing import DigestMethod
+from typed_sessions.stores import Lifetime, SessionStore, open_store
 
 __all__ = [
     "ConfiguredApp",
@@ -191,6 +193,8 @@ class _Configured(Generic[S]):
     seen: tuple[object, ...] = field(repr=False)
     settings: Settings
     policy: engine.Policy[S]
+    server_side: ServerSide[S] | None
+    """None if the contents are kept in the cookie."""
     is_stock: bool
     """True if the cookie is as the settings say, and no subclass has its own word on it."""
     cookie: SessionCookie = field(init=False)
@@ -250,6 +254,10 @@ class _Arrival(Generic[S]):
     def leaves_untouched(self) -> bool:
         return self._configured.leaves_untouched
 
+    @property
+    def late_change(self) -> Report:
+        return MADE_LATE
+
     def open(self) -> Opened[S]:
         return engine.opened(self.sealed, self._configured.policy)
 
@@ -268,6 +276,7 @@ class SecureCookieSessionInterface(
         schema: the class that declares what a session holds.
         serializer: a built-in serializer's name, or a serializer. `SESSION_SERIALIZER` beats it.
         converter: a cattrs converter with hooks for types that the library does not know.
+        store: keeps the contents on the server: a store, or the URL of one. `SESSION_STORE` beats it.
         refresh_fraction: how much of its lifetime the cookie of a permanent session has behind it when it is sent
             anew. `SESSION_REFRESH_AFTER` beats it.
         report: takes what there is to say of a session; the log by default.
@@ -300,6 +309,7 @@ class SecureCookieSessionInterface(
         *,
         serializer: SerializerName | AnySerializer | None = None,
         converter: Converter | None = None,
+        store: str | SessionStore | None = None,
         refresh_fraction: float = 0.0,
         report: ReportHandler = ...,
         clock: Clock = ...,
@@ -311,6 +321,7 @@ class SecureCookieSessionInterface(
         *,
         serializer: SerializerName | AnySerializer | None = None,
         converter: Converter | None = None,
+        store: str | SessionStore | None = None,
         refresh_fraction: float = 0.0,
         report: ReportHandler = ...,
         clock: Clock = ...,
@@ -321,6 +332,7 @@ class SecureCookieSessionInterface(
         *,
         serializer: SerializerName | AnySerializer | None = None,
         converter: Converter | None = None,
+        store: str | SessionStore | None = None,
         refresh_fraction: float = 0.0,
         report: ReportHandler = log_report_of,
         clock: Clock = time.time,
@@ -328,6 +340,8 @@ class SecureCookieSessionInterface(
         self.schema: Schema[S] = Schema(cast("Callable[[], S]", schema), converter=converter)
         if serializer is not None:
             self.serializer = resolve_serializer(serializer)
+        self._store = None if store is None else checked_store(store, "store")
+        self._opened_stores: dict[str, SessionStore] = {}
         self._refresh_fraction = refresh_fraction
         self.report_handler: Final = report
         """Is told what there is to say of a session."""
@@ -392,9 +406,21 @@ class SecureCookieSessionInterface(
             ConfigurationError: a setting is wrong.
         """
         configured = self._configuration(app)
+        if configured.server_side is not None:
+            return self.session_class.from_source(await self._stored_arrival(app, request, configured.server_side))
         if configured.settings.keys is None:
             return None
         return self.session_class.from_source(_Arrival(self, app, request, configured))
+
+    async def _stored_arrival(
+        self, app: ConfiguredApp, request: CookieRequest | None, server_side: ServerSide[S]
+    ) -> StoredArrival[S]:
+        texts = () if request is None else _values_of(request.cookies, self.get_cookie_name(app))
+
+        def report(report: Report) -> None:
+            self.report_handler(app, report)
+
+        return await server_side.open(texts, self._configuration(app).policy, report)
 
     @override
     async def save_session(self, app: ConfiguredApp, session: SessionMixin, response: CookieResponse | None) -> None:
@@ -406,6 +432,9 @@ class SecureCookieSessionInterface(
             ConfigurationError: a setting is wrong; no cookie is set.
         """
         owned = self._owned(session)
+        if type(owned.source) is StoredArrival or (owned is not session and self._is_on_server(app)):
+            await self._save_on_server(app, owned, response)
+            return
         if response is None:
             if owned.modified:
                 self.report_handler(app, ChangeLost(_WEBSOCKET_REMEDY))
@@ -425,6 +454,89 @@ class SecureCookieSessionInterface(
             if not varies:
                 _vary_by_cookie(response.headers)
 
+    def _is_on_server(self, app: ConfiguredApp) -> bool:
+        return self._configuration(app).server_side is not None
+
+    async def _save_on_server(
+        self, app: ConfiguredApp, session: SecureCookieSession[S], response: CookieResponse | None
+    ) -> None:
+        if response is not None and session.accessed:
+            _vary_by_cookie(response.headers)
+        try:
+            if not session.save_failed:
+                await self.store(app, session, answers=response is not None)
+                session.settle(saved=True)
+        finally:
+            if response is not None:
+                self.tell(app, session, response)
+
+    async def store(self, app: ConfiguredApp, session: SecureCookieSession[S], *, answers: bool) -> bool:
+        """Have the store keep a session as it is now. If it raises, the session has failed to be saved.
+
+        Args:
+            app: the application.
+            session: what is to be kept.
+            answers: whether a response will carry a cookie. What needs one is reported as lost otherwise.
+
+        Returns:
+            False if a change was lost.
+
+        Raises:
+            StoreUnavailableError: the store did not answer.
+            SessionConflictError: another request has changed the same field, which the schema does not allow.
+            SerializationError: the contents cannot be written so that they read back.
+            ConfigurationError: sessions of this application are not kept on the server, or a setting is wrong.
+        """
+        saved_before, session_saved = session.was_saved, False
+        try:
+            server_side = self.server_side(app)
+            arrival = session.source
+            if not isinstance(arrival, StoredArrival):
+                arrival = await self._stored_arrival(app, None, server_side)
+            decides = type(self).should_set_cookie is not SecureCookieSessionInterface.should_set_cookie
+            wanted = self.should_set_cookie(app, session) if decides else None
+            kept = await server_side.save(session, arrival, wanted=wanted, answers=answers)
+            self._report_altered(app, tuple(arrival.altered))
+            session_saved = True
+        finally:
+            if not session_saved:
+                session.settle(saved=False)
+            elif not saved_before:
+                session.settle(saved=None)
+        return kept
+
+    def tell(self, app: ConfiguredApp, session: SecureCookieSession[S], response: CookieResponse) -> None:
+        """Put what the browser has to know of a session that is kept on the server on a response."""
+        if not isinstance(session.source, StoredArrival):
+            return
+        decision = session.source.tell()
+        header = (
+            None
+            if isinstance(decision, engine.Keep)
+            else self._cookie(app, session, decision, self._configuration(app))
+        )
+        if header is not None:
+            response.headers.add("Set-Cookie", header)
+            _vary_by_cookie(response.headers)
+
+    async def close(self) -> None:
+        """Give back what the stores hold that were opened by their URLs."""
+        for store in self._opened_stores.values():
+            await store.close()
+
+    def server_side(self, app: ConfiguredApp) -> ServerSide[S]:
+        """Return what keeps the sessions of an application on the server.
+
+        Raises:
+            ConfigurationError: they are kept in cookies, or a setting is wrong.
+        """
+        configured = self._configuration(app)
+        if configured.server_side is None:
+            raise ConfigurationError(
+                "sessions are kept in cookies here; that takes a store: Sessions(..., store=...) or SESSION_STORE"
+            )
+        return configured.server_side
+
     def check(self, app: ConfiguredApp) -> None:
         """Refuse wrong settings before the first request.
 
@@ -440,7 +552,10 @@ class SecureCookieSessionInterface(
             ConfigurationError: there is no secret key.
             SerializationError: the contents cannot be written so that they read back.
         """
-        return self._configuration(app).policy.writer.write(session.open().contents.stored()).value
+        configured = self._configuration(app)
+        if configured.server_side is not None:
+            raise ConfigurationError("sessions are kept on the server here; make one with Sessions.transaction")
+        return configured.policy.writer.write(session.open().contents.stored()).value
 
     def _saved(self, app: ConfiguredApp, session: SecureCookieSession[S]) -> str | None:
         """Return the text of the `Set-Cookie` header that is due, if one is. If it raises, the save has failed."""
@@ -480,7 +595,7 @@ class SecureCookieSessionInterface(
         """Return the text of the header that sets the cookie."""
         if not configured.is_stock:
             return session_cookie(self._attributes(app), value, expires=self.get_expiration_time(app, session))
-        expires = self._clock() + configured.lifetime_seconds if session.permanent else None
+        expires = self._clock() + configured.lifetime_seconds if session.permanent_unaccessed else None
         return configured.cookie.written(value, expires=expires)
 
     def _report_altered(self, app: ConfiguredApp, keys: tuple[str, ...]) -> None:
@@ -568,7 +683,8 @@ class SecureCookieSessionInterface(
                 return configured
         seen = (*snapshot(app.config), *own)
         settings = read_settings(app.config)
-        configured = _Configured(seen, settings, self._policy(settings), self._is_stock)
+        policy = self._policy(settings)
+        configured = _Configured(seen, settings, policy, self._kept_on_server(settings), self._is_stock)
         self._recent = (configured, *self._recent[: _RECENT - 1])
         if settings.keys is not None and settings.keys.shortest < _SHORTEST_KEY:
             self.report_handler(app, ShortSecretKey(settings.keys.shortest))
@@ -615,33 +731,62 @@ class SecureCookieSessionInterface(
                 "key_derivation or serializer to change them"
             )
 
+    def _kept_on_server(self, settings: Settings) -> ServerSide[S] | None:
+        store = self._store if settings.store is None else settings.store
+        if store is None:
+            for setting, value in (
+                ("SESSION_ABSOLUTE_LIFETIME", settings.absolute_lifetime),
+                ("SESSION_ADOPT_SIGNED_BEFORE", settings.adopt_signed_before),
+            ):
+                if value is not None:
+                    raise ConfigurationError(f"{setting} needs sessions that are kept on the server: SESSION_STORE")
+            return None
+        if isinstance(store, str):
+            if store not in self._opened_stores:
+                self._opened_stores[store] = open_store(store)
+            store = self._opened_stores[store]
+        if settings.adopt_signed_before is not None and settings.keys is None:
+            raise ConfigurationError(
+                "SESSION_ADOPT_SIGNED_BEFORE needs the SECRET_KEY that the cookies were signed with"
+            )
+        return ServerSide(
+            store=store,
+            schema=self.schema,
+            lifetime=Lifetime(settings.lifetime, settings.absolute_lifetime),
+            timeout=settings.store_timeout,
+            raises=settings.raise_on_store_error,
+            adopt_signed_before=settings.adopt_signed_before,
+        )
+
     def _formats(self, settings: Settings) -> tuple[engine.Format[S], ...]:
         """Return the configured format, which writes, then the other built-in ones and the fallbacks, which read."""
-        if settings.keys is None:
+        if settings.keys is None and settings.store is None and self._store is None:
             return ()
         configured = self._serializer(settings)
         known = {serializer_name(each): each for each in (self.serializer, *settings.serializer_fallbacks[::-1])}
         built_in = (known.get(serializer_name(each), each) for each in _BUILT_IN)  # perhaps with tags of the user's
         serializers = [configured]
-        room = _room(settings, settings.digest or self.digest_method)
         for other in (*built_in, *settings.serializer_fallbacks):
             if serializer_name(other) is None or serializer_name(other) not in map(serializer_name, serializers):
                 serializers.append(other)
         return tuple(
-            engine.Format(
-                Codec(self.schema, serializer),
-                SignedSealer(
-                    settings.keys,
-                    salt=salt_of(self.salt, serializer),
-                    lifetime=settings.lifetime,
-                    leeway=settings.leeway,
-                    clock=self._clock,
-                    key_derivation=self.key_derivation,
-                    digests=(settings.digest or self.digest_method, *settings.digest_fallbacks),
-                    uncompressed=room if serializer_name(serializer) in _NEVER_QUARTS else 0,
-                ),
-            )
+            engine.Format(Codec(self.schema, serializer), self._sealer(settings, serializer))
             for serializer in serializers
+        )
+
+    def _sealer(self, settings: Settings, serializer: AnySerializer) -> Sealer:
+        if settings.keys is None:
+            return KeylessSealer()
+        digest = settings.digest or self.digest_method
+        return SignedSealer(
+            settings.keys,
+            salt=salt_of(self.salt, serializer),
+            lifetime=settings.lifetime,
+            leeway=settings.leeway,
+            clock=self._clock,
+            key_derivation=self.key_derivation,
+            digests=(digest, *settings.digest_fallbacks),
+            uncompressed=_room(settings, digest) if serializer_name(serializer) in _NEVER_QUARTS else 0,
         )
 
     def _serializer(self, settings: Settings) -> AnySerializer:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import final
+from collections.abc import Callable
+from typing import Literal, TypeAlias, final
 
 from typing_extensions import override
 
-__all__ = ["Essential", "Formerly"]
+__all__ = ["Essential", "Formerly", "Merge", "MergeRule", "Subject"]
+
+MergeRule: TypeAlias = Literal["add", "union", "max", "min", "fail"] | Callable[..., object]
+"""How two changes of one field become one; see `Merge`."""
 
 
 @final
@@ -32,3 +36,35 @@ class Formerly:
     @override
     def __repr__(self) -> str:
         return f"Formerly({', '.join(map(repr, self.names))})"
+
+
+@final
+class Subject:
+    """Marks the field that says whose session it is: `user_id: Annotated[int | None, Subject] = None`.
+
+    Sessions that are kept on the server can be listed and ended by it, and get a new identifier when it changes. The
+    field is a number, a text or a UUID, and None for nobody.
+    """
+
+
+@final
+class Merge:
+    """Says what becomes of a field that two requests have changed at once: `Annotated[int, Merge("add")]`.
+
+    Without it the last writer counts. It is for sessions that are kept on the server; fields that only one of the
+    requests changed need no rule.
+
+    Args:
+        rule: `"add"` counts both changes (numbers, spans of time, and what was put at the end of a list), `"union"`
+            takes what either has put into a set or dict and leaves out what either has taken out, `"max"` and `"min"`
+            take the larger and the smaller value, `"fail"` raises SessionConflictError. `operator.add`, `max` and
+            `min` mean the same. Any other function is called with the value that both have loaded, the
+            value to be written and the one that is there by now, and returns what is to be kept.
+    """
+
+    def __init__(self, rule: MergeRule) -> None:
+        self.rule: MergeRule = rule
+
+    @override
+    def __repr__(self) -> str:
+        return f"Merge({self.rule!r})"

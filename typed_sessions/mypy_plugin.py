@@ -659,7 +659,7 @@ def _type_in_context(api: CheckerPluginInterface, expression: Expression, expect
 
 
 def _written(ctx: MethodSigContext) -> Iterator[tuple[Expression | str, Value]]:
-    """Yield the keys and values that a call of `update`, or `|=`, stores, as far as they can be told."""
+    """Yield the keys and values that a call of `update` or `promote`, or `|=`, stores, as far as they can be told."""
     if isinstance(ctx.context, CallExpr):
         yield from _arguments(ctx.api, ctx.context)
     else:
@@ -668,7 +668,7 @@ def _written(ctx: MethodSigContext) -> Iterator[tuple[Expression | str, Value]]:
 
 
 def _arguments(api: CheckerPluginInterface, call: CallExpr) -> Iterator[tuple[Expression | str, Value]]:
-    """Yield what is in the arguments of a call of `update` or `dict`."""
+    """Yield what is in the arguments of a call of `update`, `promote` or `dict`."""
     for argument, kind, name in zip(call.args, call.arg_kinds, call.arg_names, strict=True):
         if name is not None:
             yield name, Value(argument)
@@ -833,6 +833,7 @@ _ADJUSTMENTS: Final[Mapping[str, Adjustment]] = {
     "__setitem__": _adjust_write,
     "get": _adjust_get,
     "pop": _adjust_pop,
+    "promote": _adjust_update,
     "setdefault": _adjust_setdefault,
     "update": _adjust_update,
 }

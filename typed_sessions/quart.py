@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable, MutableMapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, cast, overload
+from uuid import UUID
 
+from attrs import frozen
 from blinker import Namespace
 from cattrs import Converter
-from quart import Quart, current_app, has_app_context
+from quart import Quart, Response, current_app, has_app_context, has_request_context, has_websocket_context
 from quart import session as quart_session
-from typing_extensions import TypeVar
+from typing_extensions import TypeVar, override
+from werkzeug import Response as WerkzeugResponse
+from werkzeug.exceptions import ServiceUnavailable
 
 from typed_sessions import interface
-from typed_sessions.errors import ConfigurationError
-from typed_sessions.reports import FieldReset, Refused, Report, log_report
+from typed_sessions.errors import ConfigurationError, StoreUnavailableError
+from typed_sessions.reports import FieldReset, Refused, Report, log_report, logger
 from typed_sessions.schema import Schema
 from typed_sessions.serializers.base import AnySerializer, SerializerName
-from typed_sessions.session import SecureCookieSession, Session
+from typed_sessions.server_side import StoredArrival
+from typed_sessions.session import SecureCookieSession, Session, SessionMixin
+from typed_sessions.settings import purge_interval_of
+from typed_sessions.stores import SessionStore, purge
 
 if TYPE_CHECKING:
     from quart.sessions import SecureCookieSessionInterface as _QuartInterface
 
-__all__ = ["SecureCookieSessionInterface", "Sessions", "field_reset", "session_refused"]
+__all__ = ["SecureCookieSessionInterface", "SessionInfo", "Sessions", "field_reset", "session_refused"]
 
 S = TypeVar("S", default=dict[str, object])
 
@@ -38,6 +48,9 @@ _REFRESH_FRACTION: Final = 0.1
 """As a fraction of the lifetime: a busy visitor gets a new expiry now and then, not with every response."""
 
 _EXTENSION: Final = "typed_sessions"
+
+_RETRY_AFTER: Final = 5
+"""In seconds: when a client may try again after the store did not answer."""
 
 
 class TransactingClient(Protocol):
@@ -56,6 +69,8 @@ class Sessions(Generic[S]):
         app: the application; `init_app` takes it later.
         serializer: a built-in serializer's name, or a serializer. The config key `SESSION_SERIALIZER` beats it.
         converter: a cattrs converter with hooks for types that the library does not know.
+        store: keeps the contents on the server, with only an identifier in the cookie: a store, or the URL of one. The
+            config key `SESSION_STORE` beats it.
 
     Raises:
         SchemaError: the class cannot be a schema; the message names the field.
@@ -70,6 +85,7 @@ class Sessions(Generic[S]):
         *,
         serializer: SerializerName | AnySerializer | None = None,
         converter: Converter | None = None,
+        store: str | SessionStore | None = None,
     ) -> None: ...
     @overload
     def __init__(
@@ -79,6 +95,7 @@ class Sessions(Generic[S]):
         *,
         serializer: SerializerName | AnySerializer | None = None,
         converter: Converter | None = None,
+        store: str | SessionStore | None = None,
     ) -> None: ...
     def __init__(
         self,
@@ -87,15 +104,19 @@ class Sessions(Generic[S]):
         *,
         serializer: SerializerName | AnySerializer | None = None,
         converter: Converter | None = None,
+        store: str | SessionStore | None = None,
     ) -> None:
-        self._interface: interface.SecureCookieSessionInterface[S] = interface.SecureCookieSessionInterface(
+        self._interface: QuartSessionInterface[S] = QuartSessionInterface(
             cast("Callable[[], S]", schema),
             serializer=serializer,
             converter=converter,
+            store=store,
             refresh_fraction=_REFRESH_FRACTION,
             report=_report,
         )
         self._apps: list[Quart] = []
+        self._serving: dict[Quart, asyncio.Task[None] | None] = {}
+        """The applications that serve, with what deletes expired sessions meanwhile."""
         if app is not None:
             self.init_app(app)
 
@@ -112,11 +133,30 @@ class Sessions(Generic[S]):
         setattr(app, "session_interface", self._interface)  # noqa: B010 -- Quart's attribute admits only Quart's class
         app.extensions[_EXTENSION] = self
 
-        @app.before_serving
-        async def check_settings() -> None:  # pyright: ignore[reportUnusedFunction]  # registered
-            self._interface.check(app)
-
+        if StoreUnavailableError not in app.error_handler_spec[None][None]:
+            app.register_error_handler(StoreUnavailableError, _unavailable)
+        app.before_serving(partial(self._begin, app))
+        app.after_serving(partial(self._end, app))
         self._apps.append(app)
+
+    async def _begin(self, app: Quart) -> None:
+        self._interface.check(app)
+        every = purge_interval_of(app.config)
+        self._serving[app] = None if every is None else asyncio.create_task(_purge(self._store_to_purge(app), every))
+
+    def _store_to_purge(self, app: Quart) -> SessionStore:
+        try:
+            return self._interface.server_side(app).store
+        except ConfigurationError:
+            raise ConfigurationError("SESSION_PURGE_EVERY needs sessions that are kept on the server") from None
+
+    async def _end(self, app: Quart) -> None:
+        purging = self._serving.pop(app, None)
+        if purging is not None:
+            purging.cancel()
+            await asyncio.gather(purging, return_exceptions=True)
+        if not self._serving:
+            await self._interface.close()
 
     @property
     def current(self) -> Session[S]:
@@ -146,6 +186,68 @@ class Sessions(Generic[S]):
             RuntimeError: no request or websocket is being handled.
         """
         cast("SecureCookieSession[S]", self.current).replace(data)
+
+    async def save(self) -> bool:
+        """Have the store keep the current session as it is now: for websockets, streams, and long requests.
+
+        A new session, and one that gets a new identifier, needs a response to carry it; where there is none, that is
+        reported as a lost change. Sessions in cookies are saved with their response, and by nothing else.
+
+        Returns:
+            False if a change was lost, because the session has been ended meanwhile, or for another reason that is in
+            the log.
+
+        Raises:
+            StoreUnavailableError: the store did not answer in time. It may be tried again.
+            SessionConflictError: another request has changed the same field, which the schema does not allow.
+            SerializationError: the contents cannot be written so that they read back.
+            RuntimeError: no request or websocket is being handled.
+        """
+        app, session = _current_app(), cast("SecureCookieSession[S]", self.current)
+        arrival = session.source
+        if not isinstance(arrival, StoredArrival):
+            return True
+        answers = has_request_context() and not session.was_saved
+        if not answers:  # it may go on for hours
+            arrival.deadline = self._interface.server_side(app).new_deadline()
+        return await self._interface.store(app, session, answers=answers)
+
+    async def of(self, subject: int | str | UUID) -> list[SessionInfo]:
+        """Return the live sessions of a subject, the one used last first.
+
+        Args:
+            subject: a value of the field that the schema marks as `Subject`.
+
+        Raises:
+            StoreUnavailableError: the store did not answer in time.
+            FieldTypeError: it is no value of that field.
+            ConfigurationError: no field is marked, or sessions are kept in cookies, where nobody can count them.
+        """
+        server_side, arrival = self._interface.server_side(self._app()), _current_arrival()
+        current = None if arrival is None or arrival.identifier is None else arrival.identifier.key
+        listed = await server_side.listed(subject, server_side.new_deadline() if arrival is None else arrival.deadline)
+        return [SessionInfo(each.created, each.last_seen, each.expires_at, each.key == current) for each in listed]
+
+    async def revoke(self, subject: int | str | UUID, *, except_current: bool = False) -> None:
+        """End the sessions of a subject, also those that a request in flight is about to begin.
+
+        Args:
+            subject: a value of the field that the schema marks as `Subject`.
+            except_current: whether the session of the request that is being handled goes on. It is saved first.
+
+        Raises:
+            StoreUnavailableError: the store did not answer in time; some may have been ended, or all.
+            FieldTypeError: it is no value of that field.
+            ConfigurationError: no field is marked, or sessions are kept in cookies, which nobody can take back.
+            RuntimeError: except_current, and no request or websocket is being handled.
+        """
+        server_side = self._interface.server_side(self._app())
+        if except_current:
+            await self.save()
+        arrival = _current_arrival()
+        deadline = server_side.new_deadline() if arrival is None else arrival.deadline
+        spare = arrival.identifier if except_current and arrival is not None else None
+        await server_side.revoke(subject, deadline, spare=spare)
 
     @asynccontextmanager
     async def transaction(self, client: TransactingClient, path: str = "/") -> AsyncGenerator[Session[S], None]:
@@ -179,10 +281,94 @@ class Sessions(Generic[S]):
 
     def _app(self) -> Quart:
         if has_app_context():
-            return cast("Quart", _unproxied(current_app))
+            return _current_app()
         if len(self._apps) != 1:
             raise ConfigurationError("which application? give one to init_app, or pass app=")
         return self._apps[0]
+
+
+@frozen
+class SessionInfo:
+    """One of the sessions of a subject, without what it holds."""
+
+    created: datetime
+    last_seen: datetime
+    """When it was saved, or refreshed, last; a request that changes nothing counts once in `SESSION_REFRESH_AFTER`."""
+    expires_at: datetime
+    current: bool
+    """True if it is the session of the request that is being handled."""
+
+
+class QuartSessionInterface(interface.SecureCookieSessionInterface[S]):
+    """Answers with 503 where the store of the sessions does not answer in time."""
+
+    @override
+    async def save_session(
+        self, app: interface.ConfiguredApp, session: SessionMixin, response: interface.CookieResponse | None
+    ) -> None:
+        try:
+            await super().save_session(app, session, response)
+        except StoreUnavailableError as error:
+            if not isinstance(app, Quart) or not isinstance(response, Response):
+                raise
+            answer = await app.make_response(await app.handle_user_exception(error))
+            _become(response, answer)
+            self.tell(app, cast("SecureCookieSession[S]", session), response)
+
+
+async def _unavailable(error: StoreUnavailableError) -> Response:
+    """Return the application's own answer to 503 (RFC 9110, section 15.6.4), or the plain one."""
+    app = _current_app()
+    app.logger.error("the session store is unavailable", exc_info=error)
+    answer = await app.handle_http_exception(ServiceUnavailable(retry_after=_RETRY_AFTER))
+    response = _quarts(await app.make_response(answer))
+    response.headers.setdefault("Retry-After", str(_RETRY_AFTER))
+    response.headers.setdefault("Cache-Control", "no-store")
+    return response
+
+
+def _quarts(response: Response | WerkzeugResponse) -> Response:
+    """Return a response as one of Quart's; werkzeug's own has its body at hand."""
+    if isinstance(response, Response):
+        return response
+    return Response(response.get_data(), response.status_code, response.headers)
+
+
+def _become(response: Response, answer: Response | WerkzeugResponse) -> None:
+    """Make a response what another one is. Of the page itself, which could not be saved, nothing goes out."""
+    other = _quarts(answer)
+    response.status_code = other.status_code
+    response.response = other.response
+    for name in {name for name, _ in response.headers if name.title().startswith(_OF_ONE_PAGE)}:
+        del response.headers[name]
+    response.headers.update(other.headers)
+
+
+_OF_ONE_PAGE: Final = ("Content-", "Set-Cookie", "Location", "Etag", "Last-Modified", "Expires", "Accept-Ranges")
+"""What headers begin with that belong to one page. Those of security policies begin with Content-Security-, too."""
+
+
+async def _purge(store: SessionStore, every: timedelta) -> None:
+    """Delete expired records now and then, for as long as the application serves."""
+    while True:
+        try:
+            await purge(store)
+        except Exception as error:  # noqa: BLE001 -- a store of the user's may raise anything
+            logger.warning("expired sessions could not be deleted", exc_info=error)
+        await asyncio.sleep(every.total_seconds())
+
+
+def _current_app() -> Quart:
+    return cast("Quart", _unproxied(current_app))
+
+
+def _current_arrival() -> StoredArrival[Any] | None:
+    """Return where the session of the current request came from, if there is one, and it is kept on the server."""
+    if not (has_request_context() or has_websocket_context()):
+        return None
+    session = _current_session()
+    source = session.source if isinstance(session, SecureCookieSession) else None
+    return source if isinstance(source, StoredArrival) else None
 
 
 def _current_session() -> object:
@@ -220,6 +406,7 @@ if TYPE_CHECKING:
             *,
             serializer: SerializerName | AnySerializer | None = None,
             converter: Converter | None = None,
+            store: str | SessionStore | None = None,
         ) -> None: ...
         @overload
         def __init__(
@@ -228,6 +415,7 @@ if TYPE_CHECKING:
             *,
             serializer: SerializerName | AnySerializer | None = None,
             converter: Converter | None = None,
+            store: str | SessionStore | None = None,
         ) -> None: ...
         def __init__(
             self,
@@ -235,6 +423,7 @@ if TYPE_CHECKING:
             *,
             serializer: SerializerName | AnySerializer | None = None,
             converter: Converter | None = None,
+            store: str | SessionStore | None = None,
         ) -> None: ...
 else:
     SecureCookieSessionInterface = interface.SecureCookieSessionInterface

@@ -16,6 +16,7 @@ from typing_extensions import override
 
 __all__ = [
     "ChangeLost",
+    "ChangedLate",
     "CookieOversize",
     "FieldReset",
     "Reason",
@@ -40,6 +41,8 @@ class Reason(Enum):
     SIGNATURE = "no configured key signed it"
     EXPIRED = "it is older than the session lifetime"
     FUTURE = "it was signed in the future, past the clock leeway"
+    UNKNOWN = "no live session has its identifier"
+    TAKEN_IN = "it was taken in by the store before"
     ENCODING = "its payload or its time is not valid base64 or zlib"
     TOO_LARGE = "its payload inflates past the limit"
     UNREADABLE = "its payload is not of the configured serializer"
@@ -54,7 +57,9 @@ class Reason(Enum):
         return self not in _UNSIGNED
 
 
-_UNSIGNED: Final = frozenset({Reason.MALFORMED, Reason.SIGNATURE, Reason.EXPIRED, Reason.FUTURE})
+_UNSIGNED: Final = frozenset(
+    {Reason.MALFORMED, Reason.SIGNATURE, Reason.EXPIRED, Reason.FUTURE, Reason.UNKNOWN, Reason.TAKEN_IN}
+)
 
 
 class Told(ABC):
@@ -158,6 +163,15 @@ class ChangeLost(Told):
 
 
 @frozen
+class ChangedLate(Told):
+    """A session that is kept on the server was changed after the save that belongs to the response, as in a stream."""
+
+    @override
+    def __str__(self) -> str:
+        return "session changed after it was saved; the change is lost unless `await sessions.save()` follows"
+
+
+@frozen
 class CookieOversize(Told):
     """The cookie passes the browser's limit.
 
@@ -205,6 +219,7 @@ Report: TypeAlias = (
     | UndeclaredNestedKeys
     | UndeclaredAltered
     | ChangeLost
+    | ChangedLate
     | CookieOversize
     | UsedLate
     | ShortSecretKey

@@ -3,25 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
+from decimal import Decimal
 from keyword import iskeyword
-from typing import Any, Final, Generic, cast, overload
+from types import NoneType
+from typing import Any, Final, Generic, cast, get_origin, overload
+from uuid import UUID
 
 from attrs import frozen
 from cattrs import Converter
 from typing_extensions import TypeVar, override
 
-from typed_sessions.annotations import former_names, is_typed_dict, origin_class
+from typed_sessions.annotations import (
+    described,
+    former_names,
+    is_typed_dict,
+    marks_of,
+    origin_class,
+    plain_form,
+    union_parts,
+)
 from typed_sessions.errors import FieldTypeError, FieldValueError, SchemaError
 from typed_sessions.field_types import NATIVE_CANDIDATES, Compiler, FieldType, Mismatch, OutOfBounds, Wire
 from typed_sessions.generated import Module
 from typed_sessions.kinds import Kind, MadeKind, Member, is_record, kind_of, marks_within
-from typed_sessions.markers import Essential
+from typed_sessions.markers import Essential, Merge, Subject
+from typed_sessions.merging import Rule, rule_of
 from typed_sessions.migrations import Migrations
 from typed_sessions.sameness import same, shared_mutable
 
 __all__ = ["Field", "Schema", "define_departed", "departure"]
 
 S = TypeVar("S", default=dict[str, object])
+
+_SUBJECTS: Final[frozenset[object]] = frozenset({int, str, UUID})
+_MERGED: Final[Mapping[str, set[object]]] = {
+    "add": {int, float, Decimal, timedelta, list, tuple},
+    "union": {set, frozenset, dict},
+}
+"""What the rules of those names can merge. All others can merge anything that can be compared."""
 
 _ALL_NATIVE: Wire = frozenset(type(value) for value in NATIVE_CANDIDATES)
 """A default may be anything that some serializer takes: which one it will be is not known yet."""
@@ -45,6 +65,10 @@ class Field:
     converts: bool
     former_names: tuple[str, ...]
     """What it was called in earlier releases."""
+    merge: Rule | None
+    """What becomes of two changes at once; None if the last one counts."""
+    is_subject: bool
+    """True if it says whose session it is."""
     max_length: int | None = None
     """How long a value may be, as far as the class itself sees to that."""
 
@@ -102,6 +126,8 @@ class Schema(Generic[S]):
         self.varying = tuple(name for name, field in self.fields.items() if field.generated or field.varies)
         """The fields of which a new visitor may have a value of its own."""
         self._departed = departed_of(self.fields)
+        self.subject = self._subject_field()
+        """The name of the field that says whose session it is; None if none does."""
         self.renamed: Mapping[str, str] = self._former_names()
         """The present name of each field, by each of its earlier ones."""
         self.migrations = Migrations(declared)
@@ -201,6 +227,45 @@ class Schema(Generic[S]):
         widened = {name: value for name, value in exact.items() if value is not self.read(data, name)}
         return self.place(adopted, widened) if widened else adopted
 
+    def _subject_field(self) -> str | None:
+        marked = [name for name, field in self.fields.items() if field.is_subject]
+        if len(marked) > 1:
+            raise SchemaError(f"{self.name}.{marked[1]}: a session has one Subject, which is {marked[0]} already")
+        return marked[0] if marked else None
+
+    def _merge_rule(self, name: str, annotation: Any) -> Rule | None:
+        """Return what a field's own mark says of two changes at once."""
+        marks = [mark for mark in marks_within(annotation) if mark is Merge or isinstance(mark, Merge)]
+        own = [mark for mark in marks_of(annotation) if isinstance(mark, Merge)]
+        if not marks:
+            return None
+        if len(marks) > 1 or not own:
+            raise SchemaError(f"{self.name}.{name}: a field has one Merge, with a rule, and on the field itself")
+        try:
+            rule = rule_of(own[0].rule, name)
+        except ValueError as error:
+            raise SchemaError(f"{self.name}.{name}: {error}") from None
+        if isinstance(own[0].rule, str) and not _kinds_of(annotation) <= _MERGED.get(
+            own[0].rule, _kinds_of(annotation)
+        ):
+            raise SchemaError(f'{self.name}.{name}: Merge("{own[0].rule}") cannot merge {described(annotation)}')
+        return rule
+
+    def _is_subject(self, name: str, annotation: Any) -> bool:
+        """Return True if a field is marked as the Subject.
+
+        Raises:
+            SchemaError: it is no number, text or UUID, so that one subject might have two names, or two subjects one.
+        """
+        if not any(mark is Subject or isinstance(mark, Subject) for mark in marks_within(annotation)):
+            return False
+        kinds = _kinds_of(annotation)
+        if len(kinds) != 1 or not kinds <= _SUBJECTS:
+            raise SchemaError(
+                f"{self.name}.{name}: a Subject is an int, a str or a UUID, or None, not {described(annotation)}"
+            )
+        return True
+
     def _former_names(self) -> dict[str, str]:
         renamed: dict[str, str] = {}
         for field in self.fields.values():
@@ -267,6 +332,8 @@ class Schema(Generic[S]):
                 essential=_is_essential(keyed.annotations[name]),
                 converts=False,
                 former_names=former_names(keyed.annotations[name]),
+                merge=self._merge_rule(name, keyed.annotations[name]),
+                is_subject=self._is_subject(name, keyed.annotations[name]),
             )
             for name, field_type in keyed.types.items()
         }
@@ -291,6 +358,8 @@ class Schema(Generic[S]):
             essential=_is_essential(member.annotation),
             converts=member.converts,
             former_names=former_names(member.annotation),
+            merge=self._merge_rule(member.name, member.annotation),
+            is_subject=self._is_subject(member.name, member.annotation),
             max_length=member.max_length,
         )
 
@@ -387,6 +456,13 @@ def _made_by(function: Callable[[], object]) -> object:
 def _name_of(declared: object) -> str:
     name: str = getattr(declared, "__qualname__", type(declared).__qualname__)
     return name
+
+
+def _kinds_of(annotation: Any) -> set[Any]:
+    """Return the types that a field's values may have, without their arguments, and without None."""
+    declared, _ = plain_form(annotation)
+    parts = [plain_form(part)[0] for part in union_parts(declared) or (declared,)]
+    return {get_origin(part) or part for part in parts} - {NoneType}
 
 
 def _is_essential(annotation: Any) -> bool:

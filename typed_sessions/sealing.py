@@ -22,6 +22,7 @@ from typed_sessions.signing import DigestMethod, Signer
 
 __all__ = [
     "Clock",
+    "KeylessSealer",
     "Sealer",
     "SecretKeys",
     "SignedSealer",
@@ -148,6 +149,17 @@ class SignedSealer:
             stamped = _SEPARATOR + to_base64(now.to_bytes((now.bit_length() + 7) // 8, "big"))
             self._stamp = (now, stamped)
         return stamped
+
+
+class KeylessSealer:
+    """Stands where there is no secret key: no text is genuine, and none can be made."""
+
+    def seal(self, payload: bytes) -> str:  # noqa: ARG002 -- a Sealer
+        """Raise ConfigurationError."""
+        raise ConfigurationError("a session cookie needs a SECRET_KEY (app.secret_key)")
+
+    def unseal(self, text: str) -> bytes | Refused:  # noqa: ARG002 -- a Sealer
+        return Refused(Reason.SIGNATURE)
 
 
 def sealed_at(text: str) -> datetime | None:

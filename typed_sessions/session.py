@@ -6,6 +6,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from contextlib import suppress
 from copy import deepcopy
+from enum import Enum
 from functools import cached_property
 from threading import Lock, RLock
 from typing import Any, Final, Generic, NoReturn, Protocol, Self, cast, overload
@@ -25,9 +26,11 @@ from typed_sessions.serializers.tagged_json import TaggedJSONSerializer
 __all__ = [
     "Extras",
     "ExtrasRule",
+    "Intent",
     "NullSession",
     "Opened",
     "Origin",
+    "Renewal",
     "SecureCookieSession",
     "Session",
     "SessionMixin",
@@ -119,6 +122,26 @@ class Session(SessionMixin, Generic[S_co]):
     @abstractmethod
     def __ior__(self, other: Mapping[str, object]) -> Self: ...
 
+    @abstractmethod
+    def regenerate(self) -> None:
+        """Give the session a new identifier, with the same contents; the present one is dead from the save on.
+
+        A session that is kept in a cookie has no identifier: it stays as it is.
+        """
+
+    @abstractmethod
+    def invalidate(self) -> None:
+        """End the session: a logout. Everything is taken out, and what is stored afterwards is another session."""
+
+    @abstractmethod
+    def promote(self, **fields: object) -> None:
+        """Store values in the session under a new identifier: a login. Its absolute lifetime begins anew.
+
+        Raises:
+            FieldTypeError: a value does not fit its field.
+            UndeclaredKeyError: a key is not allowed.
+        """
+
 
 @frozen
 class ExtrasRule:
@@ -141,18 +164,24 @@ class Origin(Generic[S]):
         codec: what read the payload.
         payload: the payload as it came.
         decoded: what it held; None if it holds what this release has just written.
+        version: of that payload.
     """
 
-    def __init__(self, codec: Codec[S], payload: bytes, decoded: Decoded[S] | None = None) -> None:
+    def __init__(self, codec: Codec[S], payload: bytes, decoded: Decoded[S] | None = None, *, version: int = 0) -> None:
         self.codec = codec
         self.payload = payload
-        self.version = 0 if decoded is None else decoded.version
+        self.version = version if decoded is None else decoded.version
         """The version of the payload that was read: after migration, where there was one."""
         self._read = payload if decoded is None else decoded.payload
         self._decoded = decoded
         if decoded is not None and decoded.generated:
             with suppress(Exception):  # a class of the user's may refuse to be copied
                 self._stored = deepcopy(decoded.contents.stored())  # reading it again would make other values
+
+    @property
+    def stored(self) -> Mapping[str, object]:
+        """What was loaded. Nobody may change it."""
+        return self._stored
 
     def holds(self, contents: Contents[S]) -> bool:
         """Return True if contents mean what was loaded, whatever the order of their keys.
@@ -203,6 +232,9 @@ class Opened(Generic[S]):
     reports: tuple[Report, ...] = ()
 
 
+MADE_LATE: Final = ChangeLost("it was made after the session was saved; change it before the response is made")
+
+
 class Source(Protocol[S]):
     """Where a session comes from: what ties it to its request."""
 
@@ -219,6 +251,11 @@ class Source(Protocol[S]):
     @property
     def leaves_untouched(self) -> bool:
         """True if a session that nobody touched is left alone, whatever is in it: no refresh can be due."""
+        ...
+
+    @property
+    def late_change(self) -> Report:
+        """What there is to say of a change that is made after the save."""
         ...
 
     def open(self) -> Opened[S]:
@@ -239,6 +276,7 @@ class _Binding(Generic[S]):
     rule: ExtrasRule = KEEP_EXTRAS
     sink: ReportSink = log_report
     leaves_untouched: bool = False
+    late_change: Report = MADE_LATE
 
     def open(self) -> Opened[S]:
         return self.opener()
@@ -273,6 +311,29 @@ def _opened_empty() -> Opened[Any]:
 _making_locks: Final = Lock()
 """Is held while a session gets its own lock: one for all threads that touch it first."""
 
+
+class Renewal(Enum):
+    """What is to become of a session's identifier."""
+
+    NONE = "it stays"
+    REGENERATE = "the session gets another one"
+    PROMOTE = "the session gets another one, and begins anew"
+
+
+@frozen
+class Intent:
+    """What a program has asked of a session beside its contents, since it was loaded or saved last."""
+
+    modified: bool = False
+    assigned: bool | None = None
+    """What was assigned to `modified`."""
+    renewal: Renewal = Renewal.NONE
+    cleared: bool = False
+    """True if everything was taken out: what is stored now has nothing to do with what was loaded."""
+    invalidated: bool = False
+    """True if what was loaded is to end: what is stored now is another session."""
+
+
 _MADE_BY_A_PROGRAM: Final = _Binding(_opened_empty)
 
 
@@ -295,6 +356,8 @@ class SecureCookieSession(Session[S_co]):
     _saved: bool | None = None
     _lock: RLock | None = None
     _cleared = False
+    _renewal = Renewal.NONE
+    _invalidated = False
     _loss_reported = False
 
     @overload
@@ -470,6 +533,24 @@ class SecureCookieSession(Session[S_co]):
             self._store({key: default})
         return contents.read(key)
 
+    @override
+    def regenerate(self) -> None:
+        self._touched()
+        if self._renewal is Renewal.NONE:
+            self._renewal = Renewal.REGENERATE
+        self._refuse_late_change()
+
+    @override
+    def invalidate(self) -> None:
+        self.clear()
+        self._invalidated = True
+
+    @override
+    def promote(self, **fields: object) -> None:
+        self._store(fields)
+        self._renewal = Renewal.PROMOTE
+        self._refuse_late_change()
+
     @overload
     def update(self, other: Keyed[str, object], /, **values: object) -> None: ...
     @overload
@@ -513,12 +594,17 @@ class SecureCookieSession(Session[S_co]):
         return untouched and self._source.leaves_untouched
 
     @property
+    def was_saved(self) -> bool:
+        """True once the session was saved with the response of its request."""
+        return self._saved is True
+
+    @property
     def save_failed(self) -> bool:
         """True once a save failed: the error response must not try again."""
         return self._saved is False
 
-    def settle(self, *, saved: bool) -> None:
-        """Note that the session was saved, or could not be: what changes from now on is lost."""
+    def settle(self, *, saved: bool | None) -> None:
+        """Note that the session was saved, or could not be: what changes from now on is lost. None: neither, yet."""
         self._saved = saved
 
     def judged(self) -> tuple[bool, Draft[Any] | None]:
@@ -532,6 +618,30 @@ class SecureCookieSession(Session[S_co]):
             return assigned or len(opened.contents.keys()) > 0, None
         holds, draft = opened.origin.judged(opened.contents)
         return assigned or not holds, draft
+
+    @property
+    def wants_writing(self) -> bool:
+        """True if there is anything to save."""
+        return self._invalidated or self._renewal is not Renewal.NONE or self.modified
+
+    def take_intent(self) -> Intent:
+        """Return what is to be saved beside the contents. What is asked for from now on is for the next save."""
+        intent = Intent(self.modified, self._assigned, self._renewal, self._cleared, self._invalidated)
+        self._assigned = None
+        self._renewal, self._cleared, self._invalidated = Renewal.NONE, False, False
+        return intent
+
+    def give_back(self, intent: Intent) -> None:
+        """Keep for the next save what this one could not do."""
+        self._assigned = intent.assigned if self._assigned is None else self._assigned
+        self._renewal = intent.renewal if self._renewal is Renewal.NONE else self._renewal
+        self._cleared = self._cleared or intent.cleared
+        self._invalidated = self._invalidated or intent.invalidated
+
+    def rebase(self, opened: Opened[S_co]) -> None:
+        """Take what was just written as what was loaded, so that only later changes count as such."""
+        self._opened = opened
+        self._loss_reported = False
 
     @property
     def permanent_unaccessed(self) -> bool:
@@ -580,11 +690,13 @@ class SecureCookieSession(Session[S_co]):
 
     def _mutated(self) -> None:
         self._assigned = None
+        self._refuse_late_change()
+
+    def _refuse_late_change(self) -> None:
+        """Report, once, what was changed after the save."""
         if self._saved is not None and not self._loss_reported:
             self._loss_reported = True
-            self._source.report(
-                ChangeLost("it was made after the session was saved; change it before the response is made")
-            )
+            self._source.report(self._source.late_change)
 
 
 class Extras(MutableMapping[str, object]):
@@ -664,6 +776,10 @@ class NullSession(SecureCookieSession[S_co]):
 
     @override
     def setdefault(self, key: str, /, default: object = None) -> NoReturn:
+        self._unavailable()
+
+    @override
+    def regenerate(self) -> NoReturn:
         self._unavailable()
 
     def _unavailable(self) -> NoReturn:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import copy
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
-from attrs import frozen
+from attrs import field, frozen
 
 from typed_sessions.codec import OnBadField
 from typed_sessions.cookies import CookieAttributes, checked_attributes
@@ -17,8 +17,19 @@ from typed_sessions.sealing import SecretKeys, known_digest
 from typed_sessions.serializers.base import AnySerializer, resolve_serializer
 from typed_sessions.session import ExtrasRule
 from typed_sessions.signing import DigestMethod
+from typed_sessions.stores import SessionStore, check_url
 
-__all__ = ["SETTING_NAMES", "Settings", "copied", "lifetime_of", "present", "read_settings", "snapshot"]
+__all__ = [
+    "SETTING_NAMES",
+    "Settings",
+    "checked_store",
+    "copied",
+    "lifetime_of",
+    "present",
+    "purge_interval_of",
+    "read_settings",
+    "snapshot",
+]
 
 SETTING_NAMES: Final = (
     "SECRET_KEY",
@@ -26,6 +37,8 @@ SETTING_NAMES: Final = (
     "APPLICATION_ROOT",
     "MAX_COOKIE_SIZE",
     "PERMANENT_SESSION_LIFETIME",
+    "SESSION_ABSOLUTE_LIFETIME",
+    "SESSION_ADOPT_SIGNED_BEFORE",
     "SESSION_CLOCK_LEEWAY",
     "SESSION_COOKIE_DOMAIN",
     "SESSION_COOKIE_HTTPONLY",
@@ -39,10 +52,13 @@ SETTING_NAMES: Final = (
     "SESSION_EXTRAS",
     "SESSION_ON_BAD_FIELD",
     "SESSION_ON_OVERSIZE",
+    "SESSION_ON_STORE_ERROR",
     "SESSION_REFRESH_AFTER",
     "SESSION_REFRESH_EACH_REQUEST",
     "SESSION_SERIALIZER",
     "SESSION_SERIALIZER_FALLBACKS",
+    "SESSION_STORE",
+    "SESSION_STORE_TIMEOUT",
 )
 """Every config key that a session depends on: Quart's own, and those that this library adds."""
 
@@ -77,6 +93,12 @@ class Settings:
     refresh_each_request: bool
     refresh_after: timedelta | None
     """None leaves it to the interface."""
+    store: str | SessionStore | None = field(repr=False)
+    """A URL, or a store. None leaves it to the argument."""
+    absolute_lifetime: timedelta | None
+    store_timeout: timedelta
+    raise_on_store_error: bool
+    adopt_signed_before: datetime | None
 
 
 def present(config: Mapping[str, Any]) -> tuple[object, ...]:
@@ -116,6 +138,11 @@ def read_settings(config: Mapping[str, Any]) -> Settings:
         max_cookie_size=_max_cookie_size(config),
         refresh_each_request=_flag(config, "SESSION_REFRESH_EACH_REQUEST", default=True),
         refresh_after=_refresh_after(config, lifetime),
+        store=_store(config),
+        absolute_lifetime=_absolute_lifetime(config),
+        store_timeout=_store_timeout(config),
+        raise_on_store_error=_choice(config, "SESSION_ON_STORE_ERROR", ("raise", "anonymous")) == "raise",
+        adopt_signed_before=_moment(config, "SESSION_ADOPT_SIGNED_BEFORE"),
     )
 
 
@@ -129,6 +156,20 @@ def lifetime_of(config: Mapping[str, Any]) -> timedelta:
     if lifetime > _LONGEST:
         raise ConfigurationError(f"PERMANENT_SESSION_LIFETIME must be at most {_LONGEST.days} days")
     return lifetime
+
+
+def purge_interval_of(config: Mapping[str, Any]) -> timedelta | None:
+    """Return how often expired sessions are deleted from the store: `SESSION_PURGE_EVERY`; None for never.
+
+    Raises:
+        ConfigurationError: it is no span of time.
+    """
+    if config.get("SESSION_PURGE_EVERY") is None:
+        return None
+    every = _span(config, "SESSION_PURGE_EVERY", timedelta())
+    if not every:
+        raise ConfigurationError("SESSION_PURGE_EVERY must be longer than nothing; None is never")
+    return every
 
 
 def _held(value: object) -> object:
@@ -219,6 +260,51 @@ def _digest_fallbacks(config: Mapping[str, Any]) -> tuple[DigestMethod, ...]:
     if not is_sequence(names):
         raise ConfigurationError(f"SESSION_DIGEST_FALLBACKS must be a list of names, not {type(names).__name__}")
     return tuple(known_digest("SESSION_DIGEST_FALLBACKS", name) for name in names)
+
+
+def _store(config: Mapping[str, Any]) -> str | SessionStore | None:
+    setting: object = config.get("SESSION_STORE")
+    return None if setting is None else checked_store(setting, "SESSION_STORE")
+
+
+def checked_store(setting: object, name: str) -> str | SessionStore:
+    """Return the URL of a store, or a store. Nothing is connected to.
+
+    Raises:
+        ConfigurationError: it is none; the message has the name of the setting.
+    """
+    if isinstance(setting, str):
+        check_url(setting)
+        return setting
+    if isinstance(setting, type) or not isinstance(setting, SessionStore):
+        what = setting.__name__ if isinstance(setting, type) else type(setting).__name__
+        raise ConfigurationError(f"{name} must be a URL or a store, not {what}")
+    return setting
+
+
+def _absolute_lifetime(config: Mapping[str, Any]) -> timedelta | None:
+    if config.get("SESSION_ABSOLUTE_LIFETIME") is None:
+        return None
+    lifetime = _span(config, "SESSION_ABSOLUTE_LIFETIME", timedelta())
+    if not lifetime:
+        raise ConfigurationError("SESSION_ABSOLUTE_LIFETIME must be longer than nothing; None is no limit")
+    return lifetime
+
+
+def _store_timeout(config: Mapping[str, Any]) -> timedelta:
+    timeout = _span(config, "SESSION_STORE_TIMEOUT", timedelta(seconds=2))
+    if not timeout:
+        raise ConfigurationError("SESSION_STORE_TIMEOUT must be longer than nothing")
+    return timeout
+
+
+def _moment(config: Mapping[str, Any], setting: str) -> datetime | None:
+    value: object = config.get(setting)
+    if value is None:
+        return None
+    if not isinstance(value, datetime) or value.tzinfo is None:
+        raise ConfigurationError(f"{setting} must be a datetime with a time zone")
+    return value
 
 
 def _span(config: Mapping[str, Any], setting: str, default: timedelta) -> timedelta:

@@ -9,6 +9,7 @@ import pytest
 from attrs import fields
 
 from typed_sessions.reports import (
+    ChangedLate,
     ChangeLost,
     CookieOversize,
     FieldReset,
@@ -23,7 +24,14 @@ from typed_sessions.reports import (
     log_report,
 )
 
-EVERYDAY = {Reason.MALFORMED, Reason.SIGNATURE, Reason.EXPIRED, Reason.FUTURE}
+EVERYDAY = {
+    Reason.MALFORMED,
+    Reason.SIGNATURE,
+    Reason.EXPIRED,
+    Reason.FUTURE,
+    Reason.UNKNOWN,
+    Reason.TAKEN_IN,
+}
 
 
 def logged(report: Report, caplog: pytest.LogCaptureFixture) -> logging.LogRecord:
@@ -151,6 +159,7 @@ def test_a_report_has_no_place_for_data() -> None:
         UndeclaredNestedKeys,
         UndeclaredAltered,
         ChangeLost,
+        ChangedLate,
         CookieOversize,
         UsedLate,
         ShortSecretKey,
@@ -162,6 +171,7 @@ def test_a_report_has_no_place_for_data() -> None:
         UndeclaredKeys: {"count"},
         UndeclaredNestedKeys: {"owner", "count"},
         ChangeLost: {"remedy"},
+        ChangedLate: set(),
         CookieOversize: {"size", "limit", "sent"},
         UndeclaredAltered: {"key"},
         UsedLate: set(),

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from enum import Enum
 from typing import Annotated, Any, ClassVar, Generic, List, Literal, NewType, TypeVar  # noqa: UP035 -- a misuse
+from uuid import UUID
 
 import attrs
 import pytest
@@ -14,7 +15,7 @@ from attrs import Factory, define, field, frozen, validators
 from cattrs import Converter
 from msgspec import Meta
 
-from typed_sessions import Essential, FieldTypeError, FieldValueError, Schema, SchemaError
+from typed_sessions import Essential, FieldTypeError, FieldValueError, Merge, Schema, SchemaError, Subject
 
 T = TypeVar("T")
 UserID = NewType("UserID", int)
@@ -447,3 +448,45 @@ def test_a_value_nested_too_deep_is_refused_at_its_line() -> None:
         node = Node("n", [node])
     with pytest.raises(FieldTypeError, match="nested too deep"):
         Schema(Node).admit("children", [node])
+
+
+def test_the_subject_is_found_where_it_is_marked() -> None:
+    @define
+    class Marked:
+        locale: str = "en"
+        owner: Annotated[int | None, Subject] = None
+
+    @define
+    class MarkedInside:
+        owner: Annotated[UUID, Subject()] | None = None
+
+    assert Schema(Marked).subject == "owner"
+    assert Schema(MarkedInside).subject == "owner"
+    assert Schema().subject is None
+
+
+@pytest.mark.parametrize("declared", [int | str | None, float | None, bool | None, list[int] | None], ids=str)
+def test_a_subject_has_one_name(declared: Any) -> None:
+    namespace: dict[str, Any] = {"__annotations__": {"owner": Annotated[declared, Subject]}, "owner": None}
+    marked = define(type("Marked", (), namespace))
+    with pytest.raises(SchemaError, match=r"Marked.owner: a Subject is an int, a str or a UUID, or None"):
+        Schema(marked)
+
+
+def test_a_session_has_one_subject() -> None:
+    @define
+    class Two:
+        one: Annotated[int | None, Subject] = None
+        other: Annotated[int | None, Subject] = None
+
+    with pytest.raises(SchemaError, match=r"Two.other: a session has one Subject, which is one already"):
+        Schema(Two)
+
+
+def test_a_merge_rule_that_is_none_names_the_field() -> None:
+    @define
+    class Wrong:
+        visits: Annotated[int, Merge("sum")] = 0
+
+    with pytest.raises(SchemaError, match=r"Wrong.visits: Merge takes"):
+        Schema(Wrong)

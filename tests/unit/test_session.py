@@ -591,6 +591,8 @@ class NeverDue:
     rule: ExtrasRule = Factory(ExtrasRule)
     leaves_untouched: bool = True
 
+    late_change: Report = UsedLate()  # noqa: RUF009 -- a value
+
     def open(self) -> Opened[Visitor]:
         return Opened(contents_of(self.schema, {"user_id": 7}))
 

@@ -52,7 +52,7 @@ _OWN: Final = (_ITERATOR, _MUTABLE_MAPPING, _SELF, _SESSION, _TYPE_ALIAS, _UNION
 _OTHER: Final = Text("_D")
 """A default that is not of the key's own type."""
 
-_METHODS: Final = frozenset({"data", "extras", "get", "pop", "setdefault", "update"})
+_METHODS: Final = frozenset({"data", "extras", "get", "pop", "promote", "setdefault", "update"})
 """What the class defines under names that may be those of types: within it they mean its own."""
 
 
@@ -137,6 +137,7 @@ class _Writer:
             *self._method("pop", *self._defaulting(self._writable)),
             *self._method("setdefault", *map(self._set_default, self._groups(self._writable))),
             *self._method("update", self._update()),
+            *self._method("promote", self._promote()),
             *self._method("__ior__", self._signature([f"other: {self._stub.update_name}", "/"], _SELF)),
         ]
 
@@ -195,13 +196,19 @@ class _Writer:
             yield self._signature([key, "/", f"default: {_OTHER.text}"], typ, _OTHER)
 
     def _update(self) -> _Signature:
-        names = [key.name for key in self._writable if _is_keyword_argument(key.name)]
         other = "other"
-        while other in names:
+        while other in self._stub.keys:
             other += "_"
+        return self._signature([f"{other}: {self._stub.update_name} = ...", "/", *self._keywords()], NONE)
+
+    def _promote(self) -> _Signature:
+        return self._signature(self._keywords(), NONE)
+
+    def _keywords(self) -> list[str]:
+        """Return the parameters that take values by the names of their keys."""
+        names = [key.name for key in self._writable if _is_keyword_argument(key.name)]
         keywords = [f"{name}: {self._text(self._types[name])} = ..." for name in names]
-        marks = ["/", "*"] if keywords else ["/"]
-        return self._signature([f"{other}: {self._stub.update_name} = ...", *marks, *keywords], NONE)
+        return ["*", *keywords] if keywords else []
 
 
 def _is_keyword_argument(name: str) -> bool:

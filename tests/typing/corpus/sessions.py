@@ -36,7 +36,7 @@ Sessions(Visitor, app, serializer="yaml:Serializer")  # error
 Sessions(Visitor, app, serializer=object())  # error
 Sessions(Visitor, app, serializer=7)  # error
 Sessions(Visitor, app, converter=print)  # error
-Sessions(Visitor, app, store="memory")  # error
+Sessions(Visitor, app, store=7)  # error
 Sessions(schema=7)  # error
 SecureCookieSession(schema=Required)  # error
 SecureCookieSession({7: 1})  # error

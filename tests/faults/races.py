@@ -1,0 +1,244 @@
+"""Let two processes race for one record after another, and print what was lost: run it by hand.
+
+    python -m tests.faults.races sqlite --races 1000
+    python -m tests.faults.races redis://localhost/7
+
+Each race is for a record of its own, and begins at a barrier.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import multiprocessing
+import secrets
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from datetime import timedelta
+from multiprocessing.synchronize import Barrier
+from random import Random
+from typing import ClassVar, Final
+
+import msgspec
+from attrs import frozen
+from typing_extensions import override
+
+from tests.faults.running import STORES, running
+from typed_sessions.stores import Conflict, Gone, Lifetime, Record, SessionStore, Written, open_store
+
+__all__ = ["RACES", "Outcome", "run_races"]
+
+_HOUR: Final = Lifetime(timedelta(hours=1))
+_LONGEST_HEAD_START: Final = 0.001
+"""In seconds."""
+_PATIENCE: Final = 60
+
+
+@frozen
+class Outcome:
+    """What came of all races of one kind."""
+
+    races: int
+    met: int
+    """In so many the two got into each other's way, as far as an answer of the store shows it."""
+    lost: int
+    """In so many something was lost, or came back."""
+
+
+class Race(ABC):
+    """One kind of race: what two processes do to one record at once."""
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    async def prepare(self, store: SessionStore, key: str) -> None:
+        """Make the record. In the first process."""
+
+    @abstractmethod
+    async def run(self, store: SessionStore, key: str, side: int, record: Record | None) -> bool:
+        """Do what this side does, and return True if the other one was in its way.
+
+        Args:
+            store: a client of this process.
+            key: of the record.
+            side: 0 or 1.
+            record: what was loaded before the race.
+        """
+
+    @abstractmethod
+    async def is_lost(self, store: SessionStore, key: str) -> bool:
+        """Return True if the record is not as it has to be after the race."""
+
+
+class DifferentFields(Race):
+    """Both change a field of their own, by compare-and-swap."""
+
+    name = "two changes"
+
+    @override
+    async def prepare(self, store: SessionStore, key: str) -> None:
+        await store.create(key, Written(msgspec.json.encode({}), _HOUR))
+
+    @override
+    async def run(self, store: SessionStore, key: str, side: int, record: Record | None) -> bool:
+        assert record
+        conflicts = 0
+        while True:
+            fields = {**msgspec.json.decode(record.payload), str(side): True}
+            match await store.update(key, record.version, Written(msgspec.json.encode(fields), _HOUR)):
+                case Conflict(present):
+                    conflicts += 1
+                    record = present
+                case Record():
+                    return conflicts > 0
+                case answer:
+                    raise AssertionError(answer)
+
+    @override
+    async def is_lost(self, store: SessionStore, key: str) -> bool:
+        record = await store.load(key)
+        return record is None or msgspec.json.decode(record.payload) != {"0": True, "1": True}
+
+
+class Logout(Race):
+    """One deletes what the other one changes, touches and moves."""
+
+    name = "logout and a writer"
+
+    @override
+    async def prepare(self, store: SessionStore, key: str) -> None:
+        await store.create(key, Written(b"", _HOUR, "7", await store.now()))
+
+    @override
+    async def run(self, store: SessionStore, key: str, side: int, record: Record | None) -> bool:
+        assert record
+        if side == 0:
+            return not await store.delete(key)
+        await store.touch(key, _HOUR)
+        updated = await store.update(key, record.version, Written(b"late", _HOUR, "7"))
+        return updated == Gone() or await store.touch(key, _HOUR) is None
+
+    @override
+    async def is_lost(self, store: SessionStore, key: str) -> bool:
+        return await store.load(key) is not None or any(key == listed.key for listed in await store.ids_of("7"))
+
+
+class Revocation(Race):
+    """One ends the sessions of a subject while the other one logs in with what it learned before."""
+
+    name = "revocation and a login"
+
+    @override
+    async def prepare(self, store: SessionStore, key: str) -> None:
+        await store.create(key, Written(b"", _HOUR, key, await store.now()))
+
+    @override
+    async def run(self, store: SessionStore, key: str, side: int, record: Record | None) -> bool:
+        assert record
+        if side == 0:
+            await store.delete_subject(key)
+            return False
+        answer = await store.create(_other(key), Written(b"", _HOUR, key, record.as_of))
+        return not isinstance(answer, Record)
+
+    @override
+    async def is_lost(self, store: SessionStore, key: str) -> bool:
+        return bool(await store.ids_of(key) or await store.load(key) or await store.load(_other(key)))
+
+
+class Rotation(Race):
+    """One gives the record another key while the other one changes it: it is there once, and has the last change."""
+
+    name = "rotation and a writer"
+
+    @override
+    async def prepare(self, store: SessionStore, key: str) -> None:
+        await store.create(key, Written(b"", _HOUR))
+
+    @override
+    async def run(self, store: SessionStore, key: str, side: int, record: Record | None) -> bool:
+        assert record
+        if side == 1:
+            return not isinstance(await store.update(key, record.version, Written(b"changed", _HOUR)), Record)
+        answer = await store.update(key, record.version, Written(record.payload, _HOUR), move_to=_other(key))
+        if not isinstance(answer, Conflict):
+            return False
+        present = answer.present
+        await store.update(key, present.version, Written(present.payload, _HOUR), move_to=_other(key))
+        return True
+
+    @override
+    async def is_lost(self, store: SessionStore, key: str) -> bool:
+        return await store.load(key) is not None or await store.load(_other(key)) is None
+
+
+RACES: Final[tuple[Race, ...]] = (DifferentFields(), Logout(), Revocation(), Rotation())
+
+
+def run_races(url: str, race: Race, count: int) -> Outcome:
+    """Return what came of so many races on the store of a URL."""
+    context = multiprocessing.get_context("fork")
+    barrier = context.Barrier(2)
+    keys = [secrets.token_hex(32) for _ in range(count)]
+    receivers, processes = [], []
+    for side in (0, 1):
+        receiver, sender = context.Pipe(duplex=False)
+        process = context.Process(
+            target=lambda side=side, sender=sender: sender.send(
+                asyncio.run(_run_side(open_store(url), race, keys, side, barrier))
+            )
+        )
+        process.start()
+        sender.close()
+        receivers.append(receiver)
+        processes.append(process)
+    (met_first, lost), (met_second, _) = (receiver.recv() for receiver in receivers)
+    for process in processes:
+        process.join(_PATIENCE)
+    return Outcome(count, len(met_first | met_second), lost)
+
+
+async def _run_side(
+    store: SessionStore, race: Race, keys: Sequence[str], side: int, barrier: Barrier
+) -> tuple[set[str], int]:
+    """Return the races in which the other side was in the way, and in how many of them something was lost."""
+    met, lost = set[str](), 0
+    random = Random(side)  # noqa: S311 -- only for variety
+    for key in keys:
+        if side == 0:
+            await race.prepare(store, key)
+        barrier.wait(_PATIENCE)
+        record = await store.load(key)
+        barrier.wait(_PATIENCE)
+        await asyncio.sleep(random.random() * _LONGEST_HEAD_START)
+        if await race.run(store, key, side, record):
+            met.add(key)
+        barrier.wait(_PATIENCE)
+        if side == 0:
+            lost += await race.is_lost(store, key)
+    await store.close()
+    return met, lost
+
+
+def _other(key: str) -> str:
+    return key[::-1]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("store", help=f"the URL of a store, or one of: {', '.join(STORES)}")
+    parser.add_argument("--races", type=int, default=1000)
+    arguments = parser.parse_args()
+    lost = 0
+    print(f"{arguments.store}\n{'':24} {'races':>8} {'met':>8} {'lost':>8}")
+    for race in RACES:
+        with running(arguments.store) as store:
+            outcome = run_races(store.url, race, arguments.races)
+        print(f"{race.name:24} {outcome.races:8} {outcome.met:8} {outcome.lost:8}")
+        lost += outcome.lost
+    return 1 if lost else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

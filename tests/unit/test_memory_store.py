@@ -1,0 +1,87 @@
+"""What the memory store does besides what every store does: it is bounded."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from typed_sessions import ConfigurationError
+from typed_sessions.stores import Lifetime, MemoryStore, Record, Written
+from typed_sessions.testing import ManualClock
+
+HOUR = timedelta(hours=1)
+MINUTE = timedelta(minutes=1)
+
+
+async def create(store: MemoryStore, *keys: str, idle: timedelta = HOUR, subject: str | None = None) -> None:
+    for key in keys:
+        written = Written(b"", Lifetime(idle), subject, await store.now())
+        assert isinstance(await store.create(key, written), Record)
+
+
+async def there(store: MemoryStore, keys: str) -> str:
+    return "".join([key for key in keys if await store.load(key)])
+
+
+async def test_a_full_store_forgets_the_one_seen_longest_ago() -> None:
+    store = MemoryStore(3, clock=ManualClock())
+    await create(store, "a", "b", "c")
+    await store.touch("a", Lifetime(HOUR))
+    await create(store, "d")
+    assert await there(store, "abcd") == "acd"
+    await create(store, "e", "f")
+    assert await there(store, "abcdef") == "def"
+
+
+async def test_a_full_store_forgets_first_what_has_expired() -> None:
+    clock = ManualClock()
+    store = MemoryStore(3, clock=clock)
+    await create(store, "a", "b")
+    await create(store, "c", idle=MINUTE)
+    clock.forward(MINUTE)
+    await create(store, "d")
+    assert await there(store, "abcd") == "abd"
+
+
+async def test_what_is_updated_in_a_full_store_takes_no_room() -> None:
+    store = MemoryStore(2, clock=ManualClock())
+    await create(store, "a", "b")
+    record = await store.load("b")
+    assert record
+    await store.update("b", record.version, Written(b"", Lifetime(HOUR)), move_to="c")
+    assert await there(store, "abc") == "ac"
+
+
+async def test_what_is_forgotten_is_not_listed() -> None:
+    store = MemoryStore(1, clock=ManualClock())
+    await create(store, "a", "b", subject="7")
+    assert [listed.key for listed in await store.ids_of("7")] == ["b"]
+
+
+async def test_touches_and_deletions_do_not_make_it_grow() -> None:
+    clock = ManualClock()
+    store = MemoryStore(clock=clock)
+    await create(store, "a", subject="7")
+    for _ in range(1_000):
+        clock.forward(MINUTE)
+        await store.touch("a", Lifetime(HOUR))
+        await create(store, "b", subject="8")
+        await store.delete("b")
+        await store.delete_subject(clock.now.isoformat())
+    clock.forward(timedelta(days=2))
+    await store.delete_expired()
+    assert len(store._ends) < 100
+    assert not store._keys
+    assert not store._revocations
+
+
+async def test_its_time_is_the_systems_by_default() -> None:
+    before = datetime.fromtimestamp(time.time() - 1, UTC)
+    assert before < await MemoryStore().now() < before + MINUTE
+
+
+def test_a_store_for_nothing_is_no_store() -> None:
+    with pytest.raises(ConfigurationError, match="max_records is 0"):
+        MemoryStore(0)

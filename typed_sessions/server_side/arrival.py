@@ -1,0 +1,149 @@
+"""`StoredArrival`: what a request knows of its session, from its cookie on until the response tells the browser."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import Generic
+
+from attrs import define, field
+from typing_extensions import TypeVar
+
+from typed_sessions.contents import contents_of
+from typed_sessions.engine import Decision, Delete, Keep, Policy, Write
+from typed_sessions.errors import StoreUnavailableError
+from typed_sessions.identifiers import Identifier
+from typed_sessions.reports import ChangedLate, Refused, Report, ReportSink
+from typed_sessions.server_side.records import Attempt, read
+from typed_sessions.session import ExtrasRule, Opened
+from typed_sessions.stores.base import Record
+
+__all__ = ["Deadline", "News", "StoredArrival"]
+
+S = TypeVar("S", default=dict[str, object])
+
+
+class Deadline:
+    """How much time is left for all that a request asks of the store.
+
+    Args:
+        span: how much there is in the beginning.
+    """
+
+    def __init__(self, span: timedelta) -> None:
+        self._left = span.total_seconds()
+
+    @asynccontextmanager
+    async def spent(self) -> AsyncGenerator[None]:
+        """Spend of it what the block takes.
+
+        Raises:
+            StoreUnavailableError: there was not enough.
+        """
+        start = time.monotonic()
+        try:
+            async with asyncio.timeout(max(0.0, self._left)):
+                yield
+        except TimeoutError as error:
+            raise StoreUnavailableError("the session store took longer than SESSION_STORE_TIMEOUT") from error
+        finally:
+            self._left -= time.monotonic() - start
+
+
+class News(Enum):
+    """What the browser has still to be told."""
+
+    NOTHING = "it knows all"
+    IDENTIFIER = "another identifier, or a later expiry"
+    END = "its session is over"
+
+
+@define(eq=False, repr=False)  # a debugger's page shows what is in a repr
+class StoredArrival(Generic[S]):
+    """A request as a session's source, and what it has made of the session in the store so far."""
+
+    policy: Policy[S]
+    sealed: tuple[str, ...]
+    """The values of the session cookie."""
+    sink: ReportSink
+    deadline: Deadline
+    raises: bool
+    """Whether a store that does not answer is an error; otherwise the visitor is a stranger for this request."""
+    began: float = field(factory=time.monotonic)
+    lock: asyncio.Lock = field(factory=asyncio.Lock)
+    """One save after the other."""
+    identifier: Identifier | None = None
+    """That of the record; None if there is none yet."""
+    record: Record | None = None
+    """As it was loaded, or written last."""
+    looked_at: float = 0.0
+    """When that was, by this machine's monotonic clock."""
+    as_of: datetime | None = None
+    """From which moment, by the store's clock, the request knows what it knows; see `Written.as_of`."""
+    signed: str | None = None
+    """The genuine signed cookie that is to be taken in."""
+    opened: Opened[S] | None = None
+    """What is in that."""
+    refused: Refused | None = None
+    came_late: bool = False
+    """True if the browser sent it before it knew that the session has another identifier, or none any more."""
+    failure: StoreUnavailableError | None = None
+    """What kept the store from answering."""
+    attempt: Attempt | None = None
+    """What was asked to be written, and not answered."""
+    news: News = News.NOTHING
+    altered: set[str] = field(factory=set[str])
+    """The undeclared keys whose values will read back as others."""
+
+    @property
+    def rule(self) -> ExtrasRule:
+        return self.policy.extras
+
+    @property
+    def leaves_untouched(self) -> bool:
+        return False
+
+    @property
+    def late_change(self) -> Report:
+        return ChangedLate()
+
+    def open(self) -> Opened[S]:
+        if self.failure is not None and self.raises:
+            raise StoreUnavailableError(str(self.failure)) from self.failure.__cause__
+        if self.opened is not None:
+            return self.opened
+        found = None if self.record is None else read(self.record.payload, self.policy)
+        if isinstance(found, Opened):
+            return found
+        refused = found or self.refused
+        if found is not None:  # another release may read it; this one must not write over it
+            self.identifier = self.record = None
+        return Opened(contents_of(self.policy.schema, {}), reports=(refused,) if refused else ())
+
+    def report(self, report: Report) -> None:
+        self.sink(report)
+
+    def found(self, identifier: Identifier, record: Record) -> None:
+        """Take note of what is in the store."""
+        self.identifier, self.record, self.looked_at = identifier, record, time.monotonic()
+
+    @property
+    def unseen_for(self) -> timedelta:
+        """How long ago the record was counted as seen."""
+        if self.record is None:
+            return timedelta()
+        return self.record.as_of - self.record.last_seen + timedelta(seconds=time.monotonic() - self.looked_at)
+
+    def tell(self) -> Decision:
+        """Return what becomes of the cookie."""
+        match self.news:
+            case News.IDENTIFIER if self.identifier is not None:
+                return Write(self.identifier.text)
+            case News.END:
+                return Delete()
+            case _:
+                return Keep()

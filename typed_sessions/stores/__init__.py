@@ -1,0 +1,70 @@
+"""Server-side stores: the contract, and the stores that come with the library.
+
+A store, and with it the driver that it needs, is loaded when it is first asked for.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
+from typed_sessions.stores.base import (
+    REVOCATIONS_KEPT,
+    Conflict,
+    Created,
+    Exists,
+    Gone,
+    Lifetime,
+    Listed,
+    Record,
+    Revoked,
+    SessionStore,
+    Updated,
+    Written,
+)
+from typed_sessions.stores.purging import purge
+from typed_sessions.stores.urls import check_url, open_store
+
+if TYPE_CHECKING:
+    from typed_sessions.stores.memory import MemoryStore
+    from typed_sessions.stores.postgresql import PostgreSQLStore
+    from typed_sessions.stores.redis import RedisStore
+    from typed_sessions.stores.sqlite import SQLiteStore
+
+__all__ = [
+    "REVOCATIONS_KEPT",
+    "Conflict",
+    "Created",
+    "Exists",
+    "Gone",
+    "Lifetime",
+    "Listed",
+    "MemoryStore",
+    "PostgreSQLStore",
+    "Record",
+    "RedisStore",
+    "Revoked",
+    "SQLiteStore",
+    "SessionStore",
+    "Updated",
+    "Written",
+    "check_url",
+    "open_store",
+    "purge",
+]
+
+_MODULES: Final = {
+    "MemoryStore": "memory",
+    "PostgreSQLStore": "postgresql",
+    "RedisStore": "redis",
+    "SQLiteStore": "sqlite",
+}
+
+
+if not TYPE_CHECKING:  # a checker would take every name for one that is there
+
+    def __getattr__(name: str) -> object:
+        """Return a store, loaded from its module (PEP 562)."""
+        if name not in _MODULES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value: object = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+        globals()[name] = value
+        return value

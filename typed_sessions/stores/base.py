@@ -1,0 +1,196 @@
+"""`SessionStore`, the contract of whatever keeps sessions on the server, and the values that pass through it.
+
+A store keeps *records*. It knows a record by its key, which is made of the identifier in the visitor's cookie and does
+not lead back to it (see `typed_sessions.identifiers`). It never looks into the payload.
+
+What a store answers is a value: "not found" is one, and so is "somebody was faster". What keeps it from answering is an
+exception: `StoreUnavailableError`, with its cause. After that nobody knows whether a change took place; each one has
+either taken place or not, never in part.
+
+Time is the store's own. Spans come in, moments go out, so that the clocks of many application servers never matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final, Protocol, TypeAlias, runtime_checkable
+
+from attrs import field, frozen
+
+__all__ = [
+    "REVOCATIONS_KEPT",
+    "Conflict",
+    "Created",
+    "Exists",
+    "Gone",
+    "Lifetime",
+    "Listed",
+    "Record",
+    "Revoked",
+    "SessionStore",
+    "Updated",
+    "Written",
+]
+
+REVOCATIONS_KEPT: Final = timedelta(days=1)
+"""How long a store knows when the sessions of a subject were ended: longer than any request is in flight."""
+
+
+@frozen
+class Lifetime:
+    """How long a record lives: both ends apply, and the earlier one ends it."""
+
+    idle: timedelta
+    """After its last update or touch."""
+    absolute: timedelta | None = None
+    """After it was created, whatever happens to it; None if it has no such end."""
+
+
+@frozen
+class Written:
+    """What a request wants a record to be."""
+
+    payload: bytes = field(repr=False)
+    lifetime: Lifetime
+    subject: str | None = field(default=None, repr=False)
+    """Whose session it is, for `ids_of` and `delete_subject`; None if it is nobody's."""
+    as_of: datetime | None = None
+    """From which moment, by the store's clock, the request knows that the session may be its subject's. A revocation of
+    that subject after this moment refuses the record to be made the subject's. None if there was no such moment."""
+    restart: bool = False
+    """Whether an update counts as a creation for the absolute lifetime."""
+
+
+@frozen
+class Record:
+    """A live record, as it was at one moment."""
+
+    payload: bytes = field(repr=False)
+    version: int
+    """Another one after each update. `touch` does not change it."""
+    created: datetime
+    last_seen: datetime
+    """When it was created, updated or touched last."""
+    expires_at: datetime
+    """From then on it is not there."""
+    as_of: datetime
+    """The store's time when it answered."""
+    subject: str | None = field(default=None, repr=False)
+
+
+@frozen
+class Listed:
+    """A live record as a list of a subject's shows it: without what it holds."""
+
+    key: str = field(repr=False)
+    created: datetime
+    last_seen: datetime
+    expires_at: datetime
+
+
+@frozen
+class Exists:
+    """There is a live record of that key already. It was left as it is."""
+
+
+@frozen
+class Conflict:
+    """The record has another version by now. It was left as it is."""
+
+    present: Record
+
+
+@frozen
+class Gone:
+    """There is no live record of that key: it was deleted, or has moved or expired. None was made."""
+
+
+@frozen
+class Revoked:
+    """The sessions of that subject were ended after the moment from which the request knows. Nothing was written."""
+
+
+Created: TypeAlias = Record | Exists | Revoked
+Updated: TypeAlias = Record | Conflict | Gone | Revoked
+
+
+@runtime_checkable
+class SessionStore(Protocol):
+    """Keeps records. `typed_sessions.testing` has the tests that each store has to pass.
+
+    Every method may raise StoreUnavailableError, and nothing else for what may go wrong outside the program. Every
+    change is atomic and, once it is answered, as durable as the store is. A method that is cancelled may or may not
+    have taken place. All methods may be called at once, from tasks of one event loop.
+
+    A key is a text of 64 hexadecimal digits. Records that have expired are not there, whether or not they have been
+    deleted yet.
+    """
+
+    async def create(self, key: str, written: Written) -> Created:
+        """Make a record, unless there is one: `Exists`.
+
+        Refused with `Revoked` if the sessions of its subject have been ended since `written.as_of`, or if nobody can
+        know: that is None, or longer ago than REVOCATIONS_KEPT.
+        """
+        ...
+
+    async def load(self, key: str) -> Record | None:
+        """Return the live record, or None if it is unknown or has expired. Changes nothing."""
+        ...
+
+    async def update(self, key: str, version: int, written: Written, *, move_to: str | None = None) -> Updated:
+        """Replace a live record if it still has this version (compare-and-swap), and return it as it is then.
+
+        If there is none: `Gone`. If it has another version: `Conflict`. `Revoked` is as in `create`, for a record whose
+        subject changes; one that was the subject's when the sessions were ended was spared, and stays the subject's.
+
+        Args:
+            key: of the record.
+            version: what the record has as far as the caller knows.
+            written: what it is to be. The time that it was created stays, unless `written.restart`.
+            move_to: the key that it has from then on, in one step; the former one is gone. Nobody may have it yet.
+        """
+        ...
+
+    async def touch(self, key: str, lifetime: Lifetime) -> Record | None:
+        """Count a live record as seen now, and return it, or None if there is none."""
+        ...
+
+    async def delete(self, key: str, *, version: int | None = None) -> bool:
+        """Delete a record, and return True if there was a live one. What is in flight cannot bring it back.
+
+        Args:
+            key: of the record.
+            version: what the record must have; one that has another by now is left as it is.
+        """
+        ...
+
+    async def delete_expired(self, limit: int = 1000) -> int:
+        """Delete at most so many of the records that have expired, and return how many.
+
+        What is kept of revocations is deleted, too, once no request can be as old. A store that does all that by itself
+        returns 0.
+        """
+        ...
+
+    async def ids_of(self, subject: str) -> Sequence[Listed]:
+        """Return the live records of a subject, the one seen last first."""
+        ...
+
+    async def delete_subject(self, subject: str, *, spare: str | None = None) -> datetime:
+        """Delete all records of a subject but the one to be spared, and keep the time, which is returned.
+
+        From then on nothing that is older becomes the subject's: see `Written.as_of`. The time is kept for
+        REVOCATIONS_KEPT. It is the very time with which `as_of` is compared: a request that ended the other sessions
+        may name it as its own, and is not refused.
+        """
+        ...
+
+    async def now(self) -> datetime:
+        """Return the store's time, aware, in UTC."""
+        ...
+
+    async def close(self) -> None:
+        """Give back what the store holds: connections, threads. It opens again when it is used again."""
+        ...

@@ -1,0 +1,242 @@
+"""What `PostgreSQLStore` says to the server: one statement for each thing that it does, or two.
+
+Everything here holds under READ COMMITTED, where a statement sees what was committed before it began, and what it finds
+locked it reads anew once the lock is free. A row for each subject, in the table of revocations, is what makes
+`delete_subject` and those who make a record the subject's wait for one another: both write it first. So the later one
+knows what the earlier one did. (Under REPEATABLE READ or SERIALIZABLE nothing goes wrong, either, but the later one
+fails instead of waiting.)
+
+Reading, and what depends on it, goes by the time at which a statement began, which is before it looks: whoever takes
+that time for `Written.as_of` cannot have missed a revocation that is older. A revocation goes by the time at which it
+has its lock.
+"""
+
+from __future__ import annotations
+
+from typing import Final, LiteralString
+
+from attrs import frozen
+from psycopg.sql import SQL
+
+from typed_sessions.stores.postgresql.tables import Tables
+
+__all__ = ["Statements"]
+
+# Every statement calls the row of a record `session`; the columns are in the order of `Record`, as `postgresql.py`
+# reads them. The time zone and the style of dates of the connection do not matter to them.
+_RECORD: Final = """
+    session.payload,
+    session.version,
+    session.created AT TIME ZONE 'UTC',
+    session.last_seen AT TIME ZONE 'UTC',
+    session.expires_at AT TIME ZONE 'UTC',
+    {now} AT TIME ZONE 'UTC',
+    session.subject
+"""
+
+# Whichever comes first; the last moment that Python knows, at the latest.
+_EXPIRES_AT: Final = """
+    least(
+        {now} + %(idle)s::interval,
+        {created} + %(absolute)s::interval,
+        timestamptz '9999-12-31 23:59:59.999999+00'
+    )
+"""
+
+_CREATE: Final = """
+    INSERT INTO {records} AS session (key, version, created, last_seen, expires_at, payload)
+    VALUES (%(key)s, %(new_version)s, {now}, {now}, {expires_at_if_created}, %(payload)s)
+    ON CONFLICT (key) DO UPDATE
+    SET version = excluded.version, created = excluded.created, last_seen = excluded.last_seen,
+        expires_at = excluded.expires_at, subject = excluded.subject, payload = excluded.payload
+    WHERE session.expires_at <= {now}
+    RETURNING {record}
+"""
+
+# `gate` is the row of the subject, locked to the end of the transaction; it is none if nobody can know of a revocation.
+_CREATE_FOR_SUBJECT: Final = """
+    WITH gate AS (
+        INSERT INTO {revocations} AS known (subject, revoked)
+        SELECT %(subject_hash)s, timestamptz '-infinity'
+        WHERE %(as_of)s::timestamptz >= {now} - %(revocations_kept)s::interval
+        ON CONFLICT (subject) DO UPDATE SET revoked = known.revoked
+        RETURNING revoked
+    ), allowed AS (
+        SELECT FROM gate WHERE revoked <= %(as_of)s::timestamptz
+    ), session AS (
+        INSERT INTO {records} AS session (key, version, created, last_seen, expires_at, subject, payload)
+        SELECT %(key)s, %(new_version)s, {now}, {now}, {expires_at_if_created}, %(subject)s, %(payload)s
+        FROM allowed
+        ON CONFLICT (key) DO UPDATE
+        SET version = excluded.version, created = excluded.created, last_seen = excluded.last_seen,
+            expires_at = excluded.expires_at, subject = excluded.subject, payload = excluded.payload
+        WHERE session.expires_at <= {now}
+        RETURNING *
+    )
+    SELECT
+        EXISTS (SELECT FROM allowed) OR EXISTS (SELECT FROM {records} WHERE key = %(key)s AND expires_at > {now}),
+        {record}
+    FROM (SELECT) AS always LEFT JOIN session ON true
+"""
+
+_LOAD: Final = """
+    SELECT {record} FROM {records} AS session WHERE key = %(key)s AND expires_at > {now}
+"""
+
+_UPDATE: Final = """
+    UPDATE {records} AS session
+    SET key = %(new_key)s, version = %(new_version)s, payload = %(payload)s, subject = %(subject)s::bytea,
+        created = {created_if_updated}, last_seen = {now}, expires_at = {expires_at_if_updated}
+    WHERE key = %(key)s AND version = %(version)s AND expires_at > {now}
+        AND (%(subject)s::bytea IS NULL OR subject = %(subject)s::bytea)
+    RETURNING {record}
+"""
+
+# `present` is locked, so that it is the latest one and stays that. What takes the gate has a record of another subject;
+# who ends the sessions of the gate's subject has the gate and takes records of that one: no deadlock.
+_UPDATE_OR_TELL: Final = """
+    WITH present AS (
+        SELECT * FROM {records} WHERE key = %(key)s AND expires_at > {now} FOR UPDATE
+    ), gate AS (
+        INSERT INTO {revocations} AS known (subject, revoked)
+        SELECT %(subject_hash)s, timestamptz '-infinity'
+        FROM present
+        WHERE present.version = %(version)s
+            AND present.subject IS DISTINCT FROM %(subject)s::bytea
+            AND %(subject)s::bytea IS NOT NULL
+            AND %(as_of)s::timestamptz >= {now} - %(revocations_kept)s::interval
+        ON CONFLICT (subject) DO UPDATE SET revoked = known.revoked
+        RETURNING revoked
+    ), updated AS (
+        UPDATE {records} AS session
+        SET key = %(new_key)s, version = %(new_version)s, payload = %(payload)s, subject = %(subject)s::bytea,
+            created = {created_if_updated}, last_seen = {now}, expires_at = {expires_at_if_updated}
+        FROM present LEFT JOIN gate ON true
+        WHERE session.key = present.key AND present.version = %(version)s
+            AND (%(subject)s::bytea IS NULL OR present.subject = %(subject)s::bytea
+                OR gate.revoked <= %(as_of)s::timestamptz)
+        RETURNING session.*
+    )
+    SELECT true, {record} FROM updated AS session
+    UNION ALL
+    SELECT false, {record} FROM present AS session WHERE NOT EXISTS (SELECT FROM updated)
+"""
+
+_TOUCH: Final = """
+    UPDATE {records} AS session
+    SET last_seen = {now}, expires_at = {expires_at_if_touched}
+    WHERE key = %(key)s AND expires_at > {now}
+    RETURNING {record}
+"""
+
+_DELETE: Final = """
+    DELETE FROM {records}
+    WHERE key = %(key)s AND (%(version)s::bigint IS NULL OR version = %(version)s::bigint)
+    RETURNING expires_at > {now}
+"""
+
+# What another transaction has locked is being deleted there, or made anew.
+_DELETE_EXPIRED: Final = """
+    WITH expired AS (
+        SELECT key FROM {records} WHERE expires_hour <= {now} AND expires_at <= {now}
+        ORDER BY expires_hour LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+    ), old AS (
+        SELECT subject FROM {revocations} WHERE revoked < {now} - %(revocations_kept)s::interval - interval '1 hour'
+        ORDER BY revoked LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+    ), forgotten AS (
+        DELETE FROM {revocations} AS known USING old WHERE known.subject = old.subject
+    ), deleted AS (
+        DELETE FROM {records} AS session USING expired WHERE session.key = expired.key RETURNING session.key
+    )
+    SELECT count(*) FROM deleted
+"""
+
+_VACATE: Final = """
+    DELETE FROM {records} WHERE key = %(new_key)s AND expires_at <= {now} RETURNING true
+"""
+
+_IDS_OF: Final = """
+    SELECT key, created AT TIME ZONE 'UTC', last_seen AT TIME ZONE 'UTC', expires_at AT TIME ZONE 'UTC'
+    FROM {records} WHERE subject = %(subject)s AND expires_at > {now}
+    ORDER BY last_seen DESC
+"""
+
+_REVOKE: Final = """
+    INSERT INTO {revocations} AS known (subject, revoked) VALUES (%(subject_hash)s, {present})
+    ON CONFLICT (subject) DO UPDATE SET revoked = greatest(known.revoked, {present})
+    RETURNING revoked AT TIME ZONE 'UTC'
+"""
+
+_DELETE_OF_SUBJECT: Final = """
+    DELETE FROM {records} WHERE subject = %(subject)s AND key IS DISTINCT FROM %(spare)s::bytea
+"""
+
+
+@frozen
+class Statements:
+    """The statements on some tables, as they are sent."""
+
+    create: bytes
+    """Of a record that is nobody's. The record; no row if there is a live one."""
+    create_for_subject: bytes
+    """Whether it was allowed or would not have mattered, as there is a live record; and the record, or nulls."""
+    load: bytes
+    """The record; no row if there is no live one."""
+    update: bytes
+    """If it has the version and stays its subject's: the record. No row otherwise: then comes `update_or_tell`."""
+    update_or_tell: bytes
+    """Whether it was updated, and the record; no row if there is no live one. It would do alone, but a save that meets
+    nobody, as nearly all do, takes a quarter longer with it."""
+    touch: bytes
+    """The record; no row if there is no live one."""
+    delete: bytes
+    """Whether the record was live; no row if there was none, or one of another version."""
+    delete_expired: bytes
+    """How many records it has deleted. It forgets old revocations, too, an hour later than it might: a statement that
+    looked at the time before may have had to wait for a lock."""
+    ids_of: bytes
+    """The keys and times of records."""
+    revoke: bytes
+    """The time of the revocation. Then comes `delete_of_subject`, in the same transaction, and as a statement of its
+    own so that it sees what those have committed for whom this one had to wait."""
+    delete_of_subject: bytes
+    vacate: bytes
+    """Deletes an expired record whose key another one is to have."""
+    now: bytes
+
+    @classmethod
+    def on(cls, tables: Tables, *, clock_given: bool) -> Statements:
+        """Return the statements on some tables, by the server's clock or with the time, `now`, as a parameter."""
+        given = SQL("%(now)s::timestamptz")
+        now = given if clock_given else SQL("statement_timestamp()")
+        present = given if clock_given else SQL("clock_timestamp()")
+        created = SQL("CASE WHEN %(restart)s THEN {now} ELSE session.created END").format(now=now)
+        expires_at = SQL(_EXPIRES_AT)
+
+        def written(template: LiteralString) -> bytes:
+            return tables.named_in(
+                template,
+                now=now,
+                present=present,
+                record=SQL(_RECORD).format(now=now),
+                created_if_updated=created,
+                expires_at_if_created=expires_at.format(now=now, created=now),
+                expires_at_if_updated=expires_at.format(now=now, created=created),
+                expires_at_if_touched=expires_at.format(now=now, created=SQL("session.created")),
+            )
+
+        return cls(
+            create=written(_CREATE),
+            create_for_subject=written(_CREATE_FOR_SUBJECT),
+            load=written(_LOAD),
+            update=written(_UPDATE),
+            update_or_tell=written(_UPDATE_OR_TELL),
+            touch=written(_TOUCH),
+            delete=written(_DELETE),
+            delete_expired=written(_DELETE_EXPIRED),
+            ids_of=written(_IDS_OF),
+            revoke=written(_REVOKE),
+            delete_of_subject=written(_DELETE_OF_SUBJECT),
+            vacate=written(_VACATE),
+            now=written("SELECT {present} AT TIME ZONE 'UTC'"),
+        )

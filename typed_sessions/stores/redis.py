@@ -1,0 +1,213 @@
+"""`RedisStore`: sessions in Redis or Valkey, by redis-py (`pip install typed_sessions[redis]`)."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from typed_sessions.errors import ConfigurationError
+from typed_sessions.stores.base import (
+    Conflict,
+    Created,
+    Exists,
+    Gone,
+    Lifetime,
+    Listed,
+    Record,
+    Revoked,
+    Updated,
+    Written,
+)
+from typed_sessions.stores.moments import Clock, in_microseconds, moment, reading
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis, RedisCluster
+
+    from typed_sessions.stores.redis_batches import Batches, Call
+
+__all__ = ["RedisStore"]
+
+_LONGEST: Final = 1 << 62
+"""In microseconds: no span needs more, and MessagePack has no room for it."""
+
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+
+class RedisStore:
+    """Keeps records in Redis or Valkey, of version 6.2 or later, in one round trip for each thing that it is asked for.
+
+    What is asked for at the same time is asked for in one command; an event loop has eight connections at most. All is
+    done by a script, and is therefore atomic. All that the store keeps expires by itself: `delete_expired` has
+    nothing to do. Ending a subject's sessions, and listing them, takes time in proportion to how many they are, in
+    which the server does nothing else: a millisecond for some hundreds.
+
+    **Durability** is the server's. With `appendonly yes` and `appendfsync always` what is acknowledged survives a
+    crash; with `everysec`, the default of an append-only file, the last second may be lost; without the file,
+    everything since the last snapshot. A replica that takes over may lack what was written last, a revocation included.
+
+    **Eviction** logs visitors out, and may lose a revocation or the list of a subject's sessions: give sessions a
+    server of their own with `maxmemory-policy noeviction` (the default). One that is full refuses what is written, and
+    that is StoreUnavailableError here.
+
+    **A cluster** runs a script only on keys of one slot. A prefix with a hash tag, `"{session}:"`, puts all sessions
+    into one, that is, onto one node and its replicas; a client of a cluster is refused without. The default prefix has
+    none, for a single server needs none.
+
+    **Passwords** in a URL are never shown or logged.
+
+    Args:
+        client_or_url: `redis://`, `rediss://` or `unix://`, as redis-py takes them; or a client of `redis.asyncio`,
+            which must not decode responses. A client is used as it is set up, timeouts and retries included (a `create`
+            or `update` that it repeats because the answer was lost is recognised), in the event loop that it belongs
+            to, and it is not closed.
+        prefix: of every key. Stores with different prefixes do not see each other.
+        clock: the time, in seconds since the epoch; the server's by default.
+
+    Raises:
+        ConfigurationError: the URL or the client is none that the store can use, or redis-py is not installed.
+    """
+
+    def __init__(
+        self, client_or_url: Redis | RedisCluster | str, *, prefix: str = "session:", clock: Clock | None = None
+    ) -> None:
+        try:
+            from typed_sessions.stores import redis_batches  # noqa: PLC0415 - the driver is an extra
+        except ImportError as error:
+            raise ConfigurationError("RedisStore needs redis-py: pip install 'typed_sessions[redis]'") from error
+        self._open: Final = redis_batches.opener(client_or_url, _bytes(prefix))
+        self._clock: Final = clock
+        self._batches: Batches | None = None
+
+    async def create(self, key: str, written: Written) -> Created:
+        version = _new_version()
+        answer = await self._run("create", key, str(version), *_what(written), size=len(written.payload))
+        match answer:
+            case b"exists":
+                return Exists()
+            case b"revoked":
+                return Revoked()
+            case _:
+                return _as_written(answer, version, written)
+
+    async def load(self, key: str) -> Record | None:
+        return _present(await self._run("load", key))
+
+    async def update(self, key: str, version: int, written: Written, *, move_to: str | None = None) -> Updated:
+        new = _new_version()
+        last = str(version), move_to or key, written.restart
+        answer = await self._run("update", key, str(new), *_what(written), *last, size=len(written.payload))
+        match answer:
+            case b"gone":
+                return Gone()
+            case b"revoked":
+                return Revoked()
+            case b"taken":
+                raise ValueError("a record is to move to a key that another one has")
+            case _ if answer.startswith(b"conflict"):
+                return Conflict(_record(answer))
+            case _:
+                return _as_written(answer, new, written)
+
+    async def touch(self, key: str, lifetime: Lifetime) -> Record | None:
+        return _present(await self._run("touch", key, *_spans(lifetime)))
+
+    async def delete(self, key: str, *, version: int | None = None) -> bool:
+        return await self._run("delete", key, False if version is None else str(version)) == b"present"
+
+    async def delete_expired(self, limit: int = 1000) -> int:  # noqa: ARG002 - the contract's
+        """Return 0: the server does that."""
+        return 0
+
+    async def ids_of(self, subject: str) -> Sequence[Listed]:
+        answer = await self._run("ids_of", _bytes(subject))
+        fields = [line.split() for line in answer.splitlines()]
+        listed = [Listed(key.decode(), *map(_moment, times)) for key, *times in fields]
+        return sorted(listed, key=lambda one: one.last_seen, reverse=True)
+
+    async def delete_subject(self, subject: str, *, spare: str | None = None) -> datetime:
+        return _moment(await self._run("delete_subject", _bytes(subject), False if spare is None else spare))
+
+    async def now(self) -> datetime:
+        if self._clock is not None:
+            return moment(reading(self._clock))
+        return _moment(await self._run("now"))
+
+    async def close(self) -> None:
+        batches, self._batches = self._batches, None
+        if batches is not None and batches.loop is asyncio.get_running_loop():
+            await batches.close()
+
+    async def _run(self, name: str, *arguments: str | bytes | int, size: int = 0) -> bytes:
+        """Return what the script answers to a call."""
+        batches = self._batches
+        if batches is None or batches.loop is not asyncio.get_running_loop():
+            batches = self._batches = self._open()
+        time = False if self._clock is None else reading(self._clock)
+        return await batches.run((name, time, *arguments), size)
+
+
+def _new_version() -> int:
+    return secrets.randbits(63)
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _moment(microseconds: bytes) -> datetime:
+    return moment(int(microseconds))
+
+
+def _what(written: Written) -> Call:
+    """Return the payload, both spans, the time that is known, and the subject."""
+    return (
+        written.payload,
+        *_spans(written.lifetime),
+        False if written.as_of is None else in_microseconds(written.as_of),
+        False if written.subject is None else _bytes(written.subject),
+    )
+
+
+def _spans(lifetime: Lifetime) -> tuple[int, int]:
+    absolute = lifetime.absolute
+    return _microseconds(lifetime.idle), False if absolute is None else _microseconds(absolute)
+
+
+def _microseconds(span: timedelta) -> int:
+    return min(span // _MICROSECOND, _LONGEST)
+
+
+def _present(answer: bytes) -> Record | None:
+    return None if answer == b"gone" else _record(answer)
+
+
+def _record(answer: bytes) -> Record:
+    line, _, rest = answer.partition(b"\n")
+    _, now, version, created, last_seen, expires_at, size, of = line.split()
+    end = int(size)
+    return Record(
+        payload=rest[:end],
+        version=int(version),
+        created=_moment(created),
+        last_seen=_moment(last_seen),
+        expires_at=_moment(expires_at),
+        as_of=_moment(now),
+        subject=rest[end:].decode("utf-8", "surrogatepass") if of == b"of" else None,
+    )
+
+
+def _as_written(answer: bytes, version: int, written: Written) -> Record:
+    """Return the record as it is now. Its payload did not have to come back."""
+    now, created, last_seen, expires_at = map(_moment, answer.split()[1:])
+    return Record(
+        payload=written.payload,
+        version=version,
+        created=created,
+        last_seen=last_seen,
+        expires_at=expires_at,
+        as_of=now,
+        subject=written.subject,
+    )

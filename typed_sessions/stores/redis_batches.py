@@ -1,0 +1,256 @@
+"""`Batches`: what many tasks ask of the server, in one command.
+
+What tasks ask for in the same turn of the event loop, or while all connections are busy, is one run of the script. A
+task that is cancelled leaves its answer to be read by the batch, so that no connection falls out of step; when all who
+wait for a batch are gone, it is broken off, and its connection closed.
+
+Only this module imports the driver.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import re
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import repeat
+from typing import Final, Protocol, TypeAlias, cast
+
+from attrs import define, field
+from msgspec import msgpack
+from redis.asyncio import Redis, RedisCluster
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import NoScriptError, RedisError, ResponseError
+
+from typed_sessions.errors import ConfigurationError, StoreUnavailableError
+from typed_sessions.stores.redis_script import DIGEST, SCRIPT
+
+__all__ = ["Batches", "Call", "opener"]
+
+CONNECTIONS: Final = 8
+"""So many batches are under way at most, each on a connection of its own."""
+
+CALLS_OF_A_BATCH: Final = 64
+
+BYTES_OF_A_BATCH: Final = 1 << 20
+"""A batch takes calls until it has so many bytes, and a larger one is alone."""
+
+TIMEOUT: Final = 5.0
+"""Seconds until a server that does not answer is given up, unless the URL says otherwise (`?socket_timeout=2`)."""
+
+_HASH_TAG: Final = re.compile(rb"[^{]*\{[^}]+\}")
+"""What makes a cluster keep all keys that begin so in one slot."""
+
+Call: TypeAlias = tuple[str | bytes | int | bool, ...]
+"""The name of one of the script's functions, the time or False, and its arguments."""
+
+
+_WELL: Final = ord("+")
+
+
+class _Commands(Protocol):
+    """What redis-py does not type."""
+
+    async def execute_command(self, *args: bytes | str | int) -> object: ...
+
+
+def opener(client_or_url: Redis | RedisCluster | str, prefix: bytes) -> Callable[[], Batches]:
+    """Return a function that makes `Batches` in the event loop that runs then.
+
+    Raises:
+        ConfigurationError: the URL, the client or the prefix is none that the store can use. The message does not show
+            the URL, for it may hold a password.
+    """
+    if isinstance(client_or_url, str):
+        url = client_or_url
+        _check(_client_of(url), prefix)
+        return lambda: Batches(_client_of(url), prefix, owned=True)
+    client = client_or_url
+    _check(client, prefix)
+    return lambda: Batches(client, prefix, owned=False)
+
+
+def _client_of(url: str) -> Redis:
+    """Return a client that connects when it is used.
+
+    It never repeats a call by itself: the request that waits for it has a deadline, and knows better. With RESP3, whose
+    default it is to listen for a host's maintenance, redis-py would not see that an idle connection has been closed.
+    """
+    try:
+        return Redis.from_url(  # pyright: ignore[reportUnknownMemberType] # redis-py leaves its keywords untyped
+            url,
+            retry=Retry(NoBackoff(), 0),
+            protocol=2,
+            socket_timeout=TIMEOUT,
+            socket_connect_timeout=TIMEOUT,
+        )
+    except (ValueError, TypeError):
+        # Not `from` that error: its text may hold a part of the password.
+        raise ConfigurationError(
+            "the URL of a RedisStore is redis://, rediss:// or unix://, as redis-py takes it: "
+            "redis://user:password@host:6379/0, with what is special in the password percent-encoded"
+        ) from None
+
+
+def _check(client: Redis | RedisCluster, prefix: bytes) -> None:
+    if not inspect.iscoroutinefunction(getattr(client, "execute_command", None)):
+        raise ConfigurationError("RedisStore takes a client of redis.asyncio, not one of redis")
+    if client.get_encoder().decode_responses:
+        raise ConfigurationError("RedisStore keeps bytes: its client cannot have decode_responses=True")
+    if isinstance(client, RedisCluster) and not _HASH_TAG.match(prefix):
+        raise ConfigurationError('on a cluster the prefix of a RedisStore needs a hash tag: "{session}:"')
+
+
+@define(eq=False)
+class _Waiting:
+    """A call that a task waits for, and the batch in which it was sent."""
+
+    call: Call = field(repr=False)
+    answer: asyncio.Future[bytes]
+    size: int
+    batch: Sequence[_Waiting] = ()
+    sender: asyncio.Task[None] | None = None
+
+    def settle(self, answer: bytes | Exception) -> None:
+        if self.answer.done():
+            return
+        if isinstance(answer, Exception):
+            self.answer.set_exception(answer)
+        else:
+            self.answer.set_result(answer)
+
+    def stop_if_nobody_waits(self) -> None:
+        if self.sender is not None and all(waiting.answer.done() for waiting in self.batch):
+            self.sender.cancel()
+
+
+class Batches:
+    """Has a server run the script, in one event loop.
+
+    Args:
+        client: what asks the server.
+        prefix: of the store's keys.
+        owned: whether to close the client in the end.
+    """
+
+    def __init__(self, client: Redis | RedisCluster, prefix: bytes, *, owned: bool) -> None:
+        self.loop: Final = asyncio.get_running_loop()
+        self._client: Final = client
+        self._prefix: Final = prefix
+        self._owned: Final = owned
+        self._waiting: Final[deque[_Waiting]] = deque()
+        self._senders: Final[set[asyncio.Task[None]]] = set()
+        self._starting = False
+
+    async def run(self, call: Call, size: int = 0) -> bytes:
+        """Return what the script answers to a call of about so many bytes.
+
+        Raises:
+            StoreUnavailableError: it may have taken place, or not.
+        """
+        waiting = _Waiting(call, self.loop.create_future(), size)
+        self._waiting.append(waiting)
+        self._start()
+        try:
+            return await waiting.answer
+        except asyncio.CancelledError:
+            waiting.stop_if_nobody_waits()
+            raise
+        except Exception as error:  # noqa: BLE001 - as in `_settle`
+            raise StoreUnavailableError("the session store did not answer as it should") from _discreet(error)
+
+    async def close(self) -> None:
+        """Break off what is under way, and close the client if it is ours. Who waits is told of a store unavailable."""
+        while self._waiting:
+            self._waiting.popleft().settle(_closed())
+        senders = list(self._senders)
+        for sender in senders:
+            sender.cancel()
+        await asyncio.gather(*senders, return_exceptions=True)
+        if isinstance(self._client, Redis) and self._owned:
+            try:
+                await self._client.aclose()
+            except (RedisError, OSError) as error:
+                raise StoreUnavailableError("a connection of the session store did not close") from error
+
+    def _start(self) -> None:
+        """Have a sender take all that waits, once the tasks that run in this turn of the event loop have spoken."""
+        if self._waiting and not self._starting and len(self._senders) < CONNECTIONS:
+            self._starting = True
+            self.loop.call_soon(self._send)
+
+    def _send(self) -> None:
+        self._starting = False
+        batch = self._take()
+        if batch:
+            sender = self.loop.create_task(self._settle(batch))
+            for waiting in batch:
+                waiting.batch, waiting.sender = batch, sender
+            self._senders.add(sender)
+            sender.add_done_callback(self._end)
+        self._start()
+
+    def _take(self) -> list[_Waiting]:
+        batch: list[_Waiting] = []
+        size = 0
+        while self._waiting and len(batch) < CALLS_OF_A_BATCH:
+            waiting = self._waiting[0]
+            size += waiting.size
+            if batch and size > BYTES_OF_A_BATCH:
+                break
+            self._waiting.popleft()
+            if not waiting.answer.done():
+                batch.append(waiting)
+        return batch
+
+    def _end(self, sender: asyncio.Task[None]) -> None:
+        self._senders.discard(sender)
+        self._start()
+
+    async def _settle(self, batch: Sequence[_Waiting]) -> None:
+        answers: Iterable[bytes | Exception] = repeat(_closed())
+        try:
+            answers = _each(await self._ask(*_packed([waiting.call for waiting in batch])))
+        except Exception as error:  # noqa: BLE001 - whatever a driver raises, the tasks that wait have to know
+            answers = repeat(error)
+        finally:
+            for waiting, answer in zip(batch, answers, strict=False):
+                waiting.settle(answer)
+
+    async def _ask(self, calls: bytes, binary: bytes) -> bytes:
+        client = cast("_Commands", self._client)
+        try:
+            answer = await client.execute_command("EVALSHA", DIGEST, 1, self._prefix, calls, binary)
+        except NoScriptError:  # the server has started anew, or forgets scripts
+            answer = await client.execute_command("EVAL", SCRIPT, 1, self._prefix, calls, binary)
+        return cast("bytes", answer)
+
+
+def _packed(calls: Sequence[Call]) -> tuple[bytes, bytes]:
+    """Return the calls as the script takes them: in MessagePack, and their bytes apart."""
+    binary = [part for call in calls for part in call if isinstance(part, bytes)]
+    apart = [[[len(part)] if isinstance(part, bytes) else part for part in call] for call in calls]
+    return msgpack.encode(apart), b"".join(binary)
+
+
+def _each(answers: bytes) -> Iterator[bytes | Exception]:
+    """Return the answer to each call, or the error that the server has made of it."""
+    lengths, _, _ = answers.partition(b"\n")
+    at = len(lengths) + 1
+    for length in map(int, lengths.split()):
+        answer = answers[at + 1 : at + length]
+        yield answer if answers[at] == _WELL else ResponseError(answer.decode(errors="replace"))
+        at += length
+
+
+def _closed() -> Exception:
+    return ConnectionAbortedError("the store was closed")
+
+
+def _discreet(error: Exception) -> Exception:
+    """Return the error, without the keys that a server quotes when it does not know a command."""
+    if isinstance(error, ResponseError) and "args beginning with" in str(error):
+        return ResponseError(str(error).partition(", with args")[0])
+    return error

@@ -1,0 +1,238 @@
+"""`SQLiteStore`: the operations, in SQL."""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+import time
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from functools import partial
+from os import PathLike
+from pathlib import Path
+from typing import Final
+
+from attrs import evolve
+
+from typed_sessions.errors import ConfigurationError
+from typed_sessions.stores.base import (
+    Conflict,
+    Created,
+    Exists,
+    Gone,
+    Lifetime,
+    Listed,
+    Record,
+    Revoked,
+    Updated,
+    Written,
+)
+from typed_sessions.stores.kept import Kept, kept
+from typed_sessions.stores.moments import (
+    Clock,
+    Microseconds,
+    expiry,
+    is_known_since,
+    kept_since,
+    moment,
+    reading,
+)
+from typed_sessions.stores.sqlite.file import SQLiteFile
+from typed_sessions.stores.sqlite.worker import Worker
+
+__all__ = ["SQLiteStore"]
+
+_BUSY_TIMEOUT: Final = timedelta(seconds=2)
+
+_VERSION_BITS: Final = 63
+"""What a column holds. Random, so that a key that is used again never has a version that it had before."""
+
+_LOAD: Final = """
+    SELECT payload, version, created, last_seen, expires_at, subject FROM records WHERE key = ? AND expires_at > ?
+"""
+_WRITE: Final = """
+    INSERT INTO records (key, payload, version, created, last_seen, expires_at, subject) VALUES (?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (key) DO UPDATE SET
+        payload = excluded.payload, version = excluded.version, created = excluded.created,
+        last_seen = excluded.last_seen, expires_at = excluded.expires_at, subject = excluded.subject
+"""
+_TOUCH: Final = "UPDATE records SET last_seen = ?, expires_at = ? WHERE key = ?"
+_DELETE: Final = "DELETE FROM records WHERE key = ?"
+_DELETE_EXPIRED: Final = """
+    DELETE FROM records WHERE rowid IN (SELECT rowid FROM records WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)
+"""
+_LIST: Final = """
+    SELECT key, created, last_seen, expires_at FROM records WHERE subject = ? AND expires_at > ?
+    ORDER BY last_seen DESC
+"""
+_DELETE_SUBJECT: Final = "DELETE FROM records WHERE subject = ? AND key IS NOT ?"
+_REVOKED: Final = "SELECT revoked FROM revocations WHERE subject = ?"
+_REVOKE: Final = "INSERT OR REPLACE INTO revocations (subject, revoked) VALUES (?, ?)"
+_FORGET_REVOCATIONS: Final = "DELETE FROM revocations WHERE revoked < ?"
+
+
+class SQLiteStore:
+    """Keeps records in a file, which processes of one machine may share.
+
+    What has been answered is on the disk: it outlives the process, and a power cut. The writes that wait while one is
+    written go to the disk together, in the order in which they came, so that many at once take hardly longer than one;
+    a load does not wait for them. The file is readable for its owner only.
+
+    Args:
+        path: of the file, which is made if there is none; in a directory on a disk of this machine.
+        clock: the time, in seconds since the epoch; the system's by default.
+        busy_timeout: how long to wait for another process that writes.
+
+    Raises:
+        ConfigurationError: there can be no such file. Any method raises it if the file is the database of something
+            else, or that of a later release, or if it cannot be shared where it is.
+    """
+
+    def __init__(
+        self, path: str | PathLike[str], *, clock: Clock | None = None, busy_timeout: timedelta = _BUSY_TIMEOUT
+    ) -> None:
+        if str(path) == ":memory:":
+            raise ConfigurationError("SQLiteStore needs a file: what is to stay in memory belongs in a MemoryStore")
+        # Where it is must not depend on where the process goes afterwards.
+        file = SQLiteFile(Path(path).absolute(), busy_timeout)
+        if not file.path.parent.is_dir() or file.path.is_dir():
+            raise ConfigurationError(f"SQLiteStore needs the path of a file, in a directory that exists: {file.path}")
+        self._clock: Final[Clock] = time.time if clock is None else clock
+        self._writer: Final = Worker("sessions-writer", partial(file.connect, read_only=False), "BEGIN IMMEDIATE")
+        self._reader: Final = Worker("sessions-reader", partial(file.connect, read_only=True), "BEGIN")
+
+    async def create(self, key: str, written: Written) -> Created:
+        return await self._writer.do(lambda connection: self._create(connection, key, written))
+
+    async def load(self, key: str) -> Record | None:
+        return await self._reader.do(lambda connection: self._load(connection, key))
+
+    async def update(self, key: str, version: int, written: Written, *, move_to: str | None = None) -> Updated:
+        return await self._writer.do(lambda connection: self._update(connection, key, version, written, move_to))
+
+    async def touch(self, key: str, lifetime: Lifetime) -> Record | None:
+        return await self._writer.do(lambda connection: self._touch(connection, key, lifetime))
+
+    async def delete(self, key: str, *, version: int | None = None) -> bool:
+        return await self._writer.do(lambda connection: self._delete(connection, key, version))
+
+    async def delete_expired(self, limit: int = 1000) -> int:
+        return await self._writer.do(lambda connection: self._delete_expired(connection, limit))
+
+    async def ids_of(self, subject: str) -> Sequence[Listed]:
+        return await self._reader.do(lambda connection: self._ids_of(connection, subject))
+
+    async def delete_subject(self, subject: str, *, spare: str | None = None) -> datetime:
+        return await self._writer.do(lambda connection: self._delete_subject(connection, subject, spare))
+
+    async def now(self) -> datetime:
+        return moment(self._now())
+
+    async def close(self) -> None:
+        await self._writer.close()
+        await self._reader.close()
+
+    def _create(self, connection: sqlite3.Connection, key: str, written: Written) -> Created:
+        now = self._now()
+        if _live(connection, key, now) is not None:
+            return Exists()
+        if not _may_be_of(connection, written, now):
+            return Revoked()
+        return _write(connection, key, kept(written, _new_version(), created=now, now=now)).record(now)
+
+    def _load(self, connection: sqlite3.Connection, key: str) -> Record | None:
+        now = self._now()
+        present = _live(connection, key, now)
+        return None if present is None else present.record(now)
+
+    def _update(
+        self, connection: sqlite3.Connection, key: str, version: int, written: Written, move_to: str | None
+    ) -> Updated:
+        now = self._now()
+        present = _live(connection, key, now)
+        if present is None:
+            return Gone()
+        if present.version != version:
+            return Conflict(present.record(now))
+        if written.subject != present.subject and not _may_be_of(connection, written, now):
+            return Revoked()
+        if move_to is not None:
+            if _live(connection, move_to, now) is not None:
+                raise ValueError("a record is to move to a key that another one has")
+            connection.execute(_DELETE, (key,))
+        created = now if written.restart else present.created
+        updated = kept(written, _new_version(), created=created, now=now)
+        return _write(connection, move_to or key, updated).record(now)
+
+    def _touch(self, connection: sqlite3.Connection, key: str, lifetime: Lifetime) -> Record | None:
+        now = self._now()
+        present = _live(connection, key, now)
+        if present is None:
+            return None
+        touched = evolve(present, last_seen=now, expires_at=expiry(present.created, now, lifetime))
+        connection.execute(_TOUCH, (touched.last_seen, touched.expires_at, key))
+        return touched.record(now)
+
+    def _delete(self, connection: sqlite3.Connection, key: str, version: int | None) -> bool:
+        present = _live(connection, key, self._now())
+        if present is None or version not in {None, present.version}:
+            return False
+        connection.execute(_DELETE, (key,))
+        return True
+
+    def _delete_expired(self, connection: sqlite3.Connection, limit: int) -> int:
+        now = self._now()
+        connection.execute(_FORGET_REVOCATIONS, (kept_since(now),))
+        return connection.execute(_DELETE_EXPIRED, (now, limit)).rowcount
+
+    def _ids_of(self, connection: sqlite3.Connection, subject: str) -> list[Listed]:
+        return [
+            Listed(key, moment(created), moment(last_seen), moment(expires_at))
+            for key, created, last_seen, expires_at in connection.execute(_LIST, (subject, self._now()))
+        ]
+
+    def _delete_subject(self, connection: sqlite3.Connection, subject: str, spare: str | None) -> datetime:
+        now = self._now()
+        revoked = max(now, _revoked(connection, subject) or now)  # the clock may have been set back
+        connection.execute(_REVOKE, (subject, revoked))
+        connection.execute(_DELETE_SUBJECT, (subject, spare))
+        return moment(revoked)
+
+    def _now(self) -> Microseconds:
+        return reading(self._clock)
+
+
+def _live(connection: sqlite3.Connection, key: str, now: Microseconds) -> Kept | None:
+    row = connection.execute(_LOAD, (key, now)).fetchone()
+    return None if row is None else Kept(*row)
+
+
+def _write(connection: sqlite3.Connection, key: str, record: Kept) -> Kept:
+    connection.execute(
+        _WRITE,
+        (
+            key,
+            record.payload,
+            record.version,
+            record.created,
+            record.last_seen,
+            record.expires_at,
+            record.subject,
+        ),
+    )
+    return record
+
+
+def _may_be_of(connection: sqlite3.Connection, written: Written, now: Microseconds) -> bool:
+    if written.subject is None:
+        return True
+    return is_known_since(written.as_of, _revoked(connection, written.subject), now)
+
+
+def _revoked(connection: sqlite3.Connection, subject: str) -> Microseconds | None:
+    row = connection.execute(_REVOKED, (subject,)).fetchone()
+    return None if row is None else int(row[0])
+
+
+def _new_version() -> int:
+    return secrets.randbits(_VERSION_BITS)

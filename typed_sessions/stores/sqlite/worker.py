@@ -1,0 +1,252 @@
+"""`Worker`: a thread with a connection of its own, which takes all that waits into one transaction."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from threading import Lock, Thread
+from typing import Any, Final, Generic, TypeAlias, TypeVar
+from weakref import WeakSet
+
+from attrs import frozen
+
+from typed_sessions.errors import StoreUnavailableError
+from typed_sessions.stores.sqlite.file import transaction
+
+__all__ = ["Work", "Worker"]
+
+T = TypeVar("T")
+
+Work: TypeAlias = Callable[[sqlite3.Connection], T]
+"""Asks or changes something, in a transaction that is there already."""
+
+_MOST_AT_ONCE: Final = 256
+
+
+@frozen(eq=False)
+class _Job(Generic[T]):
+    work: Work[T]
+    future: asyncio.Future[T]
+
+
+@frozen(eq=False)
+class _Done:
+    """What came of a job."""
+
+    future: asyncio.Future[Any]
+    value: object = None
+    error: Exception | None = None
+
+    def tell(self) -> None:
+        """Tell who waits for it, if anybody still does."""
+        if self.future.done():
+            return
+        if self.error is None:
+            self.future.set_result(self.value)
+        else:
+            self.future.set_exception(self.error)
+
+
+_Queue: TypeAlias = "SimpleQueue[_Job[Any] | None]"
+"""None ends the thread."""
+
+
+class _WorkError(Exception):
+    """The work of one job has raised an error.
+
+    Attributes:
+        error: that one.
+    """
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+
+class Worker:
+    """Does what it is asked, in the order in which it was asked.
+
+    All jobs that wait are done in one transaction, and answered once that is committed: the more there are, the less
+    each of them costs. One that raises costs the others nothing but time: they are done again, each on its own.
+
+    The thread starts when there is something to do. It ends before the process forks, since no connection may be open
+    and no lock be held then (https://www.sqlite.org/howtocorrupt.html, section 2.6), and starts again on either side.
+
+    Args:
+        name: of the thread.
+        connect: opens a connection, in the thread.
+        begin: the statement that begins a transaction.
+    """
+
+    def __init__(self, name: str, connect: Callable[[], sqlite3.Connection], begin: str) -> None:
+        self._name: Final = name
+        self._connect: Final = connect
+        self._begin: Final = begin
+        self._queue: _Queue | None = None
+        """Of the thread that is running."""
+        self._threads: Final[set[Thread]] = set()
+        """That one, and those that are about to end."""
+        self._lock: Final = Lock()
+        """Held while a thread is started or told to end."""
+        _workers.add(self)
+
+    async def do(self, work: Work[T]) -> T:
+        """Return what the work returns, when that is committed, or raise what it raises.
+
+        Raises:
+            StoreUnavailableError: SQLite, or the system, could not do it.
+        """
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        with self._lock:
+            queue = self._queue or self._start()
+            queue.put(_Job(work, future))
+        return await future
+
+    async def close(self) -> None:
+        """Let the thread finish what waits, and end."""
+        with self._lock:
+            self._stop()
+            threads = set(self._threads)
+        for thread in threads:
+            await asyncio.to_thread(thread.join)
+        self._threads.difference_update(threads)
+
+    def pause(self) -> None:
+        """End the thread, and keep another one from being started until `resume`."""
+        self._lock.acquire()
+        self._stop()
+        for thread in self._threads:
+            thread.join()
+        self._threads.clear()
+
+    def resume(self) -> None:
+        """Let a thread be started again."""
+        self._lock.release()
+
+    def _start(self) -> _Queue:
+        self._queue = SimpleQueue()
+        thread = Thread(target=self._run, args=(self._queue,), name=self._name, daemon=True)
+        self._threads.add(thread)
+        thread.start()
+        return self._queue
+
+    def _stop(self) -> None:
+        if self._queue is not None:
+            self._queue.put(None)
+            self._queue = None
+
+    def _run(self, queue: _Queue) -> None:
+        connecting = _Connecting(self._connect)
+        is_last = False
+        while not is_last:
+            jobs, is_last = _waiting(queue)
+            _tell(self._done(connecting, jobs))
+        connecting.close()
+
+    def _done(self, connecting: _Connecting, jobs: list[_Job[Any]]) -> list[_Done]:
+        """Return what came of jobs, which nobody has been told yet."""
+        jobs = [job for job in jobs if not job.future.cancelled()]
+        if not jobs:
+            return []
+        try:
+            connection = connecting.connection()
+            with transaction(connection, self._begin):
+                return [_Done(job.future, _result(job, connection)) for job in jobs]
+        except _WorkError as error:
+            if len(jobs) > 1:
+                return [done for job in jobs for done in self._done(connecting, [job])]
+            return self._failed(connecting, jobs, error.error)
+        except Exception as error:  # noqa: BLE001 -- who waits has to hear of it, whatever it is
+            return self._failed(connecting, jobs, error)
+
+    def _failed(self, connecting: _Connecting, jobs: list[_Job[Any]], error: Exception) -> list[_Done]:
+        if isinstance(error, sqlite3.Error | OSError):
+            connecting.close()  # the next one finds the file as it is then
+        return [_Done(job.future, error=_as_told(error)) for job in jobs]
+
+
+class _Connecting:
+    """The connection of a thread, while there is one."""
+
+    def __init__(self, connect: Callable[[], sqlite3.Connection]) -> None:
+        self._connect: Final = connect
+        self._connection: sqlite3.Connection | None = None
+
+    def connection(self) -> sqlite3.Connection:
+        if self._connection is None:
+            self._connection = self._connect()
+        return self._connection
+
+    def close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(sqlite3.Error):
+                connection.close()
+
+
+def _waiting(queue: _Queue) -> tuple[list[_Job[Any]], bool]:
+    """Return the jobs that wait, at least one, and whether they are the last ones."""
+    jobs = list[_Job[Any]]()
+    with suppress(Empty):
+        while len(jobs) < _MOST_AT_ONCE:
+            job = queue.get(block=not jobs)
+            if job is None:
+                return jobs, True
+            jobs.append(job)
+    return jobs, False
+
+
+def _result(job: _Job[Any], connection: sqlite3.Connection) -> object:
+    try:
+        return job.work(connection)
+    except Exception as error:
+        raise _WorkError(error) from error
+
+
+def _as_told(error: Exception) -> Exception:
+    """Return what a caller gets to see of an error: one of its own, since each adds to it where it has been."""
+    if isinstance(error, sqlite3.Error | OSError):
+        unavailable = StoreUnavailableError("SQLite cannot read or write the sessions")
+        unavailable.__cause__ = error
+        return unavailable
+    return error
+
+
+def _tell(done: Iterable[_Done]) -> None:
+    """Tell all who wait, waking each event loop once."""
+    loops = defaultdict[asyncio.AbstractEventLoop, list[_Done]](list)
+    for one in done:
+        loops[one.future.get_loop()].append(one)
+    for loop, its in loops.items():
+        with suppress(RuntimeError):  # it was closed: nobody waits
+            loop.call_soon_threadsafe(_tell_all, its)
+
+
+def _tell_all(done: list[_Done]) -> None:
+    for one in done:
+        one.tell()
+
+
+_workers: Final[WeakSet[Worker]] = WeakSet()
+_paused: Final[list[Worker]] = []
+
+
+def _pause_all() -> None:
+    _paused.extend(_workers)
+    for worker in _paused:
+        worker.pause()
+
+
+def _resume_all() -> None:
+    for worker in _paused:
+        worker.resume()
+    _paused.clear()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(before=_pause_all, after_in_parent=_resume_all, after_in_child=_resume_all)

@@ -1,0 +1,939 @@
+"""`StoreContract`: what `typed_sessions.stores.SessionStore` promises, sentence by sentence, as tests.
+
+The tests are plain methods with asserts; they need no plugin. A test module of a store has
+
+    class TestMyStore(StoreContract):
+        @asynccontextmanager
+        async def open(self, clock: Callable[[], float]) -> AsyncGenerator[SessionStore]:
+            store = MyStore("mine://localhost", clock=clock)
+            await store.delete_everything()
+            yield store
+            await store.close()
+
+and pytest finds the rest. `store_machine` looks for what no single test does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar, Final, TypeVar
+
+from typed_sessions.stores.base import (
+    REVOCATIONS_KEPT,
+    Conflict,
+    Created,
+    Exists,
+    Gone,
+    Lifetime,
+    Listed,
+    Record,
+    Revoked,
+    SessionStore,
+    Updated,
+    Written,
+)
+
+__all__ = ["ManualClock", "StoreContract"]
+
+_START: Final = datetime(2027, 1, 15, 8, 0, 0, 250_000, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+_SECOND: Final = timedelta(seconds=1)
+_MINUTE: Final = timedelta(minutes=1)
+_HOUR: Final = timedelta(hours=1)
+_CENTURY: Final = timedelta(days=36_525)
+_AN_HOUR: Final = Lifetime(_HOUR)
+_FOREVER: Final = Lifetime(timedelta.max, timedelta.max)
+
+_RIVALS: Final = 50
+_LARGE: Final = 1 << 20
+_MANY: Final = 300
+"""More records than a store would handle in one go without meaning to."""
+
+_ODD_SUBJECTS: Final = (
+    "",
+    " ",
+    "7",
+    "07",
+    "A",
+    "a",
+    "a*",
+    "a%",
+    "a_",
+    "a:b",
+    "{a}",
+    "'; --",
+    "\\x",
+    "line\nline",
+    "Zo\u00eb",
+    "Zoe\u0308",
+    "\U0001f98a",
+    "x" * 1000,
+)
+"""Each is another one than all others: nothing is normalized, none is a pattern."""
+
+ContractT = TypeVar("ContractT", bound="StoreContract")
+
+
+class ManualClock:
+    """A clock that stands still until it is set forward.
+
+    Attributes:
+        now: the time, aware.
+    """
+
+    def __init__(self, now: datetime = _START) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        """Return the time, in seconds since the epoch."""
+        return self.now.timestamp()
+
+    def forward(self, span: timedelta) -> None:
+        """Let time pass."""
+        self.now += span
+
+
+def _on_a_store(
+    test: Callable[[ContractT, SessionStore, ManualClock], Coroutine[Any, Any, None]],
+) -> Callable[[ContractT], None]:
+    """Give a test a fresh store and its clock, and let it run in an event loop of its own."""
+
+    def on_a_store(contract: ContractT) -> None:
+        async def run() -> None:
+            clock = ManualClock()
+            async with contract.open(clock) as store:
+                await test(contract, store, clock)
+
+        asyncio.run(run())
+
+    # No functools.wraps: pytest would take the parameters of the test itself for fixtures.
+    on_a_store.__name__, on_a_store.__qualname__ = test.__name__, test.__qualname__
+    on_a_store.__doc__ = test.__doc__
+    return on_a_store
+
+
+class StoreContract(ABC):
+    """The tests that each store has to pass. A subclass says how to open one."""
+
+    expires_by_itself: ClassVar[bool] = False
+    """Whether records vanish without `delete_expired`, which then may return 0."""
+
+    @abstractmethod
+    def open(self, clock: Callable[[], float]) -> AbstractAsyncContextManager[SessionStore]:
+        """Return what is entered for a fresh and empty store that goes by this clock, and left when it was used."""
+
+    # Creating and loading
+
+    @_on_a_store
+    async def test_it_has_every_method(self, store: SessionStore, _: ManualClock) -> None:
+        assert isinstance(store, SessionStore)
+
+    @_on_a_store
+    async def test_its_time_is_that_of_its_clock(self, store: SessionStore, clock: ManualClock) -> None:
+        assert await store.now() == clock.now
+        clock.forward(_MICROSECOND)
+        assert await store.now() == clock.now
+        assert (await store.now()).utcoffset() == timedelta(0)
+
+    @_on_a_store
+    async def test_a_created_record_is_loaded(self, store: SessionStore, clock: ManualClock) -> None:
+        key = _key()
+        written = await _written(store, b"new", subject="7")
+        record = _record(await store.create(key, written))
+        assert record == Record(
+            b"new", record.version, clock.now, clock.now, clock.now + _HOUR, as_of=clock.now, subject="7"
+        )
+        assert await store.load(key) == record
+
+    @_on_a_store
+    async def test_an_unknown_key_is_not_loaded(self, store: SessionStore, _: ManualClock) -> None:
+        await store.create(_key(), Written(b"another", _AN_HOUR))
+        assert await store.load(_key()) is None
+
+    @_on_a_store
+    async def test_a_load_changes_nothing_and_says_when_it_was(self, store: SessionStore, clock: ManualClock) -> None:
+        key = _key()
+        created = _record(await store.create(key, Written(b"1", _AN_HOUR)))
+        clock.forward(_MINUTE + _MICROSECOND)
+        loaded = _record(await store.load(key))
+        assert loaded.as_of == clock.now
+        assert _state(loaded) == _state(created)
+        assert _state(await store.load(key)) == _state(created)
+
+    @_on_a_store
+    async def test_a_second_create_leaves_the_first(self, store: SessionStore, clock: ManualClock) -> None:
+        key = _key()
+        first = _record(await store.create(key, Written(b"first", _AN_HOUR)))
+        clock.forward(_MINUTE)
+        assert await store.create(key, await _written(store, b"second", subject="7")) == Exists()
+        assert _state(await store.load(key)) == _state(first)
+        assert not await store.ids_of("7")
+
+    @_on_a_store
+    async def test_a_record_is_gone_when_it_expires(self, store: SessionStore, clock: ManualClock) -> None:
+        key = _key()
+        record = _record(await store.create(key, Written(b"", _AN_HOUR)))
+        clock.forward(_HOUR - _MICROSECOND)
+        assert await store.load(key)
+        clock.forward(_MICROSECOND)
+        assert clock.now == record.expires_at
+        assert await store.load(key) is None
+
+    @_on_a_store
+    async def test_a_key_whose_record_expired_is_free(self, store: SessionStore, clock: ManualClock) -> None:
+        key = _key()
+        first = _record(await store.create(key, await _written(store, b"first", subject="7")))
+        clock.forward(_HOUR)
+        second = _record(await store.create(key, await _written(store, b"second", subject="8")))
+        assert second.version != first.version
+        assert second.created == clock.now
+        assert await store.load(key) == second
+        assert await _keys_of(store, "7") == []
+        assert await _keys_of(store, "8") == [key]
+
+    @_on_a_store
+    async def test_the_absolute_end_applies_if_it_comes_first(self, store: SessionStore, clock: ManualClock) -> None:
+        soon = _record(await store.create(_key(), Written(b"", Lifetime(_HOUR, _MINUTE))))
+        late = _record(await store.create(_key(), Written(b"", Lifetime(_HOUR, 2 * _HOUR))))
+        assert soon.expires_at == clock.now + _MINUTE
+        assert late.expires_at == clock.now + _HOUR
+
+    # Updating
+
+    @_on_a_store
+    async def test_an_update_replaces_a_record(self, store: SessionStore, clock: ManualClock) -> None:
+        key = _key()
+        created = _record(await store.create(key, Written(b"old", _AN_HOUR)))
+        clock.forward(_MINUTE)
+        written = await _written(store, b"new", subject="7", lifetime=Lifetime(2 * _HOUR))
+        updated = _record(await store.update(key, created.version, written))
+        assert updated == Record(
+            b"new",
+            updated.version,
+            created.created,
+            clock.now,
+            clock.now + 2 * _HOUR,
+            as_of=clock.now,
+            subject="7",
+        )
+        assert updated.version != created.version
+        assert await store.load(key) == updated
+
+    @_on_a_store
+    async def test_an_update_of_another_version_gets_the_present_one(
+        self, store: SessionStore, clock: ManualClock
+    ) -> None:
+        key = _key()
+        created = _record(await store.create(key, Written(b"0", _AN_HOUR)))
+        first = _record(await store.update(key, created.version, await _written(store, b"1", subject="7")))
+        clock.forward(_SECOND)
+        answer = await store.update(key, created.version, Written(b"2", Lifetime(2 * _HOUR)))
+        assert isinstance(answer, Conflict)
+        assert answer.present == await store.load(key)
+        assert answer.present.as_of == clock.now
+        assert _state(answer.present) == _state(first)
+
+    @_on_a_store
+    async def test_an_update_makes_no_record(self, store: SessionStore, clock: ManualClock) -> None:
+        unknown, deleted, expired = _key(), _key(), _key()
+        await store.create(deleted, Written(b"", _AN_HOUR))
+        await store.delete(deleted)
+        last = _record(await store.create(expired, Written(b"", _AN_HOUR)))
+        clock.forward(_HOUR)
+        for key in (unknown, deleted, expired):
+            assert await store.update(key, last.version, await _written(store, b"", subject="7")) == Gone()
+            assert await store.load(key) is None
+        assert not await store.ids_of("7")
+
+    @_on_a_store
+    async def test_a_deleted_record_is_not_updated(self, store: SessionStore, _: ManualClock) -> None:
+        key = _key()
+        record = _record(await store.create(key, Written(b"", _AN_HOUR)))
+        assert await store.delete(key)
+        assert await store.update(key, record.version, Written(b"late", _AN_HOUR)) == Gone()
+        assert await store.touch(key, _AN_HOUR) is None
+        assert await store.load(key) is None
+
+    @_on_a_store
+    async def test_a_version_never_comes_again(self, store: SessionStore, _: ManualClock) -> None:
+        key = _key()
+        versions = list[int]()
+        for _round in range(5):
+            record = _record(await store.create(key, Written(b"", _AN_HOUR)))
+            versions.append(record.version)
+            for _update in range(3):
+                record = _record(await store.update(key, record.version, Written(b"", _AN_HOUR)))
+                versions.append(record.version)
+            await store.delete(key)
+        assert len(set(versions)) == len(versions)
+
+    @_on_a_store
+    async def test_an_update_for_a_former_record_of_the_key_is_refused(
+        self, store: SessionStore, _: ManualClock
+    ) -> None:
+        key = _key()
+        former = _record(await store.create(key, Written(b"former", _AN_HOUR)))
+        await store.delete(key)
+        present = await store.create(key, Written(b"present", _AN_HOUR))
+        assert await store.update(key, former.version, Written(b"late", _AN_HOUR)) == Conflict(_record(present))
+
+    @_on_a_store
+    async def test_an_update_moves_the_end_both_ways(self, store: SessionStore, clock: ManualClock) -> None:
+        key = _key()
+        record = _record(await store.create(key, Written(b"", _AN_HOUR)))
+        record = _record(await store.update(key, record.version, Written(b"", Lifetime(_MINUTE))))
+        assert record.expires_at == clock.now + _MINUTE
+        record = _record(await store.update(key, record.version, Written(b"", Lifetime(2 * _HOUR))))
+        clock.forward(_HOUR)
+        assert await store.load(key)
+
+    @_on_a_store
+    async def test_updates_do_not_put_off_the_absolute_end(self, store: SessionStore, clock: ManualClock) -> None:
+        key, lifetime = _key(), Lifetime(_HOUR, 2 * _HOUR)
+        created = record = _record(await store.create(key, Written(b"", lifetime)))
+        for _half_hour in range(3):
+            clock.forward(_HOUR / 2)
+            record = _record(await store.update(key, record.version, Written(b"", lifetime)))
+        assert record.created == created.created
+        assert record.expires_at == created.created + 2 * _HOUR
+        clock.forward(_HOUR / 2)
+        assert await store.load(key) is None
+
+    @_on_a_store
+    async def test_a_restart_puts_off_the_absolute_end(self, store: SessionStore, clock: ManualClock) -> None:
+        key, lifetime = _key(), Lifetime(2 * _HOUR, _HOUR)
+        record = _record(await store.create(key, Written(b"", lifetime)))
+        clock.forward(_HOUR / 2)
+        record = _record(await store.update(key, record.version, Written(b"", lifetime, restart=True)))
+        assert (record.created, record.expires_at) == (clock.now, clock.now + _HOUR)
+        assert await store.load(key) == record
+
+    # Moving
+
+    @_on_a_store
+    async def test_a_moved_record_has_the_new_key_alone(self, store: SessionStore, clock: ManualClock) -> None:
+        old, new = _key(), _key()
+        created = _record(await store.create(old, await _written(store, b"old", subject="7")))
+        clock.forward(_MINUTE)
+        moved = _record(
+            await store.update(old, created.version, await _written(store, b"new", subject="7"), move_to=new)
+        )
+        assert moved.payload == b"new"
+        assert (moved.created, moved.last_seen) == (created.created, clock.now)
+        assert moved.version != created.version
+        assert await store.load(new) == moved
+        assert await store.load(old) is None
+        assert await _keys_of(store, "7") == [new]
+        assert await store.update(new, moved.version, Written(b"", _AN_HOUR)) != Gone()
+
+    @_on_a_store
+    async def test_what_is_in_flight_does_not_bring_back_a_key_that_was_moved(
+        self, store: SessionStore, _: ManualClock
+    ) -> None:
+        old, new = _key(), _key()
+        created = _record(await store.create(old, Written(b"old", _AN_HOUR)))
+        moved = _record(await store.update(old, created.version, Written(b"new", _AN_HOUR), move_to=new))
+        for version in (created.version, moved.version):
+            assert await store.update(old, version, Written(b"late", _AN_HOUR)) == Gone()
+        assert await store.update(old, created.version, Written(b"", _AN_HOUR), move_to=_key()) == Gone()
+        assert await store.touch(old, _AN_HOUR) is None
+        assert not await store.delete(old)
+        assert await store.load(new) == moved
+
+    @_on_a_store
+    async def test_a_move_may_restart_the_record(self, store: SessionStore, clock: ManualClock) -> None:
+        old, new = _key(), _key()
+        created = _record(await store.create(old, Written(b"", _AN_HOUR)))
+        clock.forward(_MINUTE)
+        written = Written(b"", _AN_HOUR, restart=True)
+        assert _record(await store.update(old, created.version, written, move_to=new)).created == clock.now
+
+    @_on_a_store
+    async def test_a_move_of_another_version_is_refused(self, store: SessionStore, _: ManualClock) -> None:
+        old, new = _key(), _key()
+        created = _record(await store.create(old, Written(b"0", _AN_HOUR)))
+        present = _record(await store.update(old, created.version, Written(b"1", _AN_HOUR)))
+        answer = await store.update(old, created.version, Written(b"2", _AN_HOUR), move_to=new)
+        assert answer == Conflict(present)
+        assert await store.load(old) == present
+        assert await store.load(new) is None
+
+    @_on_a_store
+    async def test_what_is_not_there_is_not_moved(self, store: SessionStore, clock: ManualClock) -> None:
+        old, new = _key(), _key()
+        expired = _record(await store.create(old, Written(b"", _AN_HOUR)))
+        clock.forward(_HOUR)
+        assert await store.update(old, expired.version, Written(b"", _AN_HOUR), move_to=new) == Gone()
+        assert await store.load(new) is None
+
+    @_on_a_store
+    async def test_a_record_moves_to_a_key_whose_record_expired(self, store: SessionStore, clock: ManualClock) -> None:
+        old, new = _key(), _key()
+        await store.create(new, await _written(store, b"expired", subject="7", lifetime=Lifetime(_MINUTE)))
+        created = _record(await store.create(old, Written(b"", _AN_HOUR)))
+        clock.forward(_MINUTE)
+        moved = await store.update(old, created.version, Written(b"moved", _AN_HOUR), move_to=new)
+        assert await store.load(new) == moved
+        assert not await store.ids_of("7")
+
+    @_on_a_store
+    async def test_a_move_replaces_no_live_record(self, store: SessionStore, _: ManualClock) -> None:
+        """What the store answers is its own affair: nobody may ask for it."""
+        old, new = _key(), _key()
+        created = _record(await store.create(old, Written(b"moving", _AN_HOUR)))
+        present = await store.create(new, Written(b"present", _AN_HOUR))
+        with suppress(Exception):
+            await store.update(old, created.version, Written(b"", _AN_HOUR), move_to=new)
+        assert await store.load(new) == present
+        assert await store.load(old) == created
+
+    # Touching
+
+    @_on_a_store
+    async def test_a_touch_changes_when_a_record_was_seen(self, store: SessionStore, clock: ManualClock) -> None:
+        key = _key()
+        created = _record(await store.create(key, await _written(store, b"1", subject="7")))
+        clock.forward(_MINUTE)
+        touched = _record(await store.touch(key, Lifetime(2 * _HOUR)))
+        assert touched == Record(
+            b"1",
+            created.version,
+            created.created,
+            clock.now,
+            clock.now + 2 * _HOUR,
+            as_of=clock.now,
+            subject="7",
+        )
+        assert await store.load(key) == touched
+        clock.forward(_HOUR)
+        assert await store.load(key)
+
+    @_on_a_store
+    async def test_a_touched_record_is_updated_by_the_version_it_had(self, store: SessionStore, _: ManualClock) -> None:
+        key = _key()
+        created = _record(await store.create(key, Written(b"", _AN_HOUR)))
+        await store.touch(key, _AN_HOUR)
+        assert _record(await store.update(key, created.version, Written(b"new", _AN_HOUR))).payload == b"new"
+
+    @_on_a_store
+    async def test_a_touch_may_shorten_a_life(self, store: SessionStore, clock: ManualClock) -> None:
+        key = _key()
+        await store.create(key, Written(b"", _AN_HOUR))
+        await store.touch(key, Lifetime(_MINUTE))
+        clock.forward(_MINUTE)
+        assert await store.load(key) is None
+
+    @_on_a_store
+    async def test_touches_do_not_put_off_the_absolute_end(self, store: SessionStore, clock: ManualClock) -> None:
+        key, lifetime = _key(), Lifetime(_HOUR, _HOUR + 2 * _MINUTE)
+        created = _record(await store.create(key, Written(b"", lifetime)))
+        clock.forward(_HOUR / 2)
+        touched = _record(await store.touch(key, lifetime))
+        assert touched.expires_at == created.created + _HOUR + 2 * _MINUTE
+        clock.forward(_HOUR / 2 + 2 * _MINUTE)
+        assert await store.touch(key, lifetime) is None
+
+    @_on_a_store
+    async def test_a_record_that_is_older_than_its_new_absolute_lifetime_is_gone(
+        self, store: SessionStore, clock: ManualClock
+    ) -> None:
+        touched, updated = _key(), _key()
+        await store.create(touched, Written(b"", _AN_HOUR))
+        record = _record(await store.create(updated, Written(b"", _AN_HOUR)))
+        clock.forward(_MINUTE)
+        await store.touch(touched, Lifetime(_HOUR, _SECOND))
+        await store.update(updated, record.version, Written(b"", Lifetime(_HOUR, _SECOND)))
+        assert await store.load(touched) is None
+        assert await store.load(updated) is None
+
+    @_on_a_store
+    async def test_a_touch_makes_no_record(self, store: SessionStore, clock: ManualClock) -> None:
+        unknown, expired = _key(), _key()
+        await store.create(expired, Written(b"", _AN_HOUR))
+        clock.forward(_HOUR)
+        for key in (unknown, expired):
+            assert await store.touch(key, _AN_HOUR) is None
+            assert await store.load(key) is None
+
+    # Deleting
+
+    @_on_a_store
+    async def test_a_deleted_record_is_gone(self, store: SessionStore, _: ManualClock) -> None:
+        key = _key()
+        await store.create(key, await _written(store, subject="7"))
+        assert await store.delete(key) is True
+        assert await store.load(key) is None
+        assert not await store.ids_of("7")
+        assert await store.delete(key) is False
+
+    @_on_a_store
+    async def test_deleting_says_whether_a_live_one_was_there(self, store: SessionStore, clock: ManualClock) -> None:
+        expired, other = _key(), _key()
+        await store.create(expired, Written(b"", _AN_HOUR))
+        clock.forward(_HOUR)
+        await store.create(other, Written(b"", _AN_HOUR))
+        assert await store.delete(_key()) is False
+        assert await store.delete(expired) is False
+        assert await store.load(other)
+
+    @_on_a_store
+    async def test_a_delete_of_another_version_leaves_the_record(self, store: SessionStore, _: ManualClock) -> None:
+        key = _key()
+        first = _record(await store.create(key, await _written(store, subject="7")))
+        second = _record(await store.update(key, first.version, await _written(store, subject="7")))
+        assert await store.delete(key, version=first.version) is False
+        assert await store.load(key) == second
+        assert await _keys_of(store, "7") == [key]
+        await store.touch(key, _AN_HOUR)
+        assert await store.delete(key, version=second.version) is True
+        assert await store.delete(key, version=second.version) is False
+        assert not await store.ids_of("7")
+
+    @_on_a_store
+    async def test_a_delete_of_a_version_that_expired_finds_none(self, store: SessionStore, clock: ManualClock) -> None:
+        key = _key()
+        record = _record(await store.create(key, Written(b"", _AN_HOUR)))
+        clock.forward(_HOUR)
+        assert await store.delete(key, version=record.version) is False
+
+    @_on_a_store
+    async def test_a_deleted_key_may_be_created_again(self, store: SessionStore, _: ManualClock) -> None:
+        key = _key()
+        await store.create(key, Written(b"first", _AN_HOUR))
+        await store.delete(key)
+        second = _record(await store.create(key, Written(b"second", _AN_HOUR)))
+        assert await store.load(key) == second
+
+    @_on_a_store
+    async def test_expired_records_are_deleted_up_to_a_limit(self, store: SessionStore, clock: ManualClock) -> None:
+        for _expired in range(5):
+            await store.create(_key(), await _written(store, subject="7", lifetime=Lifetime(_MINUTE)))
+        live = _key()
+        await store.create(live, await _written(store, subject="7"))
+        clock.forward(_MINUTE)
+        counts = [await store.delete_expired(3), await store.delete_expired(3), await store.delete_expired()]
+        assert counts == [3, 2, 0] or (self.expires_by_itself and sum(counts) <= 5)
+        assert await _keys_of(store, "7") == [live]
+        assert await store.load(live)
+
+    @_on_a_store
+    async def test_what_was_touched_has_not_expired(self, store: SessionStore, clock: ManualClock) -> None:
+        key = _key()
+        await store.create(key, Written(b"", Lifetime(_MINUTE)))
+        await store.touch(key, _AN_HOUR)
+        clock.forward(_MINUTE)
+        assert await store.delete_expired() == 0
+        assert await store.load(key)
+
+    # Subjects
+
+    @_on_a_store
+    async def test_the_records_of_a_subject_are_listed(self, store: SessionStore, clock: ManualClock) -> None:
+        key = _key()
+        record = _record(await store.create(key, await _written(store, subject="7")))
+        await store.create(_key(), await _written(store, subject="8"))
+        await store.create(_key(), Written(b"", _AN_HOUR))
+        clock.forward(_MINUTE)
+        record = _record(await store.touch(key, _AN_HOUR))
+        assert list(await store.ids_of("7")) == [Listed(key, record.created, record.last_seen, record.expires_at)]
+        assert list(await store.ids_of("9")) == []
+
+    @_on_a_store
+    async def test_what_was_seen_last_is_listed_first(self, store: SessionStore, clock: ManualClock) -> None:
+        first, second, third = keys = [_key() for _ in range(3)]
+        records = dict[str, Record]()
+        for key in keys:
+            records[key] = _record(await store.create(key, await _written(store, subject="7")))
+            clock.forward(_MICROSECOND)
+        assert await _keys_of(store, "7") == [third, second, first]
+        await store.touch(first, _AN_HOUR)
+        assert await _keys_of(store, "7") == [first, third, second]
+        clock.forward(_SECOND)
+        await store.update(second, records[second].version, await _written(store, subject="7"))
+        assert await _keys_of(store, "7") == [second, first, third]
+
+    @_on_a_store
+    async def test_what_has_expired_is_not_listed(self, store: SessionStore, clock: ManualClock) -> None:
+        await store.create(_key(), await _written(store, subject="7", lifetime=Lifetime(_MINUTE)))
+        clock.forward(_MINUTE)
+        assert list(await store.ids_of("7")) == []
+
+    @_on_a_store
+    async def test_a_record_leaves_the_list_of_its_former_subject(self, store: SessionStore, _: ManualClock) -> None:
+        key = _key()
+        record = _record(await store.create(key, await _written(store, subject="7")))
+        record = _record(await store.update(key, record.version, await _written(store, subject="8")))
+        assert (await _keys_of(store, "7"), await _keys_of(store, "8")) == ([], [key])
+        record = _record(await store.update(key, record.version, Written(b"", _AN_HOUR)))
+        assert record.subject is None
+        assert await store.load(key) == record
+        assert await _keys_of(store, "8") == []
+
+    @_on_a_store
+    async def test_a_record_that_was_anothers_is_not_ended_with_the_others(
+        self, store: SessionStore, _: ManualClock
+    ) -> None:
+        old, new = _key(), _key()
+        record = _record(await store.create(old, await _written(store, subject="7")))
+        await store.update(old, record.version, await _written(store, subject="8"), move_to=new)
+        await store.delete_subject("7")
+        assert await store.load(new)
+
+    @_on_a_store
+    async def test_the_sessions_of_a_subject_are_ended(self, store: SessionStore, clock: ManualClock) -> None:
+        keys = [_key() for _ in range(3)]
+        records = [_record(await store.create(key, await _written(store, subject="7"))) for key in keys]
+        others, nobodys = _key(), _key()
+        await store.create(others, await _written(store, subject="8"))
+        await store.create(nobodys, Written(b"", _AN_HOUR))
+        clock.forward(_MINUTE)
+        assert await store.delete_subject("7") == clock.now
+        for key, record in zip(keys, records, strict=True):
+            assert await store.load(key) is None
+            assert await store.update(key, record.version, await _written(store, subject="7")) == Gone()
+            assert await store.touch(key, _AN_HOUR) is None
+        assert not await store.ids_of("7")
+        assert await store.load(others)
+        assert await store.load(nobodys)
+
+    @_on_a_store
+    async def test_many_sessions_of_a_subject_are_ended(self, store: SessionStore, _: ManualClock) -> None:
+        keys = [_key() for _ in range(_MANY)]
+        written = await _written(store, subject="7")
+        await asyncio.gather(*(store.create(key, written) for key in keys))
+        assert set(await _keys_of(store, "7")) == set(keys)
+        await store.delete_subject("7", spare=keys[0])
+        assert await _keys_of(store, "7") == [keys[0]]
+        assert [await store.load(key) for key in keys[1:]] == [None] * (_MANY - 1)
+
+    @_on_a_store
+    async def test_the_spared_session_goes_on(self, store: SessionStore, clock: ManualClock) -> None:
+        spared, other, new = _key(), _key(), _key()
+        before = await _written(store, subject="7")
+        record = _record(await store.create(spared, before))
+        await store.create(other, before)
+        clock.forward(_MINUTE)
+        await store.delete_subject("7", spare=spared)
+        assert await store.load(other) is None
+        assert _state(await store.load(spared)) == _state(record)
+        assert await _keys_of(store, "7") == [spared]
+        assert await store.touch(spared, _AN_HOUR)
+        record = _record(await store.update(spared, record.version, before))
+        record = _record(await store.update(spared, record.version, Written(b"", _AN_HOUR, "7")))
+        moved = _record(await store.update(spared, record.version, before, move_to=new))
+        assert await store.load(new) == moved
+        await store.delete_subject("7")
+        assert await store.load(new) is None
+
+    @_on_a_store
+    async def test_what_is_not_the_subjects_cannot_be_spared(self, store: SessionStore, _: ManualClock) -> None:
+        mine, others = _key(), _key()
+        await store.create(mine, await _written(store, subject="7"))
+        await store.create(others, await _written(store, subject="8"))
+        await store.delete_subject("7", spare=others)
+        await store.delete_subject("9", spare=_key())
+        assert await store.load(mine) is None
+        assert await _keys_of(store, "8") == [others]
+        assert not await store.ids_of("7")
+
+    @_on_a_store
+    async def test_every_subject_is_another(self, store: SessionStore, _: ManualClock) -> None:
+        keys = {subject: _key() for subject in _ODD_SUBJECTS}
+        for subject, key in keys.items():
+            assert _record(await store.create(key, await _written(store, subject=subject))).subject == subject
+        for subject, key in keys.items():
+            assert await _keys_of(store, subject) == [key]
+            assert _record(await store.load(key)).subject == subject
+            await store.delete_subject(subject)
+            assert await store.load(key) is None
+
+    # Revocations
+
+    @_on_a_store
+    async def test_what_is_older_than_a_revocation_is_not_created(
+        self, store: SessionStore, clock: ManualClock
+    ) -> None:
+        before = await store.now()
+        clock.forward(_MICROSECOND)
+        revoked = await store.delete_subject("7")
+        clock.forward(_SECOND)
+        key = _key()
+        assert await store.create(key, Written(b"", _AN_HOUR, "7", before)) == Revoked()
+        assert await store.load(key) is None
+        assert not await store.ids_of("7")
+        assert _record(await store.create(key, Written(b"", _AN_HOUR, "7", revoked))).subject == "7"
+        _record(await store.create(_key(), await _written(store, subject="7")))
+        _record(await store.create(_key(), Written(b"", _AN_HOUR, "8", before)))
+        _record(await store.create(_key(), Written(b"", _AN_HOUR, None, before)))
+
+    @_on_a_store
+    async def test_what_is_older_than_a_revocation_does_not_become_the_subjects(
+        self, store: SessionStore, clock: ManualClock
+    ) -> None:
+        old, new = _key(), _key()
+        record = _record(await store.create(old, await _written(store, b"8", subject="8")))
+        nobodys = _key()
+        other = _record(await store.create(nobodys, Written(b"", _AN_HOUR)))
+        before = Written(b"7", _AN_HOUR, "7", await store.now())
+        clock.forward(_MICROSECOND)
+        revoked = await store.delete_subject("7")
+        assert await store.update(old, record.version, before) == Revoked()
+        assert await store.update(old, record.version, before, move_to=new) == Revoked()
+        assert await store.update(nobodys, other.version, before) == Revoked()
+        assert _state(await store.load(old)) == _state(record)
+        assert await store.load(new) is None
+        assert (await _keys_of(store, "7"), await _keys_of(store, "8")) == ([], [old])
+        after = Written(b"7", _AN_HOUR, "7", revoked)
+        assert _record(await store.update(old, record.version, after, move_to=new)).subject == "7"
+
+    @_on_a_store
+    async def test_a_session_may_leave_a_subject_whatever_was_ended(
+        self, store: SessionStore, clock: ManualClock
+    ) -> None:
+        key = _key()
+        record = _record(await store.create(key, await _written(store, subject="7")))
+        clock.forward(_SECOND)
+        await store.delete_subject("7", spare=key)
+        record = _record(await store.update(key, record.version, Written(b"", _AN_HOUR)))
+        back = Written(b"", _AN_HOUR, "7", record.created)
+        assert await store.update(key, record.version, back) == Revoked()
+
+    @_on_a_store
+    async def test_nobody_becomes_a_subjects_who_does_not_say_since_when(
+        self, store: SessionStore, _: ManualClock
+    ) -> None:
+        written = Written(b"", _AN_HOUR, "7")
+        assert await store.create(_key(), written) == Revoked()
+        key = _key()
+        record = _record(await store.create(key, Written(b"", _AN_HOUR)))
+        assert await store.update(key, record.version, written) == Revoked()
+        assert not await store.ids_of("7")
+
+    @_on_a_store
+    async def test_what_is_older_than_any_revocation_kept_is_refused(
+        self, store: SessionStore, clock: ManualClock
+    ) -> None:
+        key = _key()
+        record = _record(await store.create(key, Written(b"", _FOREVER)))
+        written = await _written(store, subject="7")
+        clock.forward(REVOCATIONS_KEPT)
+        _record(await store.create(_key(), written))
+        clock.forward(_MICROSECOND)
+        assert await store.create(_key(), written) == Revoked()
+        assert await store.update(key, record.version, written) == Revoked()
+
+    @_on_a_store
+    async def test_a_revocation_is_kept_as_long_as_it_matters(self, store: SessionStore, clock: ManualClock) -> None:
+        before = await _written(store, subject="7")
+        clock.forward(_SECOND)
+        await store.delete_subject("7")
+        clock.forward(REVOCATIONS_KEPT - 2 * _SECOND)
+        await store.delete_expired()
+        await store.delete_subject("8")
+        assert await store.create(_key(), before) == Revoked()
+        clock.forward(2 * REVOCATIONS_KEPT)
+        await store.delete_expired()
+        assert await store.create(_key(), before) == Revoked()
+        _record(await store.create(_key(), await _written(store, subject="7")))
+
+    @_on_a_store
+    async def test_the_latest_revocation_counts(self, store: SessionStore, clock: ManualClock) -> None:
+        await store.delete_subject("7")
+        clock.forward(_SECOND)
+        between = await _written(store, subject="7")
+        _record(await store.create(_key(), between))
+        clock.forward(_SECOND)
+        await store.delete_subject("7")
+        assert await store.create(_key(), between) == Revoked()
+
+    # What goes in
+
+    @_on_a_store
+    async def test_every_payload_comes_back(self, store: SessionStore, _: ManualClock) -> None:
+        for payload in (b"", b"\0", bytes(range(256)), b"\xff\xfe", b"\r\n", secrets.token_bytes(_LARGE)):
+            key = _key()
+            record = _record(await store.create(key, Written(payload, _AN_HOUR)))
+            assert _record(await store.load(key)).payload == payload
+            _record(await store.update(key, record.version, Written(payload[::-1], _AN_HOUR)))
+            assert _record(await store.load(key)).payload == payload[::-1]
+
+    @_on_a_store
+    async def test_a_lifetime_may_be_as_long_as_it_can_be(self, store: SessionStore, clock: ManualClock) -> None:
+        key = _key()
+        for lifetime in (Lifetime(timedelta.max), Lifetime(_CENTURY, timedelta.max), _FOREVER):
+            key = _key()
+            record = _record(await store.create(key, await _written(store, subject="7", lifetime=lifetime)))
+            assert record.expires_at >= clock.now + _CENTURY
+            assert await store.touch(key, lifetime) == record
+            record = _record(
+                await store.update(key, record.version, await _written(store, subject="7", lifetime=lifetime))
+            )
+            assert await store.load(key) == record
+        assert len(await store.ids_of("7")) == 3
+
+    # All at once
+
+    @_on_a_store
+    async def test_of_many_updates_of_one_version_one_wins(self, store: SessionStore, _: ManualClock) -> None:
+        key = _key()
+        record = _record(await store.create(key, Written(b"", _AN_HOUR)))
+        written = [Written(bytes([rival]), _AN_HOUR) for rival in range(_RIVALS)]
+        answers = await asyncio.gather(*(store.update(key, record.version, one) for one in written))
+        (winner,) = (answer for answer in answers if isinstance(answer, Record))
+        assert winner.payload == written[answers.index(winner)].payload
+        assert [answer for answer in answers if answer is not winner] == [Conflict(winner)] * (_RIVALS - 1)
+        assert await store.load(key) == winner
+
+    @_on_a_store
+    async def test_of_many_creates_of_one_key_one_wins(self, store: SessionStore, _: ManualClock) -> None:
+        key = _key()
+        answers = await asyncio.gather(
+            *(store.create(key, Written(bytes([rival]), _AN_HOUR)) for rival in range(_RIVALS))
+        )
+        (winner,) = (answer for answer in answers if isinstance(answer, Record))
+        assert answers.count(Exists()) == _RIVALS - 1
+        assert await store.load(key) == winner
+
+    @_on_a_store
+    async def test_of_many_moves_of_one_version_one_wins(self, store: SessionStore, _: ManualClock) -> None:
+        old, keys = _key(), [_key() for _ in range(_RIVALS)]
+        record = _record(await store.create(old, await _written(store, subject="7")))
+        written = await _written(store, subject="7")
+        answers = await asyncio.gather(*(store.update(old, record.version, written, move_to=key) for key in keys))
+        (winner,) = (key for key, answer in zip(keys, answers, strict=True) if isinstance(answer, Record))
+        assert answers.count(Gone()) == _RIVALS - 1
+        assert await _keys_of(store, "7") == [winner]
+        assert [key for key in (old, *keys) if await store.load(key)] == [winner]
+
+    @_on_a_store
+    async def test_of_many_deletes_one_was_it(self, store: SessionStore, _: ManualClock) -> None:
+        key = _key()
+        await store.create(key, Written(b"", _AN_HOUR))
+        assert sum(await asyncio.gather(*(store.delete(key) for _ in range(_RIVALS)))) == 1
+
+    @_on_a_store
+    async def test_many_records_are_written_at_once(self, store: SessionStore, _: ManualClock) -> None:
+        keys = [_key() for _ in range(_RIVALS)]
+        answers = await asyncio.gather(*(store.create(key, Written(key.encode(), _AN_HOUR)) for key in keys))
+        assert await asyncio.gather(*map(store.load, keys)) == answers
+
+    @_on_a_store
+    async def test_a_delete_wins_over_whatever_is_in_flight(self, store: SessionStore, _: ManualClock) -> None:
+        for _round in range(10):
+            key = _key()
+            record = _record(await store.create(key, Written(b"", _AN_HOUR)))
+            await asyncio.gather(
+                store.touch(key, _AN_HOUR),
+                store.update(key, record.version, Written(b"late", _AN_HOUR)),
+                store.delete(key),
+                store.update(key, record.version, Written(b"later", _AN_HOUR)),
+                store.touch(key, _AN_HOUR),
+            )
+            assert await store.load(key) is None
+
+    @_on_a_store
+    async def test_touches_in_flight_leave_an_update_as_it_is(self, store: SessionStore, _: ManualClock) -> None:
+        key = _key()
+        record = _record(await store.create(key, Written(b"old", _AN_HOUR)))
+        touches = [store.touch(key, _AN_HOUR) for _ in range(_RIVALS)]
+        updated, *_touched = await asyncio.gather(
+            store.update(key, record.version, Written(b"new", _AN_HOUR)), *touches
+        )
+        assert await store.load(key) == updated
+
+    @_on_a_store
+    async def test_no_login_in_flight_outlives_a_revocation(self, store: SessionStore, clock: ManualClock) -> None:
+        written = await _written(store, subject="7")
+        clock.forward(_MICROSECOND)
+        keys = [_key() for _ in range(_RIVALS)]
+        creates = [store.create(key, written) for key in keys]
+        await asyncio.gather(*creates[: _RIVALS // 2], store.delete_subject("7"), *creates[_RIVALS // 2 :])
+        assert not await store.ids_of("7")
+        assert await asyncio.gather(*map(store.load, keys)) == [None] * _RIVALS
+
+    # Closing and cancelling
+
+    @_on_a_store
+    async def test_a_closed_store_opens_again(self, store: SessionStore, _: ManualClock) -> None:
+        key = _key()
+        await store.close()
+        record = await store.create(key, Written(b"", _AN_HOUR))
+        await store.close()
+        await store.close()
+        assert await store.load(key) == record
+        assert await store.delete(key)
+
+    @_on_a_store
+    async def test_another_event_loop_may_use_a_store_that_was_closed(
+        self, store: SessionStore, _: ManualClock
+    ) -> None:
+        key = _key()
+        record = await store.create(key, Written(b"", _AN_HOUR))
+        await store.close()
+
+        async def elsewhere() -> Record | None:
+            found = await store.load(key)
+            await store.touch(key, _AN_HOUR)
+            await store.close()
+            return found
+
+        assert await asyncio.to_thread(lambda: asyncio.run(elsewhere())) == record
+        assert await store.load(key) == record
+
+    @_on_a_store
+    async def test_a_store_is_as_usable_after_cancelled_calls(self, store: SessionStore, _: ManualClock) -> None:
+        key = _key()
+        record = _record(await store.create(key, Written(b"old", _AN_HOUR)))
+        new = Written(b"new", _AN_HOUR)
+        for steps in range(25):
+            calls: list[Coroutine[Any, Any, Created | Updated | None]] = [
+                store.load(key),
+                store.update(key, record.version, new),
+                store.create(_key(), new),
+                store.touch(key, _AN_HOUR),
+            ]
+            tasks = [asyncio.create_task(call) for call in calls]
+            for _step in range(steps):
+                await asyncio.sleep(0)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            found = await asyncio.gather(*(store.load(key) for _ in range(_RIVALS)))
+            assert {(_record(one).payload, _record(one).version == record.version) for one in found} <= {
+                (b"old", True),
+                (b"new", False),
+            }
+        last = _record(await store.load(key))
+        assert _record(await store.update(key, last.version, Written(b"last", _AN_HOUR))).payload == b"last"
+
+
+def _key() -> str:
+    return secrets.token_hex(32)
+
+
+async def _written(
+    store: SessionStore, payload: bytes = b"", *, subject: str, lifetime: Lifetime = _AN_HOUR
+) -> Written:
+    """Return what a request wants that knows from now on whose session it is."""
+    return Written(payload, lifetime, subject, as_of=await store.now())
+
+
+def _record(answer: Created | Updated | None) -> Record:
+    """Return the record that was made, changed or found."""
+    assert isinstance(answer, Record), answer
+    return answer
+
+
+def _state(record: Record | None) -> tuple[object, ...]:
+    """Return all of a record but when it was answered."""
+    assert record is not None
+    return record.payload, record.version, record.created, record.last_seen, record.expires_at, record.subject
+
+
+async def _keys_of(store: SessionStore, subject: str) -> list[str]:
+    return [listed.key for listed in await store.ids_of(subject)]
