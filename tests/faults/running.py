@@ -10,6 +10,7 @@ from typing import Final
 
 from attrs import frozen
 
+from tests.postgresql_servers import crashing_postgresql
 from tests.valkey_servers import ValkeyServer, valkey, valkey_url
 
 __all__ = ["STORES", "Running", "running"]
@@ -48,9 +49,16 @@ def _redis() -> Generator[Running, None, None]:
         yield Running(valkey_url(directory), crash)
 
 
+@contextmanager
+def _postgresql() -> Generator[Running, None, None]:
+    with crashing_postgresql() as (url, crash):
+        yield Running(url, crash)
+
+
 STORES: Final[dict[str, Callable[[], AbstractContextManager[Running]]]] = {
     "sqlite": _sqlite,
     "redis": _redis,
+    "postgresql": _postgresql,
 }
 
 
