@@ -10,10 +10,10 @@ import sys
 import traceback
 from collections.abc import AsyncIterator
 from datetime import timedelta
-from urllib.parse import quote
 
 import pytest
 from psycopg import AsyncConnection, errors
+from psycopg.conninfo import make_conninfo
 from psycopg.rows import TupleRow
 from psycopg.sql import SQL, Identifier
 from psycopg_pool import AsyncConnectionPool, PoolClosed
@@ -296,7 +296,7 @@ async def test_a_role_needs_no_more_than_is_documented(
 ) -> None:
     role, schema = f"app_{secrets.token_hex(4)}", schema_of(postgresql_table)
     await observer.execute(SQL("CREATE ROLE {}").format(Identifier(role)))
-    app = PostgreSQLStore(f"{postgresql_url}&options=-c%20role%3D{role}", table=postgresql_table)
+    app = PostgreSQLStore(make_conninfo(postgresql_url, options=f"-c role={role}"), table=postgresql_table)
     try:
         with pytest.raises(ConfigurationError, match="grant this one USAGE"):
             await app.now()
@@ -372,7 +372,7 @@ async def test_the_settings_of_a_connection_do_not_matter(
     postgresql_url: str, postgresql_table: str, options: str
 ) -> None:
     clock = ManualClock()
-    store = PostgreSQLStore(f"{postgresql_url}&options={quote(options)}", table=postgresql_table, clock=clock)
+    store = PostgreSQLStore(make_conninfo(postgresql_url, options=options), table=postgresql_table, clock=clock)
     record = await store.create(key := fresh_key(), await written(store, bytes(range(256)), subject="\0ÿ€"))
     assert isinstance(record, Record)
     assert (record.created, record.expires_at) == (clock.now, clock.now + timedelta(hours=1))
