@@ -460,7 +460,9 @@ class SecureCookieSessionInterface(
     async def _save_on_server(
         self, app: ConfiguredApp, session: SecureCookieSession[S], response: CookieResponse | None
     ) -> None:
-        if response is not None and session.accessed:
+        if response is None and isinstance(session.source, StoredArrival):
+            session.source.deadline = self.server_side(app).new_deadline()  # the websocket may have been open for hours
+        elif response is not None and session.accessed:
             _vary_by_cookie(response.headers)
         try:
             if not session.save_failed:

@@ -25,6 +25,8 @@ from attrs import frozen
 from typing_extensions import override
 
 from tests.faults.running import STORES, running
+from tests.faults.visits import begin_session, visit
+from typed_sessions.identifiers import Identifier
 from typed_sessions.stores import Conflict, Gone, Lifetime, Record, SessionStore, Written, open_store
 
 __all__ = ["RACES", "Outcome", "run_races"]
@@ -173,7 +175,60 @@ class Rotation(Race):
         return await store.load(key) is not None or await store.load(_other(key)) is None
 
 
-RACES: Final[tuple[Race, ...]] = (DifferentFields(), Logout(), Revocation(), Rotation())
+class Requests(Race):
+    """Two requests of one visitor's change different fields of the session."""
+
+    name = "two requests"
+
+    @override
+    async def prepare(self, store: SessionStore, key: str) -> None:
+        await begin_session(store, _identifier(key))
+
+    @override
+    async def run(self, store: SessionStore, key: str, side: int, record: Record | None) -> bool:
+        async with visit(store, _identifier(key)) as session:
+            await asyncio.sleep(0)
+            session["one" if side == 0 else "other"] = True
+        return True
+
+    @override
+    async def is_lost(self, store: SessionStore, key: str) -> bool:
+        async with visit(store, _identifier(key)) as session:
+            return dict(session) != {"begun": True, "one": True, "other": True}
+
+
+class LogoutRequest(Race):
+    """A request ends the session that another one changes."""
+
+    name = "a logout and a request"
+
+    @override
+    async def prepare(self, store: SessionStore, key: str) -> None:
+        await begin_session(store, _identifier(key))
+
+    @override
+    async def run(self, store: SessionStore, key: str, side: int, record: Record | None) -> bool:
+        async with visit(store, _identifier(key)) as session:
+            await asyncio.sleep(0)
+            if side == 0:
+                session.invalidate()
+            elif session:
+                session["one"] = True
+        return True
+
+    @override
+    async def is_lost(self, store: SessionStore, key: str) -> bool:
+        return await store.load(_identifier(key).key) is not None
+
+
+RACES: Final[tuple[Race, ...]] = (
+    DifferentFields(),
+    Logout(),
+    Revocation(),
+    Rotation(),
+    Requests(),
+    LogoutRequest(),
+)
 
 
 def run_races(url: str, race: Race, count: int) -> Outcome:
@@ -219,6 +274,10 @@ async def _run_side(
             lost += await race.is_lost(store, key)
     await store.close()
     return met, lost
+
+
+def _identifier(key: str) -> Identifier:
+    return Identifier(key[:43])
 
 
 def _other(key: str) -> str:

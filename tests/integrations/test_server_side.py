@@ -1262,3 +1262,19 @@ async def test_one_application_goes_on_when_another_one_ends(site: Site) -> None
 def test_what_a_request_knows_shows_nowhere() -> None:
     assert "secret" not in repr(Attempt(Identifier("secret" * 8)))
     assert "hunter2" not in repr(read_settings({"SESSION_STORE": "redis://:hunter2@localhost"}))
+
+
+async def test_the_end_of_a_websocket_has_a_deadline_of_its_own(site: Site, broken: Broken) -> None:
+    @site.app.websocket("/ws")
+    async def serve() -> None:
+        await websocket.accept()
+        site.sessions.data.cart.append("book")
+
+    client = site.client()
+    await client.get("/visit")
+    site.app.config["SESSION_STORE_TIMEOUT"] = timedelta(milliseconds=150)
+    broken.seconds = 0.1
+    async with site.app.test_client().websocket("/ws", headers={"Cookie": f"session={client.cookie}"}) as socket:
+        with suppress(Exception):
+            await socket.receive()
+    assert await text(await client.get("/read")) == "None ['book'] 1 en"

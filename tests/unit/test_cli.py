@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import os
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ import pytest
 from typed_sessions import SecureCookieSession, SecureCookieSessionInterface
 from typed_sessions.cli import main
 from typed_sessions.serializers import TaggedJSONSerializer
+from typed_sessions.stores import Lifetime, Written, open_store
 
 KEY = "a secret key that is long enough"
 
@@ -305,3 +307,25 @@ def test_no_option_takes_a_secret(capsys: pytest.CaptureFixture[str]) -> None:
         main(["inspect", "--help"])
     options = {word.strip(",") for word in printed(capsys).split() if word.startswith("--")}
     assert options == {"--help", "--key-variable", "--salt", "--digest", "--serializer", "--json"}
+
+
+def test_purge_deletes_what_has_expired(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    url = f"sqlite:///{tmp_path / 'sessions.db'}"
+
+    async def fill() -> None:
+        store = open_store(url)
+        for key, days in (("a" * 64, 0), ("b" * 64, 0), ("c" * 64, 1)):
+            await store.create(key, Written(b"", Lifetime(timedelta(days=days))))
+        await store.close()
+
+    asyncio.run(fill())
+    assert [main(["purge", url]), main(["purge", url])] == [0, 0]
+    assert capsys.readouterr().out == "deleted 2 expired sessions\ndeleted 0 expired sessions\n"
+
+
+def test_purge_says_what_keeps_it_from_the_store(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["purge", f"sqlite:///{tmp_path / 'missing' / 'sessions.db'}"]) == 2
+    assert main(["purge", "mysql://"]) == 2
+    error = capsys.readouterr().err
+    assert "typed-sessions: " in error
+    assert "begins with sqlite:///" in error
