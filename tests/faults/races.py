@@ -189,7 +189,7 @@ class Requests(Race):
         async with visit(store, _identifier(key)) as session:
             await asyncio.sleep(0)
             session["one" if side == 0 else "other"] = True
-        return True
+        return len(session) > 2
 
     @override
     async def is_lost(self, store: SessionStore, key: str) -> bool:
@@ -214,7 +214,8 @@ class LogoutRequest(Race):
                 session.invalidate()
             elif session:
                 session["one"] = True
-        return True
+                return await store.load(_identifier(key).key) is None
+        return False
 
     @override
     async def is_lost(self, store: SessionStore, key: str) -> bool:

@@ -12,6 +12,8 @@ from werkzeug.datastructures import Headers
 
 from typed_sessions import SecureCookieSession, SecureCookieSessionInterface
 from typed_sessions.identifiers import Identifier
+from typed_sessions.interface import ConfiguredApp
+from typed_sessions.reports import Report
 from typed_sessions.stores import Lifetime, Record, SessionStore, Written
 
 __all__ = ["begin_session", "visit"]
@@ -35,12 +37,16 @@ class _Response:
 _APP: Final = _App()
 
 
+def _say_nothing(_app: ConfiguredApp, _report: Report) -> None:
+    """That a change was lost is what some races are about."""
+
+
 @asynccontextmanager
 async def visit(
     store: SessionStore, identifier: Identifier | None, response: _Response | None = None
 ) -> AsyncGenerator[SecureCookieSession[dict[str, object]]]:
     """Have the session of a request, and save it at the end."""
-    interface = SecureCookieSessionInterface(store=store)
+    interface = SecureCookieSessionInterface(store=store, report=_say_nothing)
     session = await interface.open_session(_APP, _Request({} if identifier is None else {"session": identifier.text}))
     assert session is not None
     yield session
