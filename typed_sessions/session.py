@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from contextlib import suppress
 from copy import deepcopy
-from enum import Enum
+from enum import Enum, auto
 from functools import cached_property
 from threading import Lock, RLock
 from typing import Any, Final, Generic, NoReturn, Protocol, Self, cast, overload
@@ -315,9 +315,11 @@ _making_locks: Final = Lock()
 class Renewal(Enum):
     """What is to become of a session's identifier."""
 
-    NONE = "it stays"
-    REGENERATE = "the session gets another one"
-    PROMOTE = "the session gets another one, and begins anew"
+    NONE = auto()
+    REGENERATE = auto()
+    """The session gets another one."""
+    PROMOTE = auto()
+    """The session gets another one, and its absolute lifetime begins anew."""
 
 
 @frozen
