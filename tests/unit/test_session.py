@@ -856,3 +856,39 @@ def test_a_dict_with_the_mixin_is_a_session_of_the_old_style() -> None:
 def test_an_instance_of_a_schema_object_can_be_shared() -> None:
     schema = Schema(Visitor)
     assert SecureCookieSession({"user_id": 7}, schema=schema).data == Visitor(7)
+
+
+class Bare(SessionMixin):
+    """What another library's session is made of."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, object] = {}
+
+    @override
+    def __getitem__(self, key: str) -> object:
+        return self.kept[key]
+
+    @override
+    def __setitem__(self, key: str, value: object) -> None:
+        self.kept[key] = value
+
+    @override
+    def __delitem__(self, key: str) -> None:
+        del self.kept[key]
+
+    @override
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.kept)
+
+    @override
+    def __len__(self) -> int:
+        return len(self.kept)
+
+
+def test_a_session_of_another_library_is_permanent_by_its_key() -> None:
+    held = Bare()
+    assert repr(held.permanent) == "False"
+    held["_permanent"] = 1
+    assert repr(held.permanent) == "True"
+    setattr(held, "permanent", 0)  # noqa: B010 -- what a program without a checker may write
+    assert str(held.kept) == "{'_permanent': False}"
