@@ -16,6 +16,7 @@ from typed_sessions.codec import Codec
 from typed_sessions.contents import contents_of
 from typed_sessions.payloads import Read
 from typed_sessions.serializers import MsgspecJSONSerializer, MsgspecMsgpackSerializer, TaggedJSONSerializer
+from typed_sessions.session import Origin
 
 
 class Level(Enum):
@@ -143,3 +144,13 @@ def test_what_was_used_by_key_takes_more_than_a_look(use: Callable[[Any], object
 def test_an_undeclared_value_that_may_have_changed_takes_more_than_a_look() -> None:
     codec, outcome = read_of({**everything(), "_flashes": [("message", "hello")]}, TaggedJSONSerializer())
     assert not codec.is_unchanged(outcome)
+
+
+def test_a_look_at_the_contents_that_were_read_says_nothing_of_others() -> None:
+    codec = Codec(Schema(Everything), TaggedJSONSerializer())
+    payload = b'{"text":"a"}'
+    read = codec.decode(payload)
+    assert isinstance(read, Read)
+    origin = Origin(codec, payload, read)
+    assert origin.holds(read.contents)
+    assert not origin.holds(contents_of(Schema(Everything), {"text": "b"}))
