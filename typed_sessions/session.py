@@ -326,13 +326,13 @@ class Renewal(Enum):
 class Intent:
     """What a program has asked of a session beside its contents, since it was loaded or saved last."""
 
-    modified: bool = False
-    assigned: bool | None = None
+    modified: bool
+    assigned: bool | None
     """What was assigned to `modified`."""
-    renewal: Renewal = Renewal.NONE
-    cleared: bool = False
+    renewal: Renewal
+    cleared: bool
     """True if everything was taken out: what is stored now has nothing to do with what was loaded."""
-    invalidated: bool = False
+    invalidated: bool
     """True if what was loaded is to end: what is stored now is another session."""
 
 

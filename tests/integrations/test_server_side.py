@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, TypedDict, cast
 
 import pytest
 from attrs import Factory, define
@@ -31,7 +31,7 @@ from typed_sessions.interface import ConfiguredApp
 from typed_sessions.quart import Sessions
 from typed_sessions.server_side.records import Attempt
 from typed_sessions.settings import read_settings
-from typed_sessions.stores import Created, Lifetime, Record, SessionStore, Updated, Written
+from typed_sessions.stores import Conflict, Created, Exists, Lifetime, Record, SessionStore, Updated, Written
 from typed_sessions.stores.memory import MemoryStore
 
 
@@ -483,11 +483,15 @@ class Broken(MemoryStore):
     failing: frozenset[str] = frozenset()
     mute = False
     """Whether it does what it is asked to, and does not answer."""
+    exists = conflicts = False
+    """Whether it says so, whatever is in it."""
     seconds = 0.0
 
     @override
     async def create(self, key: str, written: Written) -> Created:
         await self._break("create")
+        if self.exists:
+            return Exists()
         created = await super().create(key, written)
         self._fall_silent()
         return created
@@ -500,6 +504,9 @@ class Broken(MemoryStore):
     @override
     async def update(self, key: str, version: int, written: Written, *, move_to: str | None = None) -> Updated:
         await self._break("update")
+        present = await super().load(key) if self.conflicts else None
+        if present is not None:
+            return Conflict(present)
         updated = await super().update(key, version, written, move_to=move_to)
         self._fall_silent()
         return updated
@@ -1279,3 +1286,264 @@ async def test_the_end_of_a_websocket_has_a_deadline_of_its_own(site: Site, brok
         with suppress(Exception):
             await socket.receive()
     assert await text(await client.get("/read")) == "None ['book'] 1 en"
+
+
+async def test_a_subclass_may_leave_a_change_unwritten(site: Site) -> None:
+    class Careful(SecureCookieSessionInterface[Visitor]):
+        @override
+        def should_set_cookie(self, app: ConfiguredApp, session: SecureCookieSession[Visitor]) -> bool:
+            return False
+
+    client = site.client()
+    await client.get("/visit")
+    site.app.session_interface = Careful(Visitor, store=site.store)  # type: ignore[assignment]  # Quart admits its own
+    await client.get("/add")
+    assert await text(await client.get("/read")) == "None [] 1 en"
+
+
+async def test_a_refresh_that_finds_the_session_gone_brings_nothing_back(site: Site) -> None:
+    site.app.config["PERMANENT_SESSION_LIFETIME"] = timedelta(hours=1)
+    client = site.client()
+    await client.get("/visit")
+    site.clock.now += 1800
+    response = await in_parallel(site, client, site.views["nothing"], "/logout")
+    assert "Set-Cookie" not in response.headers
+    assert site.records == 0
+
+
+async def test_a_save_that_did_not_take_place_may_be_tried_again(site: Site, broken: Broken) -> None:
+    @site.view
+    async def saving() -> str:
+        site.sessions.data.visits += 1
+        broken.failing = frozenset({"update"})
+        with pytest.raises(StoreUnavailableError):
+            await site.sessions.save()
+        broken.failing = frozenset()
+        site.sessions.data.cart.append("book")
+        assert await site.sessions.save()
+        return ""
+
+    client = site.client()
+    await client.get("/visit")
+    await client.get("/saving")
+    assert await text(await client.get("/read")) == "None ['book'] 2 en"
+
+
+async def test_a_signed_cookie_that_another_request_took_in_meanwhile_is_not_taken_in_by_a_retry(
+    site: Site, broken: Broken
+) -> None:
+    cookie = signed(site, Visitor(user_id=7))
+
+    @site.view
+    async def saving() -> str:
+        site.sessions.data.visits += 1
+        broken.mute = True
+        with pytest.raises(StoreUnavailableError):
+            await site.sessions.save()
+        broken.mute = False
+        await site.client(cookie).get("/visit")
+        assert not await site.sessions.save()
+        return ""
+
+    await site.client(cookie).get("/saving")
+    assert len(await site.sessions.of(7)) == 1
+
+
+async def test_a_new_identifier_waits_for_a_response(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    @site.app.websocket("/ws")
+    async def serve() -> None:
+        await websocket.accept()
+        site.sessions.current.regenerate()
+        site.sessions.data.cart.append("book")
+        assert await site.sessions.save()
+
+    client = site.client()
+    await client.get("/visit")
+    async with site.app.test_client().websocket("/ws", headers={"Cookie": f"session={client.cookie}"}) as socket:
+        with suppress(Exception):
+            await socket.receive()
+    assert await text(await client.get("/read")) == "None ['book'] 1 en"
+    assert "lost" not in caplog.text
+
+
+async def test_a_signed_cookie_that_a_websocket_only_brings_is_left_for_a_request(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    cookie = signed(site, Visitor(user_id=7))
+
+    @site.app.websocket("/ws")
+    async def serve() -> None:
+        await websocket.accept()
+
+    async with site.app.test_client().websocket("/ws", headers={"Cookie": f"session={cookie}"}) as socket:
+        with suppress(Exception):
+            await socket.receive()
+    assert "lost" not in caplog.text
+    assert await text(await site.client(cookie).get("/read")) == "7 [] 0 en"
+
+
+async def test_an_identifier_that_is_taken_already_is_never_shared(site: Site, broken: Broken) -> None:
+    broken.exists = True
+    response = await site.client().get("/visit")
+    assert response.status_code == 503
+    assert "Set-Cookie" not in response.headers
+
+
+async def test_a_first_login_that_was_in_flight_at_a_revocation_is_refused(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    @site.view
+    async def first_login() -> str:
+        site.sessions.current.promote(user_id=7)
+        site.clock.now += 1
+        await site.sessions.revoke(7)
+        return ""
+
+    response = await site.client().get("/first_login")
+    assert "Set-Cookie" not in response.headers
+    assert "the sessions of its subject were ended" in caplog.text
+    assert await site.sessions.of(7) == []
+
+
+async def test_a_session_that_others_change_for_ever_is_a_conflict(
+    site: Site, broken: Broken, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("typed_sessions.server_side.saving.MOST_ATTEMPTS", 3)
+    client = site.client()
+    await client.get("/visit")
+    broken.conflicts = True
+    assert (await client.get("/visit")).status_code == 500
+    broken.conflicts = False
+    assert await text(await client.get("/read")) == "None [] 1 en"
+
+
+async def test_what_a_newer_release_has_made_of_the_session_is_not_overwritten(site: Site) -> None:
+    client = site.client()
+    await client.get("/visit")
+    key = key_of(client.cookie or "")
+
+    @site.view
+    async def overtaken() -> str:
+        site.sessions.data.visits += 1
+        record = await site.store.load(key)
+        assert record is not None
+        await site.store.update(key, record.version, Written(b"future\ntoken\n...", Lifetime(timedelta(1))))
+        return ""
+
+    assert (await client.get("/overtaken")).status_code == 500
+    record = await site.store.load(key)
+    assert record is not None
+    assert record.payload == b"future\ntoken\n..."
+
+
+class Keyed(TypedDict, total=False):
+    tags: Annotated[set[str], Merge("union")]
+    moment: datetime
+
+
+async def test_a_rule_of_a_typeddict_begins_with_nothing(site: Site) -> None:
+    sessions = Sessions[Keyed](Keyed, site.app, store=site.store)
+
+    @site.view
+    async def begin() -> str:
+        sessions.current["begun"] = True
+        return ""
+
+    @site.view
+    async def one() -> str:
+        sessions.data["tags"] = {"one"}
+        return ""
+
+    @site.view
+    async def other() -> str:
+        sessions.data["tags"] = {"other"}
+        await sessions.save()
+        return ",".join(sorted(sessions.data["tags"]))
+
+    client = site.client()
+    await client.get("/begin")
+    assert await text(await in_parallel(site, client, other, "/one")) == "one,other"
+
+
+async def test_what_the_configured_format_cannot_hold_stays_in_the_one_that_it_came_in(site: Site) -> None:
+    sessions = Sessions[Keyed](Keyed, site.app, store=site.store)
+    long_ago = datetime(40, 1, 1, tzinfo=UTC)
+
+    @site.view
+    async def begin() -> str:
+        sessions.data["moment"] = long_ago
+        return ""
+
+    @site.view
+    async def change() -> str:
+        sessions.data["tags"] = {"one"}
+        return str(sessions.data["moment"] == long_ago)
+
+    client = site.client()
+    site.app.config["SESSION_SERIALIZER"] = "msgspec-json"
+    await client.get("/begin")
+    site.app.config["SESSION_SERIALIZER"] = "tagged-json"
+    for _ in range(2):
+        response = await client.get("/change")
+        assert (response.status_code, await text(response)) == (200, "True")
+
+
+async def test_after_a_save_the_session_lacks_what_another_request_took_out(site: Site) -> None:
+    @site.view
+    async def shorten() -> str:
+        del site.sessions.current["visits"]
+        return ""
+
+    async def saving() -> str:
+        site.sessions.data.locale = "de"
+        await site.sessions.save()
+        return str("visits" in site.sessions.current)
+
+    client = site.client()
+    await client.get("/visit")
+    await client.get("/add")
+    assert await text(await in_parallel(site, client, saving, "/shorten")) == "False"
+
+
+async def test_a_change_that_cannot_be_written_stays_a_change_of_its_own(site: Site, broken: Broken) -> None:
+    client = site.client()
+    await client.get("/visit")
+
+    async def saving() -> str:
+        site.sessions.data.locale = "de"
+        broken.seconds = 0.05
+        saved = asyncio.create_task(site.sessions.save())
+        await asyncio.sleep(0.01)
+        site.sessions.data.cart.append(cast("str", object()))
+        assert await saved
+        return ""
+
+    assert (await in_parallel(site, client, saving, "/add")).status_code == 500
+    assert await text(await client.get("/read")) == "None ['book'] 1 de"
+
+
+async def test_a_save_that_fails_is_reported_where_visitors_may_be_strangers(
+    site: Site, broken: Broken, caplog: pytest.LogCaptureFixture
+) -> None:
+    site.app.config["SESSION_ON_STORE_ERROR"] = "anonymous"
+    client = site.client()
+    await client.get("/visit")
+    broken.failing = frozenset({"update"})
+    assert (await client.get("/visit")).status_code == 200
+    assert "the session store did not answer" in caplog.text
+
+
+async def test_what_is_stored_after_a_logout_has_another_identifier(site: Site) -> None:
+    @site.view
+    async def leave() -> str:
+        site.sessions.current.invalidate()
+        site.sessions.current["locale"] = "de"
+        return ""
+
+    client = site.client()
+    await client.get("/visit")
+    former = client.cookie
+    await client.get("/leave")
+    assert client.cookie not in (None, former)
+    assert await text(await client.get("/read")) == "None [] 0 de"
+    assert await text(await site.client(former).get("/read")) == "None [] 0 en"

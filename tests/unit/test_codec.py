@@ -819,3 +819,57 @@ def test_what_is_to_be_said_of_a_payload_is_in_order() -> None:
     assert isinstance(outcome, Decoded)
     assert outcome.reports == (*outcome.resets, *outcome.undeclared)
     assert [type(report) for report in outcome.reports] == [FieldReset, UndeclaredNestedKeys]
+
+
+@define
+class Positive:
+    age: int = field(default=0, validator=validators.ge(0), on_setattr=[])
+
+
+@pytest.mark.parametrize("serializer", [TaggedJSONSerializer(), MsgspecJSONSerializer(), MsgspecMsgpackSerializer()])
+def test_a_draft_that_reads_back_is_proven(serializer: Any) -> None:
+    codec = Codec(Schema(Visitor), serializer)
+    assert codec.prove_draft(codec.draft(contents_of(codec.schema, {"user_id": 7, "extra": "a"}))) == ()
+
+
+@pytest.mark.parametrize("compiled", [True, False], ids=["short way", "long way"])
+@pytest.mark.parametrize(
+    ("schema", "name", "value"), [(Visitor, "user_id", "seven"), (Positive, "age", -1)], ids=["type", "validator"]
+)
+def test_a_draft_that_does_not_read_back_is_refused_by_the_name_of_its_field(
+    schema: Any, name: str, value: object, compiled: bool
+) -> None:
+    codec = Codec(Schema[Any](schema), TaggedJSONSerializer(), compiled=compiled)
+    contents = contents_of(codec.schema, {})
+    setattr(contents.data, name, value)
+    with pytest.raises(SerializationError, match=f"session field {name}"):
+        codec.prove_draft(codec.draft(contents))
+
+
+def test_the_undeclared_keys_of_a_draft_that_come_back_altered_are_named() -> None:
+    codec = Codec(Schema(Visitor), TaggedJSONSerializer())
+    draft = codec.draft(contents_of(codec.schema, {"user_id": 7, "extra": {1: "a"}, "same": "b"}))
+    assert codec.prove_draft(draft) == ("extra",)
+
+
+@pytest.mark.parametrize("serializer", [TaggedJSONSerializer(), MsgspecJSONSerializer(), MsgspecMsgpackSerializer()])
+def test_that_a_draft_differs_is_told_by_what_msgspec_reads(serializer: Any) -> None:
+    codec = Codec(Schema(Visitor), serializer)
+    loaded = decoded(codec, codec.encode({"user_id": 7, "extra": "a"}))
+
+    def differs(stored: dict[str, object]) -> bool | None:
+        return codec.differs(codec.draft(contents_of(codec.schema, stored)), loaded)
+
+    assert differs({"user_id": 8, "extra": "a"}) is True
+    assert differs({"user_id": 7, "extra": "b"}) is True
+    assert differs({"user_id": 7}) is True
+    assert differs({"extra": "a", "user_id": 7}) is None
+
+
+def test_what_only_the_long_way_knows_to_differ_is_left_to_it() -> None:
+    short, long = (Codec(Schema(Visitor), TaggedJSONSerializer(), compiled=compiled) for compiled in (True, False))
+    payload = short.encode({"user_id": 7})
+    other = contents_of(short.schema, {"user_id": 8})
+    assert long.differs(long.draft(other), decoded(long, payload)) is None
+    unread = short.draft(other, unless=short.encode({"user_id": 8}))
+    assert short.differs(unread, decoded(short, payload)) is None

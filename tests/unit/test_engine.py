@@ -14,7 +14,7 @@ from typing_extensions import override
 from typed_sessions import Essential, Schema, SecureCookieSession, SerializationError, migration
 from typed_sessions.codec import Codec, OnBadField
 from typed_sessions.engine import Delete, Format, Keep, Policy, Write, open_session, refresh_is_due, save_session
-from typed_sessions.reports import FieldReset, Reason, Refused, Report, UndeclaredKeys, UndeclaredNestedKeys
+from typed_sessions.reports import ChangeLost, FieldReset, Reason, Refused, Report, UndeclaredKeys, UndeclaredNestedKeys
 from typed_sessions.sealing import SecretKeys, SignedSealer, sealed_at
 from typed_sessions.serializers import MsgspecJSONSerializer, TaggedJSONSerializer
 from typed_sessions.session import ExtrasRule
@@ -497,3 +497,11 @@ def test_undeclared_keys_that_are_not_allowed_are_counted(
     session = opened([sealed_by(rules, payload)], rules, reports)
     assert not session.new
     assert reports == expected
+
+
+def test_a_change_after_the_save_is_lost_and_said() -> None:
+    reports: list[Report] = []
+    session = open_session(SecureCookieSession[Visitor], (), policy(), reports.append)
+    session.settle(saved=True)
+    session["user_id"] = 7
+    assert ChangeLost in map(type, reports)

@@ -23,6 +23,7 @@ from typed_sessions.codec import MAX_PAYLOAD
 from typed_sessions.errors import ConfigurationError
 from typed_sessions.reports import Reason, Refused
 from typed_sessions.sealing import (
+    KeylessSealer,
     SecretKeys,
     SignedSealer,
     known_digest,
@@ -558,3 +559,10 @@ def test_the_payload_can_be_looked_at_without_a_key(payload: bytes) -> None:
 )
 def test_what_holds_no_payload_is_refused_with_the_reason(text: str, reason: Reason) -> None:
     assert unverified_payload(text) == Refused(reason)
+
+
+def test_without_a_key_no_text_is_genuine_and_none_can_be_made() -> None:
+    sealer = KeylessSealer()
+    assert sealer.unseal("a.b.c") == Refused(Reason.SIGNATURE)
+    with pytest.raises(ConfigurationError, match="needs a SECRET_KEY"):
+        sealer.seal(b"{}")

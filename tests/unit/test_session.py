@@ -32,7 +32,7 @@ from typed_sessions.contents import contents_of
 from typed_sessions.reports import ChangeLost, Reason, Refused, Report, UsedLate
 from typed_sessions.schema import Schema
 from typed_sessions.serializers import TaggedJSONSerializer
-from typed_sessions.session import ExtrasRule, Opened, Origin
+from typed_sessions.session import ExtrasRule, Intent, Opened, Origin, Renewal
 
 S = TypeVar("S")
 
@@ -892,3 +892,78 @@ def test_a_session_of_another_library_is_permanent_by_its_key() -> None:
     assert repr(held.permanent) == "True"
     setattr(held, "permanent", 0)  # noqa: B010 -- what a program without a checker may write
     assert str(held.kept) == "{'_permanent': False}"
+
+
+@pytest.mark.parametrize("change", ["regenerate", "invalidate", "promote"])
+def test_a_null_session_has_no_identity(change: str) -> None:
+    with pytest.raises(RuntimeError, match="no secret key is set"):
+        getattr(NullSession[Visitor](schema=Visitor), change)()
+
+
+def test_another_identifier_is_an_access_and_no_change() -> None:
+    held = SecureCookieSession({"user_id": 7}, schema=Visitor)
+    held.regenerate()
+    assert held.accessed
+    assert held.modified is False
+    assert held.wants_writing is True
+    assert held.take_intent() == Intent(
+        modified=False, assigned=None, renewal=Renewal.REGENERATE, cleared=False, invalidated=False
+    )
+    assert held.wants_writing is False
+
+
+def test_a_login_is_more_than_another_identifier() -> None:
+    held = deferred(user_id=7)
+    held.promote(user_id=8)
+    held.regenerate()
+    assert held.take_intent().renewal is Renewal.PROMOTE
+
+
+def test_what_could_not_be_saved_is_wanted_again() -> None:
+    held = deferred(user_id=7)
+    held.invalidate()
+    held.modified = True
+    intent = held.take_intent()
+    assert intent == Intent(modified=True, assigned=True, renewal=Renewal.NONE, cleared=True, invalidated=True)
+    held.promote()
+    held.give_back(intent)
+    assert held.take_intent() == Intent(
+        modified=True, assigned=True, renewal=Renewal.PROMOTE, cleared=True, invalidated=True
+    )
+
+
+def test_what_was_asked_for_meanwhile_counts_more_than_what_is_given_back() -> None:
+    held = deferred(user_id=7)
+    held.promote()
+    held.modified = True
+    intent = held.take_intent()
+    held.regenerate()
+    held.modified = False
+    held.give_back(intent)
+    again = held.take_intent()
+    assert (again.renewal, again.assigned) == (Renewal.REGENERATE, False)
+
+
+@pytest.mark.parametrize("change", ["regenerate", "invalidate", "promote"])
+def test_a_new_identity_after_the_save_is_reported_once(change: str) -> None:
+    held = deferred(user_id=7)
+    reports: list[Report] = []
+    held = SecureCookieSession[Visitor].deferred(held.open, report=reports.append)
+    bool(held)
+    held.settle(saved=True)
+    getattr(held, change)()
+    getattr(held, change)()
+    assert list(map(type, reports)) == [ChangeLost]
+
+
+def test_what_was_written_is_what_was_loaded_from_then_on() -> None:
+    held = deferred(user_id=7)
+    held["user_id"] = 8
+    codec = Codec(Schema(Visitor), TaggedJSONSerializer())
+    opened = held.open()
+    held.rebase(Opened(opened.contents, Origin(codec, codec.encode({"user_id": 8}), version=3), new=False))
+    assert held.modified is False
+    origin = held.open().origin
+    assert origin is not None
+    assert origin.version == 3
+    assert origin.stored == {"user_id": 8}

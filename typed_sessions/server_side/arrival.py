@@ -132,10 +132,10 @@ class StoredArrival(Generic[S]):
         self.identifier, self.record, self.looked_at = identifier, record, time.monotonic()
 
     @property
-    def unseen_for(self) -> timedelta:
-        """How long ago the record was counted as seen."""
+    def unseen_for(self) -> timedelta | None:
+        """How long ago the record was counted as seen; None if there is none."""
         if self.record is None:
-            return timedelta()
+            return None
         return self.record.as_of - self.record.last_seen + timedelta(seconds=time.monotonic() - self.looked_at)
 
     def tell(self) -> Decision:

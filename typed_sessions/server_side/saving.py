@@ -10,7 +10,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Generic, TypeAlias
 
-from attrs import define, frozen
+from attrs import define, evolve, frozen
 from typing_extensions import TypeVar
 
 from typed_sessions.codec import Codec
@@ -110,6 +110,8 @@ class Saving(Generic[S]):
         arrival = self.arrival
         if arrival.attempt is not None:
             opened = await self._settled(opened, arrival.attempt)
+        if arrival.came_late:
+            return self._lost(Gone())
         stores = len(opened.contents.keys()) > 0
         if intent.invalidated or (not stores and (intent.cleared or arrival.signed is not None)):
             await self._end()
@@ -124,12 +126,8 @@ class Saving(Generic[S]):
 
     @property
     def _is_due(self) -> bool:
-        policy = self.arrival.policy
-        return (
-            self.arrival.record is not None
-            and policy.refresh_each_request
-            and self.arrival.unseen_for >= policy.refresh_after
-        )
+        policy, unseen_for = self.arrival.policy, self.arrival.unseen_for
+        return unseen_for is not None and policy.refresh_each_request and unseen_for >= policy.refresh_after
 
     async def _refresh(self) -> None:
         identifier = self.arrival.identifier
@@ -173,9 +171,8 @@ class Saving(Generic[S]):
             self.arrival.news = News.IDENTIFIER
         self.arrival.found(attempt.identifier, present)
         written = read(present.payload, self.arrival.policy)
-        if isinstance(written, Refused):
-            raise SerializationError(f"session contents would not read back: {written.reason.value}")
-        return Opened(opened.contents, written.origin, opened.sealed, new=False)
+        origin = opened.origin if isinstance(written, Refused) else written.origin
+        return Opened(opened.contents, origin, opened.sealed, new=False)
 
     async def _write(self, opened: Opened[S], intent: Intent) -> bool:
         change = self._change(opened, intent)
@@ -193,8 +190,11 @@ class Saving(Generic[S]):
                 self.session.rebase(Opened(opened.contents))
                 return True
             case _:
-                self.arrival.report(ChangeLost(_GONE if isinstance(outcome, Gone) else _REVOKED))
-                return False
+                return self._lost(outcome)
+
+    def _lost(self, outcome: Gone | Revoked) -> bool:
+        self.arrival.report(ChangeLost(_GONE if isinstance(outcome, Gone) else _REVOKED))
+        return False
 
     def _change(self, opened: Opened[S], intent: Intent) -> _Change[S]:
         origin, stored = opened.origin, opened.contents.stored()
@@ -217,7 +217,7 @@ class Saving(Generic[S]):
         """Return True if what is to be written needs no cookie to be told. Otherwise say so, if it is a change."""
         if self.arrival.record is not None and change.renewal is not Renewal.PROMOTE:
             if change.renewal is Renewal.REGENERATE:
-                self.session.give_back(Intent(renewal=Renewal.REGENERATE))  # until there is a response
+                self.session.give_back(evolve(intent, assigned=None, cleared=False))  # until there is a response
                 change.renewal = Renewal.NONE
             return True
         if intent.modified:
@@ -247,6 +247,7 @@ class Saving(Generic[S]):
                 with suppress(StoreUnavailableError):
                     await self.store.delete(identifier.key)
         if not is_first:
+            self.arrival.came_late = True
             return Gone()
         self.arrival.found(identifier, created)
         self.arrival.news = News.IDENTIFIER
