@@ -967,3 +967,12 @@ def test_what_was_written_is_what_was_loaded_from_then_on() -> None:
     assert origin is not None
     assert origin.version == 3
     assert origin.stored == {"user_id": 8}
+
+
+def test_a_session_knows_whether_it_was_saved() -> None:
+    held = deferred()
+    seen = []
+    for saved in (None, True, False):
+        held.settle(saved=saved)
+        seen.append((held.was_saved, held.save_failed))
+    assert seen == [(False, False), (True, False), (False, True)]
