@@ -339,13 +339,16 @@ def _become(response: Response, answer: Response | WerkzeugResponse) -> None:
     other = _quarts(answer)
     response.status_code = other.status_code
     response.response = other.response
-    for name in {name for name, _ in response.headers if name.title().startswith(_OF_ONE_PAGE)}:
-        del response.headers[name]
+    for name in {name.title() for name, _ in response.headers}:
+        if name.startswith(_OF_ONE_PAGE) and not name.startswith(_OF_ANY_PAGE):
+            del response.headers[name]
     response.headers.update(other.headers)
 
 
 _OF_ONE_PAGE: Final = ("Content-", "Set-Cookie", "Location", "Etag", "Last-Modified", "Expires", "Accept-Ranges")
-"""What headers begin with that belong to one page. Those of security policies begin with Content-Security-, too."""
+"""What headers begin with that belong to one page."""
+
+_OF_ANY_PAGE: Final = "Content-Security-Policy"
 
 
 async def _purge(store: SessionStore, every: timedelta) -> None:

@@ -1206,12 +1206,16 @@ async def test_the_application_may_answer_a_failed_save_itself(site: Site, broke
     @site.app.after_request
     async def frame(response: Response) -> Response:
         response.headers["X-Frame-Options"] = "DENY"
+        response.headers["Content-Security-Policy"] = "default-src 'self'"
+        response.headers["ETag"] = '"of the page"'
         return response
 
     broken.failing = frozenset({"create"})
     response = await site.client().get("/add")
     assert (response.status_code, await text(response)) == (503, "back soon")
     assert response.headers["X-Frame-Options"] == "DENY"
+    assert response.headers["Content-Security-Policy"] == "default-src 'self'"
+    assert "ETag" not in response.headers
 
 
 async def test_an_interface_of_ones_own_rotates_and_refreshes(site: Site) -> None:

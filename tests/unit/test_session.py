@@ -925,6 +925,7 @@ def test_what_could_not_be_saved_is_wanted_again() -> None:
     held.modified = True
     intent = held.take_intent()
     assert intent == Intent(modified=True, assigned=True, renewal=Renewal.NONE, cleared=True, invalidated=True)
+    assert held.take_intent().assigned is None
     held.promote()
     held.give_back(intent)
     assert held.take_intent() == Intent(
@@ -976,3 +977,19 @@ def test_a_session_knows_whether_it_was_saved() -> None:
         held.settle(saved=saved)
         seen.append((held.was_saved, held.save_failed))
     assert seen == [(False, False), (True, False), (False, True)]
+
+
+def test_an_assignment_counts_where_nothing_is_stored() -> None:
+    held = deferred()
+    held.open()
+    assert held.judged() == (False, None)
+    held.modified = True
+    assert held.judged() == (True, None)
+
+
+def test_what_is_stored_again_after_a_logout_is_to_be_saved() -> None:
+    held = SecureCookieSession({"user_id": 7}, schema=Visitor)
+    held.invalidate()
+    held["user_id"] = 7
+    assert held.modified is False
+    assert held.wants_writing is True
