@@ -882,3 +882,29 @@ def test_another_spelling_of_an_undeclared_value_is_no_change() -> None:
     assert isinstance(loaded, Read)
     assert loaded.contents.read("device") == UUID(spelled)
     assert codec.differs(codec.draft(loaded.contents), loaded) is None
+
+
+@define
+class Words:
+    words: list[str] = Factory(list[str])
+
+
+def test_that_a_draft_differs_is_told_by_what_was_read_where_there_is_one_spelling() -> None:
+    codec = Codec(Schema(Words), TaggedJSONSerializer())
+    loaded = decoded(codec, b'{"words":["a"],"extra":"b"}')
+    assert isinstance(loaded, Read)
+    assert loaded.is_exact
+
+    def differs(stored: dict[str, object]) -> bool | None:
+        return codec.differs(codec.draft(contents_of(codec.schema, stored)), loaded)
+
+    assert differs({"words": ["b"], "extra": "b"}) is True
+    assert differs({"words": ["a"], "extra": "c"}) is True
+    assert differs({"extra": "b", "words": ["a"]}) is None
+
+
+def test_what_was_loaded_the_long_way_is_compared_the_long_way() -> None:
+    codec = Codec(Schema(Words), TaggedJSONSerializer())
+    loaded = decoded(codec, b'{"words":7,"extra":1e+22}')
+    assert not isinstance(codec.draft(loaded.contents), Lowered)
+    assert codec.differs(codec.draft(contents_of(codec.schema, {"words": ["a"]})), loaded) is None

@@ -993,3 +993,31 @@ def test_what_is_stored_again_after_a_logout_is_to_be_saved() -> None:
     held["user_id"] = 7
     assert held.modified is False
     assert held.wants_writing is True
+
+
+def test_what_a_save_has_taken_is_asked_for_once_and_may_be_given_back() -> None:
+    held = SecureCookieSession({"user_id": 7}, schema=Visitor)
+    held.promote(user_id=8)
+    held.clear()
+    taken = held.take_intent()
+    assert held.take_intent() == Intent(
+        modified=True, assigned=None, renewal=Renewal.NONE, cleared=False, invalidated=False
+    )
+    held.give_back(taken)
+    assert held.take_intent() == taken
+    held.clear()
+    held.give_back(Intent(modified=True, assigned=None, renewal=Renewal.NONE, cleared=False, invalidated=False))
+    assert held.take_intent().cleared
+
+
+def test_a_late_change_is_reported_again_after_it_was_saved() -> None:
+    reports: list[Report] = []
+    held = SecureCookieSession[Visitor].deferred(deferred(user_id=7).open, report=reports.append)
+    opened = held.open()
+    bool(held)
+    held.settle(saved=True)
+    held["user_id"] = 8
+    held["user_id"] = 9
+    held.rebase(opened)
+    held["user_id"] = 10
+    assert list(map(type, reports)) == [ChangeLost, ChangeLost]
