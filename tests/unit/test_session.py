@@ -1005,9 +1005,10 @@ def test_what_a_save_has_taken_is_asked_for_once_and_may_be_given_back() -> None
     )
     held.give_back(taken)
     assert held.take_intent() == taken
-    held.clear()
+    held.invalidate()
     held.give_back(Intent(modified=True, assigned=None, renewal=Renewal.NONE, cleared=False, invalidated=False))
-    assert held.take_intent().cleared
+    again = held.take_intent()
+    assert (again.cleared, again.invalidated) == (True, True)
 
 
 def test_a_late_change_is_reported_again_after_it_was_saved() -> None:
