@@ -432,15 +432,15 @@ class SecureCookieSessionInterface(
             ConfigurationError: a setting is wrong; no cookie is set.
         """
         owned = self._owned(session)
-        if type(owned.source) is StoredArrival or (owned is not session and self._is_on_server(app)):
+        if owned.is_left_alone:
+            owned.settle(saved=True)
+            return
+        if isinstance(owned.source, StoredArrival) or (owned is not session and self._is_on_server(app)):
             await self._save_on_server(app, owned, response)
             return
         if response is None:
             if owned.modified:
                 self.report_handler(app, ChangeLost(_WEBSOCKET_REMEDY))
-            owned.settle(saved=True)
-            return
-        if owned.is_left_alone:
             owned.settle(saved=True)
             return
         varies = owned.accessed
