@@ -639,8 +639,8 @@ def test_a_record_shows_nothing_of_what_it_holds() -> None:
 async def test_a_save_has_what_the_load_left_of_the_deadline(site: Site, broken: Broken) -> None:
     client = site.client()
     await client.get("/add")
-    site.app.config["SESSION_STORE_TIMEOUT"] = timedelta(milliseconds=150)
-    broken.seconds = 0.1
+    site.app.config["SESSION_STORE_TIMEOUT"] = timedelta(milliseconds=600)
+    broken.seconds = 0.4
     assert await text(await client.get("/read")) == "None ['book'] 0 en"
     assert (await client.get("/add")).status_code == 503
 
@@ -1284,8 +1284,8 @@ async def test_the_end_of_a_websocket_has_a_deadline_of_its_own(site: Site, brok
 
     client = site.client()
     await client.get("/visit")
-    site.app.config["SESSION_STORE_TIMEOUT"] = timedelta(milliseconds=150)
-    broken.seconds = 0.1
+    site.app.config["SESSION_STORE_TIMEOUT"] = timedelta(milliseconds=600)
+    broken.seconds = 0.4
     async with site.app.test_client().websocket("/ws", headers={"Cookie": f"session={client.cookie}"}) as socket:
         with suppress(Exception):
             await socket.receive()
