@@ -11,7 +11,7 @@ from typing import Final, Generic, TypeAlias
 from attrs import evolve, frozen
 from typing_extensions import TypeVar
 
-from typed_sessions.codec import Codec, OnBadField
+from typed_sessions.codec import Codec, OnBadField, Proven
 from typed_sessions.contents import contents_of
 from typed_sessions.errors import ConfigurationError, SerializationError
 from typed_sessions.payloads import Decoded, Draft, Read
@@ -129,6 +129,24 @@ class Policy(Generic[S]):
         """Return the format that a session came in; None if it is no longer read, or was never in a cookie."""
         return next((format_ for format_ in self.formats if format_.codec.reads_as(origin.codec)), None)
 
+    def prove(self, stored: Mapping[str, object], origin: Origin[S] | None, version: int) -> tuple[Format[S], Proven]:
+        """Return the payload of what is stored, proven to read back, and its format: the configured one.
+
+        What came in another format, and the configured one cannot hold, stays in the format that it came in.
+
+        Raises:
+            SerializationError: it would not read back; the message names the field.
+            ConfigurationError: there is no secret key to write with.
+        """
+        writer = self.writer
+        try:
+            return writer, writer.codec.prove(stored, version)
+        except SerializationError:
+            came_in = None if origin is None else self.format_of(origin)
+            if came_in is None or came_in is writer:
+                raise
+            return came_in, came_in.codec.prove(stored, version)
+
     def now(self) -> datetime:
         """Return the time, aware, in UTC."""
         return datetime.fromtimestamp(self.clock(), UTC)
@@ -232,20 +250,12 @@ def save_session(session: SecureCookieSession[S], policy: Policy[S], *, wanted: 
     writer = policy.writer
     if modified and draft is not None and origin is not None and origin.codec is writer.codec:
         return writer.write_draft(draft)
-    stored = opened.contents.stored()
     came_in = None if origin is None else policy.format_of(origin)
-    if origin is None or came_in is None:
-        return writer.write(stored, 0 if origin is None else origin.version)
-    if not modified:
+    if origin is not None and came_in is not None and not modified:
         # A refresh is no change: what this release could not read stays for the one that can.
         return Write(came_in.sealer.seal(origin.payload), refresh=True)
-    try:
-        return writer.write(stored, origin.version)
-    except SerializationError:
-        if came_in is writer:
-            raise
-        # What came in another format, and the configured one cannot hold, stays in the format that it came in.
-        return came_in.write(stored, origin.version)
+    format_, proven = policy.prove(opened.contents.stored(), origin, 0 if origin is None else origin.version)
+    return Write(format_.sealer.seal(proven.payload), altered=proven.altered)
 
 
 _KEEP: Final = Keep()

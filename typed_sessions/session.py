@@ -335,6 +335,11 @@ class Intent:
     invalidated: bool
     """True if what was loaded is to end: what is stored now is another session."""
 
+    @property
+    def wants_writing(self) -> bool:
+        """True if there is anything to save."""
+        return self.invalidated or self.renewal is not Renewal.NONE or self.modified
+
 
 _MADE_BY_A_PROGRAM: Final = _Binding(_opened_empty)
 
@@ -624,11 +629,15 @@ class SecureCookieSession(Session[S_co]):
     @property
     def wants_writing(self) -> bool:
         """True if there is anything to save."""
-        return self._invalidated or self._renewal is not Renewal.NONE or self.modified
+        return self._intent.wants_writing
+
+    @property
+    def _intent(self) -> Intent:
+        return Intent(self.modified, self._assigned, self._renewal, self._cleared, self._invalidated)
 
     def take_intent(self) -> Intent:
         """Return what is to be saved beside the contents. What is asked for from now on is for the next save."""
-        intent = Intent(self.modified, self._assigned, self._renewal, self._cleared, self._invalidated)
+        intent = self._intent
         self._assigned = None
         self._renewal, self._cleared, self._invalidated = Renewal.NONE, False, False
         return intent

@@ -76,9 +76,9 @@ class _Change(Generic[S]):
     replaces: bool
     """True if everything was taken out of what was loaded: nothing that others have put in is of it."""
     renewal: Renewal
+    format: Format[S]
     as_it_was: Mapping[str, object] | None = None
     """What is stored, as it was before it was merged; None if it was not."""
-    format: Format[S] | None = None
     payload: bytes = b""
 
 
@@ -96,12 +96,12 @@ class Saving(Generic[S]):
 
     async def run(self, wanted: bool | None) -> bool:  # noqa: FBT001 -- what should_set_cookie says
         """See `ServerSide.save`."""
-        if not (self.session.wants_writing or self.arrival.signed or wanted or self._is_due):
-            return True
-        opened = self.session.open()
         intent = self.session.take_intent()
+        if not (intent.wants_writing or self.arrival.signed or wanted or self._is_due):
+            self.session.give_back(intent)
+            return True
         try:
-            return await self._carry_out(opened, intent, wanted)
+            return await self._carry_out(self.session.open(), intent, wanted)
         except BaseException:
             self.session.give_back(intent)
             raise
@@ -204,6 +204,7 @@ class Saving(Generic[S]):
             version=0 if origin is None else origin.version,
             replaces=intent.cleared,
             renewal=self._renewal(stored, intent),
+            format=self.arrival.policy.writer,
         )
 
     def _renewal(self, stored: Mapping[str, object], intent: Intent) -> Renewal:
@@ -311,7 +312,7 @@ class Saving(Generic[S]):
 
     def _read_back(self, change: _Change[S]) -> Mapping[str, object]:
         """Return copies of what was to be written: the live objects may change while the store is asked."""
-        if not change.stored or change.format is None:
+        if not change.stored:
             return {}
         decoded = change.format.codec.decode(change.payload)
         return decoded.contents.stored() if isinstance(decoded, Decoded) else change.stored
@@ -334,7 +335,7 @@ class Saving(Generic[S]):
         since = await self._known_since() if whose not in (None, subject) else None
         attempt = self.arrival.attempt = Attempt(identifier)
         return Written(
-            packed(attempt, change.format or self.arrival.policy.writer, change.payload),
+            packed(attempt, change.format, change.payload),
             self.lifetime,
             whose,
             since,
@@ -342,15 +343,9 @@ class Saving(Generic[S]):
         )
 
     def _prove(self, change: _Change[S]) -> None:
-        """Make the payload. What came in another format, and the configured one cannot hold, stays in its own."""
-        writer, origin = self.arrival.policy.writer, self.session.open().origin
-        came_in = None if origin is None else self.arrival.policy.format_of(origin)
-        try:
-            change.format, proven = writer, writer.codec.prove(change.stored, change.version)
-        except SerializationError:
-            if came_in is None or came_in is writer:
-                raise
-            change.format, proven = came_in, came_in.codec.prove(change.stored, change.version)
+        """Make the payload."""
+        origin = self.session.open().origin
+        change.format, proven = self.arrival.policy.prove(change.stored, origin, change.version)
         change.payload = proven.payload
         self.arrival.altered.update(proven.altered)
 
@@ -367,11 +362,10 @@ class Saving(Generic[S]):
 
     def _take_note(self, opened: Opened[S], change: _Change[S], record: Record) -> None:
         """Take what was written as what was loaded, and show in the session what was merged into it."""
-        format_ = change.format or self.arrival.policy.writer
         if change.as_it_was is not None:
-            _take_over(opened.contents, change.as_it_was, change.stored, format_.codec)
+            _take_over(opened.contents, change.as_it_was, change.stored, change.format.codec)
         was_permanent = bool(opened.origin is not None and opened.origin.stored.get("_permanent"))
-        origin = Origin(format_.codec, change.payload, version=change.version)
+        origin = Origin(change.format.codec, change.payload, version=change.version)
         self.session.rebase(Opened(opened.contents, origin, opened.sealed, new=False))
         if was_permanent or self.session.permanent_unaccessed:
             self.arrival.news = News.IDENTIFIER

@@ -11,17 +11,17 @@ from typed_sessions.stores.base import SessionStore
 __all__ = ["check_url", "open_store"]
 
 _STORES: Final = {
-    "memory": ("memory", "MemoryStore"),
-    "sqlite": ("sqlite", "SQLiteStore"),
-    "redis": ("redis", "RedisStore"),
-    "rediss": ("redis", "RedisStore"),
-    "unix": ("redis", "RedisStore"),
-    "valkey": ("redis", "RedisStore"),
-    "valkeys": ("redis", "RedisStore"),
-    "postgres": ("postgresql", "PostgreSQLStore"),
-    "postgresql": ("postgresql", "PostgreSQLStore"),
+    "memory": "MemoryStore",
+    "sqlite": "SQLiteStore",
+    "redis": "RedisStore",
+    "rediss": "RedisStore",
+    "unix": "RedisStore",
+    "valkey": "RedisStore",
+    "valkeys": "RedisStore",
+    "postgres": "PostgreSQLStore",
+    "postgresql": "PostgreSQLStore",
 }
-"""The module and the class of each scheme. A module is imported when a URL names it: it imports a driver."""
+"""The class of each scheme. It is loaded when a URL names it: its module may need a driver."""
 
 
 def open_store(url: str) -> SessionStore:
@@ -35,12 +35,12 @@ def open_store(url: str) -> SessionStore:
         ConfigurationError: there is no such store, or its driver is not installed.
     """
     scheme = check_url(url)
-    module, name = _STORES[scheme]
-    cls = getattr(import_module(f"typed_sessions.stores.{module}"), name)
-    match module:
-        case "memory":
+    name = _STORES[scheme]
+    cls = getattr(import_module("typed_sessions.stores"), name)
+    match name:
+        case "MemoryStore":
             return cast("SessionStore", cls())
-        case "sqlite":
+        case "SQLiteStore":
             return cast("SessionStore", cls(url.removeprefix("sqlite:///")))
         case _:
             return cast("SessionStore", cls(url.replace("valkey", "redis", 1) if "valkey" in scheme else url))
