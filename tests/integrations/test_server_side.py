@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, TypedDict, cast
 
@@ -65,14 +65,40 @@ class Site:
         self.app.config.update(config)
         self.sessions = Sessions(Visitor, self.app, store=self.store)
         self.views: dict[str, View] = {}
+        self.failures: list[AssertionError] = []
+        """Of views and websockets, which an application answers with 500, or by closing."""
 
         @self.app.route("/<name>")
         async def view(name: str) -> str:
-            return await self.views[name]()
+            with self.failing():
+                return await self.views[name]()
 
     def view(self, function: View) -> View:
         self.views[getattr(function, "__name__")] = function  # noqa: B009 -- a function has one
         return function
+
+    @contextmanager
+    def failing(self) -> Generator[None]:
+        """Keep what an assertion says in there, for the end of the test."""
+        try:
+            yield
+        except AssertionError as failure:
+            self.failures.append(failure)
+            raise
+
+    async def talk(self, cookie: str | None, serve: Callable[[], Awaitable[None]]) -> None:
+        """Let a websocket be served from its opening to its end."""
+
+        async def served() -> None:
+            await websocket.accept()
+            with self.failing():
+                await serve()
+
+        self.app.add_websocket("/ws", view_func=served)
+        headers = {} if cookie is None else {"Cookie": f"session={cookie}"}
+        async with self.app.test_client().websocket("/ws", headers=headers) as socket:
+            with suppress(Exception):  # it has nothing to say
+                await socket.receive()
 
     def client(self, cookie: str | None = None) -> Client:
         return Client(self.app, cookie)
@@ -101,7 +127,7 @@ class Client:
 
 
 @pytest.fixture
-def site() -> Site:
+def site() -> Iterator[Site]:
     site = Site()
 
     @site.view
@@ -133,7 +159,8 @@ def site() -> Site:
     async def nothing() -> str:
         return ""
 
-    return site
+    yield site
+    assert site.failures == []
 
 
 async def text(response: Response) -> str:
@@ -698,30 +725,22 @@ async def test_a_store_needs_no_secret_key(site: Site) -> None:
 
 
 async def test_a_websocket_cannot_begin_a_session_and_says_so(site: Site, caplog: pytest.LogCaptureFixture) -> None:
-    @site.app.websocket("/ws")
     async def serve() -> None:
-        await websocket.accept()
         site.sessions.data.cart.append("book")
         await site.sessions.save()
 
-    async with site.app.test_client().websocket("/ws") as socket:
-        with suppress(Exception):
-            await socket.receive()
+    await site.talk(None, serve)
     assert site.records == 0
     assert "no response to carry the session's identifier" in caplog.text
 
 
 async def test_what_a_websocket_leaves_is_saved_at_its_end(site: Site) -> None:
-    @site.app.websocket("/ws")
     async def serve() -> None:
-        await websocket.accept()
         site.sessions.data.cart.append("book")
 
     client = site.client()
     await client.get("/visit")
-    async with site.app.test_client().websocket("/ws", headers={"Cookie": f"session={client.cookie}"}) as socket:
-        with suppress(Exception):
-            await socket.receive()
+    await site.talk(client.cookie, serve)
     assert await text(await client.get("/read")) == "None ['book'] 1 en"
 
 
@@ -963,9 +982,7 @@ async def test_a_request_that_was_sent_before_a_login_does_not_replace_it(
 async def test_a_login_without_a_response_is_not_written(
     site: Site, caplog: pytest.LogCaptureFixture, login: str
 ) -> None:
-    @site.app.websocket("/ws")
     async def serve() -> None:
-        await websocket.accept()
         if login == "data":
             site.sessions.data.user_id = 7
         else:
@@ -974,9 +991,7 @@ async def test_a_login_without_a_response_is_not_written(
 
     client = site.client()
     await client.get("/visit")
-    async with site.app.test_client().websocket("/ws", headers={"Cookie": f"session={client.cookie}"}) as socket:
-        with suppress(Exception):
-            await socket.receive()
+    await site.talk(client.cookie, serve)
     assert "change is lost" in caplog.text
     assert await site.sessions.of(7) == []
     assert await text(await client.get("/read")) == "None [] 1 en"
@@ -1181,10 +1196,8 @@ async def test_a_websocket_that_saves_now_and_then_is_in_use(site: Site, monkeyp
     real = time.monotonic
     monkeypatch.setattr(time, "monotonic", lambda: real() + elapsed)
 
-    @site.app.websocket("/ws")
     async def serve() -> None:
         nonlocal elapsed
-        await websocket.accept()
         for _ in range(5):
             site.clock.now += 900
             elapsed += 900
@@ -1192,9 +1205,7 @@ async def test_a_websocket_that_saves_now_and_then_is_in_use(site: Site, monkeyp
 
     client = site.client()
     await client.get("/visit")
-    async with site.app.test_client().websocket("/ws", headers={"Cookie": f"session={client.cookie}"}) as socket:
-        with suppress(Exception):
-            await socket.receive()
+    await site.talk(client.cookie, serve)
     assert await text(await client.get("/read")) == "None [] 1 en"
 
 
@@ -1277,18 +1288,14 @@ def test_what_a_request_knows_shows_nowhere() -> None:
 
 
 async def test_the_end_of_a_websocket_has_a_deadline_of_its_own(site: Site, broken: Broken) -> None:
-    @site.app.websocket("/ws")
     async def serve() -> None:
-        await websocket.accept()
         site.sessions.data.cart.append("book")
 
     client = site.client()
     await client.get("/visit")
     site.app.config["SESSION_STORE_TIMEOUT"] = timedelta(milliseconds=600)
     broken.seconds = 0.4
-    async with site.app.test_client().websocket("/ws", headers={"Cookie": f"session={client.cookie}"}) as socket:
-        with suppress(Exception):
-            await socket.receive()
+    await site.talk(client.cookie, serve)
     assert await text(await client.get("/read")) == "None ['book'] 1 en"
 
 
@@ -1354,18 +1361,14 @@ async def test_a_signed_cookie_that_another_request_took_in_meanwhile_is_not_tak
 
 
 async def test_a_new_identifier_waits_for_a_response(site: Site, caplog: pytest.LogCaptureFixture) -> None:
-    @site.app.websocket("/ws")
     async def serve() -> None:
-        await websocket.accept()
         site.sessions.current.regenerate()
         site.sessions.data.cart.append("book")
         assert await site.sessions.save()
 
     client = site.client()
     await client.get("/visit")
-    async with site.app.test_client().websocket("/ws", headers={"Cookie": f"session={client.cookie}"}) as socket:
-        with suppress(Exception):
-            await socket.receive()
+    await site.talk(client.cookie, serve)
     assert await text(await client.get("/read")) == "None ['book'] 1 en"
     assert "lost" not in caplog.text
 
@@ -1375,13 +1378,10 @@ async def test_a_signed_cookie_that_a_websocket_only_brings_is_left_for_a_reques
 ) -> None:
     cookie = signed(site, Visitor(user_id=7))
 
-    @site.app.websocket("/ws")
     async def serve() -> None:
-        await websocket.accept()
+        """Ask for nothing."""
 
-    async with site.app.test_client().websocket("/ws", headers={"Cookie": f"session={cookie}"}) as socket:
-        with suppress(Exception):
-            await socket.receive()
+    await site.talk(cookie, serve)
     assert "lost" not in caplog.text
     assert await text(await site.client(cookie).get("/read")) == "7 [] 0 en"
 

@@ -505,3 +505,8 @@ def test_a_change_after_the_save_is_lost_and_said() -> None:
     session.settle(saved=True)
     session["user_id"] = 7
     assert ChangeLost in map(type, reports)
+
+
+def test_what_came_in_no_format_and_cannot_be_written_is_refused_by_its_name() -> None:
+    with pytest.raises(SerializationError, match="session field user_id"):
+        policy().prove({"user_id": "seven"}, None, 0)
