@@ -250,8 +250,8 @@ def save_session(session: SecureCookieSession[S], policy: Policy[S], *, wanted: 
     writer = policy.writer
     if modified and draft is not None and origin is not None and origin.codec is writer.codec:
         return writer.write_draft(draft)
-    came_in = None if origin is None else policy.format_of(origin)
-    if origin is not None and came_in is not None and not modified:
+    came_in = None if origin is None or modified else policy.format_of(origin)
+    if origin is not None and came_in is not None:
         # A refresh is no change: what this release could not read stays for the one that can.
         return Write(came_in.sealer.seal(origin.payload), refresh=True)
     format_, proven = policy.prove(opened.contents.stored(), origin, 0 if origin is None else origin.version)
