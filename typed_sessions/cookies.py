@@ -107,8 +107,8 @@ class SessionCookie:
         self._start: Final = f"{attributes.name}="
         self._domain: Final = f"; Domain={attributes.domain}" if attributes.domain else ""
         self._rest: Final = _flags(attributes)
-        self._expiry: tuple[int | None, str] = (None, "")
-        """The latest expiry, in seconds, and its text. Replaced as a whole: threads share a header."""
+        self._end: tuple[int | None, str] = (None, "")
+        """The latest expiry, in seconds, and what follows the value then. Replaced as a whole: threads share it."""
 
     def written(self, value: str, *, expires: float | None) -> str:
         """Return the text of the header.
@@ -120,11 +120,11 @@ class SessionCookie:
         """
         if expires is None:
             return f"{self._start}{value}{self._domain}{self._rest}"
-        second, (known, text) = floor(expires), self._expiry
+        second, (known, end) = floor(expires), self._end
         if second != known:
-            text = f"; Expires={http_date(datetime.fromtimestamp(second, UTC))}"
-            self._expiry = (second, text)
-        return f"{self._start}{value}{self._domain}{text}{self._rest}"
+            end = f"{self._domain}; Expires={http_date(datetime.fromtimestamp(second, UTC))}{self._rest}"
+            self._end = (second, end)
+        return f"{self._start}{value}{end}"
 
 
 def session_cookie(attributes: CookieAttributes, value: str, *, expires: datetime | None) -> str:

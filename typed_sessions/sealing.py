@@ -10,6 +10,7 @@ import hashlib
 import zlib
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from hmac import compare_digest
 from typing import Any, Final, Protocol
 
 from attrs import field, frozen
@@ -107,9 +108,10 @@ class SignedSealer:
         uncompressed: int = 0,
     ) -> None:
         newest_first = keys.oldest_first[::-1]
-        self._signer, *self._fallbacks = (
+        self._signers: Final = [
             Signer(newest_first, salt=salt, key_derivation=key_derivation, digest=digest) for digest in digests
-        )
+        ]
+        self._sign: Final = self._signers[0].sign
         self._lifetime: Final = int(lifetime.total_seconds())
         self._leeway: Final = leeway.total_seconds()
         self._clock: Final = clock
@@ -118,15 +120,24 @@ class SignedSealer:
         """The latest second, and its time as a text has it. Replaced as a whole: threads may share a sealer."""
 
     def seal(self, payload: bytes) -> str:
-        signed = (to_base64(payload) if len(payload) <= self._uncompressed else _packed(payload)) + self._stamped()
-        return (signed + _SEPARATOR + self._signer.sign(signed)).decode("ascii")
+        mark = b""
+        if len(payload) > self._uncompressed:
+            compressed = zlib.compress(payload)
+            if len(compressed) < len(payload) - 1:
+                mark, payload = _SEPARATOR, compressed
+        second, stamp = self._stamp
+        now = int(self._clock())
+        if now != second:
+            stamp = self._stamped(now)
+        signed = mark + to_base64(payload) + stamp
+        return (signed + _SEPARATOR + self._sign(signed)).decode("ascii")
 
     def unseal(self, text: str) -> bytes | Refused:
         signed, _, signature = text.encode("utf-8", "replace").rpartition(_SEPARATOR)
         packed, separator, stamp = signed.rpartition(_SEPARATOR)
         if not separator:
             return Refused(Reason.MALFORMED)
-        if not (self._signer.verifies(signed, signature) or self._verified_by_a_fallback(signed, signature)):
+        if not compare_digest(self._sign(signed), signature) and not self._verifies(signed, signature):
             return Refused(Reason.SIGNATURE)
         try:
             age = int(self._clock()) - _seconds(stamp)
@@ -138,17 +149,15 @@ class SignedSealer:
             return Refused(Reason.FUTURE)
         return _unpacked(packed)
 
-    def _verified_by_a_fallback(self, signed: bytes, signature: bytes) -> bool:
-        return any(signer.verifies(signed, signature) for signer in self._fallbacks)
+    def _verifies(self, signed: bytes, signature: bytes) -> bool:
+        """Return True if a signature is a genuine one: in another spelling, of an earlier key, or by another digest."""
+        return any(signer.verifies(signed, signature) for signer in self._signers)
 
-    def _stamped(self) -> bytes:
-        """Return a separator and the time."""
-        second, stamped = self._stamp
-        now = int(self._clock())
-        if now != second:
-            stamped = _SEPARATOR + to_base64(now.to_bytes((now.bit_length() + 7) // 8, "big"))
-            self._stamp = (now, stamped)
-        return stamped
+    def _stamped(self, now: int) -> bytes:
+        """Return a separator and a time, which is kept for the rest of its second."""
+        stamp = _SEPARATOR + to_base64(now.to_bytes((now.bit_length() + 7) // 8, "big"))
+        self._stamp = (now, stamp)
+        return stamp
 
 
 class KeylessSealer:
@@ -229,13 +238,6 @@ def named_digest(name: str) -> DigestMethod:
         return hashlib.new(name, data)
 
     return digest
-
-
-def _packed(payload: bytes) -> bytes:
-    compressed = zlib.compress(payload)
-    if len(compressed) < len(payload) - 1:
-        return _SEPARATOR + to_base64(compressed)
-    return to_base64(payload)
 
 
 def _unpacked(packed: bytes) -> bytes | Refused:
