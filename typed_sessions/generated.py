@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import linecache
 from collections.abc import Callable, Mapping
 from itertools import count
@@ -37,15 +38,15 @@ class Module:
         self._names[name] = value
         return name
 
-    def define(self, hint: str, parameter: str, lines: list[str]) -> str:
-        """Add a function of one parameter to the text, and return its name."""
+    def define(self, hint: str, parameters: str, lines: list[str]) -> str:
+        """Add a function to the text, and return its name."""
         name = self._free("".join(character if character.isidentifier() else "_" for character in hint))
         self._names[name] = None
         self._defined.append(name)
-        self._functions.append("\n    ".join([f"def {name}({parameter}):", *lines]))
+        self._functions.append("\n    ".join([f"def {name}({parameters}):", *lines]))
         return name
 
-    def compiled(self) -> Mapping[str, Callable[[Any], Any]]:
+    def compiled(self) -> Mapping[str, Callable[..., Any]]:
         """Return the functions of the text, by name."""
         source = "\n\n".join(self._functions) + "\n"
         file_name = f"<typed_sessions generated {next(_numbers)}: {self._title}>"
@@ -57,4 +58,5 @@ class Module:
         return functions
 
     def _free(self, name: str) -> str:
-        return name if name not in self._names else f"{name}_{len(self._names)}"
+        is_free = name not in self._names and not hasattr(builtins, name)  # which the text may call by their names
+        return name if is_free else f"{name}_{len(self._names)}"

@@ -14,7 +14,7 @@ from typed_sessions.field_types.base import Affinity, FieldType, Mismatch, Readi
 from typed_sessions.kinds import Kind
 from typed_sessions.narrowing import is_dict, is_sequence
 
-__all__ = ["Declared", "Foreign", "Keyed", "declared_keys"]
+__all__ = ["Declared", "Foreign", "Keyed", "all_parts", "declared_keys"]
 
 
 class WithNames(FieldType):
@@ -153,8 +153,8 @@ class Keyed(WithNames):
         }
 
 
-def declared_keys(field_types: Iterable[FieldType]) -> frozenset[str]:
-    """Return the keys of all TypedDicts among types and their parts."""
+def all_parts(field_types: Iterable[FieldType]) -> set[FieldType]:
+    """Return types and all that is in them."""
     seen: set[FieldType] = set()
     waiting = list(field_types)
     while waiting:
@@ -162,7 +162,12 @@ def declared_keys(field_types: Iterable[FieldType]) -> frozenset[str]:
         if field_type not in seen:
             seen.add(field_type)
             waiting += field_type.parts()
-    return frozenset[str]().union(*(each.types for each in seen if isinstance(each, Keyed)))
+    return seen
+
+
+def declared_keys(field_types: Iterable[FieldType]) -> frozenset[str]:
+    """Return the keys of all TypedDicts among types and their parts."""
+    return frozenset[str]().union(*(each.types for each in all_parts(field_types) if isinstance(each, Keyed)))
 
 
 class Foreign(FieldType):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from types import MemberDescriptorType
 from typing import Any
 
 import attrs
@@ -28,7 +29,7 @@ def is_record(kind: Kind) -> bool:
         return False
     if not kind.frozen and cls.__setattr__ not in (object.__setattr__, msgspec.Struct.__setattr__):
         return False
-    if not all(member.in_constructor for member in kind.members.values()):
+    if not all(member.in_constructor and _holds(cls, name) for name, member in kind.members.items()):
         return False
     match kind:
         case AttrsKind():
@@ -46,6 +47,12 @@ def takes_positions(kind: Kind) -> bool:
     parameters = inspect.signature(kind.cls).parameters.values()
     names = [parameter.name for parameter in parameters if parameter.kind is parameter.POSITIONAL_OR_KEYWORD]
     return len(names) == len(parameters) and names == [member.alias for member in kind.members.values()]
+
+
+def _holds(cls: Any, name: str) -> bool:
+    """Return True if an attribute gives what it was given: no property, and no other descriptor of the user's."""
+    attribute: object = inspect.getattr_static(cls, name, None)
+    return isinstance(attribute, MemberDescriptorType) or not hasattr(type(attribute), "__set__")
 
 
 def _is_plain_attrs(cls: Any) -> bool:
