@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from copy import deepcopy
 from enum import Enum
 from functools import cached_property
 from typing import Any, Final, Generic, TypeAlias, cast
@@ -11,7 +13,7 @@ from typing import Any, Final, Generic, TypeAlias, cast
 from attrs import frozen
 from typing_extensions import TypeVar
 
-from typed_sessions.compiled import Form, form_of
+from typed_sessions.compiled import form_of
 from typed_sessions.contents import Contents, contents_of
 from typed_sessions.errors import ConfigurationError, SerializationError
 from typed_sessions.field_types import NATIVE_CANDIDATES, Mismatch, Reading, Wire, declared_keys
@@ -79,11 +81,7 @@ class Codec(Generic[S]):
         self._form = form_of(schema, serializer, self._wire, whole_seconds=self._whole_seconds) if compiled else None
         self._tags_in_order: Sequence[object] = getattr(serializer, "order", ())
         self._tag_count = len(self._tags_in_order)
-
-    @property
-    def form(self) -> Form | None:
-        """The short way; None where there is none, or no more: a tag may be registered at any time."""
-        return self._form if len(self._tags_in_order) == self._tag_count else None
+        """How many tags the short way knows. One may be registered at any time, and then there is no short way."""
 
     def reads_as(self, other: Codec[S]) -> bool:
         """Return True if another codec, perhaps of settings that have changed since, reads the same payloads."""
@@ -125,7 +123,7 @@ class Codec(Generic[S]):
         Raises:
             SerializationError: the serializer cannot write it; the message names the field.
         """
-        form = self.form
+        form = self._form if len(self._tags_in_order) == self._tag_count else None
         if self.schema.migrations.steps:
             version = max(version, self.schema.migrations.version)
         if form is not None and not (version and VERSION_KEY in contents):
@@ -134,19 +132,26 @@ class Codec(Generic[S]):
                 return lowered
         return Draft(contents, version, self._encoded(contents.stored(), version))
 
+    def look(self, read: Read[S]) -> Read[S] | Lowered[S] | None:
+        """Return what a look at contents shows that were read.
+
+        Returns:
+            What was read, if nothing has changed since; a draft, if something has; None where a look does not tell.
+        """
+        if self._form is None or len(self._tags_in_order) != self._tag_count:
+            return None
+        seen = self._form.look(read)
+        return seen if seen is None or len(seen.payload) <= MAX_PAYLOAD else None
+
     def prove_draft(self, draft: Draft[S]) -> tuple[str, ...]:
         """Prove that the declared fields of a draft read back, and return the undeclared keys whose values do not.
 
         Raises:
             SerializationError: it does not read back; the message names the field.
         """
-        if isinstance(draft, Lowered) and draft.wire is not None and self.schema.is_record:
+        if type(draft) is Lowered and draft.wire is not None and self.schema.is_record:
             return ()
         return self._proven_at_length(draft.payload, draft.contents.stored()).altered
-
-    def is_unchanged(self, read: Read[S]) -> bool:
-        """Return True if a look at contents shows that they are as they were read; False if it takes more than that."""
-        return self._form is not None and self._form.is_unchanged(read)
 
     def differs(self, draft: Draft[S], origin: Decoded[S]) -> bool | None:
         """Return True if a draft means something else than what was loaded; None where only the long way knows.
@@ -154,21 +159,23 @@ class Codec(Generic[S]):
         What is equal in Python's eyes is for the long way, too: `1` and `True` are different contents.
         """
         form = self._form
-        if form is None or not isinstance(draft, Lowered) or draft.wire is None:
+        if form is None or type(draft) is not Lowered or draft.wire is None:
             return None
-        if isinstance(origin, Read) and origin.is_exact and self.schema.is_record:
+        if type(origin) is Read and origin.is_exact and self.schema.is_record:
             return form.differs(origin, draft) or None
         again = self.decode(origin.payload)
         before = self.draft(again.contents, origin.version) if isinstance(again, Decoded) else None
-        return True if isinstance(before, Lowered) and before.plain != draft.plain else None
+        return True if type(before) is Lowered and before.plain != draft.plain else None
 
     def decode(self, payload: bytes, on_bad_field: OnBadField = OnBadField.RESET) -> Outcome[S]:
         """Return what a payload holds, or why it cannot be read. Raises nothing for what a payload may hold."""
         if len(payload) > MAX_PAYLOAD:
             return Refused(Reason.TOO_LARGE)
-        form = self.form
-        read = None if form is None else form.read(payload)
-        return self._decoded_at_length(payload, on_bad_field) if read is None else read
+        if self._form is not None and len(self._tags_in_order) == self._tag_count:
+            read = self._form.read(payload)
+            if read is not None:
+                return read
+        return self._decoded_at_length(payload, on_bad_field)
 
     def _decoded_at_length(self, payload: bytes, on_bad_field: OnBadField) -> Outcome[S]:
         try:
@@ -343,9 +350,11 @@ class Codec(Generic[S]):
             if on_bad_field is OnBadField.REFUSE or self.schema.fields[reset.field].essential:
                 return Refused(Reason.FIELD, reset.field)
         undeclared = tuple(UndeclaredNestedKeys(owner, count) for owner, count in reading.unknown.items())
-        return Decoded(
-            contents, payload, version, resets=tuple(resets), undeclared=undeclared, generated=reading.generated
-        )
+        decoded = Decoded(contents, payload, version, tuple(resets), undeclared, reading.generated)
+        if reading.generated:
+            with suppress(Exception):  # a class of the user's may refuse to be copied
+                decoded.remembered = deepcopy(contents.stored())  # reading it again would make other values
+        return decoded
 
     def _present_name(self, stored_as: str, plain: Mapping[str, object]) -> str:
         """Return the name of the field that a key stands for: its own, unless it is an earlier one of a field's.

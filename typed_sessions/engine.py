@@ -6,15 +6,17 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from itertools import islice
-from typing import Final, Generic, TypeAlias
+from typing import Final, Generic, TypeAlias, final
 
-from attrs import evolve, frozen
+from attrs import frozen
+from msgspec import Struct
+from msgspec.structs import replace
 from typing_extensions import TypeVar
 
 from typed_sessions.codec import Codec, OnBadField, Proven
 from typed_sessions.contents import contents_of
 from typed_sessions.errors import ConfigurationError, SerializationError
-from typed_sessions.payloads import Decoded, Draft, Read
+from typed_sessions.payloads import Read
 from typed_sessions.reports import FieldReset, Reason, Refused, Report, ReportSink, UndeclaredKeys
 from typed_sessions.schema import Schema
 from typed_sessions.sealing import Clock, Sealer, stamp_of
@@ -41,13 +43,13 @@ MOST_COOKIES: Final = 20
 S = TypeVar("S", default=dict[str, object])
 
 
-@frozen
-class Keep:
+@final
+class Keep(Struct, frozen=True):
     """The browser keeps what it has."""
 
 
-@frozen
-class Write:
+@final
+class Write(Struct, frozen=True):
     """The browser gets a new cookie with this value."""
 
     value: str
@@ -57,8 +59,8 @@ class Write:
     """The undeclared keys whose values will read back as others."""
 
 
-@frozen
-class Delete:
+@final
+class Delete(Struct, frozen=True):
     """The browser drops its cookie."""
 
 
@@ -80,15 +82,6 @@ class Format(Generic[S]):
         """
         proven = self.codec.prove(stored, version)
         return Write(self.sealer.seal(proven.payload), altered=proven.altered)
-
-    def write_draft(self, draft: Draft[S]) -> Write:
-        """Return the cookie of a draft of this codec's, proven to read back.
-
-        Raises:
-            SerializationError: it would not; the message names the field.
-        """
-        altered = self.codec.prove_draft(draft)
-        return Write(self.sealer.seal(draft.payload), altered=altered)
 
 
 @frozen
@@ -249,7 +242,8 @@ def save_session(session: SecureCookieSession[S], policy: Policy[S], *, wanted: 
         return _KEEP
     writer = policy.writer
     if modified and draft is not None and origin is not None and origin.codec is writer.codec:
-        return writer.write_draft(draft)
+        altered = writer.codec.prove_draft(draft)
+        return Write(writer.sealer.seal(draft.payload), altered=altered)
     came_in = None if origin is None or modified else policy.format_of(origin)
     if origin is not None and came_in is not None:
         # A refresh is no change: what this release could not read stays for the one that can.
@@ -272,7 +266,7 @@ def opened(texts: tuple[str, ...], policy: Policy[S]) -> Opened[S]:
                 if refusal is None or _progress(outcome) > _progress(refusal):
                     refusal = outcome
             elif not outcome.reports or not _has_resets(outcome):
-                return undeclared_reported(outcome, policy)
+                return outcome if policy.extras.allowed is None else undeclared_reported(outcome, policy)
             else:  # another format under the same salt may be the one that it was written in
                 misread = misread or outcome
         if misread is not None:
@@ -289,11 +283,11 @@ def _read(text: str, format_: Format[S], on_bad_field: OnBadField) -> Opened[S] 
     if not isinstance(payload, bytes):
         return payload
     outcome = format_.codec.decode(payload, on_bad_field)
-    if not isinstance(outcome, Decoded):
+    if isinstance(outcome, Read):
+        return Opened(outcome.contents, Origin(format_.codec, payload, outcome), text, new=False)
+    if isinstance(outcome, Refused):
         return outcome
     origin = Origin(format_.codec, payload, outcome)
-    if isinstance(outcome, Read):
-        return Opened(outcome.contents, origin, text, new=False)
     return Opened(outcome.contents, origin, text, new=False, reports=outcome.reports)
 
 
@@ -304,7 +298,7 @@ def undeclared_reported(opened: Opened[S], policy: Policy[S]) -> Opened[S]:
     contents = opened.contents
     count = sum(not contents.declares(key) and not policy.extras.allows(key) for key in contents)
     reports: tuple[Report, ...] = (*opened.reports, UndeclaredKeys(count)) if count else opened.reports
-    return evolve(opened, reports=reports)
+    return replace(opened, reports=reports)
 
 
 def _progress(refused: Refused) -> int:

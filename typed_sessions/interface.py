@@ -43,6 +43,7 @@ from typed_sessions.session import MADE_LATE, ExtrasRule, NullSession, Opened, S
 from typed_sessions.settings import Settings, checked_store, copied, lifetime_of, present, read_settings, snapshot
 from typed_sessions.signing import DigestMethod
 from typed_sessions.stores import Lifetime, SessionStore, open_store
+from typed_sessions.values import Value
 
 __all__ = [
     "ConfiguredApp",
@@ -201,9 +202,13 @@ class _Configured(Generic[S]):
     lifetime_seconds: float = field(init=False)
     leaves_untouched: bool = field(init=False)
     """True if a session that nobody touched is left alone: no refresh can be due."""
+    stock_name: str | None = field(init=False)
+    """The cookie's name; None where there are no cookies that hold a session, or a subclass may name them otherwise."""
 
     def __attrs_post_init__(self) -> None:
         object.__setattr__(self, "leaves_untouched", self.is_stock and not self.settings.refresh_each_request)
+        is_kept_in_stock_cookie = self.is_stock and self.server_side is None and self.settings.keys is not None
+        object.__setattr__(self, "stock_name", self.settings.cookie.name if is_kept_in_stock_cookie else None)
         object.__setattr__(self, "cookie", SessionCookie(self.settings.cookie))
         object.__setattr__(self, "lifetime_seconds", self.settings.lifetime.total_seconds())
 
@@ -216,27 +221,21 @@ class _Latest(Generic[S]):
     configured: _Configured[S]
 
 
-class _Arrival(Generic[S]):
+class _Arrival(Value, Generic[S]):
     """A request as a session's source: its cookies are looked at when its session is.
 
     What is needed for that is kept as it is now.
     """
 
-    __slots__ = ("_app", "_configured", "_interface", "_name", "_request", "_texts")
-
-    def __init__(
-        self,
-        interface: SecureCookieSessionInterface[S],
-        app: ConfiguredApp,
-        request: CookieRequest,
-        configured: _Configured[S],
-    ) -> None:
-        self._interface = interface
-        self._app = app
-        self._request: CookieRequest | None = request
-        self._configured = configured
-        # What a subclass says may depend on the request that is being handled, so it is asked at once.
-        self._name = configured.settings.cookie.name if configured.is_stock else interface.get_cookie_name(app)
+    _interface: SecureCookieSessionInterface[S]
+    _app: ConfiguredApp
+    _configured: _Configured[S]
+    _name: str
+    """Of the cookie."""
+    _request: CookieRequest | None
+    """None once its cookies were looked at."""
+    leaves_untouched: bool
+    _texts: tuple[str, ...] = ()
 
     @property
     def sealed(self) -> tuple[str, ...]:
@@ -249,10 +248,6 @@ class _Arrival(Generic[S]):
     @property
     def rule(self) -> ExtrasRule:
         return self._configured.policy.extras
-
-    @property
-    def leaves_untouched(self) -> bool:
-        return self._configured.leaves_untouched
 
     @property
     def late_change(self) -> Report:
@@ -359,7 +354,8 @@ class SecureCookieSessionInterface(
     @override
     def is_null_session(self, instance: object) -> TypeIs[NullSession[S]]:
         """Return True if an object is the session of an application without a secret key. It is not saved."""
-        return isinstance(instance, self.null_session_class)
+        # `isinstance` asks an ABC, which takes much longer. A proxy, as `quart.session` is one, has another `type`.
+        return self.null_session_class in instance.__class__.__mro__
 
     @override
     async def make_null_session(self, app: ConfiguredApp) -> NullSession[S]:
@@ -406,11 +402,15 @@ class SecureCookieSessionInterface(
             ConfigurationError: a setting is wrong.
         """
         configured = self._configuration(app)
-        if configured.server_side is not None:
-            return self.session_class.from_source(await self._stored_arrival(app, request, configured.server_side))
-        if configured.settings.keys is None:
-            return None
-        return self.session_class.from_source(_Arrival(self, app, request, configured))
+        name = configured.stock_name
+        if name is None:
+            if configured.server_side is not None:
+                return self.session_class.from_source(await self._stored_arrival(app, request, configured.server_side))
+            if configured.settings.keys is None:
+                return None
+            name = self.get_cookie_name(app)  # at once: it may depend on the request that is being handled
+        arrival = _Arrival(self, app, configured, name, request, configured.leaves_untouched)
+        return self.session_class.from_source(arrival)
 
     async def _stored_arrival(
         self, app: ConfiguredApp, request: CookieRequest | None, server_side: ServerSide[S]
@@ -431,28 +431,29 @@ class SecureCookieSessionInterface(
             CookieTooLargeError: the browser would drop the cookie; no cookie is set.
             ConfigurationError: a setting is wrong; no cookie is set.
         """
-        owned = self._owned(session)
-        if owned.is_left_alone:
+        owned = session if type(session) is self.session_class else self._owned(session)
+        accessed = owned.accessed
+        if not accessed and owned.is_left_alone:
             owned.settle(saved=True)
-            return
-        if isinstance(owned.source, StoredArrival) or (owned is not session and self._is_on_server(app)):
+        elif type(owned.source) is StoredArrival or (owned is not session and self._is_on_server(app)):
             await self._save_on_server(app, owned, response)
-            return
-        if response is None:
+        elif response is None:
             if owned.modified:
                 self.report_handler(app, ChangeLost(_WEBSOCKET_REMEDY))
             owned.settle(saved=True)
-            return
-        varies = owned.accessed
-        if varies:
-            _vary_by_cookie(response.headers)
-        if owned.save_failed:
-            return
-        cookie = self._saved(app, owned)
-        if cookie is not None:
-            response.headers.add("Set-Cookie", cookie)
-            if not varies:
-                _vary_by_cookie(response.headers)
+        else:
+            headers = response.headers
+            if accessed:
+                _vary_by_cookie(headers)
+            if owned.save_failed:
+                return
+            owned.settle(saved=False)  # until it is
+            cookie = self._due_cookie(app, owned)
+            owned.settle(saved=True)
+            if cookie is not None:
+                headers.add("Set-Cookie", cookie)
+                if not accessed:
+                    _vary_by_cookie(headers)
 
     def _is_on_server(self, app: ConfiguredApp) -> bool:
         return self._configuration(app).server_side is not None
@@ -559,20 +560,20 @@ class SecureCookieSessionInterface(
             raise ConfigurationError("sessions are kept on the server here; make one with Sessions.transaction")
         return configured.policy.writer.write(session.open().contents.stored()).value
 
-    def _saved(self, app: ConfiguredApp, session: SecureCookieSession[S]) -> str | None:
-        """Return the text of the `Set-Cookie` header that is due, if one is. If it raises, the save has failed."""
-        saved, wanted = False, None
+    def _due_cookie(self, app: ConfiguredApp, session: SecureCookieSession[S]) -> str | None:
+        """Return the text of the `Set-Cookie` header that is due, if one is."""
+        configured = self._configuration(app)
+        wanted = None if configured.is_stock else self._is_wanted(app, session)
+        decision = engine.save_session(session, configured.policy, wanted=wanted)
+        return None if type(decision) is engine.Keep else self._cookie(app, session, decision, configured)
+
+    def _is_wanted(self, app: ConfiguredApp, session: SecureCookieSession[S]) -> bool:
+        """Return what a subclass says, which may change the session meanwhile."""
+        session.settle(saved=None)
         try:
-            configured = self._configuration(app)
-            if not configured.is_stock:
-                wanted = self.should_set_cookie(app, session)  # which may change it
-            session.settle(saved=False)
-            decision = engine.save_session(session, configured.policy, wanted=wanted)
-            cookie = None if isinstance(decision, engine.Keep) else self._cookie(app, session, decision, configured)
-            saved = True
+            return self.should_set_cookie(app, session)
         finally:
-            session.settle(saved=saved)
-        return cookie
+            session.settle(saved=False)
 
     def _cookie(
         self,
@@ -582,23 +583,19 @@ class SecureCookieSessionInterface(
         configured: _Configured[S],
     ) -> str | None:
         """Return the text of the `Set-Cookie` header that a decision asks for; None if no browser would keep it."""
-        if isinstance(decision, engine.Delete):
+        if type(decision) is not engine.Write:
             return deleting_cookie(self._attributes(app))
         if decision.altered:
             self._report_altered(app, decision.altered)
-        header = self._written(app, session, decision.value, configured)
+        if configured.is_stock:
+            expires = self._clock() + configured.lifetime_seconds if session.permanent_unaccessed else None
+            header = configured.cookie.written(decision.value, expires=expires)
+        else:
+            expiry = self.get_expiration_time(app, session)
+            header = session_cookie(self._attributes(app), decision.value, expires=expiry)
         if len(header) <= configured.settings.max_cookie_size:
             return header
         return self._oversized(app, header, configured.settings, refresh=decision.refresh)
-
-    def _written(
-        self, app: ConfiguredApp, session: SecureCookieSession[S], value: str, configured: _Configured[S]
-    ) -> str:
-        """Return the text of the header that sets the cookie."""
-        if not configured.is_stock:
-            return session_cookie(self._attributes(app), value, expires=self.get_expiration_time(app, session))
-        expires = self._clock() + configured.lifetime_seconds if session.permanent_unaccessed else None
-        return configured.cookie.written(value, expires=expires)
 
     def _report_altered(self, app: ConfiguredApp, keys: tuple[str, ...]) -> None:
         """Say once of each undeclared key that its values do not come back as they were."""
@@ -634,7 +631,7 @@ class SecureCookieSessionInterface(
 
     def _owned(self, session: SessionMixin) -> SecureCookieSession[S]:
         """Return a session of this interface's own kind, with the contents and flags of one that may be another's."""
-        if type(session) is self.session_class or isinstance(session, SecureCookieSession):
+        if isinstance(session, SecureCookieSession):
             return cast("SecureCookieSession[S]", session)
         owned = SecureCookieSession(dict(session), schema=self.schema)
         owned.accessed, owned.modified = session.accessed, session.modified

@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Any, Generic
+from collections.abc import Mapping
+from typing import Any, Generic, final
 
-from attrs import define, field
+from msgspec import Raw
 from typing_extensions import TypeVar, override
 
 from typed_sessions.contents import Contents
 from typed_sessions.reports import FieldReset, UndeclaredNestedKeys
+from typed_sessions.values import Value
 
 __all__ = ["Decoded", "Draft", "Lowered", "Read"]
 
 S = TypeVar("S", default=dict[str, object])
 
 
-@define(eq=False)
-class Decoded(Generic[S]):
+class Decoded(Value, Generic[S]):
     """What a payload held, and what could not be taken as it was."""
 
     contents: Contents[S]
     payload: bytes
     """The payload that was read: after migration, where there was one."""
     version: int
-    resets: tuple[FieldReset, ...] = field(default=(), kw_only=True)
-    undeclared: tuple[UndeclaredNestedKeys, ...] = field(default=(), kw_only=True)
-    generated: bool = field(default=False, kw_only=True)
+    resets: tuple[FieldReset, ...] = ()
+    undeclared: tuple[UndeclaredNestedKeys, ...] = ()
+    generated: bool = False
     """True if a nested class made a default for what was missing: reading again may make another one."""
+    remembered: Mapping[str, object] | None = None
+    """What is stored, if it was generated, and could be copied."""
 
     @property
     def reports(self) -> tuple[FieldReset | UndeclaredNestedKeys, ...]:
@@ -34,18 +37,19 @@ class Decoded(Generic[S]):
         return (*self.resets, *self.undeclared)
 
 
-@define(eq=False)
-class Read(Decoded[S]):
+@final
+class Read(Decoded[S], kw_only=True):
     """What the short way read. There is nothing to say of it."""
 
-    wire: object
+    wire: Any
     """What msgspec read. It has nothing in common with the contents that could be changed."""
     is_exact: bool
     """True if there is one way to write this, so that contents that are written in another way are others."""
+    raws: Mapping[str, Raw] | None = None
+    """The undeclared keys as they came, but for `_permanent`; None if there are none."""
 
 
-@define(eq=False)
-class Draft(Generic[S]):
+class Draft(Value, Generic[S]):
     """Contents as a codec writes them, not yet proven to read back."""
 
     contents: Contents[S]
@@ -59,18 +63,16 @@ class Draft(Generic[S]):
         return len(self.contents.keys()) > 0
 
 
-@define(eq=False)
+@final
 class Lowered(Draft[S]):
     """Contents as the short way writes them."""
 
     plain: dict[str, Any]
     """What msgspec wrote."""
-    declared: dict[str, Any]
-    """Of that, what belongs to the declared fields."""
     undeclared: tuple[str, ...]
-    """The keys of what does not."""
-    wire: object = None
-    """What msgspec reads of the payload, if that is what was written; None until that is proven."""
+    """The keys of what belongs to no declared field."""
+    wire: object
+    """What msgspec reads of the payload, which is what was written; None until that is proven."""
 
     @property
     @override

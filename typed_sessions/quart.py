@@ -25,7 +25,7 @@ from typed_sessions.reports import FieldReset, Refused, Report, log_report, logg
 from typed_sessions.schema import Schema
 from typed_sessions.serializers.base import AnySerializer, SerializerName
 from typed_sessions.server_side import StoredArrival
-from typed_sessions.session import SecureCookieSession, Session, SessionMixin
+from typed_sessions.session import SecureCookieSession, Session
 from typed_sessions.settings import purge_interval_of
 from typed_sessions.stores import SessionStore, purge
 
@@ -303,17 +303,20 @@ class QuartSessionInterface(interface.SecureCookieSessionInterface[S]):
     """Answers with 503 where the store of the sessions does not answer in time."""
 
     @override
-    async def save_session(
-        self, app: interface.ConfiguredApp, session: SessionMixin, response: interface.CookieResponse | None
+    async def _save_on_server(
+        self,
+        app: interface.ConfiguredApp,
+        session: SecureCookieSession[S],
+        response: interface.CookieResponse | None,
     ) -> None:
         try:
-            await super().save_session(app, session, response)
+            await super()._save_on_server(app, session, response)
         except StoreUnavailableError as error:
             if not isinstance(app, Quart) or not isinstance(response, Response):
                 raise
             answer = await app.make_response(await app.handle_user_exception(error))
             _become(response, answer)
-            self.tell(app, cast("SecureCookieSession[S]", session), response)
+            self.tell(app, session, response)
 
 
 async def _unavailable(error: StoreUnavailableError) -> Response:

@@ -136,6 +136,12 @@ class Schema(Generic[S]):
     def __repr__(self) -> str:
         return f"Schema({self.name})"
 
+    @property
+    def plain_class(self) -> Kind | None:
+        """The declared class, if instances hold what they are made of, and defaults that are the same for all."""
+        is_plain = self._kind is not None and self.is_record and not isinstance(self._kind, MadeKind)
+        return self._kind if is_plain and not self.varying else None
+
     def create(self) -> S:
         """Return the data of a new visitor: all defaults, nobody else's."""
         return self.construct({})
@@ -411,19 +417,19 @@ def _attribute(owner: str, name: str) -> str:
     return f"{owner}.{name}" if plain else f"getattr({owner}, {name!r})"
 
 
-def departure(field: Field, module: Module) -> str:
-    """Return the condition that `value` is not a field's default; a comparison that may settle it goes first."""
+def departure(field: Field, module: Module, value: str = "value") -> str:
+    """Return the condition that a value is not a field's default; a comparison that may settle it goes first."""
     if field.generated:
         return "True"
     if field.default is None:
-        return "value is not None"
+        return f"{value} is not None"
     is_default = module.name(field.is_default, f"is_default_{field.name}")
     if type(field.default) in _PLAIN:
         default = module.name(field.default, f"default_{field.name}")
-        return f"value is not {default} and (value != {default} or not {is_default}(value))"
+        return f"{value} != {default} or ({value} is not {default} and not {is_default}({value}))"
     if type(field.default) in _CONTAINERS and not field.default:
-        return f"value or (type(value) is not {type(field.default).__name__} and not {is_default}(value))"
-    return f"not {is_default}(value)"
+        return f"{value} or (type({value}) is not {type(field.default).__name__} and not {is_default}({value}))"
+    return f"not {is_default}({value})"
 
 
 _PLAIN: Final = (bool, int, float, str, bytes)

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
+from _thread import RLock  # what `threading.RLock` makes, without a function in between
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
-from contextlib import suppress
-from copy import deepcopy
 from enum import Enum, auto
 from functools import cached_property
-from threading import Lock, RLock
+from threading import Lock
 from typing import Any, Final, Generic, NoReturn, Protocol, Self, cast, overload
 
-from attrs import define, frozen
+from attrs import frozen
 from typing_extensions import TypeVar, override
 
 from typed_sessions.codec import Codec
 from typed_sessions.contents import Contents, contents_of
 from typed_sessions.errors import SerializationError, UndeclaredKeyError
-from typed_sessions.payloads import Decoded, Draft, Read
+from typed_sessions.payloads import Decoded, Draft, Lowered, Read
 from typed_sessions.reports import ChangeLost, Report, ReportSink, UsedLate, log_report
 from typed_sessions.sameness import same
 from typed_sessions.schema import Schema
 from typed_sessions.serializers.tagged_json import TaggedJSONSerializer
+from typed_sessions.values import Value
 
 __all__ = [
     "Extras",
@@ -157,26 +157,22 @@ class ExtrasRule:
 KEEP_EXTRAS: Final = ExtrasRule()
 
 
-class Origin(Generic[S]):
-    """The payload that a session was loaded from, and what reads it. Changes are found by comparing with it.
+class Origin(Value, Generic[S], dict=True):
+    """The payload that a session was loaded from, and what reads it. Changes are found by comparing with it."""
 
-    Args:
-        codec: what read the payload.
-        payload: the payload as it came.
-        decoded: what it held; None if it holds what this release has just written.
-        version: of that payload.
-    """
+    codec: Codec[S]
+    """What read the payload."""
+    payload: bytes
+    """The payload as it came."""
+    decoded: Decoded[S] | None = None
+    """What it held; None if it holds what this release has just written."""
+    written_version: int = 0
+    """The version of what was just written."""
 
-    def __init__(self, codec: Codec[S], payload: bytes, decoded: Decoded[S] | None = None, *, version: int = 0) -> None:
-        self.codec = codec
-        self.payload = payload
-        self.version = version if decoded is None else decoded.version
+    @property
+    def version(self) -> int:
         """The version of the payload that was read: after migration, where there was one."""
-        self._read = payload if decoded is None else decoded.payload
-        self._decoded = decoded
-        if decoded is not None and decoded.generated:
-            with suppress(Exception):  # a class of the user's may refuse to be copied
-                self._stored = deepcopy(decoded.contents.stored())  # reading it again would make other values
+        return self.written_version if self.decoded is None else self.decoded.version
 
     @property
     def stored(self) -> Mapping[str, object]:
@@ -192,24 +188,38 @@ class Origin(Generic[S]):
 
     def judged(self, contents: Contents[S]) -> tuple[bool, Draft[S] | None]:
         """Return True if contents mean what was loaded, and their draft, if that took one and they can be written."""
-        decoded = self._decoded
-        if isinstance(decoded, Read) and decoded.contents is contents and self.codec.is_unchanged(decoded):
-            return True, None
+        decoded = self.decoded
+        if isinstance(decoded, Read) and decoded.contents is contents:
+            seen = self.codec.look(decoded)
+            if type(seen) is Lowered:
+                return False, seen
+            if seen is not None:
+                return True, None
+        return self._judged_at_length(contents)
+
+    def _judged_at_length(self, contents: Contents[S]) -> tuple[bool, Draft[S] | None]:
+        decoded, codec = self.decoded, self.codec
         try:
-            draft = self.codec.draft(contents, self.version, unless=self._read)
-            return draft.payload == self._read or self._means_the_same(draft), draft
+            draft = codec.draft(contents, self.version, unless=self._read)
+            if draft.payload == self._read:
+                return True, draft
+            if decoded is not None and not decoded.generated and codec.differs(draft, decoded):
+                return False, draft
+            return codec.canonical(contents.stored()) == self._canonical, draft
         except SerializationError:
             return same(contents.stored(), self._stored), None
 
-    def _means_the_same(self, draft: Draft[S]) -> bool:
-        decoded = self._decoded
-        if decoded is not None and not decoded.generated and self.codec.differs(draft, decoded):
-            return False
-        return self.codec.canonical(draft.contents.stored()) == self._canonical
+    @property
+    def _read(self) -> bytes:
+        """The payload that was read: after migration, where there was one."""
+        return self.payload if self.decoded is None else self.decoded.payload
 
     @cached_property
     def _stored(self) -> Mapping[str, object]:
         """What was loaded; empty if it cannot be read again, which only a fault explains."""
+        decoded = self.decoded
+        if decoded is not None and decoded.remembered is not None:
+            return decoded.remembered
         outcome = self.codec.decode(self._read)
         return outcome.contents.stored() if isinstance(outcome, Decoded) else {}
 
@@ -219,8 +229,7 @@ class Origin(Generic[S]):
         return self.codec.canonical(self._stored)
 
 
-@define(eq=False)
-class Opened(Generic[S]):
+class Opened(Value, Generic[S]):
     """What opening a session gave."""
 
     contents: Contents[S]
@@ -574,7 +583,7 @@ class SecureCookieSession(Session[S_co]):
     def new(self) -> bool:
         """True if no valid session came with the request. Reading it is an access."""
         self._touched()
-        return self._load().new
+        return self.open().new
 
     @property  # type: ignore[explicit-override]  # mypy does not see @override on a property with a setter
     @override
@@ -675,18 +684,16 @@ class SecureCookieSession(Session[S_co]):
         return (self._opened or self._load()).contents
 
     def _load(self) -> Opened[S_co]:
-        if self._opened is None:
-            with _making_locks:
-                lock = self._lock = self._lock or RLock()
-            with lock:
-                fresh = self._opened is None
-                if self._opened is None:
-                    self._opened = self._source.open()
-                opened = self._opened
-            if fresh:
-                for report in opened.reports:
-                    self._source.report(report)
-        return self._opened
+        with _making_locks:
+            lock = self._lock = self._lock or RLock()
+        with lock:
+            opened = self._opened
+            if opened is not None:
+                return opened
+            opened = self._opened = self._source.open()
+        for report in opened.reports:
+            self._source.report(report)
+        return opened
 
     def _store(self, values: Mapping[str, object]) -> None:
         contents = self._touched()

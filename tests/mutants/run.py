@@ -34,7 +34,13 @@ import pytest
 from hypothesis import Phase, settings
 
 ROOT: Final = Path(__file__).parents[2]
-BOTH_WAYS: Final = ("tests/contracts/test_both_ways.py", "tests/unit/test_codec.py", "tests/unit/test_msgspec.py")
+BOTH_WAYS: Final = (
+    "tests/unit/test_unchanged.py",
+    "tests/contracts/test_both_ways.py",
+    "tests/unit/test_codec.py",
+    "tests/unit/test_msgspec.py",
+)
+CHANGED: Final = ("tests/unit/test_unchanged.py", "tests/unit/test_codec.py", "tests/unit/test_migrations.py")
 TESTS: Final[dict[str, tuple[str, ...]]] = {
     "engine": ("tests/unit/test_engine.py",),
     "sealing": ("tests/unit/test_sealing.py", "tests/contracts/test_sealer.py"),
@@ -46,7 +52,12 @@ TESTS: Final[dict[str, tuple[str, ...]]] = {
         "tests/unit/test_unchanged.py",
         "tests/integrations/test_server_side.py",
     ),
-    "contents": ("tests/unit/test_contents.py", "tests/unit/test_renaming.py", "tests/unit/test_session.py"),
+    "contents": (
+        "tests/unit/test_contents.py",
+        "tests/unit/test_unchanged.py",
+        "tests/unit/test_renaming.py",
+        "tests/unit/test_session.py",
+    ),
     "codec": (
         "tests/unit/test_codec.py",
         "tests/unit/test_migrations.py",
@@ -55,6 +66,9 @@ TESTS: Final[dict[str, tuple[str, ...]]] = {
         "tests/contracts/test_both_ways.py",
     ),
     "compiled/form": BOTH_WAYS,
+    "compiled/declared_form": CHANGED,
+    "compiled/record_form": CHANGED,
+    "compiled/open_form": CHANGED,
     "compiled/plans": BOTH_WAYS,
     "compiled/notations": BOTH_WAYS,
 }

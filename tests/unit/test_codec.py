@@ -94,8 +94,8 @@ visitors = st.builds(
 )
 
 
-def tagged(schema: Callable[[], Any] = Visitor) -> Codec[Any]:
-    return Codec(Schema(schema), TaggedJSONSerializer())
+def tagged(schema: Callable[[], Any] | None = Visitor) -> Codec[Any]:
+    return Codec(Schema[Any](schema), TaggedJSONSerializer())
 
 
 def decoded(codec: Codec[Any], payload: bytes) -> Decoded[Any]:
@@ -269,8 +269,9 @@ def nested(depth: int) -> bytes:
         pytest.param(b'{"x":"' + b"a" * MAX_PAYLOAD + b'"}', Reason.TOO_LARGE, id="too-large"),
     ],
 )
-def test_what_cannot_be_read_is_refused_with_its_reason(payload: bytes, reason: Reason) -> None:
-    assert tagged().decode(payload) == Refused(reason)
+@pytest.mark.parametrize("schema", [None, Visitor])
+def test_what_cannot_be_read_is_refused_with_its_reason(schema: Any, payload: bytes, reason: Reason) -> None:
+    assert tagged(schema).decode(payload) == Refused(reason)
 
 
 def test_the_deepest_payload_is_read_and_written() -> None:
@@ -795,11 +796,22 @@ class TagSeven(JSONTag):
 def test_a_tag_that_is_registered_later_ends_the_short_way() -> None:
     serializer = TaggedJSONSerializer()
     codec = Codec(Schema(), serializer)
-    has_short_way = [codec.form is not None]
+    goes_the_short_way = [isinstance(codec.draft(contents_of(codec.schema, {"a": 1})), Lowered)]
     serializer.register(TagSeven, index=0)
-    has_short_way.append(codec.form is not None)
-    assert has_short_way == [True, False]
+    goes_the_short_way.append(isinstance(codec.draft(contents_of(codec.schema, {"a": 1})), Lowered))
+    assert goes_the_short_way == [True, False]
     assert codec.draft(contents_of(codec.schema, {"a": 7})).payload == b'{"a":{" 7":"7"}}'
+
+
+@pytest.mark.parametrize("schema", [None, Visitor])
+def test_a_look_tells_nothing_once_a_tag_was_registered(schema: Any) -> None:
+    serializer = TaggedJSONSerializer()
+    codec: Codec[Any] = Codec(Schema[Any](schema), serializer)
+    read = decoded(codec, b'{"a":1}')
+    assert isinstance(read, Read)
+    serializer.register(TagSeven, index=0)
+    read.contents.store("a", 7)
+    assert codec.look(read) is None
 
 
 @pytest.mark.parametrize("compiled", [True, False])
@@ -878,6 +890,27 @@ def test_what_only_the_long_way_knows_to_differ_is_left_to_it() -> None:
 @define
 class Anything:
     anything: object = None
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+@pytest.mark.parametrize("schema", [None, Anything])
+def test_a_draft_has_the_version_that_it_is_given(schema: Any, compiled: bool) -> None:
+    codec: Codec[Any] = Codec(Schema[Any](schema), TaggedJSONSerializer(), compiled=compiled)
+    assert codec.draft(contents_of(codec.schema, {"extra": 1}), 3).payload == b'{"extra":1,"_version":3}'
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+@pytest.mark.parametrize("schema", [None, Anything])
+def test_a_draft_that_is_too_large_is_refused(schema: Any, compiled: bool) -> None:
+    codec: Codec[Any] = Codec(Schema[Any](schema), TaggedJSONSerializer(), compiled=compiled)
+    with pytest.raises(SerializationError, match="bytes, more than"):
+        codec.draft(contents_of(codec.schema, {"extra": "a" * MAX_PAYLOAD}))
+
+
+@pytest.mark.parametrize("serializer", [TaggedJSONSerializer(), MsgspecJSONSerializer()])
+def test_what_may_be_anything_and_nests_too_deep_is_refused(serializer: Any) -> None:
+    payload = nested(MAX_DEPTH + 1).replace(b"x", b"anything")
+    assert Codec(Schema(Anything), serializer).decode(payload) == Refused(Reason.TOO_DEEP)
 
 
 def test_another_spelling_of_what_may_be_anything_is_no_change() -> None:

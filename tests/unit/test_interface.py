@@ -17,6 +17,7 @@ from flask.sessions import SecureCookieSession as FlaskSession
 from itsdangerous import URLSafeTimedSerializer
 from quart import Quart, Response
 from typing_extensions import override
+from werkzeug.local import LocalProxy
 
 from typed_sessions import (
     ConfigurationError,
@@ -160,7 +161,9 @@ async def test_null_sessions_are_told_from_others() -> None:
     interface = SecureCookieSessionInterface(schema=Visitor)
     null = await interface.make_null_session(app())
     assert interface.is_null_session(null)
+    assert interface.is_null_session(LocalProxy(lambda: null))
     assert not interface.is_null_session(SecureCookieSession())
+    assert not interface.is_null_session(LocalProxy(SecureCookieSession))
     assert not interface.is_null_session(None)
     assert await interface.open_session(app(SECRET_KEY=None), Request()) is None
 

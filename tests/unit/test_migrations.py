@@ -401,3 +401,31 @@ def test_the_version_is_no_key_of_the_data(serializer: Any, compiled: bool) -> N
         assert outcome.contents.keys() == list(stored)
         assert Origin(stepped, payload, outcome).holds(outcome.contents)
         assert stepped.draft(outcome.contents, outcome.version).payload == payload
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+@SERIALIZERS
+def test_a_change_is_written_with_the_version(serializer: Any, compiled: bool) -> None:
+    stepped: Codec[Any] = Codec(Schema[Any](Visitor), serializer, compiled=compiled)
+    payload = stepped.encode({"first": "Ada", "extra": 1})
+    outcome = stepped.decode(payload)
+    assert isinstance(outcome, Decoded)
+    outcome.contents.data.first = "Grace"
+    holds, draft = Origin(stepped, payload, outcome).judged(outcome.contents)
+    assert draft is not None
+    assert (holds, draft.payload) == (False, stepped.encode({"first": "Grace", "extra": 1}))
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+@pytest.mark.parametrize("version", [0, 1, 2, 7])
+def test_a_draft_has_the_later_version(version: int, compiled: bool) -> None:
+    stepped: Codec[Any] = Codec(Schema[Any](Visitor), TaggedJSONSerializer(), compiled=compiled)
+    drafted = stepped.draft(contents_of(stepped.schema, {"first": "Ada"}), version)
+    assert drafted.payload == b'{"first":"Ada","_version":%d}' % max(version, 2)
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_a_draft_cannot_use_the_key_beside_migrations(compiled: bool) -> None:
+    stepped: Codec[Any] = Codec(Schema[Any](Visitor), TaggedJSONSerializer(), compiled=compiled)
+    with pytest.raises(SerializationError, match="_version belongs to the migrations"):
+        stepped.draft(contents_of(stepped.schema, {"_version": 7}))

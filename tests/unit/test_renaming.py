@@ -69,6 +69,7 @@ LOOKS: dict[str, Callable[[Contents[Any], str], bool]] = {
     "keys": lambda contents, key: key in contents.keys(),  # noqa: SIM118 -- which asks in another way
     "stored": lambda contents, key: key in contents.stored(),
     "read": is_readable,
+    "get": lambda contents, key: contents.get(key) is not None,
     "draft": lambda contents, key: (
         key.encode() in Codec(contents.schema, TaggedJSONSerializer()).draft(contents).payload
     ),

@@ -962,7 +962,7 @@ def test_what_was_written_is_what_was_loaded_from_then_on() -> None:
     held["user_id"] = 8
     codec = Codec(Schema(Visitor), TaggedJSONSerializer())
     opened = held.open()
-    held.rebase(Opened(opened.contents, Origin(codec, codec.encode({"user_id": 8}), version=3), new=False))
+    held.rebase(Opened(opened.contents, Origin(codec, codec.encode({"user_id": 8}), written_version=3), new=False))
     assert held.modified is False
     origin = held.open().origin
     assert origin is not None

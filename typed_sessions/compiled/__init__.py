@@ -5,6 +5,42 @@ made for it. The short way takes what sessions nearly always are. Whatever else 
 way, and says so by `None`: all refusals, resets and messages are the long way's.
 """
 
-from typed_sessions.compiled.form import Form, form_of
+from __future__ import annotations
+
+from typing import Any
+
+from typed_sessions.compiled.declared_form import DeclaredForm
+from typed_sessions.compiled.form import Form
+from typed_sessions.compiled.keyed_form import KeyedForm
+from typed_sessions.compiled.notations import notation_of
+from typed_sessions.compiled.open_form import OpenForm
+from typed_sessions.compiled.plans import Planner, are_names
+from typed_sessions.compiled.record_form import RecordForm
+from typed_sessions.field_types import Wire
+from typed_sessions.schema import Schema
+from typed_sessions.serializers.base import AnySerializer
 
 __all__ = ["Form", "form_of"]
+
+
+def form_of(schema: Schema[Any], serializer: AnySerializer, wire: Wire, *, whole_seconds: bool) -> Form | None:
+    """Return the short way of a schema in the notation of a built-in serializer; None where there is none.
+
+    Args:
+        schema: what a session holds.
+        serializer: what writes it.
+        wire: the types that the serializer brings back by itself.
+        whole_seconds: whether it keeps no more of a datetime.
+    """
+    notation = notation_of(serializer)
+    if notation is None or not are_names(schema.fields):
+        return None
+    if schema.open:
+        return OpenForm(schema, notation)
+    planner = Planner(notation, wire, whole_seconds=whole_seconds)
+    plans = {name: planner.plan(field.type) for name, field in schema.fields.items()}
+    if schema.keyed:
+        return KeyedForm(schema, notation, planner, plans)
+    if schema.plain_class is None:
+        return DeclaredForm(schema, notation, planner, plans)
+    return RecordForm(schema, notation, planner, plans, schema.plain_class)

@@ -60,6 +60,8 @@ class Notation:
     """Returns a number that is written as the long way writes it. Raises for another."""
     container_marks: bytes
     """The bytes with which containers begin."""
+    keeps_order: bool = True
+    """False if keys are sorted."""
 
 
 def notation_of(serializer: AnySerializer) -> Notation | None:
@@ -132,6 +134,7 @@ def _tagged_json(*, sort_keys: bool) -> Notation:
         is_strict=True,
         exact_float=stock_tags.exact_float,
         container_marks=_JSON_MARKS,
+        keeps_order=not sort_keys,
     )
 
 

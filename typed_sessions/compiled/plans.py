@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
+from copy import deepcopy
 from keyword import iskeyword
 from operator import is_
 from types import NoneType
@@ -14,18 +15,18 @@ from attrs import frozen
 from typed_sessions.compiled.notations import Leaf, Notation
 from typed_sessions.field_types import FieldType, Reading, Wire
 from typed_sessions.field_types.bounded import Bounded
-from typed_sessions.field_types.classes import Declared, Keyed
+from typed_sessions.field_types.classes import Declared, Foreign, Keyed, all_parts
 from typed_sessions.field_types.containers import Items, Positions, Table
 from typed_sessions.field_types.scalars import KNOWN, Enumeration, Scalar, Simple
 from typed_sessions.field_types.union import OneOf
 from typed_sessions.generated import Module
-from typed_sessions.kinds import is_record, takes_positions
+from typed_sessions.kinds import Kind, is_record, takes_positions
 from typed_sessions.places import MAX_DEPTH, Comparison
 from typed_sessions.sameness import same
 from typed_sessions.schema import Field, define_departed, departure
 from typed_sessions.serializers.stock_tags import TheLongWay
 
-__all__ = ["Plan", "Planner", "are_names"]
+__all__ = ["PERMANENT_KEY", "Plan", "Planner", "are_names", "known_struct", "wire_struct"]
 
 Write = Callable[[str], str]
 """Makes an expression, in generated text, of one for a value."""
@@ -65,6 +66,9 @@ class Plan:
     def lifted(self, wire: str) -> str:
         return wire if self.lift is None else self.lift(wire)
 
+
+PERMANENT_KEY: Final = "_permanent"
+"""Quart's key, which says that a session is permanent."""
 
 _NO_LONGER: Final = "the_long_way"
 """The name, in generated text, of the function that ends the short way."""
@@ -137,22 +141,76 @@ class Planner:
                 lines += [f"    if not ({departure(fields[name], self.module)}):", f"        defaults.append({name!r})"]
         return self.module.define("lift", "wire", [*lines, "return values, defaults"])
 
-    def wire_of(self, struct: Any, names: Iterable[str]) -> str:
-        """Add a function that makes the Struct of the fields that are lowered, and return its name."""
-        name, unset = self.module.name(struct, "Wire"), self.module.name(msgspec.UNSET, "UNSET")
-        parts = ", ".join(f"get({field!r}, {unset})" for field in names)
-        lines = ['"""Return the fields as msgspec reads them; those that are not there are unset."""']
-        return self.module.define("wire_of", "lowered", [*lines, "get = lowered.get", f"return {name}({parts})"])
+    def made_of(self, plans: Mapping[str, Plan], fields: Mapping[str, Field], kind: Kind, *, has_flag: bool) -> str:
+        """Add a function that makes data, and what belongs to it, of what msgspec has read, and return its name.
 
-    def unchanged_of(self, plans: Mapping[str, Plan], fields: Mapping[str, Field]) -> str:
-        """Add a function that tells whether data is as it was made of what msgspec has read, and return its name."""
+        Args:
+            plans: how each field goes.
+            fields: the fields.
+            kind: a class whose instances hold what the constructor is given, and nothing else.
+            has_flag: whether msgspec reads `_permanent`, too.
+        """
+        unset, none = self.module.name(msgspec.UNSET, "UNSET"), self.module.name(frozenset[str](), "NONE")
+        lines = [
+            '"""Return the data, the names of the fields whose default itself is stored, and the undeclared keys."""'
+        ]
+        lines += [f"defaults = {none}"]
+        for number, (name, plan) in enumerate(plans.items()):
+            field, part = fields[name], f"part_{number}"
+            lines += [f"{part} = wire.{name}", f"if {part} is {unset}:", f"    {part} = {self._fresh(field)}", "else:"]
+            lines += [] if plan.lift is None else [f"    {part} = {plan.lift(part)}"]
+            lines += [f"    if not ({departure(field, self.module, part)}):", f"        defaults |= {{{name!r}}}"]
+        takes = "" if takes_positions(kind) else "{}="
+        parts = [f"{takes.format(member.alias)}part_{number}" for number, member in enumerate(kind.members.values())]
+        cls = self.module.name(kind.cls, kind.cls.__name__)
+        extras = f"{{}} if wire.{PERMANENT_KEY} is {unset} else {{{PERMANENT_KEY!r}: wire.{PERMANENT_KEY}}}"
+        lines += [f"return {cls}({', '.join(parts)}), defaults, {extras if has_flag else '{}'}"]
+        return self.module.define("made", "wire", lines)
+
+    def _fresh(self, field: Field) -> str:
+        """Return the expression of a default, which nobody else has if it can be changed."""
+        if type(field.default) in (list, dict, set):
+            return f"{type(field.default).__name__}()"
+        return self.module.name(field.default, f"default_{field.name}")
+
+    def wire_of(self, struct: Any) -> str:
+        """Add a function that makes a Struct of what is lowered, and return its name."""
         unset = self.module.name(msgspec.UNSET, "UNSET")
-        lines = ['"""Return True if the data is as it was made; False may mean that a look does not tell."""']
+        parts = ", ".join(f"get({field!r}, {unset})" for field in struct.__struct_fields__)
+        lines = ['"""Return the fields as msgspec reads them; those that are not there are unset."""']
+        return self.module.define("wire_of", "Wire, lowered", [*lines, "get = lowered.get", f"return Wire({parts})"])
+
+    def changes_of_fields(self, plans: Mapping[str, Plan], fields: Mapping[str, Field]) -> str:
+        """Add a function that finds what has changed since data was made, and return its name.
+
+        It takes the data, what msgspec had read, and the names of the fields whose default itself was stored.
+        """
+        unset = self.module.name(msgspec.UNSET, "UNSET")
+        lines = ['"""Return the fields that may have changed, as msgspec writes them; those not stored are unset."""']
+        lines += ["changes = {}"]
         for name, plan in plans.items():
-            lines += [f"value, part = data.{name}, wire.{name}", f"if part is {unset}:"]
-            lines += [f"    if {departure(fields[name], self.module)}: return False"]
-            lines += [f"elif not {self._look(plan)('value', 'part')}: return False"]
-        return self.module.define("is_unchanged", "data, wire", [*lines, "return True"])
+            has_departed, lowered = departure(fields[name], self.module), plan.lowered("value")
+            if plan.look is _is:
+                lines += [f"if data.{name} is not wire.{name}:", f"    value, part = data.{name}, wire.{name}"]
+            else:
+                lines += [f"value, part = data.{name}, wire.{name}"]
+                lines += [f"if part is {unset} or not {self._look(plan)('value', 'part')}:"]
+            lines += [f"    if {has_departed} or {name!r} in defaults: changes[{name!r}] = {lowered}"]
+            lines += [f"    elif part is not {unset}: changes[{name!r}] = {unset}"]
+        return self.module.define("changes", "data, wire, defaults", [*lines, "return changes"])
+
+    def changes_of_keys(self, plans: Mapping[str, Plan]) -> str:
+        """Add a function that finds what has changed in a TypedDict since it was made, and return its name."""
+        unset = self.module.name(msgspec.UNSET, "UNSET")
+        lines = ['"""Return the keys that may have changed, as msgspec writes them; those not stored are unset."""']
+        lines += ["changes, get = {}, data.get"]
+        for name, plan in plans.items():
+            lines += [f"value, part = get({name!r}, {unset}), wire.{name}"]
+            lines += [f"if value is {unset} or part is {unset}:"]
+            lines += [f"    if value is not {unset}: changes[{name!r}] = {plan.lowered('value')}"]
+            lines += [f"    elif part is not {unset}: changes[{name!r}] = {unset}"]
+            lines += [f"elif not {self._look(plan)('value', 'part')}: changes[{name!r}] = {plan.lowered('value')}"]
+        return self.module.define("changes", "data, wire", [*lines, "return changes"])
 
     def lower_values_of(self, plans: Mapping[str, Plan]) -> str:
         """Add a function that lowers the values of fields, given by name, and return its name."""
@@ -177,9 +235,12 @@ class Planner:
         """Return the plan of a type that only it itself knows to write. That a value comes back is tried at once."""
         wire, comparison = self._wire, self._comparison
         tagged, untagged = self._notation.tagged, self._notation.untagged
+        is_kept = any(isinstance(part, Foreign) for part in all_parts([field_type]))
 
         def lift(plain: object) -> object:
             reading = Reading(wire)
+            if is_kept:  # a hook of the user's may make its value of the very list that is compared with it later
+                plain = deepcopy(plain)
             value = field_type.lift(untagged(plain), reading)
             if reading.unknown or reading.generated:  # which is for the long way to report, and to remember
                 raise TheLongWay
@@ -200,6 +261,14 @@ class Planner:
             return write
         return self._function(hint, "value", [f"return {expression}"])
 
+    def _short_look(self, hint: str, look: Look) -> Look:
+        """Return what looks the same, by the name of a function where the expression gets long."""
+        expression = look("value", "wire")
+        if expression.count("(") <= _LONGEST_EXPRESSION:
+            return look
+        name = self.module.define(hint, "value, wire", [f"return {expression}"])
+        return lambda value, wire: f"{name}({value}, {wire})"
+
     def _look(self, plan: Plan) -> Look:
         return plan.look or (lambda value, wire: f"{self._same}({plan.lowered(value)}, {wire})")
 
@@ -212,6 +281,14 @@ class Planner:
         lines += ["for item, part in zip(value, wire):"]
         lines += [f"    if not {self._look(item)('item', 'part')}: return False"]
         name = self.module.define(f"is_unchanged_{cls.__name__}", "value, wire", [*lines, "return True"])
+        return lambda value, wire: f"{name}({value}, {wire})"
+
+    def _look_at_items(self, value: Plan) -> Look:
+        """Return what looks at each key and value of a dict. Another order is written where anything else changes."""
+        lines = ["if type(value) is not dict or len(value) != len(wire): return False"]
+        lines += ["for (key, item), (known, part) in zip(value.items(), wire.items()):"]
+        lines += [f"    if key != known or not {self._look(value)('item', 'part')}: return False"]
+        name = self.module.define("is_unchanged_dict", "value, wire", [*lines, "return True"])
         return lambda value, wire: f"{name}({value}, {wire})"
 
     def _call(self, function: Callable[[Any], object], hint: str) -> Write:
@@ -386,7 +463,8 @@ class Planner:
             _of(dict, str, value.wire),
             self._function("lower_dict", "value", lower),
             self._function("lift_dict", "wire", lift),
-            closed=value.closed,
+            self._look_at_items(value),
+            value.closed,
         )
 
     def _union(self, field_type: OneOf) -> Plan | None:
@@ -447,16 +525,16 @@ class Planner:
             parts = zip(aliases, plans.values(), struct.__struct_fields__, strict=True)
             return f"{cls}({', '.join(alias + plan.lifted(f'{wire}.{part}') for alias, plan, part in parts)})"
 
-        parts = list(zip(plans, map(self._look, plans.values()), struct.__struct_fields__, strict=True))
-        lines = [f"if type(value) is not {cls}: return False"]
-        lines += [f"if not {look(f'value.{name}', f'wire.{part}')}: return False" for name, look, part in parts]
-        unchanged = self.module.define(f"is_unchanged_{cls}", "value, wire", [*lines, "return True"])
+        def look(value: str, wire: str) -> str:
+            parts = zip(plans, map(self._look, plans.values()), struct.__struct_fields__, strict=True)
+            looks = [look_at(f"{value}.{name}", f"{wire}.{part}") for name, look_at, part in parts]
+            return f"({' and '.join([f'type({value}) is {cls}', *looks])})"
 
         return Plan(
             struct,
             self._short(f"lower_{cls}", lower),
             self._short(f"lift_{cls}", lift),
-            lambda value, wire: f"{unchanged}({value}, {wire})",
+            self._short_look(f"is_unchanged_{cls}", look),
             all(plan.closed for plan in plans.values()),
         )
 
@@ -480,8 +558,26 @@ class Planner:
             struct,
             self._function("lower_keys", "value", [*lower, f"return {struct_name}({', '.join(lowered)})"]),
             self._function("lift_keys", "wire", [*lift, "return value"]),
-            closed=all(plan.closed for plan in plans.values()),
+            self._look_at_keys(plans, struct, names),
+            all(plan.closed for plan in plans.values()),
         )
+
+    def _look_at_keys(self, plans: Mapping[str, Plan], struct: Any, names: str) -> Look:
+        """Return what looks at each key of a TypedDict."""
+        unset = self.module.name(msgspec.UNSET, "UNSET")
+        lines = [f"if type(value) is not dict or not {names}.issuperset(value): return False", "get = value.get"]
+        for (name, plan), part in zip(plans.items(), struct.__struct_fields__, strict=True):
+            if plan.look is _is:
+                lines += [f"if get({name!r}, {unset}) is not wire.{part}: return False"]
+            else:
+                lines += [
+                    f"item, part = get({name!r}, {unset}), wire.{part}",
+                    f"if item is {unset} or part is {unset}:",
+                ]
+                lines += ["    if item is not part: return False"]
+                lines += [f"elif not {self._look(plan)('item', 'part')}: return False"]
+        name = self.module.define("is_unchanged_keys", "value, wire", [*lines, "return True"])
+        return lambda value, wire: f"{name}({value}, {wire})"
 
     def _struct(self, text: str, plans: dict[str, Plan], required: Iterable[str]) -> Any:
         """Return the Struct that msgspec reads a declared class as: with its names, and with no others."""
@@ -511,6 +607,19 @@ class Planner:
                 gc=False,
             )
         return self._tagged_structs[key]
+
+
+def wire_struct(plans: Mapping[str, Plan], *, has_flag: bool) -> Any:
+    """Return the Struct that msgspec reads the fields of a session as, and `_permanent`, if that is no field."""
+    wires: dict[str, Any] = {PERMANENT_KEY: bool} if has_flag else {}
+    wires |= {name: plan.wire for name, plan in plans.items()}
+    fields = [(name, Union[wire, msgspec.UnsetType], msgspec.UNSET) for name, wire in wires.items()]  # noqa: UP007
+    return msgspec.defstruct("Wire", fields, gc=False)
+
+
+def known_struct(struct: Any) -> Any:
+    """Return the Struct that msgspec reads the same as, if there is nothing else."""
+    return msgspec.defstruct("Known", [], bases=(struct,), forbid_unknown_fields=True, gc=False)
 
 
 def are_names(names: Iterable[str]) -> bool:

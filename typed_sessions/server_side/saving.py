@@ -365,7 +365,7 @@ class Saving(Generic[S]):
         if change.as_it_was is not None:
             _take_over(opened.contents, change.as_it_was, change.stored, change.format.codec)
         was_permanent = bool(opened.origin is not None and opened.origin.stored.get("_permanent"))
-        origin = Origin(change.format.codec, change.payload, version=change.version)
+        origin = Origin(change.format.codec, change.payload, written_version=change.version)
         self.session.rebase(Opened(opened.contents, origin, opened.sealed, new=False))
         if was_permanent or self.session.permanent_unaccessed:
             self.arrival.news = News.IDENTIFIER
