@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from benchmarks.extras import extras_table
 from benchmarks.growth import growth_tables
 from benchmarks.imports import import_table
 from benchmarks.memory import memory_table
@@ -30,6 +31,7 @@ def _parser() -> argparse.ArgumentParser:
     parts = parser.add_argument_group("parts, instead of the main one")
     parts.add_argument("--requests", action="store_true", help="whole requests through Quart's ASGI entry")
     parts.add_argument("--growth", action="store_true", help="how the cost grows, one dimension at a time")
+    parts.add_argument("--extras", action="store_true", help="what undeclared keys cost")
     parts.add_argument("--memory", action="store_true", help="what a request takes of memory")
     parts.add_argument("--imports", action="store_true", help="how long imports take")
     parser.add_argument("--refresh", action="store_true", help="send the cookie anew with each response")
@@ -44,11 +46,14 @@ def _asked_for(options: argparse.Namespace) -> Iterator[Table]:
         yield request_table(seconds=options.seconds, refresh=options.refresh)
     if options.growth:
         yield from growth_tables(seconds=options.seconds)
+    if options.extras:
+        yield extras_table(seconds=options.seconds)
     if options.memory:
         yield memory_table()
     if options.imports:
         yield import_table()
-    if options.plot or not (options.requests or options.growth or options.memory or options.imports):
+    parts = (options.requests, options.growth, options.extras, options.memory, options.imports)
+    if options.plot or not any(parts):
         yield from _sessions(options)
 
 

@@ -9,12 +9,13 @@ from typing import Any, Final, TypeAlias
 from benchmarks.contenders import Contender, finished
 from benchmarks.measure import Timed
 
-__all__ = ["NESTED", "ONE_CHANGE", "ROWS", "UNTOUCHED", "Row", "does", "timed"]
+__all__ = ["NESTED", "ONE_CHANGE", "READ_ONLY", "ROWS", "UNTOUCHED", "Row", "does", "timed"]
 
 Row: TypeAlias = Callable[[Contender, int], Coroutine[Any, Any, int]]
 """Does something so many times, and returns the nanoseconds that it took. What is made before is not timed."""
 
 ONE_CHANGE: Final = "open + save, one change"
+READ_ONLY: Final = "read only"
 NESTED: Final = "nested change"
 UNTOUCHED: Final = "untouched"
 
@@ -62,7 +63,7 @@ ROWS: Final[Mapping[str, Row]] = {
     "open": _open,
     "save": _save,
     ONE_CHANGE: _request(lambda contender: contender.change),
-    "read only": _request(lambda contender: contender.read),
+    READ_ONLY: _request(lambda contender: contender.read),
     UNTOUCHED: _request(lambda _: _leave),
     NESTED: _request(lambda contender: contender.change_nested),
 }

@@ -12,6 +12,7 @@ from typing_extensions import override
 
 from benchmarks.__main__ import main
 from benchmarks.contenders import BrokenContender, Contender, Floor, OnQuart, local_contenders, prove, stock
+from benchmarks.extras import extras_table
 from benchmarks.growth import DIMENSIONS, growth_tables
 from benchmarks.imports import import_table
 from benchmarks.measure import compare
@@ -117,6 +118,12 @@ def test_a_missing_peer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_whole_requests_are_compared() -> None:
     assert_has_figures(request_table(seconds=0, refresh=False, sizes=("medium",)), rows=4)
+
+
+def test_undeclared_keys_are_compared() -> None:
+    table = extras_table(seconds=0, sizes=("small",))
+    assert [row[0] for row in table.rows] == ["open + save, one change, small", "read only, small"]
+    assert all(re.fullmatch(r"[+-]\d+%", cell) for row in table.rows for cell in row[1:])
 
 
 def test_growth_goes_from_size_to_size() -> None:
