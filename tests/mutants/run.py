@@ -60,6 +60,7 @@ TESTS: Final[dict[str, tuple[str, ...]]] = {
     ),
     "codec": (
         "tests/unit/test_codec.py",
+        "tests/unit/test_session.py",
         "tests/unit/test_migrations.py",
         "tests/unit/test_renaming.py",
         "tests/unit/test_unchanged.py",

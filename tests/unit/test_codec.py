@@ -801,6 +801,7 @@ def test_a_tag_that_is_registered_later_ends_the_short_way() -> None:
     goes_the_short_way.append(isinstance(codec.draft(contents_of(codec.schema, {"a": 1})), Lowered))
     assert goes_the_short_way == [True, False]
     assert codec.draft(contents_of(codec.schema, {"a": 7})).payload == b'{"a":{" 7":"7"}}'
+    assert decoded(codec, b'{"a":{" 7":"7"}}').contents.stored() == {"a": 7}
 
 
 @pytest.mark.parametrize("schema", [None, Visitor])
