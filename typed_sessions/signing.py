@@ -51,8 +51,6 @@ class Signer:
 
     def verifies(self, message: bytes, signature: bytes) -> bool:
         """Return True if a signature is that of a message under one of the keys. Raises nothing."""
-        if compare_digest(self.sign(message), signature):
-            return True
         try:
             code = from_base64(signature)
         except ValueError:

@@ -175,14 +175,18 @@ class Rotation(Race):
         return await store.load(key) is not None or await store.load(_other(key)) is None
 
 
-class Requests(Race):
-    """Two requests of one visitor's change different fields of the session."""
-
-    name = "two requests"
+class OneSession(Race):
+    """Two requests of one visitor, with the session that an earlier one began."""
 
     @override
     async def prepare(self, store: SessionStore, key: str) -> None:
         await begin_session(store, _identifier(key))
+
+
+class Requests(OneSession):
+    """They change different fields of the session."""
+
+    name = "two requests"
 
     @override
     async def run(self, store: SessionStore, key: str, side: int, record: Record | None) -> bool:
@@ -197,14 +201,10 @@ class Requests(Race):
             return dict(session) != {"begun": True, "one": True, "other": True}
 
 
-class LogoutRequest(Race):
-    """A request ends the session that another one changes."""
+class LogoutRequest(OneSession):
+    """One ends the session that the other one changes."""
 
     name = "a logout and a request"
-
-    @override
-    async def prepare(self, store: SessionStore, key: str) -> None:
-        await begin_session(store, _identifier(key))
 
     @override
     async def run(self, store: SessionStore, key: str, side: int, record: Record | None) -> bool:

@@ -22,7 +22,7 @@ from typing_extensions import override
 
 from typed_sessions import Schema
 from typed_sessions.codec import MAX_PAYLOAD, Codec
-from typed_sessions.contents import DeclaredContents, contents_of
+from typed_sessions.contents import Contents, DeclaredContents, contents_of
 from typed_sessions.errors import SerializationError
 from typed_sessions.payloads import Decoded, Lowered, Read
 from typed_sessions.serializers import MsgspecJSONSerializer, MsgspecMsgpackSerializer, TaggedJSONSerializer
@@ -390,12 +390,17 @@ def judged(
     schema: Any, serializer: Any, payload: bytes, use: Callable[[Any], object], *, compiled: bool
 ) -> tuple[bool, bytes | None]:
     """Return whether contents are as a payload has them, after some use, and what would be written of them."""
+    origin, contents = loaded(schema, serializer, payload, compiled=compiled)
+    use(contents)
+    holds, draft = origin.judged(contents)
+    return holds, None if holds or draft is None else draft.payload
+
+
+def loaded(schema: Any, serializer: Any, payload: bytes, *, compiled: bool) -> tuple[Origin[Any], Contents[Any]]:
     codec = codec_of(schema, serializer, compiled=compiled)
     outcome = codec.decode(payload)
     assert isinstance(outcome, Decoded)
-    use(outcome.contents)
-    holds, draft = Origin(codec, payload, outcome).judged(outcome.contents)
-    return holds, None if holds or draft is None else draft.payload
+    return Origin(codec, payload, outcome), outcome.contents
 
 
 @pytest.mark.parametrize("schema", [None, Keyed, Most, Everything])
@@ -652,27 +657,19 @@ def test_a_key_like_a_tag_that_is_left_alone_is_written_as_the_long_way_writes_i
 def test_a_field_that_a_look_saw_without_a_value_comes_last(
     stored: dict[str, object], extra: bytes, compiled: bool
 ) -> None:
-    codec = codec_of(Most, TaggedJSONSerializer(), compiled=compiled)
-    payload = b'{"text":"some text","flag":true}'
-    outcome = codec.decode(payload)
-    assert isinstance(outcome, Decoded)
-    origin = Origin(codec, payload, outcome)
+    origin, contents = loaded(Most, TaggedJSONSerializer(), b'{"text":"some text","flag":true}', compiled=compiled)
     for key, value in stored.items():
-        outcome.contents.store(key, value)
+        contents.store(key, value)
     for text, written in (("", b'{"flag":true%b}'), ("again", b'{"flag":true%b,"text":"again"}')):
-        outcome.contents.data.text = text
-        _, draft = origin.judged(outcome.contents)
+        contents.data.text = text
+        _, draft = origin.judged(contents)
         assert draft is not None
         assert draft.payload == written % extra
 
 
 @pytest.mark.parametrize("compiled", [True, False])
 def test_fields_that_are_stored_through_the_data_again_come_last_by_their_declaration(compiled: bool) -> None:
-    codec = codec_of(Most, TaggedJSONSerializer(), compiled=compiled)
-    payload = b'{"flag":true,"text":"some text"}'
-    outcome = codec.decode(payload)
-    assert isinstance(outcome, Decoded)
-    origin, contents = Origin(codec, payload, outcome), outcome.contents
+    origin, contents = loaded(Most, TaggedJSONSerializer(), b'{"flag":true,"text":"some text"}', compiled=compiled)
     for key, value in (("number", 2.5), ("extra", 1)):
         contents.store(key, value)
     for key in ("flag", "text"):
@@ -687,18 +684,16 @@ def test_fields_that_are_stored_through_the_data_again_come_last_by_their_declar
 
 @pytest.mark.parametrize("compiled", [True, False])
 def test_a_stored_default_is_no_longer_stored_once_a_look_saw_another_value(compiled: bool) -> None:
-    codec = codec_of(Most, TaggedJSONSerializer(), compiled=compiled)
     payload = b'{"text":"","number":1.5,"words":[]}'
-    outcome = codec.decode(payload)
-    assert isinstance(outcome, Decoded)
-    origin, data = Origin(codec, payload, outcome), outcome.contents.data
+    origin, contents = loaded(Most, TaggedJSONSerializer(), payload, compiled=compiled)
+    data = contents.data
     data.number = float("1.5")
-    assert origin.holds(outcome.contents)
+    assert origin.holds(contents)
     data.text = "other"
-    assert not origin.holds(outcome.contents)
+    assert not origin.holds(contents)
     data.text = ""
-    assert not origin.holds(outcome.contents)
-    assert outcome.contents.keys() == ["number", "words"]
+    assert not origin.holds(contents)
+    assert contents.keys() == ["number", "words"]
 
 
 def test_a_default_of_the_hour_that_was_stored_and_is_taken_out_is_a_change() -> None:

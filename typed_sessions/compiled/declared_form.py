@@ -238,10 +238,7 @@ class DeclaredForm(Form):
         for key in lowered.undeclared:
             value = lowered.plain[key]
             if type(value) not in PLAIN:
-                part = self._encode(value)
-                self._refuse_depth(part)
-                if self._any(part) != value:
-                    raise TheLongWay
+                self._prove(self._encode(value), value)
         return wire
 
     @override

@@ -76,14 +76,14 @@ class Form(ABC):
         except THE_LONG_WAY:
             return None
 
-    def look(self, read: Read[Any]) -> Read[Any] | Lowered[Any] | None:  # noqa: ARG002 -- a form may say more
+    @abstractmethod
+    def look(self, read: Read[Any]) -> Read[Any] | Lowered[Any] | None:
         """Return what a look at contents shows that were read.
 
         Returns:
             What was read, if nothing has changed since; a draft, if something has, in which all else is as it came;
             None where a look does not tell.
         """
-        return None
 
     @abstractmethod
     def differs(self, before: Read[Any], after: Lowered[Any]) -> bool:
@@ -127,7 +127,11 @@ class Form(ABC):
             before = self._any(raw)
             if before == plain if type(value) in PLAIN else same(self._untagged(before), value):
                 raise TheLongWay
+        self._prove(part, plain)
+        return plain
+
+    def _prove(self, part: bytes, plain: object) -> None:
+        """Leave alone what msgspec does not read back, or nests too deep."""
         self._refuse_depth(part)
         if self._any(part) != plain:
             raise TheLongWay
-        return plain
