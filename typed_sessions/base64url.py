@@ -5,20 +5,19 @@ from __future__ import annotations
 from binascii import a2b_base64, b2a_base64
 from typing import Final
 
-__all__ = ["TO_URL_SAFE", "from_base64", "read_by_python", "to_base64", "written_by_python"]
+__all__ = ["from_base64", "read_by_python", "to_base64", "written_by_python"]
 
 _SHORT: Final = 200
 """What is no longer is read and written by Python, which is at hand: what pybase64 saves, fetching its code costs."""
 
 _ALTERNATIVE: Final = b"-_"
-TO_URL_SAFE: Final = bytes.maketrans(b"+/", _ALTERNATIVE)
-"""From the standard alphabet, for `bytes.translate`."""
+_TO_URL_SAFE: Final = bytes.maketrans(b"+/", _ALTERNATIVE)
 _TO_STANDARD: Final = bytes.maketrans(_ALTERNATIVE, b"+/")
 
 
 def written_by_python(data: bytes) -> bytes:
     """Return data in URL-safe base64 without padding."""
-    return b2a_base64(data, newline=False).translate(TO_URL_SAFE).rstrip(b"=")
+    return b2a_base64(data, newline=False).translate(_TO_URL_SAFE).rstrip(b"=")
 
 
 def read_by_python(text: bytes) -> bytes:
@@ -39,7 +38,7 @@ else:
     def written_by_pybase64(data: bytes) -> bytes:
         """Return data in URL-safe base64 without padding."""
         if len(data) <= _SHORT:
-            return b2a_base64(data, newline=False).translate(TO_URL_SAFE).rstrip(b"=")
+            return written_by_python(data)
         return b64encode(data, _ALTERNATIVE).rstrip(b"=")
 
     def read_by_pybase64(text: bytes) -> bytes:
@@ -49,7 +48,7 @@ else:
             ValueError: it is no base64.
         """
         if len(text) <= _SHORT or b"+" in text or b"/" in text:
-            return a2b_base64(text.translate(_TO_STANDARD) + b"=" * (-len(text) % 4))
+            return read_by_python(text)
         try:
             return b64decode(text + b"==="[: -len(text) % 4], _ALTERNATIVE, validate=True)
         except ValueError:

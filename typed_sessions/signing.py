@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from binascii import b2a_base64
 from collections.abc import Callable, Sequence
 from hmac import compare_digest
 from typing import Any, Final, TypeAlias
 
 from itsdangerous import Signer as KeyDerivation
 
-from typed_sessions.base64url import TO_URL_SAFE, from_base64
+from typed_sessions.base64url import from_base64, written_by_python
 
 __all__ = ["DigestMethod", "Signer"]
 
@@ -47,7 +46,7 @@ class Signer:
         inner, outer = self._inner(), self._outer()
         inner.update(message)
         outer.update(inner.digest())
-        return b2a_base64(outer.digest(), newline=False).translate(TO_URL_SAFE).rstrip(b"=")
+        return written_by_python(outer.digest())
 
     def verifies(self, message: bytes, signature: bytes) -> bool:
         """Return True if a signature is that of a message under one of the keys. Raises nothing."""
