@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from benchmarks.bounds import bound_table
 from benchmarks.extras import extras_table
 from benchmarks.growth import growth_tables
 from benchmarks.imports import import_table
@@ -32,6 +33,7 @@ def _parser() -> argparse.ArgumentParser:
     parts.add_argument("--requests", action="store_true", help="whole requests through Quart's ASGI entry")
     parts.add_argument("--growth", action="store_true", help="how the cost grows, one dimension at a time")
     parts.add_argument("--extras", action="store_true", help="what undeclared keys cost")
+    parts.add_argument("--bounds", action="store_true", help="what no session on Quart's objects can beat")
     parts.add_argument("--memory", action="store_true", help="what a request takes of memory")
     parts.add_argument("--imports", action="store_true", help="how long imports take")
     parser.add_argument("--refresh", action="store_true", help="send the cookie anew with each response")
@@ -48,11 +50,20 @@ def _asked_for(options: argparse.Namespace) -> Iterator[Table]:
         yield from growth_tables(seconds=options.seconds)
     if options.extras:
         yield extras_table(seconds=options.seconds)
+    if options.bounds:
+        yield bound_table(seconds=options.seconds)
     if options.memory:
         yield memory_table()
     if options.imports:
         yield import_table()
-    parts = (options.requests, options.growth, options.extras, options.memory, options.imports)
+    parts = (
+        options.requests,
+        options.growth,
+        options.extras,
+        options.bounds,
+        options.memory,
+        options.imports,
+    )
     if options.plot or not any(parts):
         yield from _sessions(options)
 

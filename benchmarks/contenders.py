@@ -6,12 +6,7 @@ Here are those that need nothing but what this repository installs: Quart, Flask
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import time
-import zlib
 from abc import ABC, abstractmethod
-from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
@@ -27,10 +22,13 @@ from werkzeug.datastructures import Headers
 from werkzeug.test import EnvironBuilder
 
 from benchmarks.payloads import KINDS, Kind, Size, declared_values, plain_values, schema_class, values
+from benchmarks.sealing import BareSealer
 from typed_sessions.quart import Sessions
 from typed_sessions.serializers.base import SerializerName
 
 __all__ = [
+    "CHANGED_QUANTITY",
+    "CHANGED_USER",
     "FLOOR",
     "PEERS",
     "SECRET_KEY",
@@ -397,9 +395,7 @@ class Floor(Contender):
     def __init__(self, name: str, contents: dict[str, object], *, refresh: bool = False) -> None:
         super().__init__(name, contents)
         self.writes_unchanged = refresh
-        key = hmac.digest(SECRET_KEY.encode(), b"cookie-session", "sha1").ljust(64, b"\0")
-        self._inner: Final = hashlib.sha1(bytes(byte ^ 0x36 for byte in key))  # noqa: S324 -- as Quart signs
-        self._outer: Final = hashlib.sha1(bytes(byte ^ 0x5C for byte in key))  # noqa: S324 -- as Quart signs
+        self._sealer: Final = BareSealer(SECRET_KEY)
         self._text = ""
 
     @override
@@ -412,26 +408,14 @@ class Floor(Contender):
 
     @override
     async def open(self) -> Any:
-        if not self._text:
-            return Unpacked({})
-        signed, _, signature = self._text.encode().rpartition(b".")
-        if not hmac.compare_digest(self._signature(signed), signature):
-            return Unpacked({})
-        packed, _, stamp = signed.rpartition(b".")
-        if int(time.time()) - int.from_bytes(_from_base64(stamp), "big") > _LIFETIME:
-            return Unpacked({})
-        payload = zlib.decompress(_from_base64(packed[1:])) if packed.startswith(b".") else _from_base64(packed)
-        return Unpacked(msgspec.json.decode(payload))
+        payload = self._sealer.unseal(self._text) if self._text else None
+        return Unpacked({} if payload is None else msgspec.json.decode(payload))
 
     @override
     async def save(self, session: Any, response: Any) -> None:
         if not (session.modified or self.writes_unchanged):
             return
-        payload = msgspec.json.encode(session.values)
-        compressed = zlib.compress(payload)
-        packed = b"." + _to_base64(compressed) if len(compressed) < len(payload) - 1 else _to_base64(payload)
-        signed = packed + b"." + _to_base64(int(time.time()).to_bytes(4, "big"))
-        response.append("session=" + (signed + b"." + self._signature(signed)).decode())
+        response.append("session=" + self._sealer.seal(msgspec.json.encode(session.values)))
 
     @override
     def sent(self, response: Any) -> dict[str, str]:
@@ -441,24 +425,6 @@ class Floor(Contender):
     def held(self, session: Any) -> dict[str, object]:
         held: dict[str, object] = session.values
         return held
-
-    def _signature(self, signed: bytes) -> bytes:
-        inner, outer = self._inner.copy(), self._outer.copy()
-        inner.update(signed)
-        outer.update(inner.digest())
-        return _to_base64(outer.digest())
-
-
-def _to_base64(data: bytes) -> bytes:
-    return b2a_base64(data, newline=False).rstrip(b"=").replace(b"+", b"-").replace(b"/", b"_")
-
-
-def _from_base64(text: bytes) -> bytes:
-    return a2b_base64(text.replace(b"-", b"+").replace(b"_", b"/") + b"=" * (-len(text) % 4))
-
-
-_LIFETIME: Final = 31 * 24 * 60 * 60
-"""In seconds: Quart's default."""
 
 
 def quart_config(*, refresh: bool) -> dict[str, object]:

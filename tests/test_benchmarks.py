@@ -11,6 +11,7 @@ from attrs import evolve
 from typing_extensions import override
 
 from benchmarks.__main__ import main
+from benchmarks.bounds import bound_table
 from benchmarks.contenders import BrokenContender, Contender, Floor, OnQuart, local_contenders, prove, stock
 from benchmarks.extras import extras_table
 from benchmarks.growth import DIMENSIONS, growth_tables
@@ -124,6 +125,10 @@ def test_undeclared_keys_are_compared() -> None:
     table = extras_table(seconds=0, sizes=("small",))
     assert [row[0] for row in table.rows] == ["open + save, one change, small", "read only, small"]
     assert all(re.fullmatch(r"[+-]\d+%", cell) for row in table.rows for cell in row[1:])
+
+
+def test_what_bounds_a_session_is_measured_beside_it() -> None:
+    assert_has_figures(bound_table(seconds=0, sizes=("large",)), rows=2)
 
 
 def test_growth_goes_from_size_to_size() -> None:
