@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, get_args
 
-from benchmarks.contenders import OnQuart, OursWithClass, permanent, prove, quart_config
+from msgspec import json
+
+from benchmarks.contenders import Contender, Floor, OnQuart, OursWithClass, permanent, prove, quart_config
 from benchmarks.measure import compare
-from benchmarks.payloads import SIZES, Size, declared_values, random_text, schema_class, values
+from benchmarks.payloads import SIZES, Size, declared_values, plain_values, random_text, schema_class, values
 from benchmarks.rows import ONE_CHANGE, READ_ONLY, timed
 from benchmarks.table import Table
 from typed_sessions.serializers.base import SerializerName
@@ -33,20 +35,23 @@ def extras_table(*, seconds: float, sizes: tuple[Size, ...] = SIZES) -> Table:
         BrokenContender: a session does not do its work.
     """
     pairs = [(row, size) for row in (ONE_CHANGE, READ_ONLY) for size in sizes]
-    share = seconds / len(pairs) / (1 + len(_SERIALIZERS))
+    share = seconds / len(pairs) / (2 + len(_SERIALIZERS))
     rows = [(f"{row}, {size}", *(_more(*each, row, share) for each in _contenders(size))) for row, size in pairs]
-    return Table("A token and two flashes more", ("", "Quart", *_SERIALIZERS), tuple(rows))
+    return Table("A token and two flashes more", ("", "Quart", *_SERIALIZERS, "floor"), tuple(rows))
 
 
-def _contenders(size: Size) -> list[tuple[OnQuart, OnQuart]]:
+def _contenders(size: Size) -> list[tuple[Contender, Contender]]:
     """Return each contender without undeclared keys, and with them."""
     config = quart_config(refresh=False)
     stock, declared = permanent(values(size)), permanent(declared_values("attrs", size))
-    pairs = [(OnQuart("Quart", stock, config), OnQuart("Quart", {**stock, **_EXTRAS}, config))]
+    pairs: list[tuple[Contender, Contender]] = [
+        (OnQuart("Quart", stock, config), OnQuart("Quart", {**stock, **_EXTRAS}, config))
+    ]
     for serializer in _SERIALIZERS:
         plain, extended = (_ours(contents, size, serializer) for contents in (declared, {**declared, **_EXTRAS}))
         pairs.append((plain, extended))
-    return pairs
+    bare = permanent(plain_values(size))
+    return [*pairs, (Floor("floor", bare), Floor("floor", {**bare, **json.decode(json.encode(_EXTRAS))}))]
 
 
 def _ours(contents: dict[str, Any], size: Size, serializer: SerializerName) -> OnQuart:
@@ -54,7 +59,7 @@ def _ours(contents: dict[str, Any], size: Size, serializer: SerializerName) -> O
     return OursWithClass("attrs", contents, quart_config(refresh=False), schema=schema, serializer=serializer)
 
 
-def _more(plain: OnQuart, extended: OnQuart, row: str, seconds: float) -> str:
+def _more(plain: Contender, extended: Contender, row: str, seconds: float) -> str:
     for contender in (plain, extended):
         prove(contender)
     found = compare(timed(plain, row), {"extended": timed(extended, row)}, seconds=seconds)

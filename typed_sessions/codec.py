@@ -13,7 +13,7 @@ from typing import Any, Final, Generic, TypeAlias, cast
 from attrs import frozen
 from typing_extensions import TypeVar
 
-from typed_sessions.compiled import form_of
+from typed_sessions.compiled import THE_LONG_WAY, form_of
 from typed_sessions.contents import Contents, contents_of
 from typed_sessions.errors import ConfigurationError, SerializationError
 from typed_sessions.field_types import NATIVE_CANDIDATES, Mismatch, Reading, Wire, declared_keys
@@ -127,9 +127,12 @@ class Codec(Generic[S]):
         if self.schema.migrations.steps:
             version = max(version, self.schema.migrations.version)
         if form is not None and not (version and VERSION_KEY in contents):
-            lowered = form.lower(contents, version, unless=unless)
-            if lowered is not None and len(lowered.payload) <= MAX_PAYLOAD:
-                return lowered
+            try:
+                lowered = form.lower(contents, version, unless=unless)
+                if len(lowered.payload) <= MAX_PAYLOAD:
+                    return lowered
+            except THE_LONG_WAY:
+                pass
         return Draft(contents, version, self._encoded(contents.stored(), version))
 
     def look(self, read: Read[S]) -> Read[S] | Lowered[S] | None:
@@ -138,10 +141,14 @@ class Codec(Generic[S]):
         Returns:
             What was read, if nothing has changed since; a draft, if something has; None where a look does not tell.
         """
-        if self._form is None or len(self._tags_in_order) != self._tag_count:
+        form = self._form
+        if form is None or len(self._tags_in_order) != self._tag_count:
             return None
-        seen = self._form.look(read)
-        return seen if seen is None or len(seen.payload) <= MAX_PAYLOAD else None
+        try:
+            seen = form.look(read)
+        except THE_LONG_WAY:
+            return None
+        return None if type(seen) is Lowered and len(seen.payload) > MAX_PAYLOAD else seen
 
     def prove_draft(self, draft: Draft[S]) -> tuple[str, ...]:
         """Prove that the declared fields of a draft read back, and return the undeclared keys whose values do not.
@@ -171,10 +178,12 @@ class Codec(Generic[S]):
         """Return what a payload holds, or why it cannot be read. Raises nothing for what a payload may hold."""
         if len(payload) > MAX_PAYLOAD:
             return Refused(Reason.TOO_LARGE)
-        if self._form is not None and len(self._tags_in_order) == self._tag_count:
-            read = self._form.read(payload)
-            if read is not None:
-                return read
+        form = self._form
+        if form is not None and len(self._tags_in_order) == self._tag_count:
+            try:
+                return form.read(payload)
+            except THE_LONG_WAY:
+                pass
         return self._decoded_at_length(payload, on_bad_field)
 
     def _decoded_at_length(self, payload: bytes, on_bad_field: OnBadField) -> Outcome[S]:

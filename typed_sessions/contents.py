@@ -217,6 +217,8 @@ class DeclaredContents(Value, Generic[S]):
     """Finds the keys of a payload."""
     has_extras_by_key: bool = False
     """True once an undeclared key was stored, or taken out."""
+    has_shared_extras: bool = False
+    """True once somebody has what an undeclared key holds, and may change it in its place."""
     _has_unpinned: bool = False
     """True once a default that was stored is so no more, which the data does not show."""
 
@@ -229,6 +231,7 @@ class DeclaredContents(Value, Generic[S]):
         return list(self.stored())
 
     def stored(self) -> dict[str, object]:
+        self.has_shared_extras = True
         return self.laid_out(self.schema.departed, _as_they_are)[0]
 
     def changes(self, wire: object, find: Find) -> dict[str, Any] | None:
@@ -316,12 +319,19 @@ class DeclaredContents(Value, Generic[S]):
     def read(self, key: str) -> object:
         if key not in self:
             raise KeyError(key)
-        return self._extras[key] if key in self._extras else self.schema.read(self._data, key)
+        return self._shared(key) if key in self._extras else self.schema.read(self._data, key)
 
     def get(self, key: str, default: object = None) -> object:
         if key in self._extras and not self.schema.renamed:
-            return self._extras[key]
+            return self._shared(key)
         return self.read(key) if key in self else default
+
+    def _shared(self, key: str) -> object:
+        """Return what an undeclared key holds, for somebody who may change it."""
+        value = self._extras[key]
+        if type(value) not in _SCALARS:
+            self.has_shared_extras = True
+        return value
 
     def check(self, key: str, value: object) -> None:
         if key in self.schema.fields and not self.schema.fields[key].converts:

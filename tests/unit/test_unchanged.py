@@ -217,7 +217,9 @@ MORE: Mapping[str, Callable[[Any], object]] = {
     "nothing": lambda _: None,
     "data": lambda contents: setattr(contents.data, "flag", None),
     "a value that comes back": lambda contents: back_and_forth(contents.data),
-    "an extra in place": lambda contents: contents.extras.get("_flashes", []).append(("message", "more")),
+    "an extra in place": lambda contents: contents.get("_flashes", []).append(("message", "more")),
+    "an extra in place, read": lambda contents: contents.read("_flashes").pop() if "_flashes" in contents else None,
+    "an extra in place, of all that is stored": lambda contents: contents.stored().get("_flashes", [0]).pop(),
     "an extra taken out": lambda contents: contents.remove("_flashes") if "_flashes" in contents else None,
     "all extras taken out": lambda contents: [contents.remove(key) for key in list(contents.extras)],
 }

@@ -2,7 +2,7 @@
 
 msgspec reads the fields of a payload as the types that the schema declares, and what is left to do is done by functions
 made for it. The short way takes what sessions nearly always are. Whatever else there is, it leaves to the codec's long
-way, and says so by `None`: all refusals, resets and messages are the long way's.
+way, and says so by one of the errors of `THE_LONG_WAY`: all refusals, resets and messages are the long way's.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from typed_sessions.compiled.declared_form import DeclaredForm
-from typed_sessions.compiled.form import Form
+from typed_sessions.compiled.form import THE_LONG_WAY, Form
 from typed_sessions.compiled.keyed_form import KeyedForm
 from typed_sessions.compiled.notations import notation_of
 from typed_sessions.compiled.open_form import OpenForm
@@ -20,7 +20,7 @@ from typed_sessions.field_types import Wire
 from typed_sessions.schema import Schema
 from typed_sessions.serializers.base import AnySerializer
 
-__all__ = ["Form", "form_of"]
+__all__ = ["THE_LONG_WAY", "Form", "form_of"]
 
 
 def form_of(schema: Schema[Any], serializer: AnySerializer, wire: Wire, *, whole_seconds: bool) -> Form | None:

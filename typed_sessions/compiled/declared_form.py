@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import filterfalse
 from typing import Any, Final, cast
 
 import msgspec
 from msgspec.structs import astuple
 from typing_extensions import override
 
-from typed_sessions.compiled.form import PLAIN, THE_LONG_WAY, Form, Plain
+from typed_sessions.compiled.form import PLAIN, Form, Plain
 from typed_sessions.compiled.notations import Notation
 from typed_sessions.compiled.plans import PERMANENT_KEY, Plan, Planner, known_struct, wire_struct
 from typed_sessions.contents import Contents, DeclaredContents, KeyedContents, vacant_among
@@ -59,18 +60,15 @@ class DeclaredForm(Form):
 
     @override
     def look(self, read: Read[Any]) -> Read[Any] | Lowered[Any] | None:
-        try:
-            contents = cast("DeclaredContents[Any]", read.contents)  # those that it has made
-            changes = contents.changes(read.wire, self._changes)
-            if changes is None:
-                return None
-            by_key = contents.has_extras_by_key
-            if by_key or read.raws:
-                undeclared = {**contents.extras}  # threads may store more
-                changes = {**self._changed_extras(read, undeclared, by_key=by_key), **changes}
-            return self._redrafted(read, changes, contents.order) if changes else read
-        except THE_LONG_WAY:
+        contents = cast("DeclaredContents[Any]", read.contents)  # those that it has made
+        changes = contents.changes(read.wire, self._changes)
+        if changes is None:
             return None
+        by_key = contents.has_extras_by_key
+        if by_key or (contents.has_shared_extras and read.raws):
+            undeclared = {**contents.extras}  # threads may store more
+            changes = {**self._changed_extras(read, undeclared, by_key=by_key), **changes}
+        return self._redrafted(read, changes, contents.order) if changes else read
 
     def _redrafted(self, read: Read[Any], changes: Plain, order: dict[str, None] | None) -> Lowered[Any] | None:
         """Return the draft of what was read, with changes; None if that takes a whole draft.
@@ -117,7 +115,7 @@ class DeclaredForm(Form):
         return astuple(self._decode_known(payload)) == astuple(wire)
 
     @override
-    def _read(self, payload: bytes) -> Read[Any]:
+    def read(self, payload: bytes) -> Read[Any]:
         schema = self._schema
         raws = self._split(payload)
         undeclared = self._undeclared(raws)
@@ -140,7 +138,7 @@ class DeclaredForm(Form):
 
     def _undeclared(self, raws: Mapping[str, msgspec.Raw]) -> Mapping[str, msgspec.Raw]:
         """Return what there is of undeclared keys, but for `_permanent`, in a payload."""
-        undeclared = {key: raw for key, raw in raws.items() if key not in self._names}
+        undeclared = {key: raws[key] for key in filterfalse(self._names.__contains__, raws)}
         if undeclared:
             if len(raws) == 1:
                 self._refuse_tag(raws)
@@ -205,7 +203,7 @@ class DeclaredForm(Form):
         return key == PERMANENT_KEY and value is self._flag_of(read.wire)
 
     @override
-    def _lower(self, contents: Contents[Any], version: int, unless: bytes) -> Lowered[Any]:
+    def lower(self, contents: Contents[Any], version: int = 0, *, unless: bytes = b"") -> Lowered[Any]:
         plain, undeclared = contents.laid_out(self._lower_data, self._lower_values)
         is_known = not undeclared or (undeclared == _FLAG_ALONE and type(plain[PERMANENT_KEY]) is bool)
         if not is_known:

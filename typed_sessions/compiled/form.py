@@ -42,7 +42,7 @@ THE_LONG_WAY: Final = (
 
 
 class Form(ABC):
-    """The short way between contents and their payload. What it returns None for is for the long way."""
+    """The short way between contents and their payload. What it raises `THE_LONG_WAY` for, only the long way knows."""
 
     def __init__(self, schema: Schema[Any], notation: Notation) -> None:
         self._schema: Final = schema
@@ -56,14 +56,12 @@ class Form(ABC):
         self._split: Final = notation.decoder(dict[str, msgspec.Raw])
         self._keeps_order: Final = notation.keeps_order
 
-    def read(self, payload: bytes) -> Read[Any] | None:
+    @abstractmethod
+    def read(self, payload: bytes) -> Read[Any]:
         """Return what a payload holds."""
-        try:
-            return self._read(payload)
-        except THE_LONG_WAY:
-            return None
 
-    def lower(self, contents: Contents[Any], version: int = 0, *, unless: bytes = b"") -> Lowered[Any] | None:
+    @abstractmethod
+    def lower(self, contents: Contents[Any], version: int = 0, *, unless: bytes = b"") -> Lowered[Any]:
         """Return contents, and their version if they have one, as a payload of which msgspec reads what was written.
 
         Args:
@@ -71,10 +69,6 @@ class Form(ABC):
             version: of the payload.
             unless: a payload that need not be read, where it is the same.
         """
-        try:
-            return self._lower(contents, version, unless)
-        except THE_LONG_WAY:
-            return None
 
     @abstractmethod
     def look(self, read: Read[Any]) -> Read[Any] | Lowered[Any] | None:
@@ -88,12 +82,6 @@ class Form(ABC):
     @abstractmethod
     def differs(self, before: Read[Any], after: Lowered[Any]) -> bool:
         """Return True if a draft that reads back does not hold values equal to those of an earlier payload."""
-
-    @abstractmethod
-    def _read(self, payload: bytes) -> Read[Any]: ...
-
-    @abstractmethod
-    def _lower(self, contents: Contents[Any], version: int, unless: bytes) -> Lowered[Any]: ...
 
     def _refuse_tag(self, keyed: Mapping[str, object]) -> None:
         """Leave alone a dict whose only key is a tag: it means something else, or is written with another key."""

@@ -7,7 +7,6 @@ from typing import Any, cast
 from typing_extensions import override
 
 from typed_sessions.compiled.declared_form import DeclaredForm
-from typed_sessions.compiled.form import THE_LONG_WAY
 from typed_sessions.contents import KeyedContents
 from typed_sessions.payloads import Lowered, Read
 
@@ -24,11 +23,8 @@ class KeyedForm(DeclaredForm):
             return read
         if self._schema.renamed:
             return None
-        try:
-            values, fields = {**contents.values}, self._schema.fields  # threads may store more
-            changes = self._changes(values, read.wire)
-            undeclared = {key: value for key, value in values.items() if key not in fields}
-            changes |= self._changed_extras(read, undeclared, by_key=True)
-            return self._redrafted(read, changes, dict.fromkeys(values)) if changes else read
-        except THE_LONG_WAY:
-            return None
+        values, fields = {**contents.values}, self._schema.fields  # threads may store more
+        changes = self._changes(values, read.wire)
+        undeclared = {key: value for key, value in values.items() if key not in fields}
+        changes |= self._changed_extras(read, undeclared, by_key=True)
+        return self._redrafted(read, changes, dict.fromkeys(values)) if changes else read

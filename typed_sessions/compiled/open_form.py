@@ -7,7 +7,7 @@ from typing import Any, Final, cast
 import msgspec
 from typing_extensions import override
 
-from typed_sessions.compiled.form import PLAIN, THE_LONG_WAY, Form, Plain
+from typed_sessions.compiled.form import PLAIN, Form, Plain
 from typed_sessions.compiled.notations import Notation
 from typed_sessions.contents import Contents, KeyedContents
 from typed_sessions.migrations import VERSION_KEY
@@ -26,7 +26,7 @@ class OpenForm(Form):
         self._decode: Final = notation.decoder(dict[str, Any])
 
     @override
-    def _read(self, payload: bytes) -> Read[Any]:
+    def read(self, payload: bytes) -> Read[Any]:
         plain: Plain = self._decode(payload)
         self._refuse_depth(payload)
         if len(plain) == 1:
@@ -40,10 +40,7 @@ class OpenForm(Form):
         touched = contents.touched
         if touched is None or not self._keeps_order:
             return None
-        try:
-            return self._redrafted(read, contents, touched.copy()) if touched else read  # threads may touch more
-        except THE_LONG_WAY:
-            return None
+        return self._redrafted(read, contents, touched.copy()) if touched else read  # threads may touch more
 
     def _redrafted(self, read: Read[Any], contents: KeyedContents[Any], touched: set[str]) -> Read[Any] | Lowered[Any]:
         """Return the draft of what was read, with what has changed of some keys; all else is written as it came."""
@@ -64,7 +61,7 @@ class OpenForm(Form):
         return Lowered(contents, 0, self._encode(plain), plain, (), plain)
 
     @override
-    def _lower(self, contents: Contents[Any], version: int, unless: bytes) -> Lowered[Any]:
+    def lower(self, contents: Contents[Any], version: int = 0, *, unless: bytes = b"") -> Lowered[Any]:
         plain: Plain = self._tagged({**cast("KeyedContents[Any]", contents).values})
         if version:
             plain[VERSION_KEY] = version

@@ -36,9 +36,9 @@ class RecordForm(DeclaredForm):
         """Whether the latest payload had undeclared keys. Threads may share it: it only says what to try first."""
 
     @override
-    def _read(self, payload: bytes) -> Read[Any]:
+    def read(self, payload: bytes) -> Read[Any]:
         if self._schema.migrations.steps:
-            return super()._read(payload)
+            return super().read(payload)
         if not self._expects_extras:
             try:
                 return self._read_fields(payload, self._decode_known(payload))

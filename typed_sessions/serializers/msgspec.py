@@ -19,7 +19,7 @@ from uuid import UUID
 import msgspec
 from markupsafe import Markup
 
-from typed_sessions.narrowing import is_dict, is_sequence
+from typed_sessions.narrowing import is_dict
 
 __all__ = ["TAGS", "MsgspecJSONSerializer", "MsgspecMsgpackSerializer", "finite", "tagged", "untagged"]
 
@@ -82,13 +82,13 @@ _TEXT: Final = frozenset({str})
 
 
 def _tag_items(items: Any) -> list[object]:
-    return [tagged(item) for item in items]
+    return [*items] if _PLAIN.issuperset(map(type, items)) else [tagged(item) for item in items]
 
 
-def _untag_items(items: object) -> list[object]:
-    if not is_sequence(items):
+def _untag_items(items: list[Any]) -> list[object]:
+    if type(items) is not list:  # whatever a payload has there
         raise ValueError("a tag of a container holds no list")
-    return [untagged(item) for item in items]
+    return _untagged_list(items)
 
 
 def _text(value: object) -> str:
@@ -128,7 +128,7 @@ _WRITERS: Mapping[type, tuple[str, Callable[[Any], object]]] = {
 }
 """The tag of each type that JSON lacks, and what is written of a value."""
 
-_READERS: Mapping[str, Callable[[object], object]] = {
+_READERS: Mapping[str, Callable[[Any], object]] = {
     " t": lambda content: tuple(_untag_items(content)),
     " s": lambda content: set(_untag_items(content)),
     " f": lambda content: frozenset(_untag_items(content)),
@@ -183,8 +183,8 @@ def _tagged_dict(value: dict[Any, Any]) -> Any:
     return {key: tagged(item) for key, item in value.items()}
 
 
-def _tagged_list(value: list[Any]) -> Any:
-    return value if _PLAIN.issuperset(map(type, value)) else _tag_items(value)
+def _tagged_list(value: list[Any]) -> list[object]:
+    return value if _PLAIN.issuperset(map(type, value)) else [tagged(item) for item in value]
 
 
 def untagged(value: object) -> Any:
@@ -215,7 +215,7 @@ def _untagged_dict(value: dict[Any, Any]) -> Any:
     return {key: untagged(item) for key, item in value.items()}
 
 
-def _untagged_list(value: list[Any]) -> Any:
+def _untagged_list(value: list[Any]) -> list[object]:
     return value if _PLAIN.issuperset(map(type, value)) else [untagged(item) for item in value]
 
 

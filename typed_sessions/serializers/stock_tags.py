@@ -18,7 +18,7 @@ from uuid import UUID
 import msgspec
 from markupsafe import Markup
 
-from typed_sessions.narrowing import is_dict, is_sequence
+from typed_sessions.narrowing import is_dict
 from typed_sessions.serializers.http_dates import exact_http_date, http_date
 
 __all__ = ["STOCK_TAGS", "TheLongWay", "exact_float", "moment_text", "tagged", "untagged", "writer"]
@@ -151,7 +151,7 @@ def _untagged_dict(value: dict[str, Any]) -> Any:
     return {key: untagged(item) if type(item) in _CONTAINERS else item for key, item in value.items()}
 
 
-def _untagged_list(value: list[Any]) -> Any:
+def _untagged_list(value: list[Any]) -> list[Any]:
     if _holds_scalars(map(type, value)):
         return value
     return [_untagged_dict(item) if type(item) in _DICT else untagged(item) for item in value]
@@ -168,10 +168,10 @@ def _unescaped(content: object) -> object:
     raise TheLongWay
 
 
-def _tuple(content: object) -> object:
-    if not is_sequence(content):
+def _tuple(content: list[Any]) -> object:
+    if type(content) is not list:  # whatever a payload has there
         raise TheLongWay
-    return tuple(untagged(content))
+    return tuple(_untagged_list(content))
 
 
 def _bytes(content: object) -> object:
