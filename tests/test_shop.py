@@ -22,7 +22,7 @@ from typed_sessions.cli import main
 
 SECRET = "the secret key of the shop under test"
 ROOT = Path(__file__).parent.parent
-PATIENCE = 10.0
+PATIENCE = 60.0
 """Seconds that the server has to answer, and to end."""
 
 

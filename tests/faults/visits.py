@@ -34,7 +34,8 @@ class _Response:
     headers: Headers = Factory(Headers)
 
 
-_APP: Final = _App()
+_APP: Final = _App({"SESSION_STORE_TIMEOUT": timedelta(seconds=60)})
+"""With patience, for a machine that is busy: what takes long here is not what is tested."""
 
 
 def _say_nothing(_app: ConfiguredApp, _report: Report) -> None:
