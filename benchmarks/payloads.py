@@ -16,7 +16,7 @@ import msgspec
 __all__ = ["KINDS", "SIZES", "Kind", "Size", "declared_values", "plain_values", "random_text", "schema_class", "values"]
 
 Size: TypeAlias = Literal["small", "medium", "large"]
-Kind: TypeAlias = Literal["attrs", "dataclass", "Struct", "TypedDict"]
+Kind: TypeAlias = Literal["attrs", "attrs, validated", "dataclass", "Struct", "TypedDict"]
 
 SIZES: Final[tuple[Size, ...]] = get_args(Size)
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
@@ -27,6 +27,8 @@ FieldTypes: TypeAlias = Mapping[str, tuple[object, Any]]
 _ITEM: Final[FieldTypes] = {"sku": (str, ""), "qty": (int, 0), "price_cents": (int, 0), "gift": (bool, False)}
 
 _VISITOR: Final[FieldTypes] = {"user_id": (int | None, None), "csrf_token": (str, "")}
+
+_LONGEST_TOKEN: Final = 100
 
 _LOGIN: Final[FieldTypes] = {"logged_in_at": (datetime | None, None), "device_id": (UUID | None, None)}
 
@@ -114,13 +116,17 @@ def _fields(size: Size, item: Any) -> FieldTypes:
 @cache
 def _item_class(kind: Kind) -> Any:
     """Return the class of what is in the cart: the same one for the schema and for the values."""
-    return _make(kind, "Item", _ITEM)
+    return _make("attrs" if kind == "attrs, validated" else kind, "Item", _ITEM)
 
 
 def _make(kind: Kind, name: str, fields: FieldTypes) -> Any:
     match kind:
         case "attrs":
             return attrs.make_class(name, {key: _attrs_field(*field) for key, field in fields.items()}, slots=True)
+        case "attrs, validated":
+            made_fields = {key: _attrs_field(*field) for key, field in fields.items()}
+            made_fields["csrf_token"].validator(attrs.validators.max_len(_LONGEST_TOKEN))
+            return attrs.make_class(name, made_fields, slots=True)
         case "dataclass":
             made = [(key, field_type, _dataclass_field(default)) for key, (field_type, default) in fields.items()]
             return dataclasses.make_dataclass(name, made)

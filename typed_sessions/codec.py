@@ -156,9 +156,20 @@ class Codec(Generic[S]):
         Raises:
             SerializationError: it does not read back; the message names the field.
         """
-        if type(draft) is Lowered and draft.wire is not None and self.schema.is_record:
+        if (
+            type(draft) is Lowered
+            and draft.wire is not None
+            and (self.schema.is_trusting or self._keeps(draft.payload))
+        ):
             return ()
         return self._proven_at_length(draft.payload, draft.contents.stored()).altered
+
+    def _keeps(self, payload: bytes) -> bool:
+        """Return True if the class holds what msgspec reads of a payload; False where only the long way knows."""
+        try:
+            return self._form is not None and self._form.keeps(payload)
+        except THE_LONG_WAY:
+            return False
 
     def differs(self, draft: Draft[S], origin: Decoded[S]) -> bool | None:
         """Return True if a draft means something else than what was loaded; None where only the long way knows.
@@ -168,7 +179,7 @@ class Codec(Generic[S]):
         form = self._form
         if form is None or type(draft) is not Lowered or draft.wire is None:
             return None
-        if type(origin) is Read and origin.is_exact and self.schema.is_record:
+        if type(origin) is Read and origin.is_exact and self.schema.is_trusting:
             return form.differs(origin, draft) or None
         again = self.decode(origin.payload)
         before = self.draft(again.contents, origin.version) if isinstance(again, Decoded) else None

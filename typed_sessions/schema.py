@@ -24,9 +24,18 @@ from typed_sessions.annotations import (
     union_parts,
 )
 from typed_sessions.errors import FieldTypeError, FieldValueError, SchemaError
-from typed_sessions.field_types import NATIVE_CANDIDATES, Compiler, FieldType, Mismatch, OutOfBounds, Wire
+from typed_sessions.field_types import (
+    NATIVE_CANDIDATES,
+    Compiler,
+    Declared,
+    FieldType,
+    Mismatch,
+    OutOfBounds,
+    Wire,
+    all_parts,
+)
 from typed_sessions.generated import Module
-from typed_sessions.kinds import Kind, MadeKind, Member, is_record, kind_of, marks_within
+from typed_sessions.kinds import Kind, MadeKind, Member, holds_arguments, is_record, kind_of, marks_within
 from typed_sessions.markers import Essential, Merge, Subject
 from typed_sessions.merging import Rule, rule_of
 from typed_sessions.migrations import Migrations
@@ -123,6 +132,9 @@ class Schema(Generic[S]):
             self.fields = self._compiled(self._kind, declared, converter or Converter())
         elif declared is not None:
             self.fields = self._compiled_keys(declared, converter or Converter())
+        parts = all_parts(field.type for field in self.fields.values())
+        self.is_trusting = self.is_record and not any(map(_has_its_own_word, parts))
+        """True if the same is so of each class within the fields."""
         self.varying = tuple(name for name, field in self.fields.items() if field.generated or field.varies)
         """The fields of which a new visitor may have a value of its own."""
         self._departed = departed_of(self.fields)
@@ -137,10 +149,15 @@ class Schema(Generic[S]):
         return f"Schema({self.name})"
 
     @property
+    def steady_class(self) -> Kind | None:
+        """The declared class, if it makes its instances itself, with defaults that are the same for all."""
+        return None if isinstance(self._kind, MadeKind) or self.varying else self._kind
+
+    @property
     def plain_class(self) -> Kind | None:
-        """The declared class, if instances hold what they are made of, and defaults that are the same for all."""
-        is_plain = self._kind is not None and self.is_record and not isinstance(self._kind, MadeKind)
-        return self._kind if is_plain and not self.varying else None
+        """The declared class, if it is a steady one, and instances hold what they are made of, or refuse it."""
+        kind = self.steady_class
+        return None if kind is None or not holds_arguments(kind) else kind
 
     def create(self) -> S:
         """Return the data of a new visitor: all defaults, nobody else's."""
@@ -388,6 +405,11 @@ class Schema(Generic[S]):
                     f"{self.name}.{name}: its converter changes a value that it has converted already, so the value "
                     f"would change with every request; let the converter leave such a value alone"
                 )
+
+
+def _has_its_own_word(field_type: FieldType) -> bool:
+    """Return True for a class with code of the user's, which may change or refuse what the constructor is given."""
+    return isinstance(field_type, Declared) and not is_record(field_type.kind)
 
 
 def departed_of(fields: Mapping[str, Field]) -> Callable[[Any], dict[str, object]]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Annotated, Any, Generic, NotRequired, TypeVar
+from typing import Annotated, Any, Generic, NotRequired, Self, TypeVar
 
 import msgspec
 import pytest
-from attrs import Factory, define, field, frozen
-from typing_extensions import ReadOnly, TypedDict
+from attrs import Factory, define, field, frozen, setters, validators
+from typing_extensions import ReadOnly, TypedDict, override
 
 from typed_sessions import Essential, FieldTypeError, Schema, SchemaError, SecureCookieSession
 from typed_sessions.codec import Codec, Decoded
@@ -331,3 +331,104 @@ def failing() -> Configured:
 def test_a_function_that_makes_no_schema_is_refused(function: Any, message: str) -> None:
     with pytest.raises(SchemaError, match=message):
         Schema(function)
+
+
+@define
+class Validated:
+    text: str = field(default="", validator=validators.max_len(9))
+
+
+@frozen
+class FrozenValidated:
+    text: str = field(default="", validator=validators.max_len(9))
+
+
+@define
+class Converting:
+    text: str = field(default="", converter=str)
+
+
+@define
+class Initialized:
+    text: str = ""
+
+    def __attrs_post_init__(self) -> None:
+        """May change anything."""
+
+
+@define
+class OwnAssignment:
+    text: str = ""
+
+    @override
+    def __setattr__(self, name: str, value: object) -> None:
+        super().__setattr__(name, value)
+
+
+@define(on_setattr=setters.NO_OP)
+class OwnAssignmentAndValidated:
+    text: str = field(default="", validator=validators.max_len(9))
+
+    @override
+    def __setattr__(self, name: str, value: object) -> None:
+        super().__setattr__(name, value)
+
+
+def as_it_is(_: object, __: object, value: object) -> object:
+    return value
+
+
+@define(on_setattr=as_it_is)
+class Hooked:
+    text: str = ""
+
+
+@dataclass
+class DataWithOwnAssignment:
+    text: str = ""
+
+    @override
+    def __setattr__(self, name: str, value: object) -> None:
+        super().__setattr__(name, value)
+
+
+@define
+class Interned:
+    text: str = ""
+
+    def __new__(cls, text: str = "") -> Self:  # noqa: ARG004 -- takes what the constructor takes
+        return super().__new__(cls)
+
+
+@define
+class WithAWriter:
+    text: str = ""
+
+    def __init__(self, text: str = "") -> None:
+        self.__attrs_init__(text)  # type: ignore[attr-defined]  # which attrs makes
+
+
+@pytest.mark.parametrize(
+    ("schema", "holds", "is_record"),
+    [
+        (AttrsVisitor, True, True),
+        (FrozenAttrs, True, True),
+        (StructVisitor, True, True),
+        (configured, False, True),
+        (Validated, True, False),
+        (FrozenValidated, True, False),
+        (Hooked, True, False),
+        (Converting, False, False),
+        (Initialized, False, False),
+        (OwnAssignment, False, False),
+        (OwnAssignmentAndValidated, False, False),
+        (DataWithOwnAssignment, False, False),
+        (Interned, False, False),
+        (WithAWriter, False, False),
+    ],
+)
+def test_a_class_that_holds_what_it_is_given_is_told_from_one_that_has_its_own_word(
+    schema: Any, *, holds: bool, is_record: bool
+) -> None:
+    compiled = Schema[Any](schema)
+    assert (compiled.plain_class is not None, compiled.is_record) == (holds, is_record)

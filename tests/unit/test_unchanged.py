@@ -11,11 +11,12 @@ from datetime import UTC, date, datetime, timedelta
 from enum import Enum
 from functools import cache
 from random import Random
+from types import NoneType
 from typing import Any, NotRequired, TypedDict, cast
 from uuid import UUID
 
 import pytest
-from attrs import Factory, define, fields
+from attrs import Factory, define, field, fields, make_class, validators
 from cattrs import Converter
 from markupsafe import Markup
 from typing_extensions import override
@@ -249,6 +250,206 @@ def test_what_was_changed_is_written_as_the_long_way_writes_it(
         assert short == long, names
 
 
+@define
+class Validated(Most):
+    text: str = field(default="", validator=validators.max_len(9))
+    words: list[str] = field(factory=list[str], validator=validators.max_len(2))
+
+
+def stripped(text: str) -> str:
+    return text.strip()
+
+
+@define
+class Converting(Most):
+    text: str = field(default="", converter=stripped)
+    number: float = field(default=1.5, converter=abs)
+    words: list[str] = field(factory=list[str], converter=list)
+
+
+@define
+class Deriving(Most):
+    """Stores what follows from other fields, as it is when it is made."""
+
+    def __attrs_post_init__(self) -> None:
+        self.number = float(len(self.words))
+
+
+@define
+class Consistent(Most):
+    """Refuses two values together, each of which it takes."""
+
+    level: Level = field(default=Level.LOW)
+
+    @level.validator
+    def _needs_words(self, _: object, level: Level) -> None:
+        if level is Level.HIGH and self.flag is None:
+            raise ValueError("a high level without a flag")
+
+
+@define
+class Touchy(Most):
+    """Has its own word on each assignment."""
+
+    @override
+    def __setattr__(self, name: str, value: object) -> None:
+        super().__setattr__(name, value.lower() if isinstance(value, str) else value)
+
+
+def lowered(_: object, __: object, value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
+@define(on_setattr=lowered)
+class Hooked(Most):
+    """The same by attrs, which leaves out what the constructor is given."""
+
+
+@define
+class CheckedEntry:
+    name: str = field(default="", validator=validators.max_len(8))
+    price: float = 0.0
+
+
+@define
+class ConvertingEntry:
+    name: str = field(default="", converter=stripped)
+    price: float = field(default=0.0, converter=abs)
+
+
+@define
+class DerivingEntry:
+    name: str = ""
+    price: float = 0.0
+
+    def __attrs_post_init__(self) -> None:
+        self.price = float(len(self.name))
+
+
+@define
+class TouchyEntry:
+    name: str = ""
+    price: float = 0.0
+
+    @override
+    def __setattr__(self, name: str, value: object) -> None:
+        super().__setattr__(name, value.lower() if isinstance(value, str) else value)
+
+
+@dataclass
+class SwappingEntry:
+    """Takes its arguments the other way round, by position, and has a word on both."""
+
+    name: str = ""
+    price: float = 0.0
+
+    def __init__(self, price: float = 0.0, name: str = "") -> None:
+        self.name, self.price = name.title(), price
+
+
+def holding(entry: type) -> type:
+    """Return the class of sessions that hold such entries."""
+    return make_class(
+        f"Most{entry.__name__}",
+        {
+            "entries": field(factory=list, type=list[entry]),  # type: ignore[valid-type]
+            "pairs": field(factory=list, type=list[tuple[str, entry]]),  # type: ignore[valid-type]
+        },
+        bases=(Most,),
+    )
+
+
+ENTRIES = [CheckedEntry, ConvertingEntry, DerivingEntry, TouchyEntry, SwappingEntry]
+NESTED = [holding(entry) for entry in ENTRIES]
+
+
+def keyed(entry: Any) -> Any:
+    """Return the TypedDict of sessions that hold such entries."""
+    types: dict[str, Any] = {"text": str, "words": list[str], "entries": list[entry]}
+    return TypedDict(f"Keyed{entry.__name__}", types, total=False)  # type: ignore[operator]  # made at run time
+
+
+NESTED_KEYED = [keyed(entry) for entry in ENTRIES]
+
+SPELLED: Mapping[str, dict[str, object]] = {
+    "everything": everything(),
+    "nothing": {},
+    "as no class leaves it": {
+        "text": " A text ",
+        "number": -2.5,
+        "words": ["a", "b", "c"],
+        "entries": [Entry(" An entry ", -1.25)],
+    },
+    "as one class leaves it": {"text": "a text", "number": 2.0, "words": ["a", "b"], "level": Level.HIGH, "flag": True}
+    | {"entries": [Entry("An entry", 8.0)], "pairs": [("a pair", Entry("an entry", 8.0))]},
+}
+
+
+@pytest.mark.parametrize("serializer", SERIALIZERS, ids=["tagged", "sorted", "json", "msgpack"])
+@pytest.mark.parametrize("stored", SPELLED.values(), ids=SPELLED)
+@pytest.mark.parametrize("schema", [Validated, Converting, Deriving, Consistent, Touchy, Hooked, *NESTED])
+def test_what_a_class_does_by_itself_is_written_as_the_long_way_writes_it(
+    schema: Any, stored: dict[str, object], serializer: Any
+) -> None:
+    stored = {key: value for key, value in stored.items() if key != "address"}
+    payload = written(Most, stored, serializer)
+    ways = list(itertools.product({**USES, **CHANGES_OF_CONTENTS, "nothing": MORE["nothing"]}.values(), MORE.values()))
+    for uses in Random(str(stored)).sample(ways, 60):  # noqa: S311 -- nothing secret, and always the same
+        short, long = (redrafted(schema, payload, serializer, uses, compiled=way) for way in (True, False))
+        assert short == long
+
+
+@pytest.mark.parametrize("serializer", [TaggedJSONSerializer(), MsgspecJSONSerializer(), MsgspecMsgpackSerializer()])
+@pytest.mark.parametrize(
+    ("schema", "stored", "kind"),
+    [
+        pytest.param(Validated, {"text": "a text"}, Lowered, id="validated"),
+        pytest.param(NESTED[0], {"entries": [Entry("an entry")]}, Lowered, id="validated within"),
+        pytest.param(NESTED[1], {"entries": [Entry(" an entry")]}, NoneType, id="converted within"),
+        pytest.param(NESTED_KEYED[0], {"entries": [Entry("an entry")]}, Lowered, id="validated within a dict"),
+        pytest.param(NESTED_KEYED[1], {"entries": [Entry(" an entry")]}, NoneType, id="converted within a dict"),
+        pytest.param(Converting, {"text": "a text", "words": ["a"]}, Lowered, id="converted to itself"),
+        pytest.param(Converting, {"text": " a text"}, NoneType, id="converted"),
+        pytest.param(Deriving, {"words": ["a"], "number": 2.0}, NoneType, id="derived"),
+    ],
+)
+def test_a_look_drafts_what_a_class_holds_as_it_came(
+    schema: Any, stored: dict[str, object], kind: type, serializer: Any
+) -> None:
+    codec = codec_of(schema, serializer, compiled=True)
+    outcome = codec.decode(written(Most, stored, serializer))
+    assert isinstance(outcome, Read)
+    outcome.contents.store("text", "other")
+    assert type(codec.look(outcome)) is kind
+
+
+def refuse(_: object, __: object, value: object) -> None:
+    if value == "refused":
+        raise ZeroDivisionError
+
+
+@define
+class RefusingEntry:
+    name: str = field(default="", validator=refuse)
+    price: float = 0.0
+
+
+@define
+class Refusing(Most):
+    text: str = field(default="", validator=refuse)
+
+
+@pytest.mark.parametrize("serializer", SERIALIZERS, ids=["tagged", "sorted", "json", "msgpack"])
+@pytest.mark.parametrize("schema", [Refusing, holding(RefusingEntry), keyed(RefusingEntry)])
+def test_a_validator_may_raise_anything(schema: Any, serializer: Any) -> None:
+    payload = written(Most, {"text": "refused", "entries": [Entry("refused")], "words": ["a word"]}, serializer)
+    short, long = (codec_of(schema, serializer, compiled=way).decode(payload) for way in (True, False))
+    assert isinstance(short, Decoded)
+    assert isinstance(long, Decoded)
+    assert short.resets == long.resets != ()
+    assert short.contents.stored() == long.contents.stored() != {}
+
+
 DRAFTED = [
     *("store", "store a default", "store an extra", "store a mutable extra", "store an extra beside the data"),
     *("another flag", "remove", "remove the flag", "data", "data: text", "data: moment", "data: day"),
@@ -324,6 +525,25 @@ def test_what_was_changed_in_a_dict_is_written_as_the_long_way_writes_it(
         assert short == long, names
 
 
+@pytest.mark.parametrize("serializer", SERIALIZERS, ids=["tagged", "sorted", "json", "msgpack"])
+@pytest.mark.parametrize("stored", SPELLED.values(), ids=SPELLED)
+@pytest.mark.parametrize("schema", NESTED_KEYED)
+def test_what_a_class_in_a_dict_does_by_itself_is_written_as_the_long_way_writes_it(
+    schema: Any, stored: dict[str, object], serializer: Any
+) -> None:
+    payload = written(Most, {key: stored[key] for key in ("text", "words", "entries") if key in stored}, serializer)
+    changes = {
+        **DICT_USES,
+        "an entry": lambda contents: setattr(contents.read("entries")[0], "name", "other"),
+        "an entry taken out": lambda contents: contents.get("entries").pop(),
+        "an entry in the data": lambda contents: setattr(contents.data["entries"][0], "price", 2.0),
+    }
+    ways = list(itertools.product(changes.values(), repeat=2))
+    for uses in Random(str(stored)).sample(ways, 60):  # noqa: S311 -- nothing secret, and always the same
+        short, long = (redrafted(schema, payload, serializer, uses, compiled=way) for way in (True, False))
+        assert short == long
+
+
 DICT_DRAFTED = [
     *("store", "store another key", "store a flag", "remove", "remove a container"),
     *("change in place", "change far down", "change an extra in place"),
@@ -361,9 +581,21 @@ def drafted(
     compiled: bool,
 ) -> tuple[bool, bytes | None, tuple[str, ...]]:
     """Return whether contents are as loaded, after some use, what would be written, and what would be another then."""
-    codec = codec_of(schema, serializer, compiled=compiled)
+    payload = written(schema, stored, serializer, compiled=compiled)
+    return redrafted(schema, payload, serializer, uses, compiled=compiled)
+
+
+def written(schema: Any, stored: dict[str, object], serializer: Any, *, compiled: bool = True) -> bytes:
     writer = SERIALIZERS[0] if isinstance(serializer, TaggedJSONSerializer) else serializer  # not sorted
-    payload = codec_of(schema, writer, compiled=compiled).draft(contents_of(codec.schema, stored)).payload
+    codec = codec_of(schema, writer, compiled=compiled)
+    return codec.draft(contents_of(codec.schema, stored)).payload
+
+
+def redrafted(
+    schema: Any, payload: bytes, serializer: Any, uses: Sequence[Callable[[Any], object]], *, compiled: bool
+) -> tuple[bool, bytes | None, tuple[str, ...]]:
+    """Return the same of contents that were loaded from a payload."""
+    codec = codec_of(schema, serializer, compiled=compiled)
     outcome = codec.decode(payload)
     assert isinstance(outcome, Decoded)
     for use in uses:

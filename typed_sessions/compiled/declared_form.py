@@ -55,7 +55,7 @@ class DeclaredForm(Form):
         self._wire_of: Final[Callable[[Any, Plain], object]] = functions[wire_of]
         self._changes: Final[Callable[..., Plain]] = functions[changes]
         self._redrafts: Final = (
-            self._is_closed and self._keeps_order and (schema.keyed or schema.plain_class is not None)
+            self._is_closed and self._keeps_order and (schema.keyed or schema.steady_class is not None)
         )
 
     @override
@@ -70,6 +70,11 @@ class DeclaredForm(Form):
             changes = {**self._changed_extras(read, undeclared, by_key=by_key), **changes}
         return self._redrafted(read, changes, contents.order) if changes else read
 
+    @override
+    def keeps(self, payload: bytes) -> bool:
+        read = self.read(payload)
+        return cast("DeclaredContents[Any]", read.contents).changes(read.wire, self._changes) == {}
+
     def _redrafted(self, read: Read[Any], changes: Plain, order: dict[str, None] | None) -> Lowered[Any] | None:
         """Return the draft of what was read, with changes; None if that takes a whole draft.
 
@@ -80,6 +85,8 @@ class DeclaredForm(Form):
         """
         if not self._redrafts or read.version:
             return None
+        if not self._schema.is_trusting and not self.keeps(read.payload):
+            return None  # the class itself changes what it is given
         plain, wire = self._split(read.payload), read.wire.__copy__()
         for key, value in changes.items():
             if key in self._names:
@@ -122,7 +129,10 @@ class DeclaredForm(Form):
         wire = (self._decode if undeclared else self._decode_known)(payload)
         if not self._is_closed:
             self._refuse_depth(payload)
-        declared, pinned = self._lift(wire)
+        try:
+            declared, pinned = self._lift(wire)
+        except Exception as error:  # a class of the user's may raise anything
+            raise TheLongWay from error
         extras: Plain = {} if self._flag_of(wire) is msgspec.UNSET else {PERMANENT_KEY: self._flag_of(wire)}
         version, is_exact = 0, self._is_closed
         if undeclared:

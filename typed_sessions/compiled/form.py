@@ -79,6 +79,10 @@ class Form(ABC):
             None where a look does not tell.
         """
 
+    def keeps(self, payload: bytes) -> bool:  # noqa: ARG002 -- of a class
+        """Return True if no code of the user's changes what is read of a payload. It raises what such code refuses."""
+        return True
+
     @abstractmethod
     def differs(self, before: Read[Any], after: Lowered[Any]) -> bool:
         """Return True if a draft that reads back does not hold values equal to those of an earlier payload."""

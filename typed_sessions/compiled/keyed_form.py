@@ -28,3 +28,8 @@ class KeyedForm(DeclaredForm):
         undeclared = {key: value for key, value in values.items() if key not in fields}
         changes |= self._changed_extras(read, undeclared, by_key=True)
         return self._redrafted(read, changes, dict.fromkeys(values)) if changes else read
+
+    @override
+    def keeps(self, payload: bytes) -> bool:
+        read = self.read(payload)
+        return self._changes(cast("KeyedContents[Any]", read.contents).values, read.wire) == {}

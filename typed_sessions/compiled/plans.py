@@ -20,7 +20,7 @@ from typed_sessions.field_types.containers import Items, Positions, Table
 from typed_sessions.field_types.scalars import KNOWN, Enumeration, Scalar, Simple
 from typed_sessions.field_types.union import OneOf
 from typed_sessions.generated import Module
-from typed_sessions.kinds import Kind, is_record, takes_positions
+from typed_sessions.kinds import Kind, has_plain_attributes, takes_positions
 from typed_sessions.places import MAX_DEPTH, Comparison
 from typed_sessions.sameness import same
 from typed_sessions.schema import Field, define_departed, departure
@@ -507,9 +507,9 @@ class Planner:
         )
 
     def _declared(self, field_type: Declared) -> Plan | None:
-        """Return the plan of a declared class that is a plain record: its constructor changes and refuses nothing."""
+        """Return the plan of a declared class. What its constructor does of its own accord, a look at it finds."""
         kind = field_type.kind
-        if not is_record(kind) or not are_names(field_type.types):
+        if not has_plain_attributes(kind) or not are_names(field_type.types):
             return None
         plans = {name: self.plan(item) for name, item in field_type.types.items()}
         struct = self._struct(field_type.text, plans, frozenset(plans))

@@ -1,4 +1,4 @@
-"""`RecordForm`: the short way of a class that has no say in what its instances hold."""
+"""`RecordForm`: the short way of a class that takes what it is given as it is, or refuses it."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ from typed_sessions.contents import DeclaredContents
 from typed_sessions.kinds import Kind
 from typed_sessions.payloads import Read
 from typed_sessions.schema import Schema
+from typed_sessions.serializers.stock_tags import TheLongWay
 
 __all__ = ["RecordForm"]
 
 
 class RecordForm(DeclaredForm):
-    """The short way of a class that has no say in what its instances hold; see `Schema.plain_class`.
+    """The short way of a class that takes what it is given as it is, or refuses it; see `Schema.plain_class`.
 
     Its data is made of what msgspec has read by one call.
     """
@@ -58,7 +59,10 @@ class RecordForm(DeclaredForm):
         """Return what a payload holds of declared fields, and `_permanent`."""
         if not self._is_closed:
             self._refuse_depth(payload)
-        data, pinned, extras = self._made(wire)
+        try:
+            data, pinned, extras = self._made(wire)
+        except Exception as error:  # a class of the user's may raise anything
+            raise TheLongWay from error
         contents = DeclaredContents(self._schema, data, extras, pinned, _NONE, None, payload, self._split)
         return Read(contents, payload, 0, wire=wire, is_exact=self._is_closed)
 

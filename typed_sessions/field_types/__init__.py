@@ -6,7 +6,18 @@ has, and of those further types that the serializer at hand brings back by itsel
 """
 
 from typed_sessions.field_types.base import NATIVE_CANDIDATES, FieldType, Mismatch, OutOfBounds, Reading, Wire
-from typed_sessions.field_types.classes import declared_keys
+from typed_sessions.field_types.classes import Declared, all_parts, declared_keys
 from typed_sessions.field_types.compiler import Compiler
 
-__all__ = ["NATIVE_CANDIDATES", "Compiler", "FieldType", "Mismatch", "OutOfBounds", "Reading", "Wire", "declared_keys"]
+__all__ = [
+    "NATIVE_CANDIDATES",
+    "Compiler",
+    "Declared",
+    "FieldType",
+    "Mismatch",
+    "OutOfBounds",
+    "Reading",
+    "Wire",
+    "all_parts",
+    "declared_keys",
+]

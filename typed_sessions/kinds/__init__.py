@@ -16,7 +16,7 @@ from typed_sessions.kinds.attrs_class import AttrsKind
 from typed_sessions.kinds.base import Kind, Member
 from typed_sessions.kinds.dataclass import DataclassKind
 from typed_sessions.kinds.made import MadeKind
-from typed_sessions.kinds.records import is_record, takes_positions
+from typed_sessions.kinds.records import has_plain_attributes, holds_arguments, is_record, takes_positions
 from typed_sessions.kinds.struct import StructKind
 
 __all__ = [
@@ -26,6 +26,8 @@ __all__ = [
     "MadeKind",
     "Member",
     "StructKind",
+    "has_plain_attributes",
+    "holds_arguments",
     "is_record",
     "kind_of",
     "marks_within",

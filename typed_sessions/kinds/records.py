@@ -15,31 +15,42 @@ from typed_sessions.kinds.dataclass import DataclassKind
 from typed_sessions.kinds.made import MadeKind
 from typed_sessions.kinds.struct import StructKind
 
-__all__ = ["is_record", "takes_positions"]
+__all__ = ["has_plain_attributes", "holds_arguments", "is_record", "takes_positions"]
 
 
 def is_record(kind: Kind) -> bool:
     """Return True if instances of a class hold what the constructor was given, and nothing of the user's runs."""
     if isinstance(kind, MadeKind):
         return is_record(kind.kind)
+    return holds_arguments(kind) and _assigns_plainly(kind) and not _validates(kind)
+
+
+def holds_arguments(kind: Kind) -> bool:
+    """Return True if instances of a class hold what the constructor was given. Validators may have refused it."""
     cls: Any = kind.cls
+    if not has_plain_attributes(kind):
+        return False
     if cls.__new__ is not object.__new__ and not isinstance(kind, StructKind):
         return False
-    if cls.__getattribute__ is not object.__getattribute__ or hasattr(cls, "__getattr__"):
-        return False
-    if not kind.frozen and cls.__setattr__ not in (object.__setattr__, msgspec.Struct.__setattr__):
-        return False
-    if not all(member.in_constructor and _holds(cls, name) for name, member in kind.members.items()):
-        return False
+    if not (_assigns_plainly(kind) or cls.__dict__.get("__attrs_own_setattr__", False)):
+        return False  # attrs' own is for assignments: its constructor goes round it
     match kind:
         case AttrsKind():
-            return _is_plain_attrs(cls)
+            return _holds_what_attrs_is_given(cls)
         case DataclassKind():
             return not hasattr(cls, "__post_init__") and _is_generated(cls, "<string>")
         case StructKind():
             return not hasattr(cls, "__post_init__") and cls.__init__ is msgspec.Struct.__init__
         case _:
             return False
+
+
+def has_plain_attributes(kind: Kind) -> bool:
+    """Return True if a constructor takes all attributes of its class, and to read one runs nothing of the user's."""
+    cls: Any = kind.cls
+    if cls.__getattribute__ is not object.__getattribute__ or hasattr(cls, "__getattr__"):
+        return False
+    return all(member.in_constructor and _holds(cls, name) for name, member in kind.members.items())
 
 
 def takes_positions(kind: Kind) -> bool:
@@ -49,16 +60,25 @@ def takes_positions(kind: Kind) -> bool:
     return len(names) == len(parameters) and names == [member.alias for member in kind.members.values()]
 
 
+def _assigns_plainly(kind: Kind) -> bool:
+    cls: Any = kind.cls
+    return kind.frozen or cls.__setattr__ in (object.__setattr__, msgspec.Struct.__setattr__)
+
+
 def _holds(cls: Any, name: str) -> bool:
     """Return True if an attribute gives what it was given: no property, and no other descriptor of the user's."""
     attribute: object = inspect.getattr_static(cls, name, None)
     return isinstance(attribute, MemberDescriptorType) or not hasattr(type(attribute), "__set__")
 
 
-def _is_plain_attrs(cls: Any) -> bool:
-    hooked = any(field.converter is not None or field.validator is not None for field in attrs.fields(cls))
+def _holds_what_attrs_is_given(cls: Any) -> bool:
+    converts = any(field.converter is not None for field in attrs.fields(cls))
     hooks = ("__attrs_pre_init__", "__attrs_post_init__")
-    return not hooked and not any(hasattr(cls, hook) for hook in hooks) and _is_generated(cls, "<attrs generated")
+    return not converts and not any(hasattr(cls, hook) for hook in hooks) and _is_generated(cls, "<attrs generated")
+
+
+def _validates(kind: Kind) -> bool:
+    return isinstance(kind, AttrsKind) and any(field.validator is not None for field in attrs.fields(kind.cls))
 
 
 def _is_generated(cls: Any, file_name: str) -> bool:
