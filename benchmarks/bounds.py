@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, get_args
+from typing import Any, Final
 
 import msgspec
 from typing_extensions import override
 
 from benchmarks.contenders import (
-    CHANGED_QUANTITY,
-    CHANGED_USER,
     SECRET_KEY,
+    SERIALIZERS,
     Contender,
     Floor,
     OnQuart,
     OursWithClass,
+    UsedThroughData,
     permanent,
     prove,
     quart_config,
@@ -26,18 +26,14 @@ from benchmarks.payloads import SIZES, Size, declared_values, plain_values, sche
 from benchmarks.rows import ONE_CHANGE, READ_ONLY, timed
 from benchmarks.sealing import BareSealer
 from benchmarks.table import Table
+from typed_sessions.cookies import BROWSERS_LIMIT
 from typed_sessions.sealing import unsealed_size
 from typed_sessions.serializers.base import SerializerName
 
 __all__ = ["MsgspecAlone", "bound_table"]
 
-_BROWSERS_LIMIT: Final = 4093
-"""In bytes: what no longer fits into a cookie is compressed (RFC 6265, section 6.1)."""
-
 _ATTRIBUTES: Final = "; Expires=Sat, 01 Jan 2050 00:00:00 GMT; HttpOnly; Path=/"
 """Made once: a session makes it for each second."""
-
-_SERIALIZERS: Final[tuple[SerializerName, ...]] = get_args(SerializerName)
 
 
 class Loaded:
@@ -50,7 +46,7 @@ class Loaded:
         self.modified = False
 
 
-class MsgspecAlone(OnQuart):
+class MsgspecAlone(UsedThroughData, OnQuart):
     """No session at all: msgspec reads and writes the class itself, and the cookie goes through Quart's objects.
 
     Nothing is opened late, converted, validated or compared, nobody looks whether a setting has changed, and what is
@@ -75,7 +71,7 @@ class MsgspecAlone(OnQuart):
         self.family = serializer
         self.opens_untouched = True
         self._schema: Final = schema
-        room = unsealed_size(_BROWSERS_LIMIT - len("session=" + _ATTRIBUTES))
+        room = unsealed_size(BROWSERS_LIMIT - len("session=" + _ATTRIBUTES))
         self._sealer: Final = BareSealer(SECRET_KEY, uncompressed=0 if serializer == "tagged-json" else room)
         notation = msgspec.msgpack if serializer == "msgspec-msgpack" else msgspec.json
         self._encode: Final[Callable[[object], bytes]] = notation.Encoder().encode
@@ -95,21 +91,13 @@ class MsgspecAlone(OnQuart):
         response.headers.add("Vary", "Cookie")
 
     @override
-    def read(self, session: Any) -> object:
-        return session.data.user_id
-
-    @override
     def change(self, session: Any) -> None:
-        session.data.user_id = CHANGED_USER
+        super().change(session)
         session.modified = True
 
     @override
-    def read_nested(self, session: Any) -> object:
-        return session.data.cart[0].qty
-
-    @override
     def change_nested(self, session: Any) -> None:
-        session.data.cart[0].qty = CHANGED_QUANTITY
+        super().change_nested(session)
         session.modified = True
 
     @override
@@ -153,7 +141,7 @@ def _contenders(size: Size) -> dict[str, Contender]:
     config, schema = quart_config(refresh=False), schema_class("attrs", size)
     contents = declared_values("attrs", size)
     contenders: dict[str, Contender] = {"floor": Floor("floor", permanent(plain_values(size)))}
-    for serializer in _SERIALIZERS:
+    for serializer in SERIALIZERS:
         alone = MsgspecAlone(contents, config, schema=schema, serializer=serializer)
         ours = OursWithClass("attrs", permanent(contents), config, schema=schema, serializer=serializer)
         contenders |= {f"msgspec alone, {serializer}": alone, f"attrs, {serializer}": ours}

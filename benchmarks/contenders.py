@@ -27,16 +27,16 @@ from typed_sessions.quart import Sessions
 from typed_sessions.serializers.base import SerializerName
 
 __all__ = [
-    "CHANGED_QUANTITY",
-    "CHANGED_USER",
     "FLOOR",
     "PEERS",
     "SECRET_KEY",
+    "SERIALIZERS",
     "BrokenContender",
     "Contender",
     "OnQuart",
     "Ours",
     "OursWithClass",
+    "UsedThroughData",
     "cookie_header",
     "finished",
     "local_contenders",
@@ -48,6 +48,8 @@ __all__ = [
 ]
 
 SECRET_KEY: Final = "for-benchmarks-only-and-32-bytes"  # noqa: S105 -- no secret
+
+SERIALIZERS: Final[tuple[SerializerName, ...]] = get_args(SerializerName)
 
 PEERS: Final = "peers"
 FLOOR: Final = "floor"
@@ -291,12 +293,8 @@ class Ours(OnQuart):
         session["cart"][0]["qty"] = CHANGED_QUANTITY
 
 
-class OursWithClass(Ours):
-    """The same with an attrs class, a dataclass or a Struct: a session is used through its data."""
-
-    @override
-    def current(self) -> Any:
-        return self.sessions.current
+class UsedThroughData(Contender):
+    """A contender whose sessions have an object of a class as their data."""
 
     @override
     def read(self, session: Any) -> object:
@@ -313,6 +311,14 @@ class OursWithClass(Ours):
     @override
     def change_nested(self, session: Any) -> None:
         session.data.cart[0].qty = CHANGED_QUANTITY
+
+
+class OursWithClass(UsedThroughData, Ours):
+    """The same with an attrs class, a dataclass or a Struct: a session is used through its data."""
+
+    @override
+    def current(self) -> Any:
+        return self.sessions.current
 
 
 class OursWithTypedDict(Ours):
@@ -461,8 +467,7 @@ def local_contenders(size: Size, *, refresh: bool = False) -> list[Contender]:
         OnFlask("Flask", permanent(values(size)), config),
         Floor("floor", permanent(plain_values(size)), refresh=refresh),
     ]
-    serializers: tuple[SerializerName, ...] = get_args(SerializerName)
-    for serializer in serializers:
+    for serializer in SERIALIZERS:
         contenders.append(Ours("no schema", permanent(values(size)), config, serializer=serializer))
         contenders += [
             _with_schema(kind)(

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, get_args
+from typing import Any, Final
 
 from msgspec import json
 
-from benchmarks.contenders import Contender, Floor, OnQuart, OursWithClass, permanent, prove, quart_config
+from benchmarks.contenders import SERIALIZERS, Contender, Floor, OnQuart, OursWithClass, permanent, prove, quart_config
 from benchmarks.measure import compare
 from benchmarks.payloads import SIZES, Size, declared_values, plain_values, random_text, schema_class, values
 from benchmarks.rows import ONE_CHANGE, READ_ONLY, timed
@@ -21,8 +21,6 @@ _EXTRAS: Final[Mapping[str, object]] = {
     "_flashes": [("message", "Your cart was updated."), ("error", "One item is out of stock.")],
 }
 
-_SERIALIZERS: Final[tuple[SerializerName, ...]] = get_args(SerializerName)
-
 
 def extras_table(*, seconds: float, sizes: tuple[Size, ...] = SIZES) -> Table:
     """Return how much longer a request takes with undeclared keys in its session, for Quart's and an attrs class.
@@ -35,9 +33,9 @@ def extras_table(*, seconds: float, sizes: tuple[Size, ...] = SIZES) -> Table:
         BrokenContender: a session does not do its work.
     """
     pairs = [(row, size) for row in (ONE_CHANGE, READ_ONLY) for size in sizes]
-    share = seconds / len(pairs) / (2 + len(_SERIALIZERS))
+    share = seconds / len(pairs) / (2 + len(SERIALIZERS))
     rows = [(f"{row}, {size}", *(_more(*each, row, share) for each in _contenders(size))) for row, size in pairs]
-    return Table("A token and two flashes more", ("", "Quart", *_SERIALIZERS, "floor"), tuple(rows))
+    return Table("A token and two flashes more", ("", "Quart", *SERIALIZERS, "floor"), tuple(rows))
 
 
 def _contenders(size: Size) -> list[tuple[Contender, Contender]]:
@@ -47,7 +45,7 @@ def _contenders(size: Size) -> list[tuple[Contender, Contender]]:
     pairs: list[tuple[Contender, Contender]] = [
         (OnQuart("Quart", stock, config), OnQuart("Quart", {**stock, **_EXTRAS}, config))
     ]
-    for serializer in _SERIALIZERS:
+    for serializer in SERIALIZERS:
         plain, extended = (_ours(contents, size, serializer) for contents in (declared, {**declared, **_EXTRAS}))
         pairs.append((plain, extended))
     bare = permanent(plain_values(size))

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from time import thread_time_ns
-from typing import Any, Final, TypeAlias, get_args
+from typing import Any, Final, TypeAlias
 
 import quart
 
 from benchmarks.contenders import (
+    SERIALIZERS,
     BrokenContender,
     OnQuart,
     Ours,
@@ -22,7 +23,6 @@ from benchmarks.contenders import (
 from benchmarks.measure import Timed, compare
 from benchmarks.payloads import SIZES, Size, declared_values, schema_class, values
 from benchmarks.table import Table
-from typed_sessions.serializers.base import SerializerName
 
 __all__ = ["request_table"]
 
@@ -69,7 +69,6 @@ def request_table(*, seconds: float, refresh: bool, sizes: tuple[Size, ...] = SI
 
 def _ours(size: Size, *, refresh: bool) -> list[OnQuart]:
     config = quart_config(refresh=refresh)
-    serializers: tuple[SerializerName, ...] = get_args(SerializerName)
     return [
         Ours("no schema", permanent(values(size)), config),
         *(
@@ -80,7 +79,7 @@ def _ours(size: Size, *, refresh: bool) -> list[OnQuart]:
                 schema=schema_class("attrs", size),
                 serializer=serializer,
             )
-            for serializer in serializers
+            for serializer in SERIALIZERS
         ),
     ]
 

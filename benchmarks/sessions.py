@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from statistics import quantiles
-from typing import Final, TypeAlias, get_args
+from typing import Final, TypeAlias
 
-from benchmarks.contenders import FLOOR, PEERS, local_contenders, prove, stock
+from benchmarks.contenders import FLOOR, PEERS, SERIALIZERS, local_contenders, prove, stock
 from benchmarks.measure import Comparison, compare
 from benchmarks.payloads import SIZES, Size, values
 from benchmarks.peers import peers
 from benchmarks.rows import NESTED, ROWS, does, timed
 from benchmarks.table import Table
-from typed_sessions.serializers.base import SerializerName
 
 __all__ = ["FAMILIES", "Column", "Findings", "find", "noise", "tables"]
 
@@ -22,7 +21,7 @@ Column: TypeAlias = tuple[str, str]
 Findings: TypeAlias = Mapping[tuple[str, Size], Comparison[Column]]
 """What was found, by row and size."""
 
-FAMILIES: Final[tuple[str, ...]] = (PEERS, *get_args(SerializerName))
+FAMILIES: Final[tuple[str, ...]] = (PEERS, *SERIALIZERS)
 
 _NOTHING: Final = "-"
 

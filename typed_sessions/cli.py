@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final, TypeGuard
 
 from typed_sessions import stores
+from typed_sessions.cookies import BROWSERS_LIMIT
 from typed_sessions.errors import ConfigurationError, StoreUnavailableError
 from typed_sessions.inspection import Inspection, inspect_cookie
 from typed_sessions.locks import Finding, LockFile, compare, lock_schema, read_lock, write_lock
@@ -61,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     check = commands.add_parser("check", help="say what a deploy does to the sessions of what is locked")
     check.add_argument("schemas", nargs="*", metavar="module:Schema", help="all that are locked, if none is given")
     check.add_argument(
-        "--max-cookie-size", type=_size, default=4093, metavar="BYTES", help="MAX_COOKIE_SIZE; 0 is no limit"
+        "--max-cookie-size", type=_size, default=BROWSERS_LIMIT, metavar="BYTES", help="MAX_COOKIE_SIZE; 0 is no limit"
     )
     check.add_argument("--on-bad-field", choices=("field", "session"), default="field", help="SESSION_ON_BAD_FIELD")
     check.add_argument("--json", action="store_true", help="for programs")

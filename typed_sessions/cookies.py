@@ -15,6 +15,7 @@ from typed_sessions.errors import ConfigurationError
 from typed_sessions.serializers.http_dates import http_date
 
 __all__ = [
+    "BROWSERS_LIMIT",
     "CookieAttributes",
     "SameSite",
     "SessionCookie",
@@ -25,6 +26,9 @@ __all__ = [
 ]
 
 SameSite = Literal["Strict", "Lax", "None"]
+
+BROWSERS_LIMIT: Final = 4093
+"""In bytes, of the whole header: what browsers keep at least (RFC 6265, section 6.1)."""
 
 _EPOCH: Final = datetime.fromtimestamp(0, UTC)
 _PATH_SAFE: Final = "%!$&'()*+,/:=@"

@@ -18,6 +18,7 @@ from typing_extensions import TypeIs, TypeVar, override
 from typed_sessions import engine
 from typed_sessions.codec import Codec
 from typed_sessions.cookies import (
+    BROWSERS_LIMIT,
     CookieAttributes,
     SessionCookie,
     checked_attributes,
@@ -805,11 +806,7 @@ _NEVER_QUARTS: Final = frozenset(BUILT_IN) - {TaggedJSONSerializer.name}
 def _room(settings: Settings, digest: DigestMethod) -> int:
     """Return how large a payload may be whose cookie browsers keep although it is not compressed."""
     header = SessionCookie(settings.cookie).written("", expires=0)
-    return unsealed_size((settings.max_cookie_size or _BROWSERS_LIMIT) - len(header), digest)
-
-
-_BROWSERS_LIMIT: Final = 4093
-"""In bytes, of the whole header: what browsers keep at least (RFC 6265, section 6.1)."""
+    return unsealed_size((settings.max_cookie_size or BROWSERS_LIMIT) - len(header), digest)
 
 
 def _is_stock_format(serializer: AnySerializer) -> bool:

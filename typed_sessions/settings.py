@@ -10,7 +10,7 @@ from typing import Any, Final
 from attrs import field, frozen
 
 from typed_sessions.codec import OnBadField
-from typed_sessions.cookies import CookieAttributes, checked_attributes
+from typed_sessions.cookies import BROWSERS_LIMIT, CookieAttributes, checked_attributes
 from typed_sessions.errors import ConfigurationError
 from typed_sessions.narrowing import is_sequence, is_set
 from typed_sessions.sealing import SecretKeys, known_digest
@@ -340,7 +340,7 @@ def _choice(config: Mapping[str, Any], setting: str, choices: tuple[str, str]) -
 
 
 def _max_cookie_size(config: Mapping[str, Any]) -> int:
-    value: object = config.get("MAX_COOKIE_SIZE", 4093)
+    value: object = config.get("MAX_COOKIE_SIZE", BROWSERS_LIMIT)
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         raise ConfigurationError("MAX_COOKIE_SIZE must be a number of bytes; 0 is no limit")
     return value
