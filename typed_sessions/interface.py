@@ -27,6 +27,7 @@ from typed_sessions.cookies import (
     varying_by_cookie,
 )
 from typed_sessions.errors import ConfigurationError, CookieTooLargeError
+from typed_sessions.identifiers import Namespace
 from typed_sessions.reports import ChangeLost, CookieOversize, Report, ShortSecretKey, UndeclaredAltered, log_report
 from typed_sessions.schema import Schema
 from typed_sessions.sealing import Clock, KeylessSealer, Sealer, SignedSealer, unsealed_size
@@ -43,7 +44,7 @@ from typed_sessions.server_side import ServerSide, StoredArrival
 from typed_sessions.session import MADE_LATE, ExtrasRule, NullSession, Opened, SecureCookieSession, SessionMixin
 from typed_sessions.settings import Settings, checked_store, copied, lifetime_of, present, read_settings, snapshot
 from typed_sessions.signing import DigestMethod
-from typed_sessions.stores import Lifetime, SessionStore, open_store
+from typed_sessions.stores import Lifetime, SessionStore, namespace_in, open_store
 from typed_sessions.values import Value
 
 __all__ = [
@@ -741,6 +742,7 @@ class SecureCookieSessionInterface(
                 if value is not None:
                     raise ConfigurationError(f"{setting} needs sessions that are kept on the server: SESSION_STORE")
             return None
+        namespaces = _namespaces(settings, namespace_in(store) if isinstance(store, str) else None)
         if isinstance(store, str):
             if store not in self._opened_stores:
                 self._opened_stores[store] = open_store(store)
@@ -752,6 +754,7 @@ class SecureCookieSessionInterface(
         return ServerSide(
             store=store,
             schema=self.schema,
+            namespaces=namespaces,
             lifetime=Lifetime(settings.lifetime, settings.absolute_lifetime),
             timeout=settings.store_timeout,
             raises=settings.raise_on_store_error,
@@ -795,6 +798,25 @@ class SecureCookieSessionInterface(
         if named is None or (own is not None and own == serializer_name(named) and _is_stock_format(named)):
             return self.serializer
         return named
+
+
+def _namespaces(settings: Settings, in_url: str | None) -> tuple[Namespace, ...]:
+    """Return what keeps the sessions of an application apart from others in its store, the present namespace first.
+
+    Raises:
+        ConfigurationError: two have been named, or none, where there is no key to derive one from.
+    """
+    named = settings.namespace or in_url
+    if named is not None:
+        if in_url not in (None, named):
+            raise ConfigurationError("SESSION_NAMESPACE is another one than the URL of the store has: leave one out")
+        return (Namespace.named(named),)
+    if settings.keys is None:
+        raise ConfigurationError(
+            "a session store without a SECRET_KEY needs SESSION_NAMESPACE, which keeps the sessions of this "
+            'application apart from those of others in the same store: "shop"'
+        )
+    return tuple(Namespace.derived(key, settings.cookie.name) for key in settings.keys.oldest_first[::-1])
 
 
 _BUILT_IN: Final = tuple(make() for make in BUILT_IN.values())

@@ -224,7 +224,7 @@ class Sessions(Generic[S]):
             ConfigurationError: no field is marked, or sessions are kept in cookies, where nobody can count them.
         """
         server_side, arrival = self._interface.server_side(self._app()), _current_arrival()
-        current = None if arrival is None or arrival.identifier is None else arrival.identifier.key
+        current = None if arrival is None else arrival.key
         listed = await server_side.listed(subject, server_side.new_deadline() if arrival is None else arrival.deadline)
         return [SessionInfo(each.created, each.last_seen, each.expires_at, each.key == current) for each in listed]
 
@@ -246,7 +246,7 @@ class Sessions(Generic[S]):
             await self.save()
         arrival = _current_arrival()
         deadline = server_side.new_deadline() if arrival is None else arrival.deadline
-        spare = arrival.identifier if except_current and arrival is not None else None
+        spare = arrival.key if except_current and arrival is not None else None
         await server_side.revoke(subject, deadline, spare=spare)
 
     @asynccontextmanager

@@ -43,6 +43,7 @@ class Reason(Enum):
     FUTURE = "it was signed in the future, past the clock leeway"
     UNKNOWN = "no live session has its identifier"
     TAKEN_IN = "it was taken in by the store before"
+    REVOKED = "the sessions of its subject were ended since it was made"
     ENCODING = "its payload or its time is not valid base64 or zlib"
     TOO_LARGE = "its payload inflates past the limit"
     UNREADABLE = "its payload is not of the configured serializer"
@@ -58,7 +59,15 @@ class Reason(Enum):
 
 
 _UNSIGNED: Final = frozenset(
-    {Reason.MALFORMED, Reason.SIGNATURE, Reason.EXPIRED, Reason.FUTURE, Reason.UNKNOWN, Reason.TAKEN_IN}
+    {
+        Reason.MALFORMED,
+        Reason.SIGNATURE,
+        Reason.EXPIRED,
+        Reason.FUTURE,
+        Reason.UNKNOWN,
+        Reason.TAKEN_IN,
+        Reason.REVOKED,
+    }
 )
 
 

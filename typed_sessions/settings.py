@@ -50,6 +50,7 @@ SETTING_NAMES: Final = (
     "SESSION_DIGEST",
     "SESSION_DIGEST_FALLBACKS",
     "SESSION_EXTRAS",
+    "SESSION_NAMESPACE",
     "SESSION_ON_BAD_FIELD",
     "SESSION_ON_OVERSIZE",
     "SESSION_ON_STORE_ERROR",
@@ -95,6 +96,8 @@ class Settings:
     """None leaves it to the interface."""
     store: str | SessionStore | None = field(repr=False)
     """A URL, or a store. None leaves it to the argument."""
+    namespace: str | None
+    """What keeps the sessions of an application apart from others in its store. None leaves it to the secret key."""
     absolute_lifetime: timedelta | None
     store_timeout: timedelta
     raise_on_store_error: bool
@@ -139,6 +142,7 @@ def read_settings(config: Mapping[str, Any]) -> Settings:
         refresh_each_request=_flag(config, "SESSION_REFRESH_EACH_REQUEST", default=True),
         refresh_after=_refresh_after(config, lifetime),
         store=_store(config),
+        namespace=_text(config, "SESSION_NAMESPACE"),
         absolute_lifetime=_absolute_lifetime(config),
         store_timeout=_store_timeout(config),
         raise_on_store_error=_choice(config, "SESSION_ON_STORE_ERROR", ("raise", "anonymous")) == "raise",

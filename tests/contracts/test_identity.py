@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.faults.running import STORES, running
-from tests.faults.visits import begin_session, visit
+from tests.faults.visits import NAMESPACE, begin_session, visit
 from typed_sessions.identifiers import Identifier
 from typed_sessions.stores import open_store
 
@@ -36,7 +36,7 @@ async def test_a_thousand_guessed_identifiers_open_and_leave_nothing(url: str) -
     for first in range(0, GUESSES, AT_ONCE):
         opened = await asyncio.gather(*map(guess, guesses[first : first + AT_ONCE]))
         assert not any(opened)
-    assert [await store.load(identifier.key) for identifier in guesses] == [None] * GUESSES
+    assert [await store.load(NAMESPACE.key_of(identifier)) for identifier in guesses] == [None] * GUESSES
     await store.close()
 
 
@@ -49,5 +49,5 @@ async def test_an_identifier_that_was_ended_is_refused(url: str) -> None:
     async with visit(store, identifier) as session:
         assert not session
         session["again"] = True
-    assert await store.load(identifier.key) is None
+    assert await store.load(NAMESPACE.key_of(identifier)) is None
     await store.close()

@@ -25,7 +25,7 @@ from attrs import frozen
 from typing_extensions import override
 
 from tests.faults.running import STORES, running
-from tests.faults.visits import begin_session, visit
+from tests.faults.visits import NAMESPACE, begin_session, visit
 from typed_sessions.identifiers import Identifier
 from typed_sessions.stores import Conflict, Gone, Lifetime, Record, SessionStore, Written, open_store
 
@@ -214,12 +214,12 @@ class LogoutRequest(OneSession):
                 session.invalidate()
             elif session:
                 session["one"] = True
-                return await store.load(_identifier(key).key) is None
+                return await store.load(NAMESPACE.key_of(_identifier(key))) is None
         return False
 
     @override
     async def is_lost(self, store: SessionStore, key: str) -> bool:
-        return await store.load(_identifier(key).key) is not None
+        return await store.load(NAMESPACE.key_of(_identifier(key))) is not None
 
 
 RACES: Final[tuple[Race, ...]] = (

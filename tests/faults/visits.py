@@ -11,12 +11,14 @@ from attrs import Factory, define
 from werkzeug.datastructures import Headers
 
 from typed_sessions import SecureCookieSession, SecureCookieSessionInterface
-from typed_sessions.identifiers import Identifier
+from typed_sessions.identifiers import Identifier, Namespace
 from typed_sessions.interface import ConfiguredApp
 from typed_sessions.reports import Report
 from typed_sessions.stores import Lifetime, Record, SessionStore, Written
 
-__all__ = ["begin_session", "visit"]
+__all__ = ["NAMESPACE", "begin_session", "visit"]
+
+NAMESPACE: Final = Namespace("visits")
 
 
 @define
@@ -34,7 +36,7 @@ class _Response:
     headers: Headers = Factory(Headers)
 
 
-_APP: Final = _App({"SESSION_STORE_TIMEOUT": timedelta(seconds=60)})
+_APP: Final = _App({"SESSION_STORE_TIMEOUT": timedelta(seconds=60), "SESSION_NAMESPACE": "visits"})
 """With patience, for a machine that is busy: what takes long here is not what is tested."""
 
 
@@ -60,7 +62,8 @@ async def begin_session(store: SessionStore, identifier: Identifier) -> None:
     async with visit(store, None, response) as session:
         session["begun"] = True
     given = Identifier(response.headers["Set-Cookie"].partition(";")[0].removeprefix("session="))
-    record = await store.load(given.key)
-    assert record is not None
+    record = await store.load(NAMESPACE.key_of(given))
+    assert isinstance(record, Record)
     written = Written(record.payload, Lifetime(timedelta(hours=1)))
-    assert isinstance(await store.update(given.key, record.version, written, move_to=identifier.key), Record)
+    moved = await store.update(NAMESPACE.key_of(given), record.version, written, move_to=NAMESPACE.key_of(identifier))
+    assert isinstance(moved, Record)

@@ -26,12 +26,12 @@ from typed_sessions import (
     StoreUnavailableError,
     Subject,
 )
-from typed_sessions.identifiers import Identifier, key_of
+from typed_sessions.identifiers import Identifier, Namespace
 from typed_sessions.interface import ConfiguredApp
 from typed_sessions.quart import Sessions
 from typed_sessions.server_side.records import Attempt
 from typed_sessions.settings import read_settings
-from typed_sessions.stores import Conflict, Created, Exists, Lifetime, Record, SessionStore, Updated, Written
+from typed_sessions.stores import Conflict, Created, Exists, Found, Lifetime, Record, SessionStore, Updated, Written
 from typed_sessions.stores.memory import MemoryStore
 
 
@@ -55,6 +55,10 @@ class Clock:
 View = Callable[[], Awaitable[str]]
 
 
+def key_of(text: str) -> str:
+    return Namespace("site").key_of(Identifier(text))
+
+
 class Site:
     """An application whose views are given by the test, and its store."""
 
@@ -62,7 +66,7 @@ class Site:
         self.clock = Clock()
         self.store = store or MemoryStore(clock=self.clock)
         self.app = Quart("site")
-        self.app.config.update(config)
+        self.app.config.update({"SESSION_NAMESPACE": "site"} | config)
         self.sessions = Sessions(Visitor, self.app, store=self.store)
         self.views: dict[str, View] = {}
         self.failures: list[AssertionError] = []
@@ -701,7 +705,7 @@ async def test_what_this_release_cannot_read_is_a_fresh_session_and_stays_for_th
     site: Site, caplog: pytest.LogCaptureFixture
 ) -> None:
     client = site.client("A" * 43)
-    await site.store.create(key_of("A" * 43), Written(b"tagged-json\ntoken\n{nonsense", Lifetime(timedelta(1))))
+    await site.store.create(key_of("A" * 43), Written(b"tagged-json\ntoken\n0\n{nonsense", Lifetime(timedelta(1))))
     assert await text(await client.get("/read")) == "None [] 0 en"
     assert "session cookie refused" in caplog.text
     await client.get("/add")
@@ -835,14 +839,14 @@ async def test_a_header_full_of_identifiers_costs_a_few_loads(site: Site) -> Non
 
     class Counting(MemoryStore):
         @override
-        async def load(self, key: str) -> Record | None:
+        async def load(self, key: str) -> Found:
             loads.append(key)
             return await super().load(key)
 
     site.app.config["SESSION_STORE"] = Counting()
     cookies = "; ".join(f"session={Identifier.new().text}" for _ in range(100))
     await site.app.test_client().get("/read", headers={"Cookie": cookies})
-    assert len(loads) == 8
+    assert len(loads) == 20
 
 
 async def test_expired_sessions_are_purged_while_the_application_serves(site: Site) -> None:
@@ -974,7 +978,7 @@ async def test_a_request_that_was_sent_before_a_login_does_not_replace_it(
     late = site.client(former)
     assert "Set-Cookie" not in (await late.get("/add")).headers
     assert "just before it came" in caplog.text
-    site.clock.now += 61
+    site.clock.now += 121
     assert "Set-Cookie" in (await late.get("/add")).headers
 
 
@@ -1261,7 +1265,7 @@ async def test_who_is_nobody_can_be_neither_listed_nor_ended(site: Site) -> None
             await site.sessions.of(subject)  # type: ignore[arg-type]  # what a checker refuses
     with pytest.raises(RuntimeError):
         await site.sessions.revoke(7, except_current=True)
-    sessions = Sessions(Plain, Quart("plain"), store="memory://")
+    sessions = Sessions(Plain, Quart("plain"), store="memory://?namespace=plain")
     with pytest.raises(ConfigurationError, match="Plain does not say whose session it is"):
         await sessions.of(7)
 
@@ -1275,6 +1279,7 @@ async def test_one_application_goes_on_when_another_one_ends(site: Site) -> None
     other = Quart("other")
     site.sessions.init_app(other)
     other.config["SESSION_STORE"] = site.app.config["SESSION_STORE"] = "memory://"
+    other.config["SESSION_NAMESPACE"] = "other"
     async with site.app.test_app():
         client = site.client()
         await client.get("/visit")
@@ -1284,7 +1289,7 @@ async def test_one_application_goes_on_when_another_one_ends(site: Site) -> None
 
 
 def test_what_a_request_knows_shows_nowhere() -> None:
-    assert "secret" not in repr(Attempt(Identifier("secret" * 8)))
+    assert "secret" not in repr(Attempt(Identifier("secret" * 8), 0))
     assert "hunter2" not in repr(read_settings({"SESSION_STORE": "redis://:hunter2@localhost"}))
 
 

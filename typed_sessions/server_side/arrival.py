@@ -46,12 +46,36 @@ class Deadline:
         """
         start = time.monotonic()
         try:
-            async with asyncio.timeout(max(0.0, self._left)):
+            async with self._kept():
                 yield
-        except TimeoutError as error:
-            raise StoreUnavailableError("the session store took longer than SESSION_STORE_TIMEOUT") from error
         finally:
             self._left -= time.monotonic() - start
+
+    @asynccontextmanager
+    async def holding(self, lock: asyncio.Lock) -> AsyncGenerator[None]:
+        """Hold a lock for the block. To wait for it may take as much as is left, and spends nothing.
+
+        Raises:
+            StoreUnavailableError: there was not enough.
+        """
+        async with self._kept():
+            await lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
+
+    @asynccontextmanager
+    async def _kept(self) -> AsyncGenerator[None]:
+        try:
+            async with asyncio.timeout(max(0.0, self._left)):
+                yield
+        except TimeoutError:
+            # Without the frames of what was waiting, which know identifiers, and which a debugger's page shows.
+            cause = TimeoutError()
+        else:
+            return
+        raise StoreUnavailableError("the session store took longer than SESSION_STORE_TIMEOUT") from cause
 
 
 class News(Enum):
@@ -78,19 +102,29 @@ class StoredArrival(Generic[S]):
     """One save after the other."""
     identifier: Identifier | None = None
     """That of the record; None if there is none yet."""
+    key: str | None = field(default=None, repr=False)
+    """What the store knows the record by, perhaps in an earlier namespace."""
     record: Record | None = None
     """As it was loaded, or written last."""
     looked_at: float = 0.0
     """When that was, by this machine's monotonic clock."""
     as_of: datetime | None = None
     """From which moment, by the store's clock, the request knows what it knows; see `Written.as_of`."""
-    signed: str | None = None
+    signed: str | None = field(default=None, repr=False)
     """The genuine signed cookie that is to be taken in."""
+    signed_texts: tuple[str, ...] = field(default=(), repr=False)
+    """The signed cookies that came, and might be taken in."""
     opened: Opened[S] | None = None
     """What is in that."""
     refused: Refused | None = None
     came_late: bool = False
     """True if the browser sent it before it knew that the session has another identifier, or none any more."""
+    others: set[str] = field(factory=set[str], repr=False)
+    """The keys of what else came: records of other cookies, one that this release cannot read, one that has moved."""
+    unreadable: str | None = field(default=None, repr=False)
+    """That of the record that this release cannot read, if there is one."""
+    genuine: int = 0
+    """How many genuine session cookies came."""
     failure: StoreUnavailableError | None = None
     """What kept the store from answering."""
     attempt: Attempt | None = None
@@ -111,6 +145,10 @@ class StoredArrival(Generic[S]):
     def late_change(self) -> Report:
         return ChangedLate()
 
+    @property
+    def has_rivals(self) -> bool:
+        return self.genuine > 1
+
     def open(self) -> Opened[S]:
         if self.failure is not None and self.raises:
             raise StoreUnavailableError(str(self.failure)) from self.failure.__cause__
@@ -121,15 +159,20 @@ class StoredArrival(Generic[S]):
             return found
         refused = found or self.refused
         if found is not None:  # another release may read it; this one must not write over it
-            self.identifier = self.record = None
+            self.unreadable = self.key
+            self.forget()
         return Opened(contents_of(self.policy.schema, {}), reports=(refused,) if refused else ())
 
     def report(self, report: Report) -> None:
         self.sink(report)
 
-    def found(self, identifier: Identifier, record: Record) -> None:
+    def found(self, identifier: Identifier, key: str, record: Record) -> None:
         """Take note of what is in the store."""
-        self.identifier, self.record, self.looked_at = identifier, record, time.monotonic()
+        self.identifier, self.key, self.record, self.looked_at = identifier, key, record, time.monotonic()
+
+    def forget(self) -> None:
+        """Take note that there is no record of this session."""
+        self.identifier = self.key = self.record = None
 
     @property
     def unseen_for(self) -> timedelta | None:

@@ -17,32 +17,40 @@ from typed_sessions.codec import Codec
 from typed_sessions.contents import Contents
 from typed_sessions.engine import Format
 from typed_sessions.errors import SerializationError, SessionConflictError, StoreUnavailableError
-from typed_sessions.identifiers import Identifier
+from typed_sessions.identifiers import Identifier, Namespace
 from typed_sessions.merging import MISSING, Rule, merged
 from typed_sessions.payloads import Decoded
 from typed_sessions.reports import ChangeLost, Refused
 from typed_sessions.schema import Schema
 from typed_sessions.sealing import sealed_at
 from typed_sessions.server_side.arrival import News, StoredArrival
-from typed_sessions.server_side.records import (
-    Attempt,
-    moved_key,
-    moved_note,
-    packed,
-    read,
-    taken_in_key,
-    taken_in_note,
-    was_written_by,
-)
+from typed_sessions.server_side.records import Attempt, note, packed, read, taken_in_key, was_written_by
+from typed_sessions.server_side.subjects import subject_of
+from typed_sessions.server_side.turns import Turn, Turns
 from typed_sessions.session import Intent, Opened, Origin, Renewal, SecureCookieSession
-from typed_sessions.stores.base import Conflict, Exists, Gone, Lifetime, Record, Revoked, SessionStore, Written
+from typed_sessions.stores.base import (
+    Conflict,
+    Exists,
+    Found,
+    Gone,
+    Lifetime,
+    Moved,
+    PlacedStore,
+    Record,
+    Revoked,
+    SessionStore,
+    Written,
+)
 
-__all__ = ["Saving", "subject_text"]
+__all__ = ["Saving"]
 
 S = TypeVar("S", default=dict[str, object])
 
 MOST_ATTEMPTS: Final = 1_000
 """How often a change is merged with those of others that were faster. The deadline is the nearer bound."""
+
+MOST_MOVES: Final = 20
+"""How often a session that is to end is followed: nobody moves one so often in the meantime without meaning to."""
 
 _PAUSE: Final = 0.002
 """In seconds: after each attempt the next one waits up to so much longer, so that many writers get their turns."""
@@ -53,6 +61,7 @@ _NO_COOKIE: Final = (
     "there is no response to carry the session's identifier; begin or renew the session in a request, before a "
     "websocket opens or a stream begins"
 )
+_LATE: Final = "its session had got another identifier just before it came"
 _GONE: Final = "the session was ended, or got another identifier, while this request was in flight"
 _REVOKED: Final = "the sessions of its subject were ended while this request was in flight"
 
@@ -76,10 +85,13 @@ class _Change(Generic[S]):
     replaces: bool
     """True if everything was taken out of what was loaded: nothing that others have put in is of it."""
     renewal: Renewal
+    logs_in: bool
+    """True if the session becomes somebody's."""
     format: Format[S]
     as_it_was: Mapping[str, object] | None = None
     """What is stored, as it was before it was merged; None if it was not."""
     payload: bytes = b""
+    """Proven to read back; empty while nobody knows."""
 
 
 @frozen
@@ -88,41 +100,56 @@ class Saving(Generic[S]):
 
     store: SessionStore
     schema: Schema[S]
+    namespaces: tuple[Namespace, ...]
+    """The present one first."""
     lifetime: Lifetime
     session: SecureCookieSession[S]
     arrival: StoredArrival[S]
     answers: bool
     """Whether a response will carry a cookie."""
 
-    async def run(self, wanted: bool | None) -> bool:  # noqa: FBT001 -- what should_set_cookie says
+    async def run(self, wanted: bool | None, turns: Turns) -> bool:  # noqa: FBT001 -- what should_set_cookie says
         """See `ServerSide.save`."""
-        intent = self.session.take_intent()
-        if not (intent.wants_writing or self.arrival.signed or wanted or self._is_due):
+        arrival, intent = self.arrival, self.session.take_intent()
+        if not (intent.wants_writing or arrival.signed or wanted or self._is_due):
             self.session.give_back(intent)
             return True
         try:
-            return await self._carry_out(self.session.open(), intent, wanted)
+            opened = self.session.open()
+            turn = Turn() if arrival.key is None else turns.of(arrival.key)
+            async with arrival.deadline.holding(turn.lock), arrival.deadline.spent():
+                return await self._carry_out(opened, intent, wanted, turn)
         except BaseException:
             self.session.give_back(intent)
             raise
 
-    async def _carry_out(self, opened: Opened[S], intent: Intent, wanted: bool | None) -> bool:  # noqa: FBT001
+    async def _carry_out(self, opened: Opened[S], intent: Intent, wanted: bool | None, turn: Turn) -> bool:  # noqa: FBT001
         arrival = self.arrival
         if arrival.attempt is not None:
             opened = await self._settled(opened, arrival.attempt)
-        if arrival.came_late:
-            return self._lost(Gone())
         stores = len(opened.contents.keys()) > 0
-        if intent.invalidated or (not stores and (intent.cleared or arrival.signed is not None)):
+        is_emptied = not stores and (intent.cleared or arrival.signed is not None)
+        if intent.invalidated or is_emptied or (intent.cleared and arrival.record is None):
             await self._end()
+        elif arrival.came_late and not self._logs_in(opened, intent):
+            return self._lost(_LATE) if intent.wants_writing else True
         if not stores and arrival.record is None:
             self.session.rebase(Opened(opened.contents))
             return True
         is_change = (intent.modified and wanted is not False) or intent.renewal is not Renewal.NONE
         if is_change or wanted or arrival.signed is not None:
-            return await self._write(opened, intent)
+            return await self._write(opened, intent, turn)
         await self._refresh()
         return True
+
+    def _logs_in(self, opened: Opened[S], intent: Intent) -> bool:
+        """Return True if the session has become somebody's: that counts, whatever the browser did not know yet."""
+        if intent.renewal is Renewal.PROMOTE:
+            return True
+        subject = self.schema.subject
+        if subject is None or opened.contents.get(subject) is None:
+            return False
+        return opened.origin is None or opened.origin.stored.get(subject) != opened.contents.get(subject)
 
     @property
     def _is_due(self) -> bool:
@@ -130,89 +157,131 @@ class Saving(Generic[S]):
         return unseen_for is not None and policy.refresh_each_request and unseen_for >= policy.refresh_after
 
     async def _refresh(self) -> None:
-        identifier = self.arrival.identifier
-        if identifier is None or not self._is_due:
+        identifier, key, record = self.arrival.identifier, self.arrival.key, self.arrival.record
+        if identifier is None or key is None or record is None or not self._is_due:
             return
-        seen = await self.store.touch(identifier.key, self.lifetime)
-        if seen is not None:
-            self.arrival.found(identifier, seen)
+        present = self.namespaces[0].key_of(identifier)
+        seen = (
+            await self.store.touch(key, self.lifetime) if key == present else await self._brought(record, key, present)
+        )
+        if isinstance(seen, Record):
+            self.arrival.found(identifier, present, seen)
             if self.session.permanent_unaccessed:
                 self.arrival.news = News.IDENTIFIER
 
+    async def _brought(self, record: Record, key: str, present: str) -> object:
+        """Bring a record as it is into the present namespace."""
+        owner = _owner(record)
+        subject = None if owner is None else self.namespaces[0].subject(owner)
+        written = Written(record.payload, self.lifetime, subject, self.arrival.as_of, device=record.device)
+        return await self.store.update(key, record.version, written, move_to=present)
+
     async def _end(self) -> None:
         """Make sure that what came with the request opens no session any more."""
-        arrival, identifier = self.arrival, self.arrival.identifier
-        is_gone = identifier is not None and not await self.store.delete(identifier.key)
-        await self._bury_signed()
-        arrival.identifier = arrival.record = None
-        if arrival.sealed and not is_gone:  # otherwise a newer login may have replaced the cookie
+        arrival = self.arrival
+        keys = arrival.others if arrival.key is None else arrival.others | {arrival.key}
+        have_ended = [await self._have_ended(key) for key in keys]
+        for text in arrival.signed_texts:
+            if any(isinstance(format_.sealer.unseal(text), bytes) for format_ in arrival.policy.formats):
+                await self._bury(text)
+        arrival.signed, arrival.signed_texts, arrival.came_late = None, (), False
+        arrival.forget()
+        arrival.others.clear()
+        if arrival.sealed and (any(have_ended) or not have_ended):  # otherwise a newer login may have replaced it
             arrival.news = News.END
 
-    async def _bury_signed(self) -> bool:
-        """Refuse the signed cookie from now on, and return True if nobody was faster."""
-        signed = self.arrival.signed
-        if signed is None:
-            return True
-        made = sealed_at(signed) or datetime.now(UTC)
-        remaining = max(made + self.lifetime.idle - self.arrival.policy.now(), timedelta())
-        buried = await self.store.create(taken_in_key(signed), taken_in_note(remaining))
-        self.arrival.signed = None
+    async def _have_ended(self, key: str) -> bool:
+        """End the session of a key, wherever it has moved, and return True if it was there.
+
+        The one that this request has loaded may have become somebody else's since: then it is another session.
+        """
+        loaded = self.arrival.record if key == self.arrival.key else None
+        for _ in range(MOST_MOVES):
+            if await self.store.delete(key):
+                return True
+            found = await self.store.load(key)
+            if not isinstance(found, Moved):
+                return False
+            key = found.target
+            present = None if loaded is None else await self.store.load(key)
+            if loaded is not None and isinstance(present, Record) and _owner(present) != _owner(loaded):
+                return False
+        raise SessionConflictError("the session that is to end moves on and on")
+
+    async def _end_unreadable(self) -> None:
+        """End what this release cannot read: the session becomes another one, and no release is to open that again."""
+        if self.arrival.unreadable is not None:
+            await self._have_ended(self.arrival.unreadable)
+            self.arrival.unreadable = None
+
+    async def _bury_signed(self, key: str) -> bool:
+        """Refuse the signed cookie from now on, for what became of it, and return True if nobody was faster."""
+        signed, self.arrival.signed = self.arrival.signed, None
+        return signed is None or await self._bury(signed, key)
+
+    async def _bury(self, text: str, key: str = "") -> bool:
+        made = sealed_at(text) or datetime.now(UTC)
+        remaining = made + self.lifetime.idle - self.arrival.policy.now()
+        buried = await self.store.create(taken_in_key(self.namespaces[0], text), note(remaining, key))
         return not isinstance(buried, Exists)
 
     async def _settled(self, opened: Opened[S], attempt: Attempt) -> Opened[S]:
         """Find out what became of a write that was not answered, and take it as loaded if it took place."""
-        present = await self.store.load(attempt.identifier.key)
+        key = self.namespaces[0].key_of(attempt.identifier)
+        present = await self.store.load(key)
         self.arrival.attempt = None
-        if present is None or not was_written_by(attempt, present.payload):
+        if not isinstance(present, Record) or not was_written_by(attempt, present.payload):
             return opened
         if self.arrival.record is None and isinstance(await self._taking_in(attempt.identifier, present), Gone):
             return opened
         if attempt.identifier != self.arrival.identifier:
             self.arrival.news = News.IDENTIFIER
-        self.arrival.found(attempt.identifier, present)
+        self.arrival.found(attempt.identifier, key, present)
         written = read(present.payload, self.arrival.policy)
         origin = opened.origin if isinstance(written, Refused) else written.origin
         return Opened(opened.contents, origin, opened.sealed, new=False)
 
-    async def _write(self, opened: Opened[S], intent: Intent) -> bool:
+    async def _write(self, opened: Opened[S], intent: Intent, turn: Turn) -> bool:
         change = self._change(opened, intent)
         if not self.answers and not self._needs_no_response(change, intent):
             return not intent.modified
         record = self.arrival.record
-        outcome = await (self._create(change) if record is None else self._update(change, record))
+        if change.renewal is not Renewal.NONE or intent.cleared:
+            await self._end_unreadable()
+        outcome = await (self._create(change) if record is None else self._update(change, record, turn))
         match outcome:
             case Record():
                 self._take_note(opened, change, outcome)
                 return True
             case Emptied():
-                self.arrival.identifier = self.arrival.record = None
+                self.arrival.forget()
                 self.arrival.news = News.END
                 self.session.rebase(Opened(opened.contents))
                 return True
             case _:
-                return self._lost(outcome)
+                return self._lost(_GONE if isinstance(outcome, Gone) else _REVOKED)
 
-    def _lost(self, outcome: Gone | Revoked) -> bool:
-        self.arrival.report(ChangeLost(_GONE if isinstance(outcome, Gone) else _REVOKED))
+    def _lost(self, reason: str) -> bool:
+        self.arrival.report(ChangeLost(reason))
         return False
 
     def _change(self, opened: Opened[S], intent: Intent) -> _Change[S]:
-        origin, stored = opened.origin, opened.contents.stored()
-        return _Change(
+        origin, stored, record = opened.origin, opened.contents.stored(), self.arrival.record
+        change = _Change(
             before={} if origin is None else origin.stored,
             stored=stored,
             version=0 if origin is None else origin.version,
             replaces=intent.cleared,
-            renewal=self._renewal(stored, intent),
+            renewal=intent.renewal,
+            logs_in=self._logs_in(opened, intent),
             format=self.arrival.policy.writer,
         )
-
-    def _renewal(self, stored: Mapping[str, object], intent: Intent) -> Renewal:
-        """Return what is to become of the identifier. Another subject always gives a new one."""
-        record = self.arrival.record
-        if record is not None and intent.renewal is Renewal.NONE and self._subject_of(stored) != record.subject:
-            return Renewal.PROMOTE
-        return intent.renewal
+        if stored:
+            self._prove(change)
+        former = None if record is None else record.subject
+        if former not in self._subjects_of(stored):
+            change.renewal = Renewal.PROMOTE  # another subject always gets another identifier
+        return change
 
     def _needs_no_response(self, change: _Change[S], intent: Intent) -> bool:
         """Return True if what is to be written needs no cookie to be told. Otherwise say so, if it is a change."""
@@ -227,8 +296,8 @@ class Saving(Generic[S]):
         return False
 
     async def _create(self, change: _Change[S]) -> Outcome:
-        identifier = Identifier.new()
-        created = await self.store.create(identifier.key, await self._written(change, identifier, None))
+        written, identifier = await self._written(change, None)
+        created = await self.store.create(self._key_of(identifier), written)
         self.arrival.attempt = None
         match created:
             case Exists():
@@ -240,53 +309,72 @@ class Saving(Generic[S]):
 
     async def _taking_in(self, identifier: Identifier, created: Record) -> Outcome:
         """Return a record that was made of a signed cookie, unless another request was faster with that."""
-        is_first = False
+        is_first, key = False, self._key_of(identifier)
         try:
-            is_first = await self._bury_signed()
+            is_first = await self._bury_signed(key)
         finally:
             if not is_first:
                 with suppress(StoreUnavailableError):
-                    await self.store.delete(identifier.key)
+                    await self.store.delete(key)
         if not is_first:
             self.arrival.came_late = True
             return Gone()
-        self.arrival.found(identifier, created)
+        self.arrival.found(identifier, key, created)
         self.arrival.news = News.IDENTIFIER
         return created
 
-    async def _update(self, change: _Change[S], record: Record) -> Outcome:
-        former = self.arrival.identifier or Identifier.new()
-        identifier = former if change.renewal is Renewal.NONE else Identifier.new()
+    async def _update(self, change: _Change[S], record: Record, turn: Turn) -> Outcome:
+        if turn.latest is not None and turn.latest.version != record.version:
+            record = turn.latest
+            self._merge(change, record)
         for attempt in range(MOST_ATTEMPTS):
-            outcome = await self._put(change, record, former, identifier)
-            if isinstance(outcome, Conflict):
-                record = outcome.present
-                self._merge(change, record)
-                pause = min(attempt * _PAUSE, _LONGEST_PAUSE)
-                await asyncio.sleep(random.uniform(0, pause))  # noqa: S311 -- only so that writers take turns
-                continue
-            if isinstance(outcome, Record):
-                self.arrival.found(identifier, outcome)
-                if identifier != former:
-                    self.arrival.news = News.IDENTIFIER
-                    with suppress(StoreUnavailableError):
-                        await self.store.create(moved_key(former), moved_note())
-            return outcome
+            outcome = await self._put(change, record)
+            if isinstance(outcome, Gone):
+                present = await self._moved_on()
+                if isinstance(present, Moved) and change.logs_in and change.stored:
+                    self.arrival.forget()
+                    return await self._create(change)
+            elif isinstance(outcome, Conflict):
+                present = outcome.present
+            else:
+                turn.latest = outcome if isinstance(outcome, Record) and change.renewal is Renewal.NONE else None
+                return outcome
+            if not isinstance(present, Record):
+                return Gone()
+            record = present
+            start = time.monotonic()
+            self._merge(change, record)
+            pause = max(min(attempt * _PAUSE, _LONGEST_PAUSE), time.monotonic() - start)
+            await asyncio.sleep(random.uniform(0, pause))  # noqa: S311 -- only so that others take turns
         raise SessionConflictError("too many requests change this session at once")
 
-    async def _put(
-        self, change: _Change[S], record: Record, former: Identifier, identifier: Identifier
-    ) -> Outcome | Conflict:
+    async def _moved_on(self) -> Found:
+        """Return what is there of a record that is gone from its key: itself, if it is in another namespace by now."""
+        arrival = self.arrival
+        if arrival.identifier is None or arrival.key is None:
+            return None
+        found, present = await self.store.load(arrival.key), self._key_of(arrival.identifier)
+        if isinstance(found, Moved) and found.target == present:
+            arrival.key = present
+            return await self.store.load(present)
+        return found
+
+    async def _put(self, change: _Change[S], record: Record) -> Outcome | Conflict:
+        key = self.arrival.key or ""
         if change.stored:
-            move_to = None if identifier == former else identifier.key
-            written = await self._written(change, identifier, record.subject)
-            outcome = await self.store.update(former.key, record.version, written, move_to=move_to)
+            written, identifier = await self._written(change, record)
+            target = self._key_of(identifier)
+            outcome = await self.store.update(key, record.version, written, move_to=None if target == key else target)
             self.arrival.attempt = None
+            if isinstance(outcome, Record):
+                if identifier != self.arrival.identifier:
+                    self.arrival.news = News.IDENTIFIER
+                self.arrival.found(identifier, target, outcome)
             return outcome
-        if await self.store.delete(former.key, version=record.version):
+        if await self.store.delete(key, version=record.version):
             return Emptied()
-        present = await self.store.load(former.key)
-        return Gone() if present is None else Conflict(present)
+        present = await self.store.load(key)
+        return Conflict(present) if isinstance(present, Record) else Gone()
 
     def _merge(self, change: _Change[S], record: Record) -> None:
         theirs = read(record.payload, self.arrival.policy)
@@ -297,18 +385,18 @@ class Saving(Generic[S]):
             return
         ours = self._read_back(change)
         present = theirs.contents.stored()
-        codec = self.arrival.policy.writer.codec
+        means = _Meanings(self.arrival.policy.writer.codec)
         together = merged(
             change.before,
             ours,
             present,
-            means_the_same=lambda key, one, other: _mean_the_same(codec, key, one, other),
+            means_the_same=means.are_the_same,
             rules=self._rules,
             defaults=self._defaults,
             generated=frozenset(self.schema.varying),
         )
         change.as_it_was = ours if change.as_it_was is None else change.as_it_was
-        change.before, change.stored = present, together
+        change.before, change.stored, change.payload = present, together, b""
 
     def _read_back(self, change: _Change[S]) -> Mapping[str, object]:
         """Return copies of what was to be written: the live objects may change while the store is asked."""
@@ -328,19 +416,31 @@ class Saving(Generic[S]):
         fresh = self.schema.create()  # a rule may change what it is given
         return {name: self.schema.read(fresh, name) for name in self.schema.fields}
 
-    async def _written(self, change: _Change[S], identifier: Identifier, subject: str | None) -> Written:
-        """Return what the store is to keep, proven to read back. `subject` is whose the record is now."""
-        self._prove(change)
-        whose = self._subject_of(change.stored)
-        since = await self._known_since() if whose not in (None, subject) else None
-        attempt = self.arrival.attempt = Attempt(identifier)
-        return Written(
+    async def _written(self, change: _Change[S], record: Record | None) -> tuple[Written, Identifier]:
+        """Return what the store is to keep, proven to read back, and its identifier. `record` is what is there now."""
+        if not change.payload:
+            self._prove(change)
+        subject, *_ = self._subjects_of(change.stored)
+        identifier = self.arrival.identifier
+        if identifier is None or record is None or change.renewal is not Renewal.NONE:
+            identifier = self._new_identifier(subject)
+        was_subject = None if record is None else record.subject
+        since = await self._known_since() if subject not in (None, was_subject) else None
+        attempt = self.arrival.attempt = Attempt(identifier, int(self.arrival.policy.clock()))
+        written = Written(
             packed(attempt, change.format, change.payload),
             self.lifetime,
-            whose,
+            subject,
             since,
             restart=change.renewal is Renewal.PROMOTE,
+            device=None if record is None else record.device,
         )
+        return written, identifier
+
+    def _new_identifier(self, subject: str | None) -> Identifier:
+        if subject is not None and isinstance(self.store, PlacedStore):
+            return Identifier.new(self.store.place_of(subject))
+        return Identifier.new()
 
     def _prove(self, change: _Change[S]) -> None:
         """Make the payload."""
@@ -357,8 +457,13 @@ class Saving(Generic[S]):
             arrival.as_of = now - timedelta(seconds=time.monotonic() - arrival.began)
         return arrival.as_of
 
-    def _subject_of(self, stored: Mapping[str, object]) -> str | None:
-        return None if self.schema.subject is None else subject_text(stored.get(self.schema.subject))
+    def _key_of(self, identifier: Identifier) -> str:
+        return self.namespaces[0].key_of(identifier)
+
+    def _subjects_of(self, stored: Mapping[str, object]) -> list[str | None]:
+        """Return whose session it is, as each namespace has it, the present one first."""
+        subject = subject_of(self.schema, stored)
+        return [None if subject is None else namespace.subject(subject) for namespace in self.namespaces]
 
     def _take_note(self, opened: Opened[S], change: _Change[S], record: Record) -> None:
         """Take what was written as what was loaded, and show in the session what was merged into it."""
@@ -372,19 +477,19 @@ class Saving(Generic[S]):
         self.arrival.record = record
 
 
-def subject_text(subject: object) -> str | None:
-    """Return what a store knows a subject by; None for nobody."""
-    return None if subject is None else str(subject)
+def _owner(record: Record) -> str | None:
+    """Return whose record it is, in whatever namespace."""
+    return None if record.subject is None else record.subject.partition(":")[2]
 
 
 def _take_over(
     contents: Contents[S], ours: Mapping[str, object], together: Mapping[str, object], codec: Codec[S]
 ) -> None:
     """Bring into live contents what others have changed. What has changed here meanwhile stays, and is a change."""
-    live = contents.stored()
+    live, means = contents.stored(), _Meanings(codec)
     for key in {**together, **ours}:
         value, mine = together.get(key, MISSING), ours.get(key, MISSING)
-        if _mean_the_same(codec, key, value, mine) or not _mean_the_same(codec, key, live.get(key, MISSING), mine):
+        if means.are_the_same(key, value, mine) or not means.are_the_same(key, live.get(key, MISSING), mine):
             continue
         if value is MISSING:
             contents.remove(key)
@@ -392,9 +497,28 @@ def _take_over(
             contents.store(key, value)
 
 
-def _mean_the_same(codec: Codec[Any], key: str, one: object, other: object) -> bool:
-    if one is MISSING or other is MISSING:
-        return one is other
-    with suppress(SerializationError):
-        return codec.canonical({key: one}) == codec.canonical({key: other})
-    return False
+class _Meanings:
+    """Compares values by what would be written of them, which is made once for each."""
+
+    def __init__(self, codec: Codec[Any]) -> None:
+        self._codec = codec
+        self._known: dict[tuple[str, int], tuple[object, bytes | None]] = {}
+        """By the key and the identity of a value, which is kept so that no other one gets that identity."""
+
+    def are_the_same(self, key: str, one: object, other: object) -> bool:
+        if one is other:
+            return one is MISSING or self._meaning(key, one) is not None
+        if one is MISSING or other is MISSING:
+            return False
+        meaning = self._meaning(key, one)
+        return meaning is not None and meaning == self._meaning(key, other)
+
+    def _meaning(self, key: str, value: object) -> bytes | None:
+        """Return what would be written of a value; None if it cannot be written."""
+        place = key, id(value)
+        if place not in self._known:
+            meaning = None
+            with suppress(SerializationError):
+                meaning = self._codec.canonical({key: value})
+            self._known[place] = (value, meaning)
+        return self._known[place][1]

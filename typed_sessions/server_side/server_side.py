@@ -6,26 +6,28 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final, Generic
 
-from attrs import frozen
+from attrs import field, frozen
 from typing_extensions import TypeVar
 
 from typed_sessions.engine import Policy, opened
-from typed_sessions.errors import ConfigurationError, StoreUnavailableError
-from typed_sessions.identifiers import Identifier
+from typed_sessions.errors import FieldTypeError, SerializationError, StoreUnavailableError
+from typed_sessions.identifiers import Identifier, Namespace
 from typed_sessions.reports import ChangeLost, Reason, Refused, ReportSink
 from typed_sessions.schema import Schema
 from typed_sessions.sealing import sealed_at
 from typed_sessions.server_side.arrival import Deadline, StoredArrival
-from typed_sessions.server_side.records import JUST_NOW, moved_key, taken_in_key
-from typed_sessions.server_side.saving import Saving, subject_text
-from typed_sessions.session import SecureCookieSession
-from typed_sessions.stores.base import Lifetime, Listed, SessionStore
+from typed_sessions.server_side.records import note, revoked_key, taken_in_key
+from typed_sessions.server_side.saving import Saving
+from typed_sessions.server_side.subjects import named_subject, subject_of
+from typed_sessions.server_side.turns import Turns
+from typed_sessions.session import Opened, SecureCookieSession
+from typed_sessions.stores.base import MOVES_KEPT, Exists, Lifetime, Listed, Moved, Record, SessionStore
 
 __all__ = ["ServerSide"]
 
 S = TypeVar("S", default=dict[str, object])
 
-MOST_COOKIES: Final = 4
+MOST_COOKIES: Final = 20
 """How many different cookies of one name are looked up: browsers send several where paths or domains overlap."""
 
 
@@ -35,12 +37,15 @@ class ServerSide(Generic[S]):
 
     store: SessionStore
     schema: Schema[S]
+    namespaces: tuple[Namespace, ...]
+    """The present one first. What is found in an earlier one moves with its next save."""
     lifetime: Lifetime
     timeout: timedelta
     raises: bool
     """Whether a store that does not answer fails the request; otherwise the visitor is a stranger for this one."""
     adopt_signed_before: datetime | None
     """Until when a signed cookie must have been made to be taken in; None takes in none."""
+    turns: Turns = field(factory=Turns)
 
     def new_deadline(self) -> Deadline:
         """Return all the time that one request has."""
@@ -62,40 +67,81 @@ class ServerSide(Generic[S]):
         return arrival
 
     async def _look_up(self, arrival: StoredArrival[S]) -> None:
+        """Find the session that the browser got last, of those that are genuine."""
         arrival.refused = Refused(Reason.MALFORMED)
-        for text in list(dict.fromkeys(arrival.sealed))[:MOST_COOKIES]:
+        texts = list(dict.fromkeys(arrival.sealed))[:MOST_COOKIES]
+        newest: datetime | None = None
+        for text in texts:
             identifier = Identifier.of(text)
-            found = self._take_in(arrival, text) if identifier is None else self._find(arrival, identifier)
-            if await found:
-                arrival.refused = None
-                return
+            found = None if identifier is None else await self._find(arrival, identifier)
+            if identifier is None or found is None:
+                continue
+            key, record = found
+            arrival.others.add(key)
+            arrival.genuine += arrival.sealed.count(text)
+            if newest is None or record.issued > newest:
+                newest = record.issued
+                arrival.found(identifier, key, record)
+                arrival.as_of = record.as_of
+        await self._take_in(arrival, [text for text in texts if Identifier.of(text) is None], newest)
+        if arrival.genuine:
+            arrival.refused, arrival.came_late = None, False
 
-    async def _find(self, arrival: StoredArrival[S], identifier: Identifier) -> bool:
-        """Return True if there is a live record of an identifier."""
-        record = await self.store.load(identifier.key)
-        if record is not None:
-            arrival.found(identifier, record)
-            arrival.as_of, arrival.came_late = record.as_of, False
-            return True
+    async def _find(self, arrival: StoredArrival[S], identifier: Identifier) -> tuple[str, Record] | None:
+        """Return the live record of an identifier, and its key."""
         arrival.refused = Refused(Reason.UNKNOWN)
-        arrival.came_late = arrival.came_late or await self.store.load(moved_key(identifier)) is not None
-        return False
+        present = self.namespaces[0].key_of(identifier)
+        for namespace in self.namespaces:
+            key = namespace.key_of(identifier)
+            found = await self.store.load(key)
+            if isinstance(found, Moved) and found.target == present:  # into the present namespace, just now
+                key, found = present, await self.store.load(present)
+            if isinstance(found, Record):
+                return key, found
+            if isinstance(found, Moved):
+                arrival.came_late = True
+                arrival.others.add(key)
+        return None
 
-    async def _take_in(self, arrival: StoredArrival[S], text: str) -> bool:
-        """Return True if a cookie is a genuine session of the time before there was a store, and is still one."""
-        made = sealed_at(text)
-        if self.adopt_signed_before is None or made is None or made >= self.adopt_signed_before:
-            return False
-        genuine = opened((text,), arrival.policy)
-        if genuine.sealed is None:
-            return False
-        note = await self.store.load(taken_in_key(text))
-        if note is not None:
-            arrival.refused = Refused(Reason.TAKEN_IN)
-            arrival.came_late = arrival.came_late or note.as_of - note.created < JUST_NOW
-            return False
-        arrival.signed, arrival.opened, arrival.came_late = text, genuine, False
-        return True
+    async def _take_in(self, arrival: StoredArrival[S], texts: Sequence[str], newest: datetime | None) -> None:
+        """Look for a genuine session of the time before there was a store."""
+        before = self.adopt_signed_before
+        arrival.signed_texts = tuple(
+            text for text in texts if before is not None and (made := sealed_at(text)) is not None and made < before
+        )
+        if not arrival.signed_texts:
+            return
+        genuine = opened(arrival.signed_texts, arrival.policy)
+        made = None if genuine.sealed is None else sealed_at(genuine.sealed)
+        if genuine.sealed is None or made is None or await self._has_ended(arrival, genuine, made):
+            return
+        arrival.genuine += 1
+        if newest is None or made > newest:
+            arrival.forget()
+            arrival.signed, arrival.opened = genuine.sealed, genuine
+
+    async def _has_ended(self, arrival: StoredArrival[S], genuine: Opened[S], made: datetime) -> bool:
+        """Return True if a signed session was taken in before, or its subject's sessions were ended since."""
+        if arrival.as_of is None:
+            arrival.as_of = await self.store.now()  # what is ended from now on, the store refuses
+        for namespace in self.namespaces:
+            taken_in = await self.store.load(taken_in_key(namespace, genuine.sealed or ""))
+            if isinstance(taken_in, Record):
+                arrival.refused = Refused(Reason.TAKEN_IN)
+                if taken_in.as_of - taken_in.created < MOVES_KEPT:
+                    arrival.came_late = True
+                    arrival.others.add(taken_in.payload.decode())
+                return True
+        try:
+            subject = subject_of(self.schema, genuine.contents.stored())
+        except (FieldTypeError, SerializationError):
+            return True
+        for namespace in () if subject is None else self.namespaces:
+            revoked = await self.store.load(revoked_key(namespace, subject or ""))
+            if isinstance(revoked, Record) and revoked.last_seen >= made:
+                arrival.refused = Refused(Reason.REVOKED)
+                return True
+        return False
 
     async def save(
         self, session: SecureCookieSession[S], arrival: StoredArrival[S], *, wanted: bool | None, answers: bool
@@ -118,16 +164,14 @@ class ServerSide(Generic[S]):
         """
         async with arrival.lock:
             if arrival.failure is not None:
-                return _left_alone(session, arrival, "the session store did not answer")
-            if arrival.came_late:
-                return _left_alone(session, arrival, "its session had got another identifier just before it came")
+                return _left_alone(session, arrival)
+            saving = Saving(self.store, self.schema, self.namespaces, self.lifetime, session, arrival, answers)
             try:
-                async with arrival.deadline.spent():
-                    return await Saving(self.store, self.schema, self.lifetime, session, arrival, answers).run(wanted)
+                return await saving.run(wanted, self.turns)
             except StoreUnavailableError:
                 if self.raises:
                     raise
-                return _left_alone(session, arrival, "the session store did not answer")
+                return _left_alone(session, arrival)
 
     async def listed(self, subject: object, deadline: Deadline) -> Sequence[Listed]:
         """Return the live sessions of a subject, the one seen last first.
@@ -137,32 +181,31 @@ class ServerSide(Generic[S]):
             FieldTypeError: it is no subject.
             StoreUnavailableError: the store did not answer in time.
         """
-        whose = self._subject(subject)
+        whose = named_subject(self.schema, subject)
         async with deadline.spent():
-            return await self.store.ids_of(whose)
+            listed = [one for each in self.namespaces for one in await self.store.ids_of(each.subject(whose))]
+        return sorted(listed, key=lambda one: one.last_seen, reverse=True)
 
-    async def revoke(self, subject: object, deadline: Deadline, *, spare: Identifier | None = None) -> None:
-        """End the sessions of a subject, but for one that is to be spared. Raises what `listed` raises."""
-        whose = self._subject(subject)
+    async def revoke(self, subject: object, deadline: Deadline, *, spare: str | None = None) -> None:
+        """End the sessions of a subject, but for the one whose key is to be spared. Raises what `listed` raises."""
+        whose = named_subject(self.schema, subject)
         async with deadline.spent():
-            await self.store.delete_subject(whose, spare=None if spare is None else spare.key)
+            if self.adopt_signed_before is not None:
+                await self._refuse_signed(whose, self.adopt_signed_before)
+            for namespace in self.namespaces:
+                await self.store.delete_subject(namespace.subject(whose), spare=spare)
 
-    def _subject(self, subject: object) -> str:
-        name = self.schema.subject
-        if name is None:
-            raise ConfigurationError(
-                f"{self.schema.name} does not say whose session it is; mark a field: "
-                f"user_id: Annotated[int | None, Subject] = None"
-            )
-        whose = subject_text(self.schema.admit(name, subject))
-        if whose is None:
-            raise ConfigurationError("None is nobody, and the sessions of nobody can be neither listed nor ended")
-        return whose
+    async def _refuse_signed(self, subject: str, before: datetime) -> None:
+        """Keep signed sessions of a subject from being taken in, as long as any can be. The note's time counts."""
+        key = revoked_key(self.namespaces[0], subject)
+        written = note(before + self.lifetime.idle - await self.store.now())
+        if isinstance(await self.store.create(key, written), Exists):
+            await self.store.touch(key, written.lifetime)
 
 
-def _left_alone(session: SecureCookieSession[S], arrival: StoredArrival[S], reason: str) -> bool:
+def _left_alone(session: SecureCookieSession[S], arrival: StoredArrival[S]) -> bool:
     """Return True if nothing was to be written; otherwise say that it is lost."""
     if (arrival.failure is not None and arrival.raises) or not session.wants_writing:
         return True
-    arrival.report(ChangeLost(reason))
+    arrival.report(ChangeLost("the session store did not answer"))
     return False

@@ -7,13 +7,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 from typed_sessions.stores.base import (
+    MOVES_KEPT,
     REVOCATIONS_KEPT,
     Conflict,
     Created,
     Exists,
+    Found,
     Gone,
     Lifetime,
     Listed,
+    Moved,
+    PlacedStore,
     Record,
     Revoked,
     SessionStore,
@@ -21,7 +25,7 @@ from typed_sessions.stores.base import (
     Written,
 )
 from typed_sessions.stores.purging import purge
-from typed_sessions.stores.urls import check_url, open_store
+from typed_sessions.stores.urls import check_url, namespace_in, open_store
 
 if TYPE_CHECKING:
     from typed_sessions.stores.memory import MemoryStore
@@ -30,14 +34,18 @@ if TYPE_CHECKING:
     from typed_sessions.stores.sqlite import SQLiteStore
 
 __all__ = [
+    "MOVES_KEPT",
     "REVOCATIONS_KEPT",
     "Conflict",
     "Created",
     "Exists",
+    "Found",
     "Gone",
     "Lifetime",
     "Listed",
     "MemoryStore",
+    "Moved",
+    "PlacedStore",
     "PostgreSQLStore",
     "Record",
     "RedisStore",
@@ -47,6 +55,7 @@ __all__ = [
     "Updated",
     "Written",
     "check_url",
+    "namespace_in",
     "open_store",
     "purge",
 ]

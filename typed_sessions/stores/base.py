@@ -19,13 +19,17 @@ from typing import Final, Protocol, TypeAlias, runtime_checkable
 from attrs import field, frozen
 
 __all__ = [
+    "MOVES_KEPT",
     "REVOCATIONS_KEPT",
     "Conflict",
     "Created",
     "Exists",
+    "Found",
     "Gone",
     "Lifetime",
     "Listed",
+    "Moved",
+    "PlacedStore",
     "Record",
     "Revoked",
     "SessionStore",
@@ -35,6 +39,9 @@ __all__ = [
 
 REVOCATIONS_KEPT: Final = timedelta(days=1)
 """How long a store knows when the sessions of a subject were ended: longer than any request is in flight."""
+
+MOVES_KEPT: Final = timedelta(minutes=2)
+"""How long a store knows which key a record has moved to: as long as requests may be under way with the former one."""
 
 
 @frozen
@@ -60,6 +67,8 @@ class Written:
     that subject after this moment refuses the record to be made the subject's. None if there was no such moment."""
     restart: bool = False
     """Whether an update counts as a creation for the absolute lifetime."""
+    device: str | None = field(default=None, repr=False)
+    """What a list of the subject's sessions shows of the device; None if nothing is known of it."""
 
 
 @frozen
@@ -76,7 +85,21 @@ class Record:
     """From then on it is not there."""
     as_of: datetime
     """The store's time when it answered."""
+    issued: datetime
+    """When it got the key that it has: when it was created, or moved last."""
     subject: str | None = field(default=None, repr=False)
+    device: str | None = field(default=None, repr=False)
+
+
+@frozen
+class Moved:
+    """The record has another key by now. Who asks for this one has not heard of that yet."""
+
+    target: str = field(repr=False)
+    """The key that it got. It may have moved on since, or be gone."""
+    moved_at: datetime
+    as_of: datetime
+    """The store's time when it answered."""
 
 
 @frozen
@@ -87,6 +110,7 @@ class Listed:
     created: datetime
     last_seen: datetime
     expires_at: datetime
+    device: str | None = field(default=None, repr=False)
 
 
 @frozen
@@ -111,6 +135,7 @@ class Revoked:
     """The sessions of that subject were ended after the moment from which the request knows. Nothing was written."""
 
 
+Found: TypeAlias = Record | Moved | None
 Created: TypeAlias = Record | Exists | Revoked
 Updated: TypeAlias = Record | Conflict | Gone | Revoked
 
@@ -131,12 +156,16 @@ class SessionStore(Protocol):
         """Make a record, unless there is one: `Exists`.
 
         Refused with `Revoked` if the sessions of its subject have been ended since `written.as_of`, or if nobody can
-        know: that is None, or longer ago than REVOCATIONS_KEPT.
+        know: that is None, or longer ago than REVOCATIONS_KEPT. A revocation that is more than a second ahead of the
+        store's time was made before the clock was set back: whoever has a time by the present clock knows of it.
         """
         ...
 
-    async def load(self, key: str) -> Record | None:
-        """Return the live record, or None if it is unknown or has expired. Changes nothing."""
+    async def load(self, key: str) -> Found:
+        """Return the live record, or None if it is unknown or has expired. Changes nothing.
+
+        If the record has moved away from this key, `Moved`, for MOVES_KEPT. To all other methods such a key is free.
+        """
         ...
 
     async def update(self, key: str, version: int, written: Written, *, move_to: str | None = None) -> Updated:
@@ -149,7 +178,8 @@ class SessionStore(Protocol):
             key: of the record.
             version: what the record has as far as the caller knows.
             written: what it is to be. The time that it was created stays, unless `written.restart`.
-            move_to: the key that it has from then on, in one step; the former one is gone. Nobody may have it yet.
+            move_to: the key that it has from then on. Nobody may have it yet. In the same step the former key becomes
+                `Moved`.
         """
         ...
 
@@ -193,4 +223,16 @@ class SessionStore(Protocol):
 
     async def close(self) -> None:
         """Give back what the store holds: connections, threads. It opens again when it is used again."""
+        ...
+
+
+@runtime_checkable
+class PlacedStore(SessionStore, Protocol):
+    """A store that keeps the records of a subject together: on one of several servers, say.
+
+    The first four digits of a key say the place. A key that is made for a record of a subject begins with its place.
+    """
+
+    def place_of(self, subject: str) -> str:
+        """Return the place of a subject: four hexadecimal digits in small letters, always the same ones."""
         ...

@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from attrs import field, frozen
 
-from typed_sessions.stores.base import Listed, Record, Written
+from typed_sessions.stores.base import MOVES_KEPT, Found, Lifetime, Listed, Moved, Record, Written
 from typed_sessions.stores.moments import Microseconds, expiry, moment
 
-__all__ = ["Kept", "kept"]
+__all__ = ["Kept", "kept", "moved"]
+
+_MOVES_KEPT: Final = Lifetime(MOVES_KEPT)
 
 
 @frozen
 class Kept:
-    """All of a record but its key."""
+    """All of a record but its key; or the note that a record has moved away from its key."""
 
     payload: bytes = field(repr=False)
     version: int
     created: Microseconds
     last_seen: Microseconds
     expires_at: Microseconds
-    subject: str | None = field(repr=False)
+    issued: Microseconds
+    subject: str | None = field(default=None, repr=False)
+    device: str | None = field(default=None, repr=False)
+    target: str | None = field(default=None, repr=False)
+    """The key that the record has moved to; None if this is a record."""
+
+    def found(self, now: Microseconds) -> Found:
+        """Return what a load answers now."""
+        if self.target is None:
+            return self.record(now)
+        return Moved(self.target, moved_at=moment(self.created), as_of=moment(now))
 
     def record(self, now: Microseconds) -> Record:
         """Return it as an answer that is given now."""
@@ -30,15 +44,22 @@ class Kept:
             last_seen=moment(self.last_seen),
             expires_at=moment(self.expires_at),
             as_of=moment(now),
+            issued=moment(self.issued),
             subject=self.subject,
+            device=self.device,
         )
 
     def listed(self, key: str) -> Listed:
         """Return it as the list of its subject shows it."""
-        return Listed(key, moment(self.created), moment(self.last_seen), moment(self.expires_at))
+        return Listed(key, moment(self.created), moment(self.last_seen), moment(self.expires_at), self.device)
 
 
-def kept(written: Written, version: int, *, created: Microseconds, now: Microseconds) -> Kept:
+def kept(written: Written, version: int, *, created: Microseconds, issued: Microseconds, now: Microseconds) -> Kept:
     """Return what is kept of what a request writes now."""
     expires_at = expiry(created, now, written.lifetime)
-    return Kept(written.payload, version, created, now, expires_at, written.subject)
+    return Kept(written.payload, version, created, now, expires_at, issued, written.subject, written.device)
+
+
+def moved(target: str, *, now: Microseconds) -> Kept:
+    """Return what is kept under the key that a record moves away from now."""
+    return Kept(b"", 0, now, now, expiry(now, now, _MOVES_KEPT), now, target=target)

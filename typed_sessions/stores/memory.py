@@ -17,6 +17,7 @@ from typed_sessions.stores.base import (
     Conflict,
     Created,
     Exists,
+    Found,
     Gone,
     Lifetime,
     Listed,
@@ -25,7 +26,7 @@ from typed_sessions.stores.base import (
     Updated,
     Written,
 )
-from typed_sessions.stores.kept import Kept, kept
+from typed_sessions.stores.kept import Kept, kept, moved
 from typed_sessions.stores.moments import (
     Clock,
     Microseconds,
@@ -34,6 +35,7 @@ from typed_sessions.stores.moments import (
     kept_since,
     moment,
     reading,
+    revoked_at,
 )
 
 __all__ = ["MemoryStore"]
@@ -78,13 +80,13 @@ class MemoryStore:
         if not self._may_be_of(written, now):
             return Revoked()
         self._forget(key)
-        self._make_room(now)
-        return self._keep(key, kept(written, next(self._versions), created=now, now=now)).record(now)
+        self._make_room(now, 1)
+        return self._keep(key, kept(written, next(self._versions), created=now, issued=now, now=now)).record(now)
 
-    async def load(self, key: str) -> Record | None:
+    async def load(self, key: str) -> Found:
         now = self._now()
-        present = self._live(key, now)
-        return None if present is None else present.record(now)
+        present = self._found(key, now)
+        return None if present is None else present.found(now)
 
     async def update(self, key: str, version: int, written: Written, *, move_to: str | None = None) -> Updated:
         now = self._now()
@@ -100,8 +102,13 @@ class MemoryStore:
                 raise ValueError("a record is to move to a key that another one has")
             self._forget(move_to)
         self._forget(key)
-        created = now if written.restart else present.created
-        return self._keep(move_to or key, kept(written, next(self._versions), created=created, now=now)).record(now)
+        created, issued = now if written.restart else present.created, present.issued
+        if move_to is not None:
+            issued = now
+            self._make_room(now, 2)
+            self._keep(key, moved(move_to, now=now))
+        updated = kept(written, next(self._versions), created=created, issued=issued, now=now)
+        return self._keep(move_to or key, updated).record(now)
 
     async def touch(self, key: str, lifetime: Lifetime) -> Record | None:
         now = self._now()
@@ -137,8 +144,7 @@ class MemoryStore:
     async def delete_subject(self, subject: str, *, spare: str | None = None) -> datetime:
         now = self._now()
         self._forget_revocations(now)
-        revoked = max(now, self._revocations.pop(subject, now))
-        self._revocations[subject] = revoked
+        revoked = self._revocations[subject] = revoked_at(now, self._revocations.pop(subject, None))
         for key in self._keys.get(subject, set[str]()) - {spare}:
             self._forget(key)
         return moment(revoked)
@@ -152,9 +158,13 @@ class MemoryStore:
     def _now(self) -> Microseconds:
         return reading(self._clock)
 
-    def _live(self, key: str, now: Microseconds) -> Kept | None:
+    def _found(self, key: str, now: Microseconds) -> Kept | None:
         present = self._records.get(key)
         return None if present is None or present.expires_at <= now else present
+
+    def _live(self, key: str, now: Microseconds) -> Kept | None:
+        present = self._found(key, now)
+        return None if present is None or present.target is not None else present
 
     def _may_be_of(self, written: Written, now: Microseconds) -> bool:
         return written.subject is None or is_known_since(written.as_of, self._revocations.get(written.subject), now)
@@ -180,9 +190,10 @@ class MemoryStore:
         if not keys:
             del self._keys[present.subject]
 
-    def _make_room(self, now: Microseconds) -> None:
-        if len(self._records) >= self._max_records and not self._forget_expired(now):
-            self._forget(next(iter(self._records)))
+    def _make_room(self, now: Microseconds, needed: int) -> None:
+        while self._records and len(self._records) + needed > self._max_records:
+            if not self._forget_expired(now):
+                self._forget(next(iter(self._records)))
 
     def _forget_expired(self, now: Microseconds) -> bool:
         """Delete one record that has expired, and return True if there was one."""

@@ -8,7 +8,18 @@ from typing import Final, TypeAlias
 
 from typed_sessions.stores.base import REVOCATIONS_KEPT, Lifetime
 
-__all__ = ["Clock", "Microseconds", "expiry", "in_microseconds", "is_known_since", "kept_since", "moment", "reading"]
+__all__ = [
+    "SET_BACK",
+    "Clock",
+    "Microseconds",
+    "expiry",
+    "in_microseconds",
+    "is_known_since",
+    "kept_since",
+    "moment",
+    "reading",
+    "revoked_at",
+]
 
 Clock: TypeAlias = Callable[[], float]
 """Returns the time, in seconds since the epoch."""
@@ -23,6 +34,11 @@ _LAST: Final[Microseconds] = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MIC
 """A record that is to live longer than a `datetime` can say lives as long as that."""
 
 _REVOCATIONS_KEPT: Final = REVOCATIONS_KEPT // _MICROSECOND
+
+SET_BACK: Final = timedelta(seconds=1)
+"""A revocation that is further ahead of the clock was made before the clock was set back."""
+
+_SET_BACK: Final = SET_BACK // _MICROSECOND
 
 
 def reading(clock: Clock) -> Microseconds:
@@ -64,4 +80,16 @@ def is_known_since(as_of: datetime | None, revoked: Microseconds | None, now: Mi
     if as_of is None:
         return False
     since = in_microseconds(as_of)
+    if revoked is not None and _is_ahead(revoked, now):
+        return kept_since(now) <= since <= now
     return since >= kept_since(now) and (revoked is None or since >= revoked)
+
+
+def revoked_at(now: Microseconds, latest: Microseconds | None) -> Microseconds:
+    """Return the time of a revocation that is made now: not before the latest one, unless the clock was set back."""
+    return now if latest is None or _is_ahead(latest, now) else max(now, latest)
+
+
+def _is_ahead(revoked: Microseconds, now: Microseconds) -> bool:
+    """Return True if a revocation was made before the clock was set back."""
+    return revoked - now > _SET_BACK

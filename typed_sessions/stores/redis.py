@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -13,9 +13,11 @@ from typed_sessions.stores.base import (
     Conflict,
     Created,
     Exists,
+    Found,
     Gone,
     Lifetime,
     Listed,
+    Moved,
     Record,
     Revoked,
     Updated,
@@ -92,8 +94,12 @@ class RedisStore:
             case _:
                 return _as_written(answer, version, written)
 
-    async def load(self, key: str) -> Record | None:
-        return _present(await self._run("load", key))
+    async def load(self, key: str) -> Found:
+        answer = await self._run("load", key)
+        if answer.startswith(b"moved"):
+            now, moved_at, target = answer.split()[1:]
+            return Moved(target.decode(), moved_at=_moment(moved_at), as_of=_moment(now))
+        return _present(answer)
 
     async def update(self, key: str, version: int, written: Written, *, move_to: str | None = None) -> Updated:
         new = _new_version()
@@ -122,9 +128,7 @@ class RedisStore:
         return 0
 
     async def ids_of(self, subject: str) -> Sequence[Listed]:
-        answer = await self._run("ids_of", _bytes(subject))
-        fields = [line.split() for line in answer.splitlines()]
-        listed = [Listed(key.decode(), *map(_moment, times)) for key, *times in fields]
+        listed = _all_listed(await self._run("ids_of", _bytes(subject)))
         return sorted(listed, key=lambda one: one.last_seen, reverse=True)
 
     async def delete_subject(self, subject: str, *, spare: str | None = None) -> datetime:
@@ -162,12 +166,13 @@ def _moment(microseconds: bytes) -> datetime:
 
 
 def _what(written: Written) -> Call:
-    """Return the payload, both spans, the time that is known, and the subject."""
+    """Return the payload, both spans, the time that is known, the subject, and the device."""
     return (
         written.payload,
         *_spans(written.lifetime),
         False if written.as_of is None else in_microseconds(written.as_of),
         False if written.subject is None else _bytes(written.subject),
+        False if written.device is None else _bytes(written.device),
     )
 
 
@@ -186,22 +191,45 @@ def _present(answer: bytes) -> Record | None:
 
 def _record(answer: bytes) -> Record:
     line, _, rest = answer.partition(b"\n")
-    _, now, version, created, last_seen, expires_at, size, of = line.split()
-    end = int(size)
+    _, now, version, created, last_seen, expires_at, issued, *sizes = line.split()
+    payload, rest = _taken(rest, sizes[0])
+    subject, rest = _taken(rest, sizes[1])
+    device, _ = _taken(rest, sizes[2])
     return Record(
-        payload=rest[:end],
+        payload=payload or b"",
         version=int(version),
         created=_moment(created),
         last_seen=_moment(last_seen),
         expires_at=_moment(expires_at),
         as_of=_moment(now),
-        subject=rest[end:].decode("utf-8", "surrogatepass") if of == b"of" else None,
+        issued=_moment(issued),
+        subject=_text(subject),
+        device=_text(device),
     )
+
+
+def _all_listed(answer: bytes) -> Iterator[Listed]:
+    while answer:
+        line, _, rest = answer.partition(b"\n")
+        key, created, last_seen, expires_at, size = line.split()
+        device, answer = _taken(rest, size)
+        yield Listed(key.decode(), _moment(created), _moment(last_seen), _moment(expires_at), _text(device))
+
+
+def _taken(answer: bytes, size: bytes) -> tuple[bytes | None, bytes]:
+    """Return what an answer begins with, which is None where the size is a dash, and what follows that."""
+    if size == b"-":
+        return None, answer
+    return answer[: int(size)], answer[int(size) :]
+
+
+def _text(stored: bytes | None) -> str | None:
+    return None if stored is None else stored.decode("utf-8", "surrogatepass")
 
 
 def _as_written(answer: bytes, version: int, written: Written) -> Record:
     """Return the record as it is now. Its payload did not have to come back."""
-    now, created, last_seen, expires_at = map(_moment, answer.split()[1:])
+    now, created, last_seen, expires_at, issued = map(_moment, answer.split()[1:])
     return Record(
         payload=written.payload,
         version=version,
@@ -209,5 +237,7 @@ def _as_written(answer: bytes, version: int, written: Written) -> Record:
         last_seen=last_seen,
         expires_at=expires_at,
         as_of=now,
+        issued=issued,
         subject=written.subject,
+        device=written.device,
     )

@@ -2,7 +2,8 @@
 
 What a store keeps, under its prefix:
 
-- `<key>`, a hash: a record. The fields are those of `Record`; times are in microseconds since the epoch.
+- `<key>`, a hash: a record. The fields are those of `Record`; times are in microseconds since the epoch. One with a
+  `target` is the note that the record has moved there, with the time of that as `issued`.
 - `subject:<subject>`, a sorted set: the keys of a subject's records, scored by when they expire.
 - `revoked:<subject>`, a text: when the sessions of a subject were ended.
 
@@ -27,13 +28,16 @@ from __future__ import annotations
 from hashlib import sha1
 from typing import Final
 
-from typed_sessions.stores.base import REVOCATIONS_KEPT
+from typed_sessions.stores.base import MOVES_KEPT, REVOCATIONS_KEPT
+from typed_sessions.stores.moments import SET_BACK
 
 __all__ = ["DIGEST", "SCRIPT"]
 
 _COMMON: Final = f"""
 local prefix = KEYS[1]
 local KEPT = {REVOCATIONS_KEPT.total_seconds() * 1_000_000:.0f}
+local MOVES_KEPT = {MOVES_KEPT.total_seconds() * 1_000_000:.0f}
+local SET_BACK = {SET_BACK.total_seconds() * 1_000_000:.0f}
 local LAST = 253370764800000000
 
 -- Another clock than the server's may be slower: by the server's a key then stays a day longer.
@@ -62,10 +66,16 @@ local function ends(created, idle, absolute)
   return first
 end
 
-local function live(key)
+local function kept(key)
   local record = redis.call('HMGET', prefix .. key,
-    'payload', 'version', 'created', 'last_seen', 'expires_at', 'subject')
+    'payload', 'version', 'created', 'last_seen', 'expires_at', 'subject', 'issued', 'device', 'target')
   if record[5] and tonumber(record[5]) > now then return record end
+  return nil
+end
+
+local function live(key)
+  local record = kept(key)
+  if record and not record[9] then return record end
   return nil
 end
 
@@ -80,32 +90,45 @@ local function unlist(key, subject)
   redis.call('ZREM', prefix .. 'subject:' .. subject, key)
 end
 
-local function put(key, version, payload, created, expires_at, subject)
+local function put(key, version, payload, created, expires_at, issued, subject, device)
   if subject then list(key, subject, expires_at) end
   redis.call('HSET', prefix .. key, 'payload', payload, 'version', version, 'created', text(created),
-    'last_seen', text(now), 'expires_at', text(expires_at))
-  if subject then
-    redis.call('HSET', prefix .. key, 'subject', subject)
-  else
-    redis.call('HDEL', prefix .. key, 'subject')
-  end
+    'last_seen', text(now), 'expires_at', text(expires_at), 'issued', text(issued))
+  local gone = {{'target'}}
+  if subject then redis.call('HSET', prefix .. key, 'subject', subject) else gone[2] = 'subject' end
+  if device then redis.call('HSET', prefix .. key, 'device', device) else gone[#gone + 1] = 'device' end
+  redis.call('HDEL', prefix .. key, unpack(gone))
   redis.call('PEXPIRE', prefix .. key, text(left(expires_at)))
+end
+
+local function note(key, target)
+  redis.call('DEL', prefix .. key)
+  redis.call('HSET', prefix .. key, 'target', target, 'issued', text(now), 'expires_at', text(now + MOVES_KEPT))
+  redis.call('PEXPIRE', prefix .. key, text(left(now + MOVES_KEPT)))
+end
+
+-- A revocation that is ahead of the clock was made before the clock was set back: see `stores.moments`.
+local function is_ahead(ended)
+  return ended - now > SET_BACK
 end
 
 local function revoked(subject, as_of)
   if not as_of or as_of < now - KEPT then return true end
-  local ended = redis.call('GET', prefix .. 'revoked:' .. subject)
-  return ended and as_of < tonumber(ended)
+  local ended = tonumber(redis.call('GET', prefix .. 'revoked:' .. subject) or false)
+  if not ended then return false end
+  if is_ahead(ended) then return as_of > now end
+  return as_of < ended
 end
 
 local function found(answer, record)
-  local payload, subject = record[1], record[6]
-  return table.concat({{answer, text(now), record[2], record[3], record[4], record[5], #payload,
-    subject and 'of' or '-'}}, ' ') .. '\\n' .. payload .. (subject or '')
+  local payload, subject, device = record[1], record[6], record[8]
+  return table.concat({{answer, text(now), record[2], record[3], record[4], record[5], record[7], #payload,
+    subject and #subject or '-', device and #device or '-'}}, ' ') .. '\\n' .. payload .. (subject or '') ..
+    (device or '')
 end
 
-local function written(created, last_seen, expires_at)
-  return table.concat({{'written', text(now), created, last_seen, expires_at}}, ' ')
+local function written(created, last_seen, expires_at, issued)
+  return table.concat({{'written', text(now), created, last_seen, expires_at, issued}}, ' ')
 end
 
 local calls = {{}}
@@ -113,40 +136,42 @@ local calls = {{}}
 
 # A driver that repeats a call whose answer was lost finds its own version there: the answer is the one that was lost.
 _CREATE: Final = """
-function calls.create(key, version, payload, idle, absolute, as_of, subject)
+function calls.create(key, version, payload, idle, absolute, as_of, subject, device)
   local record = live(key)
-  if record and record[2] == version then return written(record[3], record[4], record[5]) end
+  if record and record[2] == version then return written(record[3], record[4], record[5], record[7]) end
   if record then return 'exists' end
   if subject and revoked(subject, as_of) then return 'revoked' end
   local expires_at = ends(now, idle, absolute)
-  put(key, version, payload, now, expires_at, subject)
-  return written(text(now), text(now), text(expires_at))
+  put(key, version, payload, now, expires_at, now, subject, device)
+  return written(text(now), text(now), text(expires_at), text(now))
 end
 """
 
 _LOAD: Final = """
 function calls.load(key)
-  local record = live(key)
+  local record = kept(key)
+  if record and record[9] then return table.concat({'moved', text(now), record[7], record[9]}, ' ') end
   return record and found('present', record) or 'gone'
 end
 """
 
 _UPDATE: Final = """
-function calls.update(key, version, payload, idle, absolute, as_of, subject, former, target, restart)
+function calls.update(key, version, payload, idle, absolute, as_of, subject, device, former, target, restart)
   local record, moved = live(key), nil
   if target ~= key then moved = live(target) end
   local done = moved or record
-  if done and done[2] == version then return written(done[3], done[4], done[5]) end
+  if done and done[2] == version then return written(done[3], done[4], done[5], done[7]) end
   if not record then return 'gone' end
   if record[2] ~= former then return found('conflict', record) end
   if subject and subject ~= record[6] and revoked(subject, as_of) then return 'revoked' end
   if moved then return 'taken' end
   local created = restart and now or tonumber(record[3])
+  local issued = target == key and tonumber(record[7]) or now
   local expires_at = ends(created, idle, absolute)
-  put(target, version, payload, created, expires_at, subject)
-  if target ~= key then redis.call('DEL', prefix .. key) end
+  put(target, version, payload, created, expires_at, issued, subject, device)
+  if target ~= key then note(key, target) end
   if record[6] and (target ~= key or subject ~= record[6]) then unlist(key, record[6]) end
-  return written(text(created), text(now), text(expires_at))
+  return written(text(created), text(now), text(expires_at), text(issued))
 end
 """
 
@@ -166,10 +191,10 @@ end
 _DELETE: Final = """
 function calls.delete(key, version)
   local record = live(key)
-  if version and not (record and record[2] == version) then return 'gone' end
+  if not record or (version and record[2] ~= version) then return 'gone' end
   redis.call('DEL', prefix .. key)
-  if record and record[6] then unlist(key, record[6]) end
-  return record and 'present' or 'gone'
+  if record[6] then unlist(key, record[6]) end
+  return 'present'
 end
 """
 
@@ -178,14 +203,16 @@ function calls.ids_of(subject)
   local index, answer = prefix .. 'subject:' .. subject, {}
   redis.call('ZREMRANGEBYSCORE', index, '-inf', text(now))
   for _, key in ipairs(redis.call('ZRANGE', index, 0, -1)) do
-    local record = redis.call('HMGET', prefix .. key, 'created', 'last_seen', 'expires_at', 'subject')
+    local record = redis.call('HMGET', prefix .. key, 'created', 'last_seen', 'expires_at', 'subject', 'device')
     if record[4] == subject and tonumber(record[3]) > now then
-      answer[#answer + 1] = table.concat({key, record[1], record[2], record[3]}, ' ')
+      local device = record[5]
+      answer[#answer + 1] = table.concat({key, record[1], record[2], record[3], device and #device or '-'}, ' ') ..
+        '\\n' .. (device or '')
     else
       unlist(key, subject)
     end
   end
-  return table.concat(answer, '\\n')
+  return table.concat(answer)
 end
 """
 
@@ -201,7 +228,8 @@ function calls.delete_subject(subject, spare)
       unlist(key, subject)
     end
   end
-  local ended = math.max(now, tonumber(redis.call('GET', mark) or 0))
+  local former = tonumber(redis.call('GET', mark) or 0)
+  local ended = is_ahead(former) and now or math.max(now, former)
   redis.call('SET', mark, text(ended), 'PX', text(left(ended + KEPT)))
   return text(ended)
 end

@@ -23,14 +23,19 @@ from contextlib import AbstractAsyncContextManager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Final, TypeVar
 
+from attrs import evolve
+
 from typed_sessions.stores.base import (
+    MOVES_KEPT,
     REVOCATIONS_KEPT,
     Conflict,
     Created,
     Exists,
+    Found,
     Gone,
     Lifetime,
     Listed,
+    Moved,
     Record,
     Revoked,
     SessionStore,
@@ -143,10 +148,18 @@ class StoreContract(ABC):
     @_on_a_store
     async def test_a_created_record_is_loaded(self, store: SessionStore, clock: ManualClock) -> None:
         key = _key()
-        written = await _written(store, b"new", subject="7")
+        written = await _written(store, b"new", subject="7", device="a phone")
         record = _record(await store.create(key, written))
         assert record == Record(
-            b"new", record.version, clock.now, clock.now, clock.now + _HOUR, as_of=clock.now, subject="7"
+            b"new",
+            record.version,
+            clock.now,
+            clock.now,
+            clock.now + _HOUR,
+            as_of=clock.now,
+            issued=clock.now,
+            subject="7",
+            device="a phone",
         )
         assert await store.load(key) == record
 
@@ -219,6 +232,7 @@ class StoreContract(ABC):
             clock.now,
             clock.now + 2 * _HOUR,
             as_of=clock.now,
+            issued=created.issued,
             subject="7",
         )
         assert updated.version != created.version
@@ -324,12 +338,91 @@ class StoreContract(ABC):
             await store.update(old, created.version, await _written(store, b"new", subject="7"), move_to=new)
         )
         assert moved.payload == b"new"
-        assert (moved.created, moved.last_seen) == (created.created, clock.now)
+        assert (moved.created, moved.last_seen, moved.issued) == (created.created, clock.now, clock.now)
         assert moved.version != created.version
         assert await store.load(new) == moved
-        assert await store.load(old) is None
+        assert await store.load(old) == Moved(new, moved_at=clock.now, as_of=clock.now)
         assert await _keys_of(store, "7") == [new]
         assert await store.update(new, moved.version, Written(b"", _AN_HOUR)) != Gone()
+
+    @_on_a_store
+    async def test_it_is_known_for_a_while_where_a_record_has_moved(
+        self, store: SessionStore, clock: ManualClock
+    ) -> None:
+        first, second, third = (_key() for _ in range(3))
+        record = _record(await store.create(first, Written(b"", _AN_HOUR)))
+        record = _record(await store.update(first, record.version, Written(b"", _AN_HOUR), move_to=second))
+        moved_at = clock.now
+        clock.forward(_MINUTE)
+        await store.update(second, record.version, Written(b"", _AN_HOUR), move_to=third)
+        await store.delete_expired()
+        assert await store.load(first) == Moved(second, moved_at, as_of=clock.now)
+        assert await store.load(second) == Moved(third, clock.now, as_of=clock.now)
+        clock.forward(MOVES_KEPT - _MINUTE - _MICROSECOND)
+        assert isinstance(await store.load(first), Moved)
+        clock.forward(_MICROSECOND)
+        assert await store.load(first) is None
+        assert isinstance(await store.load(second), Moved)
+
+    @_on_a_store
+    async def test_what_ends_a_moved_record_leaves_word_of_the_move(
+        self, store: SessionStore, clock: ManualClock
+    ) -> None:
+        old, new = _key(), _key()
+        created = _record(await store.create(old, await _written(store, subject="7")))
+        await store.update(old, created.version, await _written(store, subject="7"), move_to=new)
+        await store.delete_subject("7")
+        assert await store.load(new) is None
+        assert await store.load(old) == Moved(new, clock.now, as_of=clock.now)
+        assert not await store.delete(old)
+        assert await store.load(old) == Moved(new, clock.now, as_of=clock.now)
+
+    @_on_a_store
+    async def test_a_move_that_is_refused_leaves_no_word(self, store: SessionStore, clock: ManualClock) -> None:
+        old, new = _key(), _key()
+        created = _record(await store.create(old, Written(b"", _AN_HOUR)))
+        before = Written(b"", _AN_HOUR, "7", clock.now)
+        clock.forward(_MICROSECOND)
+        await store.delete_subject("7")
+        assert await store.update(old, created.version + 1, Written(b"", _AN_HOUR), move_to=new) == Conflict(
+            _record(await store.load(old))
+        )
+        assert await store.update(old, created.version, before, move_to=new) == Revoked()
+        assert _state(await store.load(old)) == _state(created)
+
+    @_on_a_store
+    async def test_a_record_may_have_a_key_from_which_another_moved(
+        self, store: SessionStore, clock: ManualClock
+    ) -> None:
+        keys = old, new, other = _key(), _key(), _key()
+        record = _record(await store.create(old, Written(b"1", _AN_HOUR)))
+        record = _record(await store.update(old, record.version, Written(b"2", _AN_HOUR), move_to=new))
+        back = _record(await store.update(new, record.version, await _written(store, b"3", subject="7"), move_to=old))
+        assert (await store.load(old), await store.load(new)) == (back, Moved(old, clock.now, as_of=clock.now))
+        created = [_record(await store.create(key, await _written(store, b"4", subject="7"))) for key in (new, other)]
+        assert [await store.load(key) for key in keys] == [back, *created]
+        assert len(await store.ids_of("7")) == 3
+        await store.delete(new)
+        assert await store.load(new) is None
+
+    @_on_a_store
+    async def test_an_identifier_is_as_old_as_its_last_move(self, store: SessionStore, clock: ManualClock) -> None:
+        old, new = _key(), _key()
+        record = created = _record(await store.create(old, Written(b"", _AN_HOUR)))
+        clock.forward(_MINUTE)
+        for written in (
+            Written(b"", _AN_HOUR),
+            await _written(store, subject="7"),
+            Written(b"", _AN_HOUR, restart=True),
+        ):
+            record = _record(await store.update(old, record.version, written))
+            assert record.issued == created.issued
+        assert _record(await store.touch(old, _AN_HOUR)).issued == created.issued
+        record = _record(await store.update(old, record.version, Written(b"", _AN_HOUR), move_to=new))
+        assert record.issued == clock.now
+        clock.forward(_MINUTE)
+        assert await store.update(new, record.version, Written(b"", _AN_HOUR)) == await store.load(new)
+        assert _record(await store.load(new)).issued == record.issued
 
     @_on_a_store
     async def test_what_is_in_flight_does_not_bring_back_a_key_that_was_moved(
@@ -397,7 +490,7 @@ class StoreContract(ABC):
     @_on_a_store
     async def test_a_touch_changes_when_a_record_was_seen(self, store: SessionStore, clock: ManualClock) -> None:
         key = _key()
-        created = _record(await store.create(key, await _written(store, b"1", subject="7")))
+        created = _record(await store.create(key, await _written(store, b"1", subject="7", device="a phone")))
         clock.forward(_MINUTE)
         touched = _record(await store.touch(key, Lifetime(2 * _HOUR)))
         assert touched == Record(
@@ -407,7 +500,9 @@ class StoreContract(ABC):
             clock.now,
             clock.now + 2 * _HOUR,
             as_of=clock.now,
+            issued=created.issued,
             subject="7",
+            device="a phone",
         )
         assert await store.load(key) == touched
         clock.forward(_HOUR)
@@ -542,6 +637,20 @@ class StoreContract(ABC):
         record = _record(await store.touch(key, _AN_HOUR))
         assert list(await store.ids_of("7")) == [Listed(key, record.created, record.last_seen, record.expires_at)]
         assert list(await store.ids_of("9")) == []
+
+    @_on_a_store
+    async def test_a_list_shows_what_is_known_of_the_device(self, store: SessionStore, clock: ManualClock) -> None:
+        for device in _ODD_SUBJECTS:
+            key, moved_to = _key(), _key()
+            record = _record(await store.create(key, await _written(store, subject=device, device=device)))
+            assert [listed.device for listed in await store.ids_of(device)] == [device]
+            written = await _written(store, subject=device, device=f"{device}!")
+            record = _record(await store.update(key, record.version, written, move_to=moved_to))
+            assert [listed.device for listed in await store.ids_of(device)] == [record.device] == [f"{device}!"]
+            record = _record(await store.update(moved_to, record.version, await _written(store, subject=device)))
+            clock.forward(_MICROSECOND)
+            assert _record(await store.load(moved_to)).device is None
+            assert [listed.device for listed in await store.ids_of(device)] == [None]
 
     @_on_a_store
     async def test_what_was_seen_last_is_listed_first(self, store: SessionStore, clock: ManualClock) -> None:
@@ -751,6 +860,43 @@ class StoreContract(ABC):
         await store.delete_subject("7")
         assert await store.create(_key(), between) == Revoked()
 
+    @_on_a_store
+    async def test_a_clock_that_is_set_back_locks_nobody_out(self, store: SessionStore, clock: ManualClock) -> None:
+        key, nobodys = _key(), _key()
+        await store.delete_subject("7")
+        clock.forward(-_HOUR)
+        assert _record(await store.create(key, await _written(store, subject="7"))).subject == "7"
+        record = _record(await store.create(nobodys, Written(b"", _AN_HOUR)))
+        assert _record(await store.update(nobodys, record.version, await _written(store, subject="7"))).subject == "7"
+        before = await _written(store, subject="7")
+        clock.forward(_MICROSECOND)
+        assert await store.delete_subject("7") == clock.now
+        assert await store.load(key) is None
+        assert await store.create(_key(), before) == Revoked()
+        _record(await store.create(_key(), await _written(store, subject="7")))
+
+    @_on_a_store
+    async def test_a_login_by_the_former_clock_does_not_outlive_a_revocation(
+        self, store: SessionStore, clock: ManualClock
+    ) -> None:
+        before = await _written(store, subject="7")
+        clock.forward(_SECOND)
+        await store.delete_subject("7")
+        clock.forward(-_HOUR)
+        assert await store.create(_key(), before) == Revoked()
+
+    @_on_a_store
+    async def test_a_clock_that_goes_back_a_little_lets_no_login_through(
+        self, store: SessionStore, clock: ManualClock
+    ) -> None:
+        before = await _written(store, subject="7")
+        clock.forward(_SECOND)
+        await store.delete_subject("7")
+        clock.forward(-_SECOND / 2)
+        assert await store.create(_key(), before) == Revoked()
+        clock.forward(_SECOND / 2)
+        _record(await store.create(_key(), await _written(store, subject="7")))
+
     # What goes in
 
     @_on_a_store
@@ -808,7 +954,10 @@ class StoreContract(ABC):
         (winner,) = (key for key, answer in zip(keys, answers, strict=True) if isinstance(answer, Record))
         assert answers.count(Gone()) == _RIVALS - 1
         assert await _keys_of(store, "7") == [winner]
-        assert [key for key in (old, *keys) if await store.load(key)] == [winner]
+        assert [key for key in keys if await store.load(key)] == [winner]
+        moved = await store.load(old)
+        assert isinstance(moved, Moved)
+        assert moved.target == winner
 
     @_on_a_store
     async def test_of_many_deletes_one_was_it(self, store: SessionStore, _: ManualClock) -> None:
@@ -876,7 +1025,7 @@ class StoreContract(ABC):
         record = await store.create(key, Written(b"", _AN_HOUR))
         await store.close()
 
-        async def elsewhere() -> Record | None:
+        async def elsewhere() -> Found:
             found = await store.load(key)
             await store.touch(key, _AN_HOUR)
             await store.close()
@@ -891,7 +1040,7 @@ class StoreContract(ABC):
         record = _record(await store.create(key, Written(b"old", _AN_HOUR)))
         new = Written(b"new", _AN_HOUR)
         for steps in range(25):
-            calls: list[Coroutine[Any, Any, Created | Updated | None]] = [
+            calls: list[Coroutine[Any, Any, Created | Updated | Found]] = [
                 store.load(key),
                 store.update(key, record.version, new),
                 store.create(_key(), new),
@@ -917,22 +1066,27 @@ def _key() -> str:
 
 
 async def _written(
-    store: SessionStore, payload: bytes = b"", *, subject: str, lifetime: Lifetime = _AN_HOUR
+    store: SessionStore,
+    payload: bytes = b"",
+    *,
+    subject: str,
+    lifetime: Lifetime = _AN_HOUR,
+    device: str | None = None,
 ) -> Written:
     """Return what a request wants that knows from now on whose session it is."""
-    return Written(payload, lifetime, subject, as_of=await store.now())
+    return Written(payload, lifetime, subject, as_of=await store.now(), device=device)
 
 
-def _record(answer: Created | Updated | None) -> Record:
+def _record(answer: Created | Updated | Found) -> Record:
     """Return the record that was made, changed or found."""
     assert isinstance(answer, Record), answer
     return answer
 
 
-def _state(record: Record | None) -> tuple[object, ...]:
+def _state(answer: Found) -> Record:
     """Return all of a record but when it was answered."""
-    assert record is not None
-    return record.payload, record.version, record.created, record.last_seen, record.expires_at, record.subject
+    record = _record(answer)
+    return evolve(record, as_of=record.created)
 
 
 async def _keys_of(store: SessionStore, subject: str) -> list[str]:

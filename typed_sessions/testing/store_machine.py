@@ -59,13 +59,16 @@ class _Wish:
     since: timedelta | None
     """How long ago the request learned whose session it is."""
     restart: bool
+    device: str | None
 
     def written(self, now: datetime) -> Written:
         as_of = None if self.since is None else now - self.since
-        return Written(self.payload, self.lifetime, self.subject, as_of, self.restart)
+        return Written(self.payload, self.lifetime, self.subject, as_of, self.restart, self.device)
 
 
-_WISHES: Final = st.builds(_Wish, st.binary(max_size=4), _LIFETIMES, st.none() | _SUBJECTS, _SINCE, st.booleans())
+_WISHES: Final = st.builds(
+    _Wish, st.binary(max_size=4), _LIFETIMES, st.none() | _SUBJECTS, _SINCE, st.booleans(), st.none() | st.just("a tin")
+)
 
 
 class _StoreMachine(RuleBasedStateMachine):

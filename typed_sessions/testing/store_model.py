@@ -13,12 +13,14 @@ from typing import TypeAlias
 from attrs import evolve, field, frozen
 
 from typed_sessions.stores.base import (
+    MOVES_KEPT,
     REVOCATIONS_KEPT,
     Conflict,
     Exists,
     Gone,
     Lifetime,
     Listed,
+    Moved,
     Record,
     Revoked,
     Written,
@@ -37,7 +39,9 @@ class Row:
     created: datetime
     last_seen: datetime
     expires_at: datetime
+    issued: datetime
     subject: str | None
+    device: str | None
 
     def shown_by(self, answer: object, now: datetime) -> bool:
         """Return True if that is what a store answers that has this record."""
@@ -48,8 +52,18 @@ class Row:
             self.last_seen,
             self.expires_at,
             as_of=now,
+            issued=self.issued,
             subject=self.subject,
+            device=self.device,
         )
+
+
+@frozen
+class Note:
+    """Where a record has moved to from its key."""
+
+    target: str
+    moved_at: datetime
 
 
 @frozen
@@ -73,11 +87,18 @@ class World:
 
     now: datetime
     rows: Mapping[str, Row] = field(factory=dict[str, Row])
+    notes: Mapping[str, Note] = field(factory=dict[str, Note])
+    """Under the keys that the records had. A record that is made there is in its place."""
     revocations: Mapping[str, datetime] = field(factory=dict[str, datetime])
 
     def at(self, now: datetime) -> World:
         """Return what time leaves."""
-        return evolve(self, now=now, rows={key: row for key, row in self.rows.items() if row.expires_at > now})
+        return evolve(
+            self,
+            now=now,
+            rows={key: row for key, row in self.rows.items() if row.expires_at > now},
+            notes={key: note for key, note in self.notes.items() if note.moved_at + MOVES_KEPT > now},
+        )
 
     def told(self, key: str | None, answer: object) -> World:
         """Return the world in which the version is known that an answer shows."""
@@ -91,13 +112,13 @@ class World:
             return [_equals(Exists(), self)] + ([] if self._may_be_of(written) else [_equals(Revoked(), self)])
         if not self._may_be_of(written):
             return [_equals(Revoked(), self)]
-        return self._written(key, written, self.now)
+        return self.written(key, written, created=self.now, issued=self.now)
 
     def load(self, key: str) -> list[Outcome]:
-        row = self.rows.get(key)
-        if row is None:
-            return [_equals(None, self)]
-        return [Outcome(lambda answer: row.shown_by(answer, self.now), self, key)]
+        row, note = self.rows.get(key), self.notes.get(key)
+        if row is not None:
+            return [Outcome(lambda answer: row.shown_by(answer, self.now), self, key)]
+        return [_equals(None if note is None else Moved(note.target, note.moved_at, as_of=self.now), self)]
 
     def update(self, key: str, version: int, written: Written, move_to: str | None) -> list[Outcome]:
         row = self.rows.get(key)
@@ -110,7 +131,10 @@ class World:
         if refused:
             return refused
         created = self.now if written.restart else row.created
-        return self._written(move_to or key, written, created, instead_of=key)
+        if move_to is None:
+            return self.written(key, written, created=created, issued=row.issued)
+        notes = {**self.notes, key: Note(move_to, self.now)}
+        return evolve(self, notes=notes).written(move_to, written, created=created, issued=self.now, instead_of=key)
 
     def touch(self, key: str, lifetime: Lifetime) -> list[Outcome]:
         row = self.rows.get(key)
@@ -126,7 +150,9 @@ class World:
 
     def ids_of(self, subject: str) -> list[Outcome]:
         rows = {key: row for key, row in self.rows.items() if row.subject == subject}
-        expected = {key: Listed(key, row.created, row.last_seen, row.expires_at) for key, row in rows.items()}
+        expected = {
+            key: Listed(key, row.created, row.last_seen, row.expires_at, row.device) for key, row in rows.items()
+        }
 
         def fits(answer: object) -> bool:
             assert isinstance(answer, Sequence)
@@ -144,20 +170,21 @@ class World:
     def delete_expired(self, limit: int) -> list[Outcome]:
         return [Outcome(lambda answer: isinstance(answer, int) and 0 <= answer <= limit, self)]
 
-    def _written(
-        self, key: str, written: Written, created: datetime, *, instead_of: str | None = None
+    def written(
+        self, key: str, written: Written, *, created: datetime, issued: datetime, instead_of: str | None = None
     ) -> list[Outcome]:
         expires_at = _expiry(created, self.now, written.lifetime)
-        row = Row(written.payload, None, created, self.now, expires_at, written.subject)
+        row = Row(written.payload, None, created, self.now, expires_at, issued, written.subject, written.device)
         return self._shown(key, row, instead_of or key)
 
     def _shown(self, key: str, row: Row, instead_of: str) -> list[Outcome]:
         """Return what it does to write a record, which may be at its end already: then it need not be shown."""
         without = {place: other for place, other in self.rows.items() if place != instead_of}
+        notes = {place: note for place, note in self.notes.items() if place != key}
         if row.expires_at > self.now:
-            world = evolve(self, rows={**without, key: row})
+            world = evolve(self, rows={**without, key: row}, notes=notes)
             return [Outcome(lambda answer: row.shown_by(answer, self.now), world, key)]
-        world = evolve(self, rows=without)
+        world = evolve(self, rows=without, notes=notes)
         return [Outcome(lambda answer: row.shown_by(answer, self.now), world), _equals(None, world)]
 
     def _conflicts(self, row: Row, answer: object) -> bool:

@@ -13,13 +13,16 @@ from psycopg import AsyncCursor
 from psycopg.rows import TupleRow, tuple_row
 
 from typed_sessions.stores.base import (
+    MOVES_KEPT,
     REVOCATIONS_KEPT,
     Conflict,
     Created,
     Exists,
+    Found,
     Gone,
     Lifetime,
     Listed,
+    Moved,
     Record,
     Revoked,
     Updated,
@@ -84,9 +87,13 @@ class PostgreSQLStore:
         _, *columns = row
         return Exists() if columns[0] is None else _record(columns)
 
-    async def load(self, key: str) -> Record | None:
+    async def load(self, key: str) -> Found:
         row = await self._row(self._statements.load, self._timed({"key": _stored_key(key)}))
-        return None if row is None else _record(row)
+        if row is None:
+            return None
+        *columns, target = row
+        record = _record(columns)
+        return record if target is None else Moved(target.hex(), moved_at=record.created, as_of=record.as_of)
 
     async def update(self, key: str, version: int, written: Written, *, move_to: str | None = None) -> Updated:
         parameters = {
@@ -94,6 +101,7 @@ class PostgreSQLStore:
             "version": version,
             "new_key": _stored_key(move_to or key),
             "restart": written.restart,
+            "moves_kept": MOVES_KEPT,
             **self._written(written),
         }
 
@@ -124,17 +132,17 @@ class PostgreSQLStore:
         return 0 if row is None else int(row[0])
 
     async def ids_of(self, subject: str) -> Sequence[Listed]:
-        parameters = self._timed({"subject": _stored_subject(subject)})
+        parameters = self._timed({"subject": _stored_text(subject)})
         rows = await self._connections.use(lambda connection: _rows(connection, self._statements.ids_of, parameters))
         return [
-            Listed(key.hex(), _aware(created), _aware(last_seen), _aware(expires_at))
-            for key, created, last_seen, expires_at in rows
+            Listed(key.hex(), _aware(created), _aware(last_seen), _aware(expires_at), _text(device))
+            for key, created, last_seen, expires_at, device in rows
         ]
 
     async def delete_subject(self, subject: str, *, spare: str | None = None) -> datetime:
         parameters = self._timed(
             {
-                "subject": _stored_subject(subject),
+                "subject": _stored_text(subject),
                 "subject_hash": _hash(subject),
                 "spare": None if spare is None else _stored_key(spare),
             }
@@ -165,7 +173,8 @@ class PostgreSQLStore:
         return rows[0] if rows else None
 
     async def _updated(self, connection: Connection, version: int, parameters: _Parameters) -> Updated:
-        rows = await _rows(connection, self._statements.update, parameters)
+        moves = parameters["new_key"] != parameters["key"]
+        rows = await _rows(connection, self._statements.move if moves else self._statements.update, parameters)
         if rows:
             return _record(rows[0])
         for was_updated, *columns in await _rows(connection, self._statements.update_or_tell, parameters):
@@ -181,7 +190,8 @@ class PostgreSQLStore:
             {
                 "new_version": secrets.randbits(_VERSION_BITS),
                 "payload": written.payload,
-                "subject": None if subject is None else _stored_subject(subject),
+                "subject": None if subject is None else _stored_text(subject),
+                "device": None if written.device is None else _stored_text(written.device),
                 "subject_hash": None if subject is None else _hash(subject),
                 "as_of": written.as_of,
                 "revocations_kept": REVOCATIONS_KEPT,
@@ -207,7 +217,7 @@ async def _rows(connection: Connection, statement: bytes, parameters: _Parameter
 
 
 def _record(columns: Sequence[Any]) -> Record:
-    payload, version, created, last_seen, expires_at, as_of, subject = columns
+    payload, version, created, last_seen, expires_at, as_of, issued, subject, device = columns
     return Record(
         payload=payload,
         version=version,
@@ -215,8 +225,14 @@ def _record(columns: Sequence[Any]) -> Record:
         last_seen=_aware(last_seen),
         expires_at=_aware(expires_at),
         as_of=_aware(as_of),
-        subject=None if subject is None else subject.decode("utf-8", "surrogatepass"),
+        issued=_aware(issued),
+        subject=_text(subject),
+        device=_text(device),
     )
+
+
+def _text(stored: bytes | None) -> str | None:
+    return None if stored is None else stored.decode("utf-8", "surrogatepass")
 
 
 def _aware(time: datetime) -> datetime:
@@ -227,13 +243,13 @@ def _stored_key(key: str) -> bytes:
     return bytes.fromhex(key)
 
 
-def _stored_subject(subject: str) -> bytes:
+def _stored_text(text: str) -> bytes:
     # As bytes: a text could hold neither NUL nor what the database's encoding lacks.
-    return subject.encode("utf-8", "surrogatepass")
+    return text.encode("utf-8", "surrogatepass")
 
 
 def _hash(subject: str) -> bytes:
-    return hashlib.sha256(_stored_subject(subject)).digest()
+    return hashlib.sha256(_stored_text(subject)).digest()
 
 
 def _spans(lifetime: Lifetime) -> _Parameters:

@@ -45,12 +45,22 @@ _MIGRATIONS: Final[Sequence[LiteralString]] = (
     CREATE TABLE {revocations} (subject bytea PRIMARY KEY, revoked timestamptz NOT NULL);
     CREATE INDEX ON {revocations} (revoked);
     """,
+    """
+    DELETE FROM {records};
+    DELETE FROM {revocations};
+    ALTER TABLE {records}
+        ADD COLUMN issued timestamptz NOT NULL,
+        ADD COLUMN device bytea,
+        ADD COLUMN target bytea;
+    """,
 )
 """What leads from each version of the tables to the next one.
 
 An update or a touch changes `expires_at` each time, and the index on the hour of it hardly ever. So the new row stays
 on the page of the old one, for which there is room left, and no index is written (HOT). The index on subjects is a hash
 index, as a subject may be longer than a B-tree takes. A revocation has the SHA-256 of its subject instead.
+
+Keys and subjects have a namespace from the second version on: under the former ones nobody asks for anything.
 """
 
 

@@ -38,6 +38,14 @@ _MIGRATIONS: Final = (
         "CREATE INDEX records_by_subject ON records (subject) WHERE subject IS NOT NULL",
         "CREATE TABLE revocations (subject TEXT PRIMARY KEY NOT NULL, revoked INTEGER NOT NULL) WITHOUT ROWID",
     ),
+    (
+        # Keys and subjects have a namespace from here on: under the former ones nobody asks for anything.
+        "DELETE FROM records",
+        "DELETE FROM revocations",
+        "ALTER TABLE records ADD COLUMN issued INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE records ADD COLUMN device TEXT",
+        "ALTER TABLE records ADD COLUMN target TEXT",
+    ),
 )
 """What each version of the file has that the one before had not. Add to the end, and change nothing."""
 

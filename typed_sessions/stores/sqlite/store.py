@@ -19,6 +19,7 @@ from typed_sessions.stores.base import (
     Conflict,
     Created,
     Exists,
+    Found,
     Gone,
     Lifetime,
     Listed,
@@ -27,7 +28,7 @@ from typed_sessions.stores.base import (
     Updated,
     Written,
 )
-from typed_sessions.stores.kept import Kept, kept
+from typed_sessions.stores.kept import Kept, kept, moved
 from typed_sessions.stores.moments import (
     Clock,
     Microseconds,
@@ -36,6 +37,7 @@ from typed_sessions.stores.moments import (
     kept_since,
     moment,
     reading,
+    revoked_at,
 )
 from typed_sessions.stores.sqlite.file import SQLiteFile
 from typed_sessions.stores.sqlite.worker import Worker
@@ -47,14 +49,18 @@ _BUSY_TIMEOUT: Final = timedelta(seconds=2)
 _VERSION_BITS: Final = 63
 """What a column holds. Random, so that a key that is used again never has a version that it had before."""
 
+# The columns are in the order of `Kept`.
 _LOAD: Final = """
-    SELECT payload, version, created, last_seen, expires_at, subject FROM records WHERE key = ? AND expires_at > ?
+    SELECT payload, version, created, last_seen, expires_at, issued, subject, device, target
+    FROM records WHERE key = ? AND expires_at > ?
 """
 _WRITE: Final = """
-    INSERT INTO records (key, payload, version, created, last_seen, expires_at, subject) VALUES (?, ?, ?, ?, ?, ?, ?)
+    INSERT INTO records (key, payload, version, created, last_seen, expires_at, issued, subject, device, target)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (key) DO UPDATE SET
         payload = excluded.payload, version = excluded.version, created = excluded.created,
-        last_seen = excluded.last_seen, expires_at = excluded.expires_at, subject = excluded.subject
+        last_seen = excluded.last_seen, expires_at = excluded.expires_at, issued = excluded.issued,
+        subject = excluded.subject, device = excluded.device, target = excluded.target
 """
 _TOUCH: Final = "UPDATE records SET last_seen = ?, expires_at = ? WHERE key = ?"
 _DELETE: Final = "DELETE FROM records WHERE key = ?"
@@ -62,7 +68,7 @@ _DELETE_EXPIRED: Final = """
     DELETE FROM records WHERE rowid IN (SELECT rowid FROM records WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)
 """
 _LIST: Final = """
-    SELECT key, created, last_seen, expires_at FROM records WHERE subject = ? AND expires_at > ?
+    SELECT key, created, last_seen, expires_at, device FROM records WHERE subject = ? AND expires_at > ?
     ORDER BY last_seen DESC
 """
 _DELETE_SUBJECT: Final = "DELETE FROM records WHERE subject = ? AND key IS NOT ?"
@@ -104,7 +110,7 @@ class SQLiteStore:
     async def create(self, key: str, written: Written) -> Created:
         return await self._writer.do(lambda connection: self._create(connection, key, written))
 
-    async def load(self, key: str) -> Record | None:
+    async def load(self, key: str) -> Found:
         return await self._reader.do(lambda connection: self._load(connection, key))
 
     async def update(self, key: str, version: int, written: Written, *, move_to: str | None = None) -> Updated:
@@ -138,12 +144,12 @@ class SQLiteStore:
             return Exists()
         if not _may_be_of(connection, written, now):
             return Revoked()
-        return _write(connection, key, kept(written, _new_version(), created=now, now=now)).record(now)
+        return _write(connection, key, kept(written, _new_version(), created=now, issued=now, now=now)).record(now)
 
-    def _load(self, connection: sqlite3.Connection, key: str) -> Record | None:
+    def _load(self, connection: sqlite3.Connection, key: str) -> Found:
         now = self._now()
-        present = _live(connection, key, now)
-        return None if present is None else present.record(now)
+        present = _found(connection, key, now)
+        return None if present is None else present.found(now)
 
     def _update(
         self, connection: sqlite3.Connection, key: str, version: int, written: Written, move_to: str | None
@@ -159,9 +165,9 @@ class SQLiteStore:
         if move_to is not None:
             if _live(connection, move_to, now) is not None:
                 raise ValueError("a record is to move to a key that another one has")
-            connection.execute(_DELETE, (key,))
-        created = now if written.restart else present.created
-        updated = kept(written, _new_version(), created=created, now=now)
+            _write(connection, key, moved(move_to, now=now))
+        created, issued = now if written.restart else present.created, present.issued if move_to is None else now
+        updated = kept(written, _new_version(), created=created, issued=issued, now=now)
         return _write(connection, move_to or key, updated).record(now)
 
     def _touch(self, connection: sqlite3.Connection, key: str, lifetime: Lifetime) -> Record | None:
@@ -187,13 +193,13 @@ class SQLiteStore:
 
     def _ids_of(self, connection: sqlite3.Connection, subject: str) -> list[Listed]:
         return [
-            Listed(key, moment(created), moment(last_seen), moment(expires_at))
-            for key, created, last_seen, expires_at in connection.execute(_LIST, (subject, self._now()))
+            Listed(key, moment(created), moment(last_seen), moment(expires_at), device)
+            for key, created, last_seen, expires_at, device in connection.execute(_LIST, (subject, self._now()))
         ]
 
     def _delete_subject(self, connection: sqlite3.Connection, subject: str, spare: str | None) -> datetime:
         now = self._now()
-        revoked = max(now, _revoked(connection, subject) or now)  # the clock may have been set back
+        revoked = revoked_at(now, _revoked(connection, subject))
         connection.execute(_REVOKE, (subject, revoked))
         connection.execute(_DELETE_SUBJECT, (subject, spare))
         return moment(revoked)
@@ -202,9 +208,14 @@ class SQLiteStore:
         return reading(self._clock)
 
 
-def _live(connection: sqlite3.Connection, key: str, now: Microseconds) -> Kept | None:
+def _found(connection: sqlite3.Connection, key: str, now: Microseconds) -> Kept | None:
     row = connection.execute(_LOAD, (key, now)).fetchone()
     return None if row is None else Kept(*row)
+
+
+def _live(connection: sqlite3.Connection, key: str, now: Microseconds) -> Kept | None:
+    present = _found(connection, key, now)
+    return None if present is None or present.target is not None else present
 
 
 def _write(connection: sqlite3.Connection, key: str, record: Kept) -> Kept:
@@ -217,7 +228,10 @@ def _write(connection: sqlite3.Connection, key: str, record: Kept) -> Kept:
             record.created,
             record.last_seen,
             record.expires_at,
+            record.issued,
             record.subject,
+            record.device,
+            record.target,
         ),
     )
     return record
