@@ -806,7 +806,7 @@ def _namespaces(settings: Settings, in_url: str | None) -> tuple[Namespace, ...]
     Raises:
         ConfigurationError: two have been named, or none, where there is no key to derive one from.
     """
-    named = settings.namespace or in_url
+    named = in_url if settings.namespace is None else settings.namespace
     if named is not None:
         if in_url not in (None, named):
             raise ConfigurationError("SESSION_NAMESPACE is another one than the URL of the store has: leave one out")

@@ -13,14 +13,15 @@ from typing import Any, Final, Generic, TypeAlias
 from attrs import define, evolve, frozen
 from typing_extensions import TypeVar
 
-from typed_sessions.codec import Codec
-from typed_sessions.contents import Contents
+from typed_sessions.codec import Codec, Proven
+from typed_sessions.contents import Contents, contents_of
 from typed_sessions.engine import Format
 from typed_sessions.errors import SerializationError, SessionConflictError, StoreUnavailableError
 from typed_sessions.identifiers import Identifier, Namespace
 from typed_sessions.merging import MISSING, Rule, merged
 from typed_sessions.payloads import Decoded
 from typed_sessions.reports import ChangeLost, Refused
+from typed_sessions.sameness import same
 from typed_sessions.schema import Schema
 from typed_sessions.sealing import sealed_at
 from typed_sessions.server_side.arrival import News, StoredArrival
@@ -80,7 +81,10 @@ class _Change(Generic[S]):
 
     before: Mapping[str, object]
     """What this request has loaded, or what was there when it merged last."""
+    contents: Contents[S] | None
+    """The live ones, or others once they were merged; None if the class refuses those."""
     stored: Mapping[str, object]
+    """What is in them."""
     version: int
     replaces: bool
     """True if everything was taken out of what was loaded: nothing that others have put in is of it."""
@@ -131,6 +135,8 @@ class Saving(Generic[S]):
         is_emptied = not stores and (intent.cleared or arrival.signed is not None)
         if intent.invalidated or is_emptied or (intent.cleared and arrival.record is None):
             await self._end()
+        elif intent.cleared:
+            await self._end_others()
         elif arrival.came_late and not self._logs_in(opened, intent):
             return self._lost(_LATE) if intent.wants_writing else True
         if not stores and arrival.record is None:
@@ -179,16 +185,25 @@ class Saving(Generic[S]):
     async def _end(self) -> None:
         """Make sure that what came with the request opens no session any more."""
         arrival = self.arrival
-        keys = arrival.others if arrival.key is None else arrival.others | {arrival.key}
-        have_ended = [await self._have_ended(key) for key in keys]
-        for text in arrival.signed_texts:
-            if any(isinstance(format_.sealer.unseal(text), bytes) for format_ in arrival.policy.formats):
-                await self._bury(text)
-        arrival.signed, arrival.signed_texts, arrival.came_late = None, (), False
+        has_ended = arrival.key is not None and await self._have_ended(arrival.key)
+        is_gone = (arrival.key is not None or bool(arrival.others)) and not (await self._end_others() or has_ended)
+        if arrival.signed is not None:
+            await self._bury_signed("")
         arrival.forget()
-        arrival.others.clear()
-        if arrival.sealed and (any(have_ended) or not have_ended):  # otherwise a newer login may have replaced it
+        arrival.came_late = False
+        if arrival.sealed and not is_gone:  # otherwise a newer login may have replaced the cookie
             arrival.news = News.END
+
+    async def _end_others(self) -> bool:
+        """Do the same for what else came, and return True if any of it was there."""
+        arrival = self.arrival
+        others, arrival.others = arrival.others - {arrival.key}, set()
+        have_ended = [await self._have_ended(key) for key in others]
+        for text in arrival.signed_texts:
+            if text != arrival.signed and arrival.policy.is_genuine(text):
+                await self._bury(text)
+        arrival.signed_texts = ()
+        return any(have_ended)
 
     async def _have_ended(self, key: str) -> bool:
         """End the session of a key, wherever it has moved, and return True if it was there.
@@ -269,6 +284,7 @@ class Saving(Generic[S]):
         origin, stored, record = opened.origin, opened.contents.stored(), self.arrival.record
         change = _Change(
             before={} if origin is None else origin.stored,
+            contents=opened.contents,
             stored=stored,
             version=0 if origin is None else origin.version,
             replaces=intent.cleared,
@@ -397,6 +413,10 @@ class Saving(Generic[S]):
         )
         change.as_it_was = ours if change.as_it_was is None else change.as_it_was
         change.before, change.stored, change.payload = present, together, b""
+        try:
+            change.contents = contents_of(self.schema, together)
+        except Exception:  # noqa: BLE001 -- a converter or validator of the user's may raise anything
+            change.contents = None
 
     def _read_back(self, change: _Change[S]) -> Mapping[str, object]:
         """Return copies of what was to be written: the live objects may change while the store is asked."""
@@ -444,10 +464,20 @@ class Saving(Generic[S]):
 
     def _prove(self, change: _Change[S]) -> None:
         """Make the payload."""
-        origin = self.session.open().origin
-        change.format, proven = self.arrival.policy.prove(change.stored, origin, change.version)
+        policy, origin = self.arrival.policy, self.session.open().origin
+        try:
+            change.format, proven = policy.writer, self._proven(change)
+        except SerializationError:
+            change.format, proven = policy.prove(change.stored, origin, change.version)
         change.payload = proven.payload
         self.arrival.altered.update(proven.altered)
+
+    def _proven(self, change: _Change[S]) -> Proven:
+        codec = self.arrival.policy.writer.codec
+        if change.contents is None:
+            return codec.prove(change.stored, change.version)
+        draft = codec.draft(change.contents, change.version)
+        return Proven(draft.payload, codec.prove_draft(draft))
 
     async def _known_since(self) -> datetime:
         """Return from which moment, by the store's clock, the request knows whose session it is, or an earlier one."""
@@ -506,10 +536,10 @@ class _Meanings:
         """By the key and the identity of a value, which is kept so that no other one gets that identity."""
 
     def are_the_same(self, key: str, one: object, other: object) -> bool:
-        if one is other:
-            return one is MISSING or self._meaning(key, one) is not None
         if one is MISSING or other is MISSING:
-            return False
+            return one is other
+        if same(one, other):
+            return True
         meaning = self._meaning(key, one)
         return meaning is not None and meaning == self._meaning(key, other)
 
