@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from datetime import UTC, datetime
 from inspect import getattr_static
 from typing import Any, Final, Generic, Protocol, TypeAlias, cast, overload
@@ -23,6 +23,7 @@ from typed_sessions.cookies import (
     SessionCookie,
     checked_attributes,
     deleting_cookie,
+    rivals_of,
     session_cookie,
     varying_by_cookie,
 )
@@ -237,6 +238,7 @@ class _Arrival(Value, Generic[S]):
     """None once its cookies were looked at."""
     leaves_untouched: bool
     _texts: tuple[str, ...] = ()
+    has_rivals: bool = False
 
     @property
     def sealed(self) -> tuple[str, ...]:
@@ -255,7 +257,9 @@ class _Arrival(Value, Generic[S]):
         return MADE_LATE
 
     def open(self) -> Opened[S]:
-        return engine.opened(self.sealed, self._configured.policy)
+        opened = engine.opened(self.sealed, self._configured.policy)
+        self.has_rivals = opened.has_rivals
+        return opened
 
     def report(self, report: Report) -> None:
         self._interface.report_handler(self._app, report)
@@ -449,10 +453,11 @@ class SecureCookieSessionInterface(
             if owned.save_failed:
                 return
             owned.settle(saved=False)  # until it is
-            cookie = self._due_cookie(app, owned)
+            cookies = self._due_cookies(app, owned)
             owned.settle(saved=True)
-            if cookie is not None:
-                headers.add("Set-Cookie", cookie)
+            if cookies:
+                for cookie in cookies:
+                    headers.add("Set-Cookie", cookie)
                 if not accessed:
                     _vary_by_cookie(headers)
 
@@ -514,13 +519,12 @@ class SecureCookieSessionInterface(
         if not isinstance(session.source, StoredArrival):
             return
         decision = session.source.tell()
-        header = (
-            None
-            if isinstance(decision, engine.Keep)
-            else self._cookie(app, session, decision, self._configuration(app))
-        )
-        if header is not None:
-            response.headers.add("Set-Cookie", header)
+        if isinstance(decision, engine.Keep):
+            return
+        cookies = self._cookies(app, session, decision, self._configuration(app))
+        for cookie in cookies:
+            response.headers.add("Set-Cookie", cookie)
+        if cookies:
             _vary_by_cookie(response.headers)
 
     async def close(self) -> None:
@@ -561,12 +565,12 @@ class SecureCookieSessionInterface(
             raise ConfigurationError("sessions are kept on the server here; make one with Sessions.transaction")
         return configured.policy.writer.write(session.open().contents.stored()).value
 
-    def _due_cookie(self, app: ConfiguredApp, session: SecureCookieSession[S]) -> str | None:
-        """Return the text of the `Set-Cookie` header that is due, if one is."""
+    def _due_cookies(self, app: ConfiguredApp, session: SecureCookieSession[S]) -> Sequence[str]:
+        """Return the texts of the `Set-Cookie` headers that are due."""
         configured = self._configuration(app)
         wanted = None if configured.is_stock else self._is_wanted(app, session)
         decision = engine.save_session(session, configured.policy, wanted=wanted)
-        return None if type(decision) is engine.Keep else self._cookie(app, session, decision, configured)
+        return () if type(decision) is engine.Keep else self._cookies(app, session, decision, configured)
 
     def _is_wanted(self, app: ConfiguredApp, session: SecureCookieSession[S]) -> bool:
         """Return what a subclass says, which may change the session meanwhile."""
@@ -575,6 +579,25 @@ class SecureCookieSessionInterface(
             return self.should_set_cookie(app, session)
         finally:
             session.settle(saved=False)
+
+    def _cookies(
+        self,
+        app: ConfiguredApp,
+        session: SecureCookieSession[S],
+        decision: engine.Write | engine.Delete,
+        configured: _Configured[S],
+    ) -> Sequence[str]:
+        """Return the texts of the `Set-Cookie` headers that a decision asks for; none if no browser would keep it.
+
+        The session's own is the last one: what tells the places of cookies less well apart than browsers keeps it.
+        """
+        own = self._cookie(app, session, decision, configured)
+        if own is None:
+            return ()
+        if not session.source.has_rivals:
+            return (own,)
+        rivals = rivals_of(self._attributes(app), app.config.get("APPLICATION_ROOT"))
+        return (*map(deleting_cookie, rivals), own)
 
     def _cookie(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from hmac import compare_digest
 from typing import Any, Final, TypeAlias
 
@@ -54,7 +54,11 @@ class Signer:
             code = from_base64(signature)
         except ValueError:
             return False
-        return any(compare_digest(_code(states, message), code) for states in self._states)
+        return any(compare_digest(each, code) for each in self.codes(message))
+
+    def codes(self, message: bytes) -> Iterator[bytes]:
+        """Return the codes of a message, one for each key, the newest first. Each is made when it is asked for."""
+        return (_code(states, message) for states in self._states)
 
 
 _States: TypeAlias = tuple[Callable[[], Any], Callable[[], Any]]

@@ -98,6 +98,7 @@ class StoredArrival(Generic[S]):
     news: News = News.NOTHING
     altered: set[str] = field(factory=set[str])
     """The undeclared keys whose values will read back as others."""
+    has_rivals: bool = False
 
     @property
     def rule(self) -> ExtrasRule:
