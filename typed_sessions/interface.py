@@ -16,7 +16,7 @@ from itsdangerous import URLSafeTimedSerializer
 from typing_extensions import TypeIs, TypeVar, override
 
 from typed_sessions import engine
-from typed_sessions.codec import Codec
+from typed_sessions.codec import MAX_COOKIE_PAYLOAD, MAX_PAYLOAD, Codec
 from typed_sessions.cookies import (
     BROWSERS_LIMIT,
     CookieAttributes,
@@ -783,7 +783,8 @@ class SecureCookieSessionInterface(
 
     def _formats(self, settings: Settings) -> tuple[engine.Format[S], ...]:
         """Return the configured format, which writes, then the other built-in ones and the fallbacks, which read."""
-        if settings.keys is None and settings.store is None and self._store is None:
+        is_on_server = settings.store is not None or self._store is not None
+        if settings.keys is None and not is_on_server:
             return ()
         configured = self._serializer(settings)
         known = {serializer_name(each): each for each in (self.serializer, *settings.serializer_fallbacks[::-1])}
@@ -792,8 +793,9 @@ class SecureCookieSessionInterface(
         for other in (*built_in, *settings.serializer_fallbacks):
             if serializer_name(other) is None or serializer_name(other) not in map(serializer_name, serializers):
                 serializers.append(other)
+        most = settings.max_payload or (MAX_PAYLOAD if is_on_server else MAX_COOKIE_PAYLOAD)
         return tuple(
-            engine.Format(Codec(self.schema, serializer), self._sealer(settings, serializer))
+            engine.Format(Codec(self.schema, serializer, max_payload=most), self._sealer(settings, serializer))
             for serializer in serializers
         )
 
@@ -809,6 +811,7 @@ class SecureCookieSessionInterface(
             clock=self._clock,
             key_derivation=self.key_derivation,
             digests=(digest, *settings.digest_fallbacks),
+            max_payload=settings.max_payload or MAX_COOKIE_PAYLOAD,
             uncompressed=_room(settings, digest) if serializer_name(serializer) in _NEVER_QUARTS else 0,
         )
 

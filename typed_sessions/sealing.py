@@ -107,6 +107,7 @@ class SignedSealer:
         clock: the time; the system's by default.
         key_derivation: itsdangerous' name for how a signing key is made of a secret key and the salt.
         digests: the digest methods; the first one signs, all verify.
+        max_payload: how long a payload may be, in bytes; one that inflates to more is refused.
         uncompressed: payloads of up to so many bytes are sealed as they are. All others are compressed where that
             makes them shorter, as itsdangerous does it.
     """
@@ -121,6 +122,7 @@ class SignedSealer:
         clock: Clock,
         key_derivation: str = "hmac",
         digests: tuple[DigestMethod, ...] = (hashlib.sha1,),
+        max_payload: int = MAX_PAYLOAD,
         uncompressed: int = 0,
     ) -> None:
         newest_first = keys.oldest_first[::-1]
@@ -131,6 +133,7 @@ class SignedSealer:
         self._lifetime: Final = int(lifetime.total_seconds())
         self._leeway: Final = leeway.total_seconds()
         self._clock: Final = clock
+        self._max_payload: Final = max_payload
         self._uncompressed: Final = uncompressed
         self._stamp = (-1, b"")
         """The latest second, and its time as a text has it. Replaced as a whole: threads may share a sealer."""
@@ -156,7 +159,7 @@ class SignedSealer:
         if not compare_digest(self._sign(signed), signature) and not self._verifies(signed, signature):
             return Refused(Reason.SIGNATURE)
         moment = self._moment(stamp)
-        return moment if isinstance(moment, Refused) else _unpacked(packed)
+        return moment if isinstance(moment, Refused) else _unpacked(packed, self._max_payload)
 
     def verify(self, signed: str, signatures: Collection[bytes]) -> Genuine | Refused:
         message = signed.encode("utf-8", "replace")
@@ -254,7 +257,7 @@ def _seconds(stamp: bytes) -> int:
 def unverified_payload(text: str) -> bytes | Refused:
     """Return the payload that a text claims to hold, which nobody has verified: to be looked at, never to be used."""
     packed, *rest = text.encode("utf-8", "replace").rsplit(_SEPARATOR, _SEPARATORS)
-    return _unpacked(packed) if len(rest) == _SEPARATORS else Refused(Reason.MALFORMED)
+    return _unpacked(packed, MAX_PAYLOAD) if len(rest) == _SEPARATORS else Refused(Reason.MALFORMED)
 
 
 def sealed_size(payload_size: int, digest: DigestMethod = hashlib.sha1) -> int:
@@ -293,15 +296,16 @@ def named_digest(name: str) -> DigestMethod:
     return digest
 
 
-def _unpacked(packed: bytes) -> bytes | Refused:
+def _unpacked(packed: bytes, limit: int) -> bytes | Refused:
     """Return the payload, inflated to the limit at most. Only signed bytes come here."""
     try:
         if not packed.startswith(_SEPARATOR):
-            return from_base64(packed)
+            payload = from_base64(packed)
+            return payload if len(payload) <= limit else Refused(Reason.TOO_LARGE)
         inflater = zlib.decompressobj()
-        payload = inflater.decompress(from_base64(packed[1:]), MAX_PAYLOAD + 1)
+        payload = inflater.decompress(from_base64(packed[1:]), limit + 1)
     except (ValueError, zlib.error):
         return Refused(Reason.ENCODING)
-    if len(payload) > MAX_PAYLOAD:
+    if len(payload) > limit:
         return Refused(Reason.TOO_LARGE)
     return payload if inflater.eof else Refused(Reason.ENCODING)
