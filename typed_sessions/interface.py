@@ -43,7 +43,7 @@ from typed_sessions.serializers.tagged_json import TaggedJSONSerializer
 from typed_sessions.server_side import ServerSide, StoredArrival
 from typed_sessions.session import MADE_LATE, ExtrasRule, NullSession, Opened, SecureCookieSession, SessionMixin
 from typed_sessions.settings import Settings, checked_store, copied, lifetime_of, present, read_settings, snapshot
-from typed_sessions.signing import DigestMethod
+from typed_sessions.signing import KEY_DERIVATIONS, DigestMethod
 from typed_sessions.stores import Lifetime, SessionStore, open_store
 from typed_sessions.values import Value
 
@@ -294,7 +294,8 @@ class SecureCookieSessionInterface(
     """The hash function of signatures. `SESSION_DIGEST` beats it."""
 
     key_derivation: str = "hmac"
-    """How itsdangerous makes a signing key of a secret key and the salt."""
+    """How itsdangerous makes a signing key of a secret key and the salt. `"none"` leaves out the salt, which keeps
+    formats apart: it takes tagged JSON, and reads no other format."""
 
     session_class: type[SecureCookieSession[S]] = cast("type[SecureCookieSession[S]]", SecureCookieSession)
     """The class of the sessions that are opened."""
@@ -745,6 +746,12 @@ class SecureCookieSessionInterface(
 
     def _check_overrides(self) -> None:
         """Refuse what a subclass of Quart's interface may do and this one could not honour."""
+        if self.key_derivation not in KEY_DERIVATIONS:
+            known = ", ".join(f'"{name}"' for name in KEY_DERIVATIONS)
+            raise ConfigurationError(f"key_derivation must be one of {known}")
+        salt: object = self.salt
+        if not isinstance(salt, (str, bytes)):
+            raise ConfigurationError(f"salt must be text or bytes, not {type(salt).__name__}")
         session_class: type = self.session_class
         if not issubclass(session_class, SecureCookieSession):
             raise ConfigurationError("session_class must be a subclass of typed_sessions.SecureCookieSession")
@@ -787,6 +794,11 @@ class SecureCookieSessionInterface(
         if settings.keys is None and not is_on_server:
             return ()
         configured = self._serializer(settings)
+        if not is_on_server and not all(map(self._is_kept_apart, (configured, *settings.serializer_fallbacks))):
+            raise ConfigurationError(
+                'key_derivation = "none" leaves out the salt that keeps a format apart from others; take "hmac", or '
+                'leave SESSION_SERIALIZER at "tagged-json" and SESSION_SERIALIZER_FALLBACKS empty'
+            )
         known = {serializer_name(each): each for each in (self.serializer, *settings.serializer_fallbacks[::-1])}
         built_in = (known.get(serializer_name(each), each) for each in _BUILT_IN)  # perhaps with tags of the user's
         serializers = [configured]
@@ -799,8 +811,12 @@ class SecureCookieSessionInterface(
             for serializer in serializers
         )
 
+    def _is_kept_apart(self, serializer: AnySerializer) -> bool:
+        """Return True if no payload of another salt is taken for one of a serializer's."""
+        return self.key_derivation != "none" or salt_of(self.salt, serializer) == self.salt
+
     def _sealer(self, settings: Settings, serializer: AnySerializer) -> Sealer:
-        if settings.keys is None:
+        if settings.keys is None or not self._is_kept_apart(serializer):
             return KeylessSealer()
         digest = settings.digest or self.digest_method
         return SignedSealer(

@@ -10,10 +10,13 @@ from itsdangerous import Signer as KeyDerivation
 
 from typed_sessions.base64url import from_base64, written_by_python
 
-__all__ = ["DigestMethod", "Signer"]
+__all__ = ["KEY_DERIVATIONS", "DigestMethod", "Signer"]
 
 DigestMethod = Callable[..., Any]
 """A constructor of `hashlib`'s, as itsdangerous takes it."""
+
+KEY_DERIVATIONS: Final = ("hmac", "concat", "django-concat", "none")
+"""itsdangerous' names. The last one uses a secret key as it is, and no salt."""
 
 _FLIP_INNER: Final = bytes(byte ^ 0x36 for byte in range(256))
 _FLIP_OUTER: Final = bytes(byte ^ 0x5C for byte in range(256))
