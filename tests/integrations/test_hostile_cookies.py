@@ -24,7 +24,7 @@ import pytest
 from attrs import Factory, define, frozen
 from itsdangerous import BadData, Signer, URLSafeTimedSerializer
 from itsdangerous.encoding import base64_encode, int_to_bytes
-from quart import Quart, websocket
+from quart import Quart, flash, get_flashed_messages, websocket
 
 from typed_sessions import Essential, migration
 from typed_sessions.codec import MAX_COOKIE_PAYLOAD, MAX_DEPTH
@@ -135,6 +135,39 @@ def made_shop(name: str, schema: type = Visitor, **config: object) -> Shop:
     @app.get("/clear")
     async def clear() -> str:
         sessions.current.clear()
+        return ""
+
+    @app.get("/invalidate")
+    async def invalidate() -> str:
+        sessions.current.invalidate()
+        return ""
+
+    @app.get("/clear-and-tell")
+    async def clear_and_tell() -> str:
+        sessions.current.clear()
+        await flash("see you")
+        return ""
+
+    @app.get("/invalidate-and-tell")
+    async def invalidate_and_tell() -> str:
+        sessions.current.invalidate()
+        await flash("see you")
+        return ""
+
+    @app.get("/tell-at-once")
+    async def tell_at_once() -> str:
+        sessions.current.clear()
+        await flash("see you")
+        return str(get_flashed_messages())
+
+    @app.get("/promote")
+    async def promote() -> str:
+        sessions.current.promote(name="new")
+        return ""
+
+    @app.get("/regenerate")
+    async def regenerate() -> str:
+        sessions.current.regenerate()
         return ""
 
     @app.get("/raise")
@@ -618,15 +651,38 @@ async def test_a_refused_cookie_is_replaced_by_a_write(
 
 
 @ONE_ATTACK_OF_EACH_REASON
+@pytest.mark.parametrize("path", ["/clear", "/invalidate", "/tell-at-once"])
 async def test_a_refused_cookie_is_deleted_by_a_log_out(
-    caplog: pytest.LogCaptureFixture, name: str, attack: Attack
+    caplog: pytest.LogCaptureFixture, name: str, attack: Attack, path: str
 ) -> None:
     text = attack.make(Forge(name))
-    seen = await visit(shop_of(name, attack.schema), f"session={text}", "/clear")
+    seen = await visit(shop_of(name, attack.schema), f"session={text}", path)
     assert_told(caplog, seen, attack.reason, text)
     (cookie,) = seen.cookies
     assert cookie.startswith("session=;")
     assert "Max-Age=0" in cookie
+
+
+@ONE_ATTACK_OF_EACH_REASON
+@pytest.mark.parametrize(
+    ("path", "held"),
+    [("/clear-and-tell", "see you"), ("/invalidate-and-tell", "see you"), ("/promote", "'name': 'new'")],
+)
+async def test_a_refused_cookie_is_replaced_by_what_is_stored_after_its_end(
+    name: str, attack: Attack, path: str, held: str
+) -> None:
+    shop, text = shop_of(name, attack.schema), attack.make(Forge(name))
+    (cookie,) = (await visit(shop, f"session={text}", path)).cookies
+    after = await visit(shop, cookie.partition(";")[0])
+    assert (after.reports, after.cookies) == ([], [])
+    assert held in after.page
+    assert "new=False" in after.page
+
+
+@ONE_ATTACK_OF_EACH_REASON
+async def test_a_refused_cookie_has_no_identifier_to_renew(name: str, attack: Attack) -> None:
+    seen = await visit(shop_of(name, attack.schema), f"session={attack.make(Forge(name))}", "/regenerate")
+    assert (seen.status, seen.cookies) == (200, [])
 
 
 @ONE_ATTACK_OF_EACH_REASON
