@@ -28,10 +28,23 @@ from typed_sessions.schema import Schema
 from typed_sessions.serializers.base import AnySerializer, Serializer, serializer_name
 from typed_sessions.serializers.tagged_json import TaggedJSONSerializer
 
-__all__ = ["MAX_DEPTH", "MAX_PAYLOAD", "Codec", "Decoded", "Draft", "OnBadField", "native_types", "payload_of"]
+__all__ = [
+    "MAX_COOKIE_PAYLOAD",
+    "MAX_DEPTH",
+    "MAX_PAYLOAD",
+    "Codec",
+    "Decoded",
+    "Draft",
+    "OnBadField",
+    "native_types",
+    "payload_of",
+]
 
 MAX_PAYLOAD: Final = 1024 * 1024
-"""How long a payload may be, in bytes before compression, when it is read and when it is written."""
+"""How long a payload may be, in bytes before compression, when it is read and when it is written; in a store."""
+
+MAX_COOKIE_PAYLOAD: Final = 64 * 1024
+"""The same in a cookie, which a visitor sends as often as they like: to read and to change it costs in proportion."""
 
 _BUILT_IN_TAGS: Final = frozenset(tag.key for tag in TaggedJSONSerializer.default_tags if tag.key)
 
@@ -70,11 +83,20 @@ class Codec(Generic[S]):
         schema: what a session holds.
         serializer: what writes it.
         compiled: False leaves out the short way.
+        max_payload: how long a payload may be, in bytes.
     """
 
-    def __init__(self, schema: Schema[S], serializer: AnySerializer, *, compiled: bool = True) -> None:
+    def __init__(
+        self,
+        schema: Schema[S],
+        serializer: AnySerializer,
+        *,
+        compiled: bool = True,
+        max_payload: int = MAX_PAYLOAD,
+    ) -> None:
         self.schema = schema
         self.serializer = serializer
+        self._max_payload: Final = max_payload
         self._wire: Final = native_types(serializer)
         self._is_text: Final = _writes_text(serializer)
         self._whole_seconds: Final = dt.datetime in self._wire and not _brings_back(serializer, _EXACT_MOMENT)
@@ -129,7 +151,7 @@ class Codec(Generic[S]):
         if form is not None and not (version and VERSION_KEY in contents):
             try:
                 lowered = form.lower(contents, version, unless=unless)
-                if len(lowered.payload) <= MAX_PAYLOAD:
+                if len(lowered.payload) <= self._max_payload:
                     return lowered
             except THE_LONG_WAY:
                 pass
@@ -148,7 +170,7 @@ class Codec(Generic[S]):
             seen = form.look(read)
         except THE_LONG_WAY:
             return None
-        return None if type(seen) is Lowered and len(seen.payload) > MAX_PAYLOAD else seen
+        return None if type(seen) is Lowered and len(seen.payload) > self._max_payload else seen
 
     def prove_draft(self, draft: Draft[S]) -> tuple[str, ...]:
         """Prove that the declared fields of a draft read back, and return the undeclared keys whose values do not.
@@ -187,7 +209,7 @@ class Codec(Generic[S]):
 
     def decode(self, payload: bytes, on_bad_field: OnBadField = OnBadField.RESET) -> Outcome[S]:
         """Return what a payload holds, or why it cannot be read. Raises nothing for what a payload may hold."""
-        if len(payload) > MAX_PAYLOAD:
+        if len(payload) > self._max_payload:
             return Refused(Reason.TOO_LARGE)
         form = self._form
         if form is not None and len(self._tags_in_order) == self._tag_count:
@@ -278,10 +300,11 @@ class Codec(Generic[S]):
             raise self._unwritable(plain, stored) from None
         except Exception as error:  # a serializer may raise anything
             raise self._unwritable(plain, stored) from error
-        if len(payload) > MAX_PAYLOAD:
+        if plain and len(payload) > self._max_payload:
             key = max(plain, key=lambda key: len(payload_of(self.serializer, {key: plain[key]})))
             raise SerializationError(
-                f"session contents take {len(payload)} bytes, more than {MAX_PAYLOAD}, most of them {self._called(key)}"
+                f"session contents pass SESSION_MAX_PAYLOAD: they take {len(payload)} bytes, more than "
+                f"{self._max_payload}, most of them {self._called(key)}"
             )
         return payload
 

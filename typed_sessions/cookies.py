@@ -9,7 +9,7 @@ from math import floor
 from typing import Final, Literal
 from urllib.parse import quote
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from typed_sessions.errors import ConfigurationError
 from typed_sessions.serializers.http_dates import http_date
@@ -21,6 +21,7 @@ __all__ = [
     "SessionCookie",
     "checked_attributes",
     "deleting_cookie",
+    "rivals_of",
     "session_cookie",
     "varying_by_cookie",
 ]
@@ -145,6 +146,23 @@ def session_cookie(attributes: CookieAttributes, value: str, *, expires: datetim
 def deleting_cookie(attributes: CookieAttributes) -> str:
     """Return the text of a `Set-Cookie` header that has the browser drop the cookie with these attributes."""
     return _header(attributes, "", expires=_EPOCH, max_age=0)
+
+
+def rivals_of(attributes: CookieAttributes, root: object) -> tuple[CookieAttributes, ...]:
+    """Return where a browser may have kept the same cookie before its path or its domain was set as it is now.
+
+    Args:
+        attributes: where it is kept now. That is not among them.
+        root: `APPLICATION_ROOT`, which was the path if none was set.
+    """
+    if attributes.name.lower().startswith("__host-"):
+        return ()  # it has one place
+    paths = ["/", attributes.path]
+    if isinstance(root, str) and root.startswith("/"):
+        paths.append(quote(root, safe=_PATH_SAFE))
+    places = dict.fromkeys((domain, path) for domain in (None, attributes.domain) for path in paths)
+    del places[attributes.domain, attributes.path]
+    return tuple(evolve(attributes, domain=domain, path=path) for domain, path in places)
 
 
 def varying_by_cookie(vary: Sequence[str]) -> str:

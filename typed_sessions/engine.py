@@ -19,7 +19,7 @@ from typed_sessions.errors import ConfigurationError, SerializationError
 from typed_sessions.payloads import Read
 from typed_sessions.reports import FieldReset, Reason, Refused, Report, ReportSink, UndeclaredKeys
 from typed_sessions.schema import Schema
-from typed_sessions.sealing import Clock, Sealer, stamp_of
+from typed_sessions.sealing import Clock, Sealer, claims_of, stamp_of
 from typed_sessions.session import MADE_LATE, ExtrasRule, Opened, Origin, SecureCookieSession
 
 __all__ = [
@@ -38,7 +38,7 @@ __all__ = [
 ]
 
 MOST_COOKIES: Final = 20
-"""How many different cookies of one name are tried: verifying costs time, and a header has room for thousands."""
+"""How many cookies of one name that differ in what is signed are verified: a header has room for thousands."""
 
 S = TypeVar("S", default=dict[str, object])
 
@@ -140,6 +140,10 @@ class Policy(Generic[S]):
                 raise
             return came_in, came_in.codec.prove(stored, version)
 
+    def is_genuine(self, text: str) -> bool:
+        """Return True if a text was sealed under one of the keys and is of the right age, whatever is in it."""
+        return isinstance(_newest((text,), self)[0], str)
+
     def now(self) -> datetime:
         """Return the time, aware, in UTC."""
         return datetime.fromtimestamp(self.clock(), UTC)
@@ -149,14 +153,15 @@ class Arrival(Generic[S]):
     """A request as a session's source: the sealed texts that it brought, and how to open them.
 
     Args:
-        texts: the values of the session cookie; there may be several, and the first genuine one counts.
+        texts: the values of the session cookie; of several genuine ones the one that was sealed last counts.
         policy: how to open them.
         report: called with what there is to say of the session.
     """
 
-    __slots__ = ("_policy", "_report", "_texts")
+    __slots__ = ("_policy", "_report", "_texts", "has_rivals")
 
     def __init__(self, texts: Sequence[str], policy: Policy[S], report: ReportSink) -> None:
+        self.has_rivals = False
         self._texts = tuple(texts)
         self._policy = policy
         self._report = report
@@ -183,7 +188,9 @@ class Arrival(Generic[S]):
         return MADE_LATE
 
     def open(self) -> Opened[S]:
-        return opened(self.sealed, self.policy)
+        found = opened(self.sealed, self.policy)
+        self.has_rivals = found.has_rivals
+        return found
 
     def report(self, report: Report) -> None:
         self._report(report)
@@ -196,7 +203,7 @@ def open_session(
 
     Args:
         session_class: the kind of session to make.
-        texts: the values of the session cookie in the request; there may be several, and the first genuine one counts.
+        texts: the values of the session cookie in the request.
         policy: how to open it.
         report: called with what there is to say of the session.
     """
@@ -256,22 +263,53 @@ _KEEP: Final = Keep()
 
 
 def opened(texts: tuple[str, ...], policy: Policy[S]) -> Opened[S]:
-    """Return what the first genuine text holds, of so many that differ; a fresh session if there is none."""
-    refusal: Refused | None = None
-    for text in texts if len(texts) <= 1 else islice(dict.fromkeys(texts), MOST_COOKIES):
-        misread: Opened[S] | None = None
+    """Return what the session cookie holds, or a fresh session.
+
+    Of several genuine ones the one that was sealed last counts, whether it can be read or not. Browsers keep several
+    where a deploy has changed the cookie's path or domain, and send the oldest one first (RFC 6265, section 5.4).
+    """
+    if len(texts) <= 1:
+        return _opened(texts[0], policy) if texts else _fresh(policy, None)
+    newest, count = _newest(texts, policy)
+    found = _fresh(policy, newest) if isinstance(newest, Refused) else _opened(newest, policy)
+    found.has_rivals = count > 1
+    return found
+
+
+def _newest(texts: tuple[str, ...], policy: Policy[S]) -> tuple[str | Refused, int]:
+    """Return the genuine text that was sealed last, the first of these, and how many genuine ones came."""
+    newest: str | None = None
+    moment, count, refusal = 0, 0, Refused(Reason.MALFORMED)
+    for signed, texts_of in islice(claims_of(texts).items(), MOST_COOKIES):
         for format_ in policy.formats:
-            outcome = _read(text, format_, policy.on_bad_field)
-            if not isinstance(outcome, Opened):
-                if refusal is None or _progress(outcome) > _progress(refusal):
-                    refusal = outcome
-            elif not outcome.reports or not _has_resets(outcome):
-                return outcome if policy.extras.allowed is None else undeclared_reported(outcome, policy)
-            else:  # another format under the same salt may be the one that it was written in
-                misread = misread or outcome
-        if misread is not None:
-            return undeclared_reported(misread, policy)
-    return Opened(contents_of(policy.schema, {}), reports=(refusal,) if refusal else ())
+            outcome = format_.sealer.verify(signed, texts_of)
+            if isinstance(outcome, Refused):
+                refusal = max(refusal, outcome, key=_progress)
+                continue
+            count += sum(len(texts_of[signature]) for signature in outcome.signatures)
+            if newest is None or outcome.sealed_at > moment:
+                newest, moment = texts_of[outcome.signatures[0]][0], outcome.sealed_at
+    return newest or refusal, count
+
+
+def _opened(text: str, policy: Policy[S]) -> Opened[S]:
+    """Return what a sealed text holds; a fresh session if none of the formats takes it."""
+    refusal: Refused | None = None
+    misread: Opened[S] | None = None
+    for format_ in policy.formats:
+        outcome = _read(text, format_, policy.on_bad_field)
+        if not isinstance(outcome, Opened):
+            if refusal is None or _progress(outcome) > _progress(refusal):
+                refusal = outcome
+        elif not outcome.reports or not _has_resets(outcome):
+            return outcome if policy.extras.allowed is None else undeclared_reported(outcome, policy)
+        else:  # another format under the same salt may be the one that it was written in
+            misread = misread or outcome
+    return _fresh(policy, refusal) if misread is None else undeclared_reported(misread, policy)
+
+
+def _fresh(policy: Policy[S], refusal: Refused | None) -> Opened[S]:
+    return Opened(contents_of(policy.schema, {}), reports=() if refusal is None else (refusal,))
 
 
 def _has_resets(opened: Opened[S]) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from datetime import UTC, datetime
 from inspect import getattr_static
 from typing import Any, Final, Generic, Protocol, TypeAlias, cast, overload
@@ -16,13 +16,14 @@ from itsdangerous import URLSafeTimedSerializer
 from typing_extensions import TypeIs, TypeVar, override
 
 from typed_sessions import engine
-from typed_sessions.codec import Codec
+from typed_sessions.codec import MAX_COOKIE_PAYLOAD, MAX_PAYLOAD, Codec
 from typed_sessions.cookies import (
     BROWSERS_LIMIT,
     CookieAttributes,
     SessionCookie,
     checked_attributes,
     deleting_cookie,
+    rivals_of,
     session_cookie,
     varying_by_cookie,
 )
@@ -43,7 +44,7 @@ from typed_sessions.serializers.tagged_json import TaggedJSONSerializer
 from typed_sessions.server_side import ServerSide, StoredArrival
 from typed_sessions.session import MADE_LATE, ExtrasRule, NullSession, Opened, SecureCookieSession, SessionMixin
 from typed_sessions.settings import Settings, checked_store, copied, lifetime_of, present, read_settings, snapshot
-from typed_sessions.signing import DigestMethod
+from typed_sessions.signing import KEY_DERIVATIONS, DigestMethod
 from typed_sessions.stores import Lifetime, SessionStore, namespace_in, open_store
 from typed_sessions.values import Value
 
@@ -238,6 +239,7 @@ class _Arrival(Value, Generic[S]):
     """None once its cookies were looked at."""
     leaves_untouched: bool
     _texts: tuple[str, ...] = ()
+    has_rivals: bool = False
 
     @property
     def sealed(self) -> tuple[str, ...]:
@@ -256,7 +258,9 @@ class _Arrival(Value, Generic[S]):
         return MADE_LATE
 
     def open(self) -> Opened[S]:
-        return engine.opened(self.sealed, self._configured.policy)
+        opened = engine.opened(self.sealed, self._configured.policy)
+        self.has_rivals = opened.has_rivals
+        return opened
 
     def report(self, report: Report) -> None:
         self._interface.report_handler(self._app, report)
@@ -291,7 +295,8 @@ class SecureCookieSessionInterface(
     """The hash function of signatures. `SESSION_DIGEST` beats it."""
 
     key_derivation: str = "hmac"
-    """How itsdangerous makes a signing key of a secret key and the salt."""
+    """How itsdangerous makes a signing key of a secret key and the salt. `"none"` leaves out the salt, which keeps
+    formats apart: it takes tagged JSON, and reads no other format."""
 
     session_class: type[SecureCookieSession[S]] = cast("type[SecureCookieSession[S]]", SecureCookieSession)
     """The class of the sessions that are opened."""
@@ -450,10 +455,11 @@ class SecureCookieSessionInterface(
             if owned.save_failed:
                 return
             owned.settle(saved=False)  # until it is
-            cookie = self._due_cookie(app, owned)
+            cookies = self._due_cookies(app, owned)
             owned.settle(saved=True)
-            if cookie is not None:
-                headers.add("Set-Cookie", cookie)
+            if cookies:
+                for cookie in cookies:
+                    headers.add("Set-Cookie", cookie)
                 if not accessed:
                     _vary_by_cookie(headers)
 
@@ -515,13 +521,12 @@ class SecureCookieSessionInterface(
         if not isinstance(session.source, StoredArrival):
             return
         decision = session.source.tell()
-        header = (
-            None
-            if isinstance(decision, engine.Keep)
-            else self._cookie(app, session, decision, self._configuration(app))
-        )
-        if header is not None:
-            response.headers.add("Set-Cookie", header)
+        if isinstance(decision, engine.Keep):
+            return
+        cookies = self._cookies(app, session, decision, self._configuration(app))
+        for cookie in cookies:
+            response.headers.add("Set-Cookie", cookie)
+        if cookies:
             _vary_by_cookie(response.headers)
 
     async def close(self) -> None:
@@ -562,12 +567,12 @@ class SecureCookieSessionInterface(
             raise ConfigurationError("sessions are kept on the server here; make one with Sessions.transaction")
         return configured.policy.writer.write(session.open().contents.stored()).value
 
-    def _due_cookie(self, app: ConfiguredApp, session: SecureCookieSession[S]) -> str | None:
-        """Return the text of the `Set-Cookie` header that is due, if one is."""
+    def _due_cookies(self, app: ConfiguredApp, session: SecureCookieSession[S]) -> Sequence[str]:
+        """Return the texts of the `Set-Cookie` headers that are due."""
         configured = self._configuration(app)
         wanted = None if configured.is_stock else self._is_wanted(app, session)
         decision = engine.save_session(session, configured.policy, wanted=wanted)
-        return None if type(decision) is engine.Keep else self._cookie(app, session, decision, configured)
+        return () if type(decision) is engine.Keep else self._cookies(app, session, decision, configured)
 
     def _is_wanted(self, app: ConfiguredApp, session: SecureCookieSession[S]) -> bool:
         """Return what a subclass says, which may change the session meanwhile."""
@@ -576,6 +581,25 @@ class SecureCookieSessionInterface(
             return self.should_set_cookie(app, session)
         finally:
             session.settle(saved=False)
+
+    def _cookies(
+        self,
+        app: ConfiguredApp,
+        session: SecureCookieSession[S],
+        decision: engine.Write | engine.Delete,
+        configured: _Configured[S],
+    ) -> Sequence[str]:
+        """Return the texts of the `Set-Cookie` headers that a decision asks for; none if no browser would keep it.
+
+        The session's own is the last one: what tells the places of cookies less well apart than browsers keeps it.
+        """
+        own = self._cookie(app, session, decision, configured)
+        if own is None:
+            return ()
+        if not session.source.has_rivals:
+            return (own,)
+        rivals = rivals_of(self._attributes(app), app.config.get("APPLICATION_ROOT"))
+        return (*map(deleting_cookie, rivals), own)
 
     def _cookie(
         self,
@@ -723,6 +747,12 @@ class SecureCookieSessionInterface(
 
     def _check_overrides(self) -> None:
         """Refuse what a subclass of Quart's interface may do and this one could not honour."""
+        if self.key_derivation not in KEY_DERIVATIONS:
+            known = ", ".join(f'"{name}"' for name in KEY_DERIVATIONS)
+            raise ConfigurationError(f"key_derivation must be one of {known}")
+        salt: object = self.salt
+        if not isinstance(salt, (str, bytes)):
+            raise ConfigurationError(f"salt must be text or bytes, not {type(salt).__name__}")
         session_class: type = self.session_class
         if not issubclass(session_class, SecureCookieSession):
             raise ConfigurationError("session_class must be a subclass of typed_sessions.SecureCookieSession")
@@ -763,22 +793,33 @@ class SecureCookieSessionInterface(
 
     def _formats(self, settings: Settings) -> tuple[engine.Format[S], ...]:
         """Return the configured format, which writes, then the other built-in ones and the fallbacks, which read."""
-        if settings.keys is None and settings.store is None and self._store is None:
+        is_on_server = settings.store is not None or self._store is not None
+        if settings.keys is None and not is_on_server:
             return ()
         configured = self._serializer(settings)
+        if not is_on_server and not all(map(self._is_kept_apart, (configured, *settings.serializer_fallbacks))):
+            raise ConfigurationError(
+                'key_derivation = "none" leaves out the salt that keeps a format apart from others; take "hmac", or '
+                'leave SESSION_SERIALIZER at "tagged-json" and SESSION_SERIALIZER_FALLBACKS empty'
+            )
         known = {serializer_name(each): each for each in (self.serializer, *settings.serializer_fallbacks[::-1])}
         built_in = (known.get(serializer_name(each), each) for each in _BUILT_IN)  # perhaps with tags of the user's
         serializers = [configured]
         for other in (*built_in, *settings.serializer_fallbacks):
             if serializer_name(other) is None or serializer_name(other) not in map(serializer_name, serializers):
                 serializers.append(other)
+        most = settings.max_payload or (MAX_PAYLOAD if is_on_server else MAX_COOKIE_PAYLOAD)
         return tuple(
-            engine.Format(Codec(self.schema, serializer), self._sealer(settings, serializer))
+            engine.Format(Codec(self.schema, serializer, max_payload=most), self._sealer(settings, serializer))
             for serializer in serializers
         )
 
+    def _is_kept_apart(self, serializer: AnySerializer) -> bool:
+        """Return True if no payload of another salt is taken for one of a serializer's."""
+        return self.key_derivation != "none" or salt_of(self.salt, serializer) == self.salt
+
     def _sealer(self, settings: Settings, serializer: AnySerializer) -> Sealer:
-        if settings.keys is None:
+        if settings.keys is None or not self._is_kept_apart(serializer):
             return KeylessSealer()
         digest = settings.digest or self.digest_method
         return SignedSealer(
@@ -789,6 +830,7 @@ class SecureCookieSessionInterface(
             clock=self._clock,
             key_derivation=self.key_derivation,
             digests=(digest, *settings.digest_fallbacks),
+            max_payload=settings.max_payload or MAX_COOKIE_PAYLOAD,
             uncompressed=_room(settings, digest) if serializer_name(serializer) in _NEVER_QUARTS else 0,
         )
 

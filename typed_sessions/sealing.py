@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from datetime import UTC, datetime, timedelta
 from hmac import compare_digest
 from typing import Any, Final, Protocol
@@ -23,10 +23,12 @@ from typed_sessions.signing import DigestMethod, Signer
 
 __all__ = [
     "Clock",
+    "Genuine",
     "KeylessSealer",
     "Sealer",
     "SecretKeys",
     "SignedSealer",
+    "claims_of",
     "known_digest",
     "named_digest",
     "sealed_at",
@@ -68,6 +70,16 @@ class SecretKeys:
         return min(map(len, self.oldest_first))
 
 
+@frozen
+class Genuine:
+    """What was sealed under one of the keys, and is of the right age."""
+
+    sealed_at: int
+    """In seconds since the epoch."""
+    signatures: tuple[bytes, ...] = field(repr=False)
+    """Those that are genuine, of all that were given."""
+
+
 class Sealer(Protocol):
     """Makes a payload safe to hand to a visitor, and tells whether what comes back is genuine."""
 
@@ -77,6 +89,10 @@ class Sealer(Protocol):
 
     def unseal(self, text: str) -> bytes | Refused:
         """Return the payload of a genuine text of the right age, or why it is refused. Raises nothing."""
+        ...
+
+    def verify(self, signed: str, signatures: Collection[bytes]) -> Genuine | Refused:
+        """Return when something was sealed, and with which of these signatures, without opening it. Raises nothing."""
         ...
 
 
@@ -91,6 +107,7 @@ class SignedSealer:
         clock: the time; the system's by default.
         key_derivation: itsdangerous' name for how a signing key is made of a secret key and the salt.
         digests: the digest methods; the first one signs, all verify.
+        max_payload: how long a payload may be, in bytes; one that inflates to more is refused.
         uncompressed: payloads of up to so many bytes are sealed as they are. All others are compressed where that
             makes them shorter, as itsdangerous does it.
     """
@@ -105,6 +122,7 @@ class SignedSealer:
         clock: Clock,
         key_derivation: str = "hmac",
         digests: tuple[DigestMethod, ...] = (hashlib.sha1,),
+        max_payload: int = MAX_PAYLOAD,
         uncompressed: int = 0,
     ) -> None:
         newest_first = keys.oldest_first[::-1]
@@ -115,6 +133,7 @@ class SignedSealer:
         self._lifetime: Final = int(lifetime.total_seconds())
         self._leeway: Final = leeway.total_seconds()
         self._clock: Final = clock
+        self._max_payload: Final = max_payload
         self._uncompressed: Final = uncompressed
         self._stamp = (-1, b"")
         """The latest second, and its time as a text has it. Replaced as a whole: threads may share a sealer."""
@@ -139,15 +158,28 @@ class SignedSealer:
             return Refused(Reason.MALFORMED)
         if not compare_digest(self._sign(signed), signature) and not self._verifies(signed, signature):
             return Refused(Reason.SIGNATURE)
+        moment = self._moment(stamp)
+        return moment if isinstance(moment, Refused) else _unpacked(packed, self._max_payload)
+
+    def verify(self, signed: str, signatures: Collection[bytes]) -> Genuine | Refused:
+        message = signed.encode("utf-8", "replace")
+        codes = [code for signer in self._signers for code in signer.codes(message)]
+        genuine = tuple(each for each in signatures if any(compare_digest(each, code) for code in codes))
+        if not genuine:
+            return Refused(Reason.SIGNATURE)
+        moment = self._moment(message.rpartition(_SEPARATOR)[2])
+        return Genuine(moment, genuine) if isinstance(moment, int) else moment
+
+    def _moment(self, stamp: bytes) -> int | Refused:
+        """Return the time that a stamp holds, in seconds, if what has it is of the right age."""
         try:
-            age = int(self._clock()) - _seconds(stamp)
+            moment = _seconds(stamp)
         except ValueError:
             return Refused(Reason.ENCODING)
+        age = int(self._clock()) - moment
         if age > self._lifetime:
             return Refused(Reason.EXPIRED)
-        if age < -self._leeway:
-            return Refused(Reason.FUTURE)
-        return _unpacked(packed)
+        return Refused(Reason.FUTURE) if age < -self._leeway else moment
 
     def _verifies(self, signed: bytes, signature: bytes) -> bool:
         """Return True if a signature is a genuine one: in another spelling, of an earlier key, or by another digest."""
@@ -169,6 +201,30 @@ class KeylessSealer:
 
     def unseal(self, text: str) -> bytes | Refused:  # noqa: ARG002 -- a Sealer
         return Refused(Reason.SIGNATURE)
+
+    def verify(self, signed: str, signatures: Collection[bytes]) -> Genuine | Refused:  # noqa: ARG002 -- a Sealer
+        return Refused(Reason.SIGNATURE)
+
+
+def claims_of(texts: Iterable[str]) -> dict[str, dict[bytes, list[str]]]:
+    """Return what texts claim was sealed, in the order that they came in: with each signature, and the texts of that.
+
+    A signature has many spellings in base64: it takes no key to make a thousand different texts of one.
+    """
+    claims: dict[str, dict[bytes, list[str]]] = {}
+    for text in texts:
+        signed, _, signature = text.rpartition(".")
+        if "." in signed:
+            claims.setdefault(signed, {}).setdefault(_code(signature), []).append(text)
+    return claims
+
+
+def _code(signature: str) -> bytes:
+    """Return what a signature stands for; nothing, which no code is, where it is no base64."""
+    try:
+        return from_base64(signature.encode("utf-8", "replace"))
+    except ValueError:
+        return b""
 
 
 def sealed_at(text: str) -> datetime | None:
@@ -201,7 +257,7 @@ def _seconds(stamp: bytes) -> int:
 def unverified_payload(text: str) -> bytes | Refused:
     """Return the payload that a text claims to hold, which nobody has verified: to be looked at, never to be used."""
     packed, *rest = text.encode("utf-8", "replace").rsplit(_SEPARATOR, _SEPARATORS)
-    return _unpacked(packed) if len(rest) == _SEPARATORS else Refused(Reason.MALFORMED)
+    return _unpacked(packed, MAX_PAYLOAD) if len(rest) == _SEPARATORS else Refused(Reason.MALFORMED)
 
 
 def sealed_size(payload_size: int, digest: DigestMethod = hashlib.sha1) -> int:
@@ -240,15 +296,16 @@ def named_digest(name: str) -> DigestMethod:
     return digest
 
 
-def _unpacked(packed: bytes) -> bytes | Refused:
+def _unpacked(packed: bytes, limit: int) -> bytes | Refused:
     """Return the payload, inflated to the limit at most. Only signed bytes come here."""
     try:
         if not packed.startswith(_SEPARATOR):
-            return from_base64(packed)
+            payload = from_base64(packed)
+            return payload if len(payload) <= limit else Refused(Reason.TOO_LARGE)
         inflater = zlib.decompressobj()
-        payload = inflater.decompress(from_base64(packed[1:]), MAX_PAYLOAD + 1)
+        payload = inflater.decompress(from_base64(packed[1:]), limit + 1)
     except (ValueError, zlib.error):
         return Refused(Reason.ENCODING)
-    if len(payload) > MAX_PAYLOAD:
+    if len(payload) > limit:
         return Refused(Reason.TOO_LARGE)
     return payload if inflater.eof else Refused(Reason.ENCODING)

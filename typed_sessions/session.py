@@ -10,7 +10,7 @@ from functools import cached_property
 from threading import Lock
 from typing import Any, Final, Generic, NoReturn, Protocol, Self, cast, overload
 
-from attrs import frozen
+from attrs import field, frozen
 from typing_extensions import TypeVar, override
 
 from typed_sessions.codec import Codec
@@ -239,6 +239,8 @@ class Opened(Value, Generic[S]):
     """The sealed text that was opened, of those that came."""
     new: bool = True
     reports: tuple[Report, ...] = ()
+    has_rivals: bool = False
+    """True if more than one genuine text came."""
 
 
 MADE_LATE: Final = ChangeLost("it was made after the session was saved; change it before the response is made")
@@ -267,6 +269,11 @@ class Source(Protocol[S]):
         """What there is to say of a change that is made after the save."""
         ...
 
+    @property
+    def has_rivals(self) -> bool:
+        """True if the request brought more than one genuine session cookie. Known once the session is open."""
+        ...
+
     def open(self) -> Opened[S]:
         """Open the session. Called once, at the first touch, from whichever thread touches the session."""
         ...
@@ -281,11 +288,12 @@ class _Binding(Generic[S]):
     """A source that is given in parts."""
 
     opener: Callable[[], Opened[S]]
-    sealed: tuple[str, ...] = ()
+    sealed: tuple[str, ...] = field(default=(), repr=False)
     rule: ExtrasRule = KEEP_EXTRAS
     sink: ReportSink = log_report
     leaves_untouched: bool = False
     late_change: Report = MADE_LATE
+    has_rivals: bool = False
 
     def open(self) -> Opened[S]:
         return self.opener()

@@ -50,6 +50,7 @@ SETTING_NAMES: Final = (
     "SESSION_DIGEST",
     "SESSION_DIGEST_FALLBACKS",
     "SESSION_EXTRAS",
+    "SESSION_MAX_PAYLOAD",
     "SESSION_NAMESPACE",
     "SESSION_ON_BAD_FIELD",
     "SESSION_ON_OVERSIZE",
@@ -91,6 +92,8 @@ class Settings:
     raise_on_oversize: bool
     max_cookie_size: int
     """In bytes, of the whole `Set-Cookie` text; 0 for no limit."""
+    max_payload: int | None
+    """In bytes. None leaves it to where sessions are kept."""
     refresh_each_request: bool
     refresh_after: timedelta | None
     """None leaves it to the interface."""
@@ -139,6 +142,7 @@ def read_settings(config: Mapping[str, Any]) -> Settings:
         on_bad_field=OnBadField(_choice(config, "SESSION_ON_BAD_FIELD", ("field", "session"))),
         raise_on_oversize=_choice(config, "SESSION_ON_OVERSIZE", ("raise", "warn")) == "raise",
         max_cookie_size=_max_cookie_size(config),
+        max_payload=_max_payload(config),
         refresh_each_request=_flag(config, "SESSION_REFRESH_EACH_REQUEST", default=True),
         refresh_after=_refresh_after(config, lifetime),
         store=_store(config),
@@ -347,4 +351,13 @@ def _max_cookie_size(config: Mapping[str, Any]) -> int:
     value: object = config.get("MAX_COOKIE_SIZE", BROWSERS_LIMIT)
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         raise ConfigurationError("MAX_COOKIE_SIZE must be a number of bytes; 0 is no limit")
+    return value
+
+
+def _max_payload(config: Mapping[str, Any]) -> int | None:
+    value: object = config.get("SESSION_MAX_PAYLOAD")
+    if value is None:
+        return None
+    if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
+        raise ConfigurationError("SESSION_MAX_PAYLOAD must be a number of bytes, more than 0")
     return value

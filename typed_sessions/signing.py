@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from hmac import compare_digest
 from typing import Any, Final, TypeAlias
 
@@ -10,10 +10,13 @@ from itsdangerous import Signer as KeyDerivation
 
 from typed_sessions.base64url import from_base64, written_by_python
 
-__all__ = ["DigestMethod", "Signer"]
+__all__ = ["KEY_DERIVATIONS", "DigestMethod", "Signer"]
 
 DigestMethod = Callable[..., Any]
 """A constructor of `hashlib`'s, as itsdangerous takes it."""
+
+KEY_DERIVATIONS: Final = ("hmac", "concat", "django-concat", "none")
+"""itsdangerous' names. The last one uses a secret key as it is, and no salt."""
 
 _FLIP_INNER: Final = bytes(byte ^ 0x36 for byte in range(256))
 _FLIP_OUTER: Final = bytes(byte ^ 0x5C for byte in range(256))
@@ -54,7 +57,11 @@ class Signer:
             code = from_base64(signature)
         except ValueError:
             return False
-        return any(compare_digest(_code(states, message), code) for states in self._states)
+        return any(compare_digest(each, code) for each in self.codes(message))
+
+    def codes(self, message: bytes) -> Iterator[bytes]:
+        """Return the codes of a message, one for each key, the newest first. Each is made when it is asked for."""
+        return (_code(states, message) for states in self._states)
 
 
 _States: TypeAlias = tuple[Callable[[], Any], Callable[[], Any]]

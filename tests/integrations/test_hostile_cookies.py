@@ -24,10 +24,10 @@ import pytest
 from attrs import Factory, define, frozen
 from itsdangerous import BadData, Signer, URLSafeTimedSerializer
 from itsdangerous.encoding import base64_encode, int_to_bytes
-from quart import Quart, websocket
+from quart import Quart, flash, get_flashed_messages, websocket
 
 from typed_sessions import Essential, migration
-from typed_sessions.codec import MAX_DEPTH, MAX_PAYLOAD
+from typed_sessions.codec import MAX_COOKIE_PAYLOAD, MAX_DEPTH
 from typed_sessions.quart import Sessions, field_reset, session_refused
 from typed_sessions.reports import FieldReset, Reason, Refused
 
@@ -135,6 +135,39 @@ def made_shop(name: str, schema: type = Visitor, **config: object) -> Shop:
     @app.get("/clear")
     async def clear() -> str:
         sessions.current.clear()
+        return ""
+
+    @app.get("/invalidate")
+    async def invalidate() -> str:
+        sessions.current.invalidate()
+        return ""
+
+    @app.get("/clear-and-tell")
+    async def clear_and_tell() -> str:
+        sessions.current.clear()
+        await flash("see you")
+        return ""
+
+    @app.get("/invalidate-and-tell")
+    async def invalidate_and_tell() -> str:
+        sessions.current.invalidate()
+        await flash("see you")
+        return ""
+
+    @app.get("/tell-at-once")
+    async def tell_at_once() -> str:
+        sessions.current.clear()
+        await flash("see you")
+        return str(get_flashed_messages())
+
+    @app.get("/promote")
+    async def promote() -> str:
+        sessions.current.promote(name="new")
+        return ""
+
+    @app.get("/regenerate")
+    async def regenerate() -> str:
+        sessions.current.regenerate()
         return ""
 
     @app.get("/raise")
@@ -337,9 +370,9 @@ def packings() -> Iterable[Attack]:
     }
     for id_, part in packed.items():
         yield Attack(id_, packed_as(part), Reason.ENCODING)
-    yield Attack("one byte too much", lambda forge: forge.deflate(b" " * (MAX_PAYLOAD + 1)), Reason.TOO_LARGE)
+    yield Attack("one byte too much", lambda forge: forge.deflate(b" " * (MAX_COOKIE_PAYLOAD + 1)), Reason.TOO_LARGE)
     yield Attack("a bomb", lambda forge: forge.sign(b"." + bomb(64)), Reason.TOO_LARGE)
-    yield Attack("too much, not deflated", lambda forge: forge.seal(b" " * (MAX_PAYLOAD + 1)), Reason.TOO_LARGE)
+    yield Attack("too much, not deflated", lambda forge: forge.seal(b" " * (MAX_COOKIE_PAYLOAD + 1)), Reason.TOO_LARGE)
 
 
 @lru_cache
@@ -397,7 +430,7 @@ def foreign_payloads() -> Iterable[Attack]:
         "a leading zero": b'{"user_id":07}',
         "hexadecimal": b'{"user_id":0x7}',
         "an integer of 5,000 digits": b'{"user_id":' + b"9" * 5_000 + b"}",
-        "an integer of a million digits": b'{"user_id":' + b"9" * 1_000_000 + b"}",
+        "an integer of sixty thousand digits": b'{"user_id":' + b"9" * 60_000 + b"}",
     }
     for id_, payload in broken.items():
         yield Attack(id_, sealed(payload), Reason.UNREADABLE, names=JSON_NAMES)
@@ -453,7 +486,7 @@ def tags() -> Iterable[Attack]:
         "the 30th of February": {" date": "2026-02-30"},
         "an hour of 25": {" time": "25:00:00"},
         "a span past its limit": {" delta": "P1000000000D"},
-        "a span of a million digits": {" delta": f"P{'9' * 900_000}D"},
+        "a span of sixty thousand digits": {" delta": f"P{'9' * 60_000}D"},
         "a text for a decimal": {" n": MARK},
         "an escape of two keys": {" di": {"a": 1, "b": MARK}},
     }
@@ -500,11 +533,13 @@ def shapes() -> Iterable[Attack]:
     }
     for id_, value in keys.items():
         yield Attack(id_, sealed(pack(value)), Reason.UNREADABLE, names=MSGSPEC_NAMES[1:])
-    for depth in (MAX_DEPTH + 1, 300, 1000, 10_000):
+    for depth in (MAX_DEPTH + 1, 300, 1000, 5_000):
         yield Attack(f"{depth} lists", nested(depth, b"[", b"]", b"\x91", b"\x90"), Reason.TOO_DEEP)
         yield Attack(f"{depth} dicts", nested(depth, b'{"a":', b"}", b"\x81\xa1a", b"\x80"), Reason.TOO_DEEP)
         yield Attack(f"{depth} tuples", nested(depth, b'{" t":[', b"]}", b"\x81\xa2 t\x91", b"\x90"), Reason.TOO_DEEP)
-    yield Attack("a mebibyte of brackets", nested(MAX_PAYLOAD - 100, b"[", b"", b"\x91", b""), Reason.TOO_DEEP)
+    yield Attack(
+        "as many brackets as there may be", nested(MAX_COOKIE_PAYLOAD - 100, b"[", b"", b"\x91", b""), Reason.TOO_DEEP
+    )
 
 
 def nested(depth: int, opening: bytes, closing: bytes, packed: bytes, last: bytes) -> Make:
@@ -616,15 +651,38 @@ async def test_a_refused_cookie_is_replaced_by_a_write(
 
 
 @ONE_ATTACK_OF_EACH_REASON
+@pytest.mark.parametrize("path", ["/clear", "/invalidate", "/tell-at-once"])
 async def test_a_refused_cookie_is_deleted_by_a_log_out(
-    caplog: pytest.LogCaptureFixture, name: str, attack: Attack
+    caplog: pytest.LogCaptureFixture, name: str, attack: Attack, path: str
 ) -> None:
     text = attack.make(Forge(name))
-    seen = await visit(shop_of(name, attack.schema), f"session={text}", "/clear")
+    seen = await visit(shop_of(name, attack.schema), f"session={text}", path)
     assert_told(caplog, seen, attack.reason, text)
     (cookie,) = seen.cookies
     assert cookie.startswith("session=;")
     assert "Max-Age=0" in cookie
+
+
+@ONE_ATTACK_OF_EACH_REASON
+@pytest.mark.parametrize(
+    ("path", "held"),
+    [("/clear-and-tell", "see you"), ("/invalidate-and-tell", "see you"), ("/promote", "'name': 'new'")],
+)
+async def test_a_refused_cookie_is_replaced_by_what_is_stored_after_its_end(
+    name: str, attack: Attack, path: str, held: str
+) -> None:
+    shop, text = shop_of(name, attack.schema), attack.make(Forge(name))
+    (cookie,) = (await visit(shop, f"session={text}", path)).cookies
+    after = await visit(shop, cookie.partition(";")[0])
+    assert (after.reports, after.cookies) == ([], [])
+    assert held in after.page
+    assert "new=False" in after.page
+
+
+@ONE_ATTACK_OF_EACH_REASON
+async def test_a_refused_cookie_has_no_identifier_to_renew(name: str, attack: Attack) -> None:
+    seen = await visit(shop_of(name, attack.schema), f"session={attack.make(Forge(name))}", "/regenerate")
+    assert (seen.status, seen.cookies) == (200, [])
 
 
 @ONE_ATTACK_OF_EACH_REASON
@@ -763,7 +821,8 @@ def several(forge: Forge) -> dict[str, str]:
         pytest.param([FORGED, GENUINE], "7", [], id="forged first"),
         pytest.param(["", GENUINE], "7", [], id="empty first"),
         pytest.param([EXPIRED, GENUINE, OTHER], "7", [], id="expired first"),
-        pytest.param([FOREIGN, GENUINE], "7", [], id="unreadable first"),
+        pytest.param([FOREIGN, GENUINE], "None", [Reason.UNREADABLE], id="unreadable first"),
+        pytest.param([GENUINE, FOREIGN], "7", [], id="unreadable last"),
         pytest.param([FORGED] * 200 + [GENUINE], "7", [], id="after two hundred forged"),
         pytest.param([FORGED, FOREIGN, EXPIRED], "None", [Reason.UNREADABLE], id="none, one unreadable"),
         pytest.param(["", FORGED, EXPIRED, FORGED], "None", [Reason.EXPIRED], id="none, one expired"),
@@ -772,7 +831,7 @@ def several(forge: Forge) -> dict[str, str]:
     ],
 )
 @pytest.mark.parametrize("joint", ["; ", ";", " ;\t"], ids=["usual", "tight", "wide"])
-async def test_the_first_of_several_cookies_that_verifies_wins(
+async def test_of_several_cookies_of_one_second_the_first_that_verifies_wins(
     name: str, sent: list[str], user: str, reasons: list[Reason], joint: str
 ) -> None:
     texts_of = several(Forge(name))
@@ -791,12 +850,12 @@ async def test_a_cookie_whose_field_is_reset_verifies_and_wins(name: str) -> Non
 
 
 @EVERY_FORMAT
-async def test_a_cookie_that_an_essential_field_refuses_lets_the_next_one_win(name: str) -> None:
+async def test_a_cookie_that_an_essential_field_refuses_lets_no_other_one_win(name: str) -> None:
     forge = Forge(name)
     refused, genuine = forge.genuine(tenant=MARK), forge.genuine(tenant=3)
     seen = await visit(shop_of(name, Tenant), f"session={refused}; session={genuine}")
-    assert "tenant=3" in seen.page
-    assert seen.reports == []
+    assert "tenant=0" in seen.page
+    assert seen.reports == [Refused(Reason.FIELD, "tenant")]
 
 
 @EVERY_FORMAT
@@ -999,12 +1058,12 @@ LENIENT = {
     "white space": (b" \n" * 1000 + b'{"user_id":7}\t', "user_id=7"),
     "an empty key": (b'{"":1,"user_id":7}', "user_id=7"),
     "an integer of 4,000 digits": (b'{"x":' + b"9" * 4_000 + b',"user_id":7}', "user_id=7"),
-    "a float of a million digits": (b'{"x":1.' + b"9" * 1_000_000 + b',"user_id":7}', "user_id=7"),
+    "a float of sixty thousand digits": (b'{"x":1.' + b"9" * 60_000 + b',"user_id":7}', "user_id=7"),
     "a number below every float": (b'{"ratio":1e-999999999,"user_id":7}', "user_id=7"),
     "a named member of a union": (b'{"user_id":{"__type__":"int","__value__":7}}', "user_id=7"),
     "a decimal of a huge exponent": (b'{"cart":[{"sku":"a","price":"1e999999"}],"user_id":7}', "1E+999999"),
-    "a decimal of a million digits": (
-        b'{"cart":[{"sku":"a","price":"' + b"9" * 1_000_000 + b'"}],"user_id":7}',
+    "a decimal of sixty thousand digits": (
+        b'{"cart":[{"sku":"a","price":"' + b"9" * 60_000 + b'"}],"user_id":7}',
         "user_id=7",
     ),
     "a prototype": (b'{"__proto__":{"a":1},"__class__":"Visitor","__init__":7,"user_id":7}', "user_id=7"),
@@ -1089,7 +1148,7 @@ ODDITIES: dict[str, tuple[str, bytes]] = {
     "NaN undeclared": ("tagged-json", b'{"x":NaN,"user_id":7}'),
     "a date past UTC's year 9999": ("tagged-json", b'{"seen":{" d":"Fri, 31 Dec 9999 23:59:59 -2300"},"user_id":7}'),
     "such a date undeclared": ("tagged-json", b'{"x":{" d":"Fri, 31 Dec 9999 23:59:59 -2300"},"user_id":7}'),
-    "a tuple that grows as it is written": ("tagged-json", b'{"x":{" t":"' + b"1" * 300_000 + b'"},"user_id":7}'),
+    "a tuple that grows as it is written": ("tagged-json", b'{"x":{" t":"' + b"1" * 60_000 + b'"},"user_id":7}'),
     "a decimal key that has no hash": ("tagged-json", b'{"totals":{"sNaN":1},"user_id":7}'),
     "such a key in msgspec's JSON": ("msgspec-json", b'{"totals":{"sNaN":1},"user_id":7}'),
     "such a key in MessagePack": ("msgspec-msgpack", pack({"totals": {"sNaN": 1}, "user_id": 7})),
@@ -1140,7 +1199,8 @@ async def test_a_forged_time_beside_a_fresh_cookie_brings_no_refresh() -> None:
     for header in (f"session={fresh}", f"session={fresh}; session=x.AAAA.x", f"session=x.AAAA.x; session={fresh}"):
         assert (await visit(shop, header)).cookies == []
     day_old = Forge("tagged-json").seal(b'{"_permanent":true,"user_id":7}', now() - 9 * 24 * HOUR)
-    assert len((await visit(shop, f"session={day_old}; session={fresh}")).cookies) == 1
+    assert len((await visit(shop, f"session={day_old}; session=x.AAAA.x")).cookies) == 1
+    assert (await visit(shop, f"session={day_old}; session={fresh}")).cookies == []
 
 
 async def test_a_refresh_that_no_longer_fits_is_left_out_and_logged(caplog: pytest.LogCaptureFixture) -> None:
@@ -1153,7 +1213,7 @@ async def test_a_refresh_that_no_longer_fits_is_left_out_and_logged(caplog: pyte
 
 async def test_a_header_full_of_forged_cookies_costs_no_more_than_a_few() -> None:
     shop, genuine = shop_of("tagged-json"), Forge("tagged-json").genuine(user_id=7)
-    forged = [f"session=a.b.c{number}" for number in range(3_000)]
+    forged = [f"session=a{number}.b.c" for number in range(3_000)]
     seen = await visit(shop, "; ".join([*forged, f"session={genuine}"]))
     assert (seen.status, seen.cookies) == (200, [])
     assert "user_id=None" in seen.page  # past the number that is tried

@@ -15,7 +15,7 @@ from attrs import Factory, define
 from quart import Quart, Response, stream_with_context
 
 from typed_sessions import SerializationError, engine
-from typed_sessions.codec import MAX_DEPTH, MAX_PAYLOAD
+from typed_sessions.codec import MAX_COOKIE_PAYLOAD, MAX_DEPTH
 from typed_sessions.quart import Sessions
 from typed_sessions.reports import ShortSecretKey, UndeclaredAltered
 
@@ -109,7 +109,7 @@ EVERYWHERE = {
     "wrong-length": (assign("pair", (1,)), r"field pair must be tuple\[int, str\], not tuple of length 1"),
     "too-deep": (assign("anything", deep(MAX_DEPTH)), "field anything is nested more than 100 deep"),
     "far-too-deep": (assign("anything", deep(100_000)), "field anything is nested more than 100 deep"),
-    "too-large": (put(Item("x" * MAX_PAYLOAD)), "more than 1048576, most of them session field cart"),
+    "too-large": (put(Item("x" * MAX_COOKIE_PAYLOAD)), "more than 65536, most of them session field cart"),
 }
 MSGSPEC = {
     "surrogate": (put(Item("\ud800")), r"field cart\[2\]\.sku cannot be written"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import time as clock
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from itertools import permutations
@@ -14,16 +16,19 @@ import pytest
 from attrs import Factory, define
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from itsdangerous import URLSafeTimedSerializer
+from itsdangerous import Signer, URLSafeTimedSerializer
+from itsdangerous.encoding import base64_encode, int_to_bytes
 from quart import Quart
 from quart import session as quart_session
 
 from typed_sessions import Schema
 from typed_sessions.codec import Codec, Decoded
-from typed_sessions.quart import Sessions
+from typed_sessions.errors import ConfigurationError
+from typed_sessions.quart import QuartSessionInterface, Sessions
 from typed_sessions.sameness import same
 from typed_sessions.serializers import MsgspecJSONSerializer, MsgspecMsgpackSerializer, TaggedJSONSerializer
 from typed_sessions.session import Origin
+from typed_sessions.stores import MemoryStore
 
 pytestmark = pytest.mark.usefixtures("both_ways")
 
@@ -321,3 +326,78 @@ def test_any_visitor_survives_any_path_of_formats(visitor: Visitor, path: list[s
         outcome = policy.writer.codec.decode(payload)
         held = outcome.contents.data  # type: ignore[union-attr]  # a refusal fails here
     assert held == visitor
+
+
+def deriving(derivation: Any, *, store: MemoryStore | None = None, **config: object) -> Quart:
+    """Return an application whose interface makes its signing keys in some way."""
+    app = Quart(__name__)
+    app.config.update({"SECRET_KEY": SECRET, **config})
+    interface = QuartSessionInterface(store=store)
+    interface.key_derivation = derivation
+    app.before_serving(lambda: interface.check(app))
+    setattr(app, "session_interface", interface)  # noqa: B010 -- Quart's attribute admits only Quart's class
+
+    @app.get("/")
+    async def page() -> dict[str, object]:
+        return dict(quart_session)
+
+    @app.get("/write")
+    async def write() -> str:
+        quart_session["count"] = quart_session.get("count", 0) + 1
+        return ""
+
+    return app
+
+
+async def page_of(app: Quart, text: str, path: str = "/") -> Any:
+    """Return what a request with this cookie is answered: its page, or its `Set-Cookie` header."""
+    response = await app.test_client(use_cookies=False).get(path, headers={"Cookie": f"session={text}"})
+    assert response.status_code == 200
+    return response.headers.get("Set-Cookie") if path == "/write" else await response.get_json()
+
+
+def signed_without_salt(payload: bytes) -> str:
+    signer = Signer(SECRET, key_derivation="none", digest_method=hashlib.sha1)
+    return signer.sign(base64_encode(payload) + b"." + base64_encode(int_to_bytes(int(clock.time())))).decode()
+
+
+async def test_without_salts_no_payload_is_taken_for_another_formats() -> None:
+    app = deriving("none")
+    assert await page_of(app, signed_without_salt(b'{"a":{" t":[1]}}')) == {"a": [1]}
+    assert await page_of(app, signed_without_salt(MsgspecMsgpackSerializer().dumps({"a": 1}))) == {}
+    written = await page_of(app, signed_without_salt(b'{"count":1}'), "/write")
+    quarts = URLSafeTimedSerializer(
+        SECRET, salt="cookie-session", signer_kwargs={"key_derivation": "none", "digest_method": hashlib.sha1}
+    )
+    assert quarts.loads(written.partition(";")[0].partition("=")[2]) == {"count": 2}
+
+
+@pytest.mark.parametrize("name", NAMES[1:])
+async def test_without_salts_a_format_with_a_salt_is_refused(name: str) -> None:
+    settings_of: list[dict[str, Any]] = [{"SESSION_SERIALIZER": name}, {"SESSION_SERIALIZER_FALLBACKS": [name]}]
+    for setting in settings_of:
+        with pytest.raises(ConfigurationError, match='key_derivation = "none" leaves out the salt'):
+            await deriving("none", **setting).startup()
+
+
+async def test_without_salts_a_store_keeps_any_format_and_takes_in_no_other_than_tagged_json() -> None:
+    app = deriving("none", store=MemoryStore(), SESSION_SERIALIZER="msgspec-msgpack")
+    app.config["SESSION_ADOPT_SIGNED_BEFORE"] = datetime(9999, 1, 1, tzinfo=UTC)
+    written = await page_of(app, "", "/write")
+    assert await page_of(app, written.partition(";")[0].partition("=")[2]) == {"count": 1}
+    assert await page_of(app, signed_without_salt(b'{"count":7}')) == {"count": 7}
+    assert await page_of(app, signed_without_salt(MsgspecMsgpackSerializer().dumps({"count": 7}))) == {}
+
+
+@pytest.mark.parametrize("derivation", ["HMAC", "", None, 7, "scrypt", b"hmac"], ids=repr)
+async def test_an_unknown_derivation_of_keys_is_refused_before_serving(derivation: object) -> None:
+    with pytest.raises(ConfigurationError, match="key_derivation must be one of"):
+        await deriving(derivation).startup()
+
+
+@pytest.mark.parametrize("salt", [None, 7, ["cookie-session"]], ids=repr)
+async def test_a_salt_that_is_no_text_is_refused_before_serving(salt: Any) -> None:
+    app = deriving("hmac")
+    setattr(app.session_interface, "salt", salt)  # noqa: B010 -- the misuse
+    with pytest.raises(ConfigurationError, match="salt must be text or bytes"):
+        await app.startup()

@@ -1,4 +1,4 @@
-"""Identifiers: 256 bits that nobody can guess, and the key that does not lead back to them, of each application's own."""
+"""Identifiers: 256 bits that nobody can guess, and keys that do not lead back to them."""
 
 from __future__ import annotations
 

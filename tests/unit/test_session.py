@@ -590,6 +590,7 @@ class NeverDue:
     sealed: tuple[str, ...] = ()
     rule: ExtrasRule = Factory(ExtrasRule)
     leaves_untouched: bool = True
+    has_rivals: bool = False
 
     late_change: Report = UsedLate()  # noqa: RUF009 -- a value
 

@@ -115,7 +115,7 @@ class ServerSide(Generic[S]):
         made = None if genuine.sealed is None else sealed_at(genuine.sealed)
         if genuine.sealed is None or made is None or await self._has_ended(arrival, genuine, made):
             return
-        arrival.genuine += 1
+        arrival.genuine += 2 if genuine.has_rivals else 1
         if newest is None or made > newest:
             arrival.forget()
             arrival.signed, arrival.opened = genuine.sealed, genuine
