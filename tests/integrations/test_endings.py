@@ -129,7 +129,9 @@ ENDING = {
     "invalidate": "/invalidate",
     "clear and a message": "/clear/flash",
     "invalidate and a message": "/invalidate/flash",
-    "regenerate": "/regenerate/flash",
+    "regenerate": "/regenerate",
+    "regenerate and a message": "/regenerate/flash",
+    "promote nobody": "/promote",
     "promote": "/promote=8",
     "another subject": "/user=8",
 }
@@ -146,6 +148,24 @@ async def test_what_this_release_cannot_read_it_can_end(
         ending = "/promote=8"  # it marks no Subject
     _, [given] = await after.get(ending, cookie)
     assert given != cookie
+    assert await before.read(cookie) == "None [] False"
+    assert await before.sessions.of(7) == []
+
+
+async def test_a_log_out_replaces_what_another_release_has_written_meanwhile(store: SessionStore) -> None:
+    before, after = Site(store), Site(store, After)
+    cookie = await before.begin("/promote=7")
+
+    @after.app.get("/slow-logout")
+    async def slow_logout() -> str:
+        bool(after.sessions.current)
+        await before.get("/role", cookie)
+        session: Any = after.sessions.current
+        session.clear()
+        session["_flashes"] = [("message", "bye")]
+        return ""
+
+    await after.get("/slow-logout", cookie)
     assert await before.read(cookie) == "None [] False"
     assert await before.sessions.of(7) == []
 

@@ -139,6 +139,8 @@ class Saving(Generic[S]):
             await self._end_others()
         elif arrival.came_late and not self._logs_in(opened, intent):
             return self._lost(_LATE) if intent.wants_writing else True
+        if intent.renewal is not Renewal.NONE or intent.cleared:
+            await self._end_unreadable()
         if not stores and arrival.record is None:
             self.session.rebase(Opened(opened.contents))
             return True
@@ -185,13 +187,14 @@ class Saving(Generic[S]):
     async def _end(self) -> None:
         """Make sure that what came with the request opens no session any more."""
         arrival = self.arrival
+        led_somewhere = arrival.key is not None or len(arrival.others) > 0
         has_ended = arrival.key is not None and await self._have_ended(arrival.key)
-        is_gone = (arrival.key is not None or bool(arrival.others)) and not (await self._end_others() or has_ended)
+        has_ended = await self._end_others() or has_ended
         if arrival.signed is not None:
             await self._bury_signed("")
         arrival.forget()
         arrival.came_late = False
-        if arrival.sealed and not is_gone:  # otherwise a newer login may have replaced the cookie
+        if arrival.sealed and (has_ended or not led_somewhere):  # otherwise a newer login may have replaced the cookie
             arrival.news = News.END
 
     async def _end_others(self) -> bool:
@@ -225,9 +228,9 @@ class Saving(Generic[S]):
 
     async def _end_unreadable(self) -> None:
         """End what this release cannot read: the session becomes another one, and no release is to open that again."""
-        if self.arrival.unreadable is not None:
-            await self._have_ended(self.arrival.unreadable)
-            self.arrival.unreadable = None
+        unreadable, self.arrival.unreadable = self.arrival.unreadable, None
+        if unreadable is not None and await self._have_ended(unreadable):
+            self.arrival.news = News.END
 
     async def _bury_signed(self, key: str) -> bool:
         """Refuse the signed cookie from now on, for what became of it, and return True if nobody was faster."""
@@ -261,7 +264,7 @@ class Saving(Generic[S]):
         if not self.answers and not self._needs_no_response(change, intent):
             return not intent.modified
         record = self.arrival.record
-        if change.renewal is not Renewal.NONE or intent.cleared:
+        if change.renewal is not Renewal.NONE:
             await self._end_unreadable()
         outcome = await (self._create(change) if record is None else self._update(change, record, turn))
         match outcome:
@@ -395,6 +398,8 @@ class Saving(Generic[S]):
     def _merge(self, change: _Change[S], record: Record) -> None:
         theirs = read(record.payload, self.arrival.policy)
         if isinstance(theirs, Refused):
+            if change.replaces:
+                return
             raise SessionConflictError("another request has made of the session what this one cannot read")
         change.version = max(change.version, 0 if theirs.origin is None else theirs.origin.version)
         if change.replaces:
