@@ -314,3 +314,29 @@ async def test_junk_before_it_does_not_shut_a_session_out(store: SessionStore) -
     junk = [f"{number:043}" for number in range(19)]
     assert (await site.get("/read", *junk, cookie))[0] == "7 [] False"
     assert (await site.get("/read", *junk, "y" * 43, cookie))[0] == "None [] False"
+
+
+@pytest.mark.parametrize(
+    ("path", "value_set"),
+    [("/promote=9", True), ("/invalidate", False), ("/read", None)],
+    ids=["login", "logout", "read"],
+)
+async def test_what_tells_the_browser_expires_the_other_cookies(path: str, value_set: bool | None) -> None:
+    site = Site(MemoryStore())
+    first, second = await site.begin("/promote=7"), await site.begin("/promote=8")
+    site.app.config.update(SESSION_COOKIE_DOMAIN="example.com", SESSION_COOKIE_PATH="/app", SESSION_COOKIE_SECURE=True)
+    headers = {"Cookie": f"session={first}; session={second}"}
+    response = await site.app.test_client(use_cookies=False).get(path, headers=headers)
+    *expired, own = response.headers.getlist("Set-Cookie") or [""]
+    assert (own == "") == (value_set is None)
+    assert bool(own.partition(";")[0].removeprefix("session=")) == bool(value_set)
+    assert sorted(header.partition("Max-Age=0; ")[2] for header in expired) == (
+        []
+        if value_set is None
+        else ["Secure; HttpOnly; Path=/", "Secure; HttpOnly; Path=/", "Secure; HttpOnly; Path=/app"]
+    )
+    assert [header for header in expired if "Domain=example.com" in header and "Path=/app" in header] == []
+    alone = await site.app.test_client(use_cookies=False).get(
+        "/add=tea/regenerate", headers={"Cookie": f"session={first}"}
+    )
+    assert len(alone.headers.getlist("Set-Cookie")) <= 1
