@@ -44,7 +44,7 @@ async def proxy(server: Path) -> AsyncIterator[Proxy]:
 @pytest.fixture
 async def app(proxy: Proxy) -> AsyncIterator[Quart]:
     app = Quart("shop")
-    app.config["SESSION_STORE_TIMEOUT"] = TIMEOUT
+    app.config.update(SESSION_STORE_TIMEOUT=TIMEOUT, SESSION_NAMESPACE="shop")
     sessions = Sessions(Visitor, app, store=f"redis://127.0.0.1:{proxy.port}")
 
     @app.get("/")
