@@ -35,7 +35,7 @@ def open_store(url: str) -> SessionStore:
 
     `sqlite:///sessions.db` is a path from the working directory, `sqlite:////var/lib/sessions.db` one from the root;
     `redis://`, `rediss://`, `unix://`, `valkey://` and `postgresql://` are as the drivers take them; `memory://` is
-    for tests and one process. Each may have `?namespace=shop`, see `namespace_in`, and PostgreSQL `?table=web.sessions`.
+    for tests and one process. Each may have `?namespace=shop`, see `namespace_in`; PostgreSQL `?table=web.sessions`.
 
     Raises:
         ConfigurationError: there is no such store, or its driver is not installed.
