@@ -225,6 +225,30 @@ class LogoutRequest(OneSession):
         return await store.load(NAMESPACE.key_of(_identifier(key))) is not None
 
 
+class LogoutRotation(OneSession):
+    """One ends the session that the other one gives another identifier: it is nowhere afterwards."""
+
+    name = "a logout and a rotation"
+
+    @override
+    async def run(self, store: SessionStore, key: str, side: int, record: Found) -> bool:
+        async with visit(store, _identifier(key)) as session:
+            await asyncio.sleep(0)
+            if side == 0:
+                session.invalidate()
+            elif session:
+                session.regenerate()
+                return await store.load(NAMESPACE.key_of(_identifier(key))) is None
+        return side == 0 and isinstance(await store.load(NAMESPACE.key_of(_identifier(key))), Moved)
+
+    @override
+    async def is_lost(self, store: SessionStore, key: str) -> bool:
+        found = await store.load(NAMESPACE.key_of(_identifier(key)))
+        while isinstance(found, Moved):
+            found = await store.load(found.target)
+        return found is not None
+
+
 RACES: Final[tuple[Race, ...]] = (
     DifferentFields(),
     Logout(),
@@ -232,6 +256,7 @@ RACES: Final[tuple[Race, ...]] = (
     Rotation(),
     Requests(),
     LogoutRequest(),
+    LogoutRotation(),
 )
 
 
