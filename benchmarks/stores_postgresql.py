@@ -108,7 +108,7 @@ async def _compare(url: str, schema: str, *, seconds: float, rounds: int) -> Non
 
     async def visit(key: str) -> None:
         record = await store.load(key)
-        assert record is not None  # noqa: S101  # as above
+        assert isinstance(record, Record)  # noqa: S101  # as above
         assert isinstance(await store.update(key, record.version, written), Record)  # noqa: S101  # as above
 
     await usual.open()

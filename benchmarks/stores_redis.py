@@ -63,8 +63,8 @@ async def ours(url: str, subject: str | None) -> AsyncGenerator[Visits, None]:
 
     async def visit(number: int, step: int) -> None:
         record = await store.load(keys[number])
-        if record is None:
-            raise RuntimeError("a session is gone")
+        if not isinstance(record, Record):
+            raise TypeError("a session is gone")
         changed = record.payload[:-4] + step.to_bytes(4, "big")
         written = await store.update(keys[number], record.version, Written(changed, LIFETIME, subjects[number]))
         if not isinstance(written, Record):

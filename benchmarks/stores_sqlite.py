@@ -59,7 +59,7 @@ class _Ours(_Contender):
     @override
     async def load_and_save(self, key: str, payload: bytes) -> None:
         record = await self._store.load(key)
-        if record is None:
+        if not isinstance(record, Record):
             raise BrokenContender("a record was not there")
         answer = await self._store.update(key, record.version, Written(payload, Lifetime(_IDLE)))
         _prove(isinstance(answer, Record))

@@ -4,7 +4,8 @@
 
 In each round a process creates, changes, moves and deletes records, all at once, and says through a pipe what it is
 going to do, and what has been answered. At some moment SIGKILL comes. Afterwards every record has to be as the last
-answer said, or as the call that was not answered any more would have made it; nothing else may be there.
+answer said, or as the call that was not answered any more would have made it; nothing else may be there. Each key that
+it had before says where it has moved.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ import msgspec
 from attrs import Factory, asdict, define, frozen
 
 from tests.faults.running import STORES, Running, running
-from typed_sessions.stores import Lifetime, Record, SessionStore, Written, open_store
+from typed_sessions.stores import Lifetime, Moved, Record, SessionStore, Written, open_store
 
 __all__ = ["Outcome", "run_rounds"]
 
@@ -60,6 +61,22 @@ class _Slot:
     answered: State = None
     intended: State = None
     keys: set[str] = Factory(set[str])
+    moves: dict[str, str] = Factory(dict[str, str])
+    """Where to each key has moved, or was about to."""
+
+    def intend(self, state: State) -> None:
+        """Note what is going to be the state, or what is."""
+        self.intended = state
+        if state is None:
+            return
+        key, _ = state
+        self.keys.add(key)
+        if self.answered is not None and self.answered[0] != key:
+            self.moves[self.answered[0]] = key
+
+    def moves_in(self, state: State) -> dict[str, str]:
+        """Return the moves that led to a state: the last one may not have taken place."""
+        return {former: key for former, key in self.moves.items() if state is None or former != state[0]}
 
 
 @frozen
@@ -108,9 +125,7 @@ def _watched(reader: int, process: int, store: Running, last: int) -> tuple[dict
     answered = 0
     for step in _steps(reader):
         slot = slots[step.slot]
-        slot.intended = step.state
-        if step.state is not None:
-            slot.keys.add(step.state[0])
+        slot.intend(step.state)
         if not step.is_answered:
             continue
         slot.answered = step.state
@@ -135,12 +150,15 @@ async def _compared(store: SessionStore, subjects: list[str], slots: dict[int, _
     """Return how many slots are wrong, and how many are as a call made them that was not answered."""
     wrong = took_place = 0
     for number, slot in slots.items():
-        found = [(key, record) for key in sorted(slot.keys) if (record := await store.load(key))]
-        states: list[State] = [(key, _number_in(record.payload)) for key, record in found] or [None]
+        found = {key: await store.load(key) for key in slot.keys}
+        records = {key: _number_in(record.payload) for key, record in found.items() if isinstance(record, Record)}
+        moves = {key: note.target for key, note in found.items() if isinstance(note, Moved)}
         listed = {one.key for one in await store.ids_of(subjects[number])}
-        if len(states) > 1 or states[0] not in (slot.answered, slot.intended) or listed != {key for key, _ in found}:
+        state = next(iter(records.items()), None)
+        is_known = len(records) <= 1 and state in (slot.answered, slot.intended)
+        if not is_known or listed != set(records) or moves != slot.moves_in(state):
             wrong += 1
-        elif states[0] != slot.answered:
+        elif state != slot.answered:
             took_place += 1
     await store.close()
     return wrong, took_place

@@ -1,7 +1,8 @@
 """Kill a Valkey server with an append-only file while sessions are saved: `python -m tests.faults.kill_redis`.
 
 After each restart every record must be the one that was acknowledged last or the one that was under way, whole and
-under one key; and a revocation that was acknowledged must be known.
+under one key, and the key that it had before must say where it has moved; and a revocation that was acknowledged must
+be known.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from attrs import define, field
 
 from tests.valkey_servers import valkey, valkey_url
 from typed_sessions.errors import StoreUnavailableError
-from typed_sessions.stores.base import Lifetime, Record, Revoked, SessionStore, Written
+from typed_sessions.stores.base import Found, Lifetime, Moved, Record, Revoked, SessionStore, Written
 from typed_sessions.stores.redis import RedisStore
 
 VISITORS: Final = 16
@@ -51,12 +52,14 @@ class Visitor:
     subject: str
     key: str = ""
     record: Record | None = None
+    former: str | None = None
+    """The key that the record had before this one."""
     under_way: tuple[str, bytes] | None = None
     revoked: datetime | None = None
 
     async def come(self) -> None:
         """Start with a record, whatever was there."""
-        self.key, self.under_way = secrets.token_hex(32), None
+        self.key, self.former, self.under_way = secrets.token_hex(32), None, None
         written = Written(self.payload(), LIFETIME, self.subject, as_of=await self.store.now())
         record = await self.store.create(self.key, written)
         assert isinstance(record, Record)
@@ -76,7 +79,9 @@ class Visitor:
             try:
                 moved = await self.store.update(self.key, self.record.version, written, move_to=target)
                 assert isinstance(moved, Record)
-                self.key, self.record, self.under_way = target, moved, None
+                if target != self.key:
+                    self.key, self.former = target, self.key
+                self.record, self.under_way = moved, None
                 revoked = await self.store.delete_subject(self.subject, spare=self.key)
             except StoreUnavailableError:
                 return  # what was asked of a revocation matters only if it was acknowledged
@@ -86,27 +91,38 @@ class Visitor:
     async def look(self, tally: Tally) -> None:
         """Compare what is there with what has to be."""
         assert self.record is not None
-        expected = {self.key: self.record.payload}
-        before = await self.store.load(self.key)
-        after = None
+        key, expected = self.key, {self.key: _seen(self.record)}
+        keys = {self.key}
+        if self.former is not None:
+            keys.add(self.former)
+            expected[self.former] = self.key
         if self.under_way is not None:
             tally.under_way += 1
             target, payload = self.under_way
-            after = await self.store.load(target)
-            if after is not None and after.payload == payload:
+            keys.add(target)
+            if _seen(await self.store.load(target)) == payload:
                 tally.took_place += 1
-                expected = {target: payload}
-        found = {self.key: before.payload} if before is not None else {}
-        if self.under_way is not None and after is not None:
-            found[self.under_way[0]] = after.payload
-        if found != expected:
-            tally.wrong.append("a record is neither the old one nor the new one")
-        if {listed.key for listed in await self.store.ids_of(self.subject)} != set(expected):
+                key, expected = target, {**expected, self.key: target, target: payload}
+        found = {each: _seen(await self.store.load(each)) for each in keys}
+        if {each: seen for each, seen in found.items() if seen is not None} != expected:
+            tally.wrong.append("a record is neither the old one nor the new one, or a former key does not lead to it")
+        if [listed.key for listed in await self.store.ids_of(self.subject)] != [key]:
             tally.wrong.append("a subject's list is not that of its records")
         if self.revoked is not None:
             late = Written(b"", LIFETIME, self.subject, as_of=self.revoked - timedelta(microseconds=1))
             if await self.store.create(secrets.token_hex(32), late) != Revoked():
                 tally.wrong.append("a revocation is forgotten")
+
+
+def _seen(found: Found) -> bytes | str | None:
+    """Return the payload of a record, or where one has moved."""
+    match found:
+        case Record():
+            return found.payload
+        case Moved():
+            return found.target
+        case None:
+            return None
 
 
 async def one_round(directory: Path, random: Random, tally: Tally) -> None:

@@ -27,7 +27,7 @@ from typing_extensions import override
 from tests.faults.running import STORES, running
 from tests.faults.visits import NAMESPACE, begin_session, visit
 from typed_sessions.identifiers import Identifier
-from typed_sessions.stores import Conflict, Gone, Lifetime, Record, SessionStore, Written, open_store
+from typed_sessions.stores import Conflict, Found, Gone, Lifetime, Moved, Record, SessionStore, Written, open_store
 
 __all__ = ["RACES", "Outcome", "run_races"]
 
@@ -58,7 +58,7 @@ class Race(ABC):
         """Make the record. In the first process."""
 
     @abstractmethod
-    async def run(self, store: SessionStore, key: str, side: int, record: Record | None) -> bool:
+    async def run(self, store: SessionStore, key: str, side: int, record: Found) -> bool:
         """Do what this side does, and return True if the other one was in its way.
 
         Args:
@@ -83,8 +83,8 @@ class DifferentFields(Race):
         await store.create(key, Written(msgspec.json.encode({}), _HOUR))
 
     @override
-    async def run(self, store: SessionStore, key: str, side: int, record: Record | None) -> bool:
-        assert record
+    async def run(self, store: SessionStore, key: str, side: int, record: Found) -> bool:
+        assert isinstance(record, Record)
         conflicts = 0
         while True:
             fields = {**msgspec.json.decode(record.payload), str(side): True}
@@ -100,7 +100,7 @@ class DifferentFields(Race):
     @override
     async def is_lost(self, store: SessionStore, key: str) -> bool:
         record = await store.load(key)
-        return record is None or msgspec.json.decode(record.payload) != {"0": True, "1": True}
+        return not isinstance(record, Record) or msgspec.json.decode(record.payload) != {"0": True, "1": True}
 
 
 class Logout(Race):
@@ -113,8 +113,8 @@ class Logout(Race):
         await store.create(key, Written(b"", _HOUR, "7", await store.now()))
 
     @override
-    async def run(self, store: SessionStore, key: str, side: int, record: Record | None) -> bool:
-        assert record
+    async def run(self, store: SessionStore, key: str, side: int, record: Found) -> bool:
+        assert isinstance(record, Record)
         if side == 0:
             return not await store.delete(key)
         await store.touch(key, _HOUR)
@@ -136,8 +136,8 @@ class Revocation(Race):
         await store.create(key, Written(b"", _HOUR, key, await store.now()))
 
     @override
-    async def run(self, store: SessionStore, key: str, side: int, record: Record | None) -> bool:
-        assert record
+    async def run(self, store: SessionStore, key: str, side: int, record: Found) -> bool:
+        assert isinstance(record, Record)
         if side == 0:
             await store.delete_subject(key)
             return False
@@ -159,8 +159,8 @@ class Rotation(Race):
         await store.create(key, Written(b"", _HOUR))
 
     @override
-    async def run(self, store: SessionStore, key: str, side: int, record: Record | None) -> bool:
-        assert record
+    async def run(self, store: SessionStore, key: str, side: int, record: Found) -> bool:
+        assert isinstance(record, Record)
         if side == 1:
             return not isinstance(await store.update(key, record.version, Written(b"changed", _HOUR)), Record)
         answer = await store.update(key, record.version, Written(record.payload, _HOUR), move_to=_other(key))
@@ -172,7 +172,10 @@ class Rotation(Race):
 
     @override
     async def is_lost(self, store: SessionStore, key: str) -> bool:
-        return await store.load(key) is not None or await store.load(_other(key)) is None
+        former, record = await store.load(key), await store.load(_other(key))
+        if not isinstance(former, Moved) or not isinstance(record, Record):
+            return True
+        return former.target != _other(key) or record.issued != former.moved_at
 
 
 class OneSession(Race):
@@ -189,7 +192,7 @@ class Requests(OneSession):
     name = "two requests"
 
     @override
-    async def run(self, store: SessionStore, key: str, side: int, record: Record | None) -> bool:
+    async def run(self, store: SessionStore, key: str, side: int, record: Found) -> bool:
         async with visit(store, _identifier(key)) as session:
             await asyncio.sleep(0)
             session["one" if side == 0 else "other"] = True
@@ -207,7 +210,7 @@ class LogoutRequest(OneSession):
     name = "a logout and a request"
 
     @override
-    async def run(self, store: SessionStore, key: str, side: int, record: Record | None) -> bool:
+    async def run(self, store: SessionStore, key: str, side: int, record: Found) -> bool:
         async with visit(store, _identifier(key)) as session:
             await asyncio.sleep(0)
             if side == 0:
@@ -222,6 +225,30 @@ class LogoutRequest(OneSession):
         return await store.load(NAMESPACE.key_of(_identifier(key))) is not None
 
 
+class LogoutRotation(OneSession):
+    """One ends the session that the other one gives another identifier: it is nowhere afterwards."""
+
+    name = "a logout and a rotation"
+
+    @override
+    async def run(self, store: SessionStore, key: str, side: int, record: Found) -> bool:
+        async with visit(store, _identifier(key)) as session:
+            await asyncio.sleep(0)
+            if side == 0:
+                session.invalidate()
+            elif session:
+                session.regenerate()
+                return await store.load(NAMESPACE.key_of(_identifier(key))) is None
+        return side == 0 and isinstance(await store.load(NAMESPACE.key_of(_identifier(key))), Moved)
+
+    @override
+    async def is_lost(self, store: SessionStore, key: str) -> bool:
+        found = await store.load(NAMESPACE.key_of(_identifier(key)))
+        while isinstance(found, Moved):
+            found = await store.load(found.target)
+        return found is not None
+
+
 RACES: Final[tuple[Race, ...]] = (
     DifferentFields(),
     Logout(),
@@ -229,6 +256,7 @@ RACES: Final[tuple[Race, ...]] = (
     Rotation(),
     Requests(),
     LogoutRequest(),
+    LogoutRotation(),
 )
 
 

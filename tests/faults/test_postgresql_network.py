@@ -89,7 +89,7 @@ async def soon(store: PostgreSQLStore, key: str) -> Record:
                     record = await store.load(key)
             except (StoreUnavailableError, TimeoutError):
                 continue
-            assert record is not None
+            assert isinstance(record, Record)
             return record
 
 

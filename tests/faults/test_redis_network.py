@@ -105,7 +105,7 @@ async def test_saves_end_in_time_and_are_whole_and_the_store_recovers(
 
     for visitor, (before, known, payload) in enumerate(zip(records, acknowledged, payloads, strict=True)):
         present = await direct.load(key_of(visitor))
-        assert present is not None
+        assert isinstance(present, Record)
         if known or present.payload == payload:
             assert (present.payload, present.version == before.version) == (payload, False)
         else:
@@ -114,8 +114,8 @@ async def test_saves_end_in_time_and_are_whole_and_the_store_recovers(
         loaded = await asyncio.gather(*(store.load(key_of(visitor)) for visitor in range(VISITORS)))
     for visitor, record in enumerate(loaded):
         present = await direct.load(key_of(visitor))
-        assert record is not None
-        assert present is not None
+        assert isinstance(record, Record)
+        assert isinstance(present, Record)
         assert (record.payload, record.version) == (present.payload, present.version)
 
 
@@ -164,7 +164,7 @@ async def test_the_network_may_change_its_mind_all_the_time(
             except (StoreUnavailableError, TimeoutError):
                 number += 1
                 present = await direct.load(key_of(visitor))
-            assert present is not None
+            assert isinstance(present, Record)
             versions[visitor] = present.version
             number += 1
 
@@ -179,7 +179,7 @@ async def test_the_network_may_change_its_mind_all_the_time(
     assert all(number > 0 for number in acknowledged.values())
     for visitor in range(VISITORS):
         present = await direct.load(key_of(visitor))
-        assert present is not None
+        assert isinstance(present, Record)
         parts = set(present.payload.split())
         assert len(parts) == 1
         assert int(parts.pop()) in [number for number in asked[visitor] if number >= acknowledged[visitor]]

@@ -388,8 +388,8 @@ async def test_a_read_writes_nothing(site: Site) -> None:
     site.clock.now += 60
     await client.get("/read")
     after = await site.store.load(key_of(client.cookie))
-    assert before is not None
-    assert after is not None
+    assert isinstance(before, Record)
+    assert isinstance(after, Record)
     assert (before.version, before.last_seen) == (after.version, after.last_seen)
 
 
@@ -528,7 +528,7 @@ class Broken(MemoryStore):
         return created
 
     @override
-    async def load(self, key: str) -> Record | None:
+    async def load(self, key: str) -> Found:
         await self._break("load")
         return await super().load(key)
 
@@ -536,7 +536,7 @@ class Broken(MemoryStore):
     async def update(self, key: str, version: int, written: Written, *, move_to: str | None = None) -> Updated:
         await self._break("update")
         present = await super().load(key) if self.conflicts else None
-        if present is not None:
+        if isinstance(present, Record):
             return Conflict(present)
         updated = await super().update(key, version, written, move_to=move_to)
         self._fall_silent()
@@ -1436,13 +1436,13 @@ async def test_what_a_newer_release_has_made_of_the_session_is_not_overwritten(s
     async def overtaken() -> str:
         site.sessions.data.visits += 1
         record = await site.store.load(key)
-        assert record is not None
+        assert isinstance(record, Record)
         await site.store.update(key, record.version, Written(b"future\ntoken\n...", Lifetime(timedelta(1))))
         return ""
 
     assert (await client.get("/overtaken")).status_code == 500
     record = await site.store.load(key)
-    assert record is not None
+    assert isinstance(record, Record)
     assert record.payload == b"future\ntoken\n..."
 
 

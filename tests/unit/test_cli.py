@@ -16,7 +16,7 @@ import pytest
 from typed_sessions import SecureCookieSession, SecureCookieSessionInterface
 from typed_sessions.cli import main
 from typed_sessions.serializers import TaggedJSONSerializer
-from typed_sessions.stores import Lifetime, Written, open_store
+from typed_sessions.stores import Lifetime, Record, Written, open_store
 
 KEY = "a secret key that is long enough"
 
@@ -321,6 +321,42 @@ def test_purge_deletes_what_has_expired(tmp_path: Path, capsys: pytest.CaptureFi
     asyncio.run(fill())
     assert [main(["purge", url]), main(["purge", url])] == [0, 0]
     assert capsys.readouterr().out == "deleted 2 expired sessions\ndeleted 0 expired sessions\n"
+
+
+def test_purge_takes_the_url_of_an_application_with_its_namespace(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "sessions.db"
+    asyncio.run(expire_one(f"sqlite:///{path}?namespace=blog"))
+    assert main(["purge", f"sqlite:///{path}?namespace=shop"]) == 0  # they share the store
+    assert capsys.readouterr().out == "deleted 1 expired session\n"
+    assert [other.name for other in tmp_path.glob("sessions*")] == ["sessions.db"]
+
+
+def test_purge_takes_the_url_of_an_application_with_its_table(
+    postgresql_url: str, postgresql_table: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = f"{postgresql_url}{'&' if '?' in postgresql_url else '?'}namespace=shop&table={postgresql_table}"
+    asyncio.run(expire_one(url))
+    asyncio.run(expire_one(f"{url}_of_another"))
+    assert [main(["purge", url]), main(["purge", url])] == [0, 0]
+    assert capsys.readouterr().out == "deleted 1 expired session\ndeleted 0 expired sessions\n"
+
+
+async def expire_one(url: str) -> None:
+    store = open_store(url)
+    assert isinstance(await store.create("a" * 64, Written(b"", Lifetime(timedelta(0)))), Record)
+    await store.close()
+
+
+@pytest.mark.parametrize(
+    "query", ["namespace=a:b", "namespace=a&namespace=b", "table=a.b.c", "table=", "sslmod=require"]
+)
+def test_purge_tells_no_password_of_a_url_that_is_wrong(query: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["purge", f"postgresql://me:hunter2@localhost/web?{query}"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("typed-sessions: ")
+    assert "hunter2" not in error
 
 
 def test_purge_says_what_keeps_it_from_the_store(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,8 +10,10 @@ import sys
 import traceback
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from unittest.mock import ANY
 
 import pytest
+from attrs import evolve
 from psycopg import AsyncConnection, errors
 from psycopg.conninfo import make_conninfo
 from psycopg.rows import TupleRow
@@ -19,12 +21,38 @@ from psycopg.sql import SQL, Identifier
 from psycopg_pool import AsyncConnectionPool, PoolClosed
 
 from typed_sessions.errors import ConfigurationError, StoreUnavailableError
-from typed_sessions.stores import REVOCATIONS_KEPT, Conflict, Exists, Gone, Lifetime, Record, Revoked, Written
-from typed_sessions.stores.postgresql import PostgreSQLStore
+from typed_sessions.stores import REVOCATIONS_KEPT, Conflict, Exists, Gone, Lifetime, Moved, Record, Revoked, Written
+from typed_sessions.stores.postgresql import PostgreSQLStore, statements
 from typed_sessions.testing import ManualClock
 
 LIFETIME = Lifetime(timedelta(hours=1))
 SECRET = "hunter2"
+
+FORMER_TABLES = """
+    CREATE TABLE {records} (
+        key bytea PRIMARY KEY,
+        version bigint NOT NULL,
+        created timestamptz NOT NULL,
+        last_seen timestamptz NOT NULL,
+        expires_at timestamptz NOT NULL,
+        expires_hour timestamptz NOT NULL
+            GENERATED ALWAYS AS (date_bin('1 hour', expires_at, timestamptz '2000-01-01 00:00:00+00')) STORED,
+        subject bytea,
+        payload bytea NOT NULL
+    ) WITH (fillfactor = 70);
+    CREATE INDEX ON {records} (expires_hour);
+    CREATE INDEX ON {records} USING hash (subject);
+    CREATE TABLE {revocations} (subject bytea PRIMARY KEY, revoked timestamptz NOT NULL);
+    CREATE INDEX ON {revocations} (revoked);
+    CREATE TABLE {versions} (version integer PRIMARY KEY, applied timestamptz NOT NULL DEFAULT now());
+    INSERT INTO {versions} VALUES (1);
+"""
+"""Those of the first release."""
+
+FORMER_CREATE = """
+    INSERT INTO {} AS session (key, version, created, last_seen, expires_at, subject, payload)
+    VALUES (%s, 1, now(), now(), now() + interval '1 hour', '7', 'payload')
+"""
 
 
 @pytest.fixture
@@ -87,15 +115,26 @@ async def until_waiting(observer: AsyncConnection[TupleRow], table: str, number:
 async def insert(connection: AsyncConnection[TupleRow], table: str, key: str) -> None:
     """Insert a record by hand, so that who wants its key waits for the end of the transaction."""
     await connection.execute(
-        SQL("INSERT INTO {} VALUES (%s, 1, now(), now(), now() + interval '1 hour', DEFAULT, NULL, '')").format(
-            of(table)
-        ),
+        SQL(
+            "INSERT INTO {} (key, version, created, last_seen, expires_at, issued, payload) "
+            "VALUES (%s, 1, now(), now(), now() + interval '1 hour', now(), '')"
+        ).format(of(table)),
         [bytes.fromhex(key)],
     )
 
 
 async def lock(connection: AsyncConnection[TupleRow], table: str, key: str) -> None:
     await connection.execute(SQL("SELECT FROM {} WHERE key = %s FOR UPDATE").format(of(table)), [bytes.fromhex(key)])
+
+
+async def make_former_tables(connection: AsyncConnection[TupleRow], table: str) -> None:
+    names = {"records": table, "revocations": f"{table}_revocations", "versions": f"{table}_versions"}
+    await connection.execute(SQL(FORMER_TABLES).format(**{name: of(named) for name, named in names.items()}))
+
+
+async def versions_of(connection: AsyncConnection[TupleRow], table: str) -> list[TupleRow]:
+    query = SQL("SELECT version FROM {} ORDER BY version").format(of(f"{table}_versions"))
+    return await (await connection.execute(query)).fetchall()
 
 
 # One transaction between the statements of another
@@ -143,6 +182,34 @@ async def test_a_create_that_waits_for_a_revocation_is_refused(
     assert await creating == Revoked()
     assert await updating == Revoked()
     assert not await store.ids_of("7")
+
+
+async def test_what_waits_for_long_does_not_take_a_revocation_for_one_of_a_former_clock(
+    postgresql_url: str,
+    postgresql_table: str,
+    rival: AsyncConnection[TupleRow],
+    observer: AsyncConnection[TupleRow],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(statements, "SET_BACK", timedelta(0))  # or it would have to wait for longer than that
+    store = PostgreSQLStore(postgresql_url, table=postgresql_table)
+    nobodys = fresh_key()
+    await created(store, fresh_key(), subject="7")
+    record = await created(store, nobodys)
+    before = await written(store)
+    await rival.execute(SQL("SELECT FROM {} FOR UPDATE").format(of(f"{postgresql_table}_revocations")))
+    deleting = asyncio.create_task(store.delete_subject("7"))
+    await until_waiting(observer, postgresql_table, 1)
+    creating = asyncio.create_task(store.create(fresh_key(), before))
+    await until_waiting(observer, postgresql_table, 2)
+    updating = asyncio.create_task(store.update(nobodys, record.version, before))
+    await until_waiting(observer, postgresql_table, 3)
+    await rival.rollback()
+    await deleting
+    assert await creating == Revoked()
+    assert await updating == Revoked()
+    assert not await store.ids_of("7")
+    await store.close()
 
 
 async def test_an_update_that_commits_while_the_subject_is_being_deleted_is_deleted(
@@ -271,15 +338,59 @@ async def test_subjects_and_revocations_are_forgotten(
 # The tables
 
 
+@pytest.mark.parametrize("are_there", [False, True], ids=["none", "former ones"])
 async def test_many_processes_may_make_the_tables_at_once(
-    postgresql_url: str, postgresql_table: str, observer: AsyncConnection[TupleRow]
+    postgresql_url: str,
+    postgresql_table: str,
+    observer: AsyncConnection[TupleRow],
+    are_there: bool,
 ) -> None:
+    if are_there:
+        await make_former_tables(observer, postgresql_table)
     stores = [PostgreSQLStore(postgresql_url, table=postgresql_table) for _ in range(10)]
     assert await asyncio.gather(*(store.load(fresh_key()) for store in stores)) == [None] * len(stores)
-    cursor = await observer.execute(SQL("SELECT version FROM {}").format(of(f"{postgresql_table}_versions")))
-    assert await cursor.fetchall() == [(1,)]
+    assert await versions_of(observer, postgresql_table) == [(1,), (2,)]
     for store in stores:
         await store.close()
+
+
+async def test_tables_of_the_first_release_are_brought_up_to_date(
+    store: PostgreSQLStore, postgresql_table: str, observer: AsyncConnection[TupleRow]
+) -> None:
+    await make_former_tables(observer, postgresql_table)
+    former, key = fresh_key(), fresh_key()
+    await observer.execute(SQL(FORMER_CREATE).format(of(postgresql_table)), [bytes.fromhex(former)])
+    revoke = SQL("INSERT INTO {} VALUES (sha256('7'), now() + interval '10 ms')")
+    await observer.execute(revoke.format(of(f"{postgresql_table}_revocations")))
+    assert await store.load(former) is None
+    assert await store.ids_of("7") == []
+    record = await created(store, key, subject="7")
+    assert record.issued == record.created
+    moved = await store.update(key, record.version, evolve(await written(store), device="a phone"), move_to=former)
+    assert isinstance(moved, Record)
+    assert await store.load(key) == Moved(former, moved.issued, as_of=ANY)
+    assert [(listed.key, listed.device) for listed in await store.ids_of("7")] == [(former, "a phone")]
+    assert await versions_of(observer, postgresql_table) == [(1,), (2,)]
+
+
+async def test_what_the_first_release_has_under_way_goes_on_while_the_tables_are_brought_up_to_date(
+    store: PostgreSQLStore,
+    postgresql_table: str,
+    rival: AsyncConnection[TupleRow],
+    observer: AsyncConnection[TupleRow],
+) -> None:
+    await make_former_tables(observer, postgresql_table)
+    records, revocations = of(postgresql_table), of(f"{postgresql_table}_revocations")
+    await observer.execute(SQL(FORMER_CREATE).format(records), [bytes.fromhex(fresh_key())])
+    await observer.execute(SQL("INSERT INTO {} VALUES (sha256('7'), now())").format(revocations))
+    await rival.execute(SQL("UPDATE {} SET revoked = now()").format(revocations))
+    using = asyncio.create_task(store.load(fresh_key()))
+    await until_waiting(observer, postgresql_table, 1)
+    await rival.execute(SQL("DELETE FROM {} WHERE subject = '7'").format(records))
+    await rival.commit()
+    assert await using is None
+    await rival.execute(SQL(FORMER_CREATE).format(records), [bytes.fromhex(fresh_key())])  # until it is replaced, too
+    await rival.commit()
 
 
 async def test_tables_of_a_newer_release_are_left_alone(
@@ -451,7 +562,7 @@ async def test_a_cancelled_call_does_not_take_place_later(
     await until_waiting(observer, postgresql_table, 0)
     await rival.rollback()
     loaded = await store.load(key)
-    assert loaded is not None
+    assert isinstance(loaded, Record)
     assert loaded.version == record.version
 
 

@@ -24,7 +24,7 @@ from typing_extensions import override
 from tests.faults.proxy import Fault, Proxy, proxied
 from tests.valkey_servers import connect_to_valkey, valkey, valkey_url
 from typed_sessions.errors import ConfigurationError, StoreUnavailableError
-from typed_sessions.stores.base import REVOCATIONS_KEPT, Conflict, Lifetime, Record, Revoked, Written
+from typed_sessions.stores.base import REVOCATIONS_KEPT, Conflict, Found, Lifetime, Record, Revoked, Written
 from typed_sessions.stores.redis import RedisStore
 
 KEY, OTHER = "a" * 64, "b" * 64
@@ -144,7 +144,7 @@ async def test_many_at_once_take_few_connections_and_get_their_own_answers(proxy
                 await asyncio.sleep(0)
                 await created(store, key, Written(f"{number} {step}".encode(), LIFETIME))
                 record = await store.load(key)
-                assert record is not None
+                assert isinstance(record, Record)
                 assert record.payload == f"{number} {step}".encode()
                 assert await store.delete(key)
 
@@ -167,7 +167,7 @@ async def test_a_server_that_has_started_anew_is_found_again(tmp_path: Path, pre
             await store.load(KEY)
         with valkey(tmp_path, appendonly="yes", appendfsync="always"):
             loaded = await store.load(KEY)
-            assert loaded is not None
+            assert isinstance(loaded, Record)
             assert (loaded.payload, loaded.version) == (record.payload, record.version)
 
 
@@ -289,7 +289,7 @@ async def test_stores_with_different_prefixes_do_not_see_each_other(redis_url: s
 async def test_a_subject_may_be_any_text(store: RedisStore, subject: str) -> None:
     await created(store, KEY, await of(store, subject))
     loaded = await store.load(KEY)
-    assert loaded is not None
+    assert isinstance(loaded, Record)
     assert loaded.subject == subject
     assert len(await store.ids_of(subject)) == 1
     await store.delete_subject(subject)
@@ -313,7 +313,7 @@ async def test_large_payloads_travel_alone_and_small_ones_together(proxy: Proxy,
         )
         loaded = await asyncio.gather(*(store.load(f"{at:064x}") for at in range(len(sizes))))
     for at, (size, record) in enumerate(zip(sizes, loaded, strict=True)):
-        assert record is not None
+        assert isinstance(record, Record)
         assert record.payload == bytes([at]) * size
     assert proxy.accepted > 1
 
@@ -360,7 +360,7 @@ async def test_a_repeated_creation_is_recognised(proxy: Proxy, repeating: Redis,
     await proxy.switch(Fault.SWALLOWS_ANSWERS)
     record = await created(store, KEY)
     loaded = await store.load(KEY)
-    assert loaded is not None
+    assert isinstance(loaded, Record)
     assert (loaded.version, loaded.created, loaded.expires_at) == (record.version, record.created, record.expires_at)
 
 
@@ -374,7 +374,7 @@ async def test_a_repeated_update_is_recognised(
     record = await store.update(KEY, version, Written(b"new", LIFETIME), move_to=move_to)
     assert isinstance(record, Record)
     loaded = await store.load(move_to or KEY)
-    assert loaded is not None
+    assert isinstance(loaded, Record)
     assert (loaded.payload, loaded.version) == (b"new", record.version)
 
 
@@ -423,7 +423,7 @@ async def test_a_batch_that_nobody_waits_for_is_broken_off(proxy: Proxy, prefix:
         await proxy.switch(Fault.NONE)
         async with asyncio.timeout(1):
             loaded = await store.load(KEY)
-        assert loaded is not None
+        assert isinstance(loaded, Record)
         assert loaded.payload == PLAIN.payload
 
 
@@ -445,7 +445,7 @@ async def test_cancelling_at_any_point_leaves_the_store_as_it_should_be(store: R
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         present = await store.load(KEY)
-        assert present is not None
+        assert isinstance(present, Record)
         if present.version != version:
             assert present.payload == b"%d" % number
         version = present.version
@@ -624,7 +624,7 @@ async def test_closing_ends_what_is_under_way(proxy: Proxy, prefix: str) -> None
 def test_a_store_serves_one_event_loop_after_the_other(redis_url: str, prefix: str) -> None:
     store = RedisStore(redis_url, prefix=prefix)
 
-    async def use() -> Record | None:
+    async def use() -> Found:
         try:
             return await store.load(KEY)
         finally:

@@ -31,6 +31,7 @@ EVERYDAY = {
     Reason.FUTURE,
     Reason.UNKNOWN,
     Reason.TAKEN_IN,
+    Reason.REVOKED,
 }
 
 

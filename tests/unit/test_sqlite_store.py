@@ -16,18 +16,43 @@ from contextlib import asynccontextmanager, closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from unittest.mock import ANY
 
 import pytest
 
 from typed_sessions import ConfigurationError
 from typed_sessions.errors import StoreUnavailableError
-from typed_sessions.stores import Lifetime, Record, SQLiteStore, Written, open_store
+from typed_sessions.stores import Lifetime, Moved, Record, SQLiteStore, Written, open_store
 from typed_sessions.stores.sqlite.worker import Worker
 
 HOUR = timedelta(hours=1)
 KEY = "ab" * 32
 ANOTHER_KEY = "cd" * 32
 AT_ONCE = timedelta(milliseconds=50)
+
+FORMER_FILE = """
+    PRAGMA journal_mode = WAL;
+    CREATE TABLE records (
+        key TEXT PRIMARY KEY NOT NULL,
+        payload BLOB NOT NULL,
+        version INTEGER NOT NULL,
+        created INTEGER NOT NULL,
+        last_seen INTEGER NOT NULL,
+        expires_at INTEGER NOT NULL,
+        subject TEXT
+    );
+    CREATE INDEX records_by_end ON records (expires_at);
+    CREATE INDEX records_by_subject ON records (subject) WHERE subject IS NOT NULL;
+    CREATE TABLE revocations (subject TEXT PRIMARY KEY NOT NULL, revoked INTEGER NOT NULL) WITHOUT ROWID;
+    PRAGMA application_id = 1954116453;
+    PRAGMA user_version = 1;
+"""
+"""That of the first release."""
+
+FORMER_CREATE = """
+    INSERT INTO records (key, payload, version, created, last_seen, expires_at, subject)
+    VALUES (?, x'00', 1, unixepoch() * 1000000, unixepoch() * 1000000, unixepoch() * 1000000 + 3600000000, '7')
+"""
 
 
 @pytest.fixture
@@ -63,7 +88,7 @@ async def test_records_are_there_when_a_store_opens_the_file_again(path: Path) -
         record = await create(store)
     async with opened(path) as store:
         loaded = await store.load(KEY)
-        assert loaded
+        assert isinstance(loaded, Record)
         assert loaded.payload == record.payload
 
 
@@ -139,6 +164,26 @@ async def test_the_database_of_something_else_is_left_alone(path: Path, statemen
         with pytest.raises(ConfigurationError, match="the database of something else"):
             await create(store)
     assert path.read_bytes() == before
+
+
+async def test_a_file_of_the_first_release_is_brought_up_to_date(path: Path) -> None:
+    with written_by_another(path) as former:
+        former.executescript(FORMER_FILE)
+        former.execute(FORMER_CREATE, (KEY,))
+        former.execute("INSERT INTO revocations VALUES ('7', unixepoch() * 1000000 + 1000000)")
+        async with opened(path) as store:
+            assert await store.load(KEY) is None
+            assert await store.ids_of("7") == []
+            written = Written(b"", Lifetime(HOUR), "7", await store.now(), device="a phone")
+            record = await store.create(ANOTHER_KEY, written)
+            assert isinstance(record, Record)
+            assert record.issued == record.created
+            moved = await store.update(ANOTHER_KEY, record.version, written, move_to=KEY)
+            assert isinstance(moved, Record)
+            assert await store.load(ANOTHER_KEY) == Moved(KEY, moved.issued, as_of=ANY)
+            assert [(listed.key, listed.device) for listed in await store.ids_of("7")] == [(KEY, "a phone")]
+        former.execute(FORMER_CREATE, ("ef" * 32,))  # by a process that goes on until it is replaced, too
+        assert former.execute("PRAGMA user_version").fetchone() == (2,)
 
 
 async def test_what_is_locked_for_too_long_is_unavailable_until_it_is_not(path: Path) -> None:
@@ -241,7 +286,7 @@ def in_a_fork(path: Path, store: SQLiteStore, expected: bytes | None) -> int | N
     def child() -> None:
         async def use() -> None:
             loaded = await store.load(KEY)
-            assert (loaded and loaded.payload) == expected
+            assert (loaded.payload if isinstance(loaded, Record) else loaded) == expected
             await create(store, ANOTHER_KEY)
             await store.close()
 
@@ -292,11 +337,17 @@ def test_a_fork_waits_for_what_is_being_written(path: Path) -> None:
     asyncio.run(use())
 
 
-async def test_processes_that_make_the_file_at_once_share_it(path: Path) -> None:
+@pytest.mark.parametrize("is_there", [False, True], ids=["none", "a former one"])
+async def test_processes_that_make_the_file_at_once_share_it(path: Path, is_there: bool) -> None:
+    if is_there:
+        with written_by_another(path) as former:
+            former.executescript(FORMER_FILE)
+            former.execute(FORMER_CREATE, (KEY,))
     code = f"""
 import asyncio, os
 from datetime import timedelta
 from pathlib import Path
+from unittest.mock import ANY
 from typed_sessions.stores import Lifetime, Record, SQLiteStore, Written
 
 async def main():

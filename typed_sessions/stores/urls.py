@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 from typing import Final, cast
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote_plus
 
 from typed_sessions.errors import ConfigurationError
 from typed_sessions.identifiers import Namespace
@@ -78,6 +78,8 @@ def check_url(url: str) -> str:
         raise ConfigurationError("the URL of an SQLite session store needs a path: sqlite:///sessions.db")
     if scheme == "memory" and rest:
         raise ConfigurationError("the URL of a session store in memory is memory://, and nothing else")
+    if scheme == "sqlite" and "?" in base:
+        raise ConfigurationError("the URL of an SQLite session store takes ?namespace=shop, and nothing else")
     if "table" in parameters and _STORES[scheme] != "PostgreSQLStore":
         raise ConfigurationError("only the URL of a PostgreSQL session store takes ?table=web.sessions")
     if "namespace" in parameters:
@@ -86,10 +88,16 @@ def check_url(url: str) -> str:
 
 
 def _parsed(url: str) -> tuple[str, dict[str, str]]:
-    """Return a URL without the parameters that are for this library, and those."""
-    base, separator, query = url.partition("?")
-    parts = query.split("&") if separator else []
-    ours = [part for part in parts if part.partition("=")[0] in _LIBRARYS]
+    """Return a URL without the parameters that are for this library, and those.
+
+    Raises:
+        ConfigurationError: one of them is there twice.
+    """
+    base, _, query = url.partition("?")
+    parts = [part for part in query.split("&") if part]
+    ours = [part for part in parts if unquote_plus(part.partition("=")[0]) in _LIBRARYS]
     others = "&".join(part for part in parts if part not in ours)
     parameters = dict(parse_qsl("&".join(ours), keep_blank_values=True))
+    if len(parameters) < len(ours):
+        raise ConfigurationError("the URL of a session store names its namespace or its table twice")
     return f"{base}?{others}" if others else base, parameters

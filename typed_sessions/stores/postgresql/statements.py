@@ -64,9 +64,13 @@ _INSTEAD_OF_ONE_THAT_IS_NOT_LIVE: Final = """
     WHERE session.expires_at <= {now} OR session.target IS NOT NULL
 """
 
-# A revocation that is ahead of the clock was made before the clock was set back: see `stores.moments`.
+# A revocation that is ahead of the clock was made before the clock was set back: see `stores.moments`. It is compared
+# with the clock once the gate is open: a statement that had to wait began before a revocation that came meanwhile.
 _KNOWS_OF: Final = """
-    ({revoked} <= %(as_of)s::timestamptz OR ({revoked} > {now} + {set_back} AND %(as_of)s::timestamptz <= {now}))
+    (
+        {revoked} <= %(as_of)s::timestamptz
+        OR ({revoked} > {present} + {set_back} AND %(as_of)s::timestamptz <= {present})
+    )
 """
 
 # `gate` is the row of the subject, locked to the end of the transaction; it is none if nobody can know of a revocation.
@@ -257,7 +261,7 @@ class Statements:
             "record": SQL(_RECORD).format(now=now),
             "is_live": SQL(_IS_LIVE).format(now=now),
             "set_back": set_back,
-            "knows_of_gate": SQL(_KNOWS_OF).format(revoked=SQL("gate.revoked"), now=now, set_back=set_back),
+            "knows_of_gate": SQL(_KNOWS_OF).format(revoked=SQL("gate.revoked"), present=present, set_back=set_back),
             "instead_of_one_that_is_not_live": SQL(_INSTEAD_OF_ONE_THAT_IS_NOT_LIVE).format(now=now),
             "noted": SQL(_NOTED).format(now=now, records=tables.records),
             "changed": SQL(_CHANGED).format(

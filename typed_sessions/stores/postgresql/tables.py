@@ -46,10 +46,9 @@ _MIGRATIONS: Final[Sequence[LiteralString]] = (
     CREATE INDEX ON {revocations} (revoked);
     """,
     """
-    DELETE FROM {records};
-    DELETE FROM {revocations};
+    TRUNCATE {revocations}, {records};
     ALTER TABLE {records}
-        ADD COLUMN issued timestamptz NOT NULL,
+        ADD COLUMN issued timestamptz NOT NULL DEFAULT now(),
         ADD COLUMN device bytea,
         ADD COLUMN target bytea;
     """,
@@ -60,7 +59,9 @@ An update or a touch changes `expires_at` each time, and the index on the hour o
 on the page of the old one, for which there is room left, and no index is written (HOT). The index on subjects is a hash
 index, as a subject may be longer than a B-tree takes. A revocation has the SHA-256 of its subject instead.
 
-Keys and subjects have a namespace from the second version on: under the former ones nobody asks for anything.
+Keys and subjects have a namespace from the second version on. For former ones only processes of the former release ask,
+which go on until they are replaced. The tables are locked in the order in which a revocation locks them, or the two
+could wait for each other.
 """
 
 
