@@ -42,7 +42,16 @@ from typed_sessions.serializers.base import (
 from typed_sessions.serializers.tagged_json import TaggedJSONSerializer
 from typed_sessions.server_side import ServerSide, StoredArrival
 from typed_sessions.session import MADE_LATE, ExtrasRule, NullSession, Opened, SecureCookieSession, SessionMixin
-from typed_sessions.settings import Settings, checked_store, copied, lifetime_of, present, read_settings, snapshot
+from typed_sessions.settings import (
+    DEFAULT_LIFETIME,
+    Settings,
+    checked_store,
+    copied,
+    lifetime_of,
+    present,
+    read_settings,
+    snapshot,
+)
 from typed_sessions.signing import KEY_DERIVATIONS, DigestMethod
 from typed_sessions.stores import Lifetime, SessionStore, open_store
 from typed_sessions.values import Value
@@ -163,7 +172,7 @@ class SessionInterface(Protocol[AppT_contra, RequestT_contra, ResponseT_contra, 
         """Return when the browser drops the cookie of a permanent session, as an aware time; else None."""
         if not session.permanent:
             return None
-        return datetime.now(UTC) + lifetime_of(app.config)
+        return datetime.now(UTC) + lifetime_of(app.config.get("PERMANENT_SESSION_LIFETIME", DEFAULT_LIFETIME))
 
     def should_set_cookie(self, app: AppT_contra, session: SessionT) -> bool:
         """Return True if the session is to be written: it changed, or it is permanent and refreshed each time."""
@@ -196,7 +205,7 @@ class _Configured(Generic[S]):
     seen: tuple[object, ...] = field(repr=False)
     settings: Settings
     policy: engine.Policy[S]
-    server_side: ServerSide[S] | None
+    server_side: ServerSide[S] | None = field(repr=False)
     """None if the contents are kept in the cookie."""
     is_stock: bool
     """True if the cookie is as the settings say, and no subclass has its own word on it."""
@@ -618,9 +627,15 @@ class SecureCookieSessionInterface(
         else:
             expiry = self.get_expiration_time(app, session)
             header = session_cookie(self._attributes(app), decision.value, expires=expiry)
-        if len(header) <= configured.settings.max_cookie_size:
+        size, settings = len(header), configured.settings
+        if size <= settings.max_cookie_size or not settings.max_cookie_size:
             return header
-        return self._oversized(app, header, configured.settings, refresh=decision.refresh)
+        if decision.refresh or not settings.raise_on_oversize:  # a request that changed nothing is not to fail
+            is_sent = not settings.raise_on_oversize
+            self.report_handler(app, CookieOversize(size, settings.max_cookie_size, sent=is_sent))
+            return header if is_sent else None
+        del header  # debugging pages show locals
+        raise CookieTooLargeError(size, settings.max_cookie_size)
 
     def _report_altered(self, app: ConfiguredApp, keys: tuple[str, ...]) -> None:
         """Say once of each undeclared key that its values do not come back as they were."""
@@ -641,19 +656,6 @@ class SecureCookieSessionInterface(
             partitioned=self.get_cookie_partitioned(app),
         )
 
-    def _oversized(self, app: ConfiguredApp, cookie: str, settings: Settings, *, refresh: bool) -> str | None:
-        """Return a cookie that browsers may drop, if the settings say to send it.
-
-        A request that changed nothing is not to fail: what is only a refresh is not sent.
-        """
-        if not settings.max_cookie_size:
-            return cookie
-        if settings.raise_on_oversize and not refresh:
-            raise CookieTooLargeError(len(cookie), settings.max_cookie_size)
-        sent = not settings.raise_on_oversize
-        self.report_handler(app, CookieOversize(len(cookie), settings.max_cookie_size, sent=sent))
-        return cookie if sent else None
-
     def _owned(self, session: SessionMixin) -> SecureCookieSession[S]:
         """Return a session of this interface's own kind, with the contents and flags of one that may be another's."""
         if isinstance(session, SecureCookieSession):
@@ -667,6 +669,7 @@ class SecureCookieSessionInterface(
 
         Raises:
             ConfigurationError: one is wrong. No frame of its traceback holds a secret, for debugging pages show locals.
+            Exception: what else a store, a serializer or a report handler raises; the same holds for that.
         """
         latest = self._latest
         try:
@@ -676,8 +679,9 @@ class SecureCookieSessionInterface(
             pass
         try:
             configured = self._configured(app)
-        except ConfigurationError as error:
-            refusal = type(error)(str(error))
+        except Exception as error:  # noqa: BLE001 -- code of the user's may raise anything
+            refusal = error.with_traceback(None)
+            refusal.__cause__ = refusal.__context__ = None
         else:
             self._latest = None if self._is_dynamic else _Latest(copied(app.config), configured)
             return configured
@@ -773,7 +777,7 @@ class SecureCookieSessionInterface(
             return None
         if isinstance(store, str):
             if store not in self._opened_stores:
-                self._opened_stores[store] = open_store(store)
+                self._opened_stores[store] = _opened_store(store)
             store = self._opened_stores[store]
         if settings.adopt_signed_before is not None and settings.keys is None:
             raise ConfigurationError(
@@ -819,17 +823,22 @@ class SecureCookieSessionInterface(
         if settings.keys is None or not self._is_kept_apart(serializer):
             return KeylessSealer()
         digest = settings.digest or self.digest_method
-        return SignedSealer(
-            settings.keys,
-            salt=salt_of(self.salt, serializer),
-            lifetime=settings.lifetime,
-            leeway=settings.leeway,
-            clock=self._clock,
-            key_derivation=self.key_derivation,
-            digests=(digest, *settings.digest_fallbacks),
-            max_payload=settings.max_payload or MAX_COOKIE_PAYLOAD,
-            uncompressed=_room(settings, digest) if serializer_name(serializer) in _NEVER_QUARTS else 0,
-        )
+        try:
+            return SignedSealer(
+                settings.keys,
+                salt=salt_of(self.salt, serializer),
+                lifetime=settings.lifetime,
+                leeway=settings.leeway,
+                clock=self._clock,
+                key_derivation=self.key_derivation,
+                digests=(digest, *settings.digest_fallbacks),
+                max_payload=settings.max_payload or MAX_COOKIE_PAYLOAD,
+                uncompressed=_room(settings, digest) if serializer_name(serializer) in _NEVER_QUARTS else 0,
+            )
+        except Exception as error:  # what a digest says may hold the key, which it was given
+            raise ConfigurationError(
+                f"a digest of SESSION_DIGEST, SESSION_DIGEST_FALLBACKS or digest_method fails: {type(error).__name__}"
+            ) from error
 
     def _serializer(self, settings: Settings) -> AnySerializer:
         """Return the configured serializer; the interface's own, with its tags, where the setting only names it."""
@@ -837,6 +846,15 @@ class SecureCookieSessionInterface(
         if named is None or (own is not None and own == serializer_name(named) and _is_stock_format(named)):
             return self.serializer
         return named
+
+
+def _opened_store(url: str) -> SessionStore:
+    try:
+        return open_store(url)
+    except (ConfigurationError, OSError, ImportError):
+        raise
+    except Exception as error:  # what a driver says of a URL may hold the password in it
+        raise ConfigurationError(f"the store of SESSION_STORE cannot be opened: {type(error).__name__}") from error
 
 
 _BUILT_IN: Final = tuple(make() for make in BUILT_IN.values())
