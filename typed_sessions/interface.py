@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping
 from datetime import UTC, datetime
 from inspect import getattr_static
 from typing import Any, Final, Generic, Protocol, TypeAlias, cast, overload
@@ -463,11 +463,10 @@ class SecureCookieSessionInterface(
             if owned.save_failed:
                 return
             owned.settle(saved=False)  # until it is
-            cookies = self._due_cookies(app, owned)
+            cookie = self._due_cookie(app, owned)
             owned.settle(saved=True)
-            if cookies:
-                for cookie in cookies:
-                    headers.add("Set-Cookie", cookie)
+            if cookie is not None:
+                self._put(app, owned, headers, cookie)
                 if not accessed:
                     _vary_by_cookie(headers)
 
@@ -529,12 +528,13 @@ class SecureCookieSessionInterface(
         if not isinstance(session.source, StoredArrival):
             return
         decision = session.source.tell()
-        if isinstance(decision, engine.Keep):
-            return
-        cookies = self._cookies(app, session, decision, self._configuration(app))
-        for cookie in cookies:
-            response.headers.add("Set-Cookie", cookie)
-        if cookies:
+        header = (
+            None
+            if isinstance(decision, engine.Keep)
+            else self._cookie(app, session, decision, self._configuration(app))
+        )
+        if header is not None:
+            self._put(app, session, response.headers, header)
             _vary_by_cookie(response.headers)
 
     async def close(self) -> None:
@@ -575,12 +575,22 @@ class SecureCookieSessionInterface(
             raise ConfigurationError("sessions are kept on the server here; make one with Sessions.transaction")
         return configured.policy.writer.write(session.open().contents.stored()).value
 
-    def _due_cookies(self, app: ConfiguredApp, session: SecureCookieSession[S]) -> Sequence[str]:
-        """Return the texts of the `Set-Cookie` headers that are due."""
+    def _put(self, app: ConfiguredApp, session: SecureCookieSession[S], headers: ResponseHeaders, cookie: str) -> None:
+        """Put a session's cookie on a response, and expire its rivals.
+
+        Its own header is the last one: what tells the places of cookies less well apart than browsers keeps it.
+        """
+        if session.source.has_rivals:
+            for rival in rivals_of(self._attributes(app), app.config.get("APPLICATION_ROOT")):
+                headers.add("Set-Cookie", deleting_cookie(rival))
+        headers.add("Set-Cookie", cookie)
+
+    def _due_cookie(self, app: ConfiguredApp, session: SecureCookieSession[S]) -> str | None:
+        """Return the text of the `Set-Cookie` header that is due, if one is."""
         configured = self._configuration(app)
         wanted = None if configured.is_stock else self._is_wanted(app, session)
         decision = engine.save_session(session, configured.policy, wanted=wanted)
-        return () if type(decision) is engine.Keep else self._cookies(app, session, decision, configured)
+        return None if type(decision) is engine.Keep else self._cookie(app, session, decision, configured)
 
     def _is_wanted(self, app: ConfiguredApp, session: SecureCookieSession[S]) -> bool:
         """Return what a subclass says, which may change the session meanwhile."""
@@ -589,25 +599,6 @@ class SecureCookieSessionInterface(
             return self.should_set_cookie(app, session)
         finally:
             session.settle(saved=False)
-
-    def _cookies(
-        self,
-        app: ConfiguredApp,
-        session: SecureCookieSession[S],
-        decision: engine.Write | engine.Delete,
-        configured: _Configured[S],
-    ) -> Sequence[str]:
-        """Return the texts of the `Set-Cookie` headers that a decision asks for; none if no browser would keep it.
-
-        The session's own is the last one: what tells the places of cookies less well apart than browsers keeps it.
-        """
-        own = self._cookie(app, session, decision, configured)
-        if own is None:
-            return ()
-        if not session.source.has_rivals:
-            return (own,)
-        rivals = rivals_of(self._attributes(app), app.config.get("APPLICATION_ROOT"))
-        return (*map(deleting_cookie, rivals), own)
 
     def _cookie(
         self,
@@ -753,7 +744,7 @@ class SecureCookieSessionInterface(
         if self.key_derivation not in KEY_DERIVATIONS:
             known = ", ".join(f'"{name}"' for name in KEY_DERIVATIONS)
             raise ConfigurationError(f"key_derivation must be one of {known}")
-        salt: object = self.salt
+        salt = cast("object", self.salt)
         if not isinstance(salt, (str, bytes)):
             raise ConfigurationError(f"salt must be text or bytes, not {type(salt).__name__}")
         session_class: type = self.session_class
