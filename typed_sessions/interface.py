@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping
 from datetime import UTC, datetime
 from inspect import getattr_static
 from typing import Any, Final, Generic, Protocol, TypeAlias, cast, overload
@@ -43,7 +43,16 @@ from typed_sessions.serializers.base import (
 from typed_sessions.serializers.tagged_json import TaggedJSONSerializer
 from typed_sessions.server_side import ServerSide, StoredArrival
 from typed_sessions.session import MADE_LATE, ExtrasRule, NullSession, Opened, SecureCookieSession, SessionMixin
-from typed_sessions.settings import Settings, checked_store, copied, lifetime_of, present, read_settings, snapshot
+from typed_sessions.settings import (
+    DEFAULT_LIFETIME,
+    Settings,
+    checked_store,
+    copied,
+    lifetime_of,
+    present,
+    read_settings,
+    snapshot,
+)
 from typed_sessions.signing import KEY_DERIVATIONS, DigestMethod
 from typed_sessions.stores import Lifetime, SessionStore, namespace_in, open_store
 from typed_sessions.values import Value
@@ -164,7 +173,7 @@ class SessionInterface(Protocol[AppT_contra, RequestT_contra, ResponseT_contra, 
         """Return when the browser drops the cookie of a permanent session, as an aware time; else None."""
         if not session.permanent:
             return None
-        return datetime.now(UTC) + lifetime_of(app.config)
+        return datetime.now(UTC) + lifetime_of(app.config.get("PERMANENT_SESSION_LIFETIME", DEFAULT_LIFETIME))
 
     def should_set_cookie(self, app: AppT_contra, session: SessionT) -> bool:
         """Return True if the session is to be written: it changed, or it is permanent and refreshed each time."""
@@ -197,7 +206,7 @@ class _Configured(Generic[S]):
     seen: tuple[object, ...] = field(repr=False)
     settings: Settings
     policy: engine.Policy[S]
-    server_side: ServerSide[S] | None
+    server_side: ServerSide[S] | None = field(repr=False)
     """None if the contents are kept in the cookie."""
     is_stock: bool
     """True if the cookie is as the settings say, and no subclass has its own word on it."""
@@ -455,11 +464,10 @@ class SecureCookieSessionInterface(
             if owned.save_failed:
                 return
             owned.settle(saved=False)  # until it is
-            cookies = self._due_cookies(app, owned)
+            cookie = self._due_cookie(app, owned)
             owned.settle(saved=True)
-            if cookies:
-                for cookie in cookies:
-                    headers.add("Set-Cookie", cookie)
+            if cookie is not None:
+                self._put(app, owned, headers, cookie)
                 if not accessed:
                     _vary_by_cookie(headers)
 
@@ -521,12 +529,13 @@ class SecureCookieSessionInterface(
         if not isinstance(session.source, StoredArrival):
             return
         decision = session.source.tell()
-        if isinstance(decision, engine.Keep):
-            return
-        cookies = self._cookies(app, session, decision, self._configuration(app))
-        for cookie in cookies:
-            response.headers.add("Set-Cookie", cookie)
-        if cookies:
+        header = (
+            None
+            if isinstance(decision, engine.Keep)
+            else self._cookie(app, session, decision, self._configuration(app))
+        )
+        if header is not None:
+            self._put(app, session, response.headers, header)
             _vary_by_cookie(response.headers)
 
     async def close(self) -> None:
@@ -567,12 +576,22 @@ class SecureCookieSessionInterface(
             raise ConfigurationError("sessions are kept on the server here; make one with Sessions.transaction")
         return configured.policy.writer.write(session.open().contents.stored()).value
 
-    def _due_cookies(self, app: ConfiguredApp, session: SecureCookieSession[S]) -> Sequence[str]:
-        """Return the texts of the `Set-Cookie` headers that are due."""
+    def _put(self, app: ConfiguredApp, session: SecureCookieSession[S], headers: ResponseHeaders, cookie: str) -> None:
+        """Put a session's cookie on a response, and expire its rivals.
+
+        Its own header is the last one: what tells the places of cookies less well apart than browsers keeps it.
+        """
+        if session.source.has_rivals:
+            for rival in rivals_of(self._attributes(app), app.config.get("APPLICATION_ROOT")):
+                headers.add("Set-Cookie", deleting_cookie(rival))
+        headers.add("Set-Cookie", cookie)
+
+    def _due_cookie(self, app: ConfiguredApp, session: SecureCookieSession[S]) -> str | None:
+        """Return the text of the `Set-Cookie` header that is due, if one is."""
         configured = self._configuration(app)
         wanted = None if configured.is_stock else self._is_wanted(app, session)
         decision = engine.save_session(session, configured.policy, wanted=wanted)
-        return () if type(decision) is engine.Keep else self._cookies(app, session, decision, configured)
+        return None if type(decision) is engine.Keep else self._cookie(app, session, decision, configured)
 
     def _is_wanted(self, app: ConfiguredApp, session: SecureCookieSession[S]) -> bool:
         """Return what a subclass says, which may change the session meanwhile."""
@@ -581,25 +600,6 @@ class SecureCookieSessionInterface(
             return self.should_set_cookie(app, session)
         finally:
             session.settle(saved=False)
-
-    def _cookies(
-        self,
-        app: ConfiguredApp,
-        session: SecureCookieSession[S],
-        decision: engine.Write | engine.Delete,
-        configured: _Configured[S],
-    ) -> Sequence[str]:
-        """Return the texts of the `Set-Cookie` headers that a decision asks for; none if no browser would keep it.
-
-        The session's own is the last one: what tells the places of cookies less well apart than browsers keeps it.
-        """
-        own = self._cookie(app, session, decision, configured)
-        if own is None:
-            return ()
-        if not session.source.has_rivals:
-            return (own,)
-        rivals = rivals_of(self._attributes(app), app.config.get("APPLICATION_ROOT"))
-        return (*map(deleting_cookie, rivals), own)
 
     def _cookie(
         self,
@@ -619,9 +619,15 @@ class SecureCookieSessionInterface(
         else:
             expiry = self.get_expiration_time(app, session)
             header = session_cookie(self._attributes(app), decision.value, expires=expiry)
-        if len(header) <= configured.settings.max_cookie_size:
+        size, settings = len(header), configured.settings
+        if size <= settings.max_cookie_size or not settings.max_cookie_size:
             return header
-        return self._oversized(app, header, configured.settings, refresh=decision.refresh)
+        if decision.refresh or not settings.raise_on_oversize:  # a request that changed nothing is not to fail
+            is_sent = not settings.raise_on_oversize
+            self.report_handler(app, CookieOversize(size, settings.max_cookie_size, sent=is_sent))
+            return header if is_sent else None
+        del header  # debugging pages show locals
+        raise CookieTooLargeError(size, settings.max_cookie_size)
 
     def _report_altered(self, app: ConfiguredApp, keys: tuple[str, ...]) -> None:
         """Say once of each undeclared key that its values do not come back as they were."""
@@ -642,19 +648,6 @@ class SecureCookieSessionInterface(
             partitioned=self.get_cookie_partitioned(app),
         )
 
-    def _oversized(self, app: ConfiguredApp, cookie: str, settings: Settings, *, refresh: bool) -> str | None:
-        """Return a cookie that browsers may drop, if the settings say to send it.
-
-        A request that changed nothing is not to fail: what is only a refresh is not sent.
-        """
-        if not settings.max_cookie_size:
-            return cookie
-        if settings.raise_on_oversize and not refresh:
-            raise CookieTooLargeError(len(cookie), settings.max_cookie_size)
-        sent = not settings.raise_on_oversize
-        self.report_handler(app, CookieOversize(len(cookie), settings.max_cookie_size, sent=sent))
-        return cookie if sent else None
-
     def _owned(self, session: SessionMixin) -> SecureCookieSession[S]:
         """Return a session of this interface's own kind, with the contents and flags of one that may be another's."""
         if isinstance(session, SecureCookieSession):
@@ -668,6 +661,7 @@ class SecureCookieSessionInterface(
 
         Raises:
             ConfigurationError: one is wrong. No frame of its traceback holds a secret, for debugging pages show locals.
+            Exception: what else a store, a serializer or a report handler raises; the same holds for that.
         """
         latest = self._latest
         try:
@@ -677,8 +671,9 @@ class SecureCookieSessionInterface(
             pass
         try:
             configured = self._configured(app)
-        except ConfigurationError as error:
-            refusal = type(error)(str(error))
+        except Exception as error:  # noqa: BLE001 -- code of the user's may raise anything
+            refusal = error.with_traceback(None)
+            refusal.__cause__ = refusal.__context__ = None
         else:
             self._latest = None if self._is_dynamic else _Latest(copied(app.config), configured)
             return configured
@@ -750,7 +745,7 @@ class SecureCookieSessionInterface(
         if self.key_derivation not in KEY_DERIVATIONS:
             known = ", ".join(f'"{name}"' for name in KEY_DERIVATIONS)
             raise ConfigurationError(f"key_derivation must be one of {known}")
-        salt: object = self.salt
+        salt = cast("object", self.salt)
         if not isinstance(salt, (str, bytes)):
             raise ConfigurationError(f"salt must be text or bytes, not {type(salt).__name__}")
         session_class: type = self.session_class
@@ -775,7 +770,7 @@ class SecureCookieSessionInterface(
         namespaces = _namespaces(settings, namespace_in(store) if isinstance(store, str) else None)
         if isinstance(store, str):
             if store not in self._opened_stores:
-                self._opened_stores[store] = open_store(store)
+                self._opened_stores[store] = _opened_store(store)
             store = self._opened_stores[store]
         if settings.adopt_signed_before is not None and settings.keys is None:
             raise ConfigurationError(
@@ -822,17 +817,22 @@ class SecureCookieSessionInterface(
         if settings.keys is None or not self._is_kept_apart(serializer):
             return KeylessSealer()
         digest = settings.digest or self.digest_method
-        return SignedSealer(
-            settings.keys,
-            salt=salt_of(self.salt, serializer),
-            lifetime=settings.lifetime,
-            leeway=settings.leeway,
-            clock=self._clock,
-            key_derivation=self.key_derivation,
-            digests=(digest, *settings.digest_fallbacks),
-            max_payload=settings.max_payload or MAX_COOKIE_PAYLOAD,
-            uncompressed=_room(settings, digest) if serializer_name(serializer) in _NEVER_QUARTS else 0,
-        )
+        try:
+            return SignedSealer(
+                settings.keys,
+                salt=salt_of(self.salt, serializer),
+                lifetime=settings.lifetime,
+                leeway=settings.leeway,
+                clock=self._clock,
+                key_derivation=self.key_derivation,
+                digests=(digest, *settings.digest_fallbacks),
+                max_payload=settings.max_payload or MAX_COOKIE_PAYLOAD,
+                uncompressed=_room(settings, digest) if serializer_name(serializer) in _NEVER_QUARTS else 0,
+            )
+        except Exception as error:  # what a digest says may hold the key, which it was given
+            raise ConfigurationError(
+                f"a digest of SESSION_DIGEST, SESSION_DIGEST_FALLBACKS or digest_method fails: {type(error).__name__}"
+            ) from error
 
     def _serializer(self, settings: Settings) -> AnySerializer:
         """Return the configured serializer; the interface's own, with its tags, where the setting only names it."""
@@ -859,6 +859,15 @@ def _namespaces(settings: Settings, in_url: str | None) -> tuple[Namespace, ...]
             'application apart from those of others in the same store: "shop"'
         )
     return tuple(Namespace.derived(key, settings.cookie.name) for key in settings.keys.oldest_first[::-1])
+
+
+def _opened_store(url: str) -> SessionStore:
+    try:
+        return open_store(url)
+    except (ConfigurationError, OSError, ImportError):
+        raise
+    except Exception as error:  # what a driver says of a URL may hold the password in it
+        raise ConfigurationError(f"the store of SESSION_STORE cannot be opened: {type(error).__name__}") from error
 
 
 _BUILT_IN: Final = tuple(make() for make in BUILT_IN.values())

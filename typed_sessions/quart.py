@@ -141,7 +141,7 @@ class Sessions(Generic[S]):
 
     async def _begin(self, app: Quart) -> None:
         self._interface.check(app)
-        every = purge_interval_of(app.config)
+        every = purge_interval_of(cast("interface.ConfiguredApp", app).config.get("SESSION_PURGE_EVERY"))
         self._serving[app] = None if every is None else asyncio.create_task(_purge(self._store_to_purge(app), every))
 
     def _store_to_purge(self, app: Quart) -> SessionStore:

@@ -20,6 +20,7 @@ from typed_sessions.signing import DigestMethod
 from typed_sessions.stores import SessionStore, check_url
 
 __all__ = [
+    "DEFAULT_LIFETIME",
     "SETTING_NAMES",
     "Settings",
     "checked_store",
@@ -63,6 +64,9 @@ SETTING_NAMES: Final = (
     "SESSION_STORE_TIMEOUT",
 )
 """Every config key that a session depends on: Quart's own, and those that this library adds."""
+
+DEFAULT_LIFETIME: Final = timedelta(days=31)
+"""Of a permanent session, as in Quart."""
 
 _MOST_SECONDS: Final = timedelta.max // timedelta(seconds=1)
 
@@ -128,7 +132,7 @@ def read_settings(config: Mapping[str, Any]) -> Settings:
     Raises:
         ConfigurationError: a setting is wrong; the message names it and says what it takes.
     """
-    lifetime = lifetime_of(config)
+    lifetime = lifetime_of(config.get("PERMANENT_SESSION_LIFETIME", DEFAULT_LIFETIME))
     return Settings(
         keys=_secret_keys(config),
         cookie=_cookie(config),
@@ -154,27 +158,29 @@ def read_settings(config: Mapping[str, Any]) -> Settings:
     )
 
 
-def lifetime_of(config: Mapping[str, Any]) -> timedelta:
-    """Return how long a permanent session lives: `PERMANENT_SESSION_LIFETIME`, 31 days by default.
+def lifetime_of(setting: object) -> timedelta:
+    """Return how long a permanent session lives, of the value of `PERMANENT_SESSION_LIFETIME`.
+
+    The config, which holds secrets, is in no frame of a traceback: debugging pages show locals.
 
     Raises:
         ConfigurationError: it is no span of time, or one past the calendar's end.
     """
-    lifetime = _span(config, "PERMANENT_SESSION_LIFETIME", timedelta(days=31))
+    lifetime = _as_span("PERMANENT_SESSION_LIFETIME", setting)
     if lifetime > _LONGEST:
         raise ConfigurationError(f"PERMANENT_SESSION_LIFETIME must be at most {_LONGEST.days} days")
     return lifetime
 
 
-def purge_interval_of(config: Mapping[str, Any]) -> timedelta | None:
-    """Return how often expired sessions are deleted from the store: `SESSION_PURGE_EVERY`; None for never.
+def purge_interval_of(setting: object) -> timedelta | None:
+    """Return how often expired sessions are deleted, of the value of `SESSION_PURGE_EVERY`; None for never.
 
     Raises:
         ConfigurationError: it is no span of time.
     """
-    if config.get("SESSION_PURGE_EVERY") is None:
+    if setting is None:
         return None
-    every = _span(config, "SESSION_PURGE_EVERY", timedelta())
+    every = _as_span("SESSION_PURGE_EVERY", setting)
     if not every:
         raise ConfigurationError("SESSION_PURGE_EVERY must be longer than nothing; None is never")
     return every
@@ -316,8 +322,11 @@ def _moment(config: Mapping[str, Any], setting: str) -> datetime | None:
 
 
 def _span(config: Mapping[str, Any], setting: str, default: timedelta) -> timedelta:
+    return _as_span(setting, config.get(setting, default))
+
+
+def _as_span(setting: str, value: object) -> timedelta:
     """Return a span of time that is set as a timedelta or, as Quart allows, in seconds."""
-    value: object = config.get(setting, default)
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST_SECONDS:
         value = timedelta(seconds=value)
     if not isinstance(value, timedelta) or value < timedelta():

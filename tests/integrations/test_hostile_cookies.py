@@ -137,6 +137,22 @@ def made_shop(name: str, schema: type = Visitor, **config: object) -> Shop:
         sessions.current.clear()
         return ""
 
+    @app.get("/raise")
+    async def fail() -> str:
+        shown(shop)
+        raise LookupError("the view's own")
+
+    @app.websocket("/ws")
+    async def ws() -> None:
+        await websocket.send(shown(shop))
+
+    add_ends(app, sessions)
+    return shop
+
+
+def add_ends(app: Quart, sessions: Sessions[Any]) -> None:
+    """Add the views that end a session, or renew it."""
+
     @app.get("/invalidate")
     async def invalidate() -> str:
         sessions.current.invalidate()
@@ -169,17 +185,6 @@ def made_shop(name: str, schema: type = Visitor, **config: object) -> Shop:
     async def regenerate() -> str:
         sessions.current.regenerate()
         return ""
-
-    @app.get("/raise")
-    async def fail() -> str:
-        shown(shop)
-        raise LookupError("the view's own")
-
-    @app.websocket("/ws")
-    async def ws() -> None:
-        await websocket.send(shown(shop))
-
-    return shop
 
 
 def shown(shop: Shop) -> str:
