@@ -20,6 +20,7 @@ from werkzeug import Response as WerkzeugResponse
 from werkzeug.exceptions import ServiceUnavailable
 
 from typed_sessions import interface
+from typed_sessions.cookies import varying_by_cookie
 from typed_sessions.errors import ConfigurationError, StoreUnavailableError
 from typed_sessions.reports import FieldReset, Refused, Report, log_report, logger
 from typed_sessions.schema import Schema
@@ -312,10 +313,10 @@ class QuartSessionInterface(interface.SecureCookieSessionInterface[S]):
         try:
             await super()._save_on_server(app, session, response)
         except StoreUnavailableError as error:
-            if not isinstance(app, Quart) or not isinstance(response, Response):
+            if not isinstance(app, Quart) or not isinstance(response, Response | WerkzeugResponse):
                 raise
             answer = await app.make_response(await app.handle_user_exception(error))
-            _become(response, answer)
+            await _become(response, answer)
             self.tell(app, session, response)
 
 
@@ -337,21 +338,35 @@ def _quarts(response: Response | WerkzeugResponse) -> Response:
     return Response(response.get_data(), response.status_code, response.headers)
 
 
-def _become(response: Response, answer: Response | WerkzeugResponse) -> None:
+async def _become(response: Response | WerkzeugResponse, answer: Response | WerkzeugResponse) -> None:
     """Make a response what another one is. Of the page itself, which could not be saved, nothing goes out."""
-    other = _quarts(answer)
-    response.status_code = other.status_code
-    response.response = other.response
-    for name in {name.title() for name, _ in response.headers}:
-        if name.startswith(_OF_ONE_PAGE) and not name.startswith(_OF_ANY_PAGE):
-            del response.headers[name]
-    response.headers.update(other.headers)
+    response.status = answer.status
+    if isinstance(response, Response):
+        other = _quarts(answer)
+        response.response, response.timeout = other.response, other.timeout
+    else:  # a redirect
+        response.set_data(await answer.get_data(as_text=False) if isinstance(answer, Response) else answer.get_data())
+    kept = [each for each in response.headers if each[0].lower() in _OF_ANY_PAGE and each[0] not in answer.headers]
+    response.headers.clear()
+    response.headers.extend([*answer.headers, *kept])
+    response.headers.setdefault("Cache-Control", "no-store")
+    response.headers["Vary"] = varying_by_cookie(response.headers.getlist("Vary"))
 
 
-_OF_ONE_PAGE: Final = ("Content-", "Set-Cookie", "Location", "Etag", "Last-Modified", "Expires", "Accept-Ranges")
-"""What headers begin with that belong to one page."""
-
-_OF_ANY_PAGE: Final = "Content-Security-Policy"
+_OF_ANY_PAGE: Final = frozenset(
+    {
+        "content-security-policy",
+        "cross-origin-embedder-policy",
+        "cross-origin-opener-policy",
+        "cross-origin-resource-policy",
+        "permissions-policy",
+        "referrer-policy",
+        "strict-transport-security",
+        "x-content-type-options",
+        "x-frame-options",
+    }
+)
+"""The headers that protect whatever page they come with, in lower case."""
 
 
 async def _purge(store: SessionStore, every: timedelta) -> None:

@@ -12,7 +12,7 @@ from typing import Annotated, Any, TypedDict, cast
 
 import pytest
 from attrs import Factory, define
-from quart import Quart, Response, got_request_exception, stream_with_context, websocket
+from quart import Quart, Response, got_request_exception, redirect, stream_with_context, websocket
 from quart import session as quart_session
 from typing_extensions import override
 
@@ -1228,6 +1228,71 @@ async def test_the_application_may_answer_a_failed_save_itself(site: Site, broke
     assert response.headers["X-Frame-Options"] == "DENY"
     assert response.headers["Content-Security-Policy"] == "default-src 'self'"
     assert "ETag" not in response.headers
+
+
+PAGES: dict[str, Callable[[], Any]] = {
+    "a page": lambda: Response("the page", 201, {"Content-Type": "application/json", "Content-Encoding": "br"}),
+    "a redirect": lambda: redirect("/elsewhere", 303),
+    "a stream": lambda: Response(iter(["the ", "page"]), 206),
+    "a fragment": lambda: ("the page", {"HX-Redirect": "/elsewhere", "Refresh": "5", "Content-Disposition": "inline"}),
+}
+
+
+@pytest.mark.parametrize("page", PAGES)
+async def test_nothing_of_a_page_goes_out_that_could_not_be_saved(site: Site, broken: Broken, page: str) -> None:
+    @site.app.get("/page")
+    async def shown() -> Any:
+        site.sessions.data.cart.append("book")
+        return PAGES[page]()
+
+    @site.app.after_request
+    async def mark(response: Response) -> Response:
+        response.headers.extend(
+            [
+                ("Cache-Control", "public, max-age=600"),
+                ("CDN-Cache-Control", "max-age=600"),
+                ("Expires", "Thu, 01 Jan 2099 00:00:00 GMT"),
+                ("ETag", '"of the page"'),
+                ("Link", "</cart.css>; rel=preload"),
+                ("Vary", "Accept-Language"),
+                ("X-Cart", "book"),
+                ("Set-Cookie", "cart=book"),
+            ]
+        )
+        return response
+
+    broken.failing = frozenset({"create"})
+    response = await site.client().get("/page")
+    assert response.status == "503 SERVICE UNAVAILABLE"
+    assert {name.lower(): value for name, value in response.headers} == {
+        "cache-control": "no-store",
+        "content-length": str(len(await response.get_data(as_text=False))),
+        "content-type": "text/html; charset=utf-8",
+        "retry-after": "5",
+        "vary": "Cookie",
+    }
+    assert "Service Unavailable" in await text(response)
+
+
+async def test_an_answer_of_the_applications_has_its_own_headers(site: Site, broken: Broken) -> None:
+    @site.app.errorhandler(StoreUnavailableError)
+    async def down(_error: StoreUnavailableError) -> tuple[str, int, dict[str, str]]:
+        return "back soon", 502, {"X-Frame-Options": "SAMEORIGIN", "Vary": "Accept", "Set-Cookie": "down=1"}
+
+    @site.app.after_request
+    async def frame(response: Response) -> Response:
+        response.headers["X-Frame-Options"] = "DENY"
+        response.headers["Strict-Transport-Security"] = "max-age=600"
+        return response
+
+    broken.failing = frozenset({"create"})
+    response = await site.client().get("/add")
+    assert (response.status_code, await text(response)) == (502, "back soon")
+    assert response.headers.getlist("X-Frame-Options") == ["SAMEORIGIN"]
+    assert response.headers["Strict-Transport-Security"] == "max-age=600"
+    assert response.headers["Vary"] == "Accept, Cookie"
+    assert response.headers["Cache-Control"] == "no-store"
+    assert response.headers.getlist("Set-Cookie") == ["down=1"]
 
 
 async def test_an_interface_of_ones_own_rotates_and_refreshes(site: Site) -> None:
