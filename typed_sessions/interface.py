@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from datetime import UTC, datetime
 from inspect import getattr_static
 from typing import Any, Final, Generic, Protocol, TypeAlias, cast, overload
@@ -16,6 +16,7 @@ from itsdangerous import URLSafeTimedSerializer
 from typing_extensions import TypeIs, TypeVar, override
 
 from typed_sessions import engine
+from typed_sessions.caching import private
 from typed_sessions.codec import Codec
 from typed_sessions.cookies import (
     BROWSERS_LIMIT,
@@ -27,7 +28,15 @@ from typed_sessions.cookies import (
     varying_by_cookie,
 )
 from typed_sessions.errors import ConfigurationError, CookieTooLargeError
-from typed_sessions.reports import ChangeLost, CookieOversize, Report, ShortSecretKey, UndeclaredAltered, log_report
+from typed_sessions.reports import (
+    ChangeLost,
+    CookieOversize,
+    Report,
+    SharedCookie,
+    ShortSecretKey,
+    UndeclaredAltered,
+    log_report,
+)
 from typed_sessions.schema import Schema
 from typed_sessions.sealing import Clock, KeylessSealer, Sealer, SignedSealer, unsealed_size
 from typed_sessions.serializers.base import (
@@ -75,6 +84,7 @@ class CookieRequest(Protocol):
 class ResponseHeaders(Protocol):
     """Headers, several of one name, whose names are found in any case."""
 
+    def __iter__(self) -> Iterator[tuple[str, str]]: ...
     def add(self, key: str, value: str, /) -> object: ...
     def getlist(self, key: str, /) -> list[str]: ...
     def set(self, key: str, value: str, /) -> object: ...
@@ -345,6 +355,8 @@ class SecureCookieSessionInterface(
         self._latest: _Latest[S] | None = None
         self._recent: tuple[_Configured[S], ...] = ()
         self._altered: set[str] = set()
+        self._told_of_caches: set[int] = set()
+        """The applications that were told that their pages are not for shared caches."""
 
     @property
     @override
@@ -452,9 +464,7 @@ class SecureCookieSessionInterface(
             cookie = self._due_cookie(app, owned)
             owned.settle(saved=True)
             if cookie is not None:
-                headers.add("Set-Cookie", cookie)
-                if not accessed:
-                    _vary_by_cookie(headers)
+                self._set_cookie(app, headers, cookie)
 
     def _is_on_server(self, app: ConfiguredApp) -> bool:
         return self._configuration(app).server_side is not None
@@ -520,8 +530,18 @@ class SecureCookieSessionInterface(
             else self._cookie(app, session, decision, self._configuration(app))
         )
         if header is not None:
-            response.headers.add("Set-Cookie", header)
-            _vary_by_cookie(response.headers)
+            self._set_cookie(app, response.headers, header)
+
+    def _set_cookie(self, app: ConfiguredApp, headers: ResponseHeaders, cookie: str) -> None:
+        """Give the browser a cookie, and keep shared caches from giving it to others."""
+        headers.add("Set-Cookie", cookie)
+        _vary_by_cookie(headers)
+        changed = private(headers, self._clock())
+        for name, value in changed.items():
+            headers.set(name, value)
+        if changed and id(app) not in self._told_of_caches:
+            self._told_of_caches.add(id(app))
+            self.report_handler(app, SharedCookie())
 
     async def close(self) -> None:
         """Give back what the stores hold that were opened by their URLs."""
