@@ -11,7 +11,7 @@ from typing import Final, Generic, TypeAlias, final
 from attrs import frozen
 from msgspec import Struct
 from msgspec.structs import replace
-from typing_extensions import TypeVar
+from typing_extensions import TypeVar, override
 
 from typed_sessions.codec import Codec, OnBadField, Proven
 from typed_sessions.contents import contents_of
@@ -57,6 +57,10 @@ class Write(Struct, frozen=True):
     """True if nothing has changed but the time."""
     altered: tuple[str, ...] = ()
     """The undeclared keys whose values will read back as others."""
+
+    @override
+    def __repr__(self) -> str:
+        return "<Write>"  # whoever has the value has the session
 
 
 @final

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 import time
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
 from datetime import UTC, datetime
 from inspect import getattr_static
 from typing import Any, Final, Generic, Protocol, TypeAlias, cast, overload
@@ -27,7 +28,7 @@ from typed_sessions.cookies import (
     session_cookie,
     varying_by_cookie,
 )
-from typed_sessions.errors import ConfigurationError, CookieTooLargeError
+from typed_sessions.errors import ConfigurationError, CookieTooLargeError, StoreUnavailableError, without_frames
 from typed_sessions.reports import (
     ChangeLost,
     CookieOversize,
@@ -62,9 +63,11 @@ __all__ = [
     "ReportHandler",
     "SecureCookieSessionInterface",
     "SessionInterface",
+    "answered",
 ]
 
 S = TypeVar("S", default=dict[str, object])
+T = TypeVar("T")
 
 
 class ConfiguredApp(Protocol):
@@ -428,12 +431,14 @@ class SecureCookieSessionInterface(
     async def _stored_arrival(
         self, app: ConfiguredApp, request: CookieRequest | None, server_side: ServerSide[S]
     ) -> StoredArrival[S]:
-        texts = () if request is None else _values_of(request.cookies, self.get_cookie_name(app))
-
         def report(report: Report) -> None:
             self.report_handler(app, report)
 
-        return await server_side.open(texts, self._configuration(app).policy, report)
+        name, policy = self.get_cookie_name(app), self._configuration(app).policy
+        arrival = await server_side.open(() if request is None else _values_of(request.cookies, name), policy, report)
+        if arrival.failure is not None:
+            without_frames(arrival.failure, until=sys.exception())
+        return arrival
 
     @override
     async def save_session(self, app: ConfiguredApp, session: SessionMixin, response: CookieResponse | None) -> None:
@@ -462,6 +467,8 @@ class SecureCookieSessionInterface(
                 return
             owned.settle(saved=False)  # until it is
             cookie = self._due_cookie(app, owned)
+            if isinstance(cookie, CookieTooLargeError):
+                raise cookie
             owned.settle(saved=True)
             if cookie is not None:
                 self._set_cookie(app, headers, cookie)
@@ -509,7 +516,7 @@ class SecureCookieSessionInterface(
                 arrival = await self._stored_arrival(app, None, server_side)
             decides = type(self).should_set_cookie is not SecureCookieSessionInterface.should_set_cookie
             wanted = self.should_set_cookie(app, session) if decides else None
-            kept = await server_side.save(session, arrival, wanted=wanted, answers=answers)
+            kept = await answered(server_side.save(session, arrival, wanted=wanted, answers=answers))
             self._report_altered(app, tuple(arrival.altered))
             session_saved = True
         finally:
@@ -529,6 +536,8 @@ class SecureCookieSessionInterface(
             if isinstance(decision, engine.Keep)
             else self._cookie(app, session, decision, self._configuration(app))
         )
+        if isinstance(header, CookieTooLargeError):
+            raise header
         if header is not None:
             self._set_cookie(app, response.headers, header)
 
@@ -581,8 +590,8 @@ class SecureCookieSessionInterface(
             raise ConfigurationError("sessions are kept on the server here; make one with Sessions.transaction")
         return configured.policy.writer.write(session.open().contents.stored()).value
 
-    def _due_cookie(self, app: ConfiguredApp, session: SecureCookieSession[S]) -> str | None:
-        """Return the text of the `Set-Cookie` header that is due, if one is."""
+    def _due_cookie(self, app: ConfiguredApp, session: SecureCookieSession[S]) -> str | CookieTooLargeError | None:
+        """Return the text of the `Set-Cookie` header that is due, if one is; see `_cookie`."""
         configured = self._configuration(app)
         wanted = None if configured.is_stock else self._is_wanted(app, session)
         decision = engine.save_session(session, configured.policy, wanted=wanted)
@@ -602,8 +611,11 @@ class SecureCookieSessionInterface(
         session: SecureCookieSession[S],
         decision: engine.Write | engine.Delete,
         configured: _Configured[S],
-    ) -> str | None:
-        """Return the text of the `Set-Cookie` header that a decision asks for; None if no browser would keep it."""
+    ) -> str | CookieTooLargeError | None:
+        """Return the text of the `Set-Cookie` header that a decision asks for; None if no browser would keep it.
+
+        An error is returned, for the caller to raise: a traceback from here would show the cookie.
+        """
         if type(decision) is not engine.Write:
             return deleting_cookie(self._attributes(app))
         if decision.altered:
@@ -637,7 +649,9 @@ class SecureCookieSessionInterface(
             partitioned=self.get_cookie_partitioned(app),
         )
 
-    def _oversized(self, app: ConfiguredApp, cookie: str, settings: Settings, *, refresh: bool) -> str | None:
+    def _oversized(
+        self, app: ConfiguredApp, cookie: str, settings: Settings, *, refresh: bool
+    ) -> str | CookieTooLargeError | None:
         """Return a cookie that browsers may drop, if the settings say to send it.
 
         A request that changed nothing is not to fail: what is only a refresh is not sent.
@@ -645,7 +659,7 @@ class SecureCookieSessionInterface(
         if not settings.max_cookie_size:
             return cookie
         if settings.raise_on_oversize and not refresh:
-            raise CookieTooLargeError(len(cookie), settings.max_cookie_size)
+            return CookieTooLargeError(len(cookie), settings.max_cookie_size)
         sent = not settings.raise_on_oversize
         self.report_handler(app, CookieOversize(len(cookie), settings.max_cookie_size, sent=sent))
         return cookie if sent else None
@@ -865,6 +879,19 @@ _WEBSOCKET_REMEDY = (
     "a websocket that was accepted has no response to carry a cookie; change the session in a request, before the "
     "websocket opens or after it has told the page to make one"
 )
+
+
+async def answered(answer: Awaitable[T]) -> T:
+    """Return what the store answers. If it does not, what shows what it was asked is taken from the error.
+
+    Raises:
+        StoreUnavailableError: it did not.
+    """
+    handled = sys.exception()
+    try:
+        return await answer
+    except StoreUnavailableError as error:
+        raise without_frames(error, until=handled)  # noqa: B904 -- it is the same
 
 
 def _values_of(cookies: Mapping[str, str], name: str) -> tuple[str, ...]:

@@ -225,9 +225,13 @@ class Sessions(Generic[S]):
             ConfigurationError: no field is marked, or sessions are kept in cookies, where nobody can count them.
         """
         server_side, arrival = self._interface.server_side(self._app()), _current_arrival()
-        current = None if arrival is None or arrival.identifier is None else arrival.identifier.key
-        listed = await server_side.listed(subject, server_side.new_deadline() if arrival is None else arrival.deadline)
-        return [SessionInfo(each.created, each.last_seen, each.expires_at, each.key == current) for each in listed]
+        current = None if arrival is None else arrival.identifier
+        deadline = server_side.new_deadline() if arrival is None else arrival.deadline
+        listed = await interface.answered(server_side.listed(subject, deadline))
+        return [
+            SessionInfo(each.created, each.last_seen, each.expires_at, current is not None and each.key == current.key)
+            for each in listed
+        ]
 
     async def revoke(self, subject: int | str | UUID, *, except_current: bool = False) -> None:
         """End the sessions of a subject, also those that a request in flight is about to begin.
@@ -248,7 +252,7 @@ class Sessions(Generic[S]):
         arrival = _current_arrival()
         deadline = server_side.new_deadline() if arrival is None else arrival.deadline
         spare = arrival.identifier if except_current and arrival is not None else None
-        await server_side.revoke(subject, deadline, spare=spare)
+        await interface.answered(server_side.revoke(subject, deadline, spare=spare))
 
     @asynccontextmanager
     async def transaction(self, client: TransactingClient, path: str = "/") -> AsyncGenerator[Session[S], None]:
