@@ -25,7 +25,7 @@ from typed_sessions.errors import ConfigurationError, StoreUnavailableError
 from typed_sessions.reports import FieldReset, Refused, Report, log_report, logger
 from typed_sessions.schema import Schema
 from typed_sessions.serializers.base import AnySerializer, SerializerName
-from typed_sessions.server_side import StoredArrival
+from typed_sessions.server_side import ServerSide, StoredArrival
 from typed_sessions.session import SecureCookieSession, Session
 from typed_sessions.settings import purge_interval_of
 from typed_sessions.stores import SessionStore, purge
@@ -205,16 +205,15 @@ class Sessions(Generic[S]):
             RuntimeError: no request or websocket is being handled.
         """
         app, session = _current_app(), cast("SecureCookieSession[S]", self.current)
-        arrival = session.source
-        if not isinstance(arrival, StoredArrival):
+        if not isinstance(session.source, StoredArrival):
             return True
-        answers = has_request_context() and not session.was_saved
-        if not answers:  # it may go on for hours
-            arrival.deadline = self._interface.server_side(app).new_deadline()
-        return await self._interface.store(app, session, answers=answers)
+        _current_arrival(self._interface.server_side(app))
+        return await self._interface.store(app, session, answers=_awaits_response(session))
 
     async def of(self, subject: int | str | UUID) -> list[SessionInfo]:
         """Return the live sessions of a subject, the one used last first.
+
+        Within a request this is a use of its session, for the answer depends on which one that is.
 
         Args:
             subject: a value of the field that the schema marks as `Subject`.
@@ -224,8 +223,12 @@ class Sessions(Generic[S]):
             FieldTypeError: it is no value of that field.
             ConfigurationError: no field is marked, or sessions are kept in cookies, where nobody can count them.
         """
-        server_side, arrival = self._interface.server_side(self._app()), _current_arrival()
-        current = None if arrival is None else arrival.identifier
+        server_side = self._interface.server_side(self._app())
+        arrival = _current_arrival(server_side)
+        current = None
+        if arrival is not None:
+            bool(self.current)  # a use
+            current = arrival.identifier
         deadline = server_side.new_deadline() if arrival is None else arrival.deadline
         listed = await interface.answered(server_side.listed(subject, deadline))
         return [
@@ -248,8 +251,11 @@ class Sessions(Generic[S]):
         """
         server_side = self._interface.server_side(self._app())
         if except_current:
+            bool(self.current)  # a use
             await self.save()
-        arrival = _current_arrival()
+        arrival = _current_arrival(server_side)
+        if except_current and arrival is not None and arrival.failure is not None:
+            raise StoreUnavailableError("the store did not answer which session is the current one")
         deadline = server_side.new_deadline() if arrival is None else arrival.deadline
         spare = arrival.identifier if except_current and arrival is not None else None
         await interface.answered(server_side.revoke(subject, deadline, spare=spare))
@@ -387,13 +393,27 @@ def _current_app() -> Quart:
     return cast("Quart", _unproxied(current_app))
 
 
-def _current_arrival() -> StoredArrival[Any] | None:
-    """Return where the session of the current request came from, if there is one, and it is kept on the server."""
+def _current_arrival(server_side: ServerSide[Any]) -> StoredArrival[Any] | None:
+    """Return where the session of the current request came from, if there is one, and it is kept on the server.
+
+    Its deadline is that of the request. A websocket, or a stream, may go on for hours: each call gets one of its own.
+    """
     if not (has_request_context() or has_websocket_context()):
         return None
     session = _current_session()
-    source = session.source if isinstance(session, SecureCookieSession) else None
-    return source if isinstance(source, StoredArrival) else None
+    if not isinstance(session, SecureCookieSession):
+        return None
+    arrival = session.source
+    if not isinstance(arrival, StoredArrival):
+        return None
+    if not _awaits_response(session):
+        arrival.deadline = server_side.new_deadline()
+    return arrival
+
+
+def _awaits_response(session: SecureCookieSession[Any]) -> bool:
+    """Return True if the response of the current request has still to be made."""
+    return has_request_context() and not session.was_saved
 
 
 def _current_session() -> object:
