@@ -12,6 +12,7 @@ import secrets
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, cast, get_args
+from urllib.parse import urlsplit
 
 from attrs import Factory, define, frozen
 from quart import Blueprint, Quart, abort, current_app, flash, redirect, render_template, request, session, url_for
@@ -29,6 +30,10 @@ MAX_QUANTITY = 99
 MAX_NAME_LENGTH = 40
 
 
+def new_token() -> str:
+    return secrets.token_urlsafe(16)
+
+
 @define
 class CartItem:
     sku: str
@@ -44,7 +49,7 @@ class Visitor:
     user: Annotated[str | None, Subject] = None  # whose session it is
     logged_in_at: datetime | None = None
     cart: list[CartItem] = Factory(list[CartItem])
-    csrf_token: str = Factory(lambda: secrets.token_urlsafe(16))  # each visitor gets one of their own
+    csrf_token: str = Factory(new_token)  # each visitor gets one of their own
 
     @property
     def total(self) -> Decimal:
@@ -108,7 +113,7 @@ async def product(sku: str) -> str:
 
 @shop.get("/cart")
 async def cart() -> str:
-    # To look at `data` makes a CSRF token, which then is stored. An empty cart has no form, and needs none.
+    # To look at `data` makes a CSRF token, which then is stored. Whoever has nothing stored has an empty cart.
     visitor = sessions.data if "cart" in sessions.current else Visitor()
     return await render_template("cart.html", visitor=visitor, max_quantity=MAX_QUANTITY)
 
@@ -153,8 +158,7 @@ async def log_in() -> Response:
     name = (await posted("name")).strip()
     if not 1 <= len(name) <= MAX_NAME_LENGTH:
         abort(400, f"A name has 1 to {MAX_NAME_LENGTH} characters.")
-    del sessions.current["csrf_token"]  # the next form brings a new one
-    sessions.current.promote(user=name, logged_in_at=datetime.now(UTC))
+    sessions.current.promote(user=name, logged_in_at=datetime.now(UTC), csrf_token=new_token())
     await flash(f"Welcome, {name}.")
     return see_other("shop.products")
 
@@ -171,6 +175,9 @@ async def log_out() -> Response:
 async def show_session() -> str:
     """Show what the session holds. It is read by key, so that looking at it stores nothing."""
     cookie = request.cookies.get(current_app.session_interface.get_cookie_name(current_app))
+    if on_server() and cookie is not None:
+        # Whoever has the identifier has the session: it belongs in no page, where a script, or a screenshot, finds it.
+        cookie = "*" * len(cookie)
     return await render_template(
         "session.html",
         fields=sessions.schema.fields.values(),
@@ -208,15 +215,21 @@ async def change_format() -> Response:
 
 
 @shop.before_request
-async def check_csrf_token() -> None:
-    """Refuse a form that another site sent: it cannot know this visitor's token."""
+async def check_csrf() -> None:
+    """Refuse a form that another site sent.
+
+    A visitor with a session has a token in it, which no other site knows. A visitor without one gets none for looking
+    at a form, since each crawler would leave a session behind. There the browser says where the form comes from, which
+    keeps other sites from logging a visitor in as somebody else.
+    """
     if request.method != "POST":
         return
-    sent = await posted("csrf_token", "")
-    # A visitor without a token must not get one here: the new cookie would replace the real one, which browsers
-    # leave out of what other sites send (SameSite).
-    expected = sessions.data.csrf_token if "csrf_token" in sessions.current else ""
-    if not expected or not secrets.compare_digest(sent.encode(), expected.encode()):
+    if "csrf_token" not in sessions.current:
+        if not is_from_this_site():
+            abort(403, "This form came from another site.")
+        return
+    sent, expected = await posted("csrf_token", ""), sessions.data.csrf_token
+    if not secrets.compare_digest(sent.encode(), expected.encode()):
         abort(403, "This form is out of date. Go back, reload the page and send it again.")
 
 
@@ -230,6 +243,14 @@ async def show_error(error: HTTPException) -> tuple[str, int]:
 @shop.app_template_filter("money")
 def money(amount: Decimal) -> str:
     return f"€{amount:,.2f}"
+
+
+def is_from_this_site() -> bool:
+    """Return what the browser says. All have sent `Origin` with each POST for years, and scripts cannot change it."""
+    site = request.headers.get("Sec-Fetch-Site")
+    if site is not None:
+        return site == "same-origin"
+    return urlsplit(request.headers.get("Origin", "")).netloc == request.host
 
 
 def on_server() -> bool:

@@ -15,10 +15,12 @@ from pathlib import Path
 
 import httpx
 import pytest
+from quart import Response
 from quart.typing import TestClientProtocol as QuartClient
 
 from examples.shop import FORMATS, MAX_NAME_LENGTH, MAX_QUANTITY, PRODUCTS, CartItem, Visitor, create_app, sessions
 from typed_sessions.cli import main
+from typed_sessions.stores import MemoryStore
 
 SECRET = "the secret key of the shop under test"
 ROOT = Path(__file__).parent.parent
@@ -48,15 +50,20 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
                 server.kill()
 
 
+def open_browser(url: str) -> httpx.Client:
+    """Browsers say with each form which site it is of."""
+    return httpx.Client(base_url=url, headers={"Origin": url}, follow_redirects=True, trust_env=False)
+
+
 @pytest.fixture
 def browser(url: str) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=url, follow_redirects=True, trust_env=False) as client:
+    with open_browser(url) as client:
         yield client
 
 
 @pytest.fixture
 def other_browser(url: str) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=url, follow_redirects=True, trust_env=False) as client:
+    with open_browser(url) as client:
         yield client
 
 
@@ -81,14 +88,20 @@ def wait_for(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
 
 
 def token(page: httpx.Response) -> str:
-    found = re.search(r'name="csrf_token" value="([^"]+)"', page.text)
-    assert found is not None, page.text
-    return found[1]
+    (found,) = set(tokens(page))
+    return found
+
+
+def tokens(page: httpx.Response) -> list[str]:
+    """Return the token of each form; visitors without a session have none."""
+    found: list[str] = re.findall(r'name="csrf_token" value="([^"]+)"', page.text)
+    return found
 
 
 def submit(browser: httpx.Client, page: str, action: str, **values: str) -> httpx.Response:
     """Open a page and send one of its forms."""
-    return browser.post(action, data={"csrf_token": token(browser.get(page)), **values})
+    found = tokens(browser.get(page))
+    return browser.post(action, data={"csrf_token": found[0], **values} if found else values)
 
 
 def add(browser: httpx.Client, sku: str, quantity: int = 1) -> httpx.Response:
@@ -111,18 +124,41 @@ def cookie_of(visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> str:
     return sessions.cookie_for(visitor, app=create_app())
 
 
-@pytest.mark.parametrize("path", ["/", "/cart", "/session", "/products/unknown"])
+PAGES = ["/", "/cart", "/login", "/session", "/products/sencha", "/products/unknown", "/unknown", "/static/shop.css"]
+
+
+@pytest.mark.parametrize("path", PAGES)
 def test_looking_around_sets_no_cookie(browser: httpx.Client, path: str) -> None:
     assert "set-cookie" not in browser.get(path).headers
 
 
-def test_page_with_a_form_stores_its_token(browser: httpx.Client) -> None:
-    first = browser.get("/products/sencha")
-    again = browser.get("/products/sencha")
+async def test_looking_around_makes_no_record() -> None:
+    app, store = create_app(), MemoryStore()
+    app.config["SESSION_STORE"] = store
+    client = app.test_client()
+    for path in PAGES:
+        for method in (client.get, client.head):
+            assert "Set-Cookie" not in (await method(path)).headers
+    assert store._records == {}
 
-    assert "HttpOnly; Path=/; SameSite=Lax" in first.headers["set-cookie"]
-    assert token(first) == token(again)
-    assert "set-cookie" not in again.headers
+
+def test_these_are_all_pages() -> None:
+    pages = {rule.rule for rule in create_app().url_map.iter_rules() if "GET" in (rule.methods or ())}
+    assert pages == {"/", "/cart", "/login", "/session", "/products/<sku>", "/static/<path:filename>"}
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_looking_around_with_a_session_sets_no_cookie(browser: httpx.Client, path: str) -> None:
+    add(browser, "sencha")
+    log_in(browser, "Ada")
+    assert "set-cookie" not in browser.get(path).headers
+
+
+def test_a_session_that_begins_has_a_token_for_all_forms(browser: httpx.Client) -> None:
+    assert tokens(browser.get("/products/sencha")) == []
+    begun = browser.post("/cart/sencha", data={"quantity": "1"})
+    assert "HttpOnly; Path=/; SameSite=Lax" in begun.history[0].headers["set-cookie"]
+    assert token(browser.get("/products/sencha")) == token(browser.get("/login")) == token(browser.get("/cart"))
 
 
 @pytest.mark.parametrize("path", ["/", "/products/sencha", "/cart", "/login", "/session", "/unknown"])
@@ -178,8 +214,7 @@ def test_removed_item_is_gone(browser: httpx.Client) -> None:
 
 
 def test_form_is_answered_with_see_other(browser: httpx.Client) -> None:
-    data = {"csrf_token": token(browser.get("/products/sencha")), "quantity": "1"}
-    answer = browser.post("/cart/sencha", data=data, follow_redirects=False)
+    answer = browser.post("/cart/sencha", data={"quantity": "1"}, follow_redirects=False)
 
     assert (answer.status_code, answer.headers["location"]) == (303, "/cart")
 
@@ -319,15 +354,39 @@ def test_form_without_the_token_is_refused(browser: httpx.Client, sent: dict[str
 
 def test_token_of_another_visitor_is_refused(browser: httpx.Client, other_browser: httpx.Client) -> None:
     add(browser, "sencha")
+    add(other_browser, "sencha")
     stolen = token(other_browser.get("/products/sencha"))
 
     assert browser.post("/logout", data={"csrf_token": stolen}).status_code == 403
     assert quantities(browser) == {"sencha": 1}
 
 
-@pytest.mark.parametrize("sent", [{}, {"csrf_token": ""}, {"csrf_token": "guessed"}], ids=repr)
-def test_form_of_a_stranger_sets_no_cookie(browser: httpx.Client, sent: dict[str, str]) -> None:
-    answer = browser.post("/logout", data=sent)
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://elsewhere.example"},
+        {"Origin": "null"},
+        {"Origin": ""},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Sec-Fetch-Site": "none"},
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("action", ["/login", "/logout", "/cart/sencha", "/session/format"])
+def test_form_that_another_site_sends_for_a_stranger_is_refused(
+    browser: httpx.Client, action: str, headers: dict[str, str]
+) -> None:
+    """Of whoever has a session, other sites' forms come without it, too (SameSite): a new one would replace it."""
+    data = {"name": "Mallory", "quantity": "1", "format": "msgspec-json", "csrf_token": "guessed"}
+    answer = browser.post(action, data=data, headers=headers)
+
+    assert answer.status_code == 403
+    assert "set-cookie" not in answer.headers
+
+
+def test_form_of_a_stranger_that_says_no_origin_is_refused(url: str) -> None:
+    answer = httpx.post(f"{url}/login", data={"name": "Mallory"}, trust_env=False)
 
     assert answer.status_code == 403
     assert "set-cookie" not in answer.headers
@@ -425,8 +484,19 @@ async def test_sessions_in_cookies_cannot_be_ended_from_elsewhere() -> None:
     assert response.status_code == 404
 
 
-async def enter(client: QuartClient) -> None:
-    await client.post("/login", form={"csrf_token": await token_of(client), "name": "Ada"})
+async def test_an_identifier_is_on_no_page() -> None:
+    client = create_app("memory://").test_client()
+    entered = await enter(client)
+    identifier = entered.headers["Set-Cookie"].partition(";")[0].partition("=")[2]
+    assert len(identifier) == 43
+    for path in PAGES:
+        assert identifier not in await html_of(client, path)
+    assert "*" * 43 in await html_of(client, "/session")
+
+
+async def enter(client: QuartClient) -> Response:
+    response: Response = await client.post("/login", headers={"Origin": "http://localhost"}, form={"name": "Ada"})
+    return response
 
 
 async def token_of(client: QuartClient) -> str:

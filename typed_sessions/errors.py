@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-from typing_extensions import override
+from typing_extensions import TypeVar, override
 
 __all__ = [
     "ConfigurationError",
@@ -20,6 +20,9 @@ __all__ = [
     "StoreUnavailableError",
     "UndeclaredKeyError",
 ]
+
+
+E = TypeVar("E", bound=BaseException)
 
 
 class SessionError(Exception):
@@ -95,3 +98,26 @@ class StoreUnavailableError(StoreError):
 
 class SessionConflictError(StoreError):
     """Another request has changed the same field, which the schema does not allow: `Merge("fail")`."""
+
+
+def without_frames(error: E, *, until: BaseException | None = None) -> E:
+    """Take the tracebacks from an error and from all that led to it, and return it.
+
+    The frames of whoever asks a store hold keys of sessions and what is in them, and debugging pages, as trackers of
+    errors do, show what frames hold.
+
+    Args:
+        error: what the store raised.
+        until: what was being handled when the store was asked. It, and what led to it, is the caller's.
+    """
+    seen, waiting = {id(until)}, list[BaseException | None]([error])
+    while waiting:
+        each = waiting.pop()
+        if each is None or id(each) in seen:
+            continue
+        seen.add(id(each))
+        each.__traceback__ = None
+        waiting += [each.__cause__, each.__context__]
+        if isinstance(each, BaseExceptionGroup):
+            waiting += each.exceptions
+    return error

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 import time
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
 from datetime import UTC, datetime
 from inspect import getattr_static
 from typing import Any, Final, Generic, Protocol, TypeAlias, cast, overload
@@ -16,6 +17,7 @@ from itsdangerous import URLSafeTimedSerializer
 from typing_extensions import TypeIs, TypeVar, override
 
 from typed_sessions import engine
+from typed_sessions.caching import private
 from typed_sessions.codec import MAX_COOKIE_PAYLOAD, MAX_PAYLOAD, Codec
 from typed_sessions.cookies import (
     BROWSERS_LIMIT,
@@ -27,9 +29,17 @@ from typed_sessions.cookies import (
     session_cookie,
     varying_by_cookie,
 )
-from typed_sessions.errors import ConfigurationError, CookieTooLargeError
+from typed_sessions.errors import ConfigurationError, CookieTooLargeError, StoreUnavailableError, without_frames
 from typed_sessions.identifiers import Namespace
-from typed_sessions.reports import ChangeLost, CookieOversize, Report, ShortSecretKey, UndeclaredAltered, log_report
+from typed_sessions.reports import (
+    ChangeLost,
+    CookieOversize,
+    Report,
+    SharedCookie,
+    ShortSecretKey,
+    UndeclaredAltered,
+    log_report,
+)
 from typed_sessions.schema import Schema
 from typed_sessions.sealing import Clock, KeylessSealer, Sealer, SignedSealer, unsealed_size
 from typed_sessions.serializers.base import (
@@ -64,9 +74,11 @@ __all__ = [
     "ReportHandler",
     "SecureCookieSessionInterface",
     "SessionInterface",
+    "answered",
 ]
 
 S = TypeVar("S", default=dict[str, object])
+T = TypeVar("T")
 
 
 class ConfiguredApp(Protocol):
@@ -86,6 +98,7 @@ class CookieRequest(Protocol):
 class ResponseHeaders(Protocol):
     """Headers, several of one name, whose names are found in any case."""
 
+    def __iter__(self) -> Iterator[tuple[str, str]]: ...
     def add(self, key: str, value: str, /) -> object: ...
     def getlist(self, key: str, /) -> list[str]: ...
     def set(self, key: str, value: str, /) -> object: ...
@@ -360,6 +373,8 @@ class SecureCookieSessionInterface(
         self._latest: _Latest[S] | None = None
         self._recent: tuple[_Configured[S], ...] = ()
         self._altered: set[str] = set()
+        self._told_of_caches: set[int] = set()
+        """The applications that were told that their pages are not for shared caches."""
 
     @property
     @override
@@ -431,12 +446,14 @@ class SecureCookieSessionInterface(
     async def _stored_arrival(
         self, app: ConfiguredApp, request: CookieRequest | None, server_side: ServerSide[S]
     ) -> StoredArrival[S]:
-        texts = () if request is None else _values_of(request.cookies, self.get_cookie_name(app))
-
         def report(report: Report) -> None:
             self.report_handler(app, report)
 
-        return await server_side.open(texts, self._configuration(app).policy, report)
+        name, policy = self.get_cookie_name(app), self._configuration(app).policy
+        arrival = await server_side.open(() if request is None else _values_of(request.cookies, name), policy, report)
+        if arrival.failure is not None:
+            without_frames(arrival.failure, until=sys.exception())
+        return arrival
 
     @override
     async def save_session(self, app: ConfiguredApp, session: SessionMixin, response: CookieResponse | None) -> None:
@@ -467,9 +484,7 @@ class SecureCookieSessionInterface(
             cookie = self._due_cookie(app, owned)
             owned.settle(saved=True)
             if cookie is not None:
-                self._put(app, owned, headers, cookie)
-                if not accessed:
-                    _vary_by_cookie(headers)
+                self._set_cookie(app, owned, headers, cookie)
 
     def _is_on_server(self, app: ConfiguredApp) -> bool:
         return self._configuration(app).server_side is not None
@@ -514,7 +529,7 @@ class SecureCookieSessionInterface(
                 arrival = await self._stored_arrival(app, None, server_side)
             decides = type(self).should_set_cookie is not SecureCookieSessionInterface.should_set_cookie
             wanted = self.should_set_cookie(app, session) if decides else None
-            kept = await server_side.save(session, arrival, wanted=wanted, answers=answers)
+            kept = await answered(server_side.save(session, arrival, wanted=wanted, answers=answers))
             self._report_altered(app, tuple(arrival.altered))
             session_saved = True
         finally:
@@ -535,8 +550,7 @@ class SecureCookieSessionInterface(
             else self._cookie(app, session, decision, self._configuration(app))
         )
         if header is not None:
-            self._put(app, session, response.headers, header)
-            _vary_by_cookie(response.headers)
+            self._set_cookie(app, session, response.headers, header)
 
     async def close(self) -> None:
         """Give back what the stores hold that were opened by their URLs."""
@@ -576,8 +590,10 @@ class SecureCookieSessionInterface(
             raise ConfigurationError("sessions are kept on the server here; make one with Sessions.transaction")
         return configured.policy.writer.write(session.open().contents.stored()).value
 
-    def _put(self, app: ConfiguredApp, session: SecureCookieSession[S], headers: ResponseHeaders, cookie: str) -> None:
-        """Put a session's cookie on a response, and expire its rivals.
+    def _set_cookie(
+        self, app: ConfiguredApp, session: SecureCookieSession[S], headers: ResponseHeaders, cookie: str
+    ) -> None:
+        """Put a session's cookie on a response, expire its rivals, and keep shared caches from giving it to others.
 
         Its own header is the last one: what tells the places of cookies less well apart than browsers keeps it.
         """
@@ -585,6 +601,13 @@ class SecureCookieSessionInterface(
             for rival in rivals_of(self._attributes(app), app.config.get("APPLICATION_ROOT")):
                 headers.add("Set-Cookie", deleting_cookie(rival))
         headers.add("Set-Cookie", cookie)
+        _vary_by_cookie(headers)
+        changed = private(headers, self._clock())
+        for name, value in changed.items():
+            headers.set(name, value)
+        if changed and id(app) not in self._told_of_caches:
+            self._told_of_caches.add(id(app))
+            self.report_handler(app, SharedCookie())
 
     def _due_cookie(self, app: ConfiguredApp, session: SecureCookieSession[S]) -> str | None:
         """Return the text of the `Set-Cookie` header that is due, if one is."""
@@ -607,8 +630,11 @@ class SecureCookieSessionInterface(
         session: SecureCookieSession[S],
         decision: engine.Write | engine.Delete,
         configured: _Configured[S],
-    ) -> str | None:
-        """Return the text of the `Set-Cookie` header that a decision asks for; None if no browser would keep it."""
+    ) -> str | CookieTooLargeError | None:
+        """Return the text of the `Set-Cookie` header that a decision asks for; None if no browser would keep it.
+
+        An error is returned, for the caller to raise: a traceback from here would show the cookie.
+        """
         if type(decision) is not engine.Write:
             return deleting_cookie(self._attributes(app))
         if decision.altered:
@@ -918,6 +944,19 @@ _WEBSOCKET_REMEDY = (
     "a websocket that was accepted has no response to carry a cookie; change the session in a request, before the "
     "websocket opens or after it has told the page to make one"
 )
+
+
+async def answered(answer: Awaitable[T]) -> T:
+    """Return what the store answers. If it does not, what shows what it was asked is taken from the error.
+
+    Raises:
+        StoreUnavailableError: it did not.
+    """
+    handled = sys.exception()
+    try:
+        return await answer
+    except StoreUnavailableError as error:
+        raise without_frames(error, until=handled)  # noqa: B904 -- it is the same
 
 
 def _values_of(cookies: Mapping[str, str], name: str) -> tuple[str, ...]:

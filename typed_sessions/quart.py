@@ -20,11 +20,12 @@ from werkzeug import Response as WerkzeugResponse
 from werkzeug.exceptions import ServiceUnavailable
 
 from typed_sessions import interface
+from typed_sessions.cookies import varying_by_cookie
 from typed_sessions.errors import ConfigurationError, StoreUnavailableError
 from typed_sessions.reports import FieldReset, Refused, Report, log_report, logger
 from typed_sessions.schema import Schema
 from typed_sessions.serializers.base import AnySerializer, SerializerName
-from typed_sessions.server_side import StoredArrival
+from typed_sessions.server_side import ServerSide, StoredArrival
 from typed_sessions.session import SecureCookieSession, Session
 from typed_sessions.settings import purge_interval_of
 from typed_sessions.stores import SessionStore, purge
@@ -204,16 +205,15 @@ class Sessions(Generic[S]):
             RuntimeError: no request or websocket is being handled.
         """
         app, session = _current_app(), cast("SecureCookieSession[S]", self.current)
-        arrival = session.source
-        if not isinstance(arrival, StoredArrival):
+        if not isinstance(session.source, StoredArrival):
             return True
-        answers = has_request_context() and not session.was_saved
-        if not answers:  # it may go on for hours
-            arrival.deadline = self._interface.server_side(app).new_deadline()
-        return await self._interface.store(app, session, answers=answers)
+        _current_arrival(self._interface.server_side(app))
+        return await self._interface.store(app, session, answers=_awaits_response(session))
 
     async def of(self, subject: int | str | UUID) -> list[SessionInfo]:
         """Return the live sessions of a subject, the one used last first.
+
+        Within a request this is a use of its session, for the answer depends on which one that is.
 
         Args:
             subject: a value of the field that the schema marks as `Subject`.
@@ -223,9 +223,14 @@ class Sessions(Generic[S]):
             FieldTypeError: it is no value of that field.
             ConfigurationError: no field is marked, or sessions are kept in cookies, where nobody can count them.
         """
-        server_side, arrival = self._interface.server_side(self._app()), _current_arrival()
-        current = None if arrival is None else arrival.key
-        listed = await server_side.listed(subject, server_side.new_deadline() if arrival is None else arrival.deadline)
+        server_side = self._interface.server_side(self._app())
+        arrival = _current_arrival(server_side)
+        current = None
+        if arrival is not None:
+            bool(self.current)  # a use
+            current = arrival.key
+        deadline = server_side.new_deadline() if arrival is None else arrival.deadline
+        listed = await interface.answered(server_side.listed(subject, deadline))
         return [SessionInfo(each.created, each.last_seen, each.expires_at, each.key == current) for each in listed]
 
     async def revoke(self, subject: int | str | UUID, *, except_current: bool = False) -> None:
@@ -243,11 +248,14 @@ class Sessions(Generic[S]):
         """
         server_side = self._interface.server_side(self._app())
         if except_current:
+            bool(self.current)  # a use
             await self.save()
-        arrival = _current_arrival()
+        arrival = _current_arrival(server_side)
+        if except_current and arrival is not None and arrival.failure is not None:
+            raise StoreUnavailableError("the store did not answer which session is the current one")
         deadline = server_side.new_deadline() if arrival is None else arrival.deadline
         spare = arrival.key if except_current and arrival is not None else None
-        await server_side.revoke(subject, deadline, spare=spare)
+        await interface.answered(server_side.revoke(subject, deadline, spare=spare))
 
     @asynccontextmanager
     async def transaction(self, client: TransactingClient, path: str = "/") -> AsyncGenerator[Session[S], None]:
@@ -312,10 +320,10 @@ class QuartSessionInterface(interface.SecureCookieSessionInterface[S]):
         try:
             await super()._save_on_server(app, session, response)
         except StoreUnavailableError as error:
-            if not isinstance(app, Quart) or not isinstance(response, Response):
+            if not isinstance(app, Quart) or not isinstance(response, Response | WerkzeugResponse):
                 raise
             answer = await app.make_response(await app.handle_user_exception(error))
-            _become(response, answer)
+            await _become(response, answer)
             self.tell(app, session, response)
 
 
@@ -337,21 +345,35 @@ def _quarts(response: Response | WerkzeugResponse) -> Response:
     return Response(response.get_data(), response.status_code, response.headers)
 
 
-def _become(response: Response, answer: Response | WerkzeugResponse) -> None:
+async def _become(response: Response | WerkzeugResponse, answer: Response | WerkzeugResponse) -> None:
     """Make a response what another one is. Of the page itself, which could not be saved, nothing goes out."""
-    other = _quarts(answer)
-    response.status_code = other.status_code
-    response.response = other.response
-    for name in {name.title() for name, _ in response.headers}:
-        if name.startswith(_OF_ONE_PAGE) and not name.startswith(_OF_ANY_PAGE):
-            del response.headers[name]
-    response.headers.update(other.headers)
+    response.status = answer.status
+    if isinstance(response, Response):
+        other = _quarts(answer)
+        response.response, response.timeout = other.response, other.timeout
+    else:  # a redirect
+        response.set_data(await answer.get_data(as_text=False) if isinstance(answer, Response) else answer.get_data())
+    kept = [each for each in response.headers if each[0].lower() in _OF_ANY_PAGE and each[0] not in answer.headers]
+    response.headers.clear()
+    response.headers.extend([*answer.headers, *kept])
+    response.headers.setdefault("Cache-Control", "no-store")
+    response.headers["Vary"] = varying_by_cookie(response.headers.getlist("Vary"))
 
 
-_OF_ONE_PAGE: Final = ("Content-", "Set-Cookie", "Location", "Etag", "Last-Modified", "Expires", "Accept-Ranges")
-"""What headers begin with that belong to one page."""
-
-_OF_ANY_PAGE: Final = "Content-Security-Policy"
+_OF_ANY_PAGE: Final = frozenset(
+    {
+        "content-security-policy",
+        "cross-origin-embedder-policy",
+        "cross-origin-opener-policy",
+        "cross-origin-resource-policy",
+        "permissions-policy",
+        "referrer-policy",
+        "strict-transport-security",
+        "x-content-type-options",
+        "x-frame-options",
+    }
+)
+"""The headers that protect whatever page they come with, in lower case."""
 
 
 async def _purge(store: SessionStore, every: timedelta) -> None:
@@ -368,13 +390,27 @@ def _current_app() -> Quart:
     return cast("Quart", _unproxied(current_app))
 
 
-def _current_arrival() -> StoredArrival[Any] | None:
-    """Return where the session of the current request came from, if there is one, and it is kept on the server."""
+def _current_arrival(server_side: ServerSide[Any]) -> StoredArrival[Any] | None:
+    """Return where the session of the current request came from, if there is one, and it is kept on the server.
+
+    Its deadline is that of the request. A websocket, or a stream, may go on for hours: each call gets one of its own.
+    """
     if not (has_request_context() or has_websocket_context()):
         return None
     session = _current_session()
-    source = session.source if isinstance(session, SecureCookieSession) else None
-    return source if isinstance(source, StoredArrival) else None
+    if not isinstance(session, SecureCookieSession):
+        return None
+    arrival = session.source
+    if not isinstance(arrival, StoredArrival):
+        return None
+    if not _awaits_response(session):
+        arrival.deadline = server_side.new_deadline()
+    return arrival
+
+
+def _awaits_response(session: SecureCookieSession[Any]) -> bool:
+    """Return True if the response of the current request has still to be made."""
+    return has_request_context() and not session.was_saved
 
 
 def _current_session() -> object:

@@ -23,6 +23,7 @@ __all__ = [
     "Refused",
     "Report",
     "ReportSink",
+    "SharedCookie",
     "ShortSecretKey",
     "UndeclaredAltered",
     "UndeclaredKeys",
@@ -207,6 +208,18 @@ class UsedLate(Told):
 
 
 @frozen
+class SharedCookie(Told):
+    """A response that sets the session's cookie allowed shared caches to keep it. It was sent as private."""
+
+    @override
+    def __str__(self) -> str:
+        return (
+            "a response with a session cookie was for shared caches, which would give the session to others; it was "
+            "sent as private"
+        )
+
+
+@frozen
 class ShortSecretKey(Told):
     """A secret key is so short that it may be found by trying, with one cookie at hand."""
 
@@ -231,6 +244,7 @@ Report: TypeAlias = (
     | ChangedLate
     | CookieOversize
     | UsedLate
+    | SharedCookie
     | ShortSecretKey
 )
 ReportSink: TypeAlias = Callable[[Report], None]

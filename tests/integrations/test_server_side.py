@@ -12,7 +12,7 @@ from typing import Annotated, Any, TypedDict, cast
 
 import pytest
 from attrs import Factory, define
-from quart import Quart, Response, got_request_exception, stream_with_context, websocket
+from quart import Quart, Response, got_request_exception, redirect, stream_with_context, websocket
 from quart import session as quart_session
 from typing_extensions import override
 
@@ -1234,6 +1234,71 @@ async def test_the_application_may_answer_a_failed_save_itself(site: Site, broke
     assert "ETag" not in response.headers
 
 
+PAGES: dict[str, Callable[[], Any]] = {
+    "a page": lambda: Response("the page", 201, {"Content-Type": "application/json", "Content-Encoding": "br"}),
+    "a redirect": lambda: redirect("/elsewhere", 303),
+    "a stream": lambda: Response(iter(["the ", "page"]), 206),
+    "a fragment": lambda: ("the page", {"HX-Redirect": "/elsewhere", "Refresh": "5", "Content-Disposition": "inline"}),
+}
+
+
+@pytest.mark.parametrize("page", PAGES)
+async def test_nothing_of_a_page_goes_out_that_could_not_be_saved(site: Site, broken: Broken, page: str) -> None:
+    @site.app.get("/page")
+    async def shown() -> Any:
+        site.sessions.data.cart.append("book")
+        return PAGES[page]()
+
+    @site.app.after_request
+    async def mark(response: Response) -> Response:
+        response.headers.extend(
+            [
+                ("Cache-Control", "public, max-age=600"),
+                ("CDN-Cache-Control", "max-age=600"),
+                ("Expires", "Thu, 01 Jan 2099 00:00:00 GMT"),
+                ("ETag", '"of the page"'),
+                ("Link", "</cart.css>; rel=preload"),
+                ("Vary", "Accept-Language"),
+                ("X-Cart", "book"),
+                ("Set-Cookie", "cart=book"),
+            ]
+        )
+        return response
+
+    broken.failing = frozenset({"create"})
+    response = await site.client().get("/page")
+    assert response.status == "503 SERVICE UNAVAILABLE"
+    assert {name.lower(): value for name, value in response.headers} == {
+        "cache-control": "no-store",
+        "content-length": str(len(await response.get_data(as_text=False))),
+        "content-type": "text/html; charset=utf-8",
+        "retry-after": "5",
+        "vary": "Cookie",
+    }
+    assert "Service Unavailable" in await text(response)
+
+
+async def test_an_answer_of_the_applications_has_its_own_headers(site: Site, broken: Broken) -> None:
+    @site.app.errorhandler(StoreUnavailableError)
+    async def down(_error: StoreUnavailableError) -> tuple[str, int, dict[str, str]]:
+        return "back soon", 502, {"X-Frame-Options": "SAMEORIGIN", "Vary": "Accept", "Set-Cookie": "down=1"}
+
+    @site.app.after_request
+    async def frame(response: Response) -> Response:
+        response.headers["X-Frame-Options"] = "DENY"
+        response.headers["Strict-Transport-Security"] = "max-age=600"
+        return response
+
+    broken.failing = frozenset({"create"})
+    response = await site.client().get("/add")
+    assert (response.status_code, await text(response)) == (502, "back soon")
+    assert response.headers.getlist("X-Frame-Options") == ["SAMEORIGIN"]
+    assert response.headers["Strict-Transport-Security"] == "max-age=600"
+    assert response.headers["Vary"] == "Accept, Cookie"
+    assert response.headers["Cache-Control"] == "no-store"
+    assert response.headers.getlist("Set-Cookie") == ["down=1"]
+
+
 async def test_an_interface_of_ones_own_rotates_and_refreshes(site: Site) -> None:
     class Own(SecureCookieSessionInterface[Visitor]):
         @override
@@ -1557,3 +1622,160 @@ async def test_what_is_stored_after_a_logout_has_another_identifier(site: Site) 
     assert client.cookie not in (None, former)
     assert await text(await client.get("/read")) == "None [] 0 de"
     assert await text(await site.client(former).get("/read")) == "None [] 0 en"
+
+
+@pytest.mark.parametrize(
+    ("ask", "varies"),
+    [
+        pytest.param(lambda site: site.sessions.of(7), True, id="of"),
+        pytest.param(lambda site: site.sessions.revoke(7, except_current=True), True, id="revoke the others"),
+        pytest.param(lambda site: site.sessions.revoke(7), False, id="revoke all"),
+    ],
+)
+async def test_what_depends_on_the_current_session_varies_by_cookie(
+    site: Site, ask: Callable[[Site], Awaitable[object]], varies: bool
+) -> None:
+    @site.view
+    async def asks() -> str:
+        await ask(site)
+        return ""
+
+    response = await site.client("A" * 43).get("/asks")
+    assert response.headers.get("Vary") == ("Cookie" if varies else None)
+
+
+async def test_a_list_of_sessions_that_a_stream_asks_for_first_is_reported(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    @site.app.get("/stream")
+    async def stream() -> Response:
+        @stream_with_context
+        async def parts() -> AsyncGenerator[str, None]:
+            yield str(await site.sessions.of(7))
+
+        return Response(parts())
+
+    assert await text(await site.client("A" * 43).get("/stream")) == "[]"
+    assert "session used after it was saved" in caplog.text
+
+
+@pytest.mark.parametrize("policy", ["raise", "anonymous"])
+async def test_the_others_are_not_ended_while_nobody_knows_which_the_current_one_is(
+    site: Site, broken: Broken, policy: str
+) -> None:
+    @site.view
+    async def others() -> str:
+        await site.sessions.revoke(7, except_current=True)
+        return ""
+
+    site.app.config["SESSION_ON_STORE_ERROR"] = policy
+    client = site.client()
+    await client.get("/login")
+    broken.failing = frozenset({"load"})
+    assert (await client.get("/others")).status_code == 503
+    broken.failing = frozenset()
+    assert await text(await client.get("/read")) == "7 [] 0 en"
+
+
+class Slow(MemoryStore):
+    """A store each of whose answers takes most of the time that one request has."""
+
+    elapsed = 0.0
+
+    async def _take_time(self) -> None:
+        self.elapsed += 1.5
+        for _ in range(3):
+            await asyncio.sleep(0)
+
+    @override
+    async def ids_of(self, subject: str) -> Any:
+        await self._take_time()
+        return await super().ids_of(subject)
+
+    @override
+    async def delete_subject(self, subject: str, *, spare: str | None = None) -> Any:
+        await self._take_time()
+        return await super().delete_subject(subject, spare=spare)
+
+    @override
+    async def update(self, key: str, version: int, written: Written, *, move_to: str | None = None) -> Updated:
+        await self._take_time()
+        return await super().update(key, version, written, move_to=move_to)
+
+
+async def listed(site: Site) -> None:
+    await site.sessions.of(8)
+
+
+async def all_ended(site: Site) -> None:
+    await site.sessions.revoke(8)
+
+
+async def others_ended(site: Site) -> None:
+    await site.sessions.revoke(8, except_current=True)
+
+
+async def changed_and_saved(site: Site) -> None:
+    site.sessions.data.visits += 1
+    await site.sessions.save()
+
+
+CALLS = pytest.mark.parametrize("call", [listed, all_ended, others_ended, changed_and_saved])
+
+
+@pytest.fixture
+def slow(site: Site, monkeypatch: pytest.MonkeyPatch) -> Slow:
+    slow = Slow(clock=site.clock)
+    site.app.config["SESSION_STORE"] = slow
+    real = time.monotonic
+    monkeypatch.setattr(time, "monotonic", lambda: real() + slow.elapsed)
+    return slow
+
+
+@CALLS
+@pytest.mark.usefixtures("slow")
+async def test_each_call_of_a_websocket_has_a_deadline_of_its_own(
+    site: Site, call: Callable[[Site], Awaitable[None]]
+) -> None:
+    async def serve() -> None:
+        for _ in range(4):
+            await call(site)
+        site.sessions.data.cart.append("done")
+
+    client = site.client()
+    await client.get("/visit")
+    await site.talk(client.cookie, serve)
+    assert "done" in await text(await client.get("/read"))
+
+
+@CALLS
+@pytest.mark.usefixtures("slow")
+async def test_each_call_of_a_stream_has_a_deadline_of_its_own(
+    site: Site, call: Callable[[Site], Awaitable[None]]
+) -> None:
+    @site.app.get("/stream")
+    async def stream() -> Response:
+        assert site.sessions.data.cart == []
+
+        @stream_with_context
+        async def parts() -> AsyncGenerator[str, None]:
+            for _ in range(4):
+                await call(site)
+                yield "."
+
+        return Response(parts())
+
+    client = site.client()
+    await client.get("/visit")
+    assert await text(await client.get("/stream")) == "...."
+
+
+@pytest.mark.usefixtures("slow")
+async def test_all_calls_of_a_request_share_its_deadline(site: Site) -> None:
+    @site.view
+    async def asks() -> str:
+        for _ in range(4):
+            await site.sessions.of(8)
+        return ""
+
+    assert (await site.client().get("/asks")).status_code == 503

@@ -16,6 +16,7 @@ from typed_sessions.reports import (
     Reason,
     Refused,
     Report,
+    SharedCookie,
     ShortSecretKey,
     UndeclaredAltered,
     UndeclaredKeys,
@@ -117,6 +118,13 @@ def test_a_refused_cookie_is_everyday_unless_it_was_signed(reason: Reason, caplo
             id="used late",
         ),
         pytest.param(
+            SharedCookie(),
+            logging.WARNING,
+            "a response with a session cookie was for shared caches, which would give the session to others; it was "
+            "sent as private",
+            id="for shared caches",
+        ),
+        pytest.param(
             UndeclaredAltered("price"),
             logging.WARNING,
             "session key 'price' will read back as another value; declare a field for it, to keep its type",
@@ -163,6 +171,7 @@ def test_a_report_has_no_place_for_data() -> None:
         ChangedLate,
         CookieOversize,
         UsedLate,
+        SharedCookie,
         ShortSecretKey,
     )
     assert set(kinds) == set(get_args(Report))
@@ -176,5 +185,6 @@ def test_a_report_has_no_place_for_data() -> None:
         CookieOversize: {"size", "limit", "sent"},
         UndeclaredAltered: {"key"},
         UsedLate: set(),
+        SharedCookie: set(),
         ShortSecretKey: {"size"},
     }

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
+import os
 import resource
+import socket
 import sqlite3
 import stat
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -106,6 +108,175 @@ async def test_the_mode_of_a_file_that_is_there_stays(path: Path) -> None:
     async with opened(path) as store:
         await create(store)
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
+
+
+async def test_a_symbolic_link_that_leads_to_nothing_yet_makes_a_file_of_its_owner(tmp_path: Path, path: Path) -> None:
+    elsewhere = tmp_path / "volume"
+    elsewhere.mkdir()
+    path.symlink_to(elsewhere / "real.db")
+    async with opened(path) as store:
+        await create(store)
+        files = list(elsewhere.iterdir())
+        assert {file.name for file in files} == {"real.db", "real.db-wal", "real.db-shm"}
+        assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
+        assert [file.name for file in tmp_path.iterdir() if file.name.startswith("sessions.db")] == ["sessions.db"]
+
+
+async def test_a_symbolic_link_that_changes_moves_no_sessions(tmp_path: Path, path: Path) -> None:
+    first, second = tmp_path / "first.db", tmp_path / "second.db"
+    path.symlink_to(first)
+    async with opened(path) as store:
+        await create(store)
+        path.unlink()
+        path.symlink_to(second)
+        assert await store.load(KEY)
+    assert not second.exists()
+
+
+@pytest.mark.parametrize(
+    "target", ["nowhere/real.db", "sessions.db", "."], ids=["no directory", "a circle", "a directory"]
+)
+def test_a_symbolic_link_that_leads_to_no_file_is_refused(path: Path, target: str) -> None:
+    path.symlink_to(target)
+    with pytest.raises(ConfigurationError, match="SQLiteStore needs the path of a file"):
+        SQLiteStore(path)
+
+
+def make_directory(path: Path) -> None:
+    path.mkdir()
+
+
+def make_socket(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, make_directory, make_socket])
+@pytest.mark.parametrize("end", ["", "-wal", "-shm", "-journal"])
+def test_what_is_no_file_is_refused(path: Path, make: Callable[[Path], None], end: str) -> None:
+    make(path.with_name(path.name + end))
+    with pytest.raises(ConfigurationError, match="something else"):
+        SQLiteStore(path)
+
+
+def give_to_another_user(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only root can give something away; for anybody else, the process becomes another user's."""
+    if os.geteuid() == 0:
+        os.chown(path, 12345, -1)
+    else:
+        monkeypatch.setattr(os, "geteuid", lambda: path.stat().st_uid + 1)
+
+
+@pytest.mark.parametrize("end", ["", "-wal", "-shm", "-journal"])
+def test_a_file_of_another_user_is_refused(path: Path, end: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    planted = path.with_name(path.name + end)
+    planted.touch(mode=0o600)
+    give_to_another_user(planted, monkeypatch)
+    with pytest.raises(ConfigurationError, match=f"{planted} belongs to another user"):
+        SQLiteStore(path)
+
+
+@pytest.mark.parametrize("end", ["", "-wal", "-shm", "-journal"])
+def test_a_file_that_everybody_may_write_is_refused(path: Path, end: str) -> None:
+    planted = path.with_name(path.name + end)
+    planted.touch()
+    planted.chmod(0o602)
+    with pytest.raises(ConfigurationError, match=f"everybody may write to {planted}"):
+        SQLiteStore(path)
+
+
+@pytest.mark.parametrize("is_link", [False, True], ids=["the file", "a link to it"])
+def test_a_directory_in_which_everybody_may_replace_the_file_is_refused(tmp_path: Path, is_link: bool) -> None:
+    shared = tmp_path / "shared"
+    path = shared / "app" / "sessions.db"
+    path.parent.mkdir(parents=True)
+    shared.chmod(0o777)
+    if is_link:
+        path.symlink_to(tmp_path / "real.db")
+    with pytest.raises(ConfigurationError, match=f"chmod o-w {shared}"):
+        SQLiteStore(path)
+
+
+async def test_a_directory_of_another_user_is_warned_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    directory = tmp_path / "theirs"
+    directory.mkdir()
+    give_to_another_user(directory, monkeypatch)
+    SQLiteStore(directory / "sessions.db")
+    assert [record.getMessage() for record in caplog.records] == [
+        f"another user, who owns its directory, may put another file in the place of {directory / 'sessions.db'}"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("directory", "mode", "warning"),
+    [
+        pytest.param(0o700, 0o644, "everybody may read {path}: chmod o-r {path}", id="all may read the file"),
+        pytest.param(0o700, 0o660, "its group may write to {path}: chmod g-w {path}", id="its group may write"),
+        pytest.param(
+            0o1777,
+            0o600,
+            "everybody may put files beside {path}: give it a directory of its own",
+            id="a directory that all may use",
+        ),
+        pytest.param(0o755, 0o640, None, id="its group may read"),
+        pytest.param(0o775, 0o600, None, id="a directory of its group"),
+    ],
+)
+async def test_what_others_may_do_is_warned_of_once(
+    tmp_path: Path, directory: int, mode: int, warning: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "sessions" / "sessions.db"
+    path.parent.mkdir()
+    path.touch()
+    path.chmod(mode)
+    path.parent.chmod(directory)
+    async with opened(path) as store:
+        await create(store)
+        assert await store.load(KEY)
+    assert [record.getMessage() for record in caplog.records] == ([warning.format(path=path)] if warning else [])
+    assert {(record.name, record.levelname) for record in caplog.records} <= {("typed_sessions", "WARNING")}
+
+
+@pytest.mark.parametrize("mode", [0o602, None], ids=["a file", "a link"])
+async def test_what_somebody_else_makes_at_the_same_moment_is_looked_at(
+    path: Path, mode: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file that is being made is linked to its name, unless somebody was faster."""
+    link = os.link
+
+    def link_too_late(made: str, name: Path) -> None:
+        if mode is None:
+            name.symlink_to(path.with_name("elsewhere.db"))
+        else:
+            name.touch()
+            name.chmod(mode)
+        link(made, name)
+
+    async with opened(path) as store:
+        monkeypatch.setattr(os, "link", link_too_late)
+        with pytest.raises(ConfigurationError):
+            await create(store)
+    assert [file.name for file in path.parent.iterdir()] == ["sessions.db"]
+
+
+async def test_sqlite_itself_makes_no_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is deleted right after it was made would come back as a file that all may read."""
+    async with opened(path) as store:
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "link", lambda *_: None)
+            with pytest.raises(StoreUnavailableError):
+                await create(store)
+        assert not path.exists()
+        await create(store)
+
+
+async def test_a_path_may_have_any_characters(tmp_path: Path) -> None:
+    path = tmp_path / "50% of? #é.db"
+    async with opened(path) as store:
+        await create(store)
+    assert path.exists()
 
 
 async def test_a_url_names_the_file(path: Path) -> None:

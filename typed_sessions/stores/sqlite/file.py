@@ -9,12 +9,15 @@ import time
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
+from os import PathLike
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
-from attrs import frozen
+from attrs import field, frozen
 
 from typed_sessions.errors import ConfigurationError
+from typed_sessions.reports import logger
+from typed_sessions.stores.sqlite.trust import refuse_open_directories, warnings_about
 
 __all__ = ["SQLiteFile", "transaction"]
 
@@ -63,20 +66,52 @@ class SQLiteFile:
     """Where the records are."""
 
     path: Path
+    """The real one: whatever becomes of symbolic links, all connections have the same file."""
     busy_timeout: timedelta
     """How long a connection waits for another process that writes."""
+    _warned: set[str] = field(factory=set[str], init=False, repr=False, eq=False)
+
+    @classmethod
+    def at(cls, path: str | PathLike[str], busy_timeout: timedelta) -> Self:
+        """Return the file that a path leads to now, wherever the process or a symbolic link goes afterwards.
+
+        Raises:
+            ConfigurationError: there can be no such file, or it is another user's to change.
+            OSError: it cannot be looked at.
+        """
+        named = Path(path).absolute()
+        file = cls(Path(os.path.realpath(named)), busy_timeout)
+        if not file.path.parent.is_dir():
+            raise ConfigurationError(f"SQLiteStore needs the path of a file, in a directory that exists: {file.path}")
+        refuse_open_directories(named)
+        file.check()
+        return file
+
+    def check(self) -> None:
+        """Refuse a file in which others may put sessions, and warn, once, of what else others may do.
+
+        Raises:
+            ConfigurationError: the file, or its directory, is another user's to change; or it is no file.
+            OSError: it cannot be looked at.
+        """
+        for warning in warnings_about(self.path):
+            if warning not in self._warned:
+                self._warned.add(warning)
+                logger.warning("%s", warning)
 
     def connect(self, *, read_only: bool) -> sqlite3.Connection:
         """Return a connection for the thread that calls. The file is made if there is none.
 
         Raises:
-            ConfigurationError: the file is not for this release.
+            ConfigurationError: the file is not for this release, or may be changed by others.
             OSError: the file cannot be made.
             sqlite3.Error: it cannot be opened or read.
         """
         _make(self.path)
+        self.check()  # another one may have been faster to make it
         seconds = self.busy_timeout.total_seconds()
-        connection = sqlite3.connect(self.path, timeout=seconds, isolation_level=None)
+        # SQLite itself makes no file: it would be one that all may read.
+        connection = sqlite3.connect(f"{self.path.as_uri()}?mode=rw", uri=True, timeout=seconds, isolation_level=None)
         try:
             self._prepare(connection)
             if read_only:
@@ -147,7 +182,7 @@ def _make(path: Path) -> None:
     It is made under another name, since closing a file gives up all locks that the process has on it
     (https://www.sqlite.org/howtocorrupt.html, section 2.2): a connection may have been faster.
     """
-    if path.exists():
+    if os.path.lexists(path):
         return
     number, name = tempfile.mkstemp(prefix=path.name, dir=path.parent)
     os.close(number)

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from os import PathLike
-from pathlib import Path
 from typing import Final
 
 from attrs import evolve
@@ -82,7 +81,7 @@ class SQLiteStore:
 
     What has been answered is on the disk: it outlives the process, and a power cut. The writes that wait while one is
     written go to the disk together, in the order in which they came, so that many at once take hardly longer than one;
-    a load does not wait for them. The file is readable for its owner only.
+    a load does not wait for them. The file is made readable for its owner only.
 
     Args:
         path: of the file, which is made if there is none; in a directory on a disk of this machine.
@@ -90,8 +89,9 @@ class SQLiteStore:
         busy_timeout: how long to wait for another process that writes.
 
     Raises:
-        ConfigurationError: there can be no such file. Any method raises it if the file is the database of something
-            else, or that of a later release, or if it cannot be shared where it is.
+        ConfigurationError: there can be no such file, or another user may put sessions into it. Any method raises it
+            if that is found later, if the file is the database of something else, or that of a later release, or if it
+            cannot be shared where it is.
     """
 
     def __init__(
@@ -99,10 +99,7 @@ class SQLiteStore:
     ) -> None:
         if str(path) == ":memory:":
             raise ConfigurationError("SQLiteStore needs a file: what is to stay in memory belongs in a MemoryStore")
-        # Where it is must not depend on where the process goes afterwards.
-        file = SQLiteFile(Path(path).absolute(), busy_timeout)
-        if not file.path.parent.is_dir() or file.path.is_dir():
-            raise ConfigurationError(f"SQLiteStore needs the path of a file, in a directory that exists: {file.path}")
+        file = SQLiteFile.at(path, busy_timeout)
         self._clock: Final[Clock] = time.time if clock is None else clock
         self._writer: Final = Worker("sessions-writer", partial(file.connect, read_only=False), "BEGIN IMMEDIATE")
         self._reader: Final = Worker("sessions-reader", partial(file.connect, read_only=True), "BEGIN")
