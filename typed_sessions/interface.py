@@ -630,11 +630,8 @@ class SecureCookieSessionInterface(
         session: SecureCookieSession[S],
         decision: engine.Write | engine.Delete,
         configured: _Configured[S],
-    ) -> str | CookieTooLargeError | None:
-        """Return the text of the `Set-Cookie` header that a decision asks for; None if no browser would keep it.
-
-        An error is returned, for the caller to raise: a traceback from here would show the cookie.
-        """
+    ) -> str | None:
+        """Return the text of the `Set-Cookie` header that a decision asks for; None if no browser would keep it."""
         if type(decision) is not engine.Write:
             return deleting_cookie(self._attributes(app))
         if decision.altered:

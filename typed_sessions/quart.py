@@ -225,13 +225,14 @@ class Sessions(Generic[S]):
         """
         server_side = self._interface.server_side(self._app())
         arrival = _current_arrival(server_side)
-        current = None
         if arrival is not None:
             bool(self.current)  # a use
-            current = arrival.key
         deadline = server_side.new_deadline() if arrival is None else arrival.deadline
         listed = await interface.answered(server_side.listed(subject, deadline))
-        return [SessionInfo(each.created, each.last_seen, each.expires_at, each.key == current) for each in listed]
+        return [
+            SessionInfo(each.created, each.last_seen, each.expires_at, arrival is not None and each.key == arrival.key)
+            for each in listed
+        ]
 
     async def revoke(self, subject: int | str | UUID, *, except_current: bool = False) -> None:
         """End the sessions of a subject, also those that a request in flight is about to begin.
@@ -254,8 +255,8 @@ class Sessions(Generic[S]):
         if except_current and arrival is not None and arrival.failure is not None:
             raise StoreUnavailableError("the store did not answer which session is the current one")
         deadline = server_side.new_deadline() if arrival is None else arrival.deadline
-        spare = arrival.key if except_current and arrival is not None else None
-        await interface.answered(server_side.revoke(subject, deadline, spare=spare))
+        spared = arrival if except_current else None
+        await interface.answered(server_side.revoke(subject, deadline, spared=spared))
 
     @asynccontextmanager
     async def transaction(self, client: TransactingClient, path: str = "/") -> AsyncGenerator[Session[S], None]:

@@ -12,7 +12,8 @@ from uuid import UUID
 import attrs
 import msgspec
 import pytest
-from quart import Quart, request
+from quart import Quart
+from typing_extensions import override
 
 from typed_sessions import FieldTypeError, SerializationError, Subject
 from typed_sessions.quart import Sessions
@@ -36,16 +37,19 @@ class Number(IntEnum):
 class Name(str):
     __slots__ = ()
 
+    @override
     def __str__(self) -> str:
         return "somebody else"
 
 
 class Int(int):
+    @override
     def __str__(self) -> str:
         return "seven"
 
 
 class Id(UUID):
+    @override
     def __str__(self) -> str:
         return "an id"
 
@@ -104,6 +108,10 @@ WAYS: dict[str, Callable[[Any, object], None]] = {
 }
 
 
+def login(user: object) -> Callable[[Any], None]:
+    return lambda session: session.promote(user=user)
+
+
 class Site:
     """An application whose one view does what the test says."""
 
@@ -115,7 +123,6 @@ class Site:
 
         @self.app.route("/")
         async def view() -> str:
-            assert request
             self.do(self.sessions.current)
             return str(dict(self.sessions.current))
 
@@ -176,13 +183,13 @@ async def test_a_clock_that_is_set_back_does_not_lock_a_revoked_user_out(
     clock = Clock()
     store = MemoryStore(clock=clock) if kind == "memory" else SQLiteStore(tmp_path / "sessions.db", clock=clock)
     site = Site(ByNumber, store)
-    _, former = await site.get(lambda session: session.promote(user=7))
+    _, former = await site.get(login(7))
     await site.sessions.revoke(7)
     clock.now -= back.total_seconds()
-    _, cookie = await site.get(lambda session: session.promote(user=7))
+    _, cookie = await site.get(login(7))
     assert await site.get(bool, cookie) == ("{'user': 7}", cookie)
     assert (await site.get(bool, former))[0] == "{}"
-    _, second = await site.get(lambda session: session.promote(user=7), cookie)
+    _, second = await site.get(login(7), cookie)
     assert await site.get(bool, second) == ("{'user': 7}", second)
     await site.sessions.revoke(7)
     assert (await site.get(bool, second))[0] == "{}"
@@ -199,8 +206,8 @@ async def test_a_signed_cookie_is_not_taken_in_after_its_subject_was_revoked(
     kind: str, serializer: str, tmp_path: Any
 ) -> None:
     cookies = Site(ByNumber, SESSION_SERIALIZER=serializer)
-    _, stolen = await cookies.get(lambda session: session.promote(user=7))
-    _, others = await cookies.get(lambda session: session.promote(user=8))
+    _, stolen = await cookies.get(login(7))
+    _, others = await cookies.get(login(8))
     clock = Clock()
     clock.now += 2
     store = MemoryStore(clock=clock) if kind == "memory" else SQLiteStore(tmp_path / "sessions.db", clock=clock)
@@ -211,7 +218,7 @@ async def test_a_signed_cookie_is_not_taken_in_after_its_subject_was_revoked(
     assert await site.get(bool, stolen) == ("{}", stolen)
     page, adopted = await site.get(bool, others)
     assert (page, adopted != others) == ("{'user': 8}", True)
-    _, again = await site.get(lambda session: session.promote(user=7), stolen)
+    _, again = await site.get(login(7), stolen)
     assert await site.get(bool, again) == ("{'user': 7}", again)
     await store.close()
 
@@ -221,7 +228,7 @@ async def test_the_latest_revocation_counts_for_signed_cookies() -> None:
     site = Site(ByNumber, MemoryStore(clock=clock), **ADOPTING)
     clock.now -= 3600
     await site.sessions.revoke(7)
-    _, stolen = await Site(ByNumber).get(lambda session: session.promote(user=7))
+    _, stolen = await Site(ByNumber).get(login(7))
     clock.now += 7200
     await site.sessions.revoke(7)
     assert (await site.get(bool, stolen))[0] == "{}"
@@ -232,7 +239,7 @@ async def test_a_signed_cookie_that_was_made_after_the_revocation_is_taken_in() 
     clock.now -= 3600
     site = Site(ByNumber, MemoryStore(clock=clock), **ADOPTING)
     await site.sessions.revoke(7)
-    _, fresh = await Site(ByNumber).get(lambda session: session.promote(user=7))
+    _, fresh = await Site(ByNumber).get(login(7))
     clock.now += 3600
     page, adopted = await site.get(bool, fresh)
     assert (page, adopted != fresh) == ("{'user': 7}", True)
@@ -241,7 +248,7 @@ async def test_a_signed_cookie_that_was_made_after_the_revocation_is_taken_in() 
 @pytest.mark.parametrize("ending", ["clear", "invalidate"])
 async def test_a_log_out_ends_each_signed_cookie_that_came(ending: str) -> None:
     cookies, site = Site(ByNumber), Site(ByNumber, MemoryStore(), **ADOPTING)
-    signed = [(await cookies.get(lambda session, user=user: session.promote(user=user)))[1] for user in (7, 8)]
+    signed = [(await cookies.get(login(user)))[1] for user in (7, 8)]
     await site.get(lambda session: getattr(session, ending)(), "; session=".join(signed))
     for cookie in signed:
         assert (await site.get(bool, cookie))[0] == "{}"
@@ -249,7 +256,7 @@ async def test_a_log_out_ends_each_signed_cookie_that_came(ending: str) -> None:
 
 async def test_a_log_out_with_the_signed_cookie_of_a_moment_ago_ends_what_it_became() -> None:
     cookies, site = Site(ByNumber), Site(ByNumber, MemoryStore(), **ADOPTING)
-    _, signed = await cookies.get(lambda session: session.promote(user=7))
+    _, signed = await cookies.get(login(7))
     _, adopted = await site.get(bool, signed)
     await site.get(lambda session: session.invalidate(), signed)
     assert (await site.get(bool, adopted))[0] == "{}"
@@ -270,7 +277,7 @@ async def test_identifiers_have_the_place_of_their_subject_in_a_store_of_places(
     _, anonymous = await site.get(lambda session: session.__setitem__("locale", "de"))
     assert len(anonymous) == 43
     for name in ("alice", "bo"):
-        _, cookie = await site.get(lambda session, name=name: session.promote(user=name), anonymous)
+        _, cookie = await site.get(login(name), anonymous)
         place = store.place_of(f"shop:{name}")
         [listed] = await store.ids_of(f"shop:{name}")
         assert (len(cookie), cookie[:4], listed.key[:4]) == (47, place, place)

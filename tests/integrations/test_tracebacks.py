@@ -16,14 +16,15 @@ from quart import Quart, Response
 from typing_extensions import override
 
 from typed_sessions import CookieTooLargeError, StoreUnavailableError, Subject
-from typed_sessions.identifiers import key_of
+from typed_sessions.identifiers import Identifier, Namespace
 from typed_sessions.interface import SecureCookieSessionInterface
 from typed_sessions.quart import Sessions
-from typed_sessions.stores import Record, SessionStore, SQLiteStore, Updated, Written
+from typed_sessions.stores import Found, SessionStore, SQLiteStore, Updated, Written
 from typed_sessions.stores.memory import MemoryStore
 
 SECRET = "a secret key that is long enough"
 BOOK = "a-book-about-tea"
+KEY_OF = Namespace.derived(SECRET.encode(), "session").key_of
 
 
 @define
@@ -53,7 +54,7 @@ class Failing(MemoryStore):
             raise StoreUnavailableError("down") from error
 
     @override
-    async def load(self, key: str) -> Record | None:
+    async def load(self, key: str) -> Found:
         await self._break("load")
         return await super().load(key)
 
@@ -152,7 +153,7 @@ def shown(error: BaseException) -> str:
 def check(error: BaseException, cookie: str) -> None:
     page = shown(error)
     assert "self = " in page  # there are frames of ours
-    for secret in (cookie, key_of(cookie), SECRET):
+    for secret in (cookie, KEY_OF(Identifier(cookie)), SECRET):
         assert secret not in page
 
 

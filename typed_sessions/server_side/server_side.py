@@ -186,8 +186,9 @@ class ServerSide(Generic[S]):
             listed = [one for each in self.namespaces for one in await self.store.ids_of(each.subject(whose))]
         return sorted(listed, key=lambda one: one.last_seen, reverse=True)
 
-    async def revoke(self, subject: object, deadline: Deadline, *, spare: str | None = None) -> None:
-        """End the sessions of a subject, but for the one whose key is to be spared. Raises what `listed` raises."""
+    async def revoke(self, subject: object, deadline: Deadline, *, spared: StoredArrival[S] | None = None) -> None:
+        """End the sessions of a subject, but for that of a request which is to be spared. Raises what `listed` raises."""
+        spare = None if spared is None else spared.key
         whose = named_subject(self.schema, subject)
         async with deadline.spent():
             if self.adopt_signed_before is not None:
