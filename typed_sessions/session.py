@@ -297,9 +297,9 @@ class _Binding(Generic[S]):
 def _opened_with(initial: Mapping[str, object], schema: Schema[S]) -> Opened[S]:
     """Return what a program asked a session to begin with, as if it had been loaded."""
     contents = contents_of(schema, {})
-    for key, value in initial.items():
+    for key in initial:
         _refuse_earlier_name(key, schema)
-        contents.store(key, value)
+    contents.update(initial)
     codec = Codec(schema, TaggedJSONSerializer())
     try:
         return Opened(contents, Origin(codec, codec.encode(contents.stored())) if initial else None)
@@ -478,7 +478,10 @@ class SecureCookieSession(Session[S_co]):
 
     @override
     def __setitem__(self, key: str, value: object) -> None:
-        self._store({key: value})
+        contents = self._touched()
+        self._refuse_key(key, contents)
+        contents.store(key, value)
+        self._mutated()
 
     @override
     def __delitem__(self, key: str) -> None:
@@ -697,14 +700,16 @@ class SecureCookieSession(Session[S_co]):
 
     def _store(self, values: Mapping[str, object]) -> None:
         contents = self._touched()
-        for key, value in values.items():
-            _refuse_earlier_name(key, contents.schema)
-            if not contents.declares(key) and not self._source.rule.allows(key):
-                raise UndeclaredKeyError(key, contents.schema.fields)
-            contents.check(key, value)
-        for key, value in values.items():
+        for key in values:
+            self._refuse_key(key, contents)
+        if values:
+            contents.update(values)
             self._mutated()
-            contents.store(key, value)
+
+    def _refuse_key(self, key: str, contents: Contents[S_co]) -> None:
+        _refuse_earlier_name(key, contents.schema)
+        if not contents.declares(key) and not self._source.rule.allows(key):
+            raise UndeclaredKeyError(key, contents.schema.fields)
 
     def _mutated(self) -> None:
         self._assigned = None
@@ -774,6 +779,10 @@ class NullSession(SecureCookieSession[S_co]):
 
     @override
     def _store(self, values: Mapping[str, object]) -> NoReturn:
+        self._unavailable()
+
+    @override
+    def __setitem__(self, key: str, value: object) -> NoReturn:
         self._unavailable()
 
     @override
