@@ -43,7 +43,7 @@ from typed_sessions.migrations import Migrations
 from typed_sessions.sameness import same, shared_mutable
 from typed_sessions.values import Value
 
-__all__ = ["Assignment", "Field", "Schema", "define_departed", "departure"]
+__all__ = ["Assignment", "Field", "Schema", "define_departed", "departure", "is_writable_subject"]
 
 S = TypeVar("S", default=dict[str, object])
 
@@ -202,17 +202,20 @@ class Schema(Generic[S]):
 
         Raises:
             FieldTypeError: the field's declared type does not allow it.
-            FieldValueError: the type's bounds do not allow it.
+            FieldValueError: the type's bounds do not allow it, or no store could find a session by it.
         """
         field = self.fields[name]
         try:
-            return field.type.admit(value)
+            admitted = field.type.admit(value)
         except OutOfBounds as mismatch:
             raise FieldValueError(f"{self.name}.{name}{mismatch.path} {mismatch}") from None
         except Mismatch as mismatch:
             raise FieldTypeError(f"{self.name}.{name}{mismatch.path} {mismatch}") from None
         except RecursionError:
             raise FieldTypeError(f"{self.name}.{name} is nested too deep to be held") from None
+        if field.is_subject and not is_writable_subject(admitted):
+            raise FieldValueError(f"{self.name}.{name} must be a text that can be written as UTF-8")
+        return admitted
 
     def assign(self, data: S, values: Mapping[str, object]) -> Assignment[S]:
         """Set fields as the class's author meant it, in this order, in data that nobody has yet.
@@ -450,6 +453,17 @@ class Schema(Generic[S]):
                     f"{self.name}.{name}: its converter changes a value that it has converted already, so the value "
                     f"would change with every request; let the converter leave such a value alone"
                 )
+
+
+def is_writable_subject(subject: object) -> bool:
+    """Return False for a text with a lone surrogate: stores find a subject by its UTF-8."""
+    if not isinstance(subject, str):
+        return True
+    try:
+        subject.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _has_its_own_word(field_type: FieldType) -> bool:
