@@ -6,6 +6,7 @@ by a payload, and has not changed since. Undeclared keys are stored while they a
 
 from __future__ import annotations
 
+import copy
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from types import NoneType
@@ -65,6 +66,14 @@ class Contents(Protocol[S]):
 
     def replace(self, data: object) -> None:
         """Make another object the live data. Raises FieldTypeError, with nothing changed."""
+        ...
+
+    def copied(self, memo: dict[int, Any] | None = None) -> Contents[S]:
+        """Return contents of their own that hold the same. Nothing is looked at, so nothing changes here.
+
+        Args:
+            memo: that of `copy.deepcopy`, for deep copies of all values; without it, both hold the same ones.
+        """
         ...
 
     def declares(self, key: str) -> bool:
@@ -199,6 +208,10 @@ class KeyedContents(Value, Generic[S]):
     def replace(self, data: object) -> None:
         self.touched = None
         self.values = cast("dict[str, object]", self.schema.adopt(data))
+
+    def copied(self, memo: dict[int, Any] | None = None) -> Contents[S]:
+        values = {**self.values} if memo is None else copy.deepcopy(self.values, memo)
+        return KeyedContents(self.schema, values, None)
 
     def declares(self, key: str) -> bool:
         return self.schema.open or key in self.schema.fields
@@ -405,6 +418,13 @@ class DeclaredContents(Value, Generic[S]):
     def replace(self, data: object) -> None:
         self._data = self.schema.adopt(data)
         self._vacant = _NONE
+
+    def copied(self, memo: dict[int, Any] | None = None) -> Contents[S]:
+        if memo is None:
+            data, extras = self.schema.duplicate(self._data), {**self._extras}
+        else:
+            data, extras = copy.deepcopy(self._data, memo), copy.deepcopy(self._extras, memo)
+        return DeclaredContents(self.schema, data, extras, self._pinned, self._vacant, {**self._ordered()})
 
     def declares(self, key: str) -> bool:
         return key in self.schema.fields

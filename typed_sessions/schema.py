@@ -252,6 +252,11 @@ class Schema(Generic[S]):
         kind.place(trial.copy, defaults)
         return trial.commit()
 
+    def duplicate(self, data: S) -> S:
+        """Return a shallow copy of data. Nothing of the user's runs."""
+        kind = self._declared_kind
+        return cast("S", kind.copied(data, kind.attributes(data)))
+
     def adopt(self, data: object) -> S:
         """Return an object as the data of a session.
 
