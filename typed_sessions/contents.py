@@ -182,6 +182,9 @@ class KeyedContents(Value, Generic[S]):
             del self.values[former]
 
     def store(self, key: str, value: object) -> None:
+        if type(self.values) is not dict:
+            self.update({key: value})
+            return
         if key in self.schema.fields:
             value = self.schema.admit(key, value)
         self.values[key] = value
@@ -368,15 +371,16 @@ class DeclaredContents(Value, Generic[S]):
     def update(self, values: Mapping[str, object]) -> None:
         fields = self.schema.fields
         declared = {key: value for key, value in values.items() if key in fields}
-        defaults, stored = set[str](), set[str]()
+        judged: dict[str, tuple[bool, bool]] = {}
         if declared:
             assignment = self.schema.assign(self._data, declared)
-            defaults.update(name for name, value in assignment.values.items() if fields[name].is_default(value))
-            stored.update(filter(self._is_stored, declared))
+            for name, value in assignment.values.items():
+                judged[name] = fields[name].is_default(value), self._is_stored(name)
             self._data = assignment.commit()
         for key, value in values.items():
-            if key in declared:
-                self._note_stored(key, is_default=key in defaults, was_stored=key in stored)
+            if key in judged:
+                is_default, was_stored = judged[key]
+                self._note_stored(key, is_default=is_default, was_stored=was_stored)
             else:
                 self._store_undeclared(key, value)
 

@@ -536,9 +536,9 @@ class Shouting(OrderedDict[str, object]):
 
     @override
     def __setitem__(self, key: str, value: object) -> None:
+        super().__setitem__(key, value)
         if value == "whisper":
             raise ValueError("too quiet")
-        super().__setitem__(key, value)
 
 
 @pytest.mark.parametrize("schema", [None, Keyed], ids=["no-schema", "typeddict"])
@@ -549,6 +549,8 @@ def test_a_dict_of_the_users_that_refuses_a_value_is_as_it_was(schema: Any) -> N
     session.replace(live)
     with pytest.raises(ValueError, match="too quiet"):
         session.update({"user_id": 7, "new": 1, "word": "whisper"})
+    with pytest.raises(ValueError, match="too quiet"):
+        session["word"] = "whisper"
     assert list(session.data.items()) == [("age", 2), ("user_id", 1)]
     assert session.data is live
 
