@@ -6,6 +6,8 @@ by a payload, and has not changed since. Undeclared keys are stored while they a
 
 from __future__ import annotations
 
+import copy
+from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from types import NoneType
 from typing import Any, Final, Generic, Protocol, TypeAlias, cast
@@ -46,12 +48,12 @@ class Contents(Protocol[S]):
         """Return the live value under a key, or the default if it is not stored."""
         ...
 
-    def check(self, key: str, value: object) -> None:
-        """Refuse a value that no converter could make fit its field. Raises FieldTypeError."""
-        ...
-
     def store(self, key: str, value: object) -> None:
         """Store a value under a key. Raises FieldTypeError, with nothing changed."""
+        ...
+
+    def update(self, values: Mapping[str, object]) -> None:
+        """Store values under their keys: all of them or, whatever is raised, none. Raises FieldTypeError."""
         ...
 
     def remove(self, key: str) -> None:
@@ -64,6 +66,14 @@ class Contents(Protocol[S]):
 
     def replace(self, data: object) -> None:
         """Make another object the live data. Raises FieldTypeError, with nothing changed."""
+        ...
+
+    def copied(self, memo: dict[int, Any] | None = None) -> Contents[S]:
+        """Return contents of their own that hold the same. Nothing is looked at, so nothing changes here.
+
+        Args:
+            memo: that of `copy.deepcopy`, for deep copies of all values; without it, both hold the same ones.
+        """
         ...
 
     def declares(self, key: str) -> bool:
@@ -171,13 +181,24 @@ class KeyedContents(Value, Generic[S]):
         for former in _superseded(self.schema, self.values, self.values):
             del self.values[former]
 
-    def check(self, key: str, value: object) -> None:
-        if key in self.schema.fields:
-            self.schema.admit(key, value)
-
     def store(self, key: str, value: object) -> None:
-        self.values[key] = self.schema.admit(key, value) if key in self.schema.fields else value
+        if type(self.values) is not dict:
+            self.update({key: value})
+            return
+        if key in self.schema.fields:
+            value = self.schema.admit(key, value)
+        self.values[key] = value
         self._touch(key)
+
+    def update(self, values: Mapping[str, object]) -> None:
+        schema, live = self.schema, self.values
+        admitted = {key: schema.admit(key, value) if key in schema.fields else value for key, value in values.items()}
+        if type(live) is dict:
+            live.update(admitted)
+        else:
+            _update_or_restore(live, admitted)
+        for key in admitted:
+            self._touch(key)
 
     def remove(self, key: str) -> None:
         del self.values[key]
@@ -190,6 +211,10 @@ class KeyedContents(Value, Generic[S]):
     def replace(self, data: object) -> None:
         self.touched = None
         self.values = cast("dict[str, object]", self.schema.adopt(data))
+
+    def copied(self, memo: dict[int, Any] | None = None) -> Contents[S]:
+        values = {**self.values} if memo is None else copy.deepcopy(self.values, memo)
+        return KeyedContents(self.schema, values, None)
 
     def declares(self, key: str) -> bool:
         return self.schema.open or key in self.schema.fields
@@ -333,56 +358,85 @@ class DeclaredContents(Value, Generic[S]):
             self.has_shared_extras = True
         return value
 
-    def check(self, key: str, value: object) -> None:
-        if key in self.schema.fields and not self.schema.fields[key].converts:
-            self.schema.admit(key, value)
-
     def store(self, key: str, value: object) -> None:
-        if key not in self.schema.fields:
-            self.has_extras_by_key = True
-            self._extras[key] = value
-            self._ordered().setdefault(key)
+        field = self.schema.fields.get(key)
+        if field is None:
+            self._store_undeclared(key, value)
             return
-        was_stored = self._is_stored(key)
-        self._data = self.schema.assign(self._data, key, value)
+        assignment = self.schema.assign(self._data, {key: value})
+        is_default, was_stored = field.is_default(assignment.values[key]), self._is_stored(key)
+        self._data = assignment.commit()
+        self._note_stored(key, is_default=is_default, was_stored=was_stored)
+
+    def update(self, values: Mapping[str, object]) -> None:
+        fields = self.schema.fields
+        declared = {key: value for key, value in values.items() if key in fields}
+        judged: dict[str, tuple[bool, bool]] = {}
+        if declared:
+            assignment = self.schema.assign(self._data, declared)
+            for name, value in assignment.values.items():
+                judged[name] = fields[name].is_default(value), self._is_stored(name)
+            self._data = assignment.commit()
+        for key, value in values.items():
+            if key in judged:
+                is_default, was_stored = judged[key]
+                self._note_stored(key, is_default=is_default, was_stored=was_stored)
+            else:
+                self._store_undeclared(key, value)
+
+    def _store_undeclared(self, key: str, value: object) -> None:
+        self.has_extras_by_key = True
+        self._extras[key] = value
+        self._ordered().setdefault(key)
+
+    def _note_stored(self, name: str, *, is_default: bool, was_stored: bool) -> None:
+        """Take note that a field was stored by key."""
+        order = self._ordered()
         if not was_stored:
-            self._ordered().pop(key, None)
-        self._ordered()[key] = None
-        is_default = self.schema.fields[key].is_default(self.schema.read(self._data, key))
+            order.pop(name, None)
+        order[name] = None
         if is_default:
-            self._pinned |= {key}
+            self._pinned |= {name}
         else:
-            self._unpin([key])
-        self._vacant -= {key}
+            self._unpin([name])
+        self._vacant -= {name}
 
     def remove(self, key: str) -> None:
         if key not in self:
             raise KeyError(key)
-        self._ordered().pop(key, None)
-        self._unpin([key])
         if key in self._extras:
             self.has_extras_by_key = True
             del self._extras[key]
         else:
             self._restore_defaults([key])
+        self._ordered().pop(key, None)
+        self._unpin([key])
 
     def clear(self) -> None:
+        self._restore_defaults(self.schema.fields)
         self._order = {}
         self._unpin(self._pinned)
         self.has_extras_by_key = True
         self._extras.clear()
-        self._restore_defaults(self.schema.fields)
 
     def replace(self, data: object) -> None:
         self._data = self.schema.adopt(data)
         self._vacant = _NONE
 
+    def copied(self, memo: dict[int, Any] | None = None) -> Contents[S]:
+        if memo is None:
+            data, extras = self.schema.duplicate(self._data), {**self._extras}
+        else:
+            data, extras = copy.deepcopy(self._data, memo), copy.deepcopy(self._extras, memo)
+        return DeclaredContents(self.schema, data, extras, self._pinned, self._vacant, {**self._ordered()})
+
     def declares(self, key: str) -> bool:
         return key in self.schema.fields
 
     def _restore_defaults(self, names: Collection[str]) -> None:
-        self._data = data = self.schema.restore_defaults(self._data, names)
+        data = self.schema.restore_defaults(self._data, names)
         fields = self.schema.fields
+        self._data = data
         self._vacant |= {name for name in names if not fields[name].is_default(self.schema.read(data, name))}
 
     def _is_stored(self, name: str) -> bool:
@@ -399,6 +453,20 @@ class DeclaredContents(Value, Generic[S]):
             return True
         self._ordered().pop(name, None)
         return False
+
+
+def _update_or_restore(values: dict[str, Any], more: Mapping[str, object]) -> None:
+    """Store values in a dict of a class of the user's, which may refuse any of them: then it is as it was."""
+    base: Any = OrderedDict if isinstance(values, OrderedDict) else dict
+    former = list(base.items(values))
+    try:
+        for key, value in more.items():
+            values[key] = value  # noqa: PERF403 -- the class's own way, one by one
+    except BaseException:
+        base.clear(values)
+        for key, value in former:
+            base.__setitem__(values, key, value)
+        raise
 
 
 def _superseded(schema: Schema[Any], extras: Iterable[str], declared: Collection[str]) -> list[str]:

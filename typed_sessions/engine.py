@@ -221,7 +221,7 @@ def refresh_is_due(session: SecureCookieSession[S], policy: Policy[S]) -> bool:
     """
     if not policy.refresh_each_request:
         return False
-    if not any(map(policy.is_old, session.sealed)):
+    if not any(map(policy.is_old, session.source.sealed)):
         return False
     opened = session.open()
     return opened.sealed is not None and policy.is_old(opened.sealed) and session.permanent_unaccessed

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 from keyword import iskeyword
 from types import NoneType
 from typing import Any, Final, Generic, cast, get_origin, overload
@@ -35,13 +36,14 @@ from typed_sessions.field_types import (
     all_parts,
 )
 from typed_sessions.generated import Module
-from typed_sessions.kinds import Kind, MadeKind, Member, holds_arguments, is_record, kind_of, marks_within
+from typed_sessions.kinds import Kind, MadeKind, Member, Trial, holds_arguments, is_record, kind_of, marks_within
 from typed_sessions.markers import Essential, Merge, Subject
 from typed_sessions.merging import Rule, rule_of
 from typed_sessions.migrations import Migrations
 from typed_sessions.sameness import same, shared_mutable
+from typed_sessions.values import Value
 
-__all__ = ["Field", "Schema", "define_departed", "departure"]
+__all__ = ["Assignment", "Field", "Schema", "define_departed", "departure", "is_writable_subject"]
 
 S = TypeVar("S", default=dict[str, object])
 
@@ -54,6 +56,15 @@ _MERGED: Final[Mapping[str, set[object]]] = {
 
 _ALL_NATIVE: Wire = frozenset(type(value) for value in NATIVE_CANDIDATES)
 """A default may be anything that some serializer takes: which one it will be is not known yet."""
+
+
+class Assignment(Value, Generic[S]):
+    """Values that a class has taken, and that its data has not got yet."""
+
+    values: Mapping[str, object]
+    """As the fields hold them."""
+    commit: Callable[[], S]
+    """Returns the data that has the values: the same object, unless it is frozen. No code of the user's runs."""
 
 
 @frozen
@@ -191,46 +202,60 @@ class Schema(Generic[S]):
 
         Raises:
             FieldTypeError: the field's declared type does not allow it.
-            FieldValueError: the type's bounds do not allow it.
+            FieldValueError: the type's bounds do not allow it, or no store could find a session by it.
         """
+        field = self.fields[name]
         try:
-            return self.fields[name].type.admit(value)
+            admitted = field.type.admit(value)
         except OutOfBounds as mismatch:
             raise FieldValueError(f"{self.name}.{name}{mismatch.path} {mismatch}") from None
         except Mismatch as mismatch:
             raise FieldTypeError(f"{self.name}.{name}{mismatch.path} {mismatch}") from None
         except RecursionError:
             raise FieldTypeError(f"{self.name}.{name} is nested too deep to be held") from None
+        if field.is_subject and not is_writable_subject(admitted):
+            raise FieldValueError(f"{self.name}.{name} must be a text that can be written as UTF-8")
+        return admitted
 
-    def assign(self, data: S, name: str, value: object) -> S:
-        """Set a field as the class's author meant it, and return the data that has it.
+    def assign(self, data: S, values: Mapping[str, object]) -> Assignment[S]:
+        """Set fields as the class's author meant it, in this order, in data that nobody has yet.
 
-        The class's own converters and validators run. Frozen data stays as it is; what is returned is its successor.
+        The class's own converters and validators run, once for each value.
 
         Raises:
-            FieldTypeError: the field's declared type does not allow the value; the data is unchanged.
-            FieldValueError: a converter or validator refuses the value; the data is unchanged.
+            FieldTypeError: a field's declared type does not allow its value.
+            FieldValueError: a converter or validator refuses a value.
         """
-        if not self.fields[name].converts:
-            return self._assigned(data, name, self.admit(name, value))
-        before = getattr(data, name, self.fields[name].default)
-        successor = self._assigned(data, name, value)
-        converted = self.read(successor, name)
-        try:
-            admitted = self.admit(name, converted)
-        except FieldTypeError:
-            self.place(successor, {name: before})
-            raise
-        return successor if admitted is converted else self.place(successor, {name: admitted})
+        kind = self._declared_kind
+        if self.is_record and not kind.frozen:
+            admitted = {name: self.admit(name, value) for name, value in values.items()}
+            return Assignment(admitted, partial(self.place, data, admitted))
+        if kind.frozen:
+            changed = self._succeeded(data, values)
+            return Assignment({name: self.read(changed, name) for name in values}, lambda: changed)
+        trial = Trial(kind, data)
+        for name, value in values.items():
+            self._assign(trial.copy, name, value)
+        return Assignment({name: self.read(trial.copy, name) for name in values}, trial.commit)
 
     def place(self, data: S, values: Mapping[str, object]) -> S:
-        """Put values into the data past the class's converters, validators and frozenness; see `assign`."""
+        """Put values into the data past converters and validators, and return the data that has them; see `Kind`."""
         return cast("S", self._declared_kind.place(data, values))
 
     def restore_defaults(self, data: S, names: Iterable[str]) -> S:
         """Put fresh defaults into fields, and return the data that has them: the same object unless it is frozen."""
-        fresh = self.create()
-        return self.place(data, {name: self.read(fresh, name) for name in names})
+        fresh, kind = self.create(), self._declared_kind
+        defaults = {name: self.read(fresh, name) for name in names}
+        if self.is_record or kind.frozen:
+            return self.place(data, defaults)
+        trial = Trial(kind, data)  # a field may be a property, whose setter refuses its value
+        kind.place(trial.copy, defaults)
+        return trial.commit()
+
+    def duplicate(self, data: S) -> S:
+        """Return a shallow copy of data. Nothing of the user's runs."""
+        kind = self._declared_kind
+        return cast("S", kind.copied(data, kind.attributes(data)))
 
     def adopt(self, data: object) -> S:
         """Return an object as the data of a session.
@@ -312,11 +337,39 @@ class Schema(Generic[S]):
             raise TypeError("a session without a schema has no fields")
         return self._kind
 
-    def _assigned(self, data: S, name: str, value: object) -> S:
+    def _assign(self, data: S, name: str, value: object) -> None:
+        """Set a field of data that is not frozen. If it is refused, the data may have it all the same."""
+        kind, converts = self._declared_kind, self.fields[name].converts
+        taken = value if converts else self.admit(name, value)
         try:
-            return cast("S", self._declared_kind.assign(data, name, value))
+            kind.assign(data, name, taken)
         except Exception as error:  # a converter or validator of the user's may raise anything
             raise FieldValueError(f"{self.name}.{name}: its converter or validator refuses the value") from error
+        if converts:
+            self._admit_converted(data, name)
+
+    def _succeeded(self, data: S, values: Mapping[str, object]) -> S:
+        """Return the successor of frozen data, for which its constructor is called once."""
+        fields = self.fields
+        taken = {name: value if fields[name].converts else self.admit(name, value) for name, value in values.items()}
+        try:
+            successor = cast("S", self._declared_kind.succeeded(data, taken))
+        except Exception as error:  # a converter or validator of the user's may raise anything
+            if len(values) == 1:
+                place = f"{self.name}.{next(iter(values))}: its converter or validator refuses the value"
+            else:
+                place = f"{', '.join(f'{self.name}.{name}' for name in values)}: a converter or validator refuses them"
+            raise FieldValueError(place) from error
+        for name in values:
+            if fields[name].converts:
+                self._admit_converted(successor, name)
+        return successor
+
+    def _admit_converted(self, data: S, name: str) -> None:
+        converted = self.read(data, name)
+        admitted = self.admit(name, converted)
+        if admitted is not converted:
+            self._declared_kind.force(data, name, admitted)
 
     def _compiled(self, kind: Kind, declared: object, converter: Converter) -> dict[str, Field]:
         for member in kind.members.values():
@@ -405,6 +458,17 @@ class Schema(Generic[S]):
                     f"{self.name}.{name}: its converter changes a value that it has converted already, so the value "
                     f"would change with every request; let the converter leave such a value alone"
                 )
+
+
+def is_writable_subject(subject: object) -> bool:
+    """Return False for a text with a lone surrogate: stores find a subject by its UTF-8."""
+    if not isinstance(subject, str):
+        return True
+    try:
+        subject.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _has_its_own_word(field_type: FieldType) -> bool:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from _thread import RLock  # what `threading.RLock` makes, without a function in between
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from enum import Enum, auto
 from functools import cached_property
 from threading import Lock
-from typing import Any, Final, Generic, NoReturn, Protocol, Self, cast, overload
+from typing import Any, Final, Generic, NoReturn, Protocol, Self, SupportsIndex, cast, overload
 
 from attrs import field, frozen
 from typing_extensions import TypeVar, override
@@ -305,9 +306,9 @@ class _Binding(Generic[S]):
 def _opened_with(initial: Mapping[str, object], schema: Schema[S]) -> Opened[S]:
     """Return what a program asked a session to begin with, as if it had been loaded."""
     contents = contents_of(schema, {})
-    for key, value in initial.items():
+    for key in initial:
         _refuse_earlier_name(key, schema)
-        contents.store(key, value)
+    contents.update(initial)
     codec = Codec(schema, TaggedJSONSerializer())
     try:
         return Opened(contents, Origin(codec, codec.encode(contents.stored())) if initial else None)
@@ -452,7 +453,7 @@ class SecureCookieSession(Session[S_co]):
     @property
     @override
     def extras(self) -> MutableMapping[str, object]:
-        return Extras(self)
+        return Extras(self, self._touched, self._shown)
 
     @property  # type: ignore[explicit-override]  # mypy does not see @override on a property with a setter
     @override
@@ -486,7 +487,10 @@ class SecureCookieSession(Session[S_co]):
 
     @override
     def __setitem__(self, key: str, value: object) -> None:
-        self._store({key: value})
+        contents = self._touched()
+        self._refuse_key(key, contents)
+        contents.store(key, value)
+        self._mutated()
 
     @override
     def __delitem__(self, key: str) -> None:
@@ -516,7 +520,27 @@ class SecureCookieSession(Session[S_co]):
 
     @override
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self._touched().stored()!r}>"
+        shown = self._shown()
+        return f"<{type(self).__name__}{', not opened' if shown is None else f' {shown.stored()!r}'}>"
+
+    def __copy__(self) -> Self:
+        """Return a session of its own that stores the same and belongs to no request: nobody saves it."""
+        contents = self._touched()
+        contents.stored()  # what changes in a value changes in both from now on
+        detached = self._detached(contents.copied())
+        vars(detached).update(self._added)
+        return detached
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        detached = memo[id(self)] = self._detached(self._touched().copied(memo))
+        vars(detached).update(copy.deepcopy(self._added, memo))
+        return detached
+
+    @override
+    def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
+        raise TypeError(
+            "a session belongs to its request and cannot be pickled; pickle session.copy(), a dict, instead"
+        )
 
     @override
     def __ior__(self, other: Mapping[str, object]) -> Self:  # type: ignore[override]  # | makes a dict, |= a session
@@ -607,11 +631,6 @@ class SecureCookieSession(Session[S_co]):
         self._assigned = value
 
     @property
-    def sealed(self) -> tuple[str, ...]:
-        """The sealed texts that the session came in; nobody has verified them."""
-        return self._source.sealed
-
-    @property
     def is_left_alone(self) -> bool:
         """True if nobody has asked for anything that is in the session, and no refresh can be due."""
         untouched = self._opened is None and self._assigned is None and not self.accessed
@@ -684,6 +703,29 @@ class SecureCookieSession(Session[S_co]):
         """Return what opening the session gives, without counting it as an access."""
         return self._opened or self._load()
 
+    def _shown(self) -> Contents[S_co] | None:
+        """Return what a repr shows, for which nothing is opened or used; None if the program has seen nothing of it."""
+        opened = self._opened
+        if opened is None or (self._source.sealed and not self.accessed):
+            return None
+        return opened.contents.copied()
+
+    @property
+    def _added(self) -> dict[str, object]:
+        """The attributes that a subclass has added."""
+        return {name: value for name, value in vars(self).items() if not hasattr(SecureCookieSession, name)}
+
+    def _detached(self, contents: Contents[S_co]) -> Self:
+        """Return a session that holds contents and stands where this one does, with nobody to save it."""
+        opened = self.open()
+        detached = type(self).__new__(type(self))
+        vars(detached).update(
+            _source=_Binding(_opened_empty, rule=self._source.rule),
+            _opened=Opened(contents, opened.origin, new=opened.new),
+            _assigned=self._assigned,
+        )
+        return detached
+
     def _touched(self) -> Contents[S_co]:
         if not self.accessed:
             self.accessed = True
@@ -705,14 +747,16 @@ class SecureCookieSession(Session[S_co]):
 
     def _store(self, values: Mapping[str, object]) -> None:
         contents = self._touched()
-        for key, value in values.items():
-            _refuse_earlier_name(key, contents.schema)
-            if not contents.declares(key) and not self._source.rule.allows(key):
-                raise UndeclaredKeyError(key, contents.schema.fields)
-            contents.check(key, value)
-        for key, value in values.items():
+        for key in values:
+            self._refuse_key(key, contents)
+        if values:
+            contents.update(values)
             self._mutated()
-            contents.store(key, value)
+
+    def _refuse_key(self, key: str, contents: Contents[S_co]) -> None:
+        _refuse_earlier_name(key, contents.schema)
+        if not contents.declares(key) and not self._source.rule.allows(key):
+            raise UndeclaredKeyError(key, contents.schema.fields)
 
     def _mutated(self) -> None:
         self._assigned = None
@@ -726,10 +770,23 @@ class SecureCookieSession(Session[S_co]):
 
 
 class Extras(MutableMapping[str, object]):
-    """The undeclared keys of a session, as a mapping of their own."""
+    """The undeclared keys of a session, as a mapping of their own.
 
-    def __init__(self, session: SecureCookieSession[object]) -> None:
+    Args:
+        session: the session.
+        touched: returns what is in it, which is an access.
+        shown: returns what a repr shows of it, which is none.
+    """
+
+    def __init__(
+        self,
+        session: SecureCookieSession[object],
+        touched: Callable[[], Contents[Any]],
+        shown: Callable[[], Contents[Any] | None],
+    ) -> None:
         self._session = session
+        self._touched = touched
+        self._shown = shown
 
     @override
     def __getitem__(self, key: str) -> object:
@@ -758,10 +815,13 @@ class Extras(MutableMapping[str, object]):
 
     @override
     def __repr__(self) -> str:
-        return f"<Extras {dict(self)!r}>"
+        shown = self._shown()
+        if shown is None:
+            return "<Extras, not opened>"
+        return f"<Extras { ({key: value for key, value in shown.stored().items() if not shown.declares(key)})!r}>"
 
     def _declared(self, key: str) -> bool:
-        return self._session.open().contents.declares(key)
+        return self._touched().declares(key)
 
     def _refuse_declared(self, key: str) -> None:
         if self._declared(key):
@@ -777,11 +837,19 @@ class NullSession(SecureCookieSession[S_co]):
         self._unavailable()
 
     @override
+    def _shown(self) -> Contents[S_co]:
+        return _opened_empty().contents
+
+    @override
     def replace(self, data: object) -> NoReturn:
         self._unavailable()
 
     @override
     def _store(self, values: Mapping[str, object]) -> NoReturn:
+        self._unavailable()
+
+    @override
+    def __setitem__(self, key: str, value: object) -> NoReturn:
         self._unavailable()
 
     @override

@@ -343,7 +343,7 @@ async def test_quarts_own_session_transaction_works(shop: Shop) -> None:
 @pytest.mark.parametrize(
     ("template", "expected"),
     [
-        pytest.param("{{ session }}", "user_id", id="repr"),
+        pytest.param("{% if session %}{{ session }}{% endif %}", "user_id", id="repr-after-bool"),
         pytest.param("{% if session %}yes{% endif %}", "yes", id="bool"),
         pytest.param("{{ session.user_id }}", "7", id="key"),
         pytest.param("{{ session['user_id'] }}", "7", id="item"),
@@ -360,6 +360,18 @@ async def test_a_template_that_uses_the_session_varies_by_cookie(shop: Shop, tem
     response = await get(client, "/template")
     assert expected in await text(response)
     assert response.headers["Vary"] == "Cookie"
+
+
+async def test_a_template_that_shows_a_session_shows_nothing_of_one_that_was_not_used(shop: Shop) -> None:
+    @shop.app.get("/template")
+    async def page() -> str:
+        return await render_template_string("{{ session }}")
+
+    client = shop.client()
+    await get(client, "/login/7")
+    response = await get(client, "/template")
+    assert await text(response) == "&lt;SecureCookieSession, not opened&gt;"
+    assert "Vary" not in response.headers
 
 
 async def test_hooks_and_blueprints_share_the_session(shop: Shop) -> None:

@@ -159,7 +159,7 @@ async def test_a_text_that_no_store_can_keep_is_nobodys(
         await site.get(lambda session: way(session, "alice\ud800"))
     assert "alice" not in str(caught.value)
     for call in (site.sessions.of, site.sessions.revoke):
-        with pytest.raises((FieldTypeError, SerializationError), match="user"):
+        with pytest.raises(FieldTypeError, match="user"):
             await call("alice\ud800")
     _, cookie = await site.get(lambda session: way(session, "alice"))
     assert len(await site.sessions.of("alice")) == 1

@@ -329,7 +329,7 @@ def test_a_session_holds_the_cookies_as_they_came() -> None:
     texts = [sealed()]
     session = opened(texts, policy())
     texts.clear()
-    assert session.sealed == (sealed(),)
+    assert session.source.sealed == (sealed(),)
     assert session["user_id"] == 7
     assert not session.new
 

@@ -112,7 +112,7 @@ def test_what_is_written_comes_back(schema: Any, item: Any) -> None:
 def test_a_field_is_assigned_and_a_frozen_object_has_a_successor(schema: Any) -> None:
     compiled = Schema[Any](schema)
     before = compiled.create()
-    after = compiled.assign(before, "user_id", 7)
+    after = compiled.assign(before, {"user_id": 7}).commit()
     assert after.user_id == 7
     assert (after is before) is ("Frozen" not in schema.__name__)
 
@@ -122,7 +122,7 @@ def test_a_nested_value_of_the_wrong_type_is_named(schema: Any, item: Any) -> No
     compiled = Schema[Any](schema)
     cart = type(compiled.create().cart)([item("a", "1")])
     with pytest.raises(FieldTypeError, match=rf"{schema.__name__}\.cart\[0\]\.price must be float, not str"):
-        compiled.assign(compiled.create(), "cart", cart)
+        compiled.assign(compiled.create(), {"cart": cart}).commit()
 
 
 @dataclass

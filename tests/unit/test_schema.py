@@ -160,7 +160,7 @@ def test_a_wrong_type_is_refused_by_the_name_of_the_field_and_not_its_value() ->
 def test_frozen_data_gets_a_successor() -> None:
     schema = Schema(Frozen)
     before = schema.create()
-    after = schema.assign(before, "user_id", 7)
+    after = schema.assign(before, {"user_id": 7}).commit()
     assert (before, after) == (Frozen(), Frozen(7))
 
 
@@ -168,14 +168,14 @@ def test_a_validator_refuses_a_value_and_the_data_stays() -> None:
     schema = Schema(Guarded)
     data = schema.create()
     with pytest.raises(FieldValueError, match=r"Guarded\.age") as caught:
-        schema.assign(data, "age", -1)
+        schema.assign(data, {"age": -1}).commit()
     assert data == Guarded()
     assert isinstance(caught.value, ValueError)
 
 
 def test_a_converter_runs_before_the_type_is_checked() -> None:
     schema = Schema(Guarded)
-    assert schema.assign(schema.create(), "code", "abc").code == "ABC"
+    assert schema.assign(schema.create(), {"code": "abc"}).commit().code == "ABC"
 
 
 def test_one_frozen_attribute_of_a_mutable_class_can_be_set_by_key() -> None:
@@ -185,7 +185,7 @@ def test_one_frozen_attribute_of_a_mutable_class_can_be_set_by_key() -> None:
 
     schema = Schema(Half)
     data = schema.create()
-    assert schema.assign(data, "fixed", 2) is data
+    assert schema.assign(data, {"fixed": 2}).commit() is data
     assert data.fixed == 2
 
 
@@ -426,7 +426,7 @@ def test_an_exception_of_a_validator_is_one_of_the_librarys() -> None:
 
     schema = Schema(Picky)
     with pytest.raises(FieldValueError, match="n"):
-        schema.assign(schema.create(), "n", 1)
+        schema.assign(schema.create(), {"n": 1}).commit()
 
 
 @define

@@ -527,7 +527,6 @@ ACCESSES: dict[str, Callable[[Any], object]] = {
     "iter": list,
     "eq": lambda s: s == {},
     "bool": bool,
-    "repr": repr,
     "get": lambda s: s.get("user_id"),
     "data": lambda s: s.data,
     "new": lambda s: s.new,

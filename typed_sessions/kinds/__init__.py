@@ -13,7 +13,7 @@ import msgspec
 
 from typed_sessions.annotations import origin_class, plain_form
 from typed_sessions.kinds.attrs_class import AttrsKind
-from typed_sessions.kinds.base import Kind, Member
+from typed_sessions.kinds.base import Kind, Member, Trial
 from typed_sessions.kinds.dataclass import DataclassKind
 from typed_sessions.kinds.made import MadeKind
 from typed_sessions.kinds.records import has_plain_attributes, holds_arguments, is_record, takes_positions
@@ -26,6 +26,7 @@ __all__ = [
     "MadeKind",
     "Member",
     "StructKind",
+    "Trial",
     "has_plain_attributes",
     "holds_arguments",
     "is_record",

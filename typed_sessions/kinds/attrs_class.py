@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final, cast
 
 import attrs
 from typing_extensions import override
 
 from typed_sessions.annotations import resolved_annotations
-from typed_sessions.kinds.base import Kind, Member, factory_varies
+from typed_sessions.kinds.base import Attributes, Kind, Member, factory_varies, is_generated
 
 __all__ = ["AttrsKind"]
 
@@ -33,10 +34,39 @@ class AttrsKind(Kind):
         ]
         super().__init__(cls, members, frozen=attrs.inspect(cls).is_frozen)
 
+    @property
     @override
-    def replaced(self, instance: Any, alias: str, value: object) -> object:
-        replaced: object = attrs.evolve(instance, **{alias: value})
+    def has_own_constructor(self) -> bool:
+        hooks = ("__attrs_pre_init__", "__attrs_post_init__")
+        return any(hasattr(self.cls, hook) for hook in hooks) or not is_generated(self.cls, "<attrs generated")
+
+    @override
+    def assign(self, instance: Any, name: str, value: object) -> None:
+        try:
+            setattr(instance, name, value)
+        except attrs.exceptions.FrozenError:  # one frozen attribute of a mutable class: nothing has run yet
+            attribute = getattr(attrs.fields(self.cls), name)
+            converted = attrs.setters.convert(instance, attribute, value)
+            self.force(instance, name, attrs.setters.validate(instance, attribute, converted))
+        except AttributeError:
+            if self.cls.__dict__.get("__attrs_own_setattr__", False):
+                raise  # of a converter or validator, which must not run again
+            super().assign(instance, name, value)
+
+    @override
+    def copied(self, instance: object, attributes: Attributes) -> object:
+        made = super().copied(instance, attributes)
+        if self.frozen and hasattr(made, _CACHED_HASH):
+            self.force(made, _CACHED_HASH, None)  # as in attrs' own copies
+        return made
+
+    @override
+    def replaced(self, instance: Any, values: Mapping[str, object]) -> object:
+        replaced: object = attrs.evolve(instance, **{self.members[name].alias: values[name] for name in values})
         return replaced
+
+
+_CACHED_HASH: Final = "_attrs_cached_hash"
 
 
 def _varies(default: Any) -> bool:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 from typing_extensions import override
 
 from typed_sessions.annotations import resolved_annotations
-from typed_sessions.kinds.base import Kind, Member, factory_varies
+from typed_sessions.kinds.base import Kind, Member, factory_varies, is_generated
 
 __all__ = ["DataclassKind"]
 
@@ -32,9 +33,14 @@ class DataclassKind(Kind):
         ]
         super().__init__(cls, members, frozen=cls.__dataclass_params__.frozen)
 
+    @property
     @override
-    def replaced(self, instance: Any, alias: str, value: object) -> object:
-        replaced: object = dataclasses.replace(instance, **{alias: value})
+    def has_own_constructor(self) -> bool:
+        return hasattr(self.cls, "__post_init__") or not is_generated(self.cls, "<string>")
+
+    @override
+    def replaced(self, instance: Any, values: Mapping[str, object]) -> object:
+        replaced: object = dataclasses.replace(instance, **values)
         return replaced
 
 

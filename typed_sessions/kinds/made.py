@@ -8,7 +8,7 @@ from typing import Any
 from attrs import evolve
 from typing_extensions import override
 
-from typed_sessions.kinds.base import Kind
+from typed_sessions.kinds.base import Attributes, Kind
 
 __all__ = ["MadeKind"]
 
@@ -31,14 +31,31 @@ class MadeKind(Kind):
             return made
         return self.kind.construct({name: getattr(made, name) for name in self.members} | dict(values))
 
+    @property
     @override
-    def assign(self, instance: object, name: str, value: object) -> object:
-        return self.kind.assign(instance, name, value)
+    def has_own_constructor(self) -> bool:
+        return self.kind.has_own_constructor
+
+    @override
+    def assign(self, instance: object, name: str, value: object) -> None:
+        self.kind.assign(instance, name, value)
 
     @override
     def place(self, instance: object, values: Mapping[str, object]) -> object:
         return self.kind.place(instance, values)
 
     @override
-    def replaced(self, instance: Any, alias: str, value: object) -> object:
-        return self.kind.replaced(instance, alias, value)
+    def succeeded(self, instance: object, values: Mapping[str, object]) -> object:
+        return self.kind.succeeded(instance, values)
+
+    @override
+    def copied(self, instance: object, attributes: Attributes) -> object:
+        return self.kind.copied(instance, attributes)
+
+    @override
+    def carry_over(self, instance: object, before: Attributes, after: Attributes) -> None:
+        self.kind.carry_over(instance, before, after)
+
+    @override
+    def replaced(self, instance: Any, values: Mapping[str, object]) -> object:
+        return self.kind.replaced(instance, values)

@@ -10,7 +10,7 @@ import attrs
 import msgspec
 
 from typed_sessions.kinds.attrs_class import AttrsKind
-from typed_sessions.kinds.base import Kind
+from typed_sessions.kinds.base import Kind, is_generated
 from typed_sessions.kinds.dataclass import DataclassKind
 from typed_sessions.kinds.made import MadeKind
 from typed_sessions.kinds.struct import StructKind
@@ -38,7 +38,7 @@ def holds_arguments(kind: Kind) -> bool:
         case AttrsKind():
             return _holds_what_attrs_is_given(cls)
         case DataclassKind():
-            return not hasattr(cls, "__post_init__") and _is_generated(cls, "<string>")
+            return not hasattr(cls, "__post_init__") and is_generated(cls, "<string>")
         case StructKind():
             return not hasattr(cls, "__post_init__") and cls.__init__ is msgspec.Struct.__init__
         case _:
@@ -74,14 +74,8 @@ def _holds(cls: Any, name: str) -> bool:
 def _holds_what_attrs_is_given(cls: Any) -> bool:
     converts = any(field.converter is not None for field in attrs.fields(cls))
     hooks = ("__attrs_pre_init__", "__attrs_post_init__")
-    return not converts and not any(hasattr(cls, hook) for hook in hooks) and _is_generated(cls, "<attrs generated")
+    return not converts and not any(hasattr(cls, hook) for hook in hooks) and is_generated(cls, "<attrs generated")
 
 
 def _validates(kind: Kind) -> bool:
     return isinstance(kind, AttrsKind) and any(field.validator is not None for field in attrs.fields(kind.cls))
-
-
-def _is_generated(cls: Any, file_name: str) -> bool:
-    """Return True if a constructor is the one that attrs or dataclasses made for this class."""
-    code = getattr(inspect.unwrap(cls.__init__), "__code__", None)
-    return "__init__" in vars(cls) and code is not None and code.co_filename.startswith(file_name)

@@ -10,7 +10,7 @@ from attrs import field, frozen
 from typing_extensions import TypeVar
 
 from typed_sessions.engine import Policy, opened
-from typed_sessions.errors import FieldTypeError, SerializationError, StoreUnavailableError
+from typed_sessions.errors import SerializationError, StoreUnavailableError
 from typed_sessions.identifiers import Identifier, Namespace
 from typed_sessions.reports import ChangeLost, Reason, Refused, ReportSink
 from typed_sessions.schema import Schema
@@ -134,7 +134,7 @@ class ServerSide(Generic[S]):
                 return True
         try:
             subject = subject_of(self.schema, genuine.contents.stored())
-        except (FieldTypeError, SerializationError):
+        except SerializationError:
             return True
         for namespace in () if subject is None else self.namespaces:
             revoked = await self.store.load(revoked_key(namespace, subject or ""))
@@ -187,7 +187,7 @@ class ServerSide(Generic[S]):
         return sorted(listed, key=lambda one: one.last_seen, reverse=True)
 
     async def revoke(self, subject: object, deadline: Deadline, *, spared: StoredArrival[S] | None = None) -> None:
-        """End the sessions of a subject, but for that of a request which is to be spared. Raises what `listed` raises."""
+        """End the sessions of a subject, but for that of the request to be spared. Raises what `listed` raises."""
         spare = None if spared is None else spared.key
         whose = named_subject(self.schema, subject)
         async with deadline.spent():

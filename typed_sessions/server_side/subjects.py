@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from typed_sessions.errors import ConfigurationError, SerializationError
+from typed_sessions.errors import ConfigurationError, FieldTypeError, SerializationError
 from typed_sessions.schema import Schema
 
 __all__ = ["named_subject", "subject_of"]
@@ -15,13 +15,15 @@ def subject_of(schema: Schema[Any], stored: Mapping[str, object]) -> str | None:
     """Return the subject of what is stored, as it reads back; None if it is nobody's.
 
     Raises:
-        FieldTypeError: the field does not fit its type.
-        SerializationError: it is a text that no store can keep.
+        SerializationError: the field does not fit its type, or is a text that no store can look up.
     """
     name = schema.subject
     if name is None or stored.get(name) is None:
         return None
-    return _text(name, schema.admit(name, stored[name]))
+    try:
+        return str(schema.admit(name, stored[name]))
+    except FieldTypeError as error:
+        raise SerializationError(f"session field {name} cannot say whose session it is: {error}") from None
 
 
 def named_subject(schema: Schema[Any], subject: object) -> str:
@@ -30,7 +32,6 @@ def named_subject(schema: Schema[Any], subject: object) -> str:
     Raises:
         ConfigurationError: the schema marks no field as the Subject, or the subject is None.
         FieldTypeError: it is no subject.
-        SerializationError: it is a text that no store can keep.
     """
     name = schema.subject
     if name is None:
@@ -40,13 +41,4 @@ def named_subject(schema: Schema[Any], subject: object) -> str:
         )
     if subject is None:
         raise ConfigurationError("None is nobody, and the sessions of nobody can be neither listed nor ended")
-    return _text(name, schema.admit(name, subject))
-
-
-def _text(name: str, subject: object) -> str:
-    text = str(subject)
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise SerializationError(f"session field {name} is no valid text, and cannot say whose session it is") from None
-    return text
+    return str(schema.admit(name, subject))
