@@ -21,7 +21,7 @@ from typed_sessions.field_types.scalars import KNOWN, Enumeration, Scalar, Simpl
 from typed_sessions.field_types.union import OneOf
 from typed_sessions.generated import Module
 from typed_sessions.kinds import Kind, has_plain_attributes, takes_positions
-from typed_sessions.places import MAX_DEPTH, Comparison
+from typed_sessions.places import MAX_DEPTH, TYPE_KEY, Comparison
 from typed_sessions.sameness import same
 from typed_sessions.schema import Field, define_departed, departure
 from typed_sessions.serializers.stock_tags import TheLongWay
@@ -449,15 +449,20 @@ class Planner:
         )
 
     def _table(self, field_type: Table) -> Plan | None:
-        """Return the plan of a dict with keys of text. A dict whose only key is a tag is written with another one."""
+        """Return the plan of a dict with keys of text.
+
+        A dict whose only key is a tag is written with another one, and one that looks like a named member of a union,
+        with its own name.
+        """
         if field_type.key is not KNOWN[str]:
             return None
         value = self.plan(field_type.value)
         tags = self.module.name(self._notation.tags, "TAGS")
         items = "{{key: {} for key, item in {}.items()}}"
-        lower = [_only(dict, "value"), f"if len(value) == 1 and not {tags}.isdisjoint(value): {_NO_LONGER}()"]
+        refuse = "if len({0}) == 1 and not {1}.isdisjoint({0}) or len({0}) == 2 and {2!r} in {0}: {3}()"
+        lower = [_only(dict, "value"), refuse.format("value", tags, TYPE_KEY, _NO_LONGER)]
         lower += [f"return {'value' if value.lower is None else items.format(value.lowered('item'), 'value')}"]
-        lift = [f"if len(wire) == 1 and not {tags}.isdisjoint(wire): {_NO_LONGER}()"]
+        lift = [refuse.format("wire", tags, TYPE_KEY, _NO_LONGER)]
         lift += [f"return {items.format(value.lifted('item'), 'wire')}"]
         return Plan(
             _of(dict, str, value.wire),

@@ -13,7 +13,8 @@ from uuid import UUID
 from markupsafe import Markup
 from typing_extensions import override
 
-from typed_sessions.places import SOME_KEY
+from typed_sessions.narrowing import is_dict, is_sequence
+from typed_sessions.places import SOME_KEY, TYPE_KEY, VALUE_KEY
 
 __all__ = [
     "JSON",
@@ -26,8 +27,11 @@ __all__ = [
     "Reading",
     "Wire",
     "attempt",
+    "holds_name",
     "indexed",
     "iterated",
+    "name_of",
+    "named",
     "within",
 ]
 
@@ -154,6 +158,33 @@ class Affinity(IntEnum):
     POSSIBLE = 2
     OF_ITS_TYPE = 3
     EXACT = 4
+
+
+def named(name: str, plain: object, wire: Wire) -> dict[str, object]:
+    """Return a plain form beside the name of its type.
+
+    Where the wire has tuples the name is in one: no JSON of a visitor's makes a tuple, so none can look like this.
+    """
+    return {TYPE_KEY: (name,) if tuple in wire else name, VALUE_KEY: plain}
+
+
+def name_of(plain: object, wire: Wire) -> str | None:
+    """Return the name that a plain form has beside it; None if it has none."""
+    if not is_dict(plain) or len(plain) != 2 or TYPE_KEY not in plain or VALUE_KEY not in plain:  # noqa: PLR2004 -- both
+        return None
+    name = plain[TYPE_KEY]
+    if tuple in wire:
+        if not is_sequence(name) or type(name) is not tuple or len(name) != 1:
+            return None
+        name = name[0]
+    return name if isinstance(name, str) else None
+
+
+def holds_name(plain: object, wire: Wire) -> bool:
+    """Return True if a plain value has, at any depth, a name beside it."""
+    if is_dict(plain):
+        return name_of(plain, wire) is not None or any(holds_name(item, wire) for item in plain.values())
+    return is_sequence(plain) and any(holds_name(item, wire) for item in plain)
 
 
 def iterated(value: Any) -> list[object]:

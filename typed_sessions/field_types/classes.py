@@ -10,7 +10,7 @@ from cattrs import Converter
 from typing_extensions import override
 
 from typed_sessions.annotations import described, former_names
-from typed_sessions.field_types.base import Affinity, FieldType, Mismatch, Reading, Wire, within
+from typed_sessions.field_types.base import Affinity, FieldType, Mismatch, Reading, Wire, name_of, within
 from typed_sessions.kinds import Kind
 from typed_sessions.narrowing import is_dict, is_sequence
 
@@ -19,6 +19,9 @@ __all__ = ["Declared", "Foreign", "Keyed", "all_parts", "declared_keys"]
 
 class WithNames(FieldType):
     """A type whose values are written as a dict of declared names."""
+
+    makes_class: bool
+    """True if its values are instances of a class, and no dicts."""
 
     def __init__(self, text: str, annotations: Mapping[str, Any], required: frozenset[str]) -> None:
         self.text = text
@@ -73,6 +76,8 @@ class WithNames(FieldType):
 class Declared(WithNames):
     """An instance of a declared class: a dict of its attributes, by attribute name."""
 
+    makes_class = True
+
     def __init__(self, kind: Kind, text: str) -> None:
         super().__init__(
             text,
@@ -116,6 +121,8 @@ class Declared(WithNames):
 
 class Keyed(WithNames):
     """A TypedDict: a dict with declared keys."""
+
+    makes_class = False
 
     def __init__(self, text: str, annotations: Mapping[str, Any], required: frozenset[str]) -> None:
         super().__init__(text, annotations, required)
@@ -215,7 +222,8 @@ class Foreign(FieldType):
 
 def _is_plain(value: object, wire: Wire) -> bool:
     if is_dict(value):
-        return all(type(key) is str and _is_plain(item, wire) for key, item in value.items())
+        looks_named = name_of(value, wire) is not None  # which only members of unions may
+        return not looks_named and all(type(key) is str and _is_plain(item, wire) for key, item in value.items())
     if is_sequence(value) and (type(value) is list or tuple in wire):
         return all(_is_plain(item, wire) for item in value)
     return value is None or type(value) in (bool, int, float, str) or type(value) in wire

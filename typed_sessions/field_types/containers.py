@@ -17,9 +17,12 @@ from typed_sessions.field_types.base import (
     Wire,
     indexed,
     iterated,
+    name_of,
+    named,
     within,
 )
 from typed_sessions.narrowing import is_dict, is_sequence, is_set
+from typed_sessions.places import VALUE_KEY
 
 __all__ = ["Items", "Positions", "Table"]
 
@@ -131,7 +134,10 @@ class Positions(FieldType):
 
 
 class Table(FieldType):
-    """A dict whose keys have one type and whose values have one type; keys are written as text."""
+    """A dict whose keys have one type and whose values have one type; keys are written as text.
+
+    One that looks like a named member of a union is named itself, so that no later release takes it for that member.
+    """
 
     def __init__(self, key: FieldType, value: FieldType) -> None:
         self.text = f"dict[{key.text}, {value.text}]"
@@ -157,10 +163,15 @@ class Table(FieldType):
         }
         if len(plain) != len(value):
             raise Mismatch(f"{self.key.text} with a text of its own for each", "two of one text", " (a key)")
-        return plain
+        return plain if name_of(plain, wire) is None else named(self.text, plain, wire)
 
     @override
     def lift(self, plain: object, reading: Reading) -> object:
+        name = name_of(plain, reading.wire)
+        if is_dict(plain) and name == self.text:
+            plain = plain[VALUE_KEY]
+        elif name is not None:  # what another type wrote
+            raise Mismatch.of(self, plain)
         if not is_dict(plain):
             raise Mismatch.of(self, plain)
         items = [

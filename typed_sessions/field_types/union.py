@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 from types import NoneType
 
 from typing_extensions import override
 
-from typed_sessions.field_types.base import JSON, Affinity, FieldType, Mismatch, Reading, Wire, attempt
-from typed_sessions.field_types.containers import Table
-from typed_sessions.field_types.scalars import Simple
+from typed_sessions.field_types.base import JSON, Affinity, FieldType, Mismatch, Reading, Wire, attempt, name_of, named
+from typed_sessions.field_types.classes import Foreign, WithNames, all_parts
+from typed_sessions.field_types.containers import Items, Positions, Table
+from typed_sessions.field_types.scalars import Anything, Simple
 from typed_sessions.narrowing import is_dict, is_sequence
-from typed_sessions.places import TYPE_KEY, VALUE_KEY
+from typed_sessions.places import VALUE_KEY
 
 __all__ = ["OneOf"]
 
@@ -21,6 +22,9 @@ class OneOf(FieldType):
     """A union. Each plain type belongs to one member; values of the others are written with the name of their type.
 
     A member is chosen without a look inside, so that the time to read or write a nested value stays linear.
+
+    A dict without a name is never read as a class where the union has a type of dicts: its keys may be a visitor's, who
+    would choose the class by them.
     """
 
     def __init__(self, members: tuple[FieldType, ...]) -> None:
@@ -42,15 +46,17 @@ class OneOf(FieldType):
 
     def written(self, member: FieldType, plain: object, wire: Wire) -> object:
         """Return how the plain form of a member's value is written: with the member's name where it needs one."""
-        if member in self._bare(wire) and not self._is_named(plain):
+        names = self._names(wire)
+        if member in self._bare(wire) and name_of(plain, names) is None:
             return plain
-        return {TYPE_KEY: member.text, VALUE_KEY: plain}
+        return named(member.text, plain, names)
 
     @override
     def lift(self, plain: object, reading: Reading) -> object:
-        if is_dict(plain) and self._is_named(plain):
+        name = name_of(plain, self._names(reading.wire))
+        if is_dict(plain) and name is not None:
             for member in self.members:
-                if member.text == plain[TYPE_KEY]:
+                if member.text == name:
                     return member.lift(plain[VALUE_KEY], reading)
             raise Mismatch.of(self, plain)  # of a member that is gone: no other one is written like this
         for member in self._candidates(plain, reading.wire):
@@ -85,9 +91,10 @@ class OneOf(FieldType):
         raise Mismatch.of(self, value)
 
     def _candidates(self, plain: object, wire: Wire) -> list[FieldType]:
-        """Return the members that a plain form may stand for, the likeliest first."""
+        """Return the members that a plain form without a name may stand for, the likeliest first."""
         bare = self._bare(wire)
-        suiting = [(member.affinity(plain, wire), member in bare, member) for member in self.members]
+        nameless = [member for member in self.members if member not in self._always_named]
+        suiting = [(member.affinity(plain, wire), member in bare, member) for member in nameless]
         ranked = sorted(suiting, key=_rank, reverse=True)
         return [member for affinity, _, member in ranked if affinity >= self._least]
 
@@ -98,19 +105,68 @@ class OneOf(FieldType):
         for member in sorted(self.members, key=partial(_precedence, wire)):
             types = member.plain_types(wire)
             others = taken - {NoneType} if object in types else taken & (types | {object})
-            if not others:
+            if not others and member not in self._always_named:
                 bare.add(member)
                 taken |= types
         return frozenset(bare)
 
-    def _is_named(self, plain: object) -> bool:
-        return is_dict(plain) and plain.keys() == {TYPE_KEY, VALUE_KEY}
+    @cached_property
+    def _always_named(self) -> frozenset[FieldType]:
+        """The members that would make a class of what another member writes as a dict."""
+        return frozenset(
+            member
+            for member in self.members
+            if any(_takes_dicts_of(member, other, set()) for other in self.members if other is not member)
+        )
+
+    @cached_property
+    def _holds_dicts(self) -> bool:
+        """True if a member's values are dicts, whose contents may look like a name."""
+        return bool(self._always_named) or any(map(_is_dict_type, self.members))
+
+    def _names(self, wire: Wire) -> Wire:
+        """Return the wire by which names are written."""
+        return wire if self._holds_dicts else JSON
 
 
-def _rank(candidate: tuple[Affinity, bool, FieldType]) -> tuple[bool, Affinity, bool]:
-    """Return how likely a candidate is. A dict of any keys goes first, if it is the classes that are named."""
-    affinity, is_bare, member = candidate
-    return is_bare and isinstance(member.unbounded, Table), affinity, is_bare
+def _takes_dicts_of(one: FieldType, other: FieldType, seen: set[tuple[FieldType, FieldType]]) -> bool:
+    """Return True if one type would read a dict of another's as a class, or as a TypedDict, at any depth."""
+    if (one, other) in seen:
+        return False
+    seen.add((one, other))
+    one, other = one.unbounded, other.unbounded
+    if isinstance(one, OneOf) or isinstance(other, OneOf):
+        ones, others = (held.members if isinstance(held, OneOf) else (held,) for held in (one, other))
+    elif isinstance(one, Foreign):
+        return _is_dict_type(other) and not isinstance(other, Foreign)
+    elif isinstance(other, Foreign):
+        return any(isinstance(part, WithNames) and part.makes_class for part in all_parts([one]))
+    elif isinstance(other, Anything):
+        return any(isinstance(part, WithNames) for part in all_parts([one]))
+    elif isinstance(one, WithNames) and (one.makes_class or isinstance(other, Table)):
+        return _is_dict_type(other)
+    elif isinstance(one, (Table, WithNames)) and isinstance(other, (Table, WithNames)):
+        ones, others = _values_of(one), _values_of(other)
+    elif isinstance(one, (Items, Positions)) and isinstance(other, (Items, Positions)):
+        ones, others = tuple(one.parts()), tuple(other.parts())
+    else:
+        return False
+    return any(_takes_dicts_of(part, its, seen) for part in ones for its in others)
+
+
+def _values_of(held: Table | WithNames) -> tuple[FieldType, ...]:
+    return (held.value,) if isinstance(held, Table) else tuple(held.parts())
+
+
+def _is_dict_type(member: FieldType) -> bool:
+    member = member.unbounded
+    return isinstance(member, (Table, Anything, Foreign)) or (isinstance(member, WithNames) and not member.makes_class)
+
+
+def _rank(candidate: tuple[Affinity, bool, FieldType]) -> tuple[Affinity, bool]:
+    """Return how likely a candidate is."""
+    affinity, is_bare, _ = candidate
+    return affinity, is_bare
 
 
 def _precedence(wire: Wire, member: FieldType) -> int:
