@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 from abc import ABC, abstractmethod
-from collections import Counter
 from collections.abc import Callable, Iterable
 from enum import IntEnum
 from typing import Any, Final, TypeAlias
@@ -32,7 +31,6 @@ __all__ = [
     "iterated",
     "name_of",
     "named",
-    "within",
 ]
 
 Wire: TypeAlias = frozenset[type]
@@ -57,7 +55,7 @@ class Reading:
 
     def __init__(self, wire: Wire) -> None:
         self.wire = wire
-        self.unknown: Counter[str] = Counter()
+        self.unknown: dict[str, int] = {}
         """How many keys a declared class did not know, by the name of the class."""
         self.generated = False
         """True if a declared class made a default for what was missing."""
@@ -65,7 +63,7 @@ class Reading:
     def pass_over(self, owner: str, keys: int) -> None:
         """Note that a value of a declared class came with so many keys that the class does not know."""
         if keys:
-            self.unknown[owner] += keys
+            self.unknown[owner] = self.unknown.get(owner, 0) + keys
 
 
 class Mismatch(Exception):  # noqa: N818 -- never leaves the library
@@ -194,15 +192,13 @@ def iterated(value: Any) -> list[object]:
 
 def indexed(items: list[object] | tuple[object, ...], convert: Callable[[object], object]) -> list[object]:
     """Convert each item; a mismatch says at which index."""
-    return [within(f"[{index}]", convert, item) for index, item in enumerate(items)]
-
-
-def within(step: str, convert: Callable[[object], object], value: object) -> object:
-    """Convert a value that stands at a step inside another; a mismatch says so."""
+    converted: list[object] = []
     try:
-        return convert(value)
+        for item in items:
+            converted.append(convert(item))  # noqa: PERF401 -- how many there are says where it stopped
     except Mismatch as mismatch:
-        raise mismatch.within(step) from mismatch
+        raise mismatch.within(f"[{len(converted)}]") from mismatch
+    return converted
 
 
 def attempt(convert: Callable[..., object], *arguments: object) -> list[object]:

@@ -30,7 +30,6 @@ from typed_sessions.field_types.base import (
     indexed,
     name_of,
     named,
-    within,
 )
 from typed_sessions.narrowing import is_dict, is_sequence
 from typed_sessions.places import VALUE_KEY
@@ -38,6 +37,7 @@ from typed_sessions.sameness import same
 
 __all__ = ["KNOWN", "Anything", "Choice", "Enumeration", "Scalar", "Simple"]
 
+_PLAIN: Final = frozenset({types.NoneType, bool, int, str})
 _JSON_TYPES: Final = (bool, int, float, str, list, tuple, dict)
 _NATIVE_TYPES: Final = frozenset(type(value) for value in NATIVE_CANDIDATES)
 
@@ -53,6 +53,8 @@ class Anything(FieldType):
 
     @override
     def lower(self, value: object, wire: Wire) -> object:
+        if type(value) in _PLAIN:
+            return value
         if type(value) in _NATIVE_TYPES and type(value) not in wire:
             raise Mismatch("a value that the serializer brings back", type(value).__name__)
         if is_dict(value) and type(value) is dict:
@@ -66,6 +68,8 @@ class Anything(FieldType):
 
     @override
     def lift(self, plain: object, reading: Reading) -> object:
+        if type(plain) in _PLAIN:
+            return plain
         name = name_of(plain, reading.wire)
         if is_dict(plain) and name == self.text:
             plain = plain[VALUE_KEY]
@@ -88,7 +92,10 @@ class Anything(FieldType):
         if is_dict(value):
             if not all(type(key) is str for key in value):
                 raise Mismatch("str", "another type", " (a key)")
-            return {key: within(SOME_KEY, convert, item) for key, item in value.items()}
+            try:
+                return {key: convert(item) for key, item in value.items()}
+            except Mismatch as mismatch:
+                raise mismatch.within(SOME_KEY) from mismatch
         items = indexed(cast("list[object] | tuple[object, ...]", value), convert)
         return items if isinstance(value, list) else tuple(items)
 
