@@ -521,6 +521,18 @@ FIELD_VALUES: Final[Mapping[str, FieldValues]] = {
         Point(),
         points() | st.dictionaries(st.sampled_from(["x", "y", "__type__", "__value__"]), short_integers(), max_size=2),
     ),
+    "list of classes or dicts": FieldValues(
+        list[Point | dict[str, int]],
+        [],
+        st.lists(points() | st.dictionaries(st.sampled_from(["x", "y"]), short_integers(), max_size=2), max_size=3),
+    ),
+    "lists of classes or of dicts": FieldValues(
+        list[Point] | list[dict[str, int]],
+        [],
+        st.lists(points(), min_size=1, max_size=2)
+        | st.lists(st.dictionaries(st.sampled_from(["x", "y"]), short_integers(), max_size=2), max_size=2),
+    ),
+    "TypedDict or class": FieldValues(Wish | Label, {}, wishes() | labels()),
     "dict that looks named": FieldValues(
         dict[str, str] | None,
         None,

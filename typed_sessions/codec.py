@@ -17,11 +17,11 @@ from typed_sessions.compiled import THE_LONG_WAY, form_of
 from typed_sessions.contents import Contents, contents_of
 from typed_sessions.errors import ConfigurationError, SerializationError
 from typed_sessions.field_types import NATIVE_CANDIDATES, Mismatch, Reading, Wire, declared_keys
-from typed_sessions.field_types.base import attempt
+from typed_sessions.field_types.base import attempt, holds_name
 from typed_sessions.migrations import VERSION_KEY, MigrationFailure
 from typed_sessions.narrowing import is_dict, is_sequence
 from typed_sessions.payloads import Decoded, Draft, Lowered, Read
-from typed_sessions.places import MAX_DEPTH, Comparison, is_deeper, unwritable_at
+from typed_sessions.places import MAX_DEPTH, TYPE_KEY, VALUE_KEY, Comparison, is_deeper, unwritable_at
 from typed_sessions.reports import FieldReset, Reason, Refused, UndeclaredNestedKeys
 from typed_sessions.sameness import same
 from typed_sessions.schema import Schema
@@ -294,6 +294,10 @@ class Codec(Generic[S]):
         if is_deeper(plain, MAX_DEPTH):
             key = next(key for key, value in plain.items() if is_deeper({key: value}, MAX_DEPTH))
             raise SerializationError(f"{self._called(key)} is nested more than {MAX_DEPTH} deep")
+        for key, value in plain.items():
+            if tuple not in self._wire and key not in self.schema.fields and holds_name(value, self._wire):
+                keys = f"{TYPE_KEY} and {VALUE_KEY}"
+                raise SerializationError(f"{self._called(key)} holds a dict with the keys of a union's member, {keys}")
         try:
             payload = payload_of(self.serializer, plain)
         except UnicodeError:  # it holds the text that cannot be written

@@ -86,9 +86,10 @@ def _same_members(
 
 def _same_moments(one: set[object] | frozenset[object], other: set[object] | frozenset[object]) -> bool:
     """Return True for sets of the same times, some of which Python calls different."""
-    if len(one) != len(other) or not all(isinstance(member, (datetime, time)) for member in one):
+    if len(one) != len(other):
         return False
-    return all(any(same(member, each) for each in other) for member in one)
+    ours, theirs = ([_shown(each) for each in held if isinstance(each, (datetime, time))] for held in (one, other))
+    return len(ours) == len(one) and {*ours} == {*theirs}
 
 
 def _same_scalars(one: object, other: object) -> bool:
@@ -97,10 +98,10 @@ def _same_scalars(one: object, other: object) -> bool:
     if isinstance(one, Decimal) and isinstance(other, Decimal):
         return one.as_tuple() == other.as_tuple()
     if isinstance(one, (datetime, time)) and isinstance(other, (datetime, time)):
-        return one.utcoffset() == other.utcoffset() and _wall_clock(one) == _wall_clock(other)
+        return _shown(one) == _shown(other)
     return bool(one == other)
 
 
-def _wall_clock(moment: datetime | time) -> datetime | time:
-    """Return what a clock shows. In the hour that a zone repeats its times equal none of another zone (PEP 495)."""
-    return moment.replace(tzinfo=None, fold=0)
+def _shown(moment: datetime | time) -> tuple[type, object, datetime | time]:
+    """Return what a clock shows, and where: an hour that a zone repeats equals none elsewhere (PEP 495)."""
+    return type(moment), moment.utcoffset(), moment.replace(tzinfo=None, fold=0)

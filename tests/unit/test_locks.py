@@ -246,6 +246,7 @@ def test_a_lock_says_what_a_release_says() -> None:
         },
         "enums": {"Colour": {"RED": "red", "BLUE": "blue"}},
         "flags": {"Right": {"READ": 1, "WRITE": 2}},
+        "typed_dicts": ["Line"],
         "unbounded": ["cart[...].sku", "lines (a key)", "point[1]", "path", "price", "token"],
     }
 
@@ -735,3 +736,37 @@ class Negated:
 
 def test_a_validator_that_asks_for_more_is_no_bound() -> None:
     assert extent_of(Schema(Negated), TaggedJSONSerializer()).unbounded == ("name",)
+
+
+@define
+class Grant:
+    level: str = ""
+    note: str = ""
+
+
+class Preferences(TypedDict, total=False):
+    level: str
+
+
+ROLLBACK_RESETS = [Effect.LOSES_ON_ROLLBACK]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "effects"),
+    [
+        (dict[str, str], Grant | dict[str, str], ROLLBACK_RESETS),
+        (dict[str, object], Grant | dict[str, object], ROLLBACK_RESETS),
+        (list[dict[str, str]], list[Grant] | list[dict[str, str]], ROLLBACK_RESETS),
+        (Preferences, Grant | Preferences, ROLLBACK_RESETS),
+        (object, Grant | object, ROLLBACK_RESETS),
+        (Grant, Grant | dict[str, str], [Effect.CHANGES, *ROLLBACK_RESETS]),
+        (Grant, Grant | dict[str, int], [Effect.RESETS, *ROLLBACK_RESETS]),
+        (dict[str, str], Grant, [Effect.RESETS, Effect.CHANGES]),
+        (Grant | dict[str, str], dict[str, str], [Effect.RESETS]),
+        (Grant | Preferences, Preferences, [Effect.RESETS]),
+    ],
+    ids=str,
+)
+def test_a_class_beside_a_dict_is_told_from_it(before: Any, after: Any, effects: list[Effect]) -> None:
+    found = findings(one_field(before | None, None), one_field(after | None, None))
+    assert [effect for effect, _, _ in found if effect.loses] == effects

@@ -47,6 +47,7 @@ class DeclaredForm(Form):
         lower_data = lower_values if schema.keyed else planner.lower_data_of(plans, schema.fields)
         changes = planner.changes_of_keys(plans) if schema.keyed else planner.changes_of_fields(plans, schema.fields)
         wire_of = planner.wire_of(self._wire)
+        usual = {name: planner.usual_of(plan) for name, plan in plans.items() if not plan.closed}
         functions = planner.module.compiled()
         self._functions: Final = functions
         self._lift: Final[Callable[[Any], tuple[Plain, list[str]]]] = functions[lift]
@@ -54,9 +55,9 @@ class DeclaredForm(Form):
         self._lower_data: Final[Callable[[Any], Plain]] = functions[lower_data]
         self._wire_of: Final[Callable[[Any, Plain], object]] = functions[wire_of]
         self._changes: Final[Callable[..., Plain]] = functions[changes]
-        self._redrafts: Final = (
-            self._is_closed and self._keeps_order and (schema.keyed or schema.steady_class is not None)
-        )
+        self._usual: Final = {name: functions[function] for name, function in usual.items()}
+        """For fields that may be written in several ways, what makes of each way the one in which they are written."""
+        self._redrafts: Final = self._keeps_order and (schema.keyed or schema.steady_class is not None)
 
     @override
     def look(self, read: Read[Any]) -> Read[Any] | Lowered[Any] | None:
@@ -75,8 +76,10 @@ class DeclaredForm(Form):
         read = self.read(payload)
         return cast("DeclaredContents[Any]", read.contents).changes(read.wire, self._changes) == {}
 
-    def _redrafted(self, read: Read[Any], changes: Plain, order: dict[str, None] | None) -> Lowered[Any] | None:
-        """Return the draft of what was read, with changes; None if that takes a whole draft.
+    def _redrafted(
+        self, read: Read[Any], changes: Plain, order: dict[str, None] | None
+    ) -> Read[Any] | Lowered[Any] | None:
+        """Return the draft of what was read, with changes; what was read, if they are none; None if that is not told.
 
         Args:
             read: what was read.
@@ -87,6 +90,9 @@ class DeclaredForm(Form):
             return None
         if not self._schema.is_trusting and not self.keeps(read.payload):
             return None  # the class itself changes what it is given
+        changes = {key: value for key, value in changes.items() if not self._means_what_came(read, key, value)}
+        if not changes:
+            return read
         plain, wire = self._split(read.payload), read.wire.__copy__()
         for key, value in changes.items():
             if key in self._names:
@@ -98,9 +104,17 @@ class DeclaredForm(Form):
         if order is not None and [*plain] != [*order]:
             plain = self._in_order(plain, order)
         payload = self._encode(plain)
+        if not self._is_closed:
+            self._refuse_depth(payload)
         if not self._is_read_back(payload, plain, wire) or (wire == read.wire and self._names.issuperset(changes)):
             return None
         return Lowered(read.contents, 0, payload, plain, (), wire)
+
+    def _means_what_came(self, read: Read[Any], key: str, value: object) -> bool:
+        """Return True if a field that may be written in several ways came in another way, and is the same."""
+        usual = self._usual.get(key)
+        before = msgspec.UNSET if usual is None else getattr(read.wire, key)
+        return usual is not None and before is not msgspec.UNSET and same(usual(before), value)
 
     def _in_order(self, plain: Plain, order: dict[str, None]) -> Plain:
         """Return the same in the order in which the keys were stored, which forgets those that are no longer stored.

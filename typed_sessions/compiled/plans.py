@@ -21,7 +21,7 @@ from typed_sessions.field_types.scalars import KNOWN, Enumeration, Scalar, Simpl
 from typed_sessions.field_types.union import OneOf
 from typed_sessions.generated import Module
 from typed_sessions.kinds import Kind, has_plain_attributes, takes_positions
-from typed_sessions.places import MAX_DEPTH, Comparison
+from typed_sessions.places import MAX_DEPTH, TYPE_KEY, Comparison
 from typed_sessions.sameness import same
 from typed_sessions.schema import Field, define_departed, departure
 from typed_sessions.serializers.stock_tags import TheLongWay
@@ -40,7 +40,7 @@ class Plan:
     """How one type goes.
 
     What `lower` makes is what msgspec reads back as `wire`, equal in all its parts: so comparing both proves that a
-    value comes back.
+    value of a plan that is closed comes back.
     """
 
     wire: Any
@@ -96,6 +96,7 @@ class Planner:
         self._comparison: Final = Comparison(whole_seconds)
         self._tagged_structs: dict[object, Any] = {}
         self._plans: dict[FieldType, Plan] = {}
+        self._proofs: dict[Plan, str] = {}
         self._open: set[FieldType] = set()
         self._ways: Final[Mapping[type, Callable[[Any], Plan | None]]] = {
             Simple: self._simple,
@@ -189,12 +190,16 @@ class Planner:
         lines = ['"""Return the fields that may have changed, as msgspec writes them; those not stored are unset."""']
         lines += ["changes = {}"]
         for name, plan in plans.items():
-            has_departed, lowered = departure(fields[name], self.module), plan.lowered("value")
+            has_departed, lowered = departure(fields[name], self.module), self._proven(plan)("value")
             if plan.look is _is:
                 lines += [f"if data.{name} is not wire.{name}:", f"    value, part = data.{name}, wire.{name}"]
-            else:
+            elif plan.closed:
                 lines += [f"value, part = data.{name}, wire.{name}"]
                 lines += [f"if part is {unset} or not {self._look(plan)('value', 'part')}:"]
+            else:
+                lowered = f"{self._prove(plan)}(value, lowered)"
+                lines += [f"value, part = data.{name}, wire.{name}", f"lowered = {plan.lowered('value')}"]
+                lines += [f"if part is {unset} or not {self._same}(lowered, part):"]
             lines += [f"    if {has_departed} or {name!r} in defaults: changes[{name!r}] = {lowered}"]
             lines += [f"    elif part is not {unset}: changes[{name!r}] = {unset}"]
         return self.module.define("changes", "data, wire, defaults", [*lines, "return changes"])
@@ -207,9 +212,10 @@ class Planner:
         for name, plan in plans.items():
             lines += [f"value, part = get({name!r}, {unset}), wire.{name}"]
             lines += [f"if value is {unset} or part is {unset}:"]
-            lines += [f"    if value is not {unset}: changes[{name!r}] = {plan.lowered('value')}"]
+            lowered = self._proven(plan)("value")
+            lines += [f"    if value is not {unset}: changes[{name!r}] = {lowered}"]
             lines += [f"    elif part is not {unset}: changes[{name!r}] = {unset}"]
-            lines += [f"elif not {self._look(plan)('value', 'part')}: changes[{name!r}] = {plan.lowered('value')}"]
+            lines += [f"elif not {self._look(plan)('value', 'part')}: changes[{name!r}] = {lowered}"]
         return self.module.define("changes", "data, wire", [*lines, "return changes"])
 
     def lower_values_of(self, plans: Mapping[str, Plan]) -> str:
@@ -219,21 +225,43 @@ class Planner:
         for name, plan in plans.items():
             if plan.lower is not None:
                 lines += [f"if {name!r} in values:", f"    value = values[{name!r}]"]
-                lines += [f"    values[{name!r}] = {plan.lower('value')}"]
+                lines += [f"    values[{name!r}] = {self._proven(plan)('value')}"]
         return self.module.define("lower_values", "values", [*lines, "return values"])
 
     def lower_data_of(self, plans: Mapping[str, Plan], fields: Mapping[str, Field]) -> str:
         """Add a function that lowers the fields of an object that have departed from their defaults."""
-        lowered = {name: plan.lowered("value") for name, plan in plans.items()}
+        lowered = {name: self._proven(plan)("value") for name, plan in plans.items()}
         return define_departed(self.module, fields, lowered)
+
+    def usual_of(self, plan: Plan) -> str:
+        """Add a function that makes, of what msgspec has read, what it would write of the same, and return its name."""
+        return self.module.define(
+            "usual", "part", [f"value = {plan.lifted('part')}", f"return {plan.lowered('value')}"]
+        )
+
+    def _proven(self, plan: Plan) -> Write:
+        """Return what lowers the value of a field, and proves that it comes back where msgspec alone does not."""
+        if plan.closed:
+            return plan.lowered
+        return lambda value: f"{self._prove(plan)}({value}, {plan.lowered(value)})"
+
+    def _prove(self, plan: Plan) -> str:
+        """Add a function that returns what is lowered of a value, if that comes back, and return its name."""
+        if plan not in self._proofs:
+            came_back = self.module.name(self._comparison.came_back, "came_back")
+            lines = ["try:", f"    is_same = {came_back}(value, {plan.lifted('part')})"]
+            lines += ["except Exception:", "    is_same = False"]  # a class of the user's may raise anything
+            lines += [f"if not is_same: {_NO_LONGER}()", "return part"]
+            self._proofs[plan] = self.module.define("proven", "value, part", lines)
+        return self._proofs[plan]
 
     def _planned(self, field_type: FieldType) -> Plan | None:
         planned = self._ways.get(type(field_type))
         return None if planned is None else planned(field_type)
 
     def _by_itself(self, field_type: FieldType) -> Plan:
-        """Return the plan of a type that only it itself knows to write. That a value comes back is tried at once."""
-        wire, comparison = self._wire, self._comparison
+        """Return the plan of a type that only it itself knows to write; the field tries whether a value comes back."""
+        wire = self._wire
         tagged, untagged = self._notation.tagged, self._notation.untagged
         is_kept = any(isinstance(part, Foreign) for part in all_parts([field_type]))
 
@@ -248,8 +276,6 @@ class Planner:
 
         def lower(value: object) -> object:
             plain: object = tagged(field_type.lower(value, wire))
-            if not comparison.came_back(value, lift(plain)):
-                raise TheLongWay
             return plain
 
         return Plan(Any, self._call(lower, "lower"), self._call(lift, "lift"), closed=False)
@@ -274,7 +300,7 @@ class Planner:
 
     def _look_at_each(self, cls: type, item: Plan) -> Look:
         """Return what looks at each item of a list, or of a tuple."""
-        if item.lower is None and item.lift is None and item.wire is not Any:
+        if item.lower is None and item.lift is None:
             items = self.module.name(_are_the_same, "are_the_same")
             return lambda value, wire: f"(type({value}) is {cls.__name__} and {items}({value}, {wire}))"
         lines = [f"if type(value) is not {cls.__name__} or len(value) != len(wire): return False"]
@@ -367,11 +393,13 @@ class Planner:
 
     def _items(self, field_type: Items) -> Plan | None:
         item = self.plan(field_type.item)
+        if item.wire is Any:
+            return None  # one call for all of them takes less than one for each
         if field_type.cls is tuple:
             return self._tuple(_of(tuple, item.wire, ...), item, closed=item.closed)
         if field_type.cls is not list:
             return self._set(field_type, item)
-        if item.lower is None and item.lift is None and item.wire is not Any:
+        if item.lower is None and item.lift is None:
             return Plan(_of(list, item.wire), None, lambda wire: f"{wire}.copy()", self._look_at_each(list, item))
         return Plan(
             _of(list, item.wire),
@@ -449,15 +477,22 @@ class Planner:
         )
 
     def _table(self, field_type: Table) -> Plan | None:
-        """Return the plan of a dict with keys of text. A dict whose only key is a tag is written with another one."""
+        """Return the plan of a dict with keys of text.
+
+        A dict whose only key is a tag is written with another one, and one that looks like a named member of a union,
+        with its own name.
+        """
         if field_type.key is not KNOWN[str]:
             return None
         value = self.plan(field_type.value)
+        if value.wire is Any:
+            return None
         tags = self.module.name(self._notation.tags, "TAGS")
         items = "{{key: {} for key, item in {}.items()}}"
-        lower = [_only(dict, "value"), f"if len(value) == 1 and not {tags}.isdisjoint(value): {_NO_LONGER}()"]
+        refuse = "if len({0}) == 1 and not {1}.isdisjoint({0}) or len({0}) == 2 and {2!r} in {0}: {3}()"
+        lower = [_only(dict, "value"), refuse.format("value", tags, TYPE_KEY, _NO_LONGER)]
         lower += [f"return {'value' if value.lower is None else items.format(value.lowered('item'), 'value')}"]
-        lift = [f"if len(wire) == 1 and not {tags}.isdisjoint(wire): {_NO_LONGER}()"]
+        lift = [refuse.format("wire", tags, TYPE_KEY, _NO_LONGER)]
         lift += [f"return {items.format(value.lifted('item'), 'wire')}"]
         return Plan(
             _of(dict, str, value.wire),

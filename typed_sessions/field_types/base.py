@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 from abc import ABC, abstractmethod
-from collections import Counter
 from collections.abc import Callable, Iterable
 from enum import IntEnum
 from typing import Any, Final, TypeAlias
@@ -13,7 +12,8 @@ from uuid import UUID
 from markupsafe import Markup
 from typing_extensions import override
 
-from typed_sessions.places import SOME_KEY
+from typed_sessions.narrowing import is_dict, is_sequence
+from typed_sessions.places import SOME_KEY, TYPE_KEY, VALUE_KEY
 
 __all__ = [
     "JSON",
@@ -26,9 +26,11 @@ __all__ = [
     "Reading",
     "Wire",
     "attempt",
+    "holds_name",
     "indexed",
     "iterated",
-    "within",
+    "name_of",
+    "named",
 ]
 
 Wire: TypeAlias = frozenset[type]
@@ -53,7 +55,7 @@ class Reading:
 
     def __init__(self, wire: Wire) -> None:
         self.wire = wire
-        self.unknown: Counter[str] = Counter()
+        self.unknown: dict[str, int] = {}
         """How many keys a declared class did not know, by the name of the class."""
         self.generated = False
         """True if a declared class made a default for what was missing."""
@@ -61,7 +63,7 @@ class Reading:
     def pass_over(self, owner: str, keys: int) -> None:
         """Note that a value of a declared class came with so many keys that the class does not know."""
         if keys:
-            self.unknown[owner] += keys
+            self.unknown[owner] = self.unknown.get(owner, 0) + keys
 
 
 class Mismatch(Exception):  # noqa: N818 -- never leaves the library
@@ -156,6 +158,33 @@ class Affinity(IntEnum):
     EXACT = 4
 
 
+def named(name: str, plain: object, wire: Wire) -> dict[str, object]:
+    """Return a plain form beside the name of its type.
+
+    Where the wire has tuples the name is in one: no JSON of a visitor's makes a tuple, so none can look like this.
+    """
+    return {TYPE_KEY: (name,) if tuple in wire else name, VALUE_KEY: plain}
+
+
+def name_of(plain: object, wire: Wire) -> str | None:
+    """Return the name that a plain form has beside it; None if it has none."""
+    if not is_dict(plain) or len(plain) != 2 or TYPE_KEY not in plain or VALUE_KEY not in plain:  # noqa: PLR2004 -- both
+        return None
+    name = plain[TYPE_KEY]
+    if tuple in wire:
+        if not is_sequence(name) or type(name) is not tuple or len(name) != 1:
+            return None
+        name = name[0]
+    return name if isinstance(name, str) else None
+
+
+def holds_name(plain: object, wire: Wire) -> bool:
+    """Return True if a plain value has, at any depth, a name beside it."""
+    if is_dict(plain):
+        return name_of(plain, wire) is not None or any(holds_name(item, wire) for item in plain.values())
+    return is_sequence(plain) and any(holds_name(item, wire) for item in plain)
+
+
 def iterated(value: Any) -> list[object]:
     """Return the items of a container."""
     return list(value)
@@ -163,15 +192,13 @@ def iterated(value: Any) -> list[object]:
 
 def indexed(items: list[object] | tuple[object, ...], convert: Callable[[object], object]) -> list[object]:
     """Convert each item; a mismatch says at which index."""
-    return [within(f"[{index}]", convert, item) for index, item in enumerate(items)]
-
-
-def within(step: str, convert: Callable[[object], object], value: object) -> object:
-    """Convert a value that stands at a step inside another; a mismatch says so."""
+    converted: list[object] = []
     try:
-        return convert(value)
+        for item in items:
+            converted.append(convert(item))  # noqa: PERF401 -- how many there are says where it stopped
     except Mismatch as mismatch:
-        raise mismatch.within(step) from mismatch
+        raise mismatch.within(f"[{len(converted)}]") from mismatch
+    return converted
 
 
 def attempt(convert: Callable[..., object], *arguments: object) -> list[object]:

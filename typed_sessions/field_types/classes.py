@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
 from typing import Any, get_origin
 
 from cattrs import Converter
 from typing_extensions import override
 
 from typed_sessions.annotations import described, former_names
-from typed_sessions.field_types.base import Affinity, FieldType, Mismatch, Reading, Wire, within
+from typed_sessions.field_types.base import Affinity, FieldType, Mismatch, Reading, Wire, name_of
 from typed_sessions.kinds import Kind
 from typed_sessions.narrowing import is_dict, is_sequence
 
@@ -19,6 +18,9 @@ __all__ = ["Declared", "Foreign", "Keyed", "all_parts", "declared_keys"]
 
 class WithNames(FieldType):
     """A type whose values are written as a dict of declared names."""
+
+    makes_class: bool
+    """True if its values are instances of a class, and no dicts."""
 
     def __init__(self, text: str, annotations: Mapping[str, Any], required: frozenset[str]) -> None:
         self.text = text
@@ -33,11 +35,11 @@ class WithNames(FieldType):
 
     @override
     def affinity(self, plain: object, wire: Wire) -> Affinity:
-        if not is_dict(plain) or not all(map(partial(self._stored_as, plain), self.required)):
+        if not is_dict(plain) or any(self._stored_as(plain, name) is None for name in self.required):
             return Affinity.NONE
         if self._is_foreign(plain):
             return Affinity.NONE
-        known = sum(len(self._stored_as(plain, name)) for name in self.types)
+        known = sum(self._stored_as(plain, name) is not None for name in self.types)
         if known == len(plain):
             return Affinity.EXACT
         return Affinity.OF_ITS_TYPE if known == len(self.types) else Affinity.PARTIAL
@@ -54,24 +56,32 @@ class WithNames(FieldType):
             raise Mismatch(self.text, "what has none of its names")
         values: dict[str, object] = {}
         for name, item_type in self.types.items():
-            for stored_as in self._stored_as(plain, name):
-                values[name] = within(step.format(name), partial(item_type.lift, reading=reading), plain[stored_as])
-            if name not in values and name in self.required:
+            stored_as = self._stored_as(plain, name)
+            if stored_as is not None:
+                try:
+                    values[name] = item_type.lift(plain[stored_as], reading)
+                except Mismatch as mismatch:
+                    raise mismatch.within(step.format(name)) from mismatch
+            elif name in self.required:
                 raise Mismatch(item_type.text, "missing", step.format(name))
         reading.pass_over(self.text, len(plain) - len(values))
         return values
 
     def _is_foreign(self, plain: dict[object, object]) -> bool:
         """Return True for a dict with none of the names: that of another class, which would read as all defaults."""
-        return bool(plain) and not any(map(partial(self._stored_as, plain), self.types))
+        return bool(plain) and all(self._stored_as(plain, name) is None for name in self.types)
 
-    def _stored_as(self, plain: dict[object, object], name: str) -> list[str]:
+    def _stored_as(self, plain: dict[object, object], name: str) -> str | None:
         """Return the key under which a plain dict has a value: the present name goes before earlier ones."""
-        return [known for known in (name, *self.former_names[name]) if known in plain][:1]
+        if name in plain:
+            return name
+        return next((known for known in self.former_names[name] if known in plain), None)
 
 
 class Declared(WithNames):
     """An instance of a declared class: a dict of its attributes, by attribute name."""
+
+    makes_class = True
 
     def __init__(self, kind: Kind, text: str) -> None:
         super().__init__(
@@ -111,11 +121,14 @@ class Declared(WithNames):
         if type(value) is not self.kind.cls:
             subclass = f", which would come back as {self.text}" if isinstance(value, self.kind.cls) else ""
             raise Mismatch(self.text, type(value).__name__ + subclass)
-        return {name: within(f".{name}", partial(convert, name), getattr(value, name, None)) for name in self.types}
+        attributes = {name: getattr(value, name, None) for name in self.types}
+        return converted(attributes, convert, ".{}")
 
 
 class Keyed(WithNames):
     """A TypedDict: a dict with declared keys."""
+
+    makes_class = False
 
     def __init__(self, text: str, annotations: Mapping[str, Any], required: frozenset[str]) -> None:
         super().__init__(text, annotations, required)
@@ -148,9 +161,19 @@ class Keyed(WithNames):
                 raise Mismatch(self.types[name].text, "missing", f"[{name!r}]")
         if not value.keys() <= self.types.keys():
             raise Mismatch(f"{self.text} with its declared keys alone", "with others")
-        return {
-            name: within(f"[{name!r}]", partial(convert, name), value[name]) for name in self.types if name in value
-        }
+        return converted({name: value[name] for name in self.types if name in value}, convert, "[{!r}]")
+
+
+def converted(items: dict[str, object], convert: Callable[[str, object], object], step: str) -> dict[str, object]:
+    """Convert each item by its name; a mismatch says at which step."""
+    done: dict[str, object] = {}
+    try:
+        for name, item in items.items():
+            done[name] = convert(name, item)
+    except Mismatch as mismatch:
+        name = [*items][len(done)]
+        raise mismatch.within(step.format(name)) from mismatch
+    return done
 
 
 def all_parts(field_types: Iterable[FieldType]) -> set[FieldType]:
@@ -215,7 +238,8 @@ class Foreign(FieldType):
 
 def _is_plain(value: object, wire: Wire) -> bool:
     if is_dict(value):
-        return all(type(key) is str and _is_plain(item, wire) for key, item in value.items())
+        looks_named = name_of(value, wire) is not None  # which only members of unions may
+        return not looks_named and all(type(key) is str and _is_plain(item, wire) for key, item in value.items())
     if is_sequence(value) and (type(value) is list or tuple in wire):
         return all(_is_plain(item, wire) for item in value)
     return value is None or type(value) in (bool, int, float, str) or type(value) in wire

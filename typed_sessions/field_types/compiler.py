@@ -22,6 +22,7 @@ from typed_sessions.field_types.containers import Items, Positions, Table
 from typed_sessions.field_types.scalars import KNOWN, Choice, Enumeration, Scalar
 from typed_sessions.field_types.union import OneOf
 from typed_sessions.kinds import Kind, kind_of
+from typed_sessions.places import TYPE_KEY, VALUE_KEY
 
 __all__ = ["Compiler"]
 
@@ -89,6 +90,8 @@ class Compiler:
         """Return the field type of a TypedDict, its keys compiled."""
         if annotation not in self._keyed:
             text, annotations = described(annotation), key_annotations(annotation)
+            if annotations.keys() >= {TYPE_KEY, VALUE_KEY}:
+                raise SchemaError(f"{place}: {TYPE_KEY} and {VALUE_KEY} belong to unions; rename these keys of {text}")
             keyed = self._keyed[annotation] = Keyed(text, annotations, required_keys(annotation))
             for name, item in annotations.items():
                 keyed.types[name] = self.compile(item, f"{place}: {text}[{name!r}]")

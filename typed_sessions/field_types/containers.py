@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Final
 
 from typing_extensions import override
 
@@ -17,11 +17,17 @@ from typed_sessions.field_types.base import (
     Wire,
     indexed,
     iterated,
-    within,
+    name_of,
+    named,
 )
+from typed_sessions.field_types.scalars import KNOWN
 from typed_sessions.narrowing import is_dict, is_sequence, is_set
+from typed_sessions.places import VALUE_KEY
 
 __all__ = ["Items", "Positions", "Table"]
+
+
+_TEXT: Final = KNOWN[str]
 
 
 class Items(FieldType):
@@ -131,18 +137,22 @@ class Positions(FieldType):
 
 
 class Table(FieldType):
-    """A dict whose keys have one type and whose values have one type; keys are written as text."""
+    """A dict whose keys have one type and whose values have one type; keys are written as text.
+
+    One that looks like a named member of a union is named itself, so that no later release takes it for that member.
+    """
 
     def __init__(self, key: FieldType, value: FieldType) -> None:
         self.text = f"dict[{key.text}, {value.text}]"
         self.key = key
         self.value = value
+        self._by_number = key.plain_types(JSON) == {int}
 
     @override
     def admit(self, value: object) -> object:
         if not is_dict(value):
             raise Mismatch.of(self, value)
-        items = {self._admitted_key(key): within(SOME_KEY, self.value.admit, item) for key, item in value.items()}
+        items = {self._admitted_key(key): self._at_key(self.value.admit, item) for key, item in value.items()}
         if type(value) is dict and all(map(_is, items, value)) and all(map(_is, items.values(), value.values())):
             return value
         return items
@@ -151,22 +161,22 @@ class Table(FieldType):
     def lower(self, value: object, wire: Wire) -> object:
         if not is_dict(value):
             raise Mismatch.of(self, value)
-        plain = {
-            self._key_text(key): within(SOME_KEY, lambda item: self.value.lower(item, wire), item)
-            for key, item in value.items()
-        }
+        plain = {self._key_text(key): self._at_key(self.value.lower, item, wire) for key, item in value.items()}
         if len(plain) != len(value):
             raise Mismatch(f"{self.key.text} with a text of its own for each", "two of one text", " (a key)")
-        return plain
+        return plain if name_of(plain, wire) is None else named(self.text, plain, wire)
 
     @override
     def lift(self, plain: object, reading: Reading) -> object:
+        name = name_of(plain, reading.wire)
+        if is_dict(plain) and name == self.text:
+            plain = plain[VALUE_KEY]
+        elif name is not None:  # what another type wrote
+            raise Mismatch.of(self, plain)
         if not is_dict(plain):
             raise Mismatch.of(self, plain)
-        items = [
-            (self._lifted_key(key), within(SOME_KEY, lambda item: self.value.lift(item, reading), item))
-            for key, item in plain.items()
-        ]
+        lift = self.value.lift
+        items = [(self._lifted_key(key), self._at_key(lift, item, reading)) for key, item in plain.items()]
         try:
             return dict(items)
         except TypeError as error:  # a key that has no hash, such as a signalling NaN
@@ -188,6 +198,12 @@ class Table(FieldType):
     def parts(self) -> Iterable[FieldType]:
         return (self.key, self.value)
 
+    def _at_key(self, convert: Callable[..., object], *arguments: object) -> object:
+        try:
+            return convert(*arguments)
+        except Mismatch as mismatch:
+            raise mismatch.within(SOME_KEY) from mismatch
+
     def _admitted_key(self, key: object) -> object:
         try:
             return self.key.admit(key)
@@ -195,6 +211,8 @@ class Table(FieldType):
             raise mismatch.within(" (a key)") from mismatch
 
     def _key_text(self, key: object) -> str:
+        if type(key) is str and self.key is _TEXT:
+            return key
         plain = self.key.lower(self._admitted_key(key), JSON)
         try:
             return str(plain)
@@ -202,11 +220,13 @@ class Table(FieldType):
             raise Mismatch(f"{self.key.text} of fewer digits", "a longer one", " (a key)") from error
 
     def _lifted_key(self, text: object) -> object:
+        if type(text) is str and self.key is _TEXT:
+            return text
+        if self._by_number and isinstance(text, str) and _is_canonical_integer(text):
+            text = int(text)
         try:
             return self.key.lift(text, Reading(JSON))
         except Mismatch as mismatch:
-            if isinstance(text, str) and _is_canonical_integer(text):
-                return self.key.lift(int(text), Reading(JSON))
             raise mismatch.within(" (a key)") from mismatch
 
 

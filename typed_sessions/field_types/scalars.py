@@ -28,13 +28,16 @@ from typed_sessions.field_types.base import (
     Wire,
     attempt,
     indexed,
-    within,
+    name_of,
+    named,
 )
 from typed_sessions.narrowing import is_dict, is_sequence
+from typed_sessions.places import VALUE_KEY
 from typed_sessions.sameness import same
 
 __all__ = ["KNOWN", "Anything", "Choice", "Enumeration", "Scalar", "Simple"]
 
+_PLAIN: Final = frozenset({types.NoneType, bool, int, str})
 _JSON_TYPES: Final = (bool, int, float, str, list, tuple, dict)
 _NATIVE_TYPES: Final = frozenset(type(value) for value in NATIVE_CANDIDATES)
 
@@ -50,21 +53,30 @@ class Anything(FieldType):
 
     @override
     def lower(self, value: object, wire: Wire) -> object:
+        if type(value) in _PLAIN:
+            return value
         if type(value) in _NATIVE_TYPES and type(value) not in wire:
             raise Mismatch("a value that the serializer brings back", type(value).__name__)
         if is_dict(value) and type(value) is dict:
-            if not all(type(key) is str for key in value):
-                raise Mismatch("str", "another type", " (a key)")
-            return {key: within(SOME_KEY, partial(self.lower, wire=wire), item) for key, item in value.items()}
+            plain = self._each(value, partial(self.lower, wire=wire))
+            return plain if name_of(value, wire) is None else named(self.text, plain, wire)
         if is_sequence(value) and type(value) in (list, tuple):
-            items = indexed(value, partial(self.lower, wire=wire))
-            return items if isinstance(value, list) else tuple(items)
+            return self._each(value, partial(self.lower, wire=wire))
         if _is_subclass_instance(value):
             raise Mismatch("a plain value", f"{type(value).__name__}, which would come back as another type")
         return _finite(value)
 
     @override
     def lift(self, plain: object, reading: Reading) -> object:
+        if type(plain) in _PLAIN:
+            return plain
+        name = name_of(plain, reading.wire)
+        if is_dict(plain) and name == self.text:
+            plain = plain[VALUE_KEY]
+        elif name is not None:  # what another type wrote
+            raise Mismatch.of(self, plain)
+        if type(plain) in (dict, list, tuple):
+            return self._each(plain, partial(self.lift, reading=reading))
         return self.lower(plain, reading.wire)
 
     @override
@@ -74,6 +86,18 @@ class Anything(FieldType):
     @override
     def plain_types(self, wire: Wire) -> frozenset[type]:
         return frozenset({object})
+
+    def _each(self, value: object, convert: Callable[[object], object]) -> object:
+        """Convert each item of a container."""
+        if is_dict(value):
+            if not all(type(key) is str for key in value):
+                raise Mismatch("str", "another type", " (a key)")
+            try:
+                return {key: convert(item) for key, item in value.items()}
+            except Mismatch as mismatch:
+                raise mismatch.within(SOME_KEY) from mismatch
+        items = indexed(cast("list[object] | tuple[object, ...]", value), convert)
+        return items if isinstance(value, list) else tuple(items)
 
 
 class Simple(FieldType):

@@ -2,25 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from functools import lru_cache, partial
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import cached_property, lru_cache, partial
 from types import NoneType
+from typing import Final, TypeAlias
 
 from typing_extensions import override
 
-from typed_sessions.field_types.base import JSON, Affinity, FieldType, Mismatch, Reading, Wire, attempt
-from typed_sessions.field_types.containers import Table
-from typed_sessions.field_types.scalars import Simple
+from typed_sessions.field_types.base import JSON, Affinity, FieldType, Mismatch, Reading, Wire, attempt, name_of, named
+from typed_sessions.field_types.classes import Foreign, WithNames, all_parts
+from typed_sessions.field_types.containers import Items, Positions, Table
+from typed_sessions.field_types.scalars import Anything, Enumeration, Scalar, Simple
 from typed_sessions.narrowing import is_dict, is_sequence
-from typed_sessions.places import TYPE_KEY, VALUE_KEY
+from typed_sessions.places import VALUE_KEY
 
 __all__ = ["OneOf"]
+
+
+Chosen: TypeAlias = dict[tuple[int, int], tuple[object, FieldType | None, object]]
+"""For a union and a value, by their identities: the value, its member, and the value as the member holds it."""
+
+_chosen: Final[ContextVar[Chosen | None]] = ContextVar("_chosen", default=None)
+"""What has been found while one value is admitted or written. Without it the time would double at each depth."""
 
 
 class OneOf(FieldType):
     """A union. Each plain type belongs to one member; values of the others are written with the name of their type.
 
     A member is chosen without a look inside, so that the time to read or write a nested value stays linear.
+
+    A dict without a name is never read as a class where the union has a type of dicts: its keys may be a visitor's, who
+    would choose the class by them.
     """
 
     def __init__(self, members: tuple[FieldType, ...]) -> None:
@@ -30,36 +44,51 @@ class OneOf(FieldType):
         self._least = Affinity.POSSIBLE if dicts > 1 else Affinity.PARTIAL
         """What a member needs to be tried. A dict that several classes know in part may be of one that is gone."""
         self._bare = lru_cache(maxsize=8)(self._written_bare)
+        self._by_class: dict[type, FieldType] = {}
+        self._by_plain_type: dict[tuple[Wire, type], list[FieldType]] = {}
+        unbounded = [member.unbounded for member in members]
+        self._claims_classes = all(isinstance(member, _TOLD_BY_CLASS) for member in unbounded)
+        self._tells_containers = not any(isinstance(member, (WithNames, Positions)) for member in unbounded)
 
     @override
     def admit(self, value: object) -> object:
-        return self._member_of(value).admit(value)
+        member = self._claimant(value)
+        if member is not None:
+            return member.admit(value)
+        with _choosing() as chosen:
+            return self._choice(value, chosen)[1]
 
     @override
     def lower(self, value: object, wire: Wire) -> object:
-        member = self._member_of(value)
-        return self.written(member, member.lower(value, wire), wire)
+        member = self._claimant(value)
+        if member is not None:
+            return self.written(member, member.lower(value, wire), wire)
+        with _choosing() as chosen:
+            member, _ = self._choice(value, chosen)
+            return self.written(member, member.lower(value, wire), wire)
 
     def written(self, member: FieldType, plain: object, wire: Wire) -> object:
         """Return how the plain form of a member's value is written: with the member's name where it needs one."""
-        if member in self._bare(wire) and not self._is_named(plain):
+        names = self._names(wire)
+        if member in self._bare(wire) and not (is_dict(plain) and name_of(plain, names) is not None):
             return plain
-        return {TYPE_KEY: member.text, VALUE_KEY: plain}
+        return named(member.text, plain, names)
 
     @override
     def lift(self, plain: object, reading: Reading) -> object:
-        if is_dict(plain) and self._is_named(plain):
-            for member in self.members:
-                if member.text == plain[TYPE_KEY]:
-                    return member.lift(plain[VALUE_KEY], reading)
-            raise Mismatch.of(self, plain)  # of a member that is gone: no other one is written like this
+        if is_dict(plain):
+            name = name_of(plain, self._names(reading.wire))
+            if name is not None:
+                for member in self.members:
+                    if member.text == name:
+                        return member.lift(plain[VALUE_KEY], reading)
+                raise Mismatch.of(self, plain)  # of a member that is gone: no other one is written like this
         for member in self._candidates(plain, reading.wire):
-            if is_dict(plain) or is_sequence(plain):
-                return member.lift(
-                    plain, reading
-                )  # no second try inside a container: the time would double at each depth
-            for value in attempt(member.lift, plain, reading):
-                return value
+            try:
+                return member.lift(plain, reading)
+            except Mismatch:
+                if is_dict(plain) or is_sequence(plain):
+                    raise  # no second try inside a container: the time would double at each depth
         raise Mismatch.of(self, plain)
 
     @override
@@ -74,22 +103,43 @@ class OneOf(FieldType):
     def parts(self) -> Iterable[FieldType]:
         return self.members
 
-    def _member_of(self, value: object) -> FieldType:
-        """Return the member that a value is of, or the first that a type checker would take it for."""
+    def _claimant(self, value: object) -> FieldType | None:
+        """Return the member that a value is of; None if it may be of several, or is of none."""
+        member = self._by_class.get(type(value))
+        if member is not None:
+            return member
         claiming = [member for member in self.members if member.claims(value)]
-        if len(claiming) == 1:
-            return claiming[0]
-        for member in claiming or self.members:
-            if attempt(member.admit, value):
-                return member
-        raise Mismatch.of(self, value)
+        if len(claiming) != 1:
+            return None
+        if self._claims_classes:
+            self._by_class[type(value)] = claiming[0]
+        return claiming[0]
+
+    def _choice(self, value: object, chosen: Chosen) -> tuple[FieldType, object]:
+        """Return the first member that a type checker would take a value for, and the value as it holds it."""
+        key = id(self), id(value)
+        if key not in chosen:
+            claiming = [member for member in self.members if member.claims(value)]
+            found = ((member, each) for member in claiming or self.members for each in attempt(member.admit, value))
+            chosen[key] = (value, *next(found, (None, None)))
+        _, member, admitted = chosen[key]
+        if member is None:
+            raise Mismatch.of(self, value)
+        return member, admitted
 
     def _candidates(self, plain: object, wire: Wire) -> list[FieldType]:
-        """Return the members that a plain form may stand for, the likeliest first."""
+        """Return the members that a plain form without a name may stand for, the likeliest first."""
+        known = self._by_plain_type.get((wire, type(plain)))
+        if known is not None:
+            return known
         bare = self._bare(wire)
-        suiting = [(member.affinity(plain, wire), member in bare, member) for member in self.members]
+        nameless = [member for member in self.members if member not in self._always_named]
+        suiting = [(member.affinity(plain, wire), member in bare, member) for member in nameless]
         ranked = sorted(suiting, key=_rank, reverse=True)
-        return [member for affinity, _, member in ranked if affinity >= self._least]
+        candidates = [member for affinity, _, member in ranked if affinity >= self._least]
+        if self._tells_containers or not (is_dict(plain) or is_sequence(plain)):
+            self._by_plain_type[wire, type(plain)] = candidates
+        return candidates
 
     def _written_bare(self, wire: Wire) -> frozenset[FieldType]:
         """Return the members whose plain forms no other member's can be taken for; JSON's own types go first."""
@@ -98,19 +148,87 @@ class OneOf(FieldType):
         for member in sorted(self.members, key=partial(_precedence, wire)):
             types = member.plain_types(wire)
             others = taken - {NoneType} if object in types else taken & (types | {object})
-            if not others:
+            if not others and member not in self._always_named:
                 bare.add(member)
                 taken |= types
         return frozenset(bare)
 
-    def _is_named(self, plain: object) -> bool:
-        return is_dict(plain) and plain.keys() == {TYPE_KEY, VALUE_KEY}
+    @cached_property
+    def _always_named(self) -> frozenset[FieldType]:
+        """The members that would make a class of what another member writes as a dict."""
+        return frozenset(
+            member
+            for member in self.members
+            if any(_takes_dicts_of(member, other, set()) for other in self.members if other is not member)
+        )
+
+    @cached_property
+    def _holds_dicts(self) -> bool:
+        """True if a member's values are dicts, whose contents may look like a name."""
+        return bool(self._always_named) or any(map(_is_dict_type, self.members))
+
+    def _names(self, wire: Wire) -> Wire:
+        """Return the wire by which names are written."""
+        return wire if self._holds_dicts else JSON
 
 
-def _rank(candidate: tuple[Affinity, bool, FieldType]) -> tuple[bool, Affinity, bool]:
-    """Return how likely a candidate is. A dict of any keys goes first, if it is the classes that are named."""
-    affinity, is_bare, member = candidate
-    return is_bare and isinstance(member.unbounded, Table), affinity, is_bare
+_TOLD_BY_CLASS: Final = (Simple, Scalar, Enumeration, Items, Table, WithNames, Foreign, Anything)
+"""The types that claim values by their class alone."""
+
+
+@contextmanager
+def _choosing() -> Generator[Chosen]:
+    """Keep what is found of unions until the outermost of them is done."""
+    chosen = _chosen.get()
+    if chosen is not None:
+        yield chosen
+        return
+    chosen = {}
+    token = _chosen.set(chosen)
+    try:
+        yield chosen
+    finally:
+        _chosen.reset(token)
+
+
+def _takes_dicts_of(one: FieldType, other: FieldType, seen: set[tuple[FieldType, FieldType]]) -> bool:
+    """Return True if one type would read a dict of another's as a class, or as a TypedDict, at any depth."""
+    if (one, other) in seen:
+        return False
+    seen.add((one, other))
+    one, other = one.unbounded, other.unbounded
+    if isinstance(one, OneOf) or isinstance(other, OneOf):
+        ones, others = (held.members if isinstance(held, OneOf) else (held,) for held in (one, other))
+    elif isinstance(one, Foreign):
+        return _is_dict_type(other) and not isinstance(other, Foreign)
+    elif isinstance(other, Foreign):
+        return any(isinstance(part, WithNames) and part.makes_class for part in all_parts([one]))
+    elif isinstance(other, Anything):
+        return any(isinstance(part, WithNames) for part in all_parts([one]))
+    elif isinstance(one, WithNames) and (one.makes_class or isinstance(other, Table)):
+        return _is_dict_type(other)
+    elif isinstance(one, (Table, WithNames)) and isinstance(other, (Table, WithNames)):
+        ones, others = _values_of(one), _values_of(other)
+    elif isinstance(one, (Items, Positions)) and isinstance(other, (Items, Positions)):
+        ones, others = tuple(one.parts()), tuple(other.parts())
+    else:
+        return False
+    return any(_takes_dicts_of(part, its, seen) for part in ones for its in others)
+
+
+def _values_of(held: Table | WithNames) -> tuple[FieldType, ...]:
+    return (held.value,) if isinstance(held, Table) else tuple(held.parts())
+
+
+def _is_dict_type(member: FieldType) -> bool:
+    member = member.unbounded
+    return isinstance(member, (Table, Anything, Foreign)) or (isinstance(member, WithNames) and not member.makes_class)
+
+
+def _rank(candidate: tuple[Affinity, bool, FieldType]) -> tuple[Affinity, bool]:
+    """Return how likely a candidate is."""
+    affinity, is_bare, _ = candidate
+    return affinity, is_bare
 
 
 def _precedence(wire: Wire, member: FieldType) -> int:

@@ -173,7 +173,11 @@ def _are_alike(one: object, other: object) -> bool:
     """Return True if two readings of one plain value are of the same types, at every depth that both of them have."""
     if is_dict(one) and is_dict(other):
         shared = one.keys() & other.keys()
-        return {*map(_kind, one)} == {*map(_kind, other)} and all(_are_alike(one[key], other[key]) for key in shared)
+        return (
+            type(one) is type(other)
+            and {*map(_kind, one)} == {*map(_kind, other)}
+            and all(_are_alike(one[key], other[key]) for key in shared)
+        )
     if is_sequence(one) and is_sequence(other):
         return type(one) is type(other) and all(map(_are_alike, one, other))
     return _kind(one) == _kind(other)

@@ -87,8 +87,9 @@ class Opaque(FieldType):
 class LockedClass(Keyed):
     """A declared class of a lock, as a type of dicts: it is written as one, and nothing else of it is locked."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, *, makes_class: bool) -> None:
         super().__init__(text, {}, frozenset())
+        self.makes_class = makes_class
         self.may_be_absent: frozenset[str] = frozenset()
 
     def fill(self, attributes: Mapping[str, Declaration]) -> None:
@@ -100,6 +101,14 @@ class LockedClass(Keyed):
         self.required = frozenset(
             name for name, attribute in attributes.items() if attribute.default is None and not attribute.may_be_absent
         )
+
+    @override
+    def lift(self, plain: object, reading: Reading) -> object:
+        return Attributes(self._lifted(plain, reading, ".{}"))
+
+
+class Attributes(dict[str, object]):
+    """What a class holds, which is not the same as a dict of the same keys."""
 
 
 class LockedSet(Items):
@@ -221,7 +230,7 @@ class _Reader:
 
     def _class(self, text: str) -> FieldType:
         if text not in self.classes:
-            locked = self.classes[text] = LockedClass(text)
+            locked = self.classes[text] = LockedClass(text, makes_class=text not in self._locked.typed_dicts)
             attributes = {name: self.declaration(held) for name, held in self._locked.classes[text].items()}
             locked.fill(attributes)
         return self.classes[text]

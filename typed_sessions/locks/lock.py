@@ -41,6 +41,8 @@ class LockedSchema(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unkno
     """The declared classes that fields hold, at any depth, each with its attributes."""
     enums: dict[str, dict[str, str | int]] = {}
     flags: dict[str, dict[str, str | int]] = {}
+    typed_dicts: list[str] = []
+    """Which of the classes are TypedDicts: beside one of these, a union writes another class with its name."""
     unbounded: list[str] = []
     """The places that have no bound."""
 
@@ -69,6 +71,7 @@ def lock_schema(schema: Schema[Any], serializer: AnySerializer) -> LockedSchema:
         classes={text: _attributes(part) for text, part in named.items() if isinstance(part, WithNames)},
         enums=_members(named, flags=False),
         flags=_members(named, flags=True),
+        typed_dicts=[text for text, part in named.items() if isinstance(part, Keyed)],
         unbounded=list(extent.unbounded),
     )
 
