@@ -447,10 +447,10 @@ class SecureCookieSessionInterface(
             ConfigurationError: a setting is wrong; no cookie is set.
         """
         owned = session if type(session) is self.session_class else self._owned(session)
-        accessed = owned.accessed
+        accessed, source = owned.accessed, owned.source
         if not accessed and owned.is_left_alone:
             owned.settle(saved=True)
-        elif type(owned.source) is StoredArrival or (owned is not session and self._is_on_server(app)):
+        elif type(source) is StoredArrival or (owned is not session and self._is_on_server(app)):
             await self._save_on_server(app, owned, response)
         elif response is None:
             if owned.modified:
@@ -466,7 +466,9 @@ class SecureCookieSessionInterface(
             cookie = self._due_cookie(app, owned)
             owned.settle(saved=True)
             if cookie is not None:
-                self._put(app, owned, headers, cookie)
+                if source.has_rivals:
+                    self._expire_rivals(app, headers)
+                headers.add("Set-Cookie", cookie)
                 if not accessed:
                     _vary_by_cookie(headers)
 
@@ -534,7 +536,9 @@ class SecureCookieSessionInterface(
             else self._cookie(app, session, decision, self._configuration(app))
         )
         if header is not None:
-            self._put(app, session, response.headers, header)
+            if session.source.has_rivals:
+                self._expire_rivals(app, response.headers)
+            response.headers.add("Set-Cookie", header)
             _vary_by_cookie(response.headers)
 
     async def close(self) -> None:
@@ -575,15 +579,13 @@ class SecureCookieSessionInterface(
             raise ConfigurationError("sessions are kept on the server here; make one with Sessions.transaction")
         return configured.policy.writer.write(session.open().contents.stored()).value
 
-    def _put(self, app: ConfiguredApp, session: SecureCookieSession[S], headers: ResponseHeaders, cookie: str) -> None:
-        """Put a session's cookie on a response, and expire its rivals.
+    def _expire_rivals(self, app: ConfiguredApp, headers: ResponseHeaders) -> None:
+        """Have the browser drop the session's cookie wherever else it may be.
 
-        Its own header is the last one: what tells the places of cookies less well apart than browsers keeps it.
+        The session's own header has to follow: some clients tell the places of cookies less well apart than browsers.
         """
-        if session.source.has_rivals:
-            for rival in rivals_of(self._attributes(app), app.config.get("APPLICATION_ROOT")):
-                headers.add("Set-Cookie", deleting_cookie(rival))
-        headers.add("Set-Cookie", cookie)
+        for rival in rivals_of(self._attributes(app), app.config.get("APPLICATION_ROOT")):
+            headers.add("Set-Cookie", deleting_cookie(rival))
 
     def _due_cookie(self, app: ConfiguredApp, session: SecureCookieSession[S]) -> str | None:
         """Return the text of the `Set-Cookie` header that is due, if one is."""
@@ -618,8 +620,11 @@ class SecureCookieSessionInterface(
         else:
             expiry = self.get_expiration_time(app, session)
             header = session_cookie(self._attributes(app), decision.value, expires=expiry)
-        size, settings = len(header), configured.settings
-        if size <= settings.max_cookie_size or not settings.max_cookie_size:
+        size = len(header)
+        if size <= configured.settings.max_cookie_size:
+            return header
+        settings = configured.settings
+        if not settings.max_cookie_size:
             return header
         if decision.refresh or not settings.raise_on_oversize:  # a request that changed nothing is not to fail
             is_sent = not settings.raise_on_oversize
