@@ -270,9 +270,11 @@ def opened(texts: tuple[str, ...], policy: Policy[S]) -> Opened[S]:
     """
     if len(texts) > 1:
         return _opened_of_several(texts, policy)
+    if not texts:
+        return _fresh(policy, None)
     refusal: Refused | None = None
     misread: Opened[S] | None = None
-    for format_ in policy.formats if texts else ():
+    for format_ in policy.formats:
         outcome = _read(texts[0], format_, policy.on_bad_field)
         if not isinstance(outcome, Opened):
             if refusal is None or _progress(outcome) > _progress(refusal):
@@ -296,14 +298,16 @@ def _newest(texts: tuple[str, ...], policy: Policy[S]) -> tuple[str | Refused, i
     newest: str | None = None
     moment, count, refusal = 0, 0, Refused(Reason.MALFORMED)
     for signed, texts_of in islice(claims_of(texts).items(), MOST_COOKIES):
+        genuine: set[bytes] = set()  # formats may share a salt, and verify the same
         for format_ in policy.formats:
             outcome = format_.sealer.verify(signed, texts_of)
             if isinstance(outcome, Refused):
                 refusal = max(refusal, outcome, key=_progress)
                 continue
-            count += sum(len(texts_of[signature]) for signature in outcome.signatures)
+            genuine.update(outcome.signatures)
             if newest is None or outcome.sealed_at > moment:
                 newest, moment = texts_of[outcome.signatures[0]][0], outcome.sealed_at
+        count += sum(len(texts_of[signature]) for signature in genuine)
     return newest or refusal, count
 
 
