@@ -272,10 +272,27 @@ def opened(texts: tuple[str, ...], policy: Policy[S]) -> Opened[S]:
     Of several genuine ones the one that was sealed last counts, whether it can be read or not. Browsers keep several
     where a deploy has changed the cookie's path or domain, and send the oldest one first (RFC 6265, section 5.4).
     """
-    if len(texts) <= 1:
-        return _opened(texts[0], policy) if texts else _fresh(policy, None)
+    if len(texts) > 1:
+        return _opened_of_several(texts, policy)
+    if not texts:
+        return _fresh(policy, None)
+    refusal: Refused | None = None
+    misread: Opened[S] | None = None
+    for format_ in policy.formats:
+        outcome = _read(texts[0], format_, policy.on_bad_field)
+        if not isinstance(outcome, Opened):
+            if refusal is None or _progress(outcome) > _progress(refusal):
+                refusal = outcome
+        elif not outcome.reports or not _has_resets(outcome):
+            return outcome if policy.extras.allowed is None else undeclared_reported(outcome, policy)
+        else:  # another format under the same salt may be the one that it was written in
+            misread = misread or outcome
+    return _fresh(policy, refusal) if misread is None else undeclared_reported(misread, policy)
+
+
+def _opened_of_several(texts: tuple[str, ...], policy: Policy[S]) -> Opened[S]:
     newest, count = _newest(texts, policy)
-    found = _fresh(policy, newest) if isinstance(newest, Refused) else _opened(newest, policy)
+    found = _fresh(policy, newest) if isinstance(newest, Refused) else opened((newest,), policy)
     found.has_rivals = count > 1
     return found
 
@@ -285,31 +302,17 @@ def _newest(texts: tuple[str, ...], policy: Policy[S]) -> tuple[str | Refused, i
     newest: str | None = None
     moment, count, refusal = 0, 0, Refused(Reason.MALFORMED)
     for signed, texts_of in islice(claims_of(texts).items(), MOST_COOKIES):
+        genuine: set[bytes] = set()  # formats may share a salt, and verify the same
         for format_ in policy.formats:
             outcome = format_.sealer.verify(signed, texts_of)
             if isinstance(outcome, Refused):
                 refusal = max(refusal, outcome, key=_progress)
                 continue
-            count += sum(len(texts_of[signature]) for signature in outcome.signatures)
+            genuine.update(outcome.signatures)
             if newest is None or outcome.sealed_at > moment:
                 newest, moment = texts_of[outcome.signatures[0]][0], outcome.sealed_at
+        count += sum(len(texts_of[signature]) for signature in genuine)
     return newest or refusal, count
-
-
-def _opened(text: str, policy: Policy[S]) -> Opened[S]:
-    """Return what a sealed text holds; a fresh session if none of the formats takes it."""
-    refusal: Refused | None = None
-    misread: Opened[S] | None = None
-    for format_ in policy.formats:
-        outcome = _read(text, format_, policy.on_bad_field)
-        if not isinstance(outcome, Opened):
-            if refusal is None or _progress(outcome) > _progress(refusal):
-                refusal = outcome
-        elif not outcome.reports or not _has_resets(outcome):
-            return outcome if policy.extras.allowed is None else undeclared_reported(outcome, policy)
-        else:  # another format under the same salt may be the one that it was written in
-            misread = misread or outcome
-    return _fresh(policy, refusal) if misread is None else undeclared_reported(misread, policy)
 
 
 def _fresh(policy: Policy[S], refusal: Refused | None) -> Opened[S]:

@@ -465,10 +465,10 @@ class SecureCookieSessionInterface(
             ConfigurationError: a setting is wrong; no cookie is set.
         """
         owned = session if type(session) is self.session_class else self._owned(session)
-        accessed = owned.accessed
+        accessed, source = owned.accessed, owned.source
         if not accessed and owned.is_left_alone:
             owned.settle(saved=True)
-        elif type(owned.source) is StoredArrival or (owned is not session and self._is_on_server(app)):
+        elif type(source) is StoredArrival or (owned is not session and self._is_on_server(app)):
             await self._save_on_server(app, owned, response)
         elif response is None:
             if owned.modified:
@@ -642,8 +642,11 @@ class SecureCookieSessionInterface(
         else:
             expiry = self.get_expiration_time(app, session)
             header = session_cookie(self._attributes(app), decision.value, expires=expiry)
-        size, settings = len(header), configured.settings
-        if size <= settings.max_cookie_size or not settings.max_cookie_size:
+        size = len(header)
+        if size <= configured.settings.max_cookie_size:
+            return header
+        settings = configured.settings
+        if not settings.max_cookie_size:
             return header
         if decision.refresh or not settings.raise_on_oversize:  # a request that changed nothing is not to fail
             is_sent = not settings.raise_on_oversize

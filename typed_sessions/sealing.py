@@ -130,8 +130,8 @@ class SignedSealer:
             Signer(newest_first, salt=salt, key_derivation=key_derivation, digest=digest) for digest in digests
         ]
         self._sign: Final = self._signers[0].sign
-        self._lifetime: Final = int(lifetime.total_seconds())
-        self._leeway: Final = leeway.total_seconds()
+        self._oldest: Final = int(lifetime.total_seconds())
+        self._youngest: Final = -leeway.total_seconds()
         self._clock: Final = clock
         self._max_payload: Final = max_payload
         self._uncompressed: Final = uncompressed
@@ -158,8 +158,11 @@ class SignedSealer:
             return Refused(Reason.MALFORMED)
         if not compare_digest(self._sign(signed), signature) and not self._verifies(signed, signature):
             return Refused(Reason.SIGNATURE)
-        moment = self._moment(stamp)
-        return moment if isinstance(moment, Refused) else _unpacked(packed, self._max_payload)
+        try:
+            age = int(self._clock()) - _seconds(stamp)
+        except ValueError:
+            return Refused(Reason.ENCODING)
+        return _unpacked(packed, self._max_payload) if self._youngest <= age <= self._oldest else _untimely(age)
 
     def verify(self, signed: str, signatures: Collection[bytes]) -> Genuine | Refused:
         message = signed.encode("utf-8", "replace")
@@ -167,19 +170,12 @@ class SignedSealer:
         genuine = tuple(each for each in signatures if any(compare_digest(each, code) for code in codes))
         if not genuine:
             return Refused(Reason.SIGNATURE)
-        moment = self._moment(message.rpartition(_SEPARATOR)[2])
-        return Genuine(moment, genuine) if isinstance(moment, int) else moment
-
-    def _moment(self, stamp: bytes) -> int | Refused:
-        """Return the time that a stamp holds, in seconds, if what has it is of the right age."""
         try:
-            moment = _seconds(stamp)
+            moment = _seconds(message.rpartition(_SEPARATOR)[2])
         except ValueError:
             return Refused(Reason.ENCODING)
         age = int(self._clock()) - moment
-        if age > self._lifetime:
-            return Refused(Reason.EXPIRED)
-        return Refused(Reason.FUTURE) if age < -self._leeway else moment
+        return Genuine(moment, genuine) if self._youngest <= age <= self._oldest else _untimely(age)
 
     def _verifies(self, signed: bytes, signature: bytes) -> bool:
         """Return True if a signature is a genuine one: in another spelling, of an earlier key, or by another digest."""
@@ -294,6 +290,10 @@ def named_digest(name: str) -> DigestMethod:
         return hashlib.new(name, data)
 
     return digest
+
+
+def _untimely(age: int) -> Refused:
+    return Refused(Reason.EXPIRED if age > 0 else Reason.FUTURE)
 
 
 def _unpacked(packed: bytes, limit: int) -> bytes | Refused:

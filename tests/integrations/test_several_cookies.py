@@ -202,8 +202,11 @@ async def test_a_request_that_changes_nothing_expires_nothing(path: str) -> None
     ],
 )
 @pytest.mark.parametrize("path", ["/login/7", "/logout"])
-async def test_one_genuine_cookie_has_no_rivals_whatever_else_comes(path: str, others: list[str]) -> None:
-    app = application(SESSION_COOKIE_PATH="/shop", SESSION_COOKIE_DOMAIN="shop.example")
+@pytest.mark.parametrize("serializer", ["tagged-json", json], ids=["a salt of its own", "a shared salt"])
+async def test_one_genuine_cookie_has_no_rivals_whatever_else_comes(
+    path: str, others: list[str], serializer: Any
+) -> None:
+    app = application(SESSION_SERIALIZER=serializer, SESSION_COOKIE_PATH="/shop", SESSION_COOKIE_DOMAIN="shop.example")
     for texts in ([*others, cookie(user_id=2)], [cookie(user_id=2), *others]):
         _, headers, reasons = await visit(app, path, *texts)
         assert (len(headers), reasons) == (1, [])
