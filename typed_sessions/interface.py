@@ -472,6 +472,8 @@ class SecureCookieSessionInterface(
             owned.settle(saved=True)
             if cookie is not None:
                 self._set_cookie(app, headers, cookie)
+                if not accessed:
+                    _vary_by_cookie(headers)
 
     def _is_on_server(self, app: ConfiguredApp) -> bool:
         return self._configuration(app).server_side is not None
@@ -540,11 +542,11 @@ class SecureCookieSessionInterface(
             raise header
         if header is not None:
             self._set_cookie(app, response.headers, header)
+            _vary_by_cookie(response.headers)
 
     def _set_cookie(self, app: ConfiguredApp, headers: ResponseHeaders, cookie: str) -> None:
         """Give the browser a cookie, and keep shared caches from giving it to others."""
         headers.add("Set-Cookie", cookie)
-        _vary_by_cookie(headers)
         changed = private(headers, self._clock())
         for name, value in changed.items():
             headers.set(name, value)
