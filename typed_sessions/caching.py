@@ -19,6 +19,9 @@ _DIRECTIVE: Final = re.compile(r'\s*([^\s,="]+)(?:\s*=\s*("(?:[^"\\]|\\.)*"|[^\s
 _Directive: TypeAlias = tuple[str, str]
 """A name, in lower case, and its argument; nothing where it has none."""
 
+_OF_CACHES: Final = ("cache-control", "surrogate-control", "expires")
+"""How the names of headers end that say who keeps a response, in lower case."""
+
 _FOR_ALL: Final = frozenset({"public", "s-maxage"})
 
 _WHEN_STALE: Final = frozenset({"stale-while-revalidate", "stale-if-error"})
@@ -37,13 +40,12 @@ def private(headers: Iterable[tuple[str, str]], now: float) -> dict[str, str]:
     Returns:
         The headers that change; none if shared caches answer nobody with this response.
     """
-    said = dict[str, list[str]]()
-    for name, value in headers:
-        lower = name.lower()
-        if lower.endswith(("cache-control", "surrogate-control")) or lower == "expires":
-            said.setdefault(lower, []).append(value)
-    if not said:
+    found = [(lower, value) for name, value in headers if (lower := name.lower()).endswith(_OF_CACHES)]
+    if not found:
         return {}
+    said = dict[str, list[str]]()
+    for name, value in found:
+        said.setdefault(name, []).append(value)
     expires = said.pop("expires", [])
     directives = {name: _directives(values) for name, values in said.items()}
     # Others than Cache-Control are for some caches, such as those of a CDN (RFC 9213).

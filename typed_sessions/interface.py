@@ -485,6 +485,8 @@ class SecureCookieSessionInterface(
             owned.settle(saved=True)
             if cookie is not None:
                 self._set_cookie(app, owned, headers, cookie)
+                if not accessed:
+                    _vary_by_cookie(headers)
 
     def _is_on_server(self, app: ConfiguredApp) -> bool:
         return self._configuration(app).server_side is not None
@@ -551,6 +553,7 @@ class SecureCookieSessionInterface(
         )
         if header is not None:
             self._set_cookie(app, session, response.headers, header)
+            _vary_by_cookie(response.headers)
 
     async def close(self) -> None:
         """Give back what the stores hold that were opened by their URLs."""
@@ -601,7 +604,6 @@ class SecureCookieSessionInterface(
             for rival in rivals_of(self._attributes(app), app.config.get("APPLICATION_ROOT")):
                 headers.add("Set-Cookie", deleting_cookie(rival))
         headers.add("Set-Cookie", cookie)
-        _vary_by_cookie(headers)
         changed = private(headers, self._clock())
         for name, value in changed.items():
             headers.set(name, value)

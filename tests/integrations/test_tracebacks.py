@@ -195,11 +195,13 @@ async def test_sqlite_that_cannot_read_or_write_shows_no_identifier(sqlite: Site
 async def test_a_file_that_cannot_be_made_shows_no_identifier(tmp_path: Path) -> None:
     directory = tmp_path / "volume"
     directory.mkdir()
-    site = Site(SQLiteStore(directory / "sessions.db"))
+    store = SQLiteStore(directory / "sessions.db")
+    site = Site(store)
     site.app.config["SESSION_STORE_TIMEOUT"] = timedelta(seconds=30)
     directory.rmdir()
     site.cookie = "A" * 43
     assert (await site.get("load")).status_code == 503
+    await store.close()
     (error,) = site.errors
     check(error, site.cookie)
     assert isinstance(error.__cause__, FileNotFoundError)
