@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from types import NoneType
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from attrs import frozen
 
@@ -193,5 +193,5 @@ def is_deeper(value: object, limit: int) -> bool:
 
 
 def _containers(items: Iterable[object]) -> list[Collection[object]]:
-    containers = [item for item in items if isinstance(item, _CONTAINERS)]
-    return list({id(item): item for item in containers}.values())
+    held = [cast("Collection[object]", item) for item in items if isinstance(item, _CONTAINERS)]
+    return list({id(container): container for container in held}.values())

@@ -312,3 +312,25 @@ async def test_a_migration_names_what_was_a_class_alone(serializer: Any) -> None
 async def test_keys_that_only_unions_have_are_no_names_of_a_typeddict() -> None:
     with pytest.raises(SchemaError, match="__type__ and __value__ belong to unions"):
         release(made_typed_dict({"__type__": str, "__value__": str}), "tagged-json")
+
+
+@SERIALIZERS
+async def test_what_an_earlier_release_wrote_with_fewer_attributes_is_no_change(serializer: Any) -> None:
+    earlier = attrs.make_class("Grant", {"level": attrs.field(type=str, default="")}, frozen=True)
+    client = release(schema(list[earlier | dict[str, str]]), serializer).test_client()  # type: ignore[valid-type]
+    async with client.session_transaction() as opened:
+        opened["held"] = [earlier("admin"), ADMIN]
+    came = client.cookie_jar
+    visitor = release(schema(list[Grant | dict[str, str]]), serializer).test_client()
+    visitor.cookie_jar = came
+    before = str(visitor.cookie_jar)
+    async with visitor.session_transaction() as opened:
+        assert opened["held"] == [Grant("admin"), ADMIN]
+        opened["held"] = [Grant("admin"), dict(ADMIN)]
+        assert not opened.modified
+    assert str(visitor.cookie_jar) == before
+    async with visitor.session_transaction() as opened:
+        opened["held"][0] = Grant("admin", "new")
+        assert opened.modified
+    async with visitor.session_transaction() as opened:
+        assert opened["held"] == [Grant("admin", "new"), ADMIN]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from itertools import filterfalse
+from types import NoneType
 from typing import Any, Final, cast
 
 import msgspec
@@ -14,7 +15,12 @@ from typed_sessions.compiled.form import PLAIN, Form, Plain
 from typed_sessions.compiled.notations import Notation
 from typed_sessions.compiled.plans import PERMANENT_KEY, Plan, Planner, known_struct, wire_struct
 from typed_sessions.contents import Contents, DeclaredContents, KeyedContents, vacant_among
+from typed_sessions.field_types import FieldType
+from typed_sessions.field_types.containers import Items
+from typed_sessions.field_types.scalars import KNOWN
+from typed_sessions.field_types.union import OneOf
 from typed_sessions.migrations import VERSION_KEY
+from typed_sessions.narrowing import is_sequence
 from typed_sessions.payloads import Lowered, Read
 from typed_sessions.sameness import same
 from typed_sessions.schema import Schema
@@ -57,6 +63,7 @@ class DeclaredForm(Form):
         self._changes: Final[Callable[..., Plain]] = functions[changes]
         self._usual: Final = {name: functions[function] for name, function in usual.items()}
         """For fields that may be written in several ways, what makes of each way the one in which they are written."""
+        self._lists: Final = {name for name in usual if _is_list(schema.fields[name].type)}
         self._redrafts: Final = self._keeps_order and (schema.keyed or schema.steady_class is not None)
 
     @override
@@ -114,7 +121,14 @@ class DeclaredForm(Form):
         """Return True if a field that may be written in several ways came in another way, and is the same."""
         usual = self._usual.get(key)
         before = msgspec.UNSET if usual is None else getattr(read.wire, key)
-        return usual is not None and before is not msgspec.UNSET and same(usual(before), value)
+        if usual is None or before is msgspec.UNSET:
+            return False
+        if key in self._lists and is_sequence(before) and is_sequence(value):
+            if len(before) != len(value):
+                return False
+            pairs = [pair for pair in zip(before, value, strict=True) if not same(*pair)]
+            before, value = [one for one, _ in pairs], [other for _, other in pairs]
+        return same(usual(before), value)
 
     def _in_order(self, plain: Plain, order: dict[str, None]) -> Plain:
         """Return the same in the order in which the keys were stored, which forgets those that are no longer stored.
@@ -273,6 +287,14 @@ class DeclaredForm(Form):
         if len(after.plain) != len(raws):
             return True
         return any(key not in raws or self._any(raws[key]) != after.plain[key] for key in after.undeclared)
+
+
+def _is_list(field_type: FieldType) -> bool:
+    """Return True for a list, whose items each stand for themselves, and for one that may be None."""
+    if isinstance(field_type, OneOf):
+        others = [member for member in field_type.members if member is not KNOWN[NoneType]]
+        return len(others) == 1 and _is_list(others[0])
+    return isinstance(field_type, Items) and field_type.cls is list
 
 
 _FLAG_ALONE: Final = (PERMANENT_KEY,)

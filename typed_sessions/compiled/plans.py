@@ -361,7 +361,16 @@ class Planner:
                 raise TheLongWay
             return value
 
-        return _by_text(str, self._call(lower, f"lower_{field_type.text}"), self._call(lift, f"lift_{field_type.text}"))
+        def looks_the_same(value: object, text: object) -> bool:
+            return bool(field_type.lower(value, wire) == text)
+
+        look = self.module.name(looks_the_same, f"looks_the_same_{field_type.text}")
+        return Plan(
+            str,
+            self._call(lower, f"lower_{field_type.text}"),
+            self._call(lift, f"lift_{field_type.text}"),
+            lambda value, part: f"{look}({value}, {part})",
+        )
 
     def _enumeration(self, field_type: Enumeration) -> Plan:
         cls: Any = field_type.cls

@@ -35,7 +35,11 @@ class WithNames(FieldType):
 
     @override
     def affinity(self, plain: object, wire: Wire) -> Affinity:
-        if not is_dict(plain) or any(self._stored_as(plain, name) is None for name in self.required):
+        if not is_dict(plain):
+            return Affinity.NONE
+        if plain.keys() <= self.types.keys() and plain.keys() >= self.required:
+            return Affinity.EXACT
+        if any(self._stored_as(plain, name) is None for name in self.required):
             return Affinity.NONE
         if self._is_foreign(plain):
             return Affinity.NONE
@@ -69,6 +73,8 @@ class WithNames(FieldType):
 
     def _is_foreign(self, plain: dict[object, object]) -> bool:
         """Return True for a dict with none of the names: that of another class, which would read as all defaults."""
+        if not self.types.keys().isdisjoint(plain):
+            return False
         return bool(plain) and all(self._stored_as(plain, name) is None for name in self.types)
 
     def _stored_as(self, plain: dict[object, object], name: str) -> str | None:
@@ -121,7 +127,7 @@ class Declared(WithNames):
         if type(value) is not self.kind.cls:
             subclass = f", which would come back as {self.text}" if isinstance(value, self.kind.cls) else ""
             raise Mismatch(self.text, type(value).__name__ + subclass)
-        attributes = {name: getattr(value, name, None) for name in self.types}
+        attributes: dict[str, object] = {name: getattr(value, name, None) for name in self.types}
         return converted(attributes, convert, ".{}")
 
 

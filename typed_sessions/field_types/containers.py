@@ -28,6 +28,7 @@ __all__ = ["Items", "Positions", "Table"]
 
 
 _TEXT: Final = KNOWN[str]
+_NUMBERS: Final[frozenset[type]] = frozenset({int})
 
 
 class Items(FieldType):
@@ -146,7 +147,7 @@ class Table(FieldType):
         self.text = f"dict[{key.text}, {value.text}]"
         self.key = key
         self.value = value
-        self._by_number = key.plain_types(JSON) == {int}
+        self._by_number = key.plain_types(JSON) == _NUMBERS
 
     @override
     def admit(self, value: object) -> object:

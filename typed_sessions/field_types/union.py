@@ -121,7 +121,8 @@ class OneOf(FieldType):
         if key not in chosen:
             claiming = [member for member in self.members if member.claims(value)]
             found = ((member, each) for member in claiming or self.members for each in attempt(member.admit, value))
-            chosen[key] = (value, *next(found, (None, None)))
+            member, admitted = next(found, (None, None))
+            chosen[key] = value, member, admitted
         _, member, admitted = chosen[key]
         if member is None:
             raise Mismatch.of(self, value)
@@ -183,7 +184,7 @@ def _choosing() -> Generator[Chosen]:
     if chosen is not None:
         yield chosen
         return
-    chosen = {}
+    chosen = Chosen()
     token = _chosen.set(chosen)
     try:
         yield chosen
