@@ -14,8 +14,10 @@ from attrs import Factory, define
 from quart import Quart
 
 from tests.faults.proxy import Fault, Proxy, proxied
-from tests.valkey_servers import connect_to_valkey, valkey
+from tests.valkey_servers import connect_to_valkey, valkey, valkey_url
+from typed_sessions.identifiers import Identifier, Namespace
 from typed_sessions.quart import Sessions
+from typed_sessions.stores import Moved, Record, RedisStore
 
 TIMEOUT: Final = timedelta(milliseconds=300)
 PATIENCE: Final = 5.0
@@ -81,6 +83,54 @@ async def test_each_request_ends_in_time_and_nothing_is_half_written(
     response = await asyncio.wait_for(client.get("/"), PATIENCE)
     assert response.status_code == 200
     assert await response.get_data(as_text=True) in ("book", "book,pen")
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+async def test_a_move_that_fails_leaves_the_session_or_a_key_that_leads_to_it(
+    app: Quart, proxy: Proxy, server: Path, fault: Fault
+) -> None:
+    loaded, release = asyncio.Event(), asyncio.Event()
+
+    @app.put("/")
+    async def regenerate() -> str:
+        app.extensions["typed_sessions"].current.regenerate()
+        loaded.set()
+        await release.wait()
+        return ""
+
+    @app.delete("/")
+    async def logout() -> str:
+        app.extensions["typed_sessions"].current.invalidate()
+        return ""
+
+    client = app.test_client()
+    response = await client.post("/book")
+    key = Namespace("shop").key_of(Identifier(response.headers["Set-Cookie"].partition(";")[0].partition("=")[2]))
+    request = asyncio.create_task(client.put("/"))
+    await loaded.wait()
+    await proxy.switch(fault)
+    release.set()
+    response = await asyncio.wait_for(request, PATIENCE)
+    assert response.status_code == 503
+    assert "Set-Cookie" not in response.headers
+    await proxy.switch(Fault.REFUSES)  # what hangs or is late comes now, or never
+    await proxy.switch(Fault.NONE)
+
+    store = RedisStore(valkey_url(server))
+    found = await store.load(key)
+    has_moved = isinstance(found, Moved)
+    if fault not in (Fault.HANGS, Fault.DELAYS):  # what was on its way may have come
+        assert has_moved is (fault in (Fault.CUTS_ANSWERS, Fault.SWALLOWS_ANSWERS))
+    assert await (await client.get("/")).get_data(as_text=True) == ("" if has_moved else "book")
+    response = await client.post("/pen")
+    assert response.status_code == 200
+    assert "Set-Cookie" not in response.headers
+    place = found.target if isinstance(found, Moved) else key
+    assert isinstance(await store.load(place), Record)
+    response = await client.delete("/")
+    assert "Max-Age=0" in response.headers["Set-Cookie"]
+    assert await store.load(place) is None
+    await store.close()
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)

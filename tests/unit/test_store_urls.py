@@ -158,6 +158,6 @@ async def test_the_driver_of_postgresql_gets_the_other_parameters(
     async with await AsyncConnection.connect(make_conninfo(postgresql_url)) as connection:
         statement = SQL("SELECT count(*) FROM {}").format(Identifier(schema, f"{name}_revocations"))
         assert await (await connection.execute(statement)).fetchone() == (1,)
-        statement = SQL("SELECT count(*) > 0 FROM pg_stat_activity WHERE application_name = %s")
-        assert await (await connection.execute(statement, [application])).fetchone() == (True,)
+        activity = "SELECT count(*) > 0 FROM pg_stat_activity WHERE application_name = %s"
+        assert await (await connection.execute(activity, [application])).fetchone() == (True,)
     await store.close()
