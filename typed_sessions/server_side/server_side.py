@@ -130,7 +130,7 @@ class ServerSide(Generic[S]):
                 arrival.refused = Refused(Reason.TAKEN_IN)
                 if taken_in.as_of - taken_in.created < MOVES_KEPT:
                     arrival.came_late = True
-                    arrival.others.add(taken_in.payload.decode())
+                    arrival.others.update(taken_in.payload.decode().split())  # none, if it was a log-out
                 return True
         try:
             subject = subject_of(self.schema, genuine.contents.stored())
