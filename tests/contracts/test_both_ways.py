@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from contextlib import suppress
 from copy import deepcopy
@@ -24,7 +25,7 @@ from typed_sessions.codec import Codec, Decoded, OnBadField
 from typed_sessions.contents import Contents, contents_of
 from typed_sessions.errors import SerializationError
 from typed_sessions.payloads import Lowered, Read
-from typed_sessions.reports import Refused
+from typed_sessions.reports import Reason, Refused
 from typed_sessions.sameness import same
 from typed_sessions.schema import Schema
 from typed_sessions.session import Origin
@@ -62,8 +63,28 @@ def told(outcome: Decoded[Any] | Refused) -> Any:
 
 def assert_alike(pair: Pair, payload: bytes, rule: OnBadField = OnBadField.RESET) -> tuple[Any, Any]:
     short, long = (codec.decode(payload, rule) for codec in pair)
-    assert same(told(short), told(long))
+    if long == Refused(Reason.UNREADABLE) and isinstance(short, Decoded):
+        assert has_a_key_twice(payload)  # msgspec looks into the value that is overwritten only if it decodes all
+    else:
+        assert same(told(short), told(long))
     return short, long
+
+
+def has_a_key_twice(payload: bytes) -> bool:
+    """Return True for JSON that nobody writes: RFC 8259, section 4, leaves open what it means."""
+
+    def count(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        found.append(len(dict(pairs)) < len(pairs))
+        return dict(pairs)
+
+    found = list[bool]()
+    json.loads(payload, object_pairs_hook=count)
+    return any(found)
+
+
+def test_only_a_key_that_is_there_twice_may_hide_a_value_that_nobody_reads() -> None:
+    assert_alike(VISITORS["msgspec-json"], b'{"":1e400,"":0}')
+    assert_alike(VISITORS["msgspec-json"], b'{"":1e400}')
 
 
 @SERIALIZERS
