@@ -799,6 +799,20 @@ class Extras(MutableMapping[str, object]):
         self._refuse_declared(key)
         self._session[key] = value
 
+    @overload
+    def update(self, other: Keyed[str, object], /, **values: object) -> None: ...
+    @overload
+    def update(self, other: Iterable[tuple[str, object]], /, **values: object) -> None: ...
+    @overload
+    def update(self, /, **values: object) -> None: ...
+    @override
+    def update(self, other: Keyed[str, object] | Iterable[tuple[str, object]] = (), /, **values: object) -> None:
+        """Store many keys. One that is not allowed leaves everything as it was."""
+        given = dict(other, **values)
+        for key in given:
+            self._refuse_declared(key)
+        self._session.update(given)
+
     @override
     def __delitem__(self, key: str) -> None:
         if self._declared(key):
