@@ -343,8 +343,9 @@ class Saving(Generic[S]):
         return created
 
     async def _update(self, change: _Change[S], record: Record, turn: Turn) -> Outcome:
-        if turn.latest is not None and turn.latest.version != record.version:
-            record = turn.latest
+        latest = turn.latest
+        if latest is not None and latest.version != record.version and latest.as_of >= record.as_of:
+            record = latest  # if it is older, another process has written since, and this request knows of that
             self._merge(change, record)
         for attempt in range(MOST_ATTEMPTS):
             outcome = await self._put(change, record)
