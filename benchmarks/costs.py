@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import partial
-from typing import Any, Final, Literal, TypeAlias, TypedDict, cast, get_origin
+from itertools import product
+from typing import Any, Final, Literal, NotRequired, TypeAlias, TypedDict, cast, get_args, get_origin
 from uuid import UUID
 
 import attrs
+import msgspec
 from attrs import frozen
 
 from benchmarks.contenders import OnQuart, Ours, finished, quart_config
 from benchmarks.table import Table
+from typed_sessions.sealing import unverified_payload
+from typed_sessions.serializers.base import BUILT_IN, SerializerName
 
-__all__ = ["KINDS", "costs_table"]
+__all__ = ["KINDS", "SCHEMAS", "costs_table"]
 
 _SIZE: Final = 48 * 1024
 """Of a payload, in bytes: near the 64 KiB that a cookie may inflate to."""
@@ -51,9 +56,14 @@ def _moment(number: int) -> datetime:
 
 KINDS: Final[Mapping[str, tuple[Any, Callable[[int], Any]]]] = {
     "list[str]": (list[str], lambda size: [f"word {n}" for n in range(size)]),
+    "list[Decimal]": (list[Decimal], lambda size: [Decimal(n) / 8 for n in range(size)]),
+    "list[datetime]": (list[datetime], lambda size: [_moment(n) for n in range(size)]),
+    "list of a class": (list[Point], lambda size: [Point(n, f"{n}") for n in range(size)]),
+    "list[object], dicts": (list[object], lambda size: [{"number": n} for n in range(size)]),
     "set of datetimes": (set[datetime], lambda size: {_moment(n) for n in range(size)}),
     "set[Decimal]": (set[Decimal], lambda size: {Decimal(n) / 8 for n in range(size)}),
     "set[frozenset[str]]": (set[frozenset[str]], lambda size: {frozenset({f"{n}", "x"}) for n in range(size)}),
+    "set[tuple[int, str]]": (set[tuple[int, str]], lambda size: {(n, "a") for n in range(size)}),
     "set of a class": (set[Point], lambda size: {Point(n, f"{n}") for n in range(size)}),
     "dict[int, str]": (dict[int, str], lambda size: {n: f"{n}" for n in range(size)}),
     "dict[UUID, date]": (dict[UUID, date], lambda size: {UUID(int=n << 64): date(2026, 1, 1) for n in range(size)}),
@@ -73,40 +83,100 @@ KINDS: Final[Mapping[str, tuple[Any, Callable[[int], Any]]]] = {
 }
 
 
-def costs_table(*, repeats: int = 7, kinds: Mapping[str, tuple[Any, Callable[[int], Any]]] = KINDS) -> Table:
-    """Return how many times as long as Quart's interface a session takes, for each kind of contents and of change.
+def _attrs_class(held: Any, **of_number: Any) -> Any:
+    number = attrs.field(default=0, type=int, **of_number)
+    return attrs.make_class("Holding", {"n": number, "held": attrs.field(factory=get_origin(held), type=held)})
 
-    The best of some runs counts, in CPU time. What is put into the session is made before.
+
+def _struct(held: Any) -> Any:
+    default = msgspec.field(default_factory=get_origin(held))
+    return msgspec.defstruct("Holding", [("n", int, 0), ("held", held, default)])
+
+
+def _typed_dict(held: Any) -> Any:
+    make: Any = TypedDict  # which mypy takes for a form of its own alone
+    return make("Holding", {"n": NotRequired[int], "held": NotRequired[held]})
+
+
+SCHEMAS: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "attrs": _attrs_class,
+    "attrs, validated": partial(_attrs_class, validator=attrs.validators.instance_of(int)),
+    "Struct": _struct,
+    "TypedDict": _typed_dict,
+}
+"""What makes a schema with a field of a type."""
+
+
+def costs_table(
+    *,
+    repeats: int = 7,
+    kinds: Mapping[str, tuple[Any, Callable[[int], Any]]] = KINDS,
+    schemas: Mapping[str, Callable[[Any], Any]] = SCHEMAS,
+) -> Table:
+    """Return how many times as long as Quart's interface a session takes at most, by its contents and what is done.
+
+    The best of some runs counts, in CPU time; of all schemas and formats, the dearest. What is put into the session is
+    made before. Quart's interface has the same contents in tagged JSON. What only reads is compared with reading.
 
     Args:
         repeats: how many runs there are.
         kinds: the type of a field, and what makes so many items of it.
+        schemas: what makes schemas with such a field.
     """
-    rows = [(kind, *_figures(*declared, repeats)) for kind, declared in kinds.items()]
-    headings = ("times Quart's time", "bytes", "another field", "an item", "the whole value")
-    return Table(f"What contents of {_SIZE} bytes cost: open + change + save", headings, tuple(rows))
+    logging.disable(logging.WARNING)  # what is reset is reported, at each request
+    try:
+        rows = [(kind, *_figures(*declared, [*schemas.values()], repeats)) for kind, declared in kinds.items()]
+    finally:
+        logging.disable(logging.NOTSET)
+    headings = ("times Quart's time, at most", "read", "another field", "an item", "the whole value")
+    misfits = ("misfit: read", "misfit: another field")
+    title = f"What contents of {_SIZE} bytes cost, in any format and kind of schema: open + change + save"
+    return Table(title, (*headings, *misfits), tuple(rows))
 
 
-def _figures(declared: Any, make: Callable[[int], Any], repeats: int) -> tuple[str, ...]:
+def _figures(
+    declared: Any, make: Callable[[int], Any], schemas: list[Callable[[Any], Any]], repeats: int
+) -> tuple[str, ...]:
     config = {**quart_config(refresh=False), "MAX_COOKIE_SIZE": 0}
-    ours, stock = Ours("attrs", {}, config, schema=_schema(declared)), OnQuart("Quart", {}, config)
-    size = _SAMPLE * _SIZE // len(_payload(_cookie(ours, make(_SAMPLE))))
-    cookie = _cookie(ours, make(size))
-    for contender in (ours, stock):
-        contender.bring(cookie)
-    base = _best(stock, _count, repeats)
-    changes: tuple[Change, ...] = (_count, _change_an_item, partial(_put, make(size - 1)))
-    return (str(len(_payload(cookie))), *(f"{_best(ours, change, repeats) / base:.2f}" for change in changes))
+    stock = OnQuart("Quart", {}, config)
+    sample = Ours("attrs", {}, config, schema=_attrs_class(declared))
+    size = _SAMPLE * _SIZE // len(_payload(_cookie(sample, 1, make(_SAMPLE))))
+    value, shorter = make(size), make(size - 1)
+    tagged = _cookie(sample, 1, value)
+    stock.bring(tagged)
+    reading, changing = _best(stock, _read, repeats), _best(stock, _count, repeats)
+    worst: dict[str, float] = {}
+    for make_schema, name in product(schemas, get_args(SerializerName)):
+        ours = Ours("ours", {}, {**config, "SESSION_SERIALIZER": name}, schema=make_schema(declared))
+        cookie = _cookie(ours, 1, value)
+        paths: list[tuple[str, dict[str, str], Change, float]] = [
+            ("read", cookie, _read, reading),
+            ("another field", cookie, _count, changing),
+            ("an item", cookie, _change_an_item, changing),
+            ("the whole value", cookie, partial(_put, shorter), changing),
+        ]
+        for misfit in _misfits(cookie, name, config):
+            paths += [("misfit: read", misfit, _read, reading), ("misfit: another field", misfit, _count, changing)]
+        for path, brought, change, base in paths:
+            ours.bring(brought)
+            worst[path] = max(worst.get(path, 0.0), _best(ours, change, repeats) / base)
+    return tuple(f"{ratio:.2f}" for ratio in worst.values())
 
 
-def _schema(declared: Any) -> Any:
-    held = attrs.field(factory=get_origin(declared), type=declared)
-    return attrs.make_class("Holding", {"n": attrs.field(default=0, type=int), "held": held})
+def _misfits(cookie: Mapping[str, str], name: SerializerName, config: Mapping[str, object]) -> list[dict[str, str]]:
+    """Return cookies of contents that another release wrote: as a tuple, and with one item of another type."""
+    serializer: Any = BUILT_IN[name]()
+    payload = _payload(cookie)
+    stored = serializer.loads(payload.decode() if name == "tagged-json" else payload)
+    writer = Ours("no schema", {}, {**config, "SESSION_SERIALIZER": name})
+    held, wrong = stored["held"], {"another": [None]}
+    misfits = [{**held, "another": wrong}] if isinstance(held, dict) else [[*held, wrong], tuple(held)]
+    return [_cookie(writer, stored["n"], misfit) for misfit in misfits]
 
 
-def _cookie(contender: OnQuart, held: object) -> dict[str, str]:
+def _cookie(contender: OnQuart, number: object, held: object) -> dict[str, str]:
     def fill(session: Any) -> None:
-        session["n"], session["held"] = 1, held
+        session["n"], session["held"] = number, held
 
     with contender.context():
         contender.bring({})
@@ -114,8 +184,6 @@ def _cookie(contender: OnQuart, held: object) -> dict[str, str]:
 
 
 def _payload(cookie: Mapping[str, str]) -> bytes:
-    from typed_sessions.sealing import unverified_payload  # noqa: PLC0415 -- for its size alone
-
     return cast("bytes", unverified_payload(cookie["session"]))
 
 
@@ -136,6 +204,10 @@ def _best(contender: OnQuart, change: Change, repeats: int) -> float:
             finished(_request(contender, change))
             best = min(best, (time.thread_time_ns() - start) / _MICROSECONDS)
     return best
+
+
+def _read(session: Any) -> object:
+    return session.get("n")
 
 
 def _count(session: Any) -> None:

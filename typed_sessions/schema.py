@@ -146,6 +146,9 @@ class Schema(Generic[S]):
         parts = all_parts(field.type for field in self.fields.values())
         self.is_trusting = self.is_record and not any(map(_has_its_own_word, parts))
         """True if the same is so of each class within the fields."""
+        kinds = [part.kind for part in parts if isinstance(part, Declared)]
+        self.never_alters = all(map(holds_arguments, kinds if self._kind is None else [self._kind, *kinds]))
+        """True if data, and each class within the fields, holds what it is given. Validators may refuse that."""
         self.varying = tuple(name for name, field in self.fields.items() if field.generated or field.varies)
         """The fields of which a new visitor may have a value of its own."""
         self._departed = departed_of(self.fields)

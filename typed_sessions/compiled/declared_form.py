@@ -73,6 +73,7 @@ class DeclaredForm(Form):
         self._changes: Final[Callable[..., Plain]] = functions[changes]
         self._usual: Final = {name: functions[function] for name, function in usual.items()}
         """For fields that may be written in several ways, what makes of each way the one in which they are written."""
+        self._compare: Final = {name: notation.are_alike if plans[name].wire is Any else same for name in usual}
         self._containers: Final = {name: _container(schema.fields[name].type) for name in usual}
         self._redrafts: Final = self._keeps_order and (schema.keyed or schema.steady_class is not None)
 
@@ -91,8 +92,7 @@ class DeclaredForm(Form):
     @override
     def keeps(self, payload: bytes) -> bool:
         read = self.read(payload)
-        changes = cast("DeclaredContents[Any]", read.contents).changes(read.wire, self._changes)
-        return changes is not None and all(self._means_what_came(read, *change) for change in changes.items())
+        return cast("DeclaredContents[Any]", read.contents).changes(read.wire, self._changes) == {}
 
     def _redrafted(
         self, read: Read[Any], changes: Plain, order: dict[str, None] | None
@@ -106,11 +106,11 @@ class DeclaredForm(Form):
         """
         if not self._redrafts or read.version:
             return None
-        changes = {key: value for key, value in changes.items() if not self._means_what_came(read, key, value)}
-        if not changes:
+        others = {key: value for key, value in changes.items() if not self._means_what_came(read, key, value)}
+        if not others:
             return read
-        if not self._schema.is_trusting and not self.keeps(read.payload):
-            return None  # the class itself changes what it is given
+        if not self._schema.never_alters and not self.keeps(read.payload):
+            return None
         plain, wire = self._split(read.payload), read.wire.__copy__()
         for key, value in changes.items():
             if key in self._names:
@@ -129,14 +129,16 @@ class DeclaredForm(Form):
         return Lowered(read.contents, 0, payload, plain, (), wire)
 
     def _means_what_came(self, read: Read[Any], key: str, value: object) -> bool:
-        """Return True if a field that may be written in several ways came in another way, and is the same."""
-        usual = self._usual.get(key)
-        before = msgspec.UNSET if usual is None else getattr(read.wire, key)
-        if usual is None or before is msgspec.UNSET:
+        """Return True if a field is the same as it came, be it in another way than it is written."""
+        before = getattr(read.wire, key) if key in self._names else msgspec.UNSET
+        if before is msgspec.UNSET or value is msgspec.UNSET:
             return False
+        usual = self._usual.get(key)
+        if usual is None:
+            return same(before, value)
         if self._differs_in_a_part(usual, self._containers[key], before, value):
             return False
-        return self._are_alike(usual(before), value)
+        return self._compare[key](usual(before), value)
 
     def _differs_in_a_part(
         self, usual: Callable[[Any], Any], container: type | None, before: object, value: object
@@ -156,7 +158,7 @@ class DeclaredForm(Form):
         if container is list:
             pairs = zip(before, value, strict=False)
             pair = next((pair for pair in pairs if self._encode(pair[0]) != self._encode(pair[1])), None)
-            return len(before) != len(value) or (pair is not None and not self._are_alike(usual([pair[0]]), [pair[1]]))
+            return len(before) != len(value) or (pair is not None and not same(usual([pair[0]]), [pair[1]]))
         if container is tuple:
             return False
         known = {*map(self._encode, value)}

@@ -64,7 +64,10 @@ class Notation:
     """False if keys are sorted."""
 
     def are_alike(self, one: object, other: object) -> bool:
-        """Return True if two plain values are written alike, or are the same in another order."""
+        """Return True if two plain values are written alike, or are the same in another order.
+
+        For values of JSON's own types at every depth: a tuple is written as a list is.
+        """
         return self.encode(one) == self.encode(other) or same(one, other)
 
 

@@ -22,6 +22,7 @@ from typed_sessions.field_types.union import OneOf
 from typed_sessions.generated import Module
 from typed_sessions.kinds import Kind, has_plain_attributes, takes_positions
 from typed_sessions.places import MAX_DEPTH, TYPE_KEY, Comparison
+from typed_sessions.sameness import same
 from typed_sessions.schema import Field, define_departed, departure
 from typed_sessions.serializers.stock_tags import TheLongWay
 
@@ -110,6 +111,7 @@ class Planner:
             Keyed: self._keyed,
         }
         self.module.name(_the_long_way, _NO_LONGER)
+        self._same: Final = self.module.name(same, "same")
         self._alike: Final = self.module.name(notation.are_alike, "are_alike")
 
     def plan(self, field_type: FieldType) -> Plan:
@@ -198,7 +200,7 @@ class Planner:
             else:
                 lowered = f"{self._prove(plan)}(value, lowered)"
                 lines += [f"value, part = data.{name}, wire.{name}", f"lowered = {plan.lowered('value')}"]
-                lines += [f"if part is {unset} or not {self._alike}(lowered, part):"]
+                lines += [f"if part is {unset} or not {self._comparing(plan)}(lowered, part):"]
             lines += [f"    if {has_departed} or {name!r} in defaults: changes[{name!r}] = {lowered}"]
             lines += [f"    elif part is not {unset}: changes[{name!r}] = {unset}"]
         return self.module.define("changes", "data, wire, defaults", [*lines, "return changes"])
@@ -308,7 +310,11 @@ class Planner:
         return lambda value, wire: f"{name}({value}, {wire})"
 
     def _look(self, plan: Plan) -> Look:
-        return plan.look or (lambda value, wire: f"{self._alike}({plan.lowered(value)}, {wire})")
+        return plan.look or (lambda value, wire: f"{self._comparing(plan)}({plan.lowered(value)}, {wire})")
+
+    def _comparing(self, plan: Plan) -> str:
+        """Return the name of the function that compares what is lowered with what msgspec has read."""
+        return self._alike if plan.wire is Any else self._same
 
     def _look_at_each(self, cls: type, item: Plan) -> Look:
         """Return what looks at each item of a list, or of a tuple."""
