@@ -83,27 +83,56 @@ def _parser() -> argparse.ArgumentParser:
     inspect.set_defaults(run=_inspect)
     add_stubs_command(commands, _imported)
 
-    purge = commands.add_parser("purge", help="delete the sessions of a store that have expired")
-    purge.add_argument("store", metavar="URL", help="SESSION_STORE of the app")
+    purge = commands.add_parser("purge", help="delete the records of a store that have expired")
+    purge.add_argument("store", metavar="URL", nargs="?", help="SESSION_STORE of the app; without it, see below")
+    purge.add_argument(
+        "--store-variable",
+        default="SESSION_STORE",
+        metavar="NAME",
+        help="the environment variable with the URL, which keeps a password in it from other users: SESSION_STORE by "
+        "default",
+    )
+    purge.add_argument("--table", metavar="NAME", help="of a PostgreSQL store: web.sessions")
     purge.set_defaults(run=_purge)
     return parser
 
 
 def _purge(arguments: argparse.Namespace) -> int:
-    async def purged() -> int:
-        store = stores.open_store(arguments.store)
-        try:
-            return await stores.purge(store)
-        finally:
-            await store.close()
-
+    url = arguments.store or os.environ.get(arguments.store_variable)
+    if not url:
+        raise ConfigurationError(
+            f"which store? give its URL, or set the environment variable {arguments.store_variable}"
+        )
     try:
-        count = asyncio.run(purged())
+        count = asyncio.run(_purged(_present_store(url, arguments.table)))
     except StoreUnavailableError as error:
         print(f"typed-sessions: {error}: {type(error.__cause__).__name__}", file=sys.stderr)
         return _CANNOT_RUN
-    print(f"deleted {count} expired session{'' if count == 1 else 's'}")
+    print(f"deleted {count} expired record{'' if count == 1 else 's'}")
     return 0
+
+
+def _present_store(url: str, table: str | None) -> stores.SessionStore:
+    """Return the store of a URL, unless it has nothing to purge.
+
+    Raises:
+        ConfigurationError: there is no such store, or no such file: one that is misspelt is not made.
+    """
+    store = stores.open_store(url if table is None else stores.with_table(url, table))
+    path = stores.path_in(url)
+    if path is not None and not path.is_file():
+        raise ConfigurationError(f"there is no file {path.absolute()}")
+    if isinstance(store, stores.MemoryStore):
+        raise ConfigurationError("what memory:// keeps is in the memory of the application, and nowhere else")
+    return store
+
+
+async def _purged(store: stores.SessionStore) -> int:
+    try:
+        await store.now()  # a server that deletes by itself has to be there, too
+        return await stores.purge(store)
+    finally:
+        await store.close()
 
 
 def _lock(arguments: argparse.Namespace) -> int:
@@ -197,6 +226,7 @@ def _inspection_as_json(inspection: Inspection) -> str:
     contents = None if inspection.contents is None else _jsonable(dict(inspection.contents))
     return json.dumps(
         {
+            "on_server": inspection.on_server,
             "verified": inspection.verified,
             "refused": None if inspection.refused is None else inspection.refused.value,
             "formats": inspection.formats,
@@ -211,6 +241,12 @@ def _inspection_as_json(inspection: Inspection) -> str:
 
 
 def _inspection_as_text(inspection: Inspection) -> str:
+    if inspection.on_server:
+        return (
+            f"format     the identifier of a session on the server, which no key signs\n"
+            f"size       {inspection.size} bytes\n"
+            f"The contents are in SESSION_STORE of the app. Whoever has the identifier has the session."
+        )
     compressed = ", compressed" if inspection.compressed else ""
     unpacked = "" if inspection.payload_size is None else f"; {inspection.payload_size} bytes of contents{compressed}"
     lines = [
