@@ -97,6 +97,16 @@ def test_one_event_loop_after_the_other_leaves_nothing_open_and_warns_of_nothing
     gc.collect()  # a connection that was left open would warn now
 
 
+def test_a_loop_that_is_closed_by_hand_is_forgotten_by_the_next_one(postgresql_url: str, postgresql_table: str) -> None:
+    store = PostgreSQLStore(postgresql_url, table=postgresql_table)
+    for _ in range(3):
+        loop = asyncio.new_event_loop()
+        assert loop.run_until_complete(store.load(KEY)) is None
+        loop.close()
+    asyncio.run(store.now())
+    gc.collect()  # a connection that was left open would warn now
+
+
 def test_a_store_that_is_dropped_leaves_nothing_open(server: Server) -> None:
     async def use() -> None:
         store = server.make()
