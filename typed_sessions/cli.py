@@ -20,6 +20,7 @@ from typing import Any, Final, TypeGuard
 from typed_sessions import stores
 from typed_sessions.cookies import BROWSERS_LIMIT
 from typed_sessions.errors import ConfigurationError, StoreUnavailableError
+from typed_sessions.identifiers import Identifier
 from typed_sessions.inspection import Inspection, inspect_cookie
 from typed_sessions.locks import Finding, LockFile, compare, lock_schema, read_lock, write_lock
 from typed_sessions.narrowing import is_dict, is_sequence, is_set
@@ -34,6 +35,10 @@ __all__ = ["main"]
 _LOCK_FILE: Final = Path("typed_sessions.lock.json")
 _FOUND_LOSSES: Final = 1
 _CANNOT_RUN: Final = 2
+
+_AN_IDENTIFIER: Final = """\
+format     the identifier of a session on the server, which no key signs
+The contents are in SESSION_STORE of the app. Whoever has the identifier has the session."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -83,8 +88,8 @@ def _parser() -> argparse.ArgumentParser:
     inspect.set_defaults(run=_inspect)
     add_stubs_command(commands, _imported)
 
-    purge = commands.add_parser("purge", help="delete the records of a store that have expired")
-    purge.add_argument("store", metavar="URL", nargs="?", help="SESSION_STORE of the app; without it, see below")
+    purge = commands.add_parser("purge", help="delete the sessions of a store that have expired")
+    purge.add_argument("store", metavar="URL", nargs="?", help="SESSION_STORE of the app; without it, that of the environment")
     purge.add_argument(
         "--store-variable",
         default="SESSION_STORE",
@@ -108,7 +113,7 @@ def _purge(arguments: argparse.Namespace) -> int:
     except StoreUnavailableError as error:
         print(f"typed-sessions: {error}: {type(error.__cause__).__name__}", file=sys.stderr)
         return _CANNOT_RUN
-    print(f"deleted {count} expired record{'' if count == 1 else 's'}")
+    print(f"deleted {count} expired session{'' if count == 1 else 's'}")
     return 0
 
 
@@ -198,6 +203,9 @@ def _findings_as_text(findings: dict[str, list[Finding]]) -> str:
 
 def _inspect(arguments: argparse.Namespace) -> int:
     text = _cookie_value(sys.stdin.read() if arguments.cookie == "-" else arguments.cookie)
+    if Identifier.of(text) is not None:
+        print(json.dumps({"on_server": True, "size": len(text)}, indent=2) if arguments.json else _AN_IDENTIFIER)
+        return 0
     digest = known_digest("--digest", arguments.digest)
     own = () if arguments.serializer is None else (_serializer(arguments.serializer),)
     key = _secret_key(arguments.key_variable)
@@ -226,7 +234,6 @@ def _inspection_as_json(inspection: Inspection) -> str:
     contents = None if inspection.contents is None else _jsonable(dict(inspection.contents))
     return json.dumps(
         {
-            "on_server": inspection.on_server,
             "verified": inspection.verified,
             "refused": None if inspection.refused is None else inspection.refused.value,
             "formats": inspection.formats,
@@ -241,12 +248,6 @@ def _inspection_as_json(inspection: Inspection) -> str:
 
 
 def _inspection_as_text(inspection: Inspection) -> str:
-    if inspection.on_server:
-        return (
-            f"format     the identifier of a session on the server, which no key signs\n"
-            f"size       {inspection.size} bytes\n"
-            f"The contents are in SESSION_STORE of the app. Whoever has the identifier has the session."
-        )
     compressed = ", compressed" if inspection.compressed else ""
     unpacked = "" if inspection.payload_size is None else f"; {inspection.payload_size} bytes of contents{compressed}"
     lines = [

@@ -10,7 +10,6 @@ from typing import Final
 from attrs import frozen
 
 from typed_sessions.codec import Codec, Decoded
-from typed_sessions.identifiers import Identifier
 from typed_sessions.reports import Reason, Refused
 from typed_sessions.schema import Schema
 from typed_sessions.sealing import SecretKeys, SignedSealer, sealed_at, unverified_payload
@@ -42,8 +41,6 @@ class Inspection:
     compressed: bool
     contents: Mapping[str, object] | None
     """The plain values by key; None if they cannot be read."""
-    on_server: bool = False
-    """True if it is an identifier: the contents are in the store of the application, and nothing is signed."""
 
 
 def inspect_cookie(
@@ -63,18 +60,6 @@ def inspect_cookie(
         digest: the digest method of the signature.
         serializers: those of the application's own, beside the built-in ones.
     """
-    if Identifier.of(text) is not None:
-        return Inspection(
-            verified=False,
-            refused=None,
-            formats=(),
-            sealed_at=None,
-            size=len(text),
-            payload_size=None,
-            compressed=False,
-            contents=None,
-            on_server=True,
-        )
     own = {serializer_name(serializer) or type(serializer).__name__: serializer for serializer in serializers}
     known = {**own, **{name: serializer for name, serializer in _FORMATS.items() if name not in own}}
     signed_as = _signed_as(text, key, salt, digest, known)

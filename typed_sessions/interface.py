@@ -7,6 +7,7 @@ import sys
 import time
 from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from inspect import getattr_static
 from typing import Any, Final, Generic, Protocol, TypeAlias, cast, overload
@@ -590,8 +591,9 @@ class SecureCookieSessionInterface(
 
     async def close(self) -> None:
         """Close the stores that were opened by their URLs, in the event loop that runs; they open again when used."""
-        for store in self._opened_stores.values():
-            await store.close()
+        async with AsyncExitStack() as closing:  # each of them, also if another one cannot be closed
+            for store in self._opened_stores.values():
+                closing.push_async_callback(store.close)
 
     def server_side(self, app: ConfiguredApp) -> ServerSide[S]:
         """Return what keeps the sessions of an application on the server.

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, Self, cast, overload
 from uuid import UUID
-from weakref import ref
+from weakref import WeakKeyDictionary, ref
 
 from attrs import frozen
 from cattrs import Converter
@@ -77,8 +77,8 @@ class Sessions(Generic[S]):
         app: the application; `init_app` takes it later.
         serializer: a built-in serializer's name, or a serializer. The config key `SESSION_SERIALIZER` beats it.
         converter: a cattrs converter with hooks for types that the library does not know.
-        store: keeps the contents on the server, with only an identifier in the cookie: a store, or the URL of one. The
-            config key `SESSION_STORE` beats it.
+        store: keeps the contents on the server, with only an identifier in the cookie: the URL of a store, which is
+            closed here, or a store, which is closed by whoever has made it. The config key `SESSION_STORE` beats it.
 
     Raises:
         SchemaError: the class cannot be a schema; the message names the field.
@@ -124,7 +124,7 @@ class Sessions(Generic[S]):
             report=_report,
         )
         self._apps: list[ref[Quart]] = []
-        self._serving: dict[Quart, asyncio.Task[None] | None] = {}
+        self._serving: WeakKeyDictionary[Quart, asyncio.Task[None] | None] = WeakKeyDictionary()
         """The applications that serve, with what deletes expired sessions meanwhile."""
         if app is not None:
             self.init_app(app)

@@ -92,6 +92,15 @@ async def test_an_application_that_nobody_has_any_more_is_forgotten(make: Callab
     assert known() is None
 
 
+async def test_an_application_that_began_to_serve_and_never_stopped_is_forgotten() -> None:
+    app = with_setting()
+    await app.startup()
+    known = ref(app)
+    del app
+    gc.collect()
+    assert known() is None
+
+
 async def test_outside_of_an_application_the_latest_one_that_there_is_counts() -> None:
     only = Sessions(Visitor)
     with pytest.raises(ConfigurationError, match="which application"):

@@ -599,7 +599,10 @@ async def test_a_call_that_the_server_breaks_off_says_so(
     await lock(rival, postgresql_table, key)
     touching = asyncio.create_task(store.touch(key, LIFETIME))
     await until_waiting(observer, postgresql_table, 1)
-    await observer.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+    await observer.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE %s",
+        [f'%"{schema_of(postgresql_table)}"%'],
+    )
     with pytest.raises(StoreUnavailableError) as raised:
         await touching
     assert isinstance(raised.value.__cause__, errors.AdminShutdown)
@@ -620,7 +623,10 @@ async def test_a_revocation_whose_records_cannot_be_deleted_is_none(
     await lock(rival, postgresql_table, keys[0])
     deleting = asyncio.create_task(store.delete_subject("7"))
     await until_waiting(observer, postgresql_table, 1)
-    await observer.execute("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+    await observer.execute(
+        "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE %s",
+        [f'%"{schema_of(postgresql_table)}"%'],
+    )
     with pytest.raises(StoreUnavailableError):
         await deleting
     assert len(await store.ids_of("7")) == len(keys)

@@ -117,13 +117,15 @@ def _checked(url: str) -> str:
     names = [name for name, _ in parameters]
     databases = [value for name, value in parameters if name == "db"]
     is_socket = parts.scheme == "unix"
-    if not is_socket:
-        databases.append(parts.path.removeprefix("/") or "0")
+    if not is_socket and parts.path not in {"", "/"}:
+        databases.append(parts.path[1:])
     if (
         parts.fragment
         or parts.port == 0
         or len(set(names)) < len(names)
-        or (is_socket and not parts.path.startswith("/"))
+        or not all(value for _, value in parameters)
+        or (is_socket and (parts.hostname or not parts.path.startswith("/")))
+        or len(databases) > 1
         or not all(_DATABASE.fullmatch(each) for each in databases)
     ):
         raise ValueError
