@@ -89,7 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     add_stubs_command(commands, _imported)
 
     purge = commands.add_parser("purge", help="delete the sessions of a store that have expired")
-    purge.add_argument("store", metavar="URL", nargs="?", help="SESSION_STORE of the app; without it, that of the environment")
+    purge.add_argument("store", metavar="URL", nargs="?", help="SESSION_STORE of the app, or else of the environment")
     purge.add_argument(
         "--store-variable",
         default="SESSION_STORE",
