@@ -68,22 +68,25 @@ class PerLoop(Generic[T]):
 
     def leave_to_parent(self) -> None:
         """Take note that the process is a fork of the one that has opened things."""
+        for opened, _ in self._opened.values():
+            opened.is_open = False
         _inherited.append(self._opened)
         self._opened = {}
 
     def _forget_closed_loops(self) -> None:
         for loop in [loop for loop in list(self._opened) if loop.is_closed()]:
-            opened, _ = self._opened.pop(loop)
-            if opened.is_open:
-                self._abandon(opened.value)
+            present = self._opened.pop(loop, None)  # another thread may have been faster
+            if present is not None and present[0].is_open:
+                self._abandon(present[0].value)
 
 
 async def _closed_with_loop(opened: _Opened[T], close: Callable[[T], Awaitable[None]]) -> AsyncGenerator[None]:
     try:
         yield
     finally:
-        opened.is_open = False
-        await close(opened.value)
+        if opened.is_open:
+            opened.is_open = False
+            await close(opened.value)
 
 
 _all: Final[WeakSet[PerLoop[Any]]] = WeakSet()
