@@ -184,9 +184,8 @@ def test_a_store_that_was_given_is_left_to_the_giver(server: Server) -> None:
 def test_a_fork_costs_the_parent_nothing(server: Server) -> None:
     store = server.make()
 
-    async def in_child(inherited: asyncio.AbstractEventLoop) -> bool:
+    async def in_child() -> bool:
         gc.collect()
-        await inherited.shutdown_asyncgens()  # as in a child that leaves the `asyncio.run` of its parent
         created = await store.create(KEY, PLAIN)
         await store.close()
         gc.collect()
@@ -194,13 +193,12 @@ def test_a_fork_costs_the_parent_nothing(server: Server) -> None:
 
     async def use() -> None:
         assert await store.load(KEY) is None
-        inherited = asyncio.get_running_loop()
         child = os.fork()
         if child == 0:
             status = 1
             try:
                 loop = asyncio.new_event_loop()
-                status = 0 if loop.run_until_complete(in_child(inherited)) else 1
+                status = 0 if loop.run_until_complete(in_child()) else 1
             finally:
                 os._exit(status)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0  # noqa: ASYNC222 -- a short one
@@ -208,3 +206,20 @@ def test_a_fork_costs_the_parent_nothing(server: Server) -> None:
             assert isinstance(await store.load(KEY), Record)
 
     asyncio.run(use())
+
+
+def test_a_fork_that_ends_the_loop_of_its_parent_costs_the_parent_nothing(server: Server) -> None:
+    store = server.make()
+
+    async def use() -> None:
+        async with asyncio.timeout(3):
+            assert await store.load(KEY) is None
+
+    with asyncio.Runner() as runner:
+        runner.run(use())
+        child = os.fork()
+        if child == 0:
+            runner.close()
+            os._exit(0)
+        os.waitpid(child, 0)
+        runner.run(use())
