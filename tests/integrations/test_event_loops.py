@@ -8,6 +8,7 @@ import os
 import threading
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated
 from uuid import uuid4
 
@@ -18,9 +19,9 @@ from psycopg.conninfo import make_conninfo
 from quart import Quart
 from redis import Redis
 
-from typed_sessions import Subject
+from typed_sessions import StoreUnavailableError, Subject
 from typed_sessions.quart import Sessions
-from typed_sessions.stores import Lifetime, PostgreSQLStore, Record, RedisStore, SessionStore, Written
+from typed_sessions.stores import Lifetime, PostgreSQLStore, Record, RedisStore, SessionStore, SQLiteStore, Written
 
 KEY = "ab" * 32
 PLAIN = Written(b"payload", Lifetime(timedelta(hours=1)))
@@ -223,3 +224,26 @@ def test_a_fork_that_ends_the_loop_of_its_parent_costs_the_parent_nothing(server
             os._exit(0)
         os.waitpid(child, 0)
         runner.run(use())
+
+
+async def test_a_store_that_cannot_be_closed_keeps_no_other_one_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sessions, closed = Sessions(Visitor), list[SessionStore]()
+    for name in ("first", "second"):
+        app = Quart(name)
+        app.config.update(SECRET_KEY="the key of this script", SESSION_STORE=f"sqlite:///{tmp_path / name}.db")
+        sessions.init_app(app)
+        async with app.app_context():
+            assert await sessions.of(7) == []
+    close = SQLiteStore.close
+
+    async def fail(store: SQLiteStore) -> None:
+        closed.append(store)
+        await close(store)
+        raise StoreUnavailableError
+
+    monkeypatch.setattr(SQLiteStore, "close", fail)
+    with pytest.raises(StoreUnavailableError):
+        await sessions.close()
+    assert len(closed) == 2
