@@ -205,9 +205,16 @@ class Codec(Generic[S]):
             return None
         if type(origin) is Read and origin.is_exact and self.schema.is_trusting:
             return form.differs(origin, draft) or None
+        return None
+
+    def rewritten(self, origin: Decoded[S]) -> bytes | None:
+        """Return what reading a payload and writing it again makes of it; None if it cannot be read.
+
+        Raises:
+            SerializationError: it cannot be written; the message names the field.
+        """
         again = self.decode(origin.payload)
-        before = self.draft(again.contents, origin.version) if isinstance(again, Decoded) else None
-        return True if type(before) is Lowered and before.plain != draft.plain else None
+        return self.draft(again.contents, origin.version).payload if isinstance(again, Decoded) else None
 
     def decode(self, payload: bytes, on_bad_field: OnBadField = OnBadField.RESET) -> Outcome[S]:
         """Return what a payload holds, or why it cannot be read. Raises nothing for what a payload may hold."""

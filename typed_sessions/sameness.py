@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Collection
+from collections.abc import Set as AbstractSet
 from datetime import datetime, time
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any
+from types import NoneType
+from typing import Any, Final
 
 import attrs
 import msgspec
@@ -15,6 +18,10 @@ import msgspec
 from typed_sessions.narrowing import is_dict, is_sequence, is_set
 
 __all__ = ["attribute_names", "same", "shared_mutable"]
+
+_PLAIN: Final = frozenset({NoneType, bool, int, str})
+"""The types whose values are the same where they are equal, and of one type."""
+_TEXT: Final = frozenset({str})
 
 
 def same(one: object, other: object) -> bool:
@@ -29,9 +36,9 @@ def same(one: object, other: object) -> bool:
     if type(one) is not type(other):
         return False
     if is_dict(one) and is_dict(other):
-        return _same_members(one, other) and all(same(value, other[key]) for key, value in one.items())
+        return _same_keys(one, other) and _same_items(one.values(), [other[key] for key in one])
     if is_sequence(one) and is_sequence(other):
-        return len(one) == len(other) and all(map(same, one, other))
+        return _same_items(one, other)
     if is_set(one) and is_set(other):
         return _same_members(one, other) or _same_moments(one, other)
     cls: Any = type(one)
@@ -77,11 +84,27 @@ def _is_frozen(cls: type[Any]) -> bool:
     return bool(cls.__dataclass_params__.frozen)
 
 
-def _same_members(
-    one: dict[object, object] | set[object] | frozenset[object],
-    other: dict[object, object] | set[object] | frozenset[object],
-) -> bool:
+def _same_keys(one: dict[object, object], other: dict[object, object]) -> bool:
+    if _TEXT.issuperset(map(type, one)) and _TEXT.issuperset(map(type, other)):
+        return one.keys() == other.keys()
+    return _same_members(one.keys(), other.keys())
+
+
+def _same_members(one: AbstractSet[object], other: AbstractSet[object]) -> bool:
+    types = {*map(type, one)}
+    if len(types) == 1 and {*map(type, other)} == types:
+        return one == other
     return {(type(member), member) for member in one} == {(type(member), member) for member in other}
+
+
+def _same_items(one: Collection[object], other: Collection[object]) -> bool:
+    """Return True if two collections hold the same, one by one. Plain items are compared all at once."""
+    if len(one) != len(other):
+        return False
+    types = [*map(type, one)]
+    if _PLAIN.issuperset(types):
+        return types == [*map(type, other)] and [*one] == [*other]
+    return all(map(same, one, other))
 
 
 def _same_moments(one: set[object] | frozenset[object], other: set[object] | frozenset[object]) -> bool:

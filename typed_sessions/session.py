@@ -8,6 +8,7 @@ from abc import abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from enum import Enum, auto
+from contextlib import suppress
 from functools import cached_property
 from threading import Lock
 from typing import Any, Final, Generic, NoReturn, Protocol, Self, SupportsIndex, cast, overload
@@ -171,6 +172,13 @@ class Origin(Value, Generic[S], dict=True):
     written_version: int = 0
     """The version of what was just written."""
 
+    def remember(self) -> None:
+        """Write what was loaded while nobody has changed it, so that it need not be read again to compare with it."""
+        decoded = self.decoded
+        if decoded is not None and type(decoded) is not Read and not decoded.generated:
+            with suppress(Exception):  # code of the user's may raise anything; the save meets it again
+                self._rewritten = self.codec.draft(decoded.contents, decoded.version).payload
+
     @property
     def version(self) -> int:
         """The version of the payload that was read: after migration, where there was one."""
@@ -231,11 +239,10 @@ class Origin(Value, Generic[S], dict=True):
         outcome = self.codec.decode(self._read)
         return outcome.contents.stored() if isinstance(outcome, Decoded) else {}
 
-    @property
+    @cached_property
     def _rewritten(self) -> bytes | None:
         """What reading the payload and writing it again makes of it; None if it cannot be read."""
-        outcome = self.codec.decode(self._read)
-        return self.codec.draft(outcome.contents, self.version).payload if isinstance(outcome, Decoded) else None
+        return None if self.decoded is None else self.codec.rewritten(self.decoded)
 
     @cached_property
     def _canonical(self) -> bytes:

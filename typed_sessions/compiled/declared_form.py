@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from itertools import filterfalse
+from itertools import filterfalse, islice
 from types import NoneType
 from typing import Any, Final, cast
 
@@ -16,6 +16,7 @@ from typed_sessions.compiled.notations import Notation
 from typed_sessions.compiled.plans import PERMANENT_KEY, Plan, Planner, known_struct, wire_struct
 from typed_sessions.contents import Contents, DeclaredContents, KeyedContents, vacant_among
 from typed_sessions.field_types import FieldType
+from typed_sessions.field_types.classes import nests_deep
 from typed_sessions.field_types.containers import Items
 from typed_sessions.field_types.scalars import KNOWN
 from typed_sessions.field_types.union import OneOf
@@ -48,6 +49,7 @@ class DeclaredForm(Form):
         self._decode: Final = notation.decoder(self._wire)
         self._decode_known: Final = notation.decoder(self._known)
         self._is_closed: Final = all(plan.closed for plan in plans.values())
+        self._nests_deep: Final = not self._is_closed and nests_deep(field.type for field in schema.fields.values())
         lift = planner.lift_of(plans, {} if schema.keyed else schema.fields)
         lower_values = planner.lower_values_of(plans)
         lower_data = lower_values if schema.keyed else planner.lower_data_of(plans, schema.fields)
@@ -63,7 +65,7 @@ class DeclaredForm(Form):
         self._changes: Final[Callable[..., Plain]] = functions[changes]
         self._usual: Final = {name: functions[function] for name, function in usual.items()}
         """For fields that may be written in several ways, what makes of each way the one in which they are written."""
-        self._lists: Final = {name for name in usual if _is_list(schema.fields[name].type)}
+        self._containers: Final = {name: _container(schema.fields[name].type) for name in usual}
         self._redrafts: Final = self._keeps_order and (schema.keyed or schema.steady_class is not None)
 
     @override
@@ -81,7 +83,8 @@ class DeclaredForm(Form):
     @override
     def keeps(self, payload: bytes) -> bool:
         read = self.read(payload)
-        return cast("DeclaredContents[Any]", read.contents).changes(read.wire, self._changes) == {}
+        changes = cast("DeclaredContents[Any]", read.contents).changes(read.wire, self._changes)
+        return changes is not None and all(self._means_what_came(read, *change) for change in changes.items())
 
     def _redrafted(
         self, read: Read[Any], changes: Plain, order: dict[str, None] | None
@@ -95,11 +98,11 @@ class DeclaredForm(Form):
         """
         if not self._redrafts or read.version:
             return None
-        if not self._schema.is_trusting and not self.keeps(read.payload):
-            return None  # the class itself changes what it is given
         changes = {key: value for key, value in changes.items() if not self._means_what_came(read, key, value)}
         if not changes:
             return read
+        if not self._schema.is_trusting and not self.keeps(read.payload):
+            return None  # the class itself changes what it is given
         plain, wire = self._split(read.payload), read.wire.__copy__()
         for key, value in changes.items():
             if key in self._names:
@@ -111,7 +114,7 @@ class DeclaredForm(Form):
         if order is not None and [*plain] != [*order]:
             plain = self._in_order(plain, order)
         payload = self._encode(plain)
-        if not self._is_closed:
+        if self._nests_deep:
             self._refuse_depth(payload)
         if not self._is_read_back(payload, plain, wire) or (wire == read.wire and self._names.issuperset(changes)):
             return None
@@ -123,14 +126,34 @@ class DeclaredForm(Form):
         before = msgspec.UNSET if usual is None else getattr(read.wire, key)
         if usual is None or before is msgspec.UNSET:
             return False
-        if _has_more(value, before):
+        if self._differs_in_a_part(usual, self._containers[key], before, value):
             return False
-        if key in self._lists and is_sequence(before) and is_sequence(value):
-            if len(before) != len(value):
-                return False
-            pairs = [pair for pair in zip(before, value, strict=True) if not same(*pair)]
-            before, value = [one for one, _ in pairs], [other for _, other in pairs]
-        return same(usual(before), value)
+        return self._are_alike(usual(before), value)
+
+    def _differs_in_a_part(
+        self, usual: Callable[[Any], Any], container: type | None, before: object, value: object
+    ) -> bool:
+        """Return True if one item tells two plain sequences apart, which it nearly always does. False decides nothing.
+
+        Args:
+            usual: makes of what came what would be written of the same.
+            container: what the items are in, if each of them stands for itself.
+            before: what came.
+            value: what is written of the value.
+        """
+        if container is None or not is_sequence(before) or not is_sequence(value):
+            return False
+        if len(before) < len(value):
+            return True
+        if container is list:
+            pairs = zip(before, value, strict=False)
+            pair = next((pair for pair in pairs if self._encode(pair[0]) != self._encode(pair[1])), None)
+            return len(before) != len(value) or (pair is not None and not self._are_alike(usual([pair[0]]), [pair[1]]))
+        if container is tuple:
+            return False
+        known = {*map(self._encode, value)}
+        gone = [*islice((item for item in before if self._encode(item) not in known), 1)]
+        return not known.issuperset(map(self._encode, usual(gone)))
 
     def _in_order(self, plain: Plain, order: dict[str, None]) -> Plain:
         """Return the same in the order in which the keys were stored, which forgets those that are no longer stored.
@@ -157,7 +180,7 @@ class DeclaredForm(Form):
         raws = self._split(payload)
         undeclared = self._undeclared(raws)
         wire = (self._decode if undeclared else self._decode_known)(payload)
-        if not self._is_closed:
+        if self._nests_deep:
             self._refuse_depth(payload)
         try:
             declared, pinned = self._lift(wire)
@@ -264,7 +287,7 @@ class DeclaredForm(Form):
                     raise TheLongWay
             else:
                 lowered.wire = self._read_back(lowered)
-            if not self._is_closed:
+            if self._nests_deep:
                 self._refuse_depth(payload)
         return lowered
 
@@ -291,17 +314,12 @@ class DeclaredForm(Form):
         return any(key not in raws or self._any(raws[key]) != after.plain[key] for key in after.undeclared)
 
 
-def _has_more(value: object, before: object) -> bool:
-    """Return True if a plain sequence has more items than another: that cannot be the same, spelled otherwise."""
-    return is_sequence(value) and is_sequence(before) and len(value) > len(before)
-
-
-def _is_list(field_type: FieldType) -> bool:
-    """Return True for a list, whose items each stand for themselves, and for one that may be None."""
+def _container(field_type: FieldType) -> type | None:
+    """Return the class of a container whose items each stand for themselves, also of one that may be None."""
     if isinstance(field_type, OneOf):
         others = [member for member in field_type.members if member is not KNOWN[NoneType]]
-        return len(others) == 1 and _is_list(others[0])
-    return isinstance(field_type, Items) and field_type.cls is list
+        return _container(others[0]) if len(others) == 1 else None
+    return field_type.cls if isinstance(field_type, Items) else None
 
 
 _FLAG_ALONE: Final = (PERMANENT_KEY,)

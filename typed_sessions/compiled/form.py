@@ -47,6 +47,7 @@ class Form(ABC):
     def __init__(self, schema: Schema[Any], notation: Notation) -> None:
         self._schema: Final = schema
         self._encode: Final = notation.encode
+        self._are_alike: Final = notation.are_alike
         self._tagged: Final = notation.tagged
         self._untagged: Final = notation.untagged
         self._tags: Final = notation.tags

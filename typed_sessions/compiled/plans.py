@@ -22,7 +22,6 @@ from typed_sessions.field_types.union import OneOf
 from typed_sessions.generated import Module
 from typed_sessions.kinds import Kind, has_plain_attributes, takes_positions
 from typed_sessions.places import MAX_DEPTH, TYPE_KEY, Comparison
-from typed_sessions.sameness import same
 from typed_sessions.schema import Field, define_departed, departure
 from typed_sessions.serializers.stock_tags import TheLongWay
 
@@ -111,7 +110,7 @@ class Planner:
             Keyed: self._keyed,
         }
         self.module.name(_the_long_way, _NO_LONGER)
-        self._same: Final = self.module.name(same, "same")
+        self._alike: Final = self.module.name(notation.are_alike, "are_alike")
 
     def plan(self, field_type: FieldType) -> Plan:
         """Return how a type goes. Every type goes somehow: at worst by its own `lower` and `lift`."""
@@ -199,7 +198,7 @@ class Planner:
             else:
                 lowered = f"{self._prove(plan)}(value, lowered)"
                 lines += [f"value, part = data.{name}, wire.{name}", f"lowered = {plan.lowered('value')}"]
-                lines += [f"if part is {unset} or not {self._same}(lowered, part):"]
+                lines += [f"if part is {unset} or not {self._alike}(lowered, part):"]
             lines += [f"    if {has_departed} or {name!r} in defaults: changes[{name!r}] = {lowered}"]
             lines += [f"    elif part is not {unset}: changes[{name!r}] = {unset}"]
         return self.module.define("changes", "data, wire, defaults", [*lines, "return changes"])
@@ -296,7 +295,7 @@ class Planner:
         return lambda value, wire: f"{name}({value}, {wire})"
 
     def _look(self, plan: Plan) -> Look:
-        return plan.look or (lambda value, wire: f"{self._same}({plan.lowered(value)}, {wire})")
+        return plan.look or (lambda value, wire: f"{self._alike}({plan.lowered(value)}, {wire})")
 
     def _look_at_each(self, cls: type, item: Plan) -> Look:
         """Return what looks at each item of a list, or of a tuple."""

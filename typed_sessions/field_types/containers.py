@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
+from datetime import UTC, datetime
+from functools import cached_property
+from itertools import accumulate, chain, pairwise
 from operator import is_
 from typing import Any, Final, cast
 
@@ -17,11 +21,13 @@ from typed_sessions.field_types.base import (
     Mismatch,
     Reading,
     Wire,
+    in_bulk,
     indexed,
     iterated,
     name_of,
     named,
 )
+from typed_sessions.field_types.classes import all_parts
 from typed_sessions.field_types.scalars import Simple
 from typed_sessions.narrowing import is_dict, is_sequence, is_set
 from typed_sessions.places import VALUE_KEY
@@ -30,6 +36,8 @@ __all__ = ["Items", "Positions", "Table"]
 
 _TEXTS: Final[frozenset[type]] = frozenset({str})
 _NUMBERS: Final[frozenset[type]] = frozenset({int})
+_SEQUENCES: Final[frozenset[type]] = frozenset({list, tuple})
+_WITH_MOMENTS: Final[frozenset[type]] = frozenset({datetime})
 
 
 class Items(FieldType):
@@ -45,33 +53,51 @@ class Items(FieldType):
     @override
     def admit(self, value: object) -> object:
         items = self._of(value)
-        admitted = self.item.all_admitted(items)
-        if admitted is None:
-            admitted = indexed(items, self.item.admit)
+        admitted = in_bulk(items, self.item.all_admitted, self.item.admit)
         return value if _holds(value, self.cls, admitted) else self._make(admitted)
 
     @override
     def lower(self, value: object, wire: Wire) -> object:
-        items = self._of(value)
-        plain = self.item.all_lowered(items, wire)
-        if plain is None:
-            plain = indexed(items, lambda item: self.item.lower(item, wire))
-        if not self._ordered:
-            plain.sort(key=repr)
-        return tuple(plain) if self.cls is tuple and tuple in wire else plain
+        item = self.item
+        plain = in_bulk(self._of(value), lambda some: item.all_lowered(some, wire), lambda one: item.lower(one, wire))
+        return self._laid_out(plain, wire)
 
     @override
     def lift(self, plain: object, reading: Reading) -> object:
         if not is_sequence(plain) and type(plain) is not self.cls:  # a set, from an undeclared key or a migration
             raise Mismatch.of(self, plain)
-        items = iterated(plain)
-        lifted = self.item.all_lifted(items, reading)
-        if lifted is None:
-            lifted = indexed(items, lambda item: self.item.lift(item, reading))
+        item = self.item
+        lifted = in_bulk(
+            iterated(plain), lambda some: item.all_lifted(some, reading), lambda one: item.lift(one, reading)
+        )
         try:
             return self._make(lifted)
         except TypeError as error:  # an unhashable item of a set
             raise Mismatch.of(self, plain) from error
+
+    @override
+    def all_admitted(self, items: list[object]) -> list[object] | None:
+        if not {*map(type, items)} <= {self.cls}:
+            return None
+        held = [*chain.from_iterable(_lists(items))]
+        admitted = self.item.all_admitted(held)
+        return items if admitted is not None and all(map(is_, admitted, held)) else None
+
+    @override
+    def all_lowered(self, items: list[object], wire: Wire) -> list[object] | None:
+        if not {*map(type, items)} <= {self.cls}:
+            return None
+        rows = _rows(_lists(items), lambda held: self.item.all_lowered(held, wire))
+        return None if rows is None else [self._laid_out(row, wire) for row in rows]
+
+    @override
+    def all_lifted(self, items: list[object], reading: Reading) -> list[object] | None:
+        if not {*map(type, items)} <= _SEQUENCES:
+            return None
+        rows = _rows(_lists(items), lambda held: self.item.all_lifted(held, reading))
+        with suppress(TypeError):  # an unhashable item of a set
+            return None if rows is None else [*map(self._make, rows)]
+        return None
 
     @override
     def claims(self, value: object) -> bool:
@@ -96,6 +122,20 @@ class Items(FieldType):
             raise Mismatch.of(self, value)
         return iterated(value)
 
+    @cached_property
+    def _place(self) -> Callable[[object], str]:
+        """What the items of a set are put in order by."""
+        may_hold_moments = any(
+            not part.plain_types(_WITH_MOMENTS).isdisjoint({datetime, object}) for part in all_parts([self.item])
+        )
+        return _place if may_hold_moments else repr
+
+    def _laid_out(self, plain: list[object], wire: Wire) -> object:
+        """Return the plain form of a container of these; those of a set are put in order."""
+        if not self._ordered:
+            plain = sorted(plain, key=self._place)
+        return tuple(plain) if self.cls is tuple and tuple in wire else plain
+
 
 class Positions(FieldType):
     """A tuple of fixed length, each position with a type of its own."""
@@ -117,6 +157,20 @@ class Positions(FieldType):
     @override
     def lift(self, plain: object, reading: Reading) -> object:
         return tuple(self._each(plain, (tuple, list), lambda item_type, item: item_type.lift(item, reading)))
+
+    @override
+    def all_admitted(self, items: list[object]) -> list[object] | None:
+        rows = self._all(items, {tuple}, lambda item_type, column: item_type.all_admitted(column))
+        return items if rows is not None and all(map(_holds_all, rows, items)) else None
+
+    @override
+    def all_lowered(self, items: list[object], wire: Wire) -> list[object] | None:
+        rows = self._all(items, {tuple}, lambda item_type, column: item_type.all_lowered(column, wire))
+        return rows if rows is None or tuple in wire else cast("list[object]", _lists(rows))
+
+    @override
+    def all_lifted(self, items: list[object], reading: Reading) -> list[object] | None:
+        return self._all(items, _SEQUENCES, lambda item_type, column: item_type.all_lifted(column, reading))
 
     @override
     def claims(self, value: object) -> bool:
@@ -145,6 +199,25 @@ class Positions(FieldType):
             raise Mismatch(self.text, f"{type(value).__name__} of length {len(items)}")
         position = iter(self.items)
         return indexed(items, lambda item: convert(next(position), item))
+
+
+    def _all(
+        self,
+        items: list[object],
+        accepted: AbstractSet[type],
+        convert: Callable[[FieldType, list[object]], list[object] | None],
+    ) -> list[object] | None:
+        """Return tuples of what is converted position by position, of all at once; None if one has to look at each."""
+        if not self.items or not {*map(type, items)} <= accepted:
+            return None
+        try:
+            columns = zip(*cast("list[list[object]]", items), strict=True)
+            converted = [convert(*each) for each in zip(self.items, map(iterated, columns), strict=True)]
+        except ValueError:  # another length
+            return None
+        if None in converted:
+            return None
+        return [*zip(*cast("list[list[object]]", converted), strict=True)]
 
 
 class Table(FieldType):
@@ -274,6 +347,38 @@ class Table(FieldType):
 def _holds(value: object, cls: type, items: list[object]) -> bool:
     """Return True if a container is of exactly this class and holds these very items."""
     return type(value) is cls and all(map(is_, items, iterated(value)))
+
+
+def _holds_all(items: object, value: object) -> bool:
+    return all(map(is_, iterated(items), iterated(value)))
+
+
+def _lists(containers: list[object]) -> list[list[object]]:
+    """Return the items of each container."""
+    return [*map(list, cast("list[list[object]]", containers))]
+
+
+def _rows(
+    held: list[list[object]], convert: Callable[[list[object]], list[object] | None]
+) -> list[list[object]] | None:
+    """Return what is converted of the items of many containers, of all at once; None if one has to look at each."""
+    items = [*chain.from_iterable(held)]
+    converted = convert(items)
+    if converted is None or converted is items:
+        return None if converted is None else held
+    ends = accumulate(map(len, held), initial=0)
+    return [converted[start:end] for start, end in pairwise(ends)]
+
+
+def _place(plain: object) -> str:
+    """Return what puts the items of a set in order, the same one when a time has lost its fraction of a second."""
+    if isinstance(plain, datetime):
+        return (plain if plain.tzinfo is None else plain.astimezone(UTC)).isoformat()
+    if is_sequence(plain):
+        return ",".join(map(_place, plain))
+    if is_dict(plain):
+        return ",".join(f"{key!r}:{_place(item)}" for key, item in plain.items())
+    return repr(plain)
 
 
 def _numbers(texts: list[object]) -> list[object] | None:

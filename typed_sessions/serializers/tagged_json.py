@@ -12,7 +12,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Callable
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, Final, cast
 from uuid import UUID
 
 from markupsafe import Markup
@@ -33,6 +33,9 @@ __all__ = [
     "TagUUID",
     "TaggedJSONSerializer",
 ]
+
+
+_CONTAINERS: Final = frozenset({dict, list})
 
 
 class JSONTag:
@@ -309,10 +312,15 @@ class TaggedJSONSerializer:
         return in_order and all(self.tags.get(tag.key) is tag for tag in self.order if tag.key)
 
     def _untagged(self, value: object) -> object:
+        """Return what a value that JSON has just read stands for. Containers are its own: nobody else has them."""
         if isinstance(value, dict):
-            return self.untag({key: self._untagged(item) for key, item in cast("dict[str, object]", value).items()})
+            fields = cast("dict[str, object]", value)
+            if _CONTAINERS.isdisjoint(map(type, fields.values())):
+                return self.untag(fields)
+            return self.untag({key: self._untagged(item) for key, item in fields.items()})
         if isinstance(value, list):
-            return [self._untagged(item) for item in cast("list[object]", value)]
+            items = cast("list[object]", value)
+            return items if _CONTAINERS.isdisjoint(map(type, items)) else [self._untagged(item) for item in items]
         return value
 
 
