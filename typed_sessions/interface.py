@@ -592,7 +592,7 @@ class SecureCookieSessionInterface(
     async def close(self) -> None:
         """Close the stores that were opened by their URLs, in the event loop that runs; they open again when used."""
         async with AsyncExitStack() as closing:  # each of them, also if another one cannot be closed
-            for store in self._opened_stores.values():
+            for store in tuple(self._opened_stores.values()):
                 closing.push_async_callback(store.close)
 
     def server_side(self, app: ConfiguredApp) -> ServerSide[S]:

@@ -85,7 +85,8 @@ async def visit(schema: Any, cookie: str, **changes: object) -> tuple[dict[str, 
 
 
 def first_cookie() -> str:
-    return release(First)[1].cookie_for(First(uid=7, theme="dark", visits=3, cart=[Item("a", "red")]))
+    app, sessions = release(First)
+    return sessions.cookie_for(First(uid=7, theme="dark", visits=3, cart=[Item("a", "red")]), app=app)
 
 
 async def test_a_new_release_reads_what_it_can_and_keeps_the_rest() -> None:

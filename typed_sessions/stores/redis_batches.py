@@ -125,7 +125,7 @@ def _checked(url: str) -> str:
         or len(set(names)) < len(names)
         or not all(value for _, value in parameters)
         or (is_socket and (parts.hostname or not parts.path.startswith("/")))
-        or len(databases) > 1
+        or len(set(databases)) > 1
         or not all(_DATABASE.fullmatch(each) for each in databases)
     ):
         raise ValueError
