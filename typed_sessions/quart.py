@@ -123,6 +123,8 @@ class Sessions(Generic[S]):
             refresh_fraction=_REFRESH_FRACTION,
             report=_report,
         )
+        self._own_app: Final = app
+        """Lives as long as they do; one that `init_app` gets lives as long as somebody else has it."""
         self._apps: list[ref[Quart]] = []
         self._serving: WeakKeyDictionary[Quart, asyncio.Task[None] | None] = WeakKeyDictionary()
         """The applications that serve, with what deletes expired sessions meanwhile."""

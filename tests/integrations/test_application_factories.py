@@ -101,6 +101,21 @@ async def test_an_application_that_began_to_serve_and_never_stopped_is_forgotten
     assert known() is None
 
 
+async def test_the_application_that_sessions_were_made_for_lives_as_long_as_they_do() -> None:
+    def make() -> Sessions[Visitor]:
+        app = Quart(__name__)
+        app.secret_key = "the key of this application"
+        return Sessions(Visitor, app)
+
+    only = make()
+    gc.collect()
+    known = only._apps[0]
+    assert only.cookie_for(Visitor(7))
+    del only
+    gc.collect()
+    assert known() is None
+
+
 async def test_outside_of_an_application_the_latest_one_that_there_is_counts() -> None:
     only = Sessions(Visitor)
     with pytest.raises(ConfigurationError, match="which application"):

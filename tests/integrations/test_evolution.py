@@ -85,8 +85,7 @@ async def visit(schema: Any, cookie: str, **changes: object) -> tuple[dict[str, 
 
 
 def first_cookie() -> str:
-    app, sessions = release(First)
-    return sessions.cookie_for(First(uid=7, theme="dark", visits=3, cart=[Item("a", "red")]), app=app)
+    return release(First)[1].cookie_for(First(uid=7, theme="dark", visits=3, cart=[Item("a", "red")]))
 
 
 async def test_a_new_release_reads_what_it_can_and_keeps_the_rest() -> None:
