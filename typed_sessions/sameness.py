@@ -6,11 +6,12 @@ import dataclasses
 import math
 from collections.abc import Collection
 from collections.abc import Set as AbstractSet
-from datetime import datetime, time
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from types import NoneType
 from typing import Any, Final
+from uuid import UUID
 
 import attrs
 import msgspec
@@ -19,9 +20,10 @@ from typed_sessions.narrowing import is_dict, is_sequence, is_set
 
 __all__ = ["attribute_names", "same", "shared_mutable"]
 
-_PLAIN: Final = frozenset({NoneType, bool, int, str})
+_PLAIN: Final = frozenset({NoneType, bool, int, str, bytes, date, timedelta, UUID})
 """The types whose values are the same where they are equal, and of one type."""
 _TEXT: Final = frozenset({str})
+_DECIMAL: Final = frozenset({Decimal})
 
 
 def same(one: object, other: object) -> bool:
@@ -104,6 +106,8 @@ def _same_items(one: Collection[object], other: Collection[object]) -> bool:
     types = [*map(type, one)]
     if _PLAIN.issuperset(types):
         return types == [*map(type, other)] and [*one] == [*other]
+    if _DECIMAL.issuperset(types):
+        return types == [*map(type, other)] and [*map(str, one)] == [*map(str, other)]
     return all(map(same, one, other))
 
 
@@ -119,7 +123,7 @@ def _same_scalars(one: object, other: object) -> bool:
     if isinstance(one, float) and isinstance(other, float):
         return (one == other and math.copysign(1, one) == math.copysign(1, other)) or (one != one and other != other)  # noqa: PLR0124 -- NaN
     if isinstance(one, Decimal) and isinstance(other, Decimal):
-        return one.as_tuple() == other.as_tuple()
+        return Decimal.__str__(one) == Decimal.__str__(other)  # which says all of it, as `as_tuple` does
     if isinstance(one, (datetime, time)) and isinstance(other, (datetime, time)):
         return _shown(one) == _shown(other)
     return bool(one == other)

@@ -7,8 +7,8 @@ from _thread import RLock  # what `threading.RLock` makes, without a function in
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
-from enum import Enum, auto
 from contextlib import suppress
+from enum import Enum, auto
 from functools import cached_property
 from threading import Lock
 from typing import Any, Final, Generic, NoReturn, Protocol, Self, SupportsIndex, cast, overload
@@ -177,7 +177,7 @@ class Origin(Value, Generic[S], dict=True):
         decoded = self.decoded
         if decoded is not None and type(decoded) is not Read and not decoded.generated:
             with suppress(Exception):  # code of the user's may raise anything; the save meets it again
-                self._rewritten = self.codec.draft(decoded.contents, decoded.version).payload
+                self._rewritten = self.codec.payload(decoded.contents, decoded.version)
 
     @property
     def version(self) -> int:
@@ -210,6 +210,8 @@ class Origin(Value, Generic[S], dict=True):
     def _judged_at_length(self, contents: Contents[S]) -> tuple[bool, Draft[S] | None]:
         decoded, codec = self.decoded, self.codec
         try:
+            if "_rewritten" in self.__dict__ and codec.payload(contents, self.version) == self._rewritten:
+                return True, None
             draft = codec.draft(contents, self.version, unless=self._read)
             if draft.payload == self._read:
                 return True, draft

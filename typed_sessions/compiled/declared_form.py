@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from itertools import filterfalse, islice
 from types import NoneType
-from typing import Any, Final, cast
+from typing import Any, Final, TypeAlias, cast
 
 import msgspec
 from msgspec.structs import astuple
@@ -29,6 +29,9 @@ from typed_sessions.serializers.stock_tags import TheLongWay
 
 __all__ = ["DeclaredForm", "reads_flag"]
 
+Lowering: TypeAlias = tuple[Callable[[Any], Plain], Callable[[Plain], Plain]]
+"""What lowers an object, or a dict, and what lowers values by name."""
+
 
 class DeclaredForm(Form):
     """The short way of a declared class or TypedDict: each field has its own type, other keys hold anything.
@@ -51,16 +54,21 @@ class DeclaredForm(Form):
         self._is_closed: Final = all(plan.closed for plan in plans.values())
         self._nests_deep: Final = not self._is_closed and nests_deep(field.type for field in schema.fields.values())
         lift = planner.lift_of(plans, {} if schema.keyed else schema.fields)
-        lower_values = planner.lower_values_of(plans)
-        lower_data = lower_values if schema.keyed else planner.lower_data_of(plans, schema.fields)
+        lowering: list[tuple[str, str]] = []
+        for proven in (True, False):
+            lower_values = planner.lower_values_of(plans, proven=proven)
+            in_data = schema.fields
+            lower_data = lower_values if schema.keyed else planner.lower_data_of(plans, in_data, proven=proven)
+            lowering.append((lower_data, lower_values))
         changes = planner.changes_of_keys(plans) if schema.keyed else planner.changes_of_fields(plans, schema.fields)
         wire_of = planner.wire_of(self._wire)
         usual = {name: planner.usual_of(plan) for name, plan in plans.items() if not plan.closed}
         functions = planner.module.compiled()
         self._functions: Final = functions
         self._lift: Final[Callable[[Any], tuple[Plain, list[str]]]] = functions[lift]
-        self._lower_values: Final[Callable[[Any], Plain]] = functions[lower_values]
-        self._lower_data: Final[Callable[[Any], Plain]] = functions[lower_data]
+        (data, values), (bare_data, bare_values) = lowering
+        self._lower: Final[Lowering] = (functions[data], functions[values])
+        self._lower_unproven: Final[Lowering] = (functions[bare_data], functions[bare_values])
         self._wire_of: Final[Callable[[Any, Plain], object]] = functions[wire_of]
         self._changes: Final[Callable[..., Plain]] = functions[changes]
         self._usual: Final = {name: functions[function] for name, function in usual.items()}
@@ -266,18 +274,12 @@ class DeclaredForm(Form):
         return key == PERMANENT_KEY and value is self._flag_of(read.wire)
 
     @override
+    def payload(self, contents: Contents[Any], version: int = 0) -> bytes:
+        return self._encode(self._laid_out(contents, version, self._lower_unproven)[0])
+
+    @override
     def lower(self, contents: Contents[Any], version: int = 0, *, unless: bytes = b"") -> Lowered[Any]:
-        plain, undeclared = contents.laid_out(self._lower_data, self._lower_values)
-        is_known = not undeclared or (undeclared == _FLAG_ALONE and type(plain[PERMANENT_KEY]) is bool)
-        if not is_known:
-            self._refuse_keys(undeclared)
-            for key in undeclared:
-                if type(plain[key]) not in PLAIN:
-                    plain[key] = self._tagged(plain[key])
-            if len(plain) == 1:
-                self._refuse_tag(plain)
-        if version:
-            plain[VERSION_KEY] = version
+        plain, undeclared, is_known = self._laid_out(contents, version, self._lower)
         payload = self._encode(plain)
         lowered = Lowered(contents, version, payload, plain, undeclared, None)
         if payload != unless:
@@ -290,6 +292,23 @@ class DeclaredForm(Form):
             if self._nests_deep:
                 self._refuse_depth(payload)
         return lowered
+
+    def _laid_out(
+        self, contents: Contents[Any], version: int, lowering: Lowering
+    ) -> tuple[Plain, tuple[str, ...], bool]:
+        """Return what is stored as msgspec writes it, the undeclared keys, and whether msgspec knows all of them."""
+        plain, undeclared = contents.laid_out(*lowering)
+        is_known = not undeclared or (undeclared == _FLAG_ALONE and type(plain[PERMANENT_KEY]) is bool)
+        if not is_known:
+            self._refuse_keys(undeclared)
+            for key in undeclared:
+                if type(plain[key]) not in PLAIN:
+                    plain[key] = self._tagged(plain[key])
+            if len(plain) == 1:
+                self._refuse_tag(plain)
+        if version:
+            plain[VERSION_KEY] = version
+        return plain, undeclared, is_known
 
     def _read_back(self, lowered: Lowered[Any]) -> object:
         """Return what msgspec reads of a payload with undeclared keys, if that is what was written."""

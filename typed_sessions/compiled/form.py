@@ -62,6 +62,13 @@ class Form(ABC):
         """Return what a payload holds."""
 
     @abstractmethod
+    def payload(self, contents: Contents[Any], version: int = 0) -> bytes:
+        """Return contents, and their version if they have one, as they are written, to compare with another payload.
+
+        That they read back is not proven.
+        """
+
+    @abstractmethod
     def lower(self, contents: Contents[Any], version: int = 0, *, unless: bytes = b"") -> Lowered[Any]:
         """Return contents, and their version if they have one, as a payload of which msgspec reads what was written.
 

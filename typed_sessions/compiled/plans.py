@@ -217,19 +217,24 @@ class Planner:
             lines += [f"elif not {self._look(plan)('value', 'part')}: changes[{name!r}] = {lowered}"]
         return self.module.define("changes", "data, wire", [*lines, "return changes"])
 
-    def lower_values_of(self, plans: Mapping[str, Plan]) -> str:
-        """Add a function that lowers the values of fields, given by name, and return its name."""
+    def lower_values_of(self, plans: Mapping[str, Plan], *, proven: bool) -> str:
+        """Add a function that lowers the values of fields, given by name, and return its name.
+
+        Args:
+            plans: how each field goes.
+            proven: whether it proves that what it makes comes back.
+        """
         lines = ['"""Return the same with the values of declared fields as msgspec writes them."""']
         lines += ["values = {**values}"]
         for name, plan in plans.items():
             if plan.lower is not None:
                 lines += [f"if {name!r} in values:", f"    value = values[{name!r}]"]
-                lines += [f"    values[{name!r}] = {self._proven(plan)('value')}"]
+                lines += [f"    values[{name!r}] = {self._proven(plan)('value') if proven else plan.lowered('value')}"]
         return self.module.define("lower_values", "values", [*lines, "return values"])
 
-    def lower_data_of(self, plans: Mapping[str, Plan], fields: Mapping[str, Field]) -> str:
-        """Add a function that lowers the fields of an object that have departed from their defaults."""
-        lowered = {name: self._proven(plan)("value") for name, plan in plans.items()}
+    def lower_data_of(self, plans: Mapping[str, Plan], fields: Mapping[str, Field], *, proven: bool) -> str:
+        """Add the same for the fields of an object that have departed from their defaults."""
+        lowered = {name: (self._proven(plan) if proven else plan.lowered)("value") for name, plan in plans.items()}
         return define_departed(self.module, fields, lowered)
 
     def usual_of(self, plan: Plan) -> str:
@@ -260,24 +265,32 @@ class Planner:
 
     def _by_itself(self, field_type: FieldType) -> Plan:
         """Return the plan of a type that only it itself knows to write; the field tries whether a value comes back."""
-        wire = self._wire
-        tagged, untagged = self._notation.tagged, self._notation.untagged
-        is_kept = any(isinstance(part, Foreign) for part in all_parts([field_type]))
+        wire, parts = self._wire, all_parts([field_type])
+        needs_tags = not all(map(self._is_json, parts))
+        is_kept = any(isinstance(part, Foreign) for part in parts)
 
         def lift(plain: object) -> object:
             reading = Reading(wire)
             if is_kept:  # a hook of the user's may make its value of the very list that is compared with it later
                 plain = deepcopy(plain)
-            value = field_type.lift(untagged(plain), reading)
+            value = field_type.lift(self._notation.untagged(plain) if needs_tags else plain, reading)
             if reading.unknown or reading.generated:  # which is for the long way to report, and to remember
                 raise TheLongWay
             return value
 
         def lower(value: object) -> object:
-            plain: object = tagged(field_type.lower(value, wire))
-            return plain
+            plain = field_type.lower(value, wire)
+            return self._notation.tagged(plain) if needs_tags else plain
 
         return Plan(Any, self._call(lower, "lower"), self._call(lift, "lift"), closed=False)
+
+    def _is_json(self, part: FieldType) -> bool:
+        """Return True if a type makes nothing that JSON lacks, no float, and no dict whose key could be a tag."""
+        if isinstance(part, OneOf):
+            return True  # its members are parts, too
+        made = part.plain_types(self._wire)
+        is_class = isinstance(part, Declared)
+        return not isinstance(part, Foreign) and (is_class or made <= {NoneType, bool, int, str, list})
 
     def _short(self, hint: str, write: Write) -> Write:
         """Return what writes the same, by the name of a function where the expression gets long."""
@@ -401,7 +414,7 @@ class Planner:
 
     def _items(self, field_type: Items) -> Plan | None:
         item = self.plan(field_type.item)
-        if item.wire is Any:
+        if item.wire is Any or (item.wire is str and item.lower is not None):
             return None  # one call for all of them takes less than one for each
         if field_type.cls is tuple:
             return self._tuple(_of(tuple, item.wire, ...), item, closed=item.closed)

@@ -203,23 +203,35 @@ def iterated(value: Any) -> list[object]:
     return list(value)
 
 
+Step: TypeAlias = Callable[[int], str]
+"""Makes the step of a path from the index of an item."""
+
+BY_INDEX: Final[Step] = "[{}]".format
+
+
 def indexed(
-    items: list[object] | tuple[object, ...], convert: Callable[[object], object], start: int = 0
+    items: list[object] | tuple[object, ...],
+    convert: Callable[[object], object],
+    start: int = 0,
+    step: Step = BY_INDEX,
 ) -> list[object]:
-    """Convert each item; a mismatch says at which index. `start` is that of the first one."""
+    """Convert each item; a mismatch says at which. `start` is the index of the first one."""
     converted: list[object] = []
     try:
         for item in items:
             converted.append(convert(item))  # noqa: PERF401 -- how many there are says where it stopped
     except Mismatch as mismatch:
-        raise mismatch.within(f"[{start + len(converted)}]") from mismatch
+        raise mismatch.within(step(start + len(converted))) from mismatch
     return converted
 
 
 def in_bulk(
-    items: list[object], convert_all: Callable[[list[object]], list[object] | None], convert: Callable[[object], object]
+    items: list[object],
+    convert_all: Callable[[list[object]], list[object] | None],
+    convert: Callable[[object], object],
+    step: Step = BY_INDEX,
 ) -> list[object]:
-    """Convert all items at once, and only where that fails each of them; a mismatch says at which index."""
+    """Convert all items at once, and only where that fails each of them; a mismatch says at which."""
     at_once = convert_all(items)
     if at_once is not None:
         return at_once
@@ -227,7 +239,7 @@ def in_bulk(
     for start in range(0, len(items), _MANY):
         some = items[start : start + _MANY]
         at_once = convert_all(some)
-        converted += indexed(some, convert, start) if at_once is None else at_once
+        converted += indexed(some, convert, start, step) if at_once is None else at_once
     return converted
 
 

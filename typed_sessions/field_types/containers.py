@@ -7,7 +7,7 @@ from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cached_property
-from itertools import accumulate, chain, pairwise
+from itertools import accumulate, chain, islice, pairwise
 from operator import is_
 from typing import Any, Final, cast
 
@@ -80,8 +80,7 @@ class Items(FieldType):
         if not {*map(type, items)} <= {self.cls}:
             return None
         held = [*chain.from_iterable(_lists(items))]
-        admitted = self.item.all_admitted(held)
-        return items if admitted is not None and all(map(is_, admitted, held)) else None
+        return items if _is_as_it_was(self.item.all_admitted(held), held) else None
 
     @override
     def all_lowered(self, items: list[object], wire: Wire) -> list[object] | None:
@@ -200,7 +199,6 @@ class Positions(FieldType):
         position = iter(self.items)
         return indexed(items, lambda item: convert(next(position), item))
 
-
     def _all(
         self,
         items: list[object],
@@ -244,8 +242,8 @@ class Table(FieldType):
             return value
         entries = {**value}  # at once: another thread may change it
         keys, items = [*entries], [*entries.values()]
-        admitted_keys = self.key.all_admitted(keys) or [self._admitted_key(key) for key in keys]
-        admitted = self.value.all_admitted(items) or [self._at_key(self.value.admit, item) for item in items]
+        admitted_keys = in_bulk(keys, self.key.all_admitted, self.key.admit, _at_a_key)
+        admitted = in_bulk(items, self.value.all_admitted, self.value.admit, _under_a_key)
         if type(value) is dict and all(map(is_, admitted_keys, keys)) and all(map(is_, admitted, items)):
             return value
         return dict(zip(admitted_keys, admitted, strict=True))
@@ -258,7 +256,10 @@ class Table(FieldType):
         if self._is_plain(entries):
             return entries if name_of(entries, wire) is None else named(self.text, entries, wire)
         items, texts = [*entries.values()], self._key_texts([*entries])
-        lowered = self.value.all_lowered(items, wire) or [self._at_key(self.value.lower, item, wire) for item in items]
+        held = self.value
+        lowered = in_bulk(
+            items, lambda some: held.all_lowered(some, wire), lambda one: held.lower(one, wire), _under_a_key
+        )
         plain: dict[str, object] = dict(zip(texts, lowered, strict=True))
         if len(plain) != len(entries):
             raise Mismatch(f"{self.key.text} with a text of its own for each", "two of one text", " (a key)")
@@ -275,9 +276,13 @@ class Table(FieldType):
             raise Mismatch.of(self, plain)
         if self._is_plain(plain):
             return {**plain}
-        items, lift = [*plain.values()], self.value.lift
-        keys = self._lifted_keys([*plain])
-        lifted = self.value.all_lifted(items, reading) or [self._at_key(lift, item, reading) for item in items]
+        keys, held = self._lifted_keys([*plain]), self.value
+        lifted = in_bulk(
+            [*plain.values()],
+            lambda some: held.all_lifted(some, reading),
+            lambda one: held.lift(one, reading),
+            _under_a_key,
+        )
         try:
             return dict(zip(keys, lifted, strict=True))
         except TypeError as error:  # a key that has no hash, such as a signalling NaN
@@ -299,20 +304,58 @@ class Table(FieldType):
     def parts(self) -> Iterable[FieldType]:
         return (self.key, self.value)
 
+    @override
+    def all_admitted(self, items: list[object]) -> list[object] | None:
+        tables = self._tables(items)
+        if tables is None:
+            return None
+        keys, values = _columns(tables)
+        admitted = self.key.all_admitted(keys), self.value.all_admitted(values)
+        return items if all(map(_is_as_it_was, admitted, (keys, values))) else None
+
+    @override
+    def all_lowered(self, items: list[object], wire: Wire) -> list[object] | None:
+        tables = self._tables(items)
+        if tables is None:
+            return None
+        lowered = self._rebuilt(tables, self._key_texts, lambda values: self.value.all_lowered(values, wire))
+        return None if lowered is None or any(name_of(each, wire) is not None for each in lowered) else lowered
+
+    @override
+    def all_lifted(self, items: list[object], reading: Reading) -> list[object] | None:
+        tables = self._tables(items)
+        if tables is None or any(name_of(each, reading.wire) is not None for each in items):
+            return None
+        return self._rebuilt(tables, self._lifted_keys, lambda values: self.value.all_lifted(values, reading))
+
+    def _tables(self, items: list[object]) -> list[dict[object, object]] | None:
+        """Return copies of what all are dicts, for another thread may change them; None if not all are."""
+        if not {*map(type, items)} <= {dict}:
+            return None
+        return [{**table} for table in cast("list[dict[object, object]]", items)]
+
+    def _rebuilt(
+        self,
+        tables: list[dict[object, object]],
+        convert_keys: Callable[[list[object]], Iterable[object]],
+        convert_values: Callable[[list[object]], list[object] | None],
+    ) -> list[object] | None:
+        """Return dicts of what is converted of all keys and all values; None if one has to look at each."""
+        if all(map(self._is_plain, tables)):
+            return [*tables]
+        keys, values = _columns(tables)
+        converted = convert_values(values)
+        if converted is None:
+            return None
+        try:
+            pairs = iter(zip(convert_keys(keys), converted, strict=True))
+            rebuilt = [dict(islice(pairs, len(table))) for table in tables]
+        except (Mismatch, TypeError):  # a key that does not fit, or has no hash
+            return None
+        return None if any(map(_differ_in_length, rebuilt, tables)) else [*rebuilt]
+
     def _is_plain(self, value: dict[object, object]) -> bool:
         return len(self._plain) > 0 and {*map(type, value.values())} <= self._plain and {*map(type, value)} <= _TEXTS
-
-    def _at_key(self, convert: Callable[..., object], *arguments: object) -> object:
-        try:
-            return convert(*arguments)
-        except Mismatch as mismatch:
-            raise mismatch.within(SOME_KEY) from mismatch
-
-    def _admitted_key(self, key: object) -> object:
-        try:
-            return self.key.admit(key)
-        except Mismatch as mismatch:
-            raise mismatch.within(" (a key)") from mismatch
 
     def _key_texts(self, keys: list[object]) -> list[str]:
         plain = self.key.all_lowered(keys, JSON)
@@ -324,24 +367,32 @@ class Table(FieldType):
         return [self._key_text(key) for key in keys]
 
     def _key_text(self, key: object) -> str:
-        plain = self.key.lower(self._admitted_key(key), JSON)
+        (admitted,) = indexed([key], self.key.admit, step=_at_a_key)
+        plain = self.key.lower(admitted, JSON)
         try:
             return str(plain)
         except ValueError as error:  # an integer with more digits than Python writes
             raise Mismatch(f"{self.key.text} of fewer digits", "a longer one", " (a key)") from error
 
     def _lifted_keys(self, texts: list[object]) -> list[object]:
+        return in_bulk(texts, self._all_lifted_keys, self._lifted_key, _at_a_key)
+
+    def _all_lifted_keys(self, texts: list[object]) -> list[object] | None:
         plain = _numbers(texts) if self._by_number else texts
-        keys = None if plain is None else self.key.all_lifted(plain, Reading(JSON))
-        return [self._lifted_key(text) for text in texts] if keys is None else keys
+        return None if plain is None else self.key.all_lifted(plain, Reading(JSON))
 
     def _lifted_key(self, text: object) -> object:
         if self._by_number and isinstance(text, str) and _is_canonical_integer(text):
             text = int(text)
-        try:
-            return self.key.lift(text, Reading(JSON))
-        except Mismatch as mismatch:
-            raise mismatch.within(" (a key)") from mismatch
+        return self.key.lift(text, Reading(JSON))
+
+
+def _at_a_key(_index: int) -> str:
+    return " (a key)"
+
+
+def _under_a_key(_index: int) -> str:
+    return SOME_KEY
 
 
 def _holds(value: object, cls: type, items: list[object]) -> bool:
@@ -351,6 +402,19 @@ def _holds(value: object, cls: type, items: list[object]) -> bool:
 
 def _holds_all(items: object, value: object) -> bool:
     return all(map(is_, iterated(items), iterated(value)))
+
+
+def _columns(tables: list[dict[object, object]]) -> tuple[list[object], list[object]]:
+    """Return the keys of many dicts, and their values."""
+    return [*chain.from_iterable(tables)], [*chain.from_iterable(table.values() for table in tables)]
+
+
+def _is_as_it_was(converted: list[object] | None, items: list[object]) -> bool:
+    return converted is not None and all(map(is_, converted, items))
+
+
+def _differ_in_length(one: dict[object, object], other: dict[object, object]) -> bool:
+    return len(one) != len(other)
 
 
 def _lists(containers: list[object]) -> list[list[object]]:
