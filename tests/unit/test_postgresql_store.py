@@ -480,6 +480,19 @@ async def test_tables_that_were_dropped_are_made_again(
     assert len(caplog.records) == (0 if "_versions" in ends else 1)
 
 
+async def test_of_processes_that_miss_dropped_tables_at_once_one_makes_them_and_none_loses_anything(
+    postgresql_url: str, postgresql_table: str, observer: AsyncConnection[TupleRow]
+) -> None:
+    stores = [PostgreSQLStore(postgresql_url, table=postgresql_table) for _ in range(4)]
+    for end in ("", "_revocations", ""):
+        keys = [fresh_key() for _ in stores]
+        await asyncio.gather(*(created(store, key) for store, key in zip(stores, keys, strict=True)))
+        for store in stores:
+            assert None not in await asyncio.gather(*(store.load(key) for key in keys))
+        await observer.execute(SQL("DROP TABLE {}").format(of(postgresql_table + end)))
+    await asyncio.gather(*(store.close() for store in stores))
+
+
 @pytest.mark.parametrize("version", [1, 2])
 async def test_older_tables_that_come_back_are_brought_up_to_date(
     store: PostgreSQLStore, postgresql_table: str, observer: AsyncConnection[TupleRow], version: int
