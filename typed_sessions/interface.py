@@ -7,9 +7,11 @@ import sys
 import time
 from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from inspect import getattr_static
 from typing import Any, Final, Generic, Protocol, TypeAlias, cast, overload
+from weakref import WeakKeyDictionary
 
 from attrs import field, frozen
 from cattrs import Converter
@@ -261,6 +263,8 @@ class _Latest(Generic[S]):
 
     config: Mapping[str, object] = field(repr=False)
     configured: _Configured[S]
+    store_in_memory: SessionStore | None
+    """That of the application; None if the config would mean the same in every application."""
 
 
 class _Arrival(Value, Generic[S]):
@@ -383,6 +387,8 @@ class SecureCookieSessionInterface(
             self.serializer = resolve_serializer(serializer)
         self._store = None if store is None else checked_store(store, "store")
         self._opened_stores: dict[str, SessionStore] = {}
+        self._stores_in_memory: WeakKeyDictionary[ConfiguredApp, dict[str, SessionStore]] = WeakKeyDictionary()
+        """Those of each application: a test has one of its own, and sees nobody else's visitors."""
         self._refresh_fraction = refresh_fraction
         self.report_handler: Final = report
         """Is told what there is to say of a session."""
@@ -584,9 +590,10 @@ class SecureCookieSessionInterface(
             _vary_by_cookie(response.headers)
 
     async def close(self) -> None:
-        """Give back what the stores hold that were opened by their URLs."""
-        for store in self._opened_stores.values():
-            await store.close()
+        """Close the stores that were opened by their URLs, in the event loop that runs; they open again when used."""
+        async with AsyncExitStack() as closing:  # each of them, also if another one cannot be closed
+            for store in tuple(self._opened_stores.values()):
+                closing.push_async_callback(store.close)
 
     def server_side(self, app: ConfiguredApp) -> ServerSide[S]:
         """Return what keeps the sessions of an application on the server.
@@ -721,7 +728,9 @@ class SecureCookieSessionInterface(
         latest = self._latest
         try:
             if latest is not None and app.config == latest.config:
-                return latest.configured
+                own_store = latest.store_in_memory
+                if own_store is None or own_store is self._store_in_memory(app):
+                    return latest.configured
         except Exception:  # noqa: BLE001, S110 -- a config may hold what cannot be compared: it counts as changed
             pass
         try:
@@ -731,7 +740,8 @@ class SecureCookieSessionInterface(
             refusal.__cause__ = refusal.__context__ = None
         else:
             self._look_at_names(app)
-            self._latest = None if self._is_dynamic else _Latest(copied(app.config), configured)
+            own_store = self._store_in_memory(app)
+            self._latest = None if self._is_dynamic else _Latest(copied(app.config), configured, own_store)
             return configured
         raise refusal
 
@@ -752,7 +762,8 @@ class SecureCookieSessionInterface(
 
     def _configured(self, app: ConfiguredApp) -> _Configured[S]:
         """Return the settings of an application; they are read again only when one has changed."""
-        own = tuple(getattr(self, name) for name in _OWN)
+        store_in_memory = self._store_in_memory(app)
+        own = (*(getattr(self, name) for name in _OWN), store_in_memory)
         seen = (*present(app.config), *own)
         for configured in self._recent:
             if configured.seen == seen:
@@ -760,7 +771,8 @@ class SecureCookieSessionInterface(
         seen = (*snapshot(app.config), *own)
         settings = read_settings(app.config)
         policy = self._policy(settings)
-        configured = _Configured(seen, settings, policy, self._kept_on_server(settings), self._is_stock)
+        server_side = self._kept_on_server(settings, store_in_memory)
+        configured = _Configured(seen, settings, policy, server_side, self._is_stock)
         self._recent = (configured, *self._recent[: _RECENT - 1])
         if settings.keys is not None and settings.keys.shortest < _SHORTEST_KEY:
             self.report_handler(app, ShortSecretKey(settings.keys.shortest))
@@ -828,7 +840,21 @@ class SecureCookieSessionInterface(
                 "key_derivation or serializer to change them"
             )
 
-    def _kept_on_server(self, settings: Settings) -> ServerSide[S] | None:
+    def _store_in_memory(self, app: ConfiguredApp) -> SessionStore | None:
+        """Return the store of an application that keeps its sessions in memory; None if it keeps them elsewhere."""
+        setting = app.config.get("SESSION_STORE")
+        url = self._store if setting is None else setting
+        if not isinstance(url, str) or not url.startswith("memory:"):
+            return None
+        try:
+            stores = self._stores_in_memory.setdefault(app, {})
+        except TypeError:  # only Quart's applications are certain to have a hash and weak references
+            stores = self._opened_stores
+        if url not in stores:
+            stores[url] = _opened_store(url)
+        return stores[url]
+
+    def _kept_on_server(self, settings: Settings, store_in_memory: SessionStore | None) -> ServerSide[S] | None:
         store = self._store if settings.store is None else settings.store
         if store is None:
             for setting, value in (
@@ -839,7 +865,9 @@ class SecureCookieSessionInterface(
                     raise ConfigurationError(f"{setting} needs sessions that are kept on the server: SESSION_STORE")
             return None
         namespaces = _namespaces(settings, namespace_in(store) if isinstance(store, str) else None)
-        if isinstance(store, str):
+        if store_in_memory is not None:
+            store = store_in_memory
+        elif isinstance(store, str):
             if store not in self._opened_stores:
                 self._opened_stores[store] = _opened_store(store)
             store = self._opened_stores[store]

@@ -7,8 +7,9 @@ from collections.abc import AsyncGenerator, Callable, MutableMapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, cast, overload
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, Self, cast, overload
 from uuid import UUID
+from weakref import WeakKeyDictionary, ref
 
 from attrs import frozen
 from cattrs import Converter
@@ -76,8 +77,8 @@ class Sessions(Generic[S]):
         app: the application; `init_app` takes it later.
         serializer: a built-in serializer's name, or a serializer. The config key `SESSION_SERIALIZER` beats it.
         converter: a cattrs converter with hooks for types that the library does not know.
-        store: keeps the contents on the server, with only an identifier in the cookie: a store, or the URL of one. The
-            config key `SESSION_STORE` beats it.
+        store: keeps the contents on the server, with only an identifier in the cookie: the URL of a store, which is
+            closed here, or a store, which is closed by whoever has made it. The config key `SESSION_STORE` beats it.
 
     Raises:
         SchemaError: the class cannot be a schema; the message names the field.
@@ -122,8 +123,10 @@ class Sessions(Generic[S]):
             refresh_fraction=_REFRESH_FRACTION,
             report=_report,
         )
-        self._apps: list[Quart] = []
-        self._serving: dict[Quart, asyncio.Task[None] | None] = {}
+        self._own_app: Final = app
+        """Lives as long as they do; one that `init_app` gets lives as long as somebody else has it."""
+        self._apps: list[ref[Quart]] = []
+        self._serving: WeakKeyDictionary[Quart, asyncio.Task[None] | None] = WeakKeyDictionary()
         """The applications that serve, with what deletes expired sessions meanwhile."""
         if app is not None:
             self.init_app(app)
@@ -147,7 +150,7 @@ class Sessions(Generic[S]):
             app.register_error_handler(StoreUnavailableError, _unavailable)
         app.before_serving(partial(self._begin, app))
         app.after_serving(partial(self._end, app))
-        self._apps.append(app)
+        self._apps = [*(known for known in self._apps if known() not in (None, app)), ref(app)]
 
     async def _begin(self, app: Quart) -> None:
         self._interface.check(app)
@@ -167,6 +170,20 @@ class Sessions(Generic[S]):
             await asyncio.gather(purging, return_exceptions=True)
         if not self._serving:
             await self._interface.close()
+
+    async def close(self) -> None:
+        """Close the stores that were opened here by their URLs, in the event loop that runs.
+
+        A served application does so when it stops serving, and an event loop when it ends. A store that was given as an
+        object is closed by whoever has made it. All open again when they are used again.
+        """
+        await self._interface.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
 
     @property
     def current(self) -> Session[S]:
@@ -222,6 +239,7 @@ class Sessions(Generic[S]):
     async def of(self, subject: int | str | UUID) -> list[SessionInfo]:
         """Return the live sessions of a subject, the one used last first.
 
+        Outside of the context of an application they are those of the one that was given to `init_app` last.
         Within a request this is a use of its session, for the answer depends on which one that is.
 
         Args:
@@ -245,6 +263,8 @@ class Sessions(Generic[S]):
 
     async def revoke(self, subject: int | str | UUID, *, except_current: bool = False) -> None:
         """End the sessions of a subject, also those that a request in flight is about to begin.
+
+        Outside of the context of an application they are those of the one that was given to `init_app` last.
 
         Args:
             subject: a value of the field that the schema marks as `Subject`.
@@ -284,7 +304,8 @@ class Sessions(Generic[S]):
         Args:
             data: what the session holds.
             permanent: whether the session outlives the browser's.
-            app: the application whose keys seal it; by default the current one, or the only one given to `init_app`.
+            app: the application whose keys seal it; by default the current one, or else the one that was
+                given to `init_app` last, of those that there are still.
 
         Raises:
             ConfigurationError: no application is known, or it has no secret key.
@@ -300,9 +321,11 @@ class Sessions(Generic[S]):
     def _app(self) -> Quart:
         if has_app_context():
             return _current_app()
-        if len(self._apps) != 1:
-            raise ConfigurationError("which application? give one to init_app, or pass app=")
-        return self._apps[0]
+        for known in reversed(self._apps):
+            app = known()
+            if app is not None:
+                return app
+        raise ConfigurationError("which application? give one to init_app, or pass app=")
 
 
 @frozen

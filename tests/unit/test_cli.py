@@ -10,11 +10,13 @@ import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
 from typed_sessions import SecureCookieSession, SecureCookieSessionInterface
 from typed_sessions.cli import main
+from typed_sessions.identifiers import Identifier
 from typed_sessions.serializers import TaggedJSONSerializer
 from typed_sessions.stores import Lifetime, Record, Written, open_store
 
@@ -365,3 +367,95 @@ def test_purge_says_what_keeps_it_from_the_store(tmp_path: Path, capsys: pytest.
     error = capsys.readouterr().err
     assert "typed-sessions: " in error
     assert "begins with sqlite:///" in error
+
+
+@pytest.mark.parametrize("query", ["", "?namespace=shop", "?timeout=1"])
+def test_purge_makes_no_file_of_a_path_that_is_misspelt(
+    tmp_path: Path, query: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "sessoins of the shop.db"
+    assert main(["purge", f"sqlite:///{quote(str(path))}{query}"]) == 2
+    assert capsys.readouterr().err == f"typed-sessions: there is no file {path}\n"
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["redis://me:hunter2@127.0.0.1:1/0", "unix:///nowhere/valkey.sock", "postgresql://me:hunter2@127.0.0.1:1/web"],
+    ids=["redis", "unix", "postgresql"],
+)
+def test_purge_says_that_a_server_is_not_there(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["purge", url]) == 2
+    out, error = capsys.readouterr()
+    assert out == ""
+    assert error.startswith("typed-sessions: ")
+    assert "hunter2" not in error
+
+
+def test_purge_of_redis_says_that_there_is_nothing_to_delete(
+    redis_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["purge", redis_url]) == 0
+    assert capsys.readouterr().out == "deleted 0 expired sessions\n"
+
+
+def test_purge_has_nothing_to_do_with_the_memory_of_another_process(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["purge", "memory://"]) == 2
+    assert "in the memory of the application" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variable"),
+    [([], "SESSION_STORE"), (["--store-variable", "QUART_SESSION_STORE"], "QUART_SESSION_STORE")],
+    ids=["by default", "named"],
+)
+def test_purge_takes_the_url_from_the_environment(
+    tmp_path: Path,
+    arguments: list[str],
+    variable: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.delenv("SESSION_STORE", raising=False)
+    assert main(["purge", *arguments]) == 2
+    assert f"set the environment variable {variable}\n" in capsys.readouterr().err
+    url = f"sqlite:///{tmp_path / 'sessions.db'}"
+    asyncio.run(expire_one(url))
+    monkeypatch.setenv(variable, url)
+    assert main(["purge", *arguments]) == 0
+    assert capsys.readouterr().out == "deleted 1 expired session\n"
+
+
+def test_purge_takes_the_name_of_a_table(
+    postgresql_url: str, postgresql_table: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    schema = postgresql_table.partition(".")[0]
+    url, table = f"{postgresql_url}{'&' if '?' in postgresql_url else '?'}", f"{schema}.of the shop & more"
+    asyncio.run(expire_one(f"{url}table={quote(table)}"))
+    assert main(["purge", f"{url}namespace=shop", "--table", table]) == 0
+    assert capsys.readouterr().out == "deleted 1 expired session\n"
+    assert main(["purge", f"{url}table={quote(table)}", "--table", table]) == 0
+    assert main(["purge", f"{url}table={schema}.other", "--table", table]) == 2
+    assert "names another table" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("url", ["redis://", "sqlite:///sessions.db", "memory://"])
+def test_purge_takes_a_table_of_postgresql_only(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["purge", url, "--table", "web.sessions"]) == 2
+    assert "only the URL of a PostgreSQL session store" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("place", ["", "07af"], ids=["no place", "a place"])
+@pytest.mark.parametrize("copied", ["{}", "session={}; HttpOnly; Path=/"], ids=["value", "attributes"])
+def test_inspect_says_of_an_identifier_what_it_is(
+    place: str, copied: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("SECRET_KEY", raising=False)
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)  # and yet no key is asked for
+    text = Identifier.new(place).text
+    assert main(["inspect", copied.format(text)]) == 0
+    out = capsys.readouterr().out
+    assert "identifier of a session on the server" in out
+    assert "NOT VERIFIED" not in out
+    assert main(["inspect", "--json", copied.format(text)]) == 0
+    assert json.loads(capsys.readouterr().out) == {"on_server": True, "size": len(text)}

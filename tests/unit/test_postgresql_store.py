@@ -454,6 +454,99 @@ async def test_an_update_or_a_touch_writes_no_index(postgresql_url: str, postgre
             assert await cursor.fetchone() == (100, 100)
 
 
+@pytest.mark.parametrize(
+    "ends",
+    [("",), ("_revocations",), ("", "_revocations"), ("", "_revocations", "_versions")],
+    ids=["records", "revocations", "both", "all"],
+)
+async def test_tables_that_were_dropped_are_made_again(
+    store: PostgreSQLStore,
+    postgresql_table: str,
+    observer: AsyncConnection[TupleRow],
+    ends: tuple[str, ...],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    await created(store, fresh_key(), subject="7")
+    for end in ends:
+        await observer.execute(SQL("DROP TABLE {}").format(of(postgresql_table + end)))
+    key, written_before = fresh_key(), await written(store)
+    answers = await asyncio.gather(*(store.create(fresh_key(), written_before) for _ in range(5)))
+    assert all(isinstance(answer, Record) for answer in answers)
+    await store.delete_subject("7")
+    assert await store.ids_of("7") == []
+    await created(store, key, subject="7")
+    assert [listed.key for listed in await store.ids_of("7")] == [key]
+    assert await versions_of(observer, postgresql_table) == [(1,), (2,)]
+    assert len(caplog.records) == (0 if "_versions" in ends else 1)
+
+
+async def test_of_processes_that_miss_dropped_tables_at_once_one_makes_them_and_none_loses_anything(
+    postgresql_url: str, postgresql_table: str, observer: AsyncConnection[TupleRow]
+) -> None:
+    stores = [PostgreSQLStore(postgresql_url, table=postgresql_table) for _ in range(4)]
+    for end in ("", "_revocations", ""):
+        keys = [fresh_key() for _ in stores]
+        await asyncio.gather(*(created(store, key) for store, key in zip(stores, keys, strict=True)))
+        for store in stores:
+            assert None not in await asyncio.gather(*(store.load(key) for key in keys))
+        await observer.execute(SQL("DROP TABLE {}").format(of(postgresql_table + end)))
+    await asyncio.gather(*(store.close() for store in stores))
+
+
+@pytest.mark.parametrize("version", [1, 2])
+async def test_older_tables_that_come_back_are_brought_up_to_date(
+    store: PostgreSQLStore, postgresql_table: str, observer: AsyncConnection[TupleRow], version: int
+) -> None:
+    await created(store, fresh_key())
+    for end in ("", "_revocations", "_versions")[: 3 if version == 1 else 1]:
+        await observer.execute(SQL("DROP TABLE {}").format(of(postgresql_table + end)))
+    if version == 1:
+        await make_former_tables(observer, postgresql_table)
+        await created(store, fresh_key(), subject="7")
+    else:  # what somebody has made by hand, and no release
+        await observer.execute(SQL("CREATE TABLE {} (key bytea)").format(of(postgresql_table)))
+        with pytest.raises(StoreUnavailableError) as raised:
+            await store.load(fresh_key())
+        assert isinstance(raised.value.__cause__, errors.UndefinedColumn)
+
+
+async def test_tables_that_were_dropped_and_may_not_be_made_are_unavailable_until_they_are_there(
+    store: PostgreSQLStore, postgresql_url: str, postgresql_table: str, observer: AsyncConnection[TupleRow]
+) -> None:
+    role, schema = Identifier(f"app_{secrets.token_hex(4)}"), Identifier(schema_of(postgresql_table))
+    await observer.execute(SQL("CREATE ROLE {}").format(role))
+    name = role.as_string().strip('"')
+    app = PostgreSQLStore(make_conninfo(postgresql_url, options=f"-c role={name}"), table=postgresql_table)
+    grants = (
+        SQL("GRANT USAGE ON SCHEMA {} TO {}").format(schema, role),
+        SQL("GRANT ALL ON ALL TABLES IN SCHEMA {} TO {}").format(schema, role),
+    )
+    try:
+        await store.load(fresh_key())
+        for grant in grants:
+            await observer.execute(grant)
+        await created(app, fresh_key())
+        await observer.execute(SQL("DROP TABLE {}").format(of(postgresql_table)))
+        with pytest.raises(StoreUnavailableError):
+            await app.load(fresh_key())
+        await store.load(fresh_key())
+        await observer.execute(grants[1])
+        await created(app, fresh_key())
+    finally:
+        await app.close()
+        await observer.execute(SQL("DROP OWNED BY {}").format(role))
+        await observer.execute(SQL("DROP ROLE {}").format(role))
+
+
+async def test_a_table_of_something_else_is_left_alone(
+    store: PostgreSQLStore, postgresql_table: str, observer: AsyncConnection[TupleRow]
+) -> None:
+    await observer.execute(SQL("CREATE TABLE {} AS SELECT 1").format(of(postgresql_table)))
+    with pytest.raises(ConfigurationError, match="a table of something else"):
+        await store.load(fresh_key())
+    assert await (await observer.execute(SQL("SELECT * FROM {}").format(of(postgresql_table)))).fetchall() == [(1,)]
+
+
 @pytest.mark.parametrize("table", ["", ".", "a.", ".b", "a.b.c", "a\0b", "x" * 60])
 def test_what_is_no_name_of_a_table_is_refused(table: str) -> None:
     with pytest.raises(ConfigurationError, match="table="):
@@ -519,7 +612,10 @@ async def test_a_call_that_the_server_breaks_off_says_so(
     await lock(rival, postgresql_table, key)
     touching = asyncio.create_task(store.touch(key, LIFETIME))
     await until_waiting(observer, postgresql_table, 1)
-    await observer.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+    await observer.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE %s",
+        [f'%"{schema_of(postgresql_table)}"%'],
+    )
     with pytest.raises(StoreUnavailableError) as raised:
         await touching
     assert isinstance(raised.value.__cause__, errors.AdminShutdown)
@@ -540,7 +636,10 @@ async def test_a_revocation_whose_records_cannot_be_deleted_is_none(
     await lock(rival, postgresql_table, keys[0])
     deleting = asyncio.create_task(store.delete_subject("7"))
     await until_waiting(observer, postgresql_table, 1)
-    await observer.execute("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+    await observer.execute(
+        "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE %s",
+        [f'%"{schema_of(postgresql_table)}"%'],
+    )
     with pytest.raises(StoreUnavailableError):
         await deleting
     assert len(await store.ids_of("7")) == len(keys)

@@ -95,7 +95,7 @@ async def until(holds: Callable[[], bool]) -> None:
 
 
 def batches_under_way(store: RedisStore) -> int:
-    return 0 if store._batches is None else len(store._batches._senders)
+    return sum(len(opened.value._senders) for opened, _ in store._batches._opened.values())
 
 
 async def remaining(client: Redis, name: str) -> timedelta:
@@ -569,26 +569,34 @@ def test_clients_that_cannot_do_are_refused() -> None:
         RedisStore("redis://localhost?decode_responses=True")
     with pytest.raises(ConfigurationError, match=r"redis\.asyncio"):
         RedisStore(redis.Redis())  # type: ignore[arg-type]  # that is the point
-    with pytest.raises(ConfigurationError, match="hash tag"):
-        RedisStore(RedisCluster("localhost"))
 
 
-async def test_a_cluster_serves_a_prefix_with_a_hash_tag(tmp_path: Path) -> None:
+@pytest.mark.parametrize("prefix", ["session:", "{session}:"])
+@pytest.mark.parametrize("cluster", [RedisCluster, redis.RedisCluster, type("ValkeyCluster", (Redis,), {})])
+def test_a_client_of_a_cluster_is_refused(cluster: type, prefix: str) -> None:
+    client: Any = object.__new__(cluster)  # one of `redis` connects when it is made
+    with pytest.raises(ConfigurationError, match="no sessions on a cluster"):
+        RedisStore(client, prefix=prefix)
+
+
+async def test_a_node_of_a_cluster_is_refused_and_keeps_nothing(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free, socket.create_server(("127.0.0.1", 0)) as other:
         port, bus = free.getsockname()[1], other.getsockname()[1]
     with valkey(tmp_path, port=port, cluster_enabled="yes", cluster_port=str(bus)):
         async with Redis.from_url(valkey_url(tmp_path)) as admin:
             await admin.cluster("ADDSLOTSRANGE", 0, 16383)
-            async with asyncio.timeout(5):
-                while (await admin.cluster("INFO"))["cluster_state"] != "ok":  # noqa: ASYNC110 - another process
-                    await asyncio.sleep(0.01)
-        async with RedisCluster("127.0.0.1", port) as client:
-            store = RedisStore(client, prefix="{session}:")
-            record = await created(store, KEY, await of(store))
-            assert isinstance(await store.update(KEY, record.version, await of(store, "8"), move_to=OTHER), Record)
-            assert [listed.key for listed in await store.ids_of("8")] == [OTHER]
-            await store.delete_subject("8")
-            assert await store.load(OTHER) is None
+            async with opened(valkey_url(tmp_path), "{session}:") as store:
+                answers = await asyncio.gather(
+                    store.create(KEY, PLAIN), store.delete_subject("7"), return_exceptions=True
+                )
+                assert [type(answer) for answer in answers] == [ConfigurationError] * 2
+            assert await admin.dbsize() == 0
+
+
+async def test_a_server_that_does_not_say_what_it_is_is_used(tmp_path: Path) -> None:
+    with valkey(tmp_path, rename_command="INFO none"):
+        async with opened(valkey_url(tmp_path), "x:") as store:
+            await created(store, KEY)
 
 
 async def test_a_given_client_stays_open(client: Redis, prefix: str) -> None:

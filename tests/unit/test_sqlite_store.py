@@ -25,6 +25,7 @@ import pytest
 from typed_sessions import ConfigurationError
 from typed_sessions.errors import StoreUnavailableError
 from typed_sessions.stores import Lifetime, Moved, Record, SQLiteStore, Written, open_store
+from typed_sessions.stores.sqlite.file import FileConnection, SQLiteFile
 from typed_sessions.stores.sqlite.worker import Worker
 
 HOUR = timedelta(hours=1)
@@ -541,7 +542,7 @@ asyncio.run(main())
 
 
 async def test_a_cancelled_call_that_waits_is_not_made(path: Path) -> None:
-    worker = Worker("sessions-test", lambda: sqlite3.connect(path, isolation_level=None), "BEGIN IMMEDIATE")
+    worker = Worker("sessions-test", partial(SQLiteFile.at(path, AT_ONCE).connect, read_only=False), "BEGIN IMMEDIATE")
     is_busy, may_end = threading.Event(), threading.Event()
     done = list[str]()
 
@@ -580,8 +581,8 @@ async def test_a_loop_that_is_gone_is_not_told(path: Path) -> None:
 async def test_a_worker_takes_what_waits_into_one_transaction(path: Path) -> None:
     statements = list[str]()
 
-    def connect() -> sqlite3.Connection:
-        connection = sqlite3.connect(path, isolation_level=None)
+    def connect() -> FileConnection:
+        connection = SQLiteFile.at(path, AT_ONCE).connect(read_only=False)
         connection.set_trace_callback(statements.append)
         return connection
 

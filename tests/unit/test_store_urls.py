@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import sqlite3
 import traceback
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from secrets import token_hex
 from typing import Final
@@ -13,10 +16,12 @@ import pytest
 from psycopg import AsyncConnection
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.sql import SQL, Identifier
+from quart import Quart
 from redis.asyncio import Redis
 
 from tests.valkey_servers import valkey, valkey_url
-from typed_sessions import ConfigurationError
+from typed_sessions import ConfigurationError, StoreUnavailableError
+from typed_sessions.quart import Sessions
 from typed_sessions.stores import (
     MemoryStore,
     PostgreSQLStore,
@@ -117,6 +122,123 @@ def test_only_postgresql_has_tables(url: str) -> None:
 def test_what_has_no_driver_takes_nothing_else(url: str, query: str) -> None:
     with pytest.raises(ConfigurationError, match="and nothing else"):
         check_url(f"{url}?{query}")
+
+
+REFUSED: Final = {
+    "a trailing newline, memory": "memory://\n",
+    "a trailing newline, sqlite": "sqlite:///sessions.db\n",
+    "a trailing newline, redis": f"redis://:{SECRET}@localhost/0\n",
+    "a trailing newline, postgresql": f"postgresql://me:{SECRET}@localhost/web\n",
+    "a trailing carriage return": f"redis://:{SECRET}@localhost/0\r",
+    "a space at the end": f"postgresql://me:{SECRET}@localhost/web ",
+    "a space at the beginning": f" redis://:{SECRET}@localhost/0",
+    "a tab within": f"redis://:{SECRET}@local\thost/0",
+    "an unknown parameter of redis": f"redis://:{SECRET}@localhost/0?mode=ro",
+    "a misspelt parameter of redis": f"redis://:{SECRET}@localhost/0?socket_timout=5",
+    "one that is there twice": f"redis://:{SECRET}@localhost/0?db=1&db=2",
+    "one without a value": f"redis://:{SECRET}@localhost/0?socket_timeout",
+    "a timeout of redis that is no number": f"redis://:{SECRET}@localhost/0?socket_timeout=soon",
+    "an unknown parameter of a socket": f"unix:///run/valkey.sock?password={SECRET}&mode=ro",
+    "an unknown parameter without a value": f"redis://:{SECRET}@localhost/0?mode=",
+    "no socket": f"unix://?password={SECRET}",
+    "a socket with a host": f"unix://:{SECRET}@run/valkey.sock",
+    "an unknown parameter of valkey": f"valkey://:{SECRET}@localhost/0?mode=ro",
+    "an unknown parameter of rediss": f"rediss://:{SECRET}@localhost/0?ssl_mode=none",
+    "a fragment": f"redis://:{SECRET}@localhost/0#1",
+    "a port of redis that is none": f"redis://:{SECRET}@localhost:six/0",
+    "too large a port of redis": f"redis://:{SECRET}@localhost:65536/0",
+    "port 0 of redis": f"redis://:{SECRET}@localhost:0/0",
+    "a database that is no number": f"redis://:{SECRET}@localhost/web",
+    "a negative database": f"redis://:{SECRET}@localhost/-1",
+    "two databases": f"redis://:{SECRET}@localhost/0/1",
+    "a database and another one": f"redis://:{SECRET}@localhost/0?db=1",
+    "a parameter that is no database": f"redis://:{SECRET}@localhost?db=web",
+    "a database of a socket that is none": "unix:///run/valkey.sock?db=-1",
+    "an empty database": f"redis://:{SECRET}@localhost?db=",
+    "an unknown parameter of postgresql": f"postgresql://me:{SECRET}@localhost/web?mode=ro",
+    "a port of postgresql that is none": f"postgresql://me:{SECRET}@localhost:six/web",
+    "too large a port of postgresql": f"postgresql://me:{SECRET}@localhost:65536/web",
+    "port 0 of postgresql": f"postgresql://me:{SECRET}@localhost:0/web",
+    "one of several ports": f"postgresql://me:{SECRET}@one:5432,other:six/web",
+    "a port in a parameter": f"postgresql://me:{SECRET}@localhost/web?port=six",
+    "a timeout of postgresql that is no number": f"postgresql://me:{SECRET}@localhost/web?connect_timeout=soon",
+    "an sslmode that is none": f"postgresql://me:{SECRET}@localhost/web?sslmode=on",
+    "a file that is a directory": "sqlite:///sessions/",
+    "a NUL in a path": "sqlite:///a%00b.db",
+    "a timeout that is no number": "sqlite:///sessions.db?timeout=soon",
+    "a negative timeout": "sqlite:///sessions.db?timeout=-1",
+    "a timeout without end": "sqlite:///sessions.db?timeout=inf",
+    "no timeout": "sqlite:///sessions.db?timeout=",
+    "two timeouts": "sqlite:///sessions.db?timeout=1&timeout=2",
+    "a timeout with its unit": "sqlite:///sessions.db?timeout=5s",
+    "a timeout of memory": "memory://?timeout=5",
+    "a timeout of redis": f"redis://:{SECRET}@localhost?timeout=5",
+    "a timeout of postgresql": f"postgresql://me:{SECRET}@localhost/web?timeout=5",
+}
+
+
+@pytest.mark.parametrize("given", ["config", "argument"])
+@pytest.mark.parametrize("url", REFUSED.values(), ids=REFUSED)
+async def test_what_is_wrong_in_a_url_is_refused_before_serving_and_not_shown(
+    url: str, given: str, directory: Path
+) -> None:
+    app = Quart(__name__)
+    app.secret_key = "the key of this application"
+    with pytest.raises(ConfigurationError) as raised:  # noqa: PT012 -- either of the two
+        Sessions(app=app, store=url if given == "argument" else None)
+        app.config["SESSION_STORE"] = url
+        await app.startup()
+    assert SECRET not in "".join(traceback.format_exception(raised.value))
+    assert list(directory.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://",
+        "redis://localhost/",
+        "redis:///1",
+        "redis://h:1/15?socket_timeout=0.5&max_connections=4&client_name=a%20b",
+        "rediss://h?ssl_cert_reqs=none",
+        "unix:///run/valkey.sock?db=3&password=a%20b",
+        "postgresql:///web",
+        "postgresql://one:5432,other:5433/web?target_session_attrs=read-write&connect_timeout=1&sslmode=require",
+        "postgresql:///?host=/run/postgresql&port=5433",
+        "sqlite:///sessions.db?timeout=0",
+        "sqlite:///sessions.db?timeout=0.25&namespace=shop",
+    ],
+)
+def test_what_the_drivers_take_is_taken(url: str) -> None:
+    open_store(url)
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("my%20sessions.db", "my sessions.db"),
+        ("my sessions.db", "my sessions.db"),
+        ("50%25%3Foff%23.db", "50%?off#.db"),
+        ("%C3%A9.db", "é.db"),
+        ("a+b.db", "a+b.db"),
+    ],
+)
+async def test_what_is_special_in_a_path_is_decoded(directory: Path, path: str, name: str) -> None:
+    store = open_store(f"sqlite:///{path}?timeout=1")
+    await store.load("ab" * 32)
+    await store.close()
+    assert [each.name for each in directory.iterdir()] == [name]
+
+
+async def test_the_timeout_of_sqlite_is_how_long_it_waits_for_another_process(directory: Path) -> None:
+    store = open_store("sqlite:///sessions.db?timeout=0.05")
+    await store.delete("ab" * 32)
+    with closing(sqlite3.connect(directory / "sessions.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        async with asyncio.timeout(1):
+            with pytest.raises(StoreUnavailableError):
+                await store.delete("ab" * 32)
+        other.execute("ROLLBACK")
+    await store.close()
 
 
 async def test_the_namespace_is_no_part_of_the_file(directory: Path) -> None:

@@ -25,7 +25,7 @@ from typed_sessions.stores.base import (
     Written,
 )
 from typed_sessions.stores.purging import purge
-from typed_sessions.stores.urls import check_url, namespace_in, open_store
+from typed_sessions.stores.urls import check_url, namespace_in, open_store, path_in, with_table
 
 if TYPE_CHECKING:
     from typed_sessions.stores.memory import MemoryStore
@@ -57,7 +57,9 @@ __all__ = [
     "check_url",
     "namespace_in",
     "open_store",
+    "path_in",
     "purge",
+    "with_table",
 ]
 
 _MODULES: Final = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import OrderedDict
 from collections.abc import Sequence
 from datetime import datetime
@@ -62,7 +61,7 @@ class MemoryStore:
         if max_records < 1:
             raise ConfigurationError(f"max_records is {max_records}: a MemoryStore has to hold at least one record")
         self._max_records: Final = max_records
-        self._clock: Final[Clock] = time.time if clock is None else clock
+        self._clock: Final = clock
         self._records: Final[OrderedDict[str, Kept]] = OrderedDict()
         """The one seen longest ago first."""
         self._ends: Final[list[tuple[Microseconds, str]]] = []

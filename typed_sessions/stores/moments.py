@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Final, TypeAlias
@@ -41,9 +42,9 @@ SET_BACK: Final = timedelta(seconds=1)
 _SET_BACK: Final = SET_BACK // _MICROSECOND
 
 
-def reading(clock: Clock) -> Microseconds:
-    """Return what a clock says."""
-    return round(clock() * 1_000_000)
+def reading(clock: Clock | None) -> Microseconds:
+    """Return what a clock says; None is the system's, looked up each time, for tests that replace it."""
+    return round((time.time() if clock is None else clock()) * 1_000_000)
 
 
 def moment(microseconds: Microseconds) -> datetime:
@@ -51,9 +52,9 @@ def moment(microseconds: Microseconds) -> datetime:
     return _EPOCH + timedelta(microseconds=microseconds)
 
 
-def in_microseconds(time: datetime) -> Microseconds:
+def in_microseconds(moment: datetime) -> Microseconds:
     """Return the number of an aware time."""
-    return (time - _EPOCH) // _MICROSECOND
+    return (moment - _EPOCH) // _MICROSECOND
 
 
 def expiry(created: Microseconds, last_seen: Microseconds, lifetime: Lifetime) -> Microseconds:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
@@ -23,12 +22,13 @@ from typed_sessions.stores.base import (
     Updated,
     Written,
 )
+from typed_sessions.stores.loops import PerLoop
 from typed_sessions.stores.moments import Clock, in_microseconds, moment, reading
 
 if TYPE_CHECKING:
-    from redis.asyncio import Redis, RedisCluster
+    from redis.asyncio import Redis
 
-    from typed_sessions.stores.redis_batches import Batches, Call
+    from typed_sessions.stores.redis_batches import Call
 
 __all__ = ["RedisStore"]
 
@@ -54,9 +54,9 @@ class RedisStore:
     server of their own with `maxmemory-policy noeviction` (the default). One that is full refuses what is written, and
     that is StoreUnavailableError here.
 
-    **A cluster** runs a script only on keys of one slot. A prefix with a hash tag, `"{session}:"`, puts all sessions
-    into one, that is, onto one node and its replicas; a client of a cluster is refused without. The default prefix has
-    none, for a single server needs none.
+    **A cluster** is refused, its client and its nodes, whatever the prefix: while a slot is being moved from one node
+    to another, sessions that are there would not be found, and some would survive a revocation. Take a single server,
+    with replicas if need be.
 
     **Passwords** in a URL are never shown or logged.
 
@@ -64,24 +64,23 @@ class RedisStore:
         client_or_url: `redis://`, `rediss://` or `unix://`, as redis-py takes them; or a client of `redis.asyncio`,
             which must not decode responses. A client is used as it is set up, timeouts and retries included (a `create`
             or `update` that it repeats because the answer was lost is recognised), in the event loop that it belongs
-            to, and it is not closed.
+            to, and is closed by whoever has made it.
         prefix: of every key. Stores with different prefixes do not see each other.
         clock: the time, in seconds since the epoch; the server's by default.
 
     Raises:
-        ConfigurationError: the URL or the client is none that the store can use, or redis-py is not installed.
+        ConfigurationError: the URL or the client is none that the store can use, or redis-py is not installed. At first
+            use: the server is a node of a cluster.
     """
 
-    def __init__(
-        self, client_or_url: Redis | RedisCluster | str, *, prefix: str = "session:", clock: Clock | None = None
-    ) -> None:
+    def __init__(self, client_or_url: Redis | str, *, prefix: str = "session:", clock: Clock | None = None) -> None:
         try:
             from typed_sessions.stores import redis_batches  # noqa: PLC0415 - the driver is an extra
         except ImportError as error:
             raise ConfigurationError("RedisStore needs redis-py: pip install 'typed_sessions[redis]'") from error
-        self._open: Final = redis_batches.opener(client_or_url, _bytes(prefix))
+        batches = redis_batches.Batches
+        self._batches: Final = PerLoop(redis_batches.opener(client_or_url, _bytes(prefix)), batches.close)
         self._clock: Final = clock
-        self._batches: Batches | None = None
 
     async def create(self, key: str, written: Written) -> Created:
         version = _new_version()
@@ -140,15 +139,12 @@ class RedisStore:
         return _moment(await self._run("now"))
 
     async def close(self) -> None:
-        batches, self._batches = self._batches, None
-        if batches is not None and batches.loop is asyncio.get_running_loop():
-            await batches.close()
+        """Close what has been opened here, in the event loop that runs. A client that was given stays open."""
+        await self._batches.close()
 
     async def _run(self, name: str, *arguments: str | bytes | int, size: int = 0) -> bytes:
         """Return what the script answers to a call."""
-        batches = self._batches
-        if batches is None or batches.loop is not asyncio.get_running_loop():
-            batches = self._batches = self._open()
+        batches = await self._batches.get()
         time = False if self._clock is None else reading(self._clock)
         return await batches.run((name, time, *arguments), size)
 

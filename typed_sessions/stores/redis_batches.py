@@ -16,16 +16,19 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import repeat
 from typing import Final, Protocol, TypeAlias, cast
+from urllib.parse import parse_qsl, urlsplit
 
 from attrs import define, field
 from msgspec import msgpack
-from redis.asyncio import Redis, RedisCluster
+from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from typed_sessions.errors import ConfigurationError, StoreUnavailableError
+from typed_sessions.narrowing import is_dict
 from typed_sessions.stores.redis_script import DIGEST, SCRIPT
+from typed_sessions.stores.urls import refuse_control_characters
 
 __all__ = ["Batches", "Call", "opener"]
 
@@ -40,14 +43,18 @@ BYTES_OF_A_BATCH: Final = 1 << 20
 TIMEOUT: Final = 5.0
 """Seconds until a server that does not answer is given up, unless the URL says otherwise (`?socket_timeout=2`)."""
 
-_HASH_TAG: Final = re.compile(rb"[^{]*\{[^}]+\}")
-"""What makes a cluster keep all keys that begin so in one slot."""
-
 Call: TypeAlias = tuple[str | bytes | int | bool, ...]
 """The name of one of the script's functions, the time or False, and its arguments."""
 
 
+_DATABASE: Final = re.compile(r"[0-9]{1,9}")
+
 _WELL: Final = ord("+")
+
+_NO_CLUSTERS: Final = (
+    "RedisStore keeps no sessions on a cluster: while it moves a slot, sessions would not be found, or survive a "
+    "revocation; take a single server, with replicas if need be"
+)
 
 
 class _Commands(Protocol):
@@ -56,19 +63,19 @@ class _Commands(Protocol):
     async def execute_command(self, *args: bytes | str | int) -> object: ...
 
 
-def opener(client_or_url: Redis | RedisCluster | str, prefix: bytes) -> Callable[[], Batches]:
+def opener(client_or_url: Redis | str, prefix: bytes) -> Callable[[], Batches]:
     """Return a function that makes `Batches` in the event loop that runs then.
 
     Raises:
-        ConfigurationError: the URL, the client or the prefix is none that the store can use. The message does not show
+        ConfigurationError: the URL or the client is none that the store can use. The message does not show
             the URL, for it may hold a password.
     """
     if isinstance(client_or_url, str):
         url = client_or_url
-        _check(_client_of(url), prefix)
+        _check(_client_of(url))
         return lambda: Batches(_client_of(url), prefix, owned=True)
     client = client_or_url
-    _check(client, prefix)
+    _check(client)
     return lambda: Batches(client, prefix, owned=False)
 
 
@@ -79,28 +86,59 @@ def _client_of(url: str) -> Redis:
     default it is to listen for a host's maintenance, redis-py would not see that an idle connection has been closed.
     """
     try:
-        return Redis.from_url(  # pyright: ignore[reportUnknownMemberType] # redis-py leaves its keywords untyped
-            url,
+        client = Redis.from_url(  # pyright: ignore[reportUnknownMemberType] # redis-py leaves its keywords untyped
+            _checked(url),
             retry=Retry(NoBackoff(), 0),
             protocol=2,
             socket_timeout=TIMEOUT,
             socket_connect_timeout=TIMEOUT,
         )
-    except (ValueError, TypeError):
+        # It takes the parameters, and connects to nothing yet.
+        client.connection_pool.make_connection()  # type: ignore[no-untyped-call]  # redis-py's
+    except (ValueError, TypeError, RedisError):
         # Not `from` that error: its text may hold a part of the password.
         raise ConfigurationError(
             "the URL of a RedisStore is redis://, rediss:// or unix://, as redis-py takes it: "
-            "redis://user:password@host:6379/0, with what is special in the password percent-encoded"
+            "redis://user:password@host:6379/0, with what is special in the password percent-encoded, "
+            "and with no parameters but those that redis-py knows"
         ) from None
+    return client
 
 
-def _check(client: Redis | RedisCluster, prefix: bytes) -> None:
+def _checked(url: str) -> str:
+    """Return a URL that names what it should; redis-py takes the default for what it does not understand.
+
+    Raises:
+        ValueError: it does not.
+    """
+    refuse_control_characters(url)
+    parts = urlsplit(url)
+    parameters = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
+    names = [name for name, _ in parameters]
+    databases = [value for name, value in parameters if name == "db"]
+    is_socket = parts.scheme == "unix"
+    if not is_socket and parts.path not in {"", "/"}:
+        databases.append(parts.path[1:])
+    if (
+        parts.fragment
+        or parts.port == 0
+        or len(set(names)) < len(names)
+        or not all(value for _, value in parameters)
+        or (is_socket and (parts.hostname or not parts.path.startswith("/")))
+        or len(set(databases)) > 1
+        or not all(_DATABASE.fullmatch(each) for each in databases)
+    ):
+        raise ValueError
+    return url
+
+
+def _check(client: Redis) -> None:
+    if any(each.__name__.endswith("Cluster") for each in type(client).__mro__):
+        raise ConfigurationError(_NO_CLUSTERS)
     if not inspect.iscoroutinefunction(getattr(client, "execute_command", None)):
         raise ConfigurationError("RedisStore takes a client of redis.asyncio, not one of redis")
-    if client.get_encoder().decode_responses:
+    if client.get_encoder().decode_responses:  # type: ignore[no-untyped-call]  # redis-py's
         raise ConfigurationError("RedisStore keeps bytes: its client cannot have decode_responses=True")
-    if isinstance(client, RedisCluster) and not _HASH_TAG.match(prefix):
-        raise ConfigurationError('on a cluster the prefix of a RedisStore needs a hash tag: "{session}:"')
 
 
 @define(eq=False)
@@ -135,7 +173,7 @@ class Batches:
         owned: whether to close the client in the end.
     """
 
-    def __init__(self, client: Redis | RedisCluster, prefix: bytes, *, owned: bool) -> None:
+    def __init__(self, client: Redis, prefix: bytes, *, owned: bool) -> None:
         self.loop: Final = asyncio.get_running_loop()
         self._client: Final = client
         self._prefix: Final = prefix
@@ -143,12 +181,14 @@ class Batches:
         self._waiting: Final[deque[_Waiting]] = deque()
         self._senders: Final[set[asyncio.Task[None]]] = set()
         self._starting = False
+        self._is_checked = False
 
     async def run(self, call: Call, size: int = 0) -> bytes:
         """Return what the script answers to a call of about so many bytes.
 
         Raises:
             StoreUnavailableError: it may have taken place, or not.
+            ConfigurationError: the server is a node of a cluster.
         """
         waiting = _Waiting(call, self.loop.create_future(), size)
         self._waiting.append(waiting)
@@ -158,6 +198,8 @@ class Batches:
         except asyncio.CancelledError:
             waiting.stop_if_nobody_waits()
             raise
+        except ConfigurationError as error:
+            raise ConfigurationError(*error.args) from None  # one of its own for each who waits
         except Exception as error:  # noqa: BLE001 - as in `_settle`
             raise StoreUnavailableError("the session store did not answer as it should") from _discreet(error)
 
@@ -169,7 +211,7 @@ class Batches:
         for sender in senders:
             sender.cancel()
         await asyncio.gather(*senders, return_exceptions=True)
-        if isinstance(self._client, Redis) and self._owned:
+        if self._owned:
             try:
                 await self._client.aclose()
             except (RedisError, OSError) as error:
@@ -221,11 +263,22 @@ class Batches:
 
     async def _ask(self, calls: bytes, binary: bytes) -> bytes:
         client = cast("_Commands", self._client)
+        if not self._is_checked:
+            await self._refuse_cluster(client)
         try:
             answer = await client.execute_command("EVALSHA", DIGEST, 1, self._prefix, calls, binary)
         except NoScriptError:  # the server has started anew, or forgets scripts
             answer = await client.execute_command("EVAL", SCRIPT, 1, self._prefix, calls, binary)
         return cast("bytes", answer)
+
+    async def _refuse_cluster(self, client: _Commands) -> None:
+        try:
+            info = await client.execute_command("INFO", "cluster")
+        except ResponseError:  # the user of the database may not ask, or a proxy does not know
+            info = None
+        if is_dict(info) and info.get("cluster_enabled"):
+            raise ConfigurationError(_NO_CLUSTERS)
+        self._is_checked = True
 
 
 def _packed(calls: Sequence[Call]) -> tuple[bytes, bytes]:

@@ -3,54 +3,71 @@
 from __future__ import annotations
 
 import asyncio
-import select
-import sys
-import time
+import re
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Final, TypeAlias, TypeVar
 
 import psycopg
+import psycopg.errors
 from attrs import define, field
-from psycopg import AsyncConnection
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from psycopg.rows import TupleRow
-from psycopg_pool import AsyncConnectionPool, PoolTimeout
+from psycopg_pool import AsyncConnectionPool
 
 from typed_sessions.errors import ConfigurationError, StoreUnavailableError
+from typed_sessions.stores.loops import PerLoop
+from typed_sessions.stores.postgresql.pool import Connection, LoopPool, has_ended
+from typed_sessions.stores.urls import refuse_control_characters
 
 __all__ = ["Connection", "Connections", "Pool"]
 
 T = TypeVar("T")
-
-Connection: TypeAlias = AsyncConnection[TupleRow]
 
 Pool: TypeAlias = AsyncConnectionPool[Connection]
 
 _CONNECT_TIMEOUT: Final = 5
 """Seconds for one attempt to connect, unless the URL says otherwise."""
 
-_PATIENCE: Final = 5.0
-"""Seconds for which a call waits for a connection, if its caller does."""
+_PORTS: Final = range(1, 1 << 16)
 
-_ATTEMPTS_EVERY: Final = 0.5
-"""Seconds after which the pool tries once more to connect, and after which a call that waits makes it start again."""
+_NUMBER: Final = re.compile("[+-]?[0-9]{1,9}")
+
+_NUMBERS: Final = (
+    "connect_timeout",
+    "keepalives",
+    "keepalives_count",
+    "keepalives_idle",
+    "keepalives_interval",
+    "tcp_user_timeout",
+)
+"""The driver looks at them when it connects, and not before."""
+
+_SSL_MODES: Final = frozenset({None, "", "disable", "allow", "prefer", "require", "verify-ca", "verify-full"})
 
 _GRACE: Final = 0.25
 """Seconds for which a call that is cancelled waits until the server has stopped, or done, what it was asked for."""
 
-_IDLE_SIZE: Final = 1
-"""How many connections stay open when nobody needs them."""
+_LACKING: Final = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn)
+"""What is raised where somebody has dropped a table, or put an older one in its place."""
 
 
 @define
 class _Opened:
     """What is open in one event loop."""
 
-    loop: asyncio.AbstractEventLoop
-    pool: Pool
+    pool: LoopPool | None
+    """None if somebody else opens and closes it."""
     lock: asyncio.Lock = field(factory=asyncio.Lock)
     ready: bool = False
+
+    async def close(self) -> None:
+        self.ready = False
+        if self.pool is not None:
+            await self.pool.close()
+
+    def abandon(self) -> None:
+        if self.pool is not None:
+            self.pool.abandon()
 
 
 class Connections:
@@ -58,8 +75,9 @@ class Connections:
 
     Args:
         source: the URL of the database, or a pool that somebody else opens and closes.
-        size: how many connections there are at most, if it is a URL.
-        prepare: makes a connection ready before anything else is done, once in each event loop.
+        size: how many connections there are at most in each event loop, if it is a URL.
+        prepare: makes a connection ready before anything else is done, once in each event loop, and once more when
+            something that it has made is not there.
 
     Raises:
         ConfigurationError: if it is no URL of a PostgreSQL database.
@@ -68,11 +86,12 @@ class Connections:
     def __init__(self, source: str | Pool, *, size: int, prepare: Callable[[Connection], Awaitable[None]]) -> None:
         if size < 1:
             raise ConfigurationError(f"connections={size} is too few: a store needs one at least")
-        self._conninfo: Final = _conninfo(source) if isinstance(source, str) else ""
+        conninfo = _conninfo(source) if isinstance(source, str) else None
         self._given_pool: Final = None if isinstance(source, str) else source
-        self._size: Final = size
         self._prepare: Final = prepare
-        self._opened: _Opened | None = None
+        self._opened: Final = PerLoop(
+            lambda: _Opened(None if conninfo is None else LoopPool(conninfo, size)), _Opened.close, _Opened.abandon
+        )
         self._unfinished: Final[set[asyncio.Task[object]]] = set()
         """What nobody waits for any more; an event loop does not hold its tasks."""
 
@@ -102,10 +121,8 @@ class Connections:
             raise StoreUnavailableError("PostgreSQL did not answer, or with an error") from error
 
     async def close(self) -> None:
-        """Close what has been opened here. A pool that was given stays open."""
-        opened, self._opened = self._opened, None
-        if opened is not None and opened.loop is asyncio.get_running_loop() and self._given_pool is None:
-            await opened.pool.close()
+        """Close what has been opened here, in the event loop that runs. A pool that was given stays open."""
+        await self._opened.close()
 
     async def _break_off(self, task: asyncio.Task[T]) -> None:
         def forget(ended: asyncio.Task[object]) -> None:
@@ -122,98 +139,55 @@ class Connections:
             task.cancel()  # for the second time, at which the driver closes the connection
 
     async def _done(self, work: Callable[[Connection], Awaitable[T]]) -> T:
-        opened = self._in_this_loop()
+        opened = await self._opened.get()
+        try:
+            return await self._done_once(opened, work)
+        except _LACKING:
+            opened.ready = False
+        try:
+            return await self._done_once(opened, work)
+        except ConfigurationError as error:  # they were there: this is no wrong set-up
+            raise StoreUnavailableError("the tables of the sessions are not there any more") from error
+
+    async def _done_once(self, opened: _Opened, work: Callable[[Connection], Awaitable[T]]) -> T:
         if not opened.ready:
             await self._get_ready(opened)
         async with self._lent(opened.pool) as connection:
             return await work(connection)
 
-    def _in_this_loop(self) -> _Opened:
-        running = asyncio.get_running_loop()
-        if self._opened is None or self._opened.loop is not running:
-            self._opened = _Opened(running, self._given_pool or self._made_pool())
-        return self._opened
-
-    def _made_pool(self) -> Pool:
-        # No prepared statements: behind a pooler the next statement may meet another server process.
-        # A pool that gives up soon tries again as soon as somebody asks for a connection, but not for each who asks.
-        # Its own intervals would grow to minutes.
-        return AsyncConnectionPool(
-            self._conninfo,
-            kwargs={"autocommit": True, "prepare_threshold": None},
-            min_size=_IDLE_SIZE,
-            max_size=self._size,
-            open=False,
-            reconnect_timeout=_ATTEMPTS_EVERY,
-            name="typed_sessions",
-        )
-
     async def _get_ready(self, opened: _Opened) -> None:
         async with opened.lock:
             if opened.ready:
                 return
-            if self._given_pool is None:
-                # Not one of the pool's, which would not tell why it cannot connect.
-                connecting = AsyncConnection.connect(self._conninfo, autocommit=True, prepare_threshold=None)
-                async with await connecting as connection:
-                    await self._prepare(connection)
-                await opened.pool.open()
-            else:
-                async with self._lent(opened.pool) as connection:
-                    await self._prepare(connection)
+            async with self._lent(opened.pool, waits=False) as connection:
+                await self._prepare(connection)
             opened.ready = True
 
     @asynccontextmanager
-    async def _lent(self, pool: Pool) -> AsyncGenerator[Connection]:
-        connection = await self._living(pool)
-        try:
-            if connection.autocommit:
+    async def _lent(self, pool: LoopPool | None, *, waits: bool = True) -> AsyncGenerator[Connection]:
+        if pool is not None:
+            async with pool.connection(waits=waits) as connection:
                 yield connection
-            else:
-                async with connection:  # commits or rolls back
-                    yield connection
-        finally:
-            await pool.putconn(connection)
-
-    async def _living(self, pool: Pool) -> Connection:
-        """Return a connection of a pool that the server has not ended since it was used last."""
-        connection = await self._next(pool)
-        while await _has_ended(connection):
-            await pool.putconn(connection)
-            connection = await self._next(pool)
-        return connection
-
-    async def _next(self, pool: Pool) -> Connection:
-        if self._given_pool is not None:
-            return await pool.getconn()
-        until = time.monotonic() + _PATIENCE
-        while True:
-            try:
-                return await pool.getconn(timeout=_ATTEMPTS_EVERY)
-            except PoolTimeout:
-                if time.monotonic() >= until:
-                    raise
+        elif self._given_pool is not None:
+            async with _borrowed(self._given_pool) as connection:
+                yield connection
 
 
-async def _has_ended(connection: Connection) -> bool:
-    """Return True if a connection that nobody uses is closed. Asks the server only if it has said something itself."""
-    if connection.closed:
-        return True
-    if not _is_readable(connection.fileno()):
-        return False
+@asynccontextmanager
+async def _borrowed(pool: Pool) -> AsyncGenerator[Connection]:
+    """Lend a connection of a pool that was given, one that the server has not ended since it was used last."""
+    connection = await pool.getconn()
+    while await has_ended(connection):
+        await pool.putconn(connection)
+        connection = await pool.getconn()
     try:
-        await AsyncConnectionPool.check_connection(connection)
-    except psycopg.Error:
-        return True
-    return False
-
-
-def _is_readable(descriptor: int) -> bool:
-    if sys.platform == "win32":
-        return bool(select.select([descriptor], [], [], 0)[0])
-    poll = select.poll()
-    poll.register(descriptor, select.POLLIN)
-    return bool(poll.poll(0))
+        if connection.autocommit:
+            yield connection
+        else:
+            async with connection:  # commits or rolls back
+                yield connection
+    finally:
+        await pool.putconn(connection)
 
 
 def _conninfo(url: str) -> str:
@@ -223,6 +197,7 @@ def _conninfo(url: str) -> str:
         ConfigurationError: if it is none, or one with a password that is cut in two because it is not encoded. The
             driver would take the rest for a host's name, and report that.
     """
+    refuse_control_characters(url)
     scheme, separator, rest = url.partition("://")
     if separator:
         before_query = rest.partition("?")[0]
@@ -237,4 +212,11 @@ def _conninfo(url: str) -> str:
         parameters = conninfo_to_dict(url)
     except psycopg.Error:
         raise ConfigurationError("what names the PostgreSQL database is no URL that the driver understands") from None
+    ports = str(parameters.get("port") or "").split(",")
+    if not all(_NUMBER.fullmatch(port) and int(port) in _PORTS for port in ports if port):
+        raise ConfigurationError("a port of the PostgreSQL database is a number from 1 to 65535")
+    if not all(_NUMBER.fullmatch(str(parameters.get(name) or 0)) for name in _NUMBERS):
+        raise ConfigurationError(f"these parameters of the PostgreSQL database are numbers: {', '.join(_NUMBERS)}")
+    if parameters.get("sslmode") not in _SSL_MODES:
+        raise ConfigurationError("the sslmode of the PostgreSQL database is none that the driver knows")
     return make_conninfo("", **{"connect_timeout": _CONNECT_TIMEOUT, **parameters})

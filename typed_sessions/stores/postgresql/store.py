@@ -56,7 +56,7 @@ class PostgreSQLStore:
             and closed elsewhere.
         table: the name of the table of records; with its schema, if that is not the first in the search path.
         clock: the time, in seconds since the epoch; the server's by default.
-        connections: how many there are at most, unless a pool is given.
+        connections: how many there are at most in each event loop, unless a pool is given.
 
     Raises:
         ConfigurationError: if the URL or the name of the table is none. At first use: if the server is too old, the

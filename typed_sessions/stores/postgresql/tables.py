@@ -18,6 +18,7 @@ from psycopg.rows import TupleRow, scalar_row
 from psycopg.sql import SQL, Composable, Identifier
 
 from typed_sessions.errors import ConfigurationError
+from typed_sessions.reports import logger
 
 __all__ = ["Tables"]
 
@@ -69,6 +70,13 @@ _VERSIONS: Final = """
     CREATE TABLE IF NOT EXISTS {versions} (version integer PRIMARY KEY, applied timestamptz NOT NULL DEFAULT now())
 """
 
+_BEGIN_ANEW: Final = """
+    DROP TABLE IF EXISTS {records};
+    DROP TABLE IF EXISTS {revocations};
+    DELETE FROM {versions};
+"""
+"""Records without what is known of revocations would bring back who was logged out."""
+
 
 @frozen
 class Tables:
@@ -107,14 +115,19 @@ class Tables:
         """Make the tables, or what they lack. Several processes may do so at once: one does it, the others wait.
 
         Raises:
-            ConfigurationError: the tables are those of a newer release, or the role may not make or read them, or the
-                server is too old.
+            ConfigurationError: the tables are those of a newer release, or of something else, or the role may not make
+                or read them, or the server is too old.
         """
         if min(connection.info.server_version, psycopg.pq.version()) < _OLDEST:
             raise ConfigurationError("PostgreSQLStore needs PostgreSQL 14 or newer, both the server and libpq")
         try:
-            if await self._version_if_any(connection) < len(_MIGRATIONS):
+            if await self._version_if_any(connection) < len(_MIGRATIONS) or await self._lack_one(connection):
                 await self._migrate(connection)
+        except psycopg.errors.DuplicateTable as error:
+            raise ConfigurationError(
+                f"{self.records.as_string(None)} is a table of something else, or its table of versions was dropped: "
+                f"sessions need tables of their own"
+            ) from error
         except psycopg.errors.InsufficientPrivilege as error:
             raise ConfigurationError(
                 f"the role of the PostgreSQL database may not make or read {self.records.as_string(None)}: let another "
@@ -124,10 +137,11 @@ class Tables:
 
     async def _version_if_any(self, connection: AsyncConnection[TupleRow]) -> int:
         """Return how many migrations the tables have seen; 0 if there are none."""
-        name = self.versions.as_string(None)
-        cursor = AsyncCursor(connection, row_factory=scalar_row)
-        await cursor.execute("SELECT to_regclass(%s) IS NOT NULL", [name], prepare=False)
-        return await self._version(connection) if await cursor.fetchone() else 0
+        return await self._version(connection) if await _is_there(connection, self.versions) else 0
+
+    async def _lack_one(self, connection: AsyncConnection[TupleRow]) -> bool:
+        """Return True if somebody has dropped a table that the versions know of."""
+        return not (await _is_there(connection, self.records) and await _is_there(connection, self.revocations))
 
     async def _version(self, connection: AsyncConnection[TupleRow]) -> int:
         cursor = AsyncCursor(connection, row_factory=scalar_row)
@@ -148,8 +162,18 @@ class Tables:
             # it waited. To make a table it looks.
             await connection.execute(self.named_in(_VERSIONS))
             present = await self._version(connection)
+            if present and await self._lack_one(connection):
+                logger.warning("a table of %s was dropped: all sessions begin anew", self.records.as_string(None))
+                await connection.execute(self.named_in(_BEGIN_ANEW))
+                present = 0
             for version, migration in enumerate(_MIGRATIONS[present:], present + 1):
                 await connection.execute(self.named_in(migration))
                 await connection.execute(
                     self.named_in("INSERT INTO {versions} (version) VALUES (%s)"), [version], prepare=False
                 )
+
+
+async def _is_there(connection: AsyncConnection[TupleRow], table: Composable) -> bool:
+    cursor = AsyncCursor(connection, row_factory=scalar_row)
+    await cursor.execute("SELECT to_regclass(%s) IS NOT NULL", [table.as_string(None)], prepare=False)
+    return bool(await cursor.fetchone())

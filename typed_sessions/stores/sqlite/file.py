@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import sys
 import tempfile
 import time
 from collections.abc import Generator
@@ -11,7 +12,7 @@ from contextlib import contextmanager, suppress
 from datetime import timedelta
 from os import PathLike
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, Self, TypeAlias
 
 from attrs import field, frozen
 
@@ -19,7 +20,16 @@ from typed_sessions.errors import ConfigurationError
 from typed_sessions.reports import logger
 from typed_sessions.stores.sqlite.trust import refuse_open_directories, warnings_about
 
-__all__ = ["SQLiteFile", "transaction"]
+__all__ = ["FileConnection", "SQLiteFile", "transaction"]
+
+_Identity: TypeAlias = tuple[int, int]
+"""Of a file: its device and its inode, which nobody else has as long as it is open."""
+
+_BESIDE: Final = ("-wal", "-shm")
+"""How the names of the files end that each connection has open. SQLite deletes them when the last one is closed."""
+
+_ATTEMPTS: Final = 3
+"""A file that is there may get another inode when it is opened for the first time, on a file system in layers."""
 
 _APPLICATION: Final = 0x74_79_73_65
 """What says that a file is ours (https://www.sqlite.org/pragma.html#pragma_application_id): "tyse"."""
@@ -61,6 +71,39 @@ _PAUSE: Final = 0.01
 """In seconds, between two attempts at what SQLite itself does not wait for."""
 
 
+class FileConnection(sqlite3.Connection):
+    """A connection that knows whether its file is still the one that others find.
+
+    One that was deleted, moved or replaced can be read and written as before, by those who have it open, and nobody
+    else will ever see what they write there. The same is so of the log beside it, and of the index of that.
+
+    Attributes:
+        path: of the file.
+        seen: what was there when it was opened: the file, the log and its index.
+    """
+
+    path: Path
+    seen: tuple[_Identity | None, ...]
+
+    def look(self) -> bool:
+        """Take note of what has been opened, and return True if the file was still there afterwards."""
+        former, self.seen = self.seen, _identities(self.path)
+        return former == self.seen[:1] and None not in self.seen
+
+    def is_current(self) -> bool:
+        """Return True if the files are those that were opened."""
+        return _identities(self.path) == self.seen
+
+    def is_mixed(self) -> bool:
+        """Return True if only some of them were replaced.
+
+        SQLite would add the log of one database to another one, or write to a log that nobody finds.
+        """
+        now = _identities(self.path)
+        kept = [one == then for one, then in zip(now, self.seen, strict=True)]
+        return now[0] is not None and any(kept) and not all(kept)
+
+
 @frozen
 class SQLiteFile:
     """Where the records are."""
@@ -99,26 +142,38 @@ class SQLiteFile:
                 self._warned.add(warning)
                 logger.warning("%s", warning)
 
-    def connect(self, *, read_only: bool) -> sqlite3.Connection:
+    def connect(self, *, read_only: bool) -> FileConnection:
         """Return a connection for the thread that calls. The file is made if there is none.
 
         Raises:
             ConfigurationError: the file is not for this release, or may be changed by others.
-            OSError: the file cannot be made.
+            OSError: the file cannot be made, or is replaced by others all the time.
             sqlite3.Error: it cannot be opened or read.
         """
+        for _ in range(_ATTEMPTS):
+            connection = self._connect()
+            try:
+                self._prepare(connection)
+                if read_only:
+                    connection.execute("PRAGMA query_only = ON")
+                if connection.look():
+                    return connection
+            except BaseException:
+                connection.close()
+                raise
+            connection.close()
+        raise OSError("the file of the sessions was replaced while it was opened")
+
+    def _connect(self) -> FileConnection:
         _make(self.path)
         self.check()  # another one may have been faster to make it
         seconds = self.busy_timeout.total_seconds()
+        seen = _identity(self.path)
         # SQLite itself makes no file: it would be one that all may read.
-        connection = sqlite3.connect(f"{self.path.as_uri()}?mode=rw", uri=True, timeout=seconds, isolation_level=None)
-        try:
-            self._prepare(connection)
-            if read_only:
-                connection.execute("PRAGMA query_only = ON")
-        except BaseException:
-            connection.close()
-            raise
+        connection = sqlite3.connect(
+            f"{self.path.as_uri()}?mode=rw", uri=True, timeout=seconds, isolation_level=None, factory=FileConnection
+        )
+        connection.path, connection.seen = self.path, (seen,)
         return connection
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
@@ -130,6 +185,8 @@ class SQLiteFile:
         if version < _VERSION:
             with transaction(connection, "BEGIN IMMEDIATE"):
                 self._migrate(connection)
+        with transaction(connection, "BEGIN"):
+            self._version(connection)  # which opens the log, if nothing else has
 
     def _version(self, connection: sqlite3.Connection) -> int:
         """Return how many of the migrations have been made."""
@@ -163,6 +220,18 @@ class SQLiteFile:
         connection.execute(f"PRAGMA user_version = {_VERSION}")
 
 
+def _identities(path: Path) -> tuple[_Identity | None, ...]:
+    return tuple(_identity(each) for each in (path, *(path.with_name(path.name + end) for end in _BESIDE)))
+
+
+def _identity(path: Path) -> _Identity | None:
+    try:
+        status = os.lstat(path)
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino
+
+
 @contextmanager
 def transaction(connection: sqlite3.Connection, begin: str) -> Generator[None, None, None]:
     """Commit what is done meanwhile, or roll it back if anything is raised, by the commit, too."""
@@ -184,13 +253,34 @@ def _make(path: Path) -> None:
     """
     if os.path.lexists(path):
         return
-    number, name = tempfile.mkstemp(prefix=path.name, dir=path.parent)
-    os.close(number)
+    with _alone_in(path.parent):
+        if os.path.lexists(path):
+            return
+        for end in _BESIDE:  # what one that was deleted has left would be added to the new one
+            path.with_name(path.name + end).unlink(missing_ok=True)
+        number, name = tempfile.mkstemp(prefix=path.name, dir=path.parent)
+        os.close(number)
+        try:
+            with suppress(FileExistsError):
+                os.link(name, path)
+        finally:
+            Path(name).unlink()
+
+
+@contextmanager
+def _alone_in(directory: Path) -> Generator[None, None, None]:
+    """Keep other processes from making the file meanwhile."""
+    if sys.platform == "win32":  # where a file that is open cannot be deleted
+        yield
+        return
+    import fcntl  # noqa: PLC0415 -- there is none on Windows
+
+    number = os.open(directory, os.O_RDONLY)
     try:
-        with suppress(FileExistsError):
-            os.link(name, path)
+        fcntl.flock(number, fcntl.LOCK_EX)
+        yield
     finally:
-        Path(name).unlink()
+        os.close(number)
 
 
 def _journal_mode(connection: sqlite3.Connection) -> str | None:

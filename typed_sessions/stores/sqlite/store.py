@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 import sqlite3
-import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
@@ -100,7 +99,7 @@ class SQLiteStore:
         if str(path) == ":memory:":
             raise ConfigurationError("SQLiteStore needs a file: what is to stay in memory belongs in a MemoryStore")
         file = SQLiteFile.at(path, busy_timeout)
-        self._clock: Final[Clock] = time.time if clock is None else clock
+        self._clock: Final = clock
         self._writer: Final = Worker("sessions-writer", partial(file.connect, read_only=False), "BEGIN IMMEDIATE")
         self._reader: Final = Worker("sessions-reader", partial(file.connect, read_only=True), "BEGIN")
 

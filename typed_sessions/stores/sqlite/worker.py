@@ -16,7 +16,7 @@ from weakref import WeakSet
 from attrs import frozen
 
 from typed_sessions.errors import StoreUnavailableError
-from typed_sessions.stores.sqlite.file import transaction
+from typed_sessions.stores.sqlite.file import FileConnection, transaction
 
 __all__ = ["Work", "Worker"]
 
@@ -68,6 +68,10 @@ class _WorkError(Exception):
         self.error = error
 
 
+class _MixedError(OSError):
+    """Only some of the files were replaced. As long as the former ones are open, the inodes tell them from others."""
+
+
 class Worker:
     """Does what it is asked, in the order in which it was asked.
 
@@ -79,11 +83,11 @@ class Worker:
 
     Args:
         name: of the thread.
-        connect: opens a connection, in the thread.
+        connect: opens a connection, in the thread. It is opened anew when its file is not what others find any more.
         begin: the statement that begins a transaction.
     """
 
-    def __init__(self, name: str, connect: Callable[[], sqlite3.Connection], begin: str) -> None:
+    def __init__(self, name: str, connect: Callable[[], FileConnection], begin: str) -> None:
         self._name: Final = name
         self._connect: Final = connect
         self._begin: Final = begin
@@ -156,7 +160,10 @@ class Worker:
         try:
             connection = connecting.connection()
             with transaction(connection, self._begin):
-                return [_Done(job.future, _result(job, connection)) for job in jobs]
+                done = [_Done(job.future, _result(job, connection)) for job in jobs]
+            if not connection.is_current():
+                raise FileNotFoundError("the file of the sessions was deleted or replaced meanwhile")  # noqa: TRY301
+            return done  # noqa: TRY300 -- what is acknowledged is where others find it
         except _WorkError as error:
             if len(jobs) > 1:
                 return [done for job in jobs for done in self._done(connecting, [job])]
@@ -165,7 +172,7 @@ class Worker:
             return self._failed(connecting, jobs, error)
 
     def _failed(self, connecting: _Connecting, jobs: list[_Job[Any]], error: Exception) -> list[_Done]:
-        if isinstance(error, sqlite3.Error | OSError):
+        if isinstance(error, sqlite3.Error | OSError) and not isinstance(error, _MixedError):
             connecting.close()  # the next one finds the file as it is then
         return [_Done(job.future, error=_as_told(error)) for job in jobs]
 
@@ -173,11 +180,15 @@ class Worker:
 class _Connecting:
     """The connection of a thread, while there is one."""
 
-    def __init__(self, connect: Callable[[], sqlite3.Connection]) -> None:
+    def __init__(self, connect: Callable[[], FileConnection]) -> None:
         self._connect: Final = connect
-        self._connection: sqlite3.Connection | None = None
+        self._connection: FileConnection | None = None
 
-    def connection(self) -> sqlite3.Connection:
+    def connection(self) -> FileConnection:
+        if self._connection is not None and not self._connection.is_current():
+            if self._connection.is_mixed():
+                raise _MixedError("the file of the sessions, its -wal and its -shm were not replaced together")
+            self.close()
         if self._connection is None:
             self._connection = self._connect()
         return self._connection
