@@ -3,8 +3,9 @@
 # pyrefly: ignore-errors
 # ty: ignore[incompatible-method-override]
 # Written by `typed-sessions stubs examples.shop:Visitor`: do not edit it, run that again.
+# Stub of examples.shop.Visitor
 
-from collections.abc import Iterator, MutableMapping
+from collections.abc import ItemsView, Iterator, KeysView, MutableMapping
 from datetime import datetime
 from typing import Literal, Self, TypedDict, TypeVar, overload
 
@@ -26,13 +27,33 @@ VisitorUpdate = TypedDict(
     total=False,
 )
 
+class VisitorKey(str): ...
+
 class VisitorSession(Session[Visitor]):
     @property
     def data(self) -> Visitor: ...
     @property
     def extras(self) -> MutableMapping[str, object]: ...
-    def __iter__(self) -> Iterator[str]: ...
+    def __iter__(self) -> Iterator[VisitorKey]: ...
+    def __reversed__(self) -> Iterator[VisitorKey]: ...
     def __len__(self) -> int: ...
+    @overload
+    def __contains__(
+        self,
+        key: Literal[
+            "user",
+            "logged_in_at",
+            "cart",
+            "csrf_token",
+            "_flashes",
+            "_permanent",
+        ],
+        /,
+    ) -> bool: ...
+    @overload
+    def __contains__(self, key: VisitorKey, /) -> bool: ...
+    def keys(self) -> KeysView[VisitorKey]: ...
+    def items(self) -> ItemsView[VisitorKey, object]: ...
     @overload
     def __getitem__(self, key: Literal["user"], /) -> str | None: ...
     @overload
@@ -43,6 +64,8 @@ class VisitorSession(Session[Visitor]):
     def __getitem__(self, key: Literal["csrf_token"], /) -> str: ...
     @overload
     def __getitem__(self, key: Literal["_flashes", "_permanent"], /) -> object: ...
+    @overload
+    def __getitem__(self, key: VisitorKey, /) -> object: ...
     @overload
     def __setitem__(self, key: Literal["user"], value: str | None, /) -> None: ...
     @overload
@@ -63,6 +86,9 @@ class VisitorSession(Session[Visitor]):
         value: object,
         /,
     ) -> None: ...
+    @overload
+    def __setitem__(self, key: VisitorKey, value: object, /) -> None: ...
+    @overload
     def __delitem__(
         self,
         key: Literal[
@@ -75,6 +101,8 @@ class VisitorSession(Session[Visitor]):
         ],
         /,
     ) -> None: ...
+    @overload
+    def __delitem__(self, key: VisitorKey, /) -> None: ...
     @overload
     def get(self, key: Literal["user"], /) -> str | None: ...
     @overload
@@ -122,6 +150,8 @@ class VisitorSession(Session[Visitor]):
         default: object = ...,
     ) -> object: ...
     @overload
+    def get(self, key: VisitorKey, default: object = ..., /) -> object: ...
+    @overload
     def pop(self, key: Literal["user"], /) -> str | None: ...
     @overload
     def pop(self, key: Literal["user"], /, default: str | None) -> str | None: ...
@@ -168,6 +198,8 @@ class VisitorSession(Session[Visitor]):
         default: object = ...,
     ) -> object: ...
     @overload
+    def pop(self, key: VisitorKey, default: object = ..., /) -> object: ...
+    @overload
     def setdefault(
         self,
         key: Literal["user"],
@@ -197,6 +229,8 @@ class VisitorSession(Session[Visitor]):
         /,
         default: object = None,
     ) -> object: ...
+    @overload
+    def setdefault(self, key: VisitorKey, default: object = None, /) -> object: ...
     def update(
         self,
         other: VisitorUpdate = ...,

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, TypeAlias, final
+from typing import Any, Literal, Protocol, TypeAlias, final
 
 from typing_extensions import override
 
 __all__ = ["Essential", "Formerly", "Merge", "MergeRule", "Subject"]
 
-MergeRule: TypeAlias = Literal["add", "union", "max", "min", "fail"] | Callable[..., object]
+
+class _Addable(Protocol):
+    """What `operator.add` can be called with, and no function of two values of the user's."""
+
+    def __add__(self, other: object, /) -> object: ...
+
+
+MergeRule: TypeAlias = (
+    Literal["add", "union", "max", "min", "fail"]
+    | Callable[[Any, Any, Any], object]
+    | Callable[[_Addable, object], object]
+)
 """How two changes of one field become one; see `Merge`."""
 
 
@@ -30,8 +41,8 @@ class Formerly:
     is written under the present name with the next change.
     """
 
-    def __init__(self, *names: str) -> None:
-        self.names = names
+    def __init__(self, name: str, /, *names: str) -> None:
+        self.names = (name, *names)
 
     @override
     def __repr__(self) -> str:

@@ -206,8 +206,9 @@ EVERYTHING = """\
 # pyrefly: ignore-errors
 # ty: ignore[incompatible-method-override]
 # Written by `typed-sessions stubs kinds:Everything`: do not edit it, run that again.
+# Stub of kinds.Everything
 
-from collections.abc import Iterator, MutableMapping
+from collections.abc import ItemsView, Iterator, KeysView, MutableMapping
 from datetime import date
 from decimal import Decimal
 from typing import Literal, Self, TypeAlias, TypedDict, TypeVar, Union, overload
@@ -314,14 +315,36 @@ def use(session: "VisitorSession", key: Literal["user_id", "cart"], name: str) -
     update: VisitorUpdate = {"cart": ["tea"]}
     session |= update
     session.pop("_flashes", None)
+    session.promote(user_id=7, cart=[])
+    session.invalidate()
+    session.regenerate()
     session.permanent = session.modified = True
     dynamic(session, name, text)
     session.extras[name] = 1
-    print(name in session, [*session], session.items(), len(session), session | {"a": 1})
+    print("user_id" in session, "_flashes" not in session, key in session)
+    print([*session], session.items(), len(session), session | {"a": 1})
+
+
+def each(session: "VisitorSession", yes: bool) -> dict[str, object]:
+    for key in session.keys():
+        print(session[key], session.get(key), session.pop(key, None), key in session, key.upper())
+        session[key] = session.setdefault(key)
+        del session[key]
+    for name, value in session.items():
+        print(session[name], value)
+    for chosen in ("cart", "user_id"):
+        assert_type(session[chosen], int | list[str] | None)
+        session.pop(chosen)
+    print(session["cart" if yes else "user_id"], dict(session.items()))
+    copy: dict[str, object] = session.copy()
+    names: list[str] = list(session)
+    print(copy, names, sorted(session), set(session), {key: 1 for key in session}, list(reversed(session)))
+    return copy
 
 
 def dynamic(session: Session[Visitor], name: str, value: object) -> None:
     session[name] = session.get(name, value)
+    print(name in session)
 
 
 def use_cart(session: "CartSession") -> None:
@@ -365,6 +388,12 @@ def misuse(session: "VisitorSession", name: str, cart: "CartSession") -> None:
     session |= {"user_id": "1"}  # wrong
     session.data.usr_id = 7  # wrong
     print(session[name])  # wrong
+    print("usr_id" in session)  # wrong
+    print("usr_id" not in session)  # wrong
+    session.promote(user_id="7")  # wrong
+    session.promote(usr_id=7)  # wrong
+    for key in ("usr_id", "cart"):
+        print(session[key])  # wrong
     print(session["_unknown"])  # wrong
     cart["fixed"] = 7  # wrong
     cart.pop("fixed")  # wrong
@@ -577,7 +606,7 @@ def test_every_kind_of_schema_has_a_stub(path: str, name: str, data: str) -> Non
 def test_undeclared_keys_may_be_allowed() -> None:
     assert '"csrf_token"' not in stub_text("visitors:Visitor")
     text = stub_text("visitors:Visitor", "csrf_token", "user_id")
-    assert signatures(text, "__getitem__")[-1] == (
+    assert signatures(text, "__getitem__")[-2] == (
         'self, key: Literal["_flashes", "_permanent", "csrf_token"], / -> object'
     )
     assert signatures(text, "__getitem__")[0] == 'self, key: Literal["user_id"], / -> int | None'
@@ -703,6 +732,32 @@ def test_the_frameworks_may_be_chosen(arguments: list[str], folders: set[str], p
     run("visitors:Visitor", "--out", "typings", *arguments)
     assert {path.name for path in (project / "typings").iterdir()} == {"visitor_session.pyi", *folders}
     assert all((project / "typings" / folder / "py.typed").read_text() == "partial\n" for folder in folders)
+
+
+def test_a_second_schema_in_the_folder_leaves_the_stubs_of_the_first(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("visitors:Visitor")
+    before = {path: path.read_text() for path in (project / "stubs").rglob("*.pyi")}
+    capsys.readouterr()
+    assert run("visitors:Cart") == 0
+    assert {path: path.read_text() for path in before} == before
+    assert (project / "stubs" / "cart_session.pyi").exists()
+    said = capsys.readouterr().out
+    assert said.startswith(
+        "wrote  stubs/cart_session.pyi\nleft   stubs/quart-stubs/globals.pyi, which is for visitors.Visitor\n"
+    )
+    assert run("visitors:Cart", "--check") == run("visitors:Visitor", "--check") == 0
+
+
+def test_a_second_schema_of_the_same_name_is_refused(project: Path) -> None:
+    add_module(project, "others", VISITORS)
+    run("visitors:Visitor")
+    before = {path: path.read_text() for path in (project / "stubs").rglob("*.pyi")}
+    with pytest.raises(ConfigurationError, match=r"visitor_session.pyi is the stub of visitors.Visitor, .* --out"):
+        run("others:Visitor")
+    assert {path: path.read_text() for path in before} == before
+    assert run("others:Visitor", "--out", "others_stubs") == 0
 
 
 MYPY_INI = [
@@ -893,6 +948,38 @@ def test_ty_and_pyrefly_find_what_is_wrong_and_nothing_else(
     files = [*programs.values(), *(project / "stubs").rglob("*.pyi")]
     assert len(files) > len(programs) + 2
     assert checked_by(checker, files, project) == marked_lines(programs["wrong"], programs["frameworks"])
+
+
+ITERATION = """
+from quart import session
+
+
+def view() -> None:
+    for key in session:
+        print(session[key], session.get(key), key in session, key.upper())
+        del session[key]
+"""
+
+
+def test_basedpyright_and_ty_take_what_iteration_gives_for_keys(project: Path) -> None:
+    """pyrefly reads the keys of any Mapping[str, ...] as plain texts: there it takes `session.keys()`."""
+    run("visitors:Visitor")
+    (project / "iteration.py").write_text(ITERATION)
+    (project / "pyrightconfig.json").write_text('{"stubPath": "stubs", "typeCheckingMode": "strict"}')
+    assert checked_by("ty", [project / "iteration.py"], project) == set()
+    command = [sys.executable, "-m", "basedpyright", "--outputjson", "--pythonpath", sys.executable, "iteration.py"]
+    report = subprocess.run(command, capture_output=True, text=True, check=False, cwd=project)  # noqa: S603 -- ours
+    assert json.loads(report.stdout)["generalDiagnostics"] == []
+
+
+def test_an_undeclared_key_is_not_taken_for_the_one_that_comes_last(project: Path) -> None:
+    run("visitors:Visitor")
+    (project / "program.py").write_text("from quart import session\n\nsession['usr_id'] = session.get('usr_id')\n")
+    (project / "pyrightconfig.json").write_text('{"stubPath": "stubs", "typeCheckingMode": "strict"}')
+    command = [sys.executable, "-m", "basedpyright", "--outputjson", "--pythonpath", sys.executable, "program.py"]
+    report = subprocess.run(command, capture_output=True, text=True, check=False, cwd=project)  # noqa: S603 -- ours
+    assert report.stdout.count('cannot be assigned to parameter \\"key\\" of type \\"VisitorKey\\"') == 2
+    assert "_flashes" not in report.stdout
 
 
 @pytest.mark.usefixtures("programs")
