@@ -434,7 +434,10 @@ class Codec(Generic[S]):
         try:
             return field.type.lower(value, self._wire)
         except Mismatch as mismatch:
-            raise SerializationError(f"session field {key}{mismatch.path} {mismatch}") from None
+            raise SerializationError(
+                f"session field {key}: {self.schema.name}.{key}{mismatch.path} {mismatch}; it was set through .data, "
+                f"where values are checked only when the session is saved"
+            ) from None
         except RecursionError:
             raise SerializationError(f"session field {key} is nested more than {MAX_DEPTH} deep") from None
 

@@ -222,7 +222,8 @@ def refresh_is_due(session: SecureCookieSession[S], policy: Policy[S]) -> bool:
     if not policy.refresh_each_request:
         return False
     if not any(map(policy.is_old, session.source.sealed)):
-        return False
+        # A session that a program made came in no cookie. As in Quart, that is no younger than any other.
+        return session.is_made and not policy.refresh_after and session.permanent_unaccessed
     opened = session.open()
     return opened.sealed is not None and policy.is_old(opened.sealed) and session.permanent_unaccessed
 

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from decimal import Decimal
 from functools import partial
+from inspect import unwrap
 from keyword import iskeyword
 from types import NoneType
-from typing import Any, Final, Generic, cast, get_origin, overload
+from typing import Any, Final, Generic, cast, get_origin, get_type_hints, overload
 from uuid import UUID
 
 from attrs import frozen
@@ -43,7 +44,7 @@ from typed_sessions.migrations import Migrations
 from typed_sessions.sameness import same, shared_mutable
 from typed_sessions.values import Value
 
-__all__ = ["Assignment", "Field", "Schema", "define_departed", "departure", "is_writable_subject"]
+__all__ = ["Assignment", "Field", "Schema", "class_made_by", "define_departed", "departure", "is_writable_subject"]
 
 S = TypeVar("S", default=dict[str, object])
 
@@ -529,13 +530,27 @@ def _required_kind(declared: Callable[[], object]) -> Kind:
     if kind is not None:
         return kind
     if origin_class(declared) is None and callable(declared):
-        kind = kind_of(type(_made_by(declared)))
+        kind = kind_of(class_made_by(declared))
         if kind is not None:
             return MadeKind(kind, declared)
     raise SchemaError(
         f"{_name_of(declared)} cannot be the schema of a session; declare an attrs class, a dataclass, a Struct or a "
         f"TypedDict, or write a function that returns an instance of one of the first three"
     )
+
+
+def class_made_by(function: Callable[[], object]) -> Any:
+    """Return the class of what a function makes, with the type arguments that its annotation gives.
+
+    Raises:
+        SchemaError: the function cannot be called.
+    """
+    made = type(_made_by(function))
+    try:
+        returned: object = get_type_hints(unwrap(function)).get("return")
+    except (AttributeError, NameError, TypeError, ValueError):  # it is no function, or names what only checkers see
+        return made
+    return returned if origin_class(returned) is made else made
 
 
 def _made_by(function: Callable[[], object]) -> object:

@@ -13,7 +13,7 @@ from typing_extensions import ReadOnly
 from typed_sessions.annotations import is_typed_dict, key_annotations, plain_form
 from typed_sessions.errors import ConfigurationError, SchemaError
 from typed_sessions.kinds import kind_of
-from typed_sessions.schema import Schema
+from typed_sessions.schema import Schema, class_made_by
 from typed_sessions.stubgen.expressions import OBJECT, Expression, Name, expression_of
 
 __all__ = ["Key", "SchemaStub", "schema_in", "schema_line"]
@@ -121,8 +121,7 @@ def _declared_class(found: object) -> Any:
     declared = _declared(found)
     if is_typed_dict(declared) or kind_of(declared) is not None:
         return declared
-    made: object = declared()
-    return type(made)
+    return class_made_by(declared)
 
 
 def _declared(found: Any) -> Any:
