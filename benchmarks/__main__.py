@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.bounds import bound_table
+from benchmarks.costs import costs_table
 from benchmarks.extras import extras_table
 from benchmarks.growth import growth_tables
 from benchmarks.imports import import_table
@@ -32,6 +33,7 @@ def _parser() -> argparse.ArgumentParser:
     parts = parser.add_argument_group("parts, instead of the main one")
     parts.add_argument("--requests", action="store_true", help="whole requests through Quart's ASGI entry")
     parts.add_argument("--growth", action="store_true", help="how the cost grows, one dimension at a time")
+    parts.add_argument("--costs", action="store_true", help="what contents of all kinds cost that fill a cookie")
     parts.add_argument("--extras", action="store_true", help="what undeclared keys cost")
     parts.add_argument("--bounds", action="store_true", help="what no session on Quart's objects can beat")
     parts.add_argument("--memory", action="store_true", help="what a request takes of memory")
@@ -48,6 +50,8 @@ def _asked_for(options: argparse.Namespace) -> Iterator[Table]:
         yield request_table(seconds=options.seconds, refresh=options.refresh)
     if options.growth:
         yield from growth_tables(seconds=options.seconds)
+    if options.costs:
+        yield costs_table()
     if options.extras:
         yield extras_table(seconds=options.seconds)
     if options.bounds:
@@ -59,6 +63,7 @@ def _asked_for(options: argparse.Namespace) -> Iterator[Table]:
     parts = (
         options.requests,
         options.growth,
+        options.costs,
         options.extras,
         options.bounds,
         options.memory,

@@ -59,7 +59,7 @@ def _keys(size: int) -> Point:
 
 
 DIMENSIONS: Final = (
-    Dimension("payload bytes", (100, 400, 1_600, 6_400, 25_600, 102_400), _bytes),
+    Dimension("payload bytes", (100, 400, 1_600, 6_400, 25_600, 51_200), _bytes),
     Dimension("fields", (1, 4, 16, 64, 256, 1_024), _fields),
     Dimension("nesting", (1, 3, 9, 27, 81), _nesting),
     Dimension("keys in rotation", (1, 2, 4, 8, 16, 32), _keys),

@@ -195,8 +195,8 @@ async def show_session() -> str:
 @shop.post("/session/others/end")
 async def end_other_sessions() -> Response:
     """Log the customer out everywhere else."""
-    user = sessions.data.user
-    if user is None or not on_server():
+    user = sessions.current.get("user")
+    if not isinstance(user, str) or not on_server():
         abort(404, "You have no other sessions here.")
     await sessions.revoke(user, except_current=True)
     await flash("You are logged out everywhere else.")
@@ -268,7 +268,8 @@ def known_product(sku: str) -> Product:
 
 
 def item_in_cart(sku: str) -> CartItem:
-    return sessions.data.item(sku) or abort(404, "There is no such tea in your cart.")
+    item = sessions.data.item(sku) if "cart" in sessions.current else None
+    return item or abort(404, "There is no such tea in your cart.")
 
 
 async def posted(name: str, default: str | None = None) -> str:

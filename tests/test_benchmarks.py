@@ -13,6 +13,7 @@ from typing_extensions import override
 from benchmarks.__main__ import main
 from benchmarks.bounds import bound_table
 from benchmarks.contenders import BrokenContender, Contender, Floor, OnQuart, local_contenders, prove, stock
+from benchmarks.costs import KINDS, costs_table
 from benchmarks.extras import extras_table
 from benchmarks.growth import DIMENSIONS, growth_tables
 from benchmarks.imports import import_table
@@ -136,6 +137,11 @@ def test_growth_goes_from_size_to_size() -> None:
     for table in growth_tables(seconds=0, dimensions=dimensions):
         assert_has_figures(table, rows=2)
         assert table.rows[0][-1] == "-"
+
+
+def test_what_contents_cost_is_compared() -> None:
+    table = costs_table(repeats=1, kinds={kind: KINDS[kind] for kind in ("set[Decimal]", "dict[int, str]")})
+    assert_has_figures(table, rows=2)
 
 
 def test_memory_is_counted_for_each_contender(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -142,6 +142,15 @@ async def test_looking_around_makes_no_record() -> None:
     assert store._records == {}
 
 
+@pytest.mark.parametrize("store", [None, "memory://"], ids=["cookie", "store"])
+@pytest.mark.parametrize("path", ["/cart/sencha/quantity", "/cart/sencha/remove", "/session/others/end"])
+async def test_a_form_of_a_stranger_that_is_refused_makes_no_session(path: str, store: str | None) -> None:
+    client = create_app(store).test_client()
+    response = await client.post(path, form={"quantity": "1"}, headers={"Sec-Fetch-Site": "same-origin"})
+    assert response.status_code == 404
+    assert "Set-Cookie" not in response.headers
+
+
 def test_these_are_all_pages() -> None:
     pages = {rule.rule for rule in create_app().url_map.iter_rules() if "GET" in (rule.methods or ())}
     assert pages == {"/", "/cart", "/login", "/session", "/products/<sku>", "/static/<path:filename>"}

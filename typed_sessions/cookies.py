@@ -21,6 +21,7 @@ __all__ = [
     "SessionCookie",
     "checked_attributes",
     "deleting_cookie",
+    "is_sent_to",
     "rivals_of",
     "session_cookie",
     "varying_by_cookie",
@@ -36,7 +37,8 @@ _PATH_SAFE: Final = "%!$&'()*+,/:=@"
 """What a path keeps unquoted: the URL path characters and the percent sign of what is quoted already."""
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 """A cookie name (RFC 6265, section 4.1.1)."""
-_DOMAIN: Final = re.compile(r"[A-Za-z0-9._-]+")
+_LABEL: Final = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?"
+_DOMAIN: Final = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 """What a host name in ASCII is made of; a semicolon, say, would begin another attribute."""
 
 
@@ -74,6 +76,11 @@ def checked_attributes(
     for setting, value in (("SESSION_COOKIE_PATH", path), ("SESSION_COOKIE_DOMAIN", domain)):
         if value and not value.isprintable():
             raise ConfigurationError(f"{setting} holds a line break or another control character")
+    if not path.startswith("/"):
+        raise ConfigurationError(
+            'SESSION_COOKIE_PATH (or APPLICATION_ROOT, where that is not set) must begin with "/": browsers take any '
+            "other for the directory of the page"
+        )
     secure = secure or partitioned  # a partitioned cookie is always a secure one
     if name.lower().startswith("__host-") and (domain or not secure or path != "/"):
         raise ConfigurationError(
@@ -205,8 +212,19 @@ def _checked_domain(domain: str | None) -> str | None:
     except UnicodeError as error:
         raise ConfigurationError("SESSION_COOKIE_DOMAIN is no domain name") from error
     if not _DOMAIN.fullmatch(ascii_domain):
-        raise ConfigurationError("SESSION_COOKIE_DOMAIN is no domain name")
+        raise ConfigurationError("SESSION_COOKIE_DOMAIN is no domain name; it is written without a dot at its end")
     return ascii_domain
+
+
+def is_sent_to(domain: str, host: str) -> bool:
+    """Return True if browsers take a cookie of a domain from a host (RFC 6265, section 5.1.3).
+
+    Args:
+        domain: in ASCII, without a leading dot.
+        host: as a request names it, perhaps with a port.
+    """
+    name = re.sub(r":[0-9]*$", "", host).lower()
+    return f".{name}".endswith(f".{domain.lower()}")
 
 
 def _checked_samesite(samesite: str | None, *, secure: bool) -> SameSite | None:

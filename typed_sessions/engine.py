@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from itertools import islice
 from typing import Final, Generic, TypeAlias, final
 
 from attrs import frozen
@@ -302,7 +301,7 @@ def _newest(texts: tuple[str, ...], policy: Policy[S]) -> tuple[str | Refused, i
     """Return the genuine text that was sealed last, the first of these, and how many genuine ones came."""
     newest: str | None = None
     moment, count, refusal = 0, 0, Refused(Reason.MALFORMED)
-    for signed, texts_of in islice(claims_of(texts).items(), MOST_COOKIES):
+    for signed, texts_of in claims_of(texts, MOST_COOKIES).items():
         genuine: set[bytes] = set()  # formats may share a salt, and verify the same
         for format_ in policy.formats:
             outcome = format_.sealer.verify(signed, texts_of)

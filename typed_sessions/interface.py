@@ -25,6 +25,7 @@ from typed_sessions.cookies import (
     SessionCookie,
     checked_attributes,
     deleting_cookie,
+    is_sent_to,
     rivals_of,
     session_cookie,
     varying_by_cookie,
@@ -34,10 +35,13 @@ from typed_sessions.identifiers import Namespace
 from typed_sessions.reports import (
     ChangeLost,
     CookieOversize,
+    ForeignDomain,
     Report,
     SharedCookie,
     ShortSecretKey,
+    SingleLabelDomain,
     UndeclaredAltered,
+    UnknownSetting,
     log_report,
 )
 from typed_sessions.schema import Schema
@@ -55,9 +59,11 @@ from typed_sessions.server_side import ServerSide, StoredArrival
 from typed_sessions.session import MADE_LATE, ExtrasRule, NullSession, Opened, SecureCookieSession, SessionMixin
 from typed_sessions.settings import (
     DEFAULT_LIFETIME,
+    SETTING_NAMES,
     Settings,
     checked_store,
     copied,
+    flag_of,
     lifetime_of,
     present,
     read_settings,
@@ -65,6 +71,7 @@ from typed_sessions.settings import (
 )
 from typed_sessions.signing import KEY_DERIVATIONS, DigestMethod
 from typed_sessions.stores import Lifetime, SessionStore, namespace_in, open_store
+from typed_sessions.unknown_settings import advice_on
 from typed_sessions.values import Value
 
 __all__ = [
@@ -167,11 +174,11 @@ class SessionInterface(Protocol[AppT_contra, RequestT_contra, ResponseT_contra, 
 
     def get_cookie_httponly(self, app: AppT_contra) -> bool:
         """Return True if scripts cannot read the cookie: `SESSION_COOKIE_HTTPONLY`."""
-        return bool(app.config.get("SESSION_COOKIE_HTTPONLY", True))
+        return flag_of("SESSION_COOKIE_HTTPONLY", app.config.get("SESSION_COOKIE_HTTPONLY", True))
 
     def get_cookie_secure(self, app: AppT_contra) -> bool:
         """Return True if the cookie goes over HTTPS only: `SESSION_COOKIE_SECURE`."""
-        return bool(app.config.get("SESSION_COOKIE_SECURE", False))
+        return flag_of("SESSION_COOKIE_SECURE", app.config.get("SESSION_COOKIE_SECURE", False))
 
     def get_cookie_samesite(self, app: AppT_contra) -> str | None:
         """Return which requests of other sites carry the cookie: `SESSION_COOKIE_SAMESITE`."""
@@ -180,7 +187,8 @@ class SessionInterface(Protocol[AppT_contra, RequestT_contra, ResponseT_contra, 
 
     def get_cookie_partitioned(self, app: AppT_contra) -> bool:
         """Return True if the cookie is kept apart for each embedding site: `SESSION_COOKIE_PARTITIONED`."""
-        return bool(app.config.get("SESSION_COOKIE_PARTITIONED", False))  # Quart knows it from 0.21 on
+        partitioned: object = app.config.get("SESSION_COOKIE_PARTITIONED", False)  # Quart knows it from 0.21 on
+        return flag_of("SESSION_COOKIE_PARTITIONED", partitioned)
 
     def get_expiration_time(self, app: AppT_contra, session: SessionT) -> datetime | None:
         """Return when the browser drops the cookie of a permanent session, as an aware time; else None."""
@@ -190,7 +198,8 @@ class SessionInterface(Protocol[AppT_contra, RequestT_contra, ResponseT_contra, 
 
     def should_set_cookie(self, app: AppT_contra, session: SessionT) -> bool:
         """Return True if the session is to be written: it changed, or it is permanent and refreshed each time."""
-        return session.modified or (bool(app.config.get("SESSION_REFRESH_EACH_REQUEST", True)) and session.permanent)
+        refreshes = flag_of("SESSION_REFRESH_EACH_REQUEST", app.config.get("SESSION_REFRESH_EACH_REQUEST", True))
+        return session.modified or (refreshes and session.permanent)
 
     @abstractmethod
     async def open_session(self, app: AppT_contra, request: RequestT_contra) -> SessionT | None:
@@ -205,6 +214,11 @@ class SessionInterface(Protocol[AppT_contra, RequestT_contra, ResponseT_contra, 
 
 ReportHandler: TypeAlias = Callable[[ConfiguredApp, Report], None]
 """Takes what there is to say of a session of an application."""
+
+
+def system_clock() -> float:
+    """Return the system's time. It is looked up at each call, for whoever replaces it in tests."""
+    return time.time()
 
 
 def log_report_of(app: ConfiguredApp, report: Report) -> None:  # noqa: ARG001 -- a ReportHandler
@@ -227,10 +241,13 @@ class _Configured(Generic[S]):
     lifetime_seconds: float = field(init=False)
     leaves_untouched: bool = field(init=False)
     """True if a session that nobody touched is left alone: no refresh can be due."""
+    domain: str | None = field(init=False)
+    """The cookie's domain, to compare with the hosts of requests; None if there is none, or a subclass says it."""
     stock_name: str | None = field(init=False)
     """The cookie's name; None where there are no cookies that hold a session, or a subclass may name them otherwise."""
 
     def __attrs_post_init__(self) -> None:
+        object.__setattr__(self, "domain", self.settings.cookie.domain if self.is_stock else None)
         object.__setattr__(self, "leaves_untouched", self.is_stock and not self.settings.refresh_each_request)
         is_kept_in_stock_cookie = self.is_stock and self.server_side is None and self.settings.keys is not None
         object.__setattr__(self, "stock_name", self.settings.cookie.name if is_kept_in_stock_cookie else None)
@@ -359,7 +376,7 @@ class SecureCookieSessionInterface(
         store: str | SessionStore | None = None,
         refresh_fraction: float = 0.0,
         report: ReportHandler = log_report_of,
-        clock: Clock = time.time,
+        clock: Clock = system_clock,
     ) -> None:
         self.schema: Schema[S] = Schema(cast("Callable[[], S]", schema), converter=converter)
         if serializer is not None:
@@ -373,7 +390,10 @@ class SecureCookieSessionInterface(
         self._latest: _Latest[S] | None = None
         self._recent: tuple[_Configured[S], ...] = ()
         self._altered: set[str] = set()
-        self._told_of_caches: set[int] = set()
+        self._said: set[tuple[int, Report]] = set()
+        """What was reported of an application, once and for all."""
+        self._known_names: set[str] = set()
+        """Of settings that were looked at."""
         """The applications that were told that their pages are not for shared caches."""
 
     @property
@@ -436,12 +456,21 @@ class SecureCookieSessionInterface(
         name = configured.stock_name
         if name is None:
             if configured.server_side is not None:
+                if configured.domain is not None:
+                    self._compare_with_host(app, request, configured.domain)
                 return self.session_class.from_source(await self._stored_arrival(app, request, configured.server_side))
             if configured.settings.keys is None:
                 return None
             name = self.get_cookie_name(app)  # at once: it may depend on the request that is being handled
+        if configured.domain is not None:
+            self._compare_with_host(app, request, configured.domain)
         arrival = _Arrival(self, app, configured, name, request, configured.leaves_untouched)
         return self.session_class.from_source(arrival)
+
+    def _compare_with_host(self, app: ConfiguredApp, request: CookieRequest, domain: str) -> None:
+        host: object = getattr(request, "host", None)
+        if isinstance(host, str) and not is_sent_to(domain, host):
+            self._report_once(app, ForeignDomain(domain))
 
     async def _stored_arrival(
         self, app: ConfiguredApp, request: CookieRequest | None, server_side: ServerSide[S]
@@ -607,9 +636,8 @@ class SecureCookieSessionInterface(
         changed = private(headers, self._clock())
         for name, value in changed.items():
             headers.set(name, value)
-        if changed and id(app) not in self._told_of_caches:
-            self._told_of_caches.add(id(app))
-            self.report_handler(app, SharedCookie())
+        if changed:
+            self._report_once(app, SharedCookie())
 
     def _due_cookie(self, app: ConfiguredApp, session: SecureCookieSession[S]) -> str | None:
         """Return the text of the `Set-Cookie` header that is due, if one is."""
@@ -703,6 +731,7 @@ class SecureCookieSessionInterface(
             refusal = error.with_traceback(None)
             refusal.__cause__ = refusal.__context__ = None
         else:
+            self._look_at_names(app)
             self._latest = None if self._is_dynamic else _Latest(copied(app.config), configured)
             return configured
         raise refusal
@@ -736,7 +765,21 @@ class SecureCookieSessionInterface(
         self._recent = (configured, *self._recent[: _RECENT - 1])
         if settings.keys is not None and settings.keys.shortest < _SHORTEST_KEY:
             self.report_handler(app, ShortSecretKey(settings.keys.shortest))
+        if settings.cookie.domain is not None and "." not in settings.cookie.domain:
+            self._report_once(app, SingleLabelDomain())
         return configured
+
+    def _look_at_names(self, app: ConfiguredApp) -> None:
+        """Say once of each setting that is there and means nothing."""
+        names = app.config.keys() - self._known_names
+        self._known_names |= names
+        for name, advice in advice_on(names, (*SETTING_NAMES, "SESSION_PURGE_EVERY")):
+            self._report_once(app, UnknownSetting(name, advice))
+
+    def _report_once(self, app: ConfiguredApp, report: Report) -> None:
+        if (id(app), report) not in self._said:
+            self._said.add((id(app), report))
+            self.report_handler(app, report)
 
     @property
     def _is_stock(self) -> bool:

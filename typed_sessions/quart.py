@@ -11,13 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeAlias, cast
 from uuid import UUID
 
 from attrs import frozen
-from blinker import Namespace
 from cattrs import Converter
-from quart import Quart, Response, current_app, has_app_context, has_request_context, has_websocket_context
-from quart import session as quart_session
 from typing_extensions import TypeIs, TypeVar, override
-from werkzeug import Response as WerkzeugResponse
-from werkzeug.exceptions import ServiceUnavailable
 
 from typed_sessions import interface
 from typed_sessions.cookies import varying_by_cookie
@@ -29,6 +24,17 @@ from typed_sessions.server_side import ServerSide, StoredArrival
 from typed_sessions.session import NullSession, SecureCookieSession, Session, SessionMixin
 from typed_sessions.settings import purge_interval_of
 from typed_sessions.stores import SessionStore, purge
+
+try:
+    from blinker import Namespace
+    from quart import Quart, Response, current_app, has_app_context, has_request_context, has_websocket_context
+    from quart import session as quart_session
+    from werkzeug import Response as WerkzeugResponse
+    from werkzeug.exceptions import ServiceUnavailable
+except ModuleNotFoundError as error:
+    raise ImportError(
+        "typed_sessions.quart needs Quart, which is an extra: pip install 'typed_sessions[quart]'", name=error.name
+    ) from error
 
 if TYPE_CHECKING:
     from quart.sessions import SecureCookieSessionInterface as _QuartInterface
@@ -111,6 +117,7 @@ class Sessions(Generic[S]):
         converter: Converter | None = None,
         store: str | SessionStore | None = None,
     ) -> None:
+        _refuse_mixed_up(schema, app)
         self._interface: QuartSessionInterface[S] = QuartSessionInterface(
             cast("Callable[[], S]", schema),
             serializer=serializer,
@@ -133,8 +140,10 @@ class Sessions(Generic[S]):
     def init_app(self, app: Quart) -> None:
         """Keep the sessions of an application. Its settings are checked before it serves, and when they change.
 
-        May be called for several applications.
+        May be called for several applications; for one of them a second time, it does nothing.
         """
+        if app.extensions.get(_EXTENSION) is self and getattr(app, "session_interface", None) is self._interface:
+            return
         setattr(app, "session_interface", self._interface)  # noqa: B010 -- Quart's attribute admits only Quart's class
         app.extensions[_EXTENSION] = self
 
@@ -330,6 +339,19 @@ class QuartSessionInterface(interface.SecureCookieSessionInterface[S]):
             answer = await app.make_response(await app.handle_user_exception(error))
             await _become(response, answer)
             self.tell(app, session, response)
+
+
+def _refuse_mixed_up(schema: object, app: object) -> None:
+    """Say what to write instead of what one tries first, coming from other extensions."""
+    if hasattr(schema, "session_interface"):
+        name = getattr(app, "__name__", "Visitor")
+        raise ConfigurationError(
+            f"Sessions takes the schema first: Sessions({name}, app); without a schema, Sessions(app=app)"
+        )
+    if app is not None and not isinstance(app, Quart):
+        raise ConfigurationError(
+            f"Sessions of typed_sessions.quart takes a Quart application as app, not {type(app).__name__}"
+        )
 
 
 async def _unavailable(error: StoreUnavailableError) -> Response:

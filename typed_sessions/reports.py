@@ -19,15 +19,18 @@ __all__ = [
     "ChangedLate",
     "CookieOversize",
     "FieldReset",
+    "ForeignDomain",
     "Reason",
     "Refused",
     "Report",
     "ReportSink",
     "SharedCookie",
     "ShortSecretKey",
+    "SingleLabelDomain",
     "UndeclaredAltered",
     "UndeclaredKeys",
     "UndeclaredNestedKeys",
+    "UnknownSetting",
     "UsedLate",
     "log_report",
 ]
@@ -234,6 +237,45 @@ class ShortSecretKey(Told):
         )
 
 
+@frozen
+class UnknownSetting(Told):
+    """A setting is set that means nothing here: a misspelt one, or one of flask-session's."""
+
+    name: str
+    advice: str
+    """What to write instead."""
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.name} is set, and means nothing to typed_sessions: {self.advice}"
+
+
+@frozen
+class SingleLabelDomain(Told):
+    """The domain of the cookie is a name without a dot, for which some browsers keep no cookie."""
+
+    @override
+    def __str__(self) -> str:
+        return (
+            "SESSION_COOKIE_DOMAIN has no dot: browsers may keep no cookie for such a domain (RFC 6265, 5.3.5); leave "
+            "it out to have the cookie kept for the host alone"
+        )
+
+
+@frozen
+class ForeignDomain(Told):
+    """A request came to a host that is not of the cookie's domain: its browser keeps no session cookie."""
+
+    domain: str
+
+    @override
+    def __str__(self) -> str:
+        return (
+            f"a request came to a host outside of SESSION_COOKIE_DOMAIN, {self.domain}: its browser keeps no session "
+            f"cookie; leave the domain out, or serve under it"
+        )
+
+
 Report: TypeAlias = (
     Refused
     | FieldReset
@@ -246,6 +288,9 @@ Report: TypeAlias = (
     | UsedLate
     | SharedCookie
     | ShortSecretKey
+    | UnknownSetting
+    | SingleLabelDomain
+    | ForeignDomain
 )
 ReportSink: TypeAlias = Callable[[Report], None]
 

@@ -533,6 +533,9 @@ def _required_kind(declared: Callable[[], object]) -> Kind:
         kind = kind_of(class_made_by(declared))
         if kind is not None:
             return MadeKind(kind, declared)
+    if kind_of(type(declared)) is not None:
+        name = type(declared).__qualname__
+        raise SchemaError(f"the schema is the class, not an instance of it: write {name}, not {name}()")
     raise SchemaError(
         f"{_name_of(declared)} cannot be the schema of a session; declare an attrs class, a dataclass, a Struct or a "
         f"TypedDict, or write a function that returns an instance of one of the first three"

@@ -202,15 +202,19 @@ class KeylessSealer:
         return Refused(Reason.SIGNATURE)
 
 
-def claims_of(texts: Iterable[str]) -> dict[str, dict[bytes, list[str]]]:
+def claims_of(texts: Iterable[str], most: int) -> dict[str, dict[bytes, list[str]]]:
     """Return what texts claim was sealed, in the order that they came in: with each signature, and the texts of that.
 
     A signature has many spellings in base64: it takes no key to make a thousand different texts of one.
+
+    Args:
+        texts: the texts.
+        most: how many claims to take; texts of further ones are left out.
     """
     claims: dict[str, dict[bytes, list[str]]] = {}
     for text in texts:
         signed, _, signature = text.rpartition(".")
-        if "." in signed:
+        if signed in claims or (len(claims) < most and "." in signed):
             claims.setdefault(signed, {}).setdefault(_code(signature), []).append(text)
     return claims
 

@@ -239,8 +239,11 @@ class Origin(Value, Generic[S], dict=True):
             draft = codec.draft(contents, self.version, unless=self._read)
             if draft.payload == self._read:
                 return True, draft
-            if decoded is not None and not decoded.generated and codec.differs(draft, decoded):
-                return False, draft
+            if decoded is not None and not decoded.generated:
+                if codec.differs(draft, decoded):
+                    return False, draft
+                if draft.payload == self._rewritten:
+                    return True, draft
             return codec.canonical(contents.stored()) == self._canonical, draft
         except SerializationError:
             return same(contents.stored(), self._stored), None
@@ -258,6 +261,12 @@ class Origin(Value, Generic[S], dict=True):
             return decoded.remembered
         outcome = self.codec.decode(self._read)
         return outcome.contents.stored() if isinstance(outcome, Decoded) else {}
+
+    @property
+    def _rewritten(self) -> bytes | None:
+        """What reading the payload and writing it again makes of it; None if it cannot be read."""
+        outcome = self.codec.decode(self._read)
+        return self.codec.draft(outcome.contents, self.version).payload if isinstance(outcome, Decoded) else None
 
     @cached_property
     def _canonical(self) -> bytes:
@@ -838,6 +847,20 @@ class Extras(MutableMapping[str, object]):
     def __setitem__(self, key: str, value: object) -> None:
         self._refuse_declared(key)
         self._session[key] = value
+
+    @overload
+    def update(self, other: Keyed[str, object], /, **values: object) -> None: ...
+    @overload
+    def update(self, other: Iterable[tuple[str, object]], /, **values: object) -> None: ...
+    @overload
+    def update(self, /, **values: object) -> None: ...
+    @override
+    def update(self, other: Keyed[str, object] | Iterable[tuple[str, object]] = (), /, **values: object) -> None:
+        """Store many keys. One that is not allowed leaves everything as it was."""
+        given = dict(other, **values)
+        for key in given:
+            self._refuse_declared(key)
+        self._session.update(given)
 
     @override
     def __delitem__(self, key: str) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from copy import copy
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+import msgspec
 from attrs import field, frozen
 
 from typed_sessions.codec import OnBadField
@@ -25,6 +27,7 @@ __all__ = [
     "Settings",
     "checked_store",
     "copied",
+    "flag_of",
     "lifetime_of",
     "present",
     "purge_interval_of",
@@ -197,6 +200,11 @@ def _secret_keys(config: Mapping[str, Any]) -> SecretKeys | None:
     if not isinstance(current, (str, bytes)):
         raise ConfigurationError(f"SECRET_KEY must be text or bytes, not {type(current).__name__}")
     fallbacks: object = config.get("SECRET_KEY_FALLBACKS") or ()
+    if isinstance(fallbacks, str):
+        raise ConfigurationError(
+            "SECRET_KEY_FALLBACKS must be a list of keys, oldest first; a text is not split at commas, which a key may "
+            'hold: in an environment write a JSON list, ["older", "old"], for app.config.from_prefixed_env()'
+        )
     if not is_sequence(fallbacks):
         raise ConfigurationError(
             f"SECRET_KEY_FALLBACKS must be a list of keys, oldest first, not {type(fallbacks).__name__}"
@@ -226,11 +234,23 @@ def _cookie(config: Mapping[str, Any]) -> CookieAttributes:
 
 
 def _flag(config: Mapping[str, Any], setting: str, *, default: bool) -> bool:
-    """Return a setting that is true or false. Text is neither: `"false"` would count as true."""
-    value: object = config.get(setting, default)
+    return flag_of(setting, config.get(setting, default))
+
+
+def flag_of(setting: str, value: object) -> bool:
+    """Return a setting that is true or false. Text is neither, but for what an environment has: `"true"`, `"false"`.
+
+    Raises:
+        ConfigurationError: it is another text.
+    """
     if isinstance(value, str):
-        raise ConfigurationError(f"{setting} must be True or False, not text")
+        if value.lower() not in _FLAGS:
+            raise ConfigurationError(f"{setting} must be True or False, not another text")
+        return _FLAGS[value.lower()]
     return bool(value)
+
+
+_FLAGS: Final = {"true": True, "false": False}
 
 
 def _refresh_after(config: Mapping[str, Any], lifetime: timedelta) -> timedelta | None:
@@ -316,6 +336,11 @@ def _moment(config: Mapping[str, Any], setting: str) -> datetime | None:
     value: object = config.get(setting)
     if value is None:
         return None
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            raise ConfigurationError(f"{setting} must be a datetime, or a text as in 2026-12-01T00:00:00Z") from None
     if not isinstance(value, datetime) or value.tzinfo is None:
         raise ConfigurationError(f"{setting} must be a datetime with a time zone")
     return value
@@ -326,11 +351,16 @@ def _span(config: Mapping[str, Any], setting: str, default: timedelta) -> timede
 
 
 def _as_span(setting: str, value: object) -> timedelta:
-    """Return a span of time that is set as a timedelta or, as Quart allows, in seconds."""
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST_SECONDS:
+    """Return a span of time: a timedelta, seconds as Quart allows them, or the text of either from an environment."""
+    if isinstance(value, str):
+        with suppress(msgspec.ValidationError):
+            value = msgspec.convert(value, timedelta, strict=False)
+    elif isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST_SECONDS:
         value = timedelta(seconds=value)
     if not isinstance(value, timedelta) or value < timedelta():
-        raise ConfigurationError(f"{setting} must be a timedelta, or whole seconds, and not negative")
+        raise ConfigurationError(
+            f"{setting} must be a timedelta, or whole seconds, or a text such as P1DT2H30M, and not negative"
+        )
     return value
 
 

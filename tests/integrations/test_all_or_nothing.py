@@ -370,6 +370,29 @@ def test_an_earlier_name_or_a_forbidden_key_stores_nothing_of_its_change() -> No
     assert not session.wants_writing
 
 
+@pytest.mark.parametrize("last", ["user_id", "other", "uid"], ids=["declared", "forbidden", "an earlier name"])
+@pytest.mark.parametrize("pairs_of", [dict, iter], ids=["mapping", "pairs"])
+async def test_extras_take_all_keys_or_none(last: str, pairs_of: Callable[[Any], Any]) -> None:
+    @define
+    class Renamed:
+        user_id: Annotated[int | None, Formerly("uid")] = None
+
+    app = Quart(__name__)
+    app.config.update(SECRET_KEY=SECRET, SESSION_EXTRAS={"csrf_token", "theme"})
+    sessions = Sessions(Renamed, app)
+
+    @app.get("/")
+    async def page() -> str:
+        extras = sessions.current.extras
+        extras.update(pairs_of([("theme", "dark")]), csrf_token="t")
+        with pytest.raises(KeyError, match=last):
+            extras.update(pairs_of([("theme", "light"), (last, 7)]))
+        return str(dict(sessions.current))
+
+    response = await app.test_client().get("/")
+    assert await response.get_data(as_text=True) == "{'theme': 'dark', 'csrf_token': 't'}"
+
+
 @every_schema
 def test_replaced_data_that_is_refused_stays_as_it_is_and_replaces_nothing(schema: Any) -> None:
     if schema in (Guarded, WithProperty, GuardedStruct, CheckedStruct, Checked, Hooked, Validated, PartlyFrozen):

@@ -178,3 +178,18 @@ async def test_what_cannot_be_written_is_found_without_writing_it_at_each_depth(
     with pytest.raises(SerializationError, match=f"held{place}"):
         await stored(app.test_client(), value)
     assert serializer.given < 6 * len(repr(value))
+
+
+async def test_what_does_not_fit_any_more_and_is_only_read_is_written_twice_at_most() -> None:
+    """As it is now, and as it was loaded, to see that nothing has changed."""
+    serializer = Measured()
+    client = app_of(str, serializer).test_client()
+    async with client.session_transaction() as opened:
+        opened.update(held="text", others=[*range(2000)])
+    later = app_of(int, serializer).test_client()
+    later.cookie_jar = client.cookie_jar
+    serializer.given = 0
+    async with later.session_transaction() as opened:
+        assert list(opened) == ["others"]
+        size = len(repr(dict(opened)))
+    assert size <= serializer.given < 2.5 * size

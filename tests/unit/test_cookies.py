@@ -48,7 +48,7 @@ def asked_for(draw: st.DrawFn) -> dict[str, Any]:
     lax = samesite is None or samesite.title() != "None" or partitioned
     return {
         "name": draw(st.sampled_from(("session", "s", "__session", "a!#$%&'*+-.^_`|~b", "SESSION-1"))),
-        "path": draw(st.sampled_from(("/", "/app", "/a b", "/é;x", "/%20", "/a?b#c", "/a,b", "relative", ""))),
+        "path": draw(st.sampled_from(("/", "/app", "/a b", "/é;x", "/%20", "/a?b#c", "/a,b"))),
         "domain": draw(
             st.sampled_from((None, "example.com", ".example.com", "localhost", "a.b:8000", "bücher.example"))
         ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import cached_property
 from typing import Annotated, Any, Generic, NotRequired, Self, TypeVar
 
 import msgspec
@@ -115,6 +116,59 @@ def test_a_field_is_assigned_and_a_frozen_object_has_a_successor(schema: Any) ->
     after = compiled.assign(before, {"user_id": 7}).commit()
     assert after.user_id == 7
     assert (after is before) is ("Frozen" not in schema.__name__)
+
+
+class Greeting:
+    """What a class computes once of its fields."""
+
+    @cached_property
+    def greeting(self) -> str:
+        return f"{getattr(self, 'user', None)}, {getattr(self, 'visits', None)}"
+
+
+@frozen
+class GreetedAttrs:
+    user: str = ""
+    visits: int = field(default=0, init=False)
+
+    @cached_property
+    def greeting(self) -> str:
+        return f"{self.user}, {self.visits}"
+
+
+@frozen(slots=False)
+class GreetedOpenAttrs(Greeting):
+    user: str = ""
+    visits: int = field(default=0, init=False)
+
+
+@dataclass(frozen=True)
+class GreetedData(Greeting):
+    user: str = ""
+    visits: int = dataclasses.field(default=0, init=False)
+
+
+class GreetedStruct(msgspec.Struct, frozen=True, dict=True):
+    user: str = ""
+    visits: int = 0
+
+    @cached_property
+    def greeting(self) -> str:
+        return f"{self.user}, {self.visits}"
+
+
+@pytest.mark.parametrize("schema", [GreetedAttrs, GreetedOpenAttrs, GreetedData, GreetedStruct])
+def test_the_successor_of_a_frozen_object_keeps_nothing_that_was_computed_of_the_former_one(schema: Any) -> None:
+    session: SecureCookieSession[Any] = SecureCookieSession({"user": "ada", "visits": 1}, schema=schema)
+    assert session.data.greeting == "ada, 1"
+    session["visits"] = 2
+    assert session.data.greeting == "ada, 2"
+    session.update(user="bob", visits=3)
+    assert session.data.greeting == "bob, 3"
+    del session["visits"]
+    assert session.data.greeting == "bob, 0"
+    session.clear()
+    assert session.data.greeting == ", 0"
 
 
 @pytest.mark.parametrize(("schema", "item"), KINDS)

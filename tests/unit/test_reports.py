@@ -13,14 +13,17 @@ from typed_sessions.reports import (
     ChangeLost,
     CookieOversize,
     FieldReset,
+    ForeignDomain,
     Reason,
     Refused,
     Report,
     SharedCookie,
     ShortSecretKey,
+    SingleLabelDomain,
     UndeclaredAltered,
     UndeclaredKeys,
     UndeclaredNestedKeys,
+    UnknownSetting,
     UsedLate,
     log_report,
 )
@@ -173,6 +176,9 @@ def test_a_report_has_no_place_for_data() -> None:
         UsedLate,
         SharedCookie,
         ShortSecretKey,
+        UnknownSetting,
+        SingleLabelDomain,
+        ForeignDomain,
     )
     assert set(kinds) == set(get_args(Report))
     assert {kind: {field.name for field in fields(kind)} for kind in kinds} == {
@@ -187,4 +193,7 @@ def test_a_report_has_no_place_for_data() -> None:
         UsedLate: set(),
         SharedCookie: set(),
         ShortSecretKey: {"size"},
+        UnknownSetting: {"name", "advice"},
+        SingleLabelDomain: set(),
+        ForeignDomain: {"domain"},
     }

@@ -20,7 +20,7 @@ from typed_sessions.field_types.containers import Items
 from typed_sessions.field_types.scalars import KNOWN
 from typed_sessions.field_types.union import OneOf
 from typed_sessions.migrations import VERSION_KEY
-from typed_sessions.narrowing import is_sequence
+from typed_sessions.narrowing import is_dict, is_sequence
 from typed_sessions.payloads import Lowered, Read
 from typed_sessions.sameness import same
 from typed_sessions.schema import Schema
@@ -122,6 +122,8 @@ class DeclaredForm(Form):
         usual = self._usual.get(key)
         before = msgspec.UNSET if usual is None else getattr(read.wire, key)
         if usual is None or before is msgspec.UNSET:
+            return False
+        if _has_more(value, before):
             return False
         if key in self._lists and is_sequence(before) and is_sequence(value):
             if len(before) != len(value):
@@ -287,6 +289,13 @@ class DeclaredForm(Form):
         if len(after.plain) != len(raws):
             return True
         return any(key not in raws or self._any(raws[key]) != after.plain[key] for key in after.undeclared)
+
+
+def _has_more(value: object, before: object) -> bool:
+    """Return True if a plain container has more items than another: that cannot be the same, spelled otherwise."""
+    if is_sequence(value) and is_sequence(before):
+        return len(value) > len(before)
+    return is_dict(value) and is_dict(before) and len(value) > len(before)
 
 
 def _is_list(field_type: FieldType) -> bool:

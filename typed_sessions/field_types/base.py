@@ -125,6 +125,18 @@ class FieldType(ABC):
             Mismatch: the plain form is of no such value.
         """
 
+    def all_admitted(self, items: list[object]) -> list[object] | None:  # noqa: ARG002 -- a scalar's look at them
+        """Return what `admit` makes of each value; None if one has to look at each."""
+        return None
+
+    def all_lowered(self, items: list[object], wire: Wire) -> list[object] | None:  # noqa: ARG002 -- as above
+        """Return what `lower` makes of each value; None if one has to look at each."""
+        return None
+
+    def all_lifted(self, items: list[object], reading: Reading) -> list[object] | None:  # noqa: ARG002 -- as above
+        """Return what `lift` makes of each plain form; None if one has to look at each."""
+        return None
+
     @abstractmethod
     def claims(self, value: object) -> bool:
         """Return True if a value is of exactly this type, judged without a look inside."""

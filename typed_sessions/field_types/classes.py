@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, get_origin
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, cast, get_origin
 
 from cattrs import Converter
 from typing_extensions import override
@@ -52,6 +52,27 @@ class WithNames(FieldType):
     def parts(self) -> Iterable[FieldType]:
         return self.types.values()
 
+    def _rows(
+        self, columns: Iterable[list[object]], convert: Callable[[FieldType, list[object]], list[object] | None]
+    ) -> list[dict[str, object]] | None:
+        """Return many values at once, of what each name has in all of them; None if one has to look at each."""
+        converted_columns: list[list[object]] = []
+        for item_type, column in zip(self.types.values(), columns, strict=True):
+            column_of_it = convert(item_type, column)
+            if column_of_it is None:
+                return None
+            converted_columns.append(column_of_it)
+        return [dict(zip(self.types, row, strict=True)) for row in zip(*converted_columns, strict=True)]
+
+    def _columns_of_dicts(self, items: list[object]) -> list[list[object]] | None:
+        """Return what each name has in all of these; None if they are no dicts of just these names."""
+        if not self.types or {*map(type, items)} != {dict}:
+            return None
+        rows = cast("list[dict[str, object]]", items)
+        if any(row.keys() != self.types.keys() for row in rows):
+            return None
+        return [[row[name] for row in rows] for name in self.types]
+
     def _lifted(self, plain: object, reading: Reading, step: str) -> dict[str, object]:
         """Return the values of a plain dict by their present names; keys that nobody declares are counted."""
         if not is_dict(plain):
@@ -59,6 +80,14 @@ class WithNames(FieldType):
         if self._is_foreign(plain):
             raise Mismatch(self.text, "what has none of its names")
         values: dict[str, object] = {}
+        if plain.keys() == self.types.keys():
+            name = ""
+            try:
+                for name, item_type in self.types.items():
+                    values[name] = item_type.lift(plain[name], reading)
+            except Mismatch as mismatch:
+                raise mismatch.within(step.format(name)) from mismatch
+            return values
         for name, item_type in self.types.items():
             stored_as = self._stored_as(plain, name)
             if stored_as is not None:
@@ -100,12 +129,24 @@ class Declared(WithNames):
 
     @override
     def admit(self, value: object) -> object:
-        self._each(value, lambda name, attribute: self.types[name].admit(attribute))
+        name = ""
+        try:
+            for name, item_type, attribute in self._attributes(value):  # noqa: B007 -- a mismatch names it
+                item_type.admit(attribute)
+        except Mismatch as mismatch:
+            raise mismatch.within(f".{name}" if name else "") from mismatch
         return value
 
     @override
     def lower(self, value: object, wire: Wire) -> object:
-        return self._each(value, lambda name, attribute: self.types[name].lower(attribute, wire))
+        plain: dict[str, object] = {}
+        name = ""
+        try:
+            for name, item_type, attribute in self._attributes(value):
+                plain[name] = item_type.lower(attribute, wire)
+        except Mismatch as mismatch:
+            raise mismatch.within(f".{name}" if name else "") from mismatch
+        return plain
 
     @override
     def lift(self, plain: object, reading: Reading) -> object:
@@ -120,15 +161,44 @@ class Declared(WithNames):
             raise Mismatch(f"{self.text} that its own checks allow", "another") from error
 
     @override
+    def all_admitted(self, items: list[object]) -> list[object] | None:
+        rows = self._attribute_rows(items, lambda item_type, column: item_type.all_admitted(column))
+        return None if rows is None else items
+
+    @override
+    def all_lowered(self, items: list[object], wire: Wire) -> list[object] | None:
+        return self._attribute_rows(items, lambda item_type, column: item_type.all_lowered(column, wire))
+
+    @override
+    def all_lifted(self, items: list[object], reading: Reading) -> list[object] | None:
+        columns = self._columns_of_dicts(items)
+        if columns is None:
+            return None
+        rows = self._rows(columns, lambda item_type, column: item_type.all_lifted(column, reading))
+        if rows is None:
+            return None
+        try:
+            return [self.kind.construct(row) for row in rows]
+        except Exception:  # noqa: BLE001 -- `lift` says what the user's code refuses
+            return None
+
+    def _attribute_rows(
+        self, items: list[object], convert: Callable[[FieldType, list[object]], list[object] | None]
+    ) -> list[object] | None:
+        if not self.types or {*map(type, items)} != {self.kind.cls}:
+            return None
+        rows = self._rows(([getattr(item, name, None) for item in items] for name in self.types), convert)
+        return cast("list[object] | None", rows)
+
+    @override
     def claims(self, value: object) -> bool:
         return type(value) is self.kind.cls
 
-    def _each(self, value: object, convert: Callable[[str, object], object]) -> dict[str, object]:
+    def _attributes(self, value: object) -> Iterator[tuple[str, FieldType, object]]:
         if type(value) is not self.kind.cls:
             subclass = f", which would come back as {self.text}" if isinstance(value, self.kind.cls) else ""
             raise Mismatch(self.text, type(value).__name__ + subclass)
-        attributes: dict[str, object] = {name: getattr(value, name, None) for name in self.types}
-        return converted(attributes, convert, ".{}")
+        return ((name, item_type, getattr(value, name, None)) for name, item_type in self.types.items())
 
 
 class Keyed(WithNames):
@@ -154,6 +224,25 @@ class Keyed(WithNames):
     @override
     def lift(self, plain: object, reading: Reading) -> object:
         return self._lifted(plain, reading, "[{!r}]")
+
+    @override
+    def all_admitted(self, items: list[object]) -> list[object] | None:
+        rows = self._dict_rows(items, lambda item_type, column: item_type.all_admitted(column))
+        return None if rows is None else items
+
+    @override
+    def all_lowered(self, items: list[object], wire: Wire) -> list[object] | None:
+        return self._dict_rows(items, lambda item_type, column: item_type.all_lowered(column, wire))
+
+    @override
+    def all_lifted(self, items: list[object], reading: Reading) -> list[object] | None:
+        return self._dict_rows(items, lambda item_type, column: item_type.all_lifted(column, reading))
+
+    def _dict_rows(
+        self, items: list[object], convert: Callable[[FieldType, list[object]], list[object] | None]
+    ) -> list[object] | None:
+        columns = self._columns_of_dicts(items)
+        return None if columns is None else cast("list[object] | None", self._rows(columns, convert))
 
     @override
     def claims(self, value: object) -> bool:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, Final
+from contextlib import suppress
+from operator import is_
+from typing import Any, Final, cast
 
 from typing_extensions import override
 
@@ -20,14 +22,13 @@ from typed_sessions.field_types.base import (
     name_of,
     named,
 )
-from typed_sessions.field_types.scalars import KNOWN
+from typed_sessions.field_types.scalars import Simple
 from typed_sessions.narrowing import is_dict, is_sequence, is_set
 from typed_sessions.places import VALUE_KEY
 
 __all__ = ["Items", "Positions", "Table"]
 
-
-_TEXT: Final = KNOWN[str]
+_TEXTS: Final[frozenset[type]] = frozenset({str})
 _NUMBERS: Final[frozenset[type]] = frozenset({int})
 
 
@@ -43,23 +44,32 @@ class Items(FieldType):
 
     @override
     def admit(self, value: object) -> object:
-        items = self._each(value, self.item.admit)
-        return value if _holds(value, self.cls, items) else self._make(items)
+        items = self._of(value)
+        admitted = self.item.all_admitted(items)
+        if admitted is None:
+            admitted = indexed(items, self.item.admit)
+        return value if _holds(value, self.cls, admitted) else self._make(admitted)
 
     @override
     def lower(self, value: object, wire: Wire) -> object:
-        items = self._each(value, lambda item: self.item.lower(item, wire))
+        items = self._of(value)
+        plain = self.item.all_lowered(items, wire)
+        if plain is None:
+            plain = indexed(items, lambda item: self.item.lower(item, wire))
         if not self._ordered:
-            items.sort(key=repr)
-        return tuple(items) if self.cls is tuple and tuple in wire else items
+            plain.sort(key=repr)
+        return tuple(plain) if self.cls is tuple and tuple in wire else plain
 
     @override
     def lift(self, plain: object, reading: Reading) -> object:
         if not is_sequence(plain) and type(plain) is not self.cls:  # a set, from an undeclared key or a migration
             raise Mismatch.of(self, plain)
-        items = indexed(iterated(plain), lambda item: self.item.lift(item, reading))
+        items = iterated(plain)
+        lifted = self.item.all_lifted(items, reading)
+        if lifted is None:
+            lifted = indexed(items, lambda item: self.item.lift(item, reading))
         try:
-            return self._make(items)
+            return self._make(lifted)
         except TypeError as error:  # an unhashable item of a set
             raise Mismatch.of(self, plain) from error
 
@@ -81,10 +91,10 @@ class Items(FieldType):
     def parts(self) -> Iterable[FieldType]:
         return (self.item,)
 
-    def _each(self, value: object, convert: Callable[[object], object]) -> list[object]:
+    def _of(self, value: object) -> list[object]:
         if not isinstance(value, self.cls):
             raise Mismatch.of(self, value)
-        return indexed(iterated(value), convert)
+        return iterated(value)
 
 
 class Positions(FieldType):
@@ -148,22 +158,35 @@ class Table(FieldType):
         self.key = key
         self.value = value
         self._by_number = key.plain_types(JSON) == _NUMBERS
+        is_plain = isinstance(key, Simple) and key.cls is str and isinstance(value, Simple) and value.cls is not float
+        self._plain: frozenset[type] = frozenset({value.cls}) if is_plain and isinstance(value, Simple) else frozenset()
+        """The type of values that are their own plain form, in a dict by text."""
 
     @override
     def admit(self, value: object) -> object:
         if not is_dict(value):
             raise Mismatch.of(self, value)
-        items = {self._admitted_key(key): self._at_key(self.value.admit, item) for key, item in value.items()}
-        if type(value) is dict and all(map(_is, items, value)) and all(map(_is, items.values(), value.values())):
+        if type(value) is dict and self._is_plain(value):
             return value
-        return items
+        entries = {**value}  # at once: another thread may change it
+        keys, items = [*entries], [*entries.values()]
+        admitted_keys = self.key.all_admitted(keys) or [self._admitted_key(key) for key in keys]
+        admitted = self.value.all_admitted(items) or [self._at_key(self.value.admit, item) for item in items]
+        if type(value) is dict and all(map(is_, admitted_keys, keys)) and all(map(is_, admitted, items)):
+            return value
+        return dict(zip(admitted_keys, admitted, strict=True))
 
     @override
     def lower(self, value: object, wire: Wire) -> object:
         if not is_dict(value):
             raise Mismatch.of(self, value)
-        plain = {self._key_text(key): self._at_key(self.value.lower, item, wire) for key, item in value.items()}
-        if len(plain) != len(value):
+        entries = {**value}  # at once: another thread may change it
+        if self._is_plain(entries):
+            return entries if name_of(entries, wire) is None else named(self.text, entries, wire)
+        items, texts = [*entries.values()], self._key_texts([*entries])
+        lowered = self.value.all_lowered(items, wire) or [self._at_key(self.value.lower, item, wire) for item in items]
+        plain: dict[str, object] = dict(zip(texts, lowered, strict=True))
+        if len(plain) != len(entries):
             raise Mismatch(f"{self.key.text} with a text of its own for each", "two of one text", " (a key)")
         return plain if name_of(plain, wire) is None else named(self.text, plain, wire)
 
@@ -176,10 +199,13 @@ class Table(FieldType):
             raise Mismatch.of(self, plain)
         if not is_dict(plain):
             raise Mismatch.of(self, plain)
-        lift = self.value.lift
-        items = [(self._lifted_key(key), self._at_key(lift, item, reading)) for key, item in plain.items()]
+        if self._is_plain(plain):
+            return {**plain}
+        items, lift = [*plain.values()], self.value.lift
+        keys = self._lifted_keys([*plain])
+        lifted = self.value.all_lifted(items, reading) or [self._at_key(lift, item, reading) for item in items]
         try:
-            return dict(items)
+            return dict(zip(keys, lifted, strict=True))
         except TypeError as error:  # a key that has no hash, such as a signalling NaN
             raise Mismatch.of(self, plain) from error
 
@@ -199,6 +225,9 @@ class Table(FieldType):
     def parts(self) -> Iterable[FieldType]:
         return (self.key, self.value)
 
+    def _is_plain(self, value: dict[object, object]) -> bool:
+        return {*map(type, value.values())} <= self._plain and {*map(type, value)} <= _TEXTS and len(self._plain) > 0
+
     def _at_key(self, convert: Callable[..., object], *arguments: object) -> object:
         try:
             return convert(*arguments)
@@ -211,18 +240,28 @@ class Table(FieldType):
         except Mismatch as mismatch:
             raise mismatch.within(" (a key)") from mismatch
 
+    def _key_texts(self, keys: list[object]) -> list[str]:
+        plain = self.key.all_lowered(keys, JSON)
+        if plain is not None and {*map(type, plain)} <= {str}:
+            return cast("list[str]", plain)
+        if plain is not None and self._by_number:
+            with suppress(ValueError):  # an integer with more digits than Python writes
+                return [*map(str, plain)]
+        return [self._key_text(key) for key in keys]
+
     def _key_text(self, key: object) -> str:
-        if type(key) is str and self.key is _TEXT:
-            return key
         plain = self.key.lower(self._admitted_key(key), JSON)
         try:
             return str(plain)
         except ValueError as error:  # an integer with more digits than Python writes
             raise Mismatch(f"{self.key.text} of fewer digits", "a longer one", " (a key)") from error
 
+    def _lifted_keys(self, texts: list[object]) -> list[object]:
+        plain = _numbers(texts) if self._by_number else texts
+        keys = None if plain is None else self.key.all_lifted(plain, Reading(JSON))
+        return [self._lifted_key(text) for text in texts] if keys is None else keys
+
     def _lifted_key(self, text: object) -> object:
-        if type(text) is str and self.key is _TEXT:
-            return text
         if self._by_number and isinstance(text, str) and _is_canonical_integer(text):
             text = int(text)
         try:
@@ -233,11 +272,17 @@ class Table(FieldType):
 
 def _holds(value: object, cls: type, items: list[object]) -> bool:
     """Return True if a container is of exactly this class and holds these very items."""
-    return type(value) is cls and all(map(_is, items, iterated(value)))
+    return type(value) is cls and all(map(is_, items, iterated(value)))
 
 
-def _is(one: object, other: object) -> bool:
-    return one is other
+def _numbers(texts: list[object]) -> list[object] | None:
+    """Return the integers that are written so; None if any of them is not written as Python would."""
+    if {*map(type, texts)} <= {str}:
+        with suppress(ValueError):
+            numbers = [*map(int, cast("list[str]", texts))]
+            if [*map(str, numbers)] == texts:
+                return cast("list[object]", numbers)
+    return None
 
 
 def _is_canonical_integer(text: str) -> bool:

@@ -8,6 +8,7 @@ import math
 import types
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from decimal import Decimal
 from enum import Enum, Flag
 from functools import partial
@@ -128,6 +129,20 @@ class Simple(FieldType):
         return _finite(self.admit(plain))
 
     @override
+    def all_admitted(self, items: list[object]) -> list[object] | None:
+        return items if _are_all(items, self.cls) else None
+
+    @override
+    def all_lowered(self, items: list[object], wire: Wire) -> list[object] | None:
+        if not _are_all(items, self.cls) or (self.cls is float and not all(map(math.isfinite, cast("Any", items)))):
+            return None
+        return items
+
+    @override
+    def all_lifted(self, items: list[object], reading: Reading) -> list[object] | None:
+        return self.all_lowered(items, reading.wire)
+
+    @override
     def claims(self, value: object) -> bool:
         return type(value) is self.cls
 
@@ -215,6 +230,21 @@ class Choice(FieldType):
         raise Mismatch.of(self, plain)
 
     @override
+    def all_admitted(self, items: list[object]) -> list[object] | None:
+        try:
+            return items if {*zip(map(type, items), items, strict=True)} <= self.choices.keys() else None
+        except TypeError:  # what has no hash is no choice
+            return None
+
+    @override
+    def all_lowered(self, items: list[object], wire: Wire) -> list[object] | None:
+        return self.all_admitted(items) if all(isinstance(each, Simple) for each in self.choices.values()) else None
+
+    @override
+    def all_lifted(self, items: list[object], reading: Reading) -> list[object] | None:
+        return self.all_lowered(items, reading.wire)
+
+    @override
     def claims(self, value: object) -> bool:
         return bool(attempt(self._writer, value))
 
@@ -249,6 +279,9 @@ class Scalar(FieldType):
         self._exact = exact
         self._to_text = to_text
         self._from_text: Callable[[str], object] = from_text or partial(msgspec.convert, type=cls)
+        self._is_msgspecs = from_text is None or cls in (dt.datetime, dt.time)
+        """True if what msgspec takes for text of the type is what is read of it."""
+        self._list: Any = list[cls]  # type: ignore[valid-type]  # made at run time
 
     @override
     def admit(self, value: object) -> object:
@@ -277,12 +310,43 @@ class Scalar(FieldType):
             raise Mismatch.of(self, plain) from error
 
     @override
+    def all_admitted(self, items: list[object]) -> list[object] | None:
+        return items if _are_all(items, self.cls) else None
+
+    @override
+    def all_lowered(self, items: list[object], wire: Wire) -> list[object] | None:
+        if not _are_all(items, self.cls):
+            return None
+        if self.cls in wire:
+            return items
+        if self._to_text is msgspec.to_builtins:
+            texts: list[object] = msgspec.to_builtins(items)
+            return texts
+        return [self._to_text(item) for item in items]
+
+    @override
+    def all_lifted(self, items: list[object], reading: Reading) -> list[object] | None:
+        if self.cls in reading.wire:
+            return self.all_admitted(items)
+        if not self._is_msgspecs or not _are_all(items, str):
+            return None
+        with suppress(msgspec.ValidationError):
+            lifted: list[object] = msgspec.convert(items, self._list)
+            return lifted
+        return None
+
+    @override
     def claims(self, value: object) -> bool:
         return type(value) is self.cls
 
     @override
     def plain_types(self, wire: Wire) -> frozenset[type]:
         return frozenset({self.cls if self.cls in wire else str})
+
+
+def _are_all(items: list[object], cls: type) -> bool:
+    """Return True if each of these is of exactly one type."""
+    return {*map(type, items)} <= {cls}
 
 
 def _is_subclass_instance(value: object) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cached_property, lru_cache, partial
@@ -14,9 +14,9 @@ from typing_extensions import override
 from typed_sessions.field_types.base import JSON, Affinity, FieldType, Mismatch, Reading, Wire, attempt, name_of, named
 from typed_sessions.field_types.classes import Foreign, WithNames, all_parts
 from typed_sessions.field_types.containers import Items, Positions, Table
-from typed_sessions.field_types.scalars import Anything, Enumeration, Scalar, Simple
+from typed_sessions.field_types.scalars import Anything, Choice, Enumeration, Scalar, Simple
 from typed_sessions.narrowing import is_dict, is_sequence
-from typed_sessions.places import VALUE_KEY
+from typed_sessions.places import TYPE_KEY, VALUE_KEY
 
 __all__ = ["OneOf"]
 
@@ -44,11 +44,11 @@ class OneOf(FieldType):
         self._least = Affinity.POSSIBLE if dicts > 1 else Affinity.PARTIAL
         """What a member needs to be tried. A dict that several classes know in part may be of one that is gone."""
         self._bare = lru_cache(maxsize=8)(self._written_bare)
+        self._plain = lru_cache(maxsize=8)(self._written_as_they_are)
         self._by_class: dict[type, FieldType] = {}
         self._by_plain_type: dict[tuple[Wire, type], list[FieldType]] = {}
         unbounded = [member.unbounded for member in members]
         self._claims_classes = all(isinstance(member, _TOLD_BY_CLASS) for member in unbounded)
-        self._tells_containers = not any(isinstance(member, (WithNames, Positions)) for member in unbounded)
 
     @override
     def admit(self, value: object) -> object:
@@ -90,6 +90,40 @@ class OneOf(FieldType):
                 if is_dict(plain) or is_sequence(plain):
                     raise  # no second try inside a container: the time would double at each depth
         raise Mismatch.of(self, plain)
+
+    @override
+    def all_admitted(self, items: list[object]) -> list[object] | None:
+        return self._all(items, JSON, lambda member, some: member.all_admitted(some))
+
+    @override
+    def all_lowered(self, items: list[object], wire: Wire) -> list[object] | None:
+        return self._all(items, wire, lambda member, some: member.all_lowered(some, wire))
+
+    @override
+    def all_lifted(self, items: list[object], reading: Reading) -> list[object] | None:
+        return self._all(items, reading.wire, lambda member, some: member.all_lifted(some, reading))
+
+    def _all(
+        self, items: list[object], wire: Wire, convert: Callable[[FieldType, list[object]], list[object] | None]
+    ) -> list[object] | None:
+        """Convert values that are plain, or None, or of the one other member; None if one has to look at each."""
+        if {*map(type, items)} <= self._plain(wire):
+            return items
+        if self._optional is None:
+            return None
+        converted = convert(self._optional, [item for item in items if item is not None])
+        if converted is None:
+            return None
+        each = iter(converted)
+        return [None if item is None else next(each) for item in items]
+
+    @cached_property
+    def _optional(self) -> FieldType | None:
+        """The member beside None, if there is no other, and it needs no name."""
+        others = [member for member in self.members if not (isinstance(member, Simple) and member.cls is NoneType)]
+        if len(others) != 1 or len(self.members) == 1 or not isinstance(others[0], WithNames | Scalar | Choice):
+            return None
+        return None if isinstance(others[0], WithNames) and TYPE_KEY in others[0].types else others[0]
 
     @override
     def claims(self, value: object) -> bool:
@@ -138,7 +172,7 @@ class OneOf(FieldType):
         suiting = [(member.affinity(plain, wire), member in bare, member) for member in nameless]
         ranked = sorted(suiting, key=_rank, reverse=True)
         candidates = [member for affinity, _, member in ranked if affinity >= self._least]
-        if self._tells_containers or not (is_dict(plain) or is_sequence(plain)):
+        if self._are_told_by_class or not (is_dict(plain) or is_sequence(plain)):
             self._by_plain_type[wire, type(plain)] = candidates
         return candidates
 
@@ -153,6 +187,18 @@ class OneOf(FieldType):
                 bare.add(member)
                 taken |= types
         return frozenset(bare)
+
+    def _written_as_they_are(self, wire: Wire) -> frozenset[type]:
+        """Return the types whose values are their own plain forms, whatever they are."""
+        return frozenset(
+            member.cls for member in self._bare(wire) if isinstance(member, Simple) and member.cls is not float
+        )
+
+    @cached_property
+    def _are_told_by_class(self) -> bool:
+        """True if the class of a plain form without a name says which members it may stand for."""
+        nameless = [member.unbounded for member in self.members if member not in self._always_named]
+        return not any(isinstance(member, (WithNames, Positions)) for member in nameless)
 
     @cached_property
     def _always_named(self) -> frozenset[FieldType]:

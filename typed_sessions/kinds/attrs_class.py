@@ -68,6 +68,17 @@ class AttrsKind(Kind):
         return made
 
     @override
+    def _cached_properties(self) -> set[str]:
+        """Return the names of what an instance keeps once it was asked for; attrs puts it into slots of its own."""
+        return super()._cached_properties() | {
+            slot
+            for base in self.cls.__mro__
+            if "__attrs_attrs__" in vars(base)
+            for slot in vars(base).get("__slots__", ())
+            if slot not in self.members and slot != _CACHED_HASH
+        }
+
+    @override
     def replaced(self, instance: Any, values: Mapping[str, object]) -> object:
         replaced: object = attrs.evolve(instance, **{self.members[name].alias: values[name] for name in values})
         return replaced

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from types import MemberDescriptorType
 from typing import Any, Final, Generic, TypeAlias, TypeVar, cast, get_origin
 
@@ -64,6 +65,8 @@ class Kind(ABC):
         self._setters: list[Callable[[object, object], None]] = [slot.__set__ for slot in self._slots]
         self._has_dict = bool(cls.__dictoffset__)
         self._new: Callable[[type], object] = next(b for b in mro if not b.__flags__ & _IS_MADE_BY_PYTHON).__new__
+        self._computed = frozenset(self._cached_properties())
+        """What a frozen instance keeps of its other attributes: a successor computes it anew."""
         self._takes_names = all(member.in_constructor and member.alias == name for name, member in self.members.items())
 
     def construct(self, values: Mapping[str, object]) -> object:
@@ -97,7 +100,7 @@ class Kind(ABC):
 
         A frozen instance stays as it is: the returned one is its successor.
         """
-        changed = self.copied(instance, self.attributes(instance)) if self.frozen else instance
+        changed = self._successor(instance) if self.frozen else instance
         for name, value in values.items():
             self.force(changed, name, value)
         return changed
@@ -105,7 +108,7 @@ class Kind(ABC):
     def succeeded(self, instance: object, values: Mapping[str, object]) -> object:
         """Return the successor of a frozen instance, which its constructor makes: converters and validators run."""
         given = {name: value for name, value in values.items() if self.members[name].in_constructor}
-        successor = self.replaced(instance, given) if given else self.copied(instance, self.attributes(instance))
+        successor = self.replaced(instance, given) if given else self._successor(instance)
         for name, member in self.members.items():
             if name in values and not member.in_constructor:
                 self.force(successor, name, values[name])
@@ -131,6 +134,23 @@ class Kind(ABC):
         if named:
             self._dict_of(made).update(named)
         return made
+
+    def _successor(self, instance: object) -> object:
+        """Return a shallow copy of a frozen instance, which is about to get other values."""
+        slotted, named = self.attributes(instance)
+        if self._computed:
+            slotted = [
+                _ABSENT if slot.__name__ in self._computed else value
+                for slot, value in zip(self._slots, slotted, strict=True)
+            ]
+            named = named and {name: value for name, value in named.items() if name not in self._computed}
+        return self.copied(instance, (slotted, named))
+
+    def _cached_properties(self) -> set[str]:
+        """Return the names of what an instance keeps once it was asked for."""
+        return {
+            name for base in self.cls.__mro__ for name, each in vars(base).items() if isinstance(each, cached_property)
+        }
 
     def carry_over(self, instance: object, before: Attributes, after: Attributes) -> None:
         """Put into an instance what has changed of attributes. Nothing of the user's runs."""

@@ -106,6 +106,10 @@ class LockedClass(Keyed):
     def lift(self, plain: object, reading: Reading) -> object:
         return Attributes(self._lifted(plain, reading, ".{}"))
 
+    @override
+    def all_lifted(self, items: list[object], reading: Reading) -> list[object] | None:
+        return None  # each is to be told from a dict
+
 
 class Attributes(dict[str, object]):
     """What a class holds, which is not the same as a dict of the same keys."""
