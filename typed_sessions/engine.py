@@ -164,7 +164,7 @@ class Arrival(Generic[S]):
     __slots__ = ("_policy", "_report", "_texts", "has_rivals")
 
     def __init__(self, texts: Sequence[str], policy: Policy[S], report: ReportSink) -> None:
-        self.has_rivals = False
+        self.has_rivals: bool = False
         self._texts = tuple(texts)
         self._policy = policy
         self._report = report

@@ -42,7 +42,7 @@ class Formerly:
     """
 
     def __init__(self, name: str, /, *names: str) -> None:
-        self.names = (name, *names)
+        self.names: tuple[str, ...] = (name, *names)
 
     @override
     def __repr__(self) -> str:

@@ -31,10 +31,10 @@ try:
     from quart import session as quart_session
     from werkzeug import Response as WerkzeugResponse
     from werkzeug.exceptions import ServiceUnavailable
-except ModuleNotFoundError as error:
+except ModuleNotFoundError as _missing:
     raise ImportError(
-        "typed_sessions.quart needs Quart, which is an extra: pip install 'typed_sessions[quart]'", name=error.name
-    ) from error
+        "typed_sessions.quart needs Quart, which is an extra: pip install 'typed_sessions[quart]'", name=_missing.name
+    ) from _missing
 
 if TYPE_CHECKING:
     from quart.sessions import SecureCookieSessionInterface as _QuartInterface

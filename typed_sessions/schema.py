@@ -128,16 +128,16 @@ class Schema(Generic[S]):
         """The class, or the function, that it was made of; None if there is none."""
         keyed = declared is not None and is_typed_dict(declared)
         self._kind = None if declared is None or keyed else _required_kind(declared)
-        self.construct = cast(
+        self.construct: Callable[[Mapping[str, object]], S] = cast(
             "Callable[[Mapping[str, object]], S]", dict if self._kind is None else self._kind.construct
         )
         """Makes data that holds values, by field name, and defaults for the rest; raises what the user's code does."""
-        self.open = declared is None
+        self.open: bool = declared is None
         """True if no class was declared: every key is data."""
-        self.keyed = declared is None or keyed
+        self.keyed: bool = declared is None or keyed
         """True if the data is a dict: a key is stored while it is there."""
-        self.name = "dict" if declared is None else _name_of(declared if self._kind is None else self._kind.cls)
-        self.is_record = self._kind is None or is_record(self._kind)
+        self.name: str = "dict" if declared is None else _name_of(declared if self._kind is None else self._kind.cls)
+        self.is_record: bool = self._kind is None or is_record(self._kind)
         """True if data holds what it was made of: no code of the user's changes or refuses a value."""
         self.fields: Mapping[str, Field] = {}
         if self._kind is not None:
@@ -145,16 +145,18 @@ class Schema(Generic[S]):
         elif declared is not None:
             self.fields = self._compiled_keys(declared, converter or Converter())
         parts = all_parts(field.type for field in self.fields.values())
-        self.is_trusting = self.is_record and not any(map(_has_its_own_word, parts))
+        self.is_trusting: bool = self.is_record and not any(map(_has_its_own_word, parts))
         """True if the same is so of each class within the fields."""
-        self.varying = tuple(name for name, field in self.fields.items() if field.generated or field.varies)
+        self.varying: tuple[str, ...] = tuple(
+            name for name, field in self.fields.items() if field.generated or field.varies
+        )
         """The fields of which a new visitor may have a value of its own."""
         self._departed = departed_of(self.fields)
-        self.subject = self._subject_field()
+        self.subject: str | None = self._subject_field()
         """The name of the field that says whose session it is; None if none does."""
         self.renamed: Mapping[str, str] = self._former_names()
         """The present name of each field, by each of its earlier ones."""
-        self.migrations = Migrations(declared)
+        self.migrations: Migrations = Migrations(declared)
 
     @override
     def __repr__(self) -> str:

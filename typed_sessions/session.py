@@ -419,6 +419,7 @@ class SecureCookieSession(Session[S_co]):
         UndeclaredKeyError: an initial key is an earlier name of a field.
     """
 
+    accessed: bool = False
     _source: Source[Any] = _MADE_BY_A_PROGRAM
     _opened: Opened[S_co] | None = None
     _assigned: bool | None = None

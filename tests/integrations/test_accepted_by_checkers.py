@@ -135,7 +135,7 @@ def test_a_null_session_takes_them_by_name_and_refuses(call: str) -> None:
     with pytest.raises(RuntimeError, match="SECRET_KEY"):
         getattr(null, call)(key="user_id", default=7)
     with pytest.raises(RuntimeError, match="SECRET_KEY"):
-        assert null.data
+        assert null.data is None
 
 
 @pytest.mark.parametrize("serializer", ["tagged-json", "msgspec-json", "msgspec-msgpack"])
