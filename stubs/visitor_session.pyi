@@ -1,13 +1,14 @@
 # mypy: disable-error-code="misc, override"
 # pyright: reportIncompatibleMethodOverride=false, reportPrivateUsage=false
+# pyright: reportGeneralTypeIssues=false
 # pyrefly: ignore-errors
-# ty: ignore[incompatible-method-override]
+# ty: ignore[incompatible-method-override, invalid-generic-class]
 # Written by `typed-sessions stubs examples.shop:Visitor`: do not edit it, run that again.
 # Stub of examples.shop.Visitor
 
-from collections.abc import ItemsView, Iterator, KeysView, MutableMapping
+from collections.abc import ItemsView, Iterable, Iterator, KeysView, MutableMapping
 from datetime import datetime
-from typing import Literal, Self, TypedDict, TypeVar, overload
+from typing import Literal, Self, TypedDict, TypeVar, Union, overload
 
 from examples.shop import CartItem, Visitor
 from typed_sessions import Session
@@ -28,8 +29,9 @@ VisitorUpdate = TypedDict(
 )
 
 class VisitorKey(str): ...
+class VisitorKeys(Iterable[VisitorKey]): ...
 
-class VisitorSession(Session[Visitor]):
+class VisitorSession(VisitorKeys, Session[Visitor]):
     @property
     def data(self) -> Visitor: ...
     @property
@@ -37,21 +39,21 @@ class VisitorSession(Session[Visitor]):
     def __iter__(self) -> Iterator[VisitorKey]: ...
     def __reversed__(self) -> Iterator[VisitorKey]: ...
     def __len__(self) -> int: ...
-    @overload
     def __contains__(
         self,
-        key: Literal[
-            "user",
-            "logged_in_at",
-            "cart",
-            "csrf_token",
-            "_flashes",
-            "_permanent",
+        key: Union[
+            Literal[
+                "user",
+                "logged_in_at",
+                "cart",
+                "csrf_token",
+                "_flashes",
+                "_permanent",
+            ],
+            VisitorKey,
         ],
         /,
     ) -> bool: ...
-    @overload
-    def __contains__(self, key: VisitorKey, /) -> bool: ...
     def keys(self) -> KeysView[VisitorKey]: ...
     def items(self) -> ItemsView[VisitorKey, object]: ...
     @overload
@@ -88,149 +90,129 @@ class VisitorSession(Session[Visitor]):
     ) -> None: ...
     @overload
     def __setitem__(self, key: VisitorKey, value: object, /) -> None: ...
-    @overload
     def __delitem__(
         self,
-        key: Literal[
-            "user",
-            "logged_in_at",
-            "cart",
-            "csrf_token",
-            "_flashes",
-            "_permanent",
+        key: Union[
+            Literal[
+                "user",
+                "logged_in_at",
+                "cart",
+                "csrf_token",
+                "_flashes",
+                "_permanent",
+            ],
+            VisitorKey,
         ],
         /,
     ) -> None: ...
     @overload
-    def __delitem__(self, key: VisitorKey, /) -> None: ...
+    def get(self, key: Literal["user"]) -> str | None: ...
     @overload
-    def get(self, key: Literal["user"], /) -> str | None: ...
+    def get(self, key: Literal["user"], default: str | None) -> str | None: ...
     @overload
-    def get(self, key: Literal["user"], /, default: str | None) -> str | None: ...
+    def get(self, key: Literal["user"], default: _D) -> str | _D | None: ...
     @overload
-    def get(self, key: Literal["user"], /, default: _D) -> str | _D | None: ...
-    @overload
-    def get(self, key: Literal["logged_in_at"], /) -> datetime | None: ...
+    def get(self, key: Literal["logged_in_at"]) -> datetime | None: ...
     @overload
     def get(
         self,
         key: Literal["logged_in_at"],
-        /,
         default: datetime | None,
     ) -> datetime | None: ...
     @overload
     def get(
         self,
         key: Literal["logged_in_at"],
-        /,
         default: _D,
     ) -> datetime | _D | None: ...
     @overload
-    def get(self, key: Literal["cart"], /) -> list[CartItem] | None: ...
+    def get(self, key: Literal["cart"]) -> list[CartItem] | None: ...
     @overload
-    def get(
-        self,
-        key: Literal["cart"],
-        /,
-        default: list[CartItem],
-    ) -> list[CartItem]: ...
+    def get(self, key: Literal["cart"], default: list[CartItem]) -> list[CartItem]: ...
     @overload
-    def get(self, key: Literal["cart"], /, default: _D) -> list[CartItem] | _D: ...
+    def get(self, key: Literal["cart"], default: _D) -> list[CartItem] | _D: ...
     @overload
-    def get(self, key: Literal["csrf_token"], /) -> str | None: ...
+    def get(self, key: Literal["csrf_token"]) -> str | None: ...
     @overload
-    def get(self, key: Literal["csrf_token"], /, default: str) -> str: ...
+    def get(self, key: Literal["csrf_token"], default: str) -> str: ...
     @overload
-    def get(self, key: Literal["csrf_token"], /, default: _D) -> str | _D: ...
+    def get(self, key: Literal["csrf_token"], default: _D) -> str | _D: ...
     @overload
     def get(
         self,
         key: Literal["_flashes", "_permanent"],
-        /,
         default: object = ...,
     ) -> object: ...
     @overload
-    def get(self, key: VisitorKey, default: object = ..., /) -> object: ...
+    def get(self, key: VisitorKey, default: object = ...) -> object: ...
     @overload
-    def pop(self, key: Literal["user"], /) -> str | None: ...
+    def pop(self, key: Literal["user"]) -> str | None: ...
     @overload
-    def pop(self, key: Literal["user"], /, default: str | None) -> str | None: ...
+    def pop(self, key: Literal["user"], default: str | None) -> str | None: ...
     @overload
-    def pop(self, key: Literal["user"], /, default: _D) -> str | _D | None: ...
+    def pop(self, key: Literal["user"], default: _D) -> str | _D | None: ...
     @overload
-    def pop(self, key: Literal["logged_in_at"], /) -> datetime | None: ...
+    def pop(self, key: Literal["logged_in_at"]) -> datetime | None: ...
     @overload
     def pop(
         self,
         key: Literal["logged_in_at"],
-        /,
         default: datetime | None,
     ) -> datetime | None: ...
     @overload
     def pop(
         self,
         key: Literal["logged_in_at"],
-        /,
         default: _D,
     ) -> datetime | _D | None: ...
     @overload
-    def pop(self, key: Literal["cart"], /) -> list[CartItem]: ...
+    def pop(self, key: Literal["cart"]) -> list[CartItem]: ...
     @overload
-    def pop(
-        self,
-        key: Literal["cart"],
-        /,
-        default: list[CartItem],
-    ) -> list[CartItem]: ...
+    def pop(self, key: Literal["cart"], default: list[CartItem]) -> list[CartItem]: ...
     @overload
-    def pop(self, key: Literal["cart"], /, default: _D) -> list[CartItem] | _D: ...
+    def pop(self, key: Literal["cart"], default: _D) -> list[CartItem] | _D: ...
     @overload
-    def pop(self, key: Literal["csrf_token"], /) -> str: ...
+    def pop(self, key: Literal["csrf_token"]) -> str: ...
     @overload
-    def pop(self, key: Literal["csrf_token"], /, default: str) -> str: ...
+    def pop(self, key: Literal["csrf_token"], default: str) -> str: ...
     @overload
-    def pop(self, key: Literal["csrf_token"], /, default: _D) -> str | _D: ...
+    def pop(self, key: Literal["csrf_token"], default: _D) -> str | _D: ...
     @overload
     def pop(
         self,
         key: Literal["_flashes", "_permanent"],
-        /,
         default: object = ...,
     ) -> object: ...
     @overload
-    def pop(self, key: VisitorKey, default: object = ..., /) -> object: ...
+    def pop(self, key: VisitorKey, default: object = ...) -> object: ...
     @overload
     def setdefault(
         self,
         key: Literal["user"],
-        /,
         default: str | None = None,
     ) -> str | None: ...
     @overload
     def setdefault(
         self,
         key: Literal["logged_in_at"],
-        /,
         default: datetime | None = None,
     ) -> datetime | None: ...
     @overload
     def setdefault(
         self,
         key: Literal["cart"],
-        /,
         default: list[CartItem],
     ) -> list[CartItem]: ...
     @overload
-    def setdefault(self, key: Literal["csrf_token"], /, default: str) -> str: ...
+    def setdefault(self, key: Literal["csrf_token"], default: str) -> str: ...
     @overload
     def setdefault(
         self,
         key: Literal["_flashes", "_permanent"],
-        /,
         default: object = None,
     ) -> object: ...
     @overload
-    def setdefault(self, key: VisitorKey, default: object = None, /) -> object: ...
+    def setdefault(self, key: VisitorKey, default: object = None) -> object: ...
     def update(
         self,
         other: VisitorUpdate = ...,

@@ -41,9 +41,11 @@ from mypy.maptype import map_instance_to_supertype
 from mypy.messages import format_type_distinctly
 from mypy.modulefinder import BuildSource, FindModuleCache, compute_search_paths
 from mypy.nodes import (
+    ARG_OPT,
     ARG_POS,
     ARG_STAR2,
     ArgKind,
+    AssignmentStmt,
     Block,
     CallExpr,
     ClassDef,
@@ -64,10 +66,13 @@ from mypy.nodes import (
     ListExpr,
     MatchStmt,
     MypyFile,
+    NameExpr,
     OperatorAssignmentStmt,
     OpExpr,
     OverloadedFuncDef,
     RefExpr,
+    SetExpr,
+    StarExpr,
     Statement,
     StrExpr,
     SymbolNode,
@@ -103,6 +108,7 @@ from mypy.types import (
     Instance,
     NoneType,
     ProperType,
+    TupleType,
     Type,
     TypedDictType,
     TypeOfAny,
@@ -303,6 +309,7 @@ class SessionPlugin(Plugin):
         message = f'The schema "{path}", which the settings of {_PACKAGE} name, {problem}'
         modules = [] if module is None else [module]
         triggers = [make_trigger(name) for name in classes]
+        declared = declared or AnyType(TypeOfAny.from_error)
         return Configured(declared, schemas, modules, triggers, None if schemas else message)
 
     def _is_in_framework(self, fullname: str) -> bool:
@@ -314,7 +321,7 @@ class SessionPlugin(Plugin):
         return ctx.default_attr_type
 
     def _configured_data(self, ctx: AttributeContext) -> Type:
-        """Return the type of the data of a framework's session."""
+        """Return the type of the data of a framework's session: object for a module that no schema is named for."""
         return self._find_configured(ctx.api, ctx.context).declared or ctx.default_attr_type
 
     def _check_function(self, ctx: FunctionContext) -> Type:
@@ -335,17 +342,22 @@ def _add_methods(ctx: ClassDefContext) -> None:
     def typed(name: str, *arguments: Type) -> Instance:
         return ctx.api.named_type(name, list(arguments))
 
-    def method(returns: Type, *kinds: ArgKind) -> CallableType:
-        taken = [typed("builtins.object") for _ in kinds]
-        return CallableType(taken, list(kinds), [None for _ in kinds], returns, typed("builtins.function"))
+    def method(returns: Type, **taken: ArgKind) -> CallableType:
+        names = [None if kind is ARG_STAR2 else name for name, kind in taken.items()]
+        types: list[Type] = [text if name == "key" else typed("builtins.object") for name in taken]
+        return CallableType(types, list(taken.values()), names, returns, typed("builtins.function"))
 
+    text, value = typed("builtins.str"), typed("builtins.object")
     for name, typ in {
-        "copy": method(typed("builtins.dict", typed("builtins.str"), typed("builtins.object"))),
-        "data": AnyType(TypeOfAny.explicit),
-        "extras": typed("typing.MutableMapping", typed("builtins.str"), typed("builtins.object")),
+        "copy": method(typed("builtins.dict", text, value)),
+        "data": value,
+        "extras": typed("typing.MutableMapping", text, value),
+        "get": method(value, key=ARG_POS, default=ARG_OPT),
         "invalidate": method(NoneType()),
-        "promote": method(NoneType(), ARG_STAR2),
+        "pop": method(value, key=ARG_POS, default=ARG_OPT),
+        "promote": method(NoneType(), values=ARG_STAR2),
         "regenerate": method(NoneType()),
+        "setdefault": method(value, key=ARG_POS, default=ARG_OPT),
     }.items():
         # A class that is based on it and on `dict` may have the other's attributes under these names.
         attribute = add_attribute_to_class(ctx.api, ctx.cls, name, typ, override_allow_incompatible=True)
@@ -523,6 +535,7 @@ class Configured:
     """What the settings' name of a schema means."""
 
     declared: Type | None
+    """The type of the data; None where nothing is named."""
     schemas: list[Schema]
     modules: list[str]
     triggers: list[str]
@@ -680,7 +693,9 @@ class Keys:
 
     def find(self, key: Expression) -> list[Declared]:
         """Return what the schemas declare for each of the keys that an expression may be. It is never empty."""
-        names = _written_literals(key) or _known_literals(key, self.api.get_expression_type(key))
+        names = _literals(self.api, key)
+        if names is None and isinstance(key, NameExpr):
+            names = _looped_literals(self.api, key)
         if names is None:
             return [Declared("", self._object(), None)]
         return [declared for name in names for declared in self.find_name(name, key)]
@@ -750,13 +765,23 @@ def _letters(key: str) -> frozenset[str]:
     return frozenset(padded[place : place + 2] for place in range(len(key) + 1))
 
 
+def _literals(api: CheckerPluginInterface, key: Expression) -> list[str] | None:
+    """Return the texts that an expression may be; None if it may be any."""
+    return _written_literals(key) or _known_literals(key, api.get_expression_type(key))
+
+
 def _known_literals(key: Expression, typ: Type) -> list[str] | None:
     """Return the texts that an expression may be. mypy looks into a union of Literals, but not into one of a loop's."""
     proper = get_proper_type(typ)
     if not isinstance(proper, UnionType):
         return try_getting_str_literals(key, typ)
-    found = [_known_literals(key, item) for item in proper.relevant_items()]
-    return None if None in found else list(dict.fromkeys(name for names in found for name in names or ()))
+    return _all_of(_known_literals(key, item) for item in proper.relevant_items())
+
+
+def _all_of(found: Iterable[list[str] | None]) -> list[str] | None:
+    """Return all the texts; None if one may be any."""
+    all_found = list(found)
+    return None if None in all_found else list(dict.fromkeys(name for names in all_found for name in names or ()))
 
 
 def _written_literals(key: Expression) -> list[str]:
@@ -767,6 +792,60 @@ def _written_literals(key: Expression) -> list[str]:
         case ConditionalExpr():
             one, other = _written_literals(key.if_expr), _written_literals(key.else_expr)
             return list(dict.fromkeys(one + other)) if one and other else []
+        case _:
+            return []
+
+
+def _looped_literals(api: CheckerPluginInterface, key: NameExpr) -> list[str] | None:
+    """Return the texts that the loop around a variable gives it; None if that, or something in the loop, gives others.
+
+    mypy takes the items of a list for any texts, and those of a second loop with the same variable.
+    """
+    loops = [] if not isinstance(api, TypeChecker) else list(_statements(api.tree.defs))
+    for loop in reversed(loops):  # the innermost first
+        if isinstance(loop, ForStmt) and _is_variable(loop.index, key.node) and _spans(loop.body, key):
+            others = [target for inner in _statements(loop.body.body) for target in _targets(inner)]
+            is_plain = isinstance(loop.index, NameExpr) and not any(_is_variable(each, key.node) for each in others)
+            return _items_of_loop(api, loop.expr) if is_plain else None
+    return None
+
+
+def _spans(block: Block, node: Context) -> bool:
+    return block.line <= node.line <= (block.end_line or block.line)
+
+
+def _is_variable(expression: Expression | None, node: SymbolNode | None) -> bool:
+    match expression:
+        case NameExpr():
+            return expression.node is node
+        case TupleExpr(items=items) | ListExpr(items=items):
+            return any(_is_variable(item, node) for item in items)
+        case StarExpr(expr=starred):
+            return _is_variable(starred, node)
+        case _:
+            return False
+
+
+def _items_of_loop(api: CheckerPluginInterface, looped: Expression) -> list[str] | None:
+    match looped:
+        case TupleExpr(items=items) | ListExpr(items=items) | SetExpr(items=items):
+            return _all_of(_literals(api, item) for item in items)
+        case _:
+            typ = get_proper_type(api.get_expression_type(looped))
+            return _all_of(_known_literals(looped, item) for item in typ.items) if isinstance(typ, TupleType) else None
+
+
+def _targets(statement: Statement) -> Sequence[Expression | None]:
+    """Return what a statement gives values to."""
+    match statement:
+        case AssignmentStmt():
+            return statement.lvalues
+        case OperatorAssignmentStmt():
+            return [statement.lvalue]
+        case ForStmt():
+            return [statement.index]
+        case WithStmt():
+            return statement.target
         case _:
             return []
 

@@ -515,6 +515,7 @@ def test_each_package_has_its_own_schema(file: str, tmp_path: Path) -> None:
         ("admin", 8, no_cart),
         ("admin", 9, no_cart),
         ("blog", 2, GONE.format("blog.schema.Visitr")),
+        ("other", 7, '"object" has no attribute "cart" [attr-defined]'),
         ("shop", 6, no_level),
         ("shop", 8, wrong),
     ]

@@ -102,6 +102,11 @@ class SchemaStub:
         return f"{self.name}Key"
 
     @property
+    def keys_name(self) -> str:
+        """The name of the class that iterates over them."""
+        return f"{self.name}Keys"
+
+    @property
     def module(self) -> str:
         """The name of the module. It must have no source, because a stub hides the source of its name."""
         return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", self.class_name).lower()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from keyword import iskeyword
 from typing import Final
 
@@ -29,17 +29,22 @@ __all__ = ["session_module"]
 _HEADER: Final = """\
 # mypy: disable-error-code="misc, override"
 # pyright: reportIncompatibleMethodOverride=false, reportPrivateUsage=false
+# pyright: reportGeneralTypeIssues=false
 # pyrefly: ignore-errors
-# ty: ignore[incompatible-method-override]
+# ty: ignore[incompatible-method-override, invalid-generic-class]
 """
 
 _LONGEST_TYPE: Final = 40
 """A longer one gets a name of its own, so that signatures stay short."""
 
+_INNER_MARGIN: Final = len(INDENT) * 2 + len(",")
+"""How many columns a parameter leaves to the rest of its line, in a signature of several lines."""
+
 _BOOL: Final = Name("builtins", "bool")
 _INT: Final = Name("builtins", "int")
 _STR: Final = Name("builtins", "str")
 _ITEMS_VIEW: Final = Name("collections.abc", "ItemsView")
+_ITERABLE: Final = Name("collections.abc", "Iterable")
 _ITERATOR: Final = Name("collections.abc", "Iterator")
 _KEYS_VIEW: Final = Name("collections.abc", "KeysView")
 _MUTABLE_MAPPING: Final = Name("collections.abc", "MutableMapping")
@@ -52,6 +57,7 @@ _TYPE_VAR: Final = Name("typing", "TypeVar")
 _OVERLOAD: Final = Name("typing", "overload")
 _OWN: Final = (
     _ITEMS_VIEW,
+    _ITERABLE,
     _ITERATOR,
     _KEYS_VIEW,
     _MUTABLE_MAPPING,
@@ -87,7 +93,7 @@ class _Writer:
         self._stub = stub
         types = [stub.data, *(key.type for key in stub.keys.values())]
         names = {name for typ in types for name in names_in(typ)}
-        taken = {stub.class_name, stub.update_name, stub.key_name, _OTHER.text, *_METHODS}
+        taken = {stub.class_name, stub.update_name, stub.key_name, stub.keys_name, _OTHER.text, *_METHODS}
         self._names = Namespace((*_OWN, *names_in(literal(""))), names, taken)
         self._used: set[Name] = {name for key in stub.keys.values() for name in names_in(key.type)}
         self._used.update(names_in(stub.data))
@@ -98,19 +104,12 @@ class _Writer:
         self._writable = [key for key in stub.keys.values() if not key.readonly]
 
     def module(self) -> str:
-        session = self._session()
+        session = [*self._key_classes(), "", *self._session()]
         update = self._update_dict()
         other = f'{_OTHER.text} = {self._text(_TYPE_VAR)}("{_OTHER.text}")'
         origin = f"# Written by `typed-sessions stubs {self._stub.command}`: do not edit it, run that again."
-        imports = self._names.imports(self._used)
-        parts = [
-            [_HEADER + origin, schema_line(self._stub)],
-            imports,
-            [other, *self._alias_lines],
-            update,
-            self._key_class(),
-            session,
-        ]
+        head = [_HEADER + origin, schema_line(self._stub)]
+        parts = [head, self._names.imports(self._used), [other, *self._alias_lines], update, session]
         return "\n\n".join("\n".join(part) for part in parts) + "\n"
 
     def _text(self, *members: Expression) -> str:
@@ -147,39 +146,47 @@ class _Writer:
         typed_dict = self._text(_TYPED_DICT)
         return [f"{name} = {typed_dict}(", f'    "{name}",', "    {", *items, "    },", "    total=False,", ")"]
 
-    def _key_class(self) -> list[str]:
+    def _key_classes(self) -> list[str]:
         """Return the type of what iteration gives: a key that is there, as not every text is.
 
-        The overloads for it come last, because checkers that find none that fits show the last one.
+        The overloads for it come last, because checkers that find none that fits show the last one. A base says so
+        before `Session`, the base of which iterates over texts: that is how checkers find out what `list` makes of it.
         """
-        return [f"class {self._stub.key_name}(str): ..."]
+        stub = self._stub
+        return [
+            f"class {stub.key_name}(str): ...",
+            f"class {stub.keys_name}({self._text(Subscript(_ITERABLE, (self._any_key,)))}): ...",
+        ]
 
     def _session(self) -> list[str]:
+        stub = self._stub
         return [
-            f"class {self._stub.class_name}({self._text(Subscript(_SESSION, (self._stub.data,)))}):",
-            *self._property("data", self._stub.data),
+            f"class {stub.class_name}({stub.keys_name}, {self._text(Subscript(_SESSION, (stub.data,)))}):",
+            *self._property("data", stub.data),
             *self._property("extras", Subscript(_MUTABLE_MAPPING, (_STR, OBJECT))),
             *self._method("__iter__", self._signature([], Subscript(_ITERATOR, (self._any_key,)))),
             *self._method("__reversed__", self._signature([], Subscript(_ITERATOR, (self._any_key,)))),
             *self._method("__len__", self._signature([], _INT)),
-            *self._method("__contains__", *self._each(self._stub.keys.values(), _BOOL)),
+            *self._method("__contains__", self._any(stub.keys.values(), _BOOL)),
             *self._method("keys", self._signature([], Subscript(_KEYS_VIEW, (self._any_key,)))),
             *self._method("items", self._signature([], Subscript(_ITEMS_VIEW, (self._any_key, OBJECT)))),
-            *self._method("__getitem__", *map(self._read, self._groups(self._stub.keys.values())), self._other([])),
+            *self._method("__getitem__", *map(self._read, self._groups(stub.keys.values())), self._other("/")),
             *self._method(
-                "__setitem__", *map(self._write, self._groups(self._writable)), self._other(["value: object"], NONE)
+                "__setitem__",
+                *map(self._write, self._groups(self._writable)),
+                self._other("value: object", "/", returns=NONE),
             ),
-            *self._method("__delitem__", *self._each(self._writable, NONE)),
-            *self._method("get", *self._defaulting(self._stub.keys.values(), NONE)),
+            *self._method("__delitem__", self._any(self._writable, NONE)),
+            *self._method("get", *self._defaulting(stub.keys.values(), NONE)),
             *self._method("pop", *self._defaulting(self._writable)),
             *self._method(
                 "setdefault",
                 *map(self._set_default, self._groups(self._writable)),
-                self._other(["default: object = None"]),
+                self._other("default: object = None"),
             ),
             *self._method("update", self._update()),
             *self._method("promote", self._promote()),
-            *self._method("__ior__", self._signature([f"other: {self._stub.update_name}", "/"], _SELF)),
+            *self._method("__ior__", self._signature([f"other: {stub.update_name}", "/"], _SELF)),
         ]
 
     def _property(self, name: str, typ: Expression) -> list[str]:
@@ -205,10 +212,12 @@ class _Writer:
 
     def _key(self, keys: Sequence[Key]) -> str:
         """Return the parameter that takes these keys, in several lines if one does not hold it."""
+        return self._literal("key: ", keys, margin=_INNER_MARGIN)
+
+    def _literal(self, before: str, keys: Sequence[Key], margin: int) -> str:
         expression = literal(*(key.name for key in keys))
         self._used.update(names_in(expression))
-        margin = len(INDENT) * 2 + len(",")  # in a signature of several lines
-        return "\n".join(listed("key: Literal[", [quoted(key.name) for key in keys], "]", margin=margin))
+        return "\n".join(listed(f"{before}Literal[", [quoted(key.name) for key in keys], "]", margin=margin))
 
     def _type(self, keys: Sequence[Key]) -> Expression:
         return self._types[keys[0].name]
@@ -222,31 +231,32 @@ class _Writer:
     def _set_default(self, keys: Sequence[Key]) -> _Signature:
         typ = self._type(keys)
         default = f"default: {self._text(typ)}{' = None' if keys[0].admits_none else ''}"
-        return self._signature([self._key(keys), "/", default], typ)
+        return self._signature([self._key(keys), default], typ)
 
-    def _other(self, parameters: Sequence[str], returns: Expression = OBJECT) -> _Signature:
+    def _other(self, *parameters: str, returns: Expression = OBJECT) -> _Signature:
         """Return the signature of a method for a key that iteration gave."""
-        return self._signature([f"key: {self._stub.key_name}", *parameters, "/"], returns)
+        return self._signature([f"key: {self._stub.key_name}", *parameters], returns)
 
-    def _each(self, keys: Iterable[Key], returns: Expression) -> Iterator[_Signature]:
-        """Yield the signatures of a method that treats all keys alike."""
-        listed_keys = list(keys)
-        if listed_keys:
-            yield self._signature([self._key(listed_keys), "/"], returns)
-        yield self._other([], returns)
+    def _any(self, keys: Collection[Key], returns: Expression) -> _Signature:
+        """Return the signature of a method that treats all keys alike."""
+        if not keys:
+            return self._other("/", returns=returns)
+        names = self._literal("", list(keys), margin=_INNER_MARGIN + len(INDENT))
+        union = listed(f"key: {self._text(_UNION)}[", [names, self._stub.key_name], "]", margin=_INNER_MARGIN)
+        return self._signature(["\n".join(union), "/"], returns)
 
     def _defaulting(self, keys: Iterable[Key], *absent: Expression) -> Iterator[_Signature]:
         """Yield the signatures of a method that takes a default, or answers with `absent` without one."""
         for group in self._groups(keys):
             key, typ = self._key(group), self._type(group)
             if group[0].admits_all:
-                yield self._signature([key, "/", f"default: {self._text(typ)} = ..."], typ)
+                yield self._signature([key, f"default: {self._text(typ)} = ..."], typ)
                 continue
-            yield self._signature([key, "/"], typ, *absent)
+            yield self._signature([key], typ, *absent)
             # First the key's own type, by which a checker reads an empty list.
-            yield self._signature([key, "/", f"default: {self._text(typ)}"], typ)
-            yield self._signature([key, "/", f"default: {_OTHER.text}"], typ, _OTHER)
-        yield self._other(["default: object = ..."])
+            yield self._signature([key, f"default: {self._text(typ)}"], typ)
+            yield self._signature([key, f"default: {_OTHER.text}"], typ, _OTHER)
+        yield self._other("default: object = ...")
 
     def _update(self) -> _Signature:
         other = "other"

@@ -96,6 +96,8 @@ def chosen(key: Literal["name", "size"], typo: Literal["name", "nme"]) -> None:
     print(session.get(typo))  # error
     for wrong in ("nme", "size"):
         print(session[wrong])  # error
+    for each in ("name", "siz"):
+        print(session[each])  # error
 
 
 # all of them
@@ -103,13 +105,15 @@ def copied() -> None:
     one = dict(session)
     other: dict[str, object] = {**session}
     third: dict[str, object] = session.copy()
-    for key in session.keys():
+    for key in session:
         value: object = session[key]
         text: str = key
         print(value, text.upper(), session.get(key), key in session)
     for name, item in session.items():
         print(name.upper(), item)
-    print(one, other, third, {**session, "n": 1}, list(session), sorted(session.keys()), set(session))
+    for name in list(session.keys()):
+        del session[name]
+    print(one, other, third, {**session, "n": 1}, list(session), sorted(session), set(session))
     names: list[str] = list(session)
     print(names, {key: value for key, value in session.items() if key != "cart"})
 
