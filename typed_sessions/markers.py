@@ -3,24 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal, Protocol, TypeAlias, final
+from typing import Any, Literal, TypeAlias, final
 
 from typing_extensions import override
 
 __all__ = ["Essential", "Formerly", "Merge", "MergeRule", "Subject"]
 
 
-class _Addable(Protocol):
-    """What `operator.add` can be called with, and no function of two values of the user's."""
-
-    def __add__(self, other: object, /) -> object: ...
-
-
-MergeRule: TypeAlias = (
-    Literal["add", "union", "max", "min", "fail"]
-    | Callable[[Any, Any, Any], object]
-    | Callable[[_Addable, object], object]
-)
+MergeRule: TypeAlias = Literal["add", "union", "max", "min", "fail"] | Callable[[Any, Any, Any], object]
 """How two changes of one field become one; see `Merge`."""
 
 
@@ -68,8 +58,8 @@ class Merge:
     Args:
         rule: `"add"` counts both changes (numbers, spans of time, and what was put at the end of a list), `"union"`
             takes what either has put into a set or dict and leaves out what either has taken out, `"max"` and `"min"`
-            take the larger and the smaller value, `"fail"` raises SessionConflictError. `operator.add`, `max` and
-            `min` mean the same. Any other function is called with the value that both have loaded, the
+            take the larger and the smaller value, `"fail"` raises SessionConflictError. The functions
+            `max` and `min` mean the same. Any other function is called with the value that both have loaded, the
             value to be written and the one that is there by now, and returns what is to be kept.
     """
 

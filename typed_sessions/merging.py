@@ -75,7 +75,7 @@ def rule_of(rule: MergeRule, name: str) -> Rule:
     known = next((known for function, known in _KNOWN if function is rule), None)
     if known is None and not _takes_three(rule):
         raise ValueError("Merge takes a function of three values: the one before, ours and theirs")
-    return known or cast("Rule", rule)
+    return known or rule
 
 
 def _takes_three(function: object) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import operator
 from collections.abc import Mapping, MutableMapping
 from typing import Literal, assert_type
 
@@ -242,13 +241,13 @@ def of_three(before: int, mine: int, theirs: int) -> int:
 
 
 Merge(of_two)  # error
+Merge(lambda mine, theirs: mine)  # error
 Merge("sum")  # error
 Merge()  # error
 Formerly()  # error
 Formerly(7)  # error
 Merge(of_three)
 Merge("add")
-Merge(operator.add)
 Merge(max)
 Merge(min)
 Merge(lambda before, mine, theirs: mine)
