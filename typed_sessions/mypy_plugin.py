@@ -366,15 +366,28 @@ def _add_methods(ctx: ClassDefContext) -> None:
 
 def _check_schema_is_given(ctx: FunctionContext) -> Type:
     """Report `Sessions[Visitor]()`: mypy takes it for a `Sessions[dict[str, object]]`, and finds nothing wrong."""
-    call = ctx.context
-    if not (isinstance(call, CallExpr) and isinstance(call.callee, IndexExpr)):
-        return ctx.default_return_type
-    application, made = call.callee.analyzed, get_proper_type(ctx.default_return_type)
-    if isinstance(application, TypeApplication) and isinstance(made, Instance) and not _is_given_schema(ctx):
-        asked = [get_proper_type(argument) for argument in application.types]
-        if not any(isinstance(argument, Instance) and argument.type.fullname == "builtins.dict" for argument in asked):
-            ctx.api.fail(f'Missing argument "schema" in call to "{made.type.name}"', call, code=CALL_ARG)
+    made = get_proper_type(ctx.default_return_type)
+    if isinstance(ctx.context, CallExpr) and isinstance(made, Instance) and not _is_given_schema(ctx):
+        asked = [get_proper_type(argument) for argument in _type_arguments(ctx.context.callee)]
+        if any(not isinstance(argument, AnyType) and not _is_dict(argument) for argument in asked):
+            ctx.api.fail(f'Missing argument "schema" in call to "{made.type.name}"', ctx.context, code=CALL_ARG)
     return ctx.default_return_type
+
+
+def _type_arguments(callee: Expression) -> Sequence[Type]:
+    """Return those that are written where a class is called, or in its alias."""
+    match callee:
+        case IndexExpr(analyzed=TypeApplication(types=types)):
+            return types
+        case RefExpr(node=TypeAlias(target=target)):
+            named = get_proper_type(target)
+            return named.args if isinstance(named, Instance) else []
+        case _:
+            return []
+
+
+def _is_dict(typ: ProperType) -> bool:
+    return isinstance(typ, Instance) and typ.type.fullname == "builtins.dict"
 
 
 def _is_given_schema(ctx: FunctionContext) -> bool:
