@@ -437,7 +437,7 @@ class Codec(Generic[S]):
             return field.type.lower(value, self._wire)
         except Mismatch as mismatch:
             raise SerializationError(
-                f"session field {key}: {self.schema.name}.{key}{mismatch.path} {mismatch}; it was set through .data, "
+                f"session field {key}: {self.schema.name}.{key}{mismatch.path} {mismatch}; it was set in .data, "
                 f"where values are checked only when the session is saved"
             ) from None
         except RecursionError:

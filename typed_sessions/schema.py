@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from decimal import Decimal
 from functools import partial
-from inspect import unwrap
+from inspect import isroutine, unwrap
 from keyword import iskeyword
 from types import NoneType
 from typing import Any, Final, Generic, cast, get_origin, get_type_hints, overload
@@ -545,17 +545,20 @@ def _required_kind(declared: Callable[[], object]) -> Kind:
 
 
 def class_made_by(function: Callable[[], object]) -> Any:
-    """Return the class of what a function makes, with the type arguments that its annotation gives.
+    """Return the class of what a function makes, with the type arguments that are written down.
 
     Raises:
         SchemaError: the function cannot be called.
     """
     made = type(_made_by(function))
+    called: Any = unwrap(function)
+    while isinstance(called, partial):
+        called = unwrap(called.func)
     try:
-        returned: object = get_type_hints(unwrap(function)).get("return")
-    except (AttributeError, NameError, TypeError, ValueError):  # it is no function, or names what only checkers see
-        return made
-    return returned if origin_class(returned) is made else made
+        hints = get_type_hints(called if isroutine(called) else type(called).__call__)
+    except (AttributeError, NameError, TypeError):  # it is a class, or names what only checkers see
+        hints = {}
+    return next((each for each in (called, hints.get("return")) if origin_class(each) is made), made)
 
 
 def _made_by(function: Callable[[], object]) -> object:

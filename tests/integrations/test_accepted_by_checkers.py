@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any, Generic, TypedDict, TypeVar
 
 import msgspec
 import pytest
+import quart.sessions
 from attrs import Factory, define, frozen
 from quart import Quart, session
 
@@ -72,6 +74,15 @@ def data_box() -> DataBox[int]:
 
 def struct_box() -> StructBox[int]:
     return StructBox(7)
+
+
+class Maker:
+    def __call__(self) -> Box[int]:
+        return Box(7)
+
+
+def box_of(held: int) -> Box[int]:
+    return Box(held)
 
 
 class Undecorated(Visitor):
@@ -139,7 +150,9 @@ def test_a_null_session_takes_them_by_name_and_refuses(call: str) -> None:
 
 
 @pytest.mark.parametrize("serializer", ["tagged-json", "msgspec-json", "msgspec-msgpack"])
-@pytest.mark.parametrize("make", [box, data_box, struct_box])
+@pytest.mark.parametrize(
+    "make", [box, data_box, struct_box, Maker(), Maker().__call__, partial(box_of, 7), partial(Box[int], 7)]
+)
 async def test_a_function_may_return_a_generic_class_with_its_arguments(
     make: Callable[[], Any], serializer: SerializerName
 ) -> None:
@@ -154,6 +167,11 @@ async def test_a_function_may_return_a_generic_class_with_its_arguments(
 
     client = app.test_client()
     assert [await (await client.get("/")).get_data(as_text=True) for _ in range(3)] == ["8", "9", "10"]
+
+
+def test_a_function_that_is_not_annotated_and_returns_a_generic_class_is_told_what_to_write() -> None:
+    with pytest.raises(SchemaError, match=r"^Box\.held: T has no argument; .* annotated to return that$"):
+        Sessions(lambda: Box(7))
 
 
 @pytest.mark.parametrize("schema", [Undecorated, UndecoratedFrozen, Holder, make_undecorated])
@@ -193,7 +211,7 @@ async def test_a_wrong_value_in_the_data_is_named_at_the_save_as_it_is_by_key(
         await app.test_client().get("/")
     assert said == [f"{schema.__name__}.user_id must be int | None, not str"]
     assert said[0] in str(at_save.value)
-    assert "set through .data" in str(at_save.value)
+    assert "set in .data" in str(at_save.value)
 
 
 async def test_a_wrong_value_within_the_data_is_named_by_its_place() -> None:
@@ -204,7 +222,7 @@ async def test_a_wrong_value_within_the_data_is_named_by_its_place() -> None:
         sessions.data.cart.append(7)
         return ""
 
-    with pytest.raises(SerializationError, match=r"Visitor\.cart\[0\] must be str, not int; it was set through \.data"):
+    with pytest.raises(SerializationError, match=r"Visitor\.cart\[0\] must be str, not int; it was set in \.data"):
         await app.test_client().get("/")
 
 
@@ -221,6 +239,17 @@ def test_a_bare_interface_would_refresh_a_permanent_session_that_a_program_made(
     assert not permanent.accessed
     assert not interface.should_set_cookie(app, SecureCookieSession[Any]({"user_id": 7}, schema=schema))
     assert not interface.should_set_cookie(app, SecureCookieSession[Any](schema=schema))
+
+
+def test_an_interface_says_of_quarts_own_session_what_quarts_does() -> None:
+    app = Quart(__name__)
+    app.secret_key = "a long random text of the application"
+    interface: Any = SecureCookieSessionInterface(Visitor)
+    for permanent in (True, False):
+        foreign = quart.sessions.SecureCookieSession({"_permanent": permanent, "user_id": 7})
+        assert interface.should_set_cookie(app, foreign) is permanent
+        foreign["user_id"] = 8
+        assert interface.should_set_cookie(app, foreign)
 
 
 def test_what_takes_anybodys_sessions_needs_no_framework() -> None:

@@ -755,6 +755,7 @@ def test_a_second_schema_in_the_folder_leaves_the_stubs_of_the_first(
     assert said.startswith(
         "wrote  stubs/cart_session.pyi\nleft   stubs/quart-stubs/globals.pyi, which is for visitors.Visitor\n"
     )
+    assert "visitors.Cart" not in said  # as a setting it would take the first schema's place
     assert run("visitors:Cart", "--check") == run("visitors:Visitor", "--check") == 0
 
 

@@ -62,7 +62,7 @@ def _run(load: Callable[[str], object], arguments: argparse.Namespace) -> int:
         write_files(folder, files)
         lines = [f"{'wrote' if path in stale else 'kept '}  {folder / path}" for path in files]
         lines += [f"left   {folder / path}, which is for {schema}" for path, schema in others.items()]
-        lines += hooks(Path.cwd(), folder, stub)
+        lines += [] if others else hooks(Path.cwd(), folder, stub)  # they were said for the first schema
     print("\n".join(lines))  # noqa: T201 -- a command prints
     return _STALE if arguments.check and stale else 0
 
