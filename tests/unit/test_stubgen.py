@@ -969,6 +969,48 @@ def test_an_undeclared_key_is_not_taken_for_the_one_that_comes_last(project: Pat
     assert "_flashes" not in report.stdout
 
 
+PER_PACKAGE = """
+from attrs import define
+from quart import session
+
+
+@define
+class {schema}:
+    {field}: str = ""
+
+
+def view() -> None:
+    print(session["cart"])
+    print(session["level"])
+"""
+
+
+@pytest.mark.parametrize("checker", ["basedpyright", "ty", "pyrefly"])
+def test_each_package_is_checked_with_its_own_stubs_as_the_page_says(checker: str, project: Path) -> None:
+    for package, schema, field in (("shop", "Visitor", "cart"), ("blog", "Reader", "level")):
+        (project / package).mkdir()
+        (project / package / "__init__.py").touch()
+        (project / package / "schema.py").write_text(PER_PACKAGE.format(schema=schema, field=field))
+        for name in (package, f"{package}.schema"):
+            sys.modules.pop(name, None)
+        run(f"{package}.schema:{schema}", "--out", f"stubs/{package}")
+    page = (ROOT / "docs" / "types.md").read_text()
+    found = re.search(rf"^\| (?:pyright, )?{checker} \| `(.*?)` \| (.*) \| `(.*?)` \|$", page, re.MULTILINE)
+    assert found is not None
+    lines = re.findall("`(.*?)`", found[2])
+    program = Path(sys.executable).with_name(checker)
+    for package, wrong in (("shop", 13), ("blog", 12)):
+        file, settings, command = (
+            text.replace("shop", package) for text in (found[1], "\n".join(lines), found[3].partition(" ")[2])
+        )
+        (project / file).write_text(settings)
+        environment = os.environ | {"VIRTUAL_ENV": sys.prefix, "PATH": f"{program.parent}:{os.environ['PATH']}"}
+        report = subprocess.run(  # noqa: S603 -- ours
+            [program, *command.split()], capture_output=True, text=True, check=False, cwd=project, env=environment
+        )
+        assert {*map(int, re.findall(r"schema\.py:(\d+):\d+", report.stdout))} == {wrong}, report.stdout
+
+
 @pytest.mark.usefixtures("programs")
 def test_pyrefly_would_find_no_more_in_stubs_than_that_they_narrow_what_keys_are(project: Path) -> None:
     stubs = [*(project / "stubs").rglob("*.pyi")]
