@@ -436,9 +436,10 @@ class Codec(Generic[S]):
         try:
             return field.type.lower(value, self._wire)
         except Mismatch as mismatch:
+            fault = f"{key}{mismatch.path} {mismatch}"
             raise SerializationError(
-                f"session field {key}: {self.schema.name}.{key}{mismatch.path} {mismatch}; it was set in .data, "
-                f"where values are checked only when the session is saved"
+                f"session field {fault}; it was set in .data, which is checked only when the session is saved. A value "
+                f"that is set by key is refused at that line: {self.schema.name}.{fault}"
             ) from None
         except RecursionError:
             raise SerializationError(f"session field {key} is nested more than {MAX_DEPTH} deep") from None

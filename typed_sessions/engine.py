@@ -220,11 +220,15 @@ def refresh_is_due(session: SecureCookieSession[S], policy: Policy[S]) -> bool:
     """
     if not policy.refresh_each_request:
         return False
-    if not any(map(policy.is_old, session.source.sealed)):
-        # A session that a program made came in no cookie. As in Quart, that is no younger than any other.
-        return session.is_made and not policy.refresh_after and session.permanent_unaccessed
+    texts = session.source.sealed
+    if texts and not any(map(policy.is_old, texts)):
+        return False
+    if not texts and policy.refresh_after:
+        return False
     opened = session.open()
-    return opened.sealed is not None and policy.is_old(opened.sealed) and session.permanent_unaccessed
+    # A session that a program made came in no cookie. As in Quart, that is no younger than any other.
+    is_old = opened.origin is not None if opened.sealed is None else policy.is_old(opened.sealed)
+    return is_old and session.permanent_unaccessed
 
 
 def save_session(session: SecureCookieSession[S], policy: Policy[S], *, wanted: bool | None = None) -> Decision:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal, TypeAlias, final
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, final
 
 from typing_extensions import override
 
 __all__ = ["Essential", "Formerly", "Merge", "MergeRule", "Subject"]
-
 
 MergeRule: TypeAlias = Literal["add", "union", "max", "min", "fail"] | Callable[[Any, Any, Any], object]
 """How two changes of one field become one; see `Merge`."""
@@ -31,8 +30,15 @@ class Formerly:
     is written under the present name with the next change.
     """
 
-    def __init__(self, name: str, /, *names: str) -> None:
-        self.names: tuple[str, ...] = (name, *names)
+    names: tuple[str, ...]
+
+    if TYPE_CHECKING:  # `Formerly()` is an error; `Formerly(*names)` is none, and may have no names at run time
+
+        def __init__(self, name: str, /, *names: str) -> None: ...
+    else:
+
+        def __init__(self, *names: str) -> None:
+            self.names = names
 
     @override
     def __repr__(self) -> str:

@@ -686,11 +686,6 @@ class SecureCookieSession(Session[S_co]):
         return untouched and self._source.leaves_untouched
 
     @property
-    def is_made(self) -> bool:
-        """True if a program made the session, and no request has brought it."""
-        return isinstance(self._source, _Binding) and not self._source.sealed
-
-    @property
     def was_saved(self) -> bool:
         """True once the session was saved with the response of its request."""
         return self._saved is True
