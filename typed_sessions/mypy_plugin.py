@@ -814,8 +814,9 @@ def _looped_literals(api: CheckerPluginInterface, key: NameExpr) -> list[str] | 
 
     mypy takes the items of a list for any texts, and those of a second loop with the same variable.
     """
-    loops = [] if not isinstance(api, TypeChecker) else list(_statements(api.tree.defs))
-    for loop in reversed(loops):  # the innermost first
+    if not (isinstance(api, TypeChecker) and isinstance(key.node, Var) and key.node.is_inferred):
+        return None
+    for loop in reversed(list(_statements(api.tree.defs))):  # the innermost first
         if isinstance(loop, ForStmt) and _is_variable(loop.index, key.node) and _spans(loop.body, key):
             others = [target for inner in _statements(loop.body.body) for target in _targets(inner)]
             is_plain = isinstance(loop.index, NameExpr) and not any(_is_variable(each, key.node) for each in others)

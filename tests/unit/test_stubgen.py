@@ -305,9 +305,9 @@ def use(session: "VisitorSession", key: Literal["user_id", "cart"], name: str) -
     assert_type(session.pop("visits", None), int | None)
     assert_type(session.setdefault("cart", []), list[str])
     assert_type(session.setdefault("user_id"), int | None)
-    assert_type(session.get(key="visits", default=0), int)
-    assert_type(session.pop(key="visits"), int)
-    assert_type(session.setdefault(key="cart", default=[]), list[str])
+    assert_type(session.get("visits", default=0), int)
+    assert_type(session.pop("visits", default=None), int | None)
+    assert_type(session.setdefault("cart", default=[]), list[str])
     session["cart"] = []
     session["theme"] = "dark"
     session["visits"] = True
@@ -331,7 +331,7 @@ def use(session: "VisitorSession", key: Literal["user_id", "cart"], name: str) -
 
 def each(session: "VisitorSession", yes: bool) -> dict[str, object]:
     for key in session:
-        print(session[key], session.get(key), session.pop(key, None), key in session, key.upper())
+        print(session[key], session.get(key, default=0), session.pop(key, None), key in session, key.upper())
         session[key] = session.setdefault(key)
         del session[key]
     for key in list(session.keys()):
@@ -538,8 +538,8 @@ def test_names_from_anywhere_are_imported_and_those_that_clash_get_others() -> N
 
 def test_a_key_has_its_type_in_every_method() -> None:
     text = stub_text("visitors:Visitor")
-    user, cart = 'self, key: Literal["user_id"]', 'self, key: Literal["cart"]'
-    assert signatures(text, "__getitem__")[:2] == [f"{user}, / -> int | None", f"{cart}, / -> list[str]"]
+    user, cart = 'self, key: Literal["user_id"], /', 'self, key: Literal["cart"], /'
+    assert signatures(text, "__getitem__")[:2] == [f"{user} -> int | None", f"{cart} -> list[str]"]
     assert signatures(text, "__setitem__")[1] == 'self, key: Literal["cart"], value: list[str], / -> None'
     assert signatures(text, "get")[:6] == [
         f"{user} -> int | None",

@@ -182,7 +182,7 @@ class _Writer:
             *self._method(
                 "setdefault",
                 *map(self._set_default, self._groups(self._writable)),
-                self._other("default: object = None"),
+                self._other("/", "default: object = None"),
             ),
             *self._method("update", self._update()),
             *self._method("promote", self._promote()),
@@ -231,10 +231,10 @@ class _Writer:
     def _set_default(self, keys: Sequence[Key]) -> _Signature:
         typ = self._type(keys)
         default = f"default: {self._text(typ)}{' = None' if keys[0].admits_none else ''}"
-        return self._signature([self._key(keys), default], typ)
+        return self._signature([self._key(keys), "/", default], typ)
 
     def _other(self, *parameters: str, returns: Expression = OBJECT) -> _Signature:
-        """Return the signature of a method for a key that iteration gave."""
+        """Return the signature of a method for a key that iteration gave, with what comes behind the key."""
         return self._signature([f"key: {self._stub.key_name}", *parameters], returns)
 
     def _any(self, keys: Collection[Key], returns: Expression) -> _Signature:
@@ -250,13 +250,13 @@ class _Writer:
         for group in self._groups(keys):
             key, typ = self._key(group), self._type(group)
             if group[0].admits_all:
-                yield self._signature([key, f"default: {self._text(typ)} = ..."], typ)
+                yield self._signature([key, "/", f"default: {self._text(typ)} = ..."], typ)
                 continue
-            yield self._signature([key], typ, *absent)
+            yield self._signature([key, "/"], typ, *absent)
             # First the key's own type, by which a checker reads an empty list.
-            yield self._signature([key, f"default: {self._text(typ)}"], typ)
-            yield self._signature([key, f"default: {_OTHER.text}"], typ, _OTHER)
-        yield self._other("default: object = ...")
+            yield self._signature([key, "/", f"default: {self._text(typ)}"], typ)
+            yield self._signature([key, "/", f"default: {_OTHER.text}"], typ, _OTHER)
+        yield self._other("/", "default: object = ...")
 
     def _update(self) -> _Signature:
         other = "other"
