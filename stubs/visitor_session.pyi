@@ -1,12 +1,14 @@
 # mypy: disable-error-code="misc, override"
 # pyright: reportIncompatibleMethodOverride=false, reportPrivateUsage=false
+# pyright: reportGeneralTypeIssues=false
 # pyrefly: ignore-errors
-# ty: ignore[incompatible-method-override]
+# ty: ignore[incompatible-method-override, invalid-generic-class]
 # Written by `typed-sessions stubs examples.shop:Visitor`: do not edit it, run that again.
+# Stub of examples.shop.Visitor
 
-from collections.abc import Iterator, MutableMapping
+from collections.abc import ItemsView, Iterable, Iterator, KeysView, MutableMapping
 from datetime import datetime
-from typing import Literal, Self, TypedDict, TypeVar, overload
+from typing import Literal, Self, TypedDict, TypeVar, Union, overload
 
 from examples.shop import CartItem, Visitor
 from typed_sessions import Session
@@ -26,13 +28,34 @@ VisitorUpdate = TypedDict(
     total=False,
 )
 
-class VisitorSession(Session[Visitor]):
+class VisitorKey(str): ...
+class VisitorKeys(Iterable[VisitorKey]): ...
+
+class VisitorSession(VisitorKeys, Session[Visitor]):
     @property
     def data(self) -> Visitor: ...
     @property
     def extras(self) -> MutableMapping[str, object]: ...
-    def __iter__(self) -> Iterator[str]: ...
+    def __iter__(self) -> Iterator[VisitorKey]: ...
+    def __reversed__(self) -> Iterator[VisitorKey]: ...
     def __len__(self) -> int: ...
+    def __contains__(
+        self,
+        key: Union[
+            Literal[
+                "user",
+                "logged_in_at",
+                "cart",
+                "csrf_token",
+                "_flashes",
+                "_permanent",
+            ],
+            VisitorKey,
+        ],
+        /,
+    ) -> bool: ...
+    def keys(self) -> KeysView[VisitorKey]: ...
+    def items(self) -> ItemsView[VisitorKey, object]: ...
     @overload
     def __getitem__(self, key: Literal["user"], /) -> str | None: ...
     @overload
@@ -43,6 +66,8 @@ class VisitorSession(Session[Visitor]):
     def __getitem__(self, key: Literal["csrf_token"], /) -> str: ...
     @overload
     def __getitem__(self, key: Literal["_flashes", "_permanent"], /) -> object: ...
+    @overload
+    def __getitem__(self, key: VisitorKey, /) -> object: ...
     @overload
     def __setitem__(self, key: Literal["user"], value: str | None, /) -> None: ...
     @overload
@@ -63,15 +88,20 @@ class VisitorSession(Session[Visitor]):
         value: object,
         /,
     ) -> None: ...
+    @overload
+    def __setitem__(self, key: VisitorKey, value: object, /) -> None: ...
     def __delitem__(
         self,
-        key: Literal[
-            "user",
-            "logged_in_at",
-            "cart",
-            "csrf_token",
-            "_flashes",
-            "_permanent",
+        key: Union[
+            Literal[
+                "user",
+                "logged_in_at",
+                "cart",
+                "csrf_token",
+                "_flashes",
+                "_permanent",
+            ],
+            VisitorKey,
         ],
         /,
     ) -> None: ...
@@ -122,6 +152,8 @@ class VisitorSession(Session[Visitor]):
         default: object = ...,
     ) -> object: ...
     @overload
+    def get(self, key: VisitorKey, /, default: object = ...) -> object: ...
+    @overload
     def pop(self, key: Literal["user"], /) -> str | None: ...
     @overload
     def pop(self, key: Literal["user"], /, default: str | None) -> str | None: ...
@@ -168,6 +200,8 @@ class VisitorSession(Session[Visitor]):
         default: object = ...,
     ) -> object: ...
     @overload
+    def pop(self, key: VisitorKey, /, default: object = ...) -> object: ...
+    @overload
     def setdefault(
         self,
         key: Literal["user"],
@@ -197,6 +231,8 @@ class VisitorSession(Session[Visitor]):
         /,
         default: object = None,
     ) -> object: ...
+    @overload
+    def setdefault(self, key: VisitorKey, /, default: object = None) -> object: ...
     def update(
         self,
         other: VisitorUpdate = ...,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -59,7 +59,9 @@ def test_the_page_on_changes_shows_a_migration(run_page: Any) -> None:
 
 
 def test_the_page_on_types_shows_a_function_over_sessions(run_page: Any) -> None:
-    assert run_page("types.md").is_logged_in(SecureCookieSession({}, schema=Named)) is False
+    page, session = run_page("types.md"), SecureCookieSession({"user_id": 7}, schema=Named)
+    assert page.is_logged_in(SecureCookieSession({}, schema=Named)) is False
+    assert page.user_of(SimpleNamespace(current=session, data=session.data)) == 7
 
 
 def test_the_page_on_changes_shows_what_check_prints(

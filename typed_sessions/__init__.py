@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from typed_sessions.markers import Essential, Formerly, Merge, Subject
     from typed_sessions.migrations import migration
     from typed_sessions.schema import Schema
-    from typed_sessions.session import NullSession, SecureCookieSession, Session, SessionMixin
+    from typed_sessions.session import NullSession, SecureCookieSession, Session, SessionMixin, SessionsLike
 
 __version__ = "0.1.0"
 
@@ -48,6 +48,7 @@ __all__ = [
     "SessionError",
     "SessionInterface",
     "SessionMixin",
+    "SessionsLike",
     "StoreError",
     "StoreUnavailableError",
     "Subject",
@@ -75,6 +76,7 @@ _MODULES: Final = {
     "SessionError": "errors",
     "SessionInterface": "interface",
     "SessionMixin": "session",
+    "SessionsLike": "session",
     "StoreError": "errors",
     "StoreUnavailableError": "errors",
     "Subject": "markers",

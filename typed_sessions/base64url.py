@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from binascii import a2b_base64, b2a_base64
+from collections.abc import Callable
 from typing import Final
 
 __all__ = ["from_base64", "read_by_python", "to_base64", "written_by_python"]
@@ -29,10 +30,13 @@ def read_by_python(text: bytes) -> bytes:
     return a2b_base64(text.translate(_TO_STANDARD) + b"=" * (-len(text) % 4))
 
 
+to_base64: Callable[[bytes], bytes] = written_by_python
+from_base64: Callable[[bytes], bytes] = read_by_python
+
 try:
     from pybase64 import b64decode, b64encode
 except ImportError:  # an optional wheel: the `speed` extra
-    to_base64, from_base64 = written_by_python, read_by_python
+    pass
 else:
 
     def written_by_pybase64(data: bytes) -> bytes:

@@ -461,7 +461,11 @@ class Codec(Generic[S]):
         try:
             return field.type.lower(value, self._wire)
         except Mismatch as mismatch:
-            raise SerializationError(f"session field {key}{mismatch.path} {mismatch}") from None
+            fault = f"{key}{mismatch.path} {mismatch}"
+            raise SerializationError(
+                f"session field {fault}; it was set in .data, which is checked only when the session is saved. A value "
+                f"that is set by key is refused at that line: {self.schema.name}.{fault}"
+            ) from None
         except RecursionError:
             raise SerializationError(f"session field {key} is nested more than {MAX_DEPTH} deep") from None
 

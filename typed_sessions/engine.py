@@ -164,7 +164,7 @@ class Arrival(Generic[S]):
     __slots__ = ("_policy", "_report", "_texts", "has_rivals")
 
     def __init__(self, texts: Sequence[str], policy: Policy[S], report: ReportSink) -> None:
-        self.has_rivals = False
+        self.has_rivals: bool = False
         self._texts = tuple(texts)
         self._policy = policy
         self._report = report
@@ -220,10 +220,15 @@ def refresh_is_due(session: SecureCookieSession[S], policy: Policy[S]) -> bool:
     """
     if not policy.refresh_each_request:
         return False
-    if not any(map(policy.is_old, session.source.sealed)):
+    texts = session.source.sealed
+    if texts and not any(map(policy.is_old, texts)):
+        return False
+    if not texts and policy.refresh_after:
         return False
     opened = session.open()
-    return opened.sealed is not None and policy.is_old(opened.sealed) and session.permanent_unaccessed
+    # A session that a program made came in no cookie. As in Quart, that is no younger than any other.
+    is_old = opened.origin is not None if opened.sealed is None else policy.is_old(opened.sealed)
+    return is_old and session.permanent_unaccessed
 
 
 def save_session(session: SecureCookieSession[S], policy: Policy[S], *, wanted: bool | None = None) -> Decision:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from typing import Final
 
 from typing_extensions import TypeVar, override
 
@@ -23,6 +24,9 @@ __all__ = [
 
 
 E = TypeVar("E", bound=BaseException)
+
+_LONGEST_NAME: Final = 100
+"""How much of a key is compared with declared names: a program may have taken it from a visitor."""
 
 
 class SessionError(Exception):
@@ -54,7 +58,13 @@ class UndeclaredKeyError(SessionError, KeyError):
     def __init__(self, key: str, declared: Iterable[str], meant: str | None = None) -> None:
         super().__init__(key)
         self.key = key
-        self.closest = meant or next(iter(get_close_matches(key, list(declared), n=1)), None)
+        self._declared = tuple(declared)
+        self._meant = meant
+
+    @property
+    def closest(self) -> str | None:
+        """The declared name that was probably meant. It is found when it is asked for: that takes its time."""
+        return self._meant or next(iter(get_close_matches(str(self.key)[:_LONGEST_NAME], self._declared, n=1)), None)
 
     @override
     def __str__(self) -> str:

@@ -448,7 +448,8 @@ class SecureCookieSessionInterface(
     @override
     def should_set_cookie(self, app: ConfiguredApp, session: SecureCookieSession[S]) -> bool:
         """Return True if the session is to be written: it changed, or a refresh is due."""
-        return session.modified or engine.refresh_is_due(session, self._configuration(app).policy)
+        owned = self._owned(session)  # Quart's own session comes here, too: by its type, Quart's interface takes it
+        return owned.modified or engine.refresh_is_due(owned, self._configuration(app).policy)
 
     @override
     async def open_session(self, app: ConfiguredApp, request: CookieRequest) -> SecureCookieSession[S] | None:

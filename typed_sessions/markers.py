@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, TypeAlias, final
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, final
 
 from typing_extensions import override
 
 __all__ = ["Essential", "Formerly", "Merge", "MergeRule", "Subject"]
 
-MergeRule: TypeAlias = Literal["add", "union", "max", "min", "fail"] | Callable[..., object]
+MergeRule: TypeAlias = Literal["add", "union", "max", "min", "fail"] | Callable[[Any, Any, Any], object]
 """How two changes of one field become one; see `Merge`."""
 
 
@@ -30,8 +30,15 @@ class Formerly:
     is written under the present name with the next change.
     """
 
-    def __init__(self, *names: str) -> None:
-        self.names = names
+    names: tuple[str, ...]
+
+    if TYPE_CHECKING:  # `Formerly()` is an error; `Formerly(*names)` is none, and may have no names at run time
+
+        def __init__(self, name: str, /, *names: str) -> None: ...
+    else:
+
+        def __init__(self, *names: str) -> None:
+            self.names = names
 
     @override
     def __repr__(self) -> str:
@@ -57,8 +64,8 @@ class Merge:
     Args:
         rule: `"add"` counts both changes (numbers, spans of time, and what was put at the end of a list), `"union"`
             takes what either has put into a set or dict and leaves out what either has taken out, `"max"` and `"min"`
-            take the larger and the smaller value, `"fail"` raises SessionConflictError. `operator.add`, `max` and
-            `min` mean the same. Any other function is called with the value that both have loaded, the
+            take the larger and the smaller value, `"fail"` raises SessionConflictError. The functions
+            `max` and `min` mean the same. Any other function is called with the value that both have loaded, the
             value to be written and the one that is there by now, and returns what is to be kept.
     """
 

@@ -9,7 +9,8 @@ Code that only knows the framework is checked, too, once a setting names the sch
     schema = shop.visitors.Visitor
     allowed_keys = csrf_token, identity.id
 
-In pyproject.toml the table is `[tool.typed_sessions]`.
+Where packages of one repository have schemas of their own, `schema` has a line for each, `shop: shop.visitors.Visitor`;
+a line without a package is for all others. In pyproject.toml the table is `[tool.typed_sessions]`.
 
 The module is one file and imports nothing of this package: by the file's digest mypy tells that what it found with
 another release of the plugin is out of date.
@@ -18,19 +19,21 @@ another release of the plugin is out of date.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from configparser import Error as IniError
 from configparser import RawConfigParser
+from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
-from functools import partial
+from functools import cached_property, lru_cache, partial
+from heapq import nlargest
 from pathlib import Path
-from typing import Final, cast
+from typing import Final, TypeGuard, cast
 
 from mypy.build import default_data_dir
 from mypy.checker import TypeChecker
 from mypy.erasetype import remove_instance_last_known_values
-from mypy.errorcodes import ErrorCode
+from mypy.errorcodes import CALL_ARG, ErrorCode
 from mypy.errors import CompileError
 from mypy.expandtype import expand_self_type, expand_type_by_instance
 from mypy.indirection import TypeIndirectionVisitor
@@ -38,11 +41,15 @@ from mypy.maptype import map_instance_to_supertype
 from mypy.messages import format_type_distinctly
 from mypy.modulefinder import BuildSource, FindModuleCache, compute_search_paths
 from mypy.nodes import (
+    ARG_OPT,
     ARG_POS,
     ARG_STAR2,
+    ArgKind,
+    AssignmentStmt,
     Block,
     CallExpr,
     ClassDef,
+    ComparisonExpr,
     ConditionalExpr,
     Context,
     Decorator,
@@ -59,16 +66,20 @@ from mypy.nodes import (
     ListExpr,
     MatchStmt,
     MypyFile,
+    NameExpr,
     OperatorAssignmentStmt,
     OpExpr,
     OverloadedFuncDef,
     RefExpr,
+    SetExpr,
+    StarExpr,
     Statement,
     StrExpr,
     SymbolNode,
     TryStmt,
     TupleExpr,
     TypeAlias,
+    TypeApplication,
     TypeInfo,
     Var,
     WhileStmt,
@@ -78,12 +89,14 @@ from mypy.options import Options
 from mypy.plugin import (
     AttributeContext,
     CheckerPluginInterface,
+    ClassDefContext,
     FunctionContext,
     MethodContext,
     MethodSigContext,
     Plugin,
     ReportConfigContext,
 )
+from mypy.plugins.common import add_attribute_to_class
 from mypy.server.deps import get_type_triggers
 from mypy.server.trigger import make_trigger
 from mypy.subtypes import is_subtype
@@ -95,6 +108,7 @@ from mypy.types import (
     Instance,
     NoneType,
     ProperType,
+    TupleType,
     Type,
     TypedDictType,
     TypeOfAny,
@@ -123,8 +137,24 @@ _FRAMEWORK_SESSIONS: Final = frozenset(
         "quart.sessions.SessionMixin",
     }
 )
+_FRAMEWORK_MIXIN: Final = "flask.sessions.SessionMixin"
+"""What both frameworks' own `session` is to a type checker."""
+_FRAMEWORK_BASE: Final = "typing.MutableMapping"
+"""The base of that class."""
+_TAKE_SCHEMA: Final = frozenset(
+    {
+        "typed_sessions.interface.SecureCookieSessionInterface",
+        "typed_sessions.quart.SecureCookieSessionInterface",
+        "typed_sessions.quart.Sessions",
+        "typed_sessions.session.NullSession",
+        "typed_sessions.session.SecureCookieSession",
+    }
+)
+"""The classes whose type argument is that of a schema which they are given."""
 _FIELDS_METADATA: Final = ("attrs", "dataclass")
 """Where mypy notes the fields of attrs classes, and of dataclasses and Structs."""
+_HINTED: Final = 10
+"""How many keys are compared closely with a misspelt one: difflib takes its time, and schemas may be generated."""
 _PRIORITY: Final = 10
 """Of an added dependency; the one that mypy's documentation of the hook suggests."""
 
@@ -143,10 +173,10 @@ class SessionPlugin(Plugin):
     def __init__(self, options: Options) -> None:
         super().__init__(options)
         self._settings = read_settings(options.config_file)
-        self._sessions = {_SESSION} if self._settings.schema is None else {_SESSION, *_FRAMEWORK_SESSIONS}
+        self._sessions = {_SESSION, *_FRAMEWORK_SESSIONS} if self._settings.schemas else {_SESSION}
         self._checked_by: CheckerPluginInterface | None = None
         self._keys: dict[Type, Keys] = {}
-        self._configured: Configured | None = None
+        self._configured: dict[str, Configured] = {}
         self._signature_hooks = {name: partial(self._adjusted, adjust) for name, adjust in _ADJUSTMENTS.items()}
 
     @override
@@ -158,7 +188,13 @@ class SessionPlugin(Plugin):
         return self._check_method if self._is_in_framework(fullname) else None
 
     @override
+    def get_base_class_hook(self, fullname: str) -> Callable[[ClassDefContext], None] | None:
+        return _add_methods if self._settings.schemas and fullname == _FRAMEWORK_BASE else None
+
+    @override
     def get_attribute_hook(self, fullname: str) -> Callable[[AttributeContext], Type] | None:
+        if fullname == f"{_FRAMEWORK_MIXIN}.data":
+            return self._configured_data
         return self._check_attribute if self._is_in_framework(fullname) else None
 
     @override
@@ -174,12 +210,14 @@ class SessionPlugin(Plugin):
         # Where the items of that union have different methods, mypy does not even say what they are methods of.
         if fullname.startswith("__setitem__ of "):
             return self._result_for_union
+        if fullname in _TAKE_SCHEMA:
+            return _check_schema_is_given
         return self._check_function if self._is_in_framework(fullname) else None
 
     @override
     def get_additional_deps(self, file: MypyFile) -> list[tuple[int, str, int]]:
         """Have the configured schema's module checked before, and changed with, the modules that use a framework."""
-        path = self._settings.schema
+        path = self._settings.schema_for(file.fullname)
         if path is None or _is_ours(file) or _framework_import(file) is None:
             return []
         module = module_on_disk(path, file, self.options)
@@ -238,24 +276,27 @@ class SessionPlugin(Plugin):
                     if base.fullname == _SESSION:
                         return schemas_of(map_instance_to_supertype(receiver, base).args[0])
                 is_framework = self._is_session(receiver.type.fullname)
-                return self._configured_schemas(ctx.api, ctx.context) if is_framework else []
+                return self._find_configured(ctx.api, ctx.context).schemas if is_framework else []
             case _:
                 return []
 
-    def _configured_schemas(self, api: CheckerPluginInterface, use: Context) -> list[Schema]:
-        """Return the schema that the settings name; report a name that means none.
+    def _find_configured(self, api: CheckerPluginInterface, use: Context) -> Configured:
+        """Return what the settings name for the module at hand; report a name that means nothing.
 
         That is said where a module imports a framework, and so once for all uses in it.
         """
-        configured = self._configured or self._look_up(self._settings.schema or "")
+        path = self._settings.schema_for(api.tree.fullname if isinstance(api, TypeChecker) else "")
+        if path is None:
+            return _NOTHING_CONFIGURED
+        configured = self._configured.get(path) or self._look_up(path)
         _note_modules(api, configured.modules)
         if _is_fine_grained(self.options):
             _note_triggers(api, configured.triggers)
         elif configured.problem is None:
-            self._configured = configured
+            self._configured[path] = configured
         if configured.problem is not None and isinstance(api, TypeChecker) and not _is_ours(api.tree):
             api.fail(configured.problem, _framework_import(api.tree) or use, code=SESSION_KEY)
-        return configured.schemas
+        return configured
 
     def _look_up(self, path: str) -> Configured:
         prefixes = _prefixes(path)
@@ -267,23 +308,93 @@ class SessionPlugin(Plugin):
         problem = "cannot be found" if symbol is None else "is no class that declares the keys of a session"
         message = f'The schema "{path}", which the settings of {_PACKAGE} name, {problem}'
         modules = [] if module is None else [module]
-        return Configured(schemas, modules, [make_trigger(name) for name in classes], None if schemas else message)
+        triggers = [make_trigger(name) for name in classes]
+        declared = declared or AnyType(TypeOfAny.from_error)
+        return Configured(declared, schemas, modules, triggers, None if schemas else message)
 
     def _is_in_framework(self, fullname: str) -> bool:
         """Return True for what shows that the configured schema matters: anything of a framework."""
-        return self._settings.schema is not None and fullname.startswith(_IN_FRAMEWORKS)
+        return bool(self._settings.schemas) and fullname.startswith(_IN_FRAMEWORKS)
 
     def _check_attribute(self, ctx: AttributeContext) -> Type:
-        self._configured_schemas(ctx.api, ctx.context)
+        self._find_configured(ctx.api, ctx.context)
         return ctx.default_attr_type
 
+    def _configured_data(self, ctx: AttributeContext) -> Type:
+        """Return the type of the data of a framework's session: object for a module that no schema is named for."""
+        return self._find_configured(ctx.api, ctx.context).declared or ctx.default_attr_type
+
     def _check_function(self, ctx: FunctionContext) -> Type:
-        self._configured_schemas(ctx.api, ctx.context)
+        self._find_configured(ctx.api, ctx.context)
         return ctx.default_return_type
 
     def _check_method(self, ctx: MethodSigContext) -> CallableType:
-        self._configured_schemas(ctx.api, ctx.context)
+        self._find_configured(ctx.api, ctx.context)
         return ctx.default_signature
+
+
+def _add_methods(ctx: ClassDefContext) -> None:
+    """Give the frameworks' session what one of this library has beside a mapping."""
+    info = ctx.cls.info
+    if info.fullname != _FRAMEWORK_MIXIN or "promote" in info.names:
+        return
+
+    def typed(name: str, *arguments: Type) -> Instance:
+        return ctx.api.named_type(name, list(arguments))
+
+    def method(returns: Type, **taken: ArgKind) -> CallableType:
+        names = [None if kind is ARG_STAR2 else name for name, kind in taken.items()]
+        types: list[Type] = [text if name == "key" else typed("builtins.object") for name in taken]
+        return CallableType(types, list(taken.values()), names, returns, typed("builtins.function"))
+
+    text, value = typed("builtins.str"), typed("builtins.object")
+    for name, typ in {
+        "copy": method(typed("builtins.dict", text, value)),
+        "data": value,
+        "extras": typed("typing.MutableMapping", text, value),
+        "get": method(value, key=ARG_POS, default=ARG_OPT),
+        "invalidate": method(NoneType()),
+        "pop": method(value, key=ARG_POS, default=ARG_OPT),
+        "promote": method(NoneType(), values=ARG_STAR2),
+        "regenerate": method(NoneType()),
+        "setdefault": method(value, key=ARG_POS, default=ARG_OPT),
+    }.items():
+        # A class that is based on it and on `dict` may have the other's attributes under these names.
+        attribute = add_attribute_to_class(ctx.api, ctx.cls, name, typ, override_allow_incompatible=True)
+        attribute.is_property = True  # it cannot be set
+
+
+def _check_schema_is_given(ctx: FunctionContext) -> Type:
+    """Report `Sessions[Visitor]()`: mypy takes it for a `Sessions[dict[str, object]]`, and finds nothing wrong."""
+    made = get_proper_type(ctx.default_return_type)
+    if isinstance(ctx.context, CallExpr) and isinstance(made, Instance) and not _is_given_schema(ctx):
+        asked = [get_proper_type(argument) for argument in _type_arguments(ctx.context.callee)]
+        if any(not isinstance(argument, AnyType) and not _is_dict(argument) for argument in asked):
+            ctx.api.fail(f'Missing argument "schema" in call to "{made.type.name}"', ctx.context, code=CALL_ARG)
+    return ctx.default_return_type
+
+
+def _type_arguments(callee: Expression) -> Sequence[Type]:
+    """Return those that are written where a class is called, or in its alias."""
+    match callee:
+        case IndexExpr(analyzed=TypeApplication(types=types)):
+            return types
+        case RefExpr(node=TypeAlias(target=target)):
+            named = get_proper_type(target)
+            return named.args if isinstance(named, Instance) else []
+        case _:
+            return []
+
+
+def _is_dict(typ: ProperType) -> bool:
+    return isinstance(typ, Instance) and typ.type.fullname == "builtins.dict"
+
+
+def _is_given_schema(ctx: FunctionContext) -> bool:
+    for name, given in zip(ctx.callee_arg_names, ctx.arg_types, strict=False):
+        if name == "schema":
+            return any(not isinstance(get_proper_type(typ), NoneType) for typ in given)
+    return False
 
 
 def _as_signature_context(receiver: ProperType, ctx: MethodContext | FunctionContext) -> MethodSigContext:
@@ -303,9 +414,36 @@ class Settings:
     """What the configuration file says to this plugin."""
 
     schema: str | None = None
-    """The full name of the class that types the frameworks' own session."""
+    """The full name of the class that types the frameworks' own session, or a line for each package."""
     allowed_keys: frozenset[str] = frozenset()
     """Undeclared keys that may be used, beside those that begin with `_`."""
+
+    @cached_property
+    def schemas(self) -> Mapping[str, str]:
+        """The full names of those classes by their packages; that under an empty name is for all others.
+
+        Raises:
+            ValueError: the setting is wrong; the message says how.
+        """
+        schemas: dict[str, str] = {}
+        for entry in [] if self.schema is None else _entries(self.schema) or [""]:
+            package, colon, path = (part.strip() for part in entry.rpartition(":"))
+            if not ("." in path and _is_dotted(path)) or (colon and not _is_dotted(package)):
+                raise ValueError(
+                    'must be the full name of a class, "module.Class", or a line "package: module.Class" for each '
+                    f"package, not {entry!r}"
+                )
+            if package in schemas:
+                raise ValueError(
+                    f"names two classes for {f'the package {package}' if package else 'all other packages'}"
+                )
+            schemas[package] = path
+        return schemas
+
+    def schema_for(self, module: str) -> str | None:
+        """Return the full name of a module's schema: that of the innermost package that is named."""
+        packages = (*_prefixes(module), "")
+        return next((self.schemas[package] for package in packages if package in self.schemas), None)
 
 
 def read_settings(config_file: str | None) -> Settings:
@@ -320,13 +458,28 @@ def read_settings(config_file: str | None) -> Settings:
     unknown = sorted(set(table) - {"schema", "allowed_keys"})
     if unknown:
         raise _refused(config_file, f'unknown setting "{unknown[0]}"; the settings are schema and allowed_keys')
-    schema, allowed = table.get("schema"), table.get("allowed_keys", [])
-    if schema is not None and not (isinstance(schema, str) and "." in schema and _is_dotted(schema)):
+    schema, allowed = table.get("schema"), table.get("allowed_keys", "")
+    schema = "\n".join(schema) if _is_list_of_texts(schema) else schema
+    if schema is not None and not isinstance(schema, str):
         raise _refused(config_file, f'schema must be the full name of a class, "module.Class", not {schema!r}')
-    names: object = allowed.replace("\n", ",").split(",") if isinstance(allowed, str) else allowed
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in cast("list[object]", names)):
+    names = _entries(allowed) if isinstance(allowed, str) else allowed
+    if not _is_list_of_texts(names):
         raise _refused(config_file, f"allowed_keys must be a list of keys, not {allowed!r}")
-    return Settings(schema, frozenset(name.strip() for name in cast("list[str]", names)) - {""})
+    settings = Settings(schema, frozenset(name.strip() for name in names) - {""})
+    try:
+        settings.schemas  # noqa: B018 -- it is read here, and checked
+    except ValueError as error:
+        raise _refused(config_file, f"schema {error}") from error
+    return settings
+
+
+def _entries(setting: str) -> list[str]:
+    """Return what a text of settings names, between commas and in lines."""
+    return [entry.strip() for entry in setting.replace("\n", ",").split(",") if entry.strip()]
+
+
+def _is_list_of_texts(setting: object) -> TypeGuard[list[str]]:
+    return isinstance(setting, list) and all(isinstance(entry, str) for entry in cast("list[object]", setting))
 
 
 def _settings_table(path: Path) -> Mapping[str, object]:
@@ -363,6 +516,8 @@ class Schema:
     type_of: Callable[[str], Type]
     """Returns the type of a key: most uses of a session name one of many."""
     readonly: frozenset[str] = frozenset()
+    is_open: bool = False
+    """True if there may be more keys than these: a base of the class is of type Any."""
 
 
 def schemas_of(declared: Type) -> list[Schema]:
@@ -379,10 +534,11 @@ def schemas_of(declared: Type) -> list[Schema]:
             types = declared.items
             return [Schema(info.name, info, types, types.__getitem__, frozenset(declared.readonly_keys))]
         case Instance():
-            names = _field_names(declared.type)
-            if names is None:
+            info, names = declared.type, _field_names(declared.type)
+            is_open = any(base.fallback_to_any for base in info.mro)
+            if names is None and not is_open:
                 return []
-            return [Schema(declared.type.name, declared.type, names, partial(_field_type, declared))]
+            return [Schema(info.name, info, names or (), partial(_field_type, declared), is_open=is_open)]
         case _:
             return []
 
@@ -391,11 +547,17 @@ def schemas_of(declared: Type) -> list[Schema]:
 class Configured:
     """What the settings' name of a schema means."""
 
+    declared: Type | None
+    """The type of the data; None where nothing is named."""
     schemas: list[Schema]
     modules: list[str]
     triggers: list[str]
     problem: str | None
     """Why it means nothing."""
+
+
+_NOTHING_CONFIGURED: Final = Configured(None, [], [], [], None)
+"""For a module that no schema is named for."""
 
 
 def _is_ours(file: MypyFile) -> bool:
@@ -544,7 +706,9 @@ class Keys:
 
     def find(self, key: Expression) -> list[Declared]:
         """Return what the schemas declare for each of the keys that an expression may be. It is never empty."""
-        names = _written_literals(key) or try_getting_str_literals(key, self.api.get_expression_type(key))
+        names = _literals(self.api, key)
+        if names is None and isinstance(key, NameExpr):
+            names = _looped_literals(self.api, key)
         if names is None:
             return [Declared("", self._object(), None)]
         return [declared for name in names for declared in self.find_name(name, key)]
@@ -590,13 +754,47 @@ class Keys:
             return Declared(key, declared, schema)
         if key.startswith("_") or key in self.allowed:
             return Declared(key, self._object(), None)
-        close = get_close_matches(key, schema.keys, n=1)
-        hint = f'; did you mean "{close[0]}"?' if close else ""
-        self.api.fail(f'"{schema.name}" has no key "{key}"{hint}', where, code=SESSION_KEY)
+        if schema.is_open:
+            return Declared(key, AnyType(TypeOfAny.special_form), None)
+        self.api.fail(f'"{schema.name}" has no key "{key}"{_hint(key, schema.keys)}', where, code=SESSION_KEY)
         return Declared(key, AnyType(TypeOfAny.from_error), None)
 
     def _object(self) -> Type:
         return self.api.named_generic_type("builtins.object", [])
+
+
+def _hint(key: str, declared: Collection[str]) -> str:
+    """Return what was probably meant by a misspelt key. Only those with most of its letters are looked at closely."""
+    letters = _letters(key)
+    likely = nlargest(_HINTED, declared, lambda each: len(letters & _letters(each)) - abs(len(key) - len(each)))
+    close = get_close_matches(key, likely, n=1)
+    return f'; did you mean "{close[0]}"?' if close else ""
+
+
+@lru_cache(maxsize=4096)
+def _letters(key: str) -> frozenset[str]:
+    """Return the pairs of letters in a key, that at its ends with a space."""
+    padded = f" {key} "
+    return frozenset(padded[place : place + 2] for place in range(len(key) + 1))
+
+
+def _literals(api: CheckerPluginInterface, key: Expression) -> list[str] | None:
+    """Return the texts that an expression may be; None if it may be any."""
+    return _written_literals(key) or _known_literals(key, api.get_expression_type(key))
+
+
+def _known_literals(key: Expression, typ: Type) -> list[str] | None:
+    """Return the texts that an expression may be. mypy looks into a union of Literals, but not into one of a loop's."""
+    proper = get_proper_type(typ)
+    if not isinstance(proper, UnionType):
+        return try_getting_str_literals(key, typ)
+    return _all_of(_known_literals(key, item) for item in proper.relevant_items())
+
+
+def _all_of(found: Iterable[list[str] | None]) -> list[str] | None:
+    """Return all the texts; None if one may be any."""
+    all_found = list(found)
+    return None if None in all_found else list(dict.fromkeys(name for names in all_found for name in names or ()))
 
 
 def _written_literals(key: Expression) -> list[str]:
@@ -607,6 +805,61 @@ def _written_literals(key: Expression) -> list[str]:
         case ConditionalExpr():
             one, other = _written_literals(key.if_expr), _written_literals(key.else_expr)
             return list(dict.fromkeys(one + other)) if one and other else []
+        case _:
+            return []
+
+
+def _looped_literals(api: CheckerPluginInterface, key: NameExpr) -> list[str] | None:
+    """Return the texts that the loop around a variable gives it; None if that, or something in the loop, gives others.
+
+    mypy takes the items of a list for any texts, and those of a second loop with the same variable.
+    """
+    if not (isinstance(api, TypeChecker) and isinstance(key.node, Var) and key.node.is_inferred):
+        return None
+    for loop in reversed(list(_statements(api.tree.defs))):  # the innermost first
+        if isinstance(loop, ForStmt) and _is_variable(loop.index, key.node) and _spans(loop.body, key):
+            others = [target for inner in _statements(loop.body.body) for target in _targets(inner)]
+            is_plain = isinstance(loop.index, NameExpr) and not any(_is_variable(each, key.node) for each in others)
+            return _items_of_loop(api, loop.expr) if is_plain else None
+    return None
+
+
+def _spans(block: Block, node: Context) -> bool:
+    return block.line <= node.line <= (block.end_line or block.line)
+
+
+def _is_variable(expression: Expression | None, node: SymbolNode | None) -> bool:
+    match expression:
+        case NameExpr():
+            return expression.node is node
+        case TupleExpr(items=items) | ListExpr(items=items):
+            return any(_is_variable(item, node) for item in items)
+        case StarExpr(expr=starred):
+            return _is_variable(starred, node)
+        case _:
+            return False
+
+
+def _items_of_loop(api: CheckerPluginInterface, looped: Expression) -> list[str] | None:
+    match looped:
+        case TupleExpr(items=items) | ListExpr(items=items) | SetExpr(items=items):
+            return _all_of(_literals(api, item) for item in items)
+        case _:
+            typ = get_proper_type(api.get_expression_type(looped))
+            return _all_of(_known_literals(looped, item) for item in typ.items) if isinstance(typ, TupleType) else None
+
+
+def _targets(statement: Statement) -> Sequence[Expression | None]:
+    """Return what a statement gives values to."""
+    match statement:
+        case AssignmentStmt():
+            return statement.lvalues
+        case OperatorAssignmentStmt():
+            return [statement.lvalue]
+        case ForStmt():
+            return [statement.index]
+        case WithStmt():
+            return statement.target
         case _:
             return []
 
@@ -789,8 +1042,27 @@ def _adjust_delete(ctx: MethodSigContext, keys: Keys) -> CallableType:
 
 
 def _adjust_contains(ctx: MethodSigContext, keys: Keys) -> CallableType:
-    _find(ctx, keys)
+    with _reporting(ctx):
+        _find(ctx, keys)
     return ctx.default_signature
+
+
+@contextmanager
+def _reporting(ctx: MethodSigContext) -> Generator[None]:
+    """Have what is reported of an `in` shown: mypy withholds it, because some containers can only be iterated.
+
+    The list of what withholds errors is private to mypy. Where it is not what it was, nothing is shown.
+    """
+    errors: object = ctx.api.msg.errors if isinstance(ctx.context, ComparisonExpr) else None
+    watchers: object = getattr(errors, "_watchers", None)
+    if not (isinstance(watchers, list) and watchers):
+        yield
+        return
+    innermost = cast("list[object]", watchers).pop()
+    try:
+        yield
+    finally:
+        cast("list[object]", watchers).append(innermost)
 
 
 def _adjust_write(ctx: MethodSigContext, keys: Keys) -> CallableType:

@@ -7,13 +7,13 @@ from collections.abc import AsyncGenerator, Callable, MutableMapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, Self, cast, overload
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, Self, TypeAlias, cast, overload
 from uuid import UUID
 from weakref import WeakKeyDictionary, ref
 
 from attrs import frozen
 from cattrs import Converter
-from typing_extensions import TypeVar, override
+from typing_extensions import TypeIs, TypeVar, override
 
 from typed_sessions import interface
 from typed_sessions.cookies import varying_by_cookie
@@ -22,7 +22,7 @@ from typed_sessions.reports import FieldReset, Refused, Report, log_report, logg
 from typed_sessions.schema import Schema
 from typed_sessions.serializers.base import AnySerializer, SerializerName
 from typed_sessions.server_side import ServerSide, StoredArrival
-from typed_sessions.session import SecureCookieSession, Session
+from typed_sessions.session import NullSession, SecureCookieSession, Session, SessionMixin
 from typed_sessions.settings import purge_interval_of
 from typed_sessions.stores import SessionStore, purge
 
@@ -32,13 +32,17 @@ try:
     from quart import session as quart_session
     from werkzeug import Response as WerkzeugResponse
     from werkzeug.exceptions import ServiceUnavailable
-except ModuleNotFoundError as error:
+except ModuleNotFoundError as _missing:
     raise ImportError(
-        "typed_sessions.quart needs Quart, which is an extra: pip install 'typed_sessions[quart]'", name=error.name
-    ) from error
+        "typed_sessions.quart needs Quart, which is an extra: pip install 'typed_sessions[quart]'", name=_missing.name
+    ) from _missing
 
 if TYPE_CHECKING:
     from quart.sessions import SecureCookieSessionInterface as _QuartInterface
+    from quart.sessions import SessionMixin as _QuartSession
+
+    from typed_sessions.sealing import Clock
+    from typed_sessions.signing import DigestMethod
 
 __all__ = ["SecureCookieSessionInterface", "SessionInfo", "Sessions", "field_reset", "session_refused"]
 
@@ -481,11 +485,19 @@ def _report(app: interface.ConfiguredApp, report: Report) -> None:
 
 
 if TYPE_CHECKING:
+    _AnySession: TypeAlias = SessionMixin | _QuartSession
 
     class SecureCookieSessionInterface(_QuartInterface, Generic[S]):
-        """`typed_sessions.SecureCookieSessionInterface`, as a type that `app.session_interface` admits."""
+        """`typed_sessions.SecureCookieSessionInterface`, as a type that `app.session_interface` admits.
+
+        What is ignored here are the places where it differs from Quart's own.
+        """
 
         schema: Schema[S]
+        salt: str | bytes  # type: ignore[assignment]
+        digest_method: DigestMethod
+        serializer: AnySerializer  # type: ignore[assignment]
+        session_class: type[SecureCookieSession[S]]  # type: ignore[assignment]
 
         @overload
         def __init__(
@@ -495,6 +507,9 @@ if TYPE_CHECKING:
             serializer: SerializerName | AnySerializer | None = None,
             converter: Converter | None = None,
             store: str | SessionStore | None = None,
+            refresh_fraction: float = 0.0,
+            report: interface.ReportHandler = ...,
+            clock: Clock = ...,
         ) -> None: ...
         @overload
         def __init__(
@@ -504,6 +519,9 @@ if TYPE_CHECKING:
             serializer: SerializerName | AnySerializer | None = None,
             converter: Converter | None = None,
             store: str | SessionStore | None = None,
+            refresh_fraction: float = 0.0,
+            report: interface.ReportHandler = ...,
+            clock: Clock = ...,
         ) -> None: ...
         def __init__(
             self,
@@ -512,6 +530,31 @@ if TYPE_CHECKING:
             serializer: SerializerName | AnySerializer | None = None,
             converter: Converter | None = None,
             store: str | SessionStore | None = None,
+            refresh_fraction: float = 0.0,
+            report: interface.ReportHandler = ...,
+            clock: Clock = ...,
+        ) -> None: ...
+        def check(self, app: interface.ConfiguredApp) -> None:
+            """Refuse wrong settings before the first request."""
+
+        async def close(self) -> None:
+            """Give back what the stores hold that were opened by their URLs."""
+
+        @override
+        async def make_null_session(self, app: interface.ConfiguredApp) -> NullSession[S]: ...  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
+        @override
+        def is_null_session(self, obj: object) -> TypeIs[NullSession[S]]: ...  # pyright: ignore[reportIncompatibleMethodOverride]
+        @override
+        def get_expiration_time(self, app: interface.ConfiguredApp, session: _AnySession) -> datetime | None: ...
+        @override
+        def should_set_cookie(self, app: interface.ConfiguredApp, session: _AnySession) -> bool: ...
+        @override
+        async def open_session(  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
+            self, app: interface.ConfiguredApp, request: interface.CookieRequest
+        ) -> SecureCookieSession[S] | None: ...
+        @override
+        async def save_session(
+            self, app: interface.ConfiguredApp, session: _AnySession, response: interface.CookieResponse | None
         ) -> None: ...
 else:
     SecureCookieSessionInterface = interface.SecureCookieSessionInterface

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from decimal import Decimal
 from functools import partial
+from inspect import isroutine, unwrap
 from keyword import iskeyword
 from types import NoneType
-from typing import Any, Final, Generic, cast, get_origin, overload
+from typing import Any, Final, Generic, cast, get_origin, get_type_hints, overload
 from uuid import UUID
 
 from attrs import frozen
@@ -43,7 +44,7 @@ from typed_sessions.migrations import Migrations
 from typed_sessions.sameness import same, shared_mutable
 from typed_sessions.values import Value
 
-__all__ = ["Assignment", "Field", "Schema", "define_departed", "departure"]
+__all__ = ["Assignment", "Field", "Schema", "class_made_by", "define_departed", "departure"]
 
 S = TypeVar("S", default=dict[str, object])
 
@@ -127,16 +128,16 @@ class Schema(Generic[S]):
         """The class, or the function, that it was made of; None if there is none."""
         keyed = declared is not None and is_typed_dict(declared)
         self._kind = None if declared is None or keyed else _required_kind(declared)
-        self.construct = cast(
+        self.construct: Callable[[Mapping[str, object]], S] = cast(
             "Callable[[Mapping[str, object]], S]", dict if self._kind is None else self._kind.construct
         )
         """Makes data that holds values, by field name, and defaults for the rest; raises what the user's code does."""
-        self.open = declared is None
+        self.open: bool = declared is None
         """True if no class was declared: every key is data."""
-        self.keyed = declared is None or keyed
+        self.keyed: bool = declared is None or keyed
         """True if the data is a dict: a key is stored while it is there."""
-        self.name = "dict" if declared is None else _name_of(declared if self._kind is None else self._kind.cls)
-        self.is_record = self._kind is None or is_record(self._kind)
+        self.name: str = "dict" if declared is None else _name_of(declared if self._kind is None else self._kind.cls)
+        self.is_record: bool = self._kind is None or is_record(self._kind)
         """True if data holds what it was made of: no code of the user's changes or refuses a value."""
         self.fields: Mapping[str, Field] = {}
         if self._kind is not None:
@@ -144,19 +145,21 @@ class Schema(Generic[S]):
         elif declared is not None:
             self.fields = self._compiled_keys(declared, converter or Converter())
         parts = all_parts(field.type for field in self.fields.values())
-        self.is_trusting = self.is_record and not any(map(_has_its_own_word, parts))
+        self.is_trusting: bool = self.is_record and not any(map(_has_its_own_word, parts))
         """True if the same is so of each class within the fields."""
         kinds = [part.kind for part in parts if isinstance(part, Declared)]
-        self.never_alters = all(map(holds_arguments, kinds if self._kind is None else [self._kind, *kinds]))
+        self.never_alters: bool = all(map(holds_arguments, kinds if self._kind is None else [self._kind, *kinds]))
         """True if data, and each class within the fields, holds what it is given. Validators may refuse that."""
-        self.varying = tuple(name for name, field in self.fields.items() if field.generated or field.varies)
+        self.varying: tuple[str, ...] = tuple(
+            name for name, field in self.fields.items() if field.generated or field.varies
+        )
         """The fields of which a new visitor may have a value of its own."""
         self._departed = departed_of(self.fields)
-        self.subject = self._subject_field()
+        self.subject: str | None = self._subject_field()
         """The name of the field that says whose session it is; None if none does."""
         self.renamed: Mapping[str, str] = self._former_names()
         """The present name of each field, by each of its earlier ones."""
-        self.migrations = Migrations(declared)
+        self.migrations: Migrations = Migrations(declared)
 
     @override
     def __repr__(self) -> str:
@@ -532,7 +535,7 @@ def _required_kind(declared: Callable[[], object]) -> Kind:
     if kind is not None:
         return kind
     if origin_class(declared) is None and callable(declared):
-        kind = kind_of(type(_made_by(declared)))
+        kind = kind_of(class_made_by(declared))
         if kind is not None:
             return MadeKind(kind, declared)
     if kind_of(type(declared)) is not None:
@@ -542,6 +545,23 @@ def _required_kind(declared: Callable[[], object]) -> Kind:
         f"{_name_of(declared)} cannot be the schema of a session; declare an attrs class, a dataclass, a Struct or a "
         f"TypedDict, or write a function that returns an instance of one of the first three"
     )
+
+
+def class_made_by(function: Callable[[], object]) -> Any:
+    """Return the class of what a function makes, with the type arguments that are written down.
+
+    Raises:
+        SchemaError: the function cannot be called.
+    """
+    made = type(_made_by(function))
+    called: Any = unwrap(function)
+    while isinstance(called, partial):
+        called = unwrap(called.func)
+    try:
+        hints = get_type_hints(called if isroutine(called) else type(called).__call__)
+    except (AttributeError, NameError, TypeError):  # it is a class, or names what only checkers see
+        hints = {}
+    return next((each for each in (called, hints.get("return")) if origin_class(each) is made), made)
 
 
 def _made_by(function: Callable[[], object]) -> object:

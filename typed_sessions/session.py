@@ -37,6 +37,7 @@ __all__ = [
     "SecureCookieSession",
     "Session",
     "SessionMixin",
+    "SessionsLike",
     "Source",
 ]
 
@@ -109,6 +110,23 @@ class Session(SessionMixin, Generic[S_co]):
     def extras(self) -> MutableMapping[str, object]:
         """The keys that the schema does not declare, such as those of extensions."""
 
+    # The keys of these three may be given by name, as in Flask's session, whose signatures they have.
+
+    @override
+    def get(self, key: str, default: object = None) -> object:
+        """Return the value under a key, or the default."""
+        return super().get(key, default)
+
+    @override
+    def pop(self, key: str, default: object = _MISSING) -> object:
+        """Take a key out and return its value, or the default if there is one and the key is not stored."""
+        return super().pop(key) if default is _MISSING else super().pop(key, default)
+
+    @override
+    def setdefault(self, key: str, default: object = None) -> object:
+        """Return the value under a key, stored just now if there was none."""
+        return super().setdefault(key, default)
+
     def copy(self) -> dict[str, object]:
         """Return what is stored as a dict."""
         return dict(self)
@@ -144,6 +162,23 @@ class Session(SessionMixin, Generic[S_co]):
             FieldTypeError: a value does not fit its field.
             UndeclaredKeyError: a key is not allowed.
         """
+
+
+class SessionsLike(Protocol[S_co]):
+    """The sessions of any application whose data has what is needed, for helpers that know no framework.
+
+    `Sessions[Visitor]` is a `SessionsLike[Visitor]`, and one of each class or Protocol that `Visitor` fills.
+    """
+
+    @property
+    def current(self) -> Session[S_co]:
+        """The session of the request that is being handled."""
+        ...
+
+    @property
+    def data(self) -> S_co:
+        """The data of that session."""
+        ...
 
 
 @frozen
@@ -397,6 +432,7 @@ class SecureCookieSession(Session[S_co]):
         UndeclaredKeyError: an initial key is an earlier name of a field.
     """
 
+    accessed: bool = False
     _source: Source[Any] = _MADE_BY_A_PROGRAM
     _opened: Opened[S_co] | None = None
     _assigned: bool | None = None
@@ -504,7 +540,7 @@ class SecureCookieSession(Session[S_co]):
         return self._touched().read(key)
 
     @override
-    def get(self, key: str, /, default: object = None) -> object:
+    def get(self, key: str, default: object = None) -> object:
         return self._touched().get(key, default)
 
     @override
@@ -577,7 +613,7 @@ class SecureCookieSession(Session[S_co]):
         self._mutated()
 
     @override
-    def pop(self, key: str, /, default: object = _MISSING) -> object:
+    def pop(self, key: str, default: object = _MISSING) -> object:
         """Take a key out and return its value, or the default if there is one and the key is not stored."""
         contents = self._touched()
         if default is not _MISSING and key not in contents:
@@ -596,7 +632,7 @@ class SecureCookieSession(Session[S_co]):
         return keys[-1], self.pop(keys[-1])
 
     @override
-    def setdefault(self, key: str, /, default: object = None) -> object:
+    def setdefault(self, key: str, default: object = None) -> object:
         """Return the value under a key, stored just now if there was none."""
         contents = self._touched()
         if key not in contents:
@@ -869,7 +905,7 @@ class NullSession(SecureCookieSession[S_co]):
 
     @property
     @override
-    def data(self) -> NoReturn:
+    def data(self) -> S_co:  # to a checker: what comes after `session.data` is not unreachable
         self._unavailable()
 
     @override
@@ -897,7 +933,7 @@ class NullSession(SecureCookieSession[S_co]):
         self._unavailable()
 
     @override
-    def pop(self, key: str, /, default: object = None) -> NoReturn:
+    def pop(self, key: str, default: object = None) -> NoReturn:
         self._unavailable()
 
     @override
@@ -905,7 +941,7 @@ class NullSession(SecureCookieSession[S_co]):
         self._unavailable()
 
     @override
-    def setdefault(self, key: str, /, default: object = None) -> NoReturn:
+    def setdefault(self, key: str, default: object = None) -> NoReturn:
         self._unavailable()
 
     @override

@@ -2,6 +2,7 @@
 # pyright: reportIncompatibleMethodOverride=false, reportPrivateUsage=false
 # pyright: reportIncompatibleVariableOverride=false
 # pyrefly: ignore-errors
+# Stub of examples.shop.Visitor
 
 from contextvars import ContextVar
 

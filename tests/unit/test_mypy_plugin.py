@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -464,6 +465,75 @@ def report_of_setting(folder: Path, schema: str, files: Mapping[str, str], more:
     return errors_in(mypy_report(f"--config-file={folder}/mypy.ini", "--no-incremental", folder / next(iter(files))))
 
 
+SEVERAL = """
+from flask.sessions import SessionMixin
+
+def view(session: SessionMixin) -> None:
+    session["cart"]
+    session["level"]
+    session.data.cart
+    session.promote(cart=7)
+    "cart" in session
+"""
+CLASS = """
+from attrs import define
+
+@define
+class Visitor:
+    {}: str = ""
+"""
+
+
+@pytest.mark.parametrize("file", ["mypy.ini", "pyproject.toml"])
+def test_each_package_has_its_own_schema(file: str, tmp_path: Path) -> None:
+    packages = {"blog": SEVERAL, "shop": SEVERAL, "shop/admin": SEVERAL, "other": SEVERAL}
+    for name, text in packages.items():
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "__init__.py").touch()
+        (tmp_path / name / "views.py").write_text(text)
+        (tmp_path / name / "schema.py").write_text(CLASS.format("level" if name == "shop/admin" else "cart"))
+    (tmp_path / "flask").mkdir()
+    (tmp_path / "flask" / "__init__.py").write_text(FLASK_PACKAGE)
+    (tmp_path / "flask" / "sessions.py").write_text(FLASK)
+    lines = "shop: shop.schema.Visitor\n    shop.admin: shop.admin.schema.Visitor\n    blog: blog.schema.Visitr"
+    (tmp_path / file).write_text(
+        f"[mypy]\nplugins = typed_sessions.mypy_plugin\n[typed_sessions]\nschema =\n    {lines}\n"
+        if file == "mypy.ini"
+        else f'[tool.mypy]\nplugins = "typed_sessions.mypy_plugin"\n[tool.typed_sessions]\nschema = """{lines}"""\n'
+    )
+    views = [tmp_path / name / "views.py" for name in packages]
+    report = mypy_report(f"--config-file={tmp_path}/{file}", "--no-incremental", *views)
+    found = [
+        (Path(path).parent.name, int(line), message.replace("  [", " ["))
+        for path, line, message in re.findall(r"^(.*):(\d+): error: (.*)$", report, re.MULTILINE)
+    ]
+    no_cart, no_level = '"Visitor" has no key "cart" [session-key]', '"Visitor" has no key "level" [session-key]'
+    wrong = 'Value of key "cart" of "Visitor" has incompatible type "int"; expected "str" [session-value]'
+    assert sorted(found) == [
+        ("admin", 5, no_cart),
+        ("admin", 7, '"Visitor" has no attribute "cart" [attr-defined]'),
+        ("admin", 8, no_cart),
+        ("admin", 9, no_cart),
+        ("blog", 2, GONE.format("blog.schema.Visitr")),
+        ("other", 7, '"object" has no attribute "cart" [attr-defined]'),
+        ("shop", 6, no_level),
+        ("shop", 8, wrong),
+    ]
+
+
+def test_many_misspelt_keys_take_no_time(tmp_path: Path) -> None:
+    names = [f"a_rather_long_name_of_a_field_{number:03}" for number in range(500)]
+    fields = "".join(f'    {name}: str = ""\n' for name in names)
+    uses = [f"session['{name.replace('rather', 'rahter')}']" for name in names]
+    views = FLASK_VIEWS + "".join(f"    {use}\n" for use in uses)
+    schema = f"from attrs import define\n\n@define\nclass Visitor:\n{fields}"
+    before = time.process_time()
+    reported = report_of_setting(tmp_path, "visitors.Visitor", {"views.py": views, "visitors.py": schema})
+    assert time.process_time() - before < 5  # it was more than that for the hints alone
+    assert len(reported) == len(names)
+    assert all(f'did you mean "{name}"?' in reported["views.py", 7 + line][0] for line, name in enumerate(names))
+
+
 FLASK_VIEWS = """
 import json
 from flask import Flask
@@ -518,6 +588,9 @@ def errors_of_path(folder: Path, path: str, uses: list[str]) -> tuple[str, ...]:
         ("pyproject.toml", '[tool.typed_sessions]\nschema = "a.C"\n', Settings("a.C")),
         ("pyproject.toml", '[tool.typed_sessions]\nallowed_keys = ["a"]\n', Settings(None, frozenset({"a"}))),
         ("pyproject.toml", "[tool.mypy]\n", Settings()),
+        ("mypy.ini", "[typed_sessions]\nschema =\n  shop: a.B\n  c.D\n", Settings("\nshop: a.B\nc.D")),
+        ("pyproject.toml", '[tool.typed_sessions]\nschema = """\nshop: a.B\nc.D\n"""\n', Settings("shop: a.B\nc.D\n")),
+        ("pyproject.toml", '[tool.typed_sessions]\nschema = ["shop: a.B", "c.D"]\n', Settings("shop: a.B\nc.D")),
     ],
 )
 def test_settings(tmp_path: Path, file: str, text: str, settings: Settings) -> None:
@@ -526,8 +599,32 @@ def test_settings(tmp_path: Path, file: str, text: str, settings: Settings) -> N
 
 
 @pytest.mark.parametrize(
+    ("module", "schema"),
+    [
+        ("shop", "a.Visitor"),
+        ("shop.views", "a.Visitor"),
+        ("shop.admin", "a.Staff"),
+        ("shop.admin.views.users", "a.Staff"),
+        ("shop.administration", "a.Visitor"),
+        ("shopping", "b.Reader"),
+        ("tests.shop", "b.Reader"),
+    ],
+)
+def test_the_innermost_package_that_is_named_counts(module: str, schema: str) -> None:
+    text = "shop: a.Visitor\n shop.admin :a.Staff, b.Reader"
+    assert Settings(text).schema_for(module) == schema
+    assert Settings("shop: a.Visitor").schema_for("blog") is None
+
+
+@pytest.mark.parametrize(
     ("file", "text", "message"),
     [
+        ("mypy.ini", "[typed_sessions]\nschema =\n a: b.C\n a: d.E\n", "schema names two classes for the package a"),
+        ("mypy.ini", "[typed_sessions]\nschema =\n b.C\n d.E\n", "schema names two classes for all other packages"),
+        ("mypy.ini", "[typed_sessions]\nschema =\n : b.C\n", "schema must be"),
+        ("mypy.ini", "[typed_sessions]\nschema =\n shop views: b.C\n", "schema must be"),
+        ("mypy.ini", "[typed_sessions]\nschema =\n", "schema must be"),
+        ("pyproject.toml", "[tool.typed_sessions]\nschema = [7]\n", "schema must be"),
         ("mypy.ini", "[typed_sessions]\nshema = a.C\n", 'unknown setting "shema"; the settings are schema'),
         ("mypy.ini", "[typed_sessions]\nschema = Visitor\n", 'schema must be the full name of a class, "module.Class"'),
         ("mypy.ini", "[typed_sessions]\nschema = a:C\n", 'schema must be the full name of a class, "module.Class"'),

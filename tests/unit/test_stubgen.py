@@ -203,11 +203,13 @@ class Odd:
 EVERYTHING = """\
 # mypy: disable-error-code="misc, override"
 # pyright: reportIncompatibleMethodOverride=false, reportPrivateUsage=false
+# pyright: reportGeneralTypeIssues=false
 # pyrefly: ignore-errors
-# ty: ignore[incompatible-method-override]
+# ty: ignore[incompatible-method-override, invalid-generic-class]
 # Written by `typed-sessions stubs kinds:Everything`: do not edit it, run that again.
+# Stub of kinds.Everything
 
-from collections.abc import Iterator, MutableMapping
+from collections.abc import ItemsView, Iterable, Iterator, KeysView, MutableMapping
 from datetime import date
 from decimal import Decimal
 from typing import Literal, Self, TypeAlias, TypedDict, TypeVar, Union, overload
@@ -303,6 +305,9 @@ def use(session: "VisitorSession", key: Literal["user_id", "cart"], name: str) -
     assert_type(session.pop("visits", None), int | None)
     assert_type(session.setdefault("cart", []), list[str])
     assert_type(session.setdefault("user_id"), int | None)
+    assert_type(session.get("visits", default=0), int)
+    assert_type(session.pop("visits", default=None), int | None)
+    assert_type(session.setdefault("cart", default=[]), list[str])
     session["cart"] = []
     session["theme"] = "dark"
     session["visits"] = True
@@ -314,14 +319,38 @@ def use(session: "VisitorSession", key: Literal["user_id", "cart"], name: str) -
     update: VisitorUpdate = {"cart": ["tea"]}
     session |= update
     session.pop("_flashes", None)
+    session.promote(user_id=7, cart=[])
+    session.invalidate()
+    session.regenerate()
     session.permanent = session.modified = True
     dynamic(session, name, text)
     session.extras[name] = 1
-    print(name in session, [*session], session.items(), len(session), session | {"a": 1})
+    print("user_id" in session, "_flashes" not in session, key in session)
+    print([*session], session.items(), len(session), session | {"a": 1})
+
+
+def each(session: "VisitorSession", yes: bool) -> dict[str, object]:
+    for key in session:
+        print(session[key], session.get(key, default=0), session.pop(key, None), key in session, key.upper())
+        session[key] = session.setdefault(key)
+        del session[key]
+    for key in list(session.keys()):
+        print({other: session[other] for other in session if session[other]}, session[key])
+    for name, value in session.items():
+        print(session[name], value)
+    for chosen in ("cart", "user_id"):
+        assert_type(session[chosen], int | list[str] | None)
+        session.pop(chosen)
+    print(session["cart" if yes else "user_id"], dict(session.items()))
+    copy: dict[str, object] = session.copy()
+    names: list[str] = list(session)
+    print(copy, names, sorted(session), set(session), {key: 1 for key in session}, list(reversed(session)))
+    return copy
 
 
 def dynamic(session: Session[Visitor], name: str, value: object) -> None:
     session[name] = session.get(name, value)
+    print(name in session)
 
 
 def use_cart(session: "CartSession") -> None:
@@ -365,6 +394,12 @@ def misuse(session: "VisitorSession", name: str, cart: "CartSession") -> None:
     session |= {"user_id": "1"}  # wrong
     session.data.usr_id = 7  # wrong
     print(session[name])  # wrong
+    print("usr_id" in session)  # wrong
+    print("usr_id" not in session)  # wrong
+    session.promote(user_id="7")  # wrong
+    session.promote(usr_id=7)  # wrong
+    for key in ("usr_id", "cart"):
+        print(session[key])  # wrong
     print(session["_unknown"])  # wrong
     cart["fixed"] = 7  # wrong
     cart.pop("fixed")  # wrong
@@ -403,6 +438,8 @@ assert_type(quart.session["cart"], list[str])
 assert_type(flask.session.get("visits"), int | None)
 session.permanent = True
 session["theme"] = "dark"
+for key in session:
+    print(session[key], dict(session)[key], {**session}[key], {each: session[each] for each in session})
 print(session.new, session.accessed, request.method, current_app.config, g.get("x"), quart.g, flask.request.path)
 session["usr_id"] = 7  # wrong
 flask_session.get("usr_id")  # wrong
@@ -496,7 +533,7 @@ def signatures(text: str, method: str) -> list[str]:
 def test_names_from_anywhere_are_imported_and_those_that_clash_get_others() -> None:
     text = stub_text("kinds:Everything")
     assert text.partition("\nclass ")[0] == EVERYTHING
-    assert "class EverythingSession(Session[Everything]):" in text
+    assert "class EverythingSession(EverythingKeys, Session[Everything]):" in text
 
 
 def test_a_key_has_its_type_in_every_method() -> None:
@@ -548,7 +585,7 @@ def test_a_type_with_the_name_of_a_method_gets_another(project: Path) -> None:
     add_module(project, "odd", ODD_NAMES)
     text = stub_text("odd:list")
     assert "from odd import list as odd_list\nfrom odd import update as odd_update\n" in text
-    assert "class listSession(Session[odd_list]):" in text
+    assert "class listSession(listKeys, Session[odd_list]):" in text
 
 
 @pytest.mark.parametrize(
@@ -570,14 +607,14 @@ def test_a_type_with_the_name_of_a_method_gets_another(project: Path) -> None:
 )
 def test_every_kind_of_schema_has_a_stub(path: str, name: str, data: str) -> None:
     text = stub_text(path)
-    assert f"class {name}(Session[{data}]):" in text
+    assert f"class {name}({name.removesuffix('Session')}Keys, Session[{data}]):" in text
     assert signatures(text, "data") == [f"self -> {data}"]
 
 
 def test_undeclared_keys_may_be_allowed() -> None:
     assert '"csrf_token"' not in stub_text("visitors:Visitor")
     text = stub_text("visitors:Visitor", "csrf_token", "user_id")
-    assert signatures(text, "__getitem__")[-1] == (
+    assert signatures(text, "__getitem__")[-2] == (
         'self, key: Literal["_flashes", "_permanent", "csrf_token"], / -> object'
     )
     assert signatures(text, "__getitem__")[0] == 'self, key: Literal["user_id"], / -> int | None'
@@ -703,6 +740,33 @@ def test_the_frameworks_may_be_chosen(arguments: list[str], folders: set[str], p
     run("visitors:Visitor", "--out", "typings", *arguments)
     assert {path.name for path in (project / "typings").iterdir()} == {"visitor_session.pyi", *folders}
     assert all((project / "typings" / folder / "py.typed").read_text() == "partial\n" for folder in folders)
+
+
+def test_a_second_schema_in_the_folder_leaves_the_stubs_of_the_first(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("visitors:Visitor")
+    before = {path: path.read_text() for path in (project / "stubs").rglob("*.pyi")}
+    capsys.readouterr()
+    assert run("visitors:Cart") == 0
+    assert {path: path.read_text() for path in before} == before
+    assert (project / "stubs" / "cart_session.pyi").exists()
+    said = capsys.readouterr().out
+    assert said.startswith(
+        "wrote  stubs/cart_session.pyi\nleft   stubs/quart-stubs/globals.pyi, which is for visitors.Visitor\n"
+    )
+    assert "visitors.Cart" not in said  # as a setting it would take the first schema's place
+    assert run("visitors:Cart", "--check") == run("visitors:Visitor", "--check") == 0
+
+
+def test_a_second_schema_of_the_same_name_is_refused(project: Path) -> None:
+    add_module(project, "others", VISITORS)
+    run("visitors:Visitor")
+    before = {path: path.read_text() for path in (project / "stubs").rglob("*.pyi")}
+    with pytest.raises(ConfigurationError, match=r"visitor_session.pyi is the stub of visitors.Visitor, .* --out"):
+        run("others:Visitor")
+    assert {path: path.read_text() for path in before} == before
+    assert run("others:Visitor", "--out", "others_stubs") == 0
 
 
 MYPY_INI = [
@@ -895,6 +959,58 @@ def test_ty_and_pyrefly_find_what_is_wrong_and_nothing_else(
     assert checked_by(checker, files, project) == marked_lines(programs["wrong"], programs["frameworks"])
 
 
+def test_an_undeclared_key_is_not_taken_for_the_one_that_comes_last(project: Path) -> None:
+    run("visitors:Visitor")
+    (project / "program.py").write_text("from quart import session\n\nsession['usr_id'] = session.get('usr_id')\n")
+    (project / "pyrightconfig.json").write_text('{"stubPath": "stubs", "typeCheckingMode": "strict"}')
+    command = [sys.executable, "-m", "basedpyright", "--outputjson", "--pythonpath", sys.executable, "program.py"]
+    report = subprocess.run(command, capture_output=True, text=True, check=False, cwd=project)  # noqa: S603 -- ours
+    assert report.stdout.count('cannot be assigned to parameter \\"key\\" of type \\"VisitorKey\\"') == 2
+    assert "_flashes" not in report.stdout
+
+
+PER_PACKAGE = """
+from attrs import define
+from quart import session
+
+
+@define
+class {schema}:
+    {field}: str = ""
+
+
+def view() -> None:
+    print(session["cart"])
+    print(session["level"])
+"""
+
+
+@pytest.mark.parametrize("checker", ["basedpyright", "ty", "pyrefly"])
+def test_each_package_is_checked_with_its_own_stubs_as_the_page_says(checker: str, project: Path) -> None:
+    for package, schema, field in (("shop", "Visitor", "cart"), ("blog", "Reader", "level")):
+        (project / package).mkdir()
+        (project / package / "__init__.py").touch()
+        (project / package / "schema.py").write_text(PER_PACKAGE.format(schema=schema, field=field))
+        for name in (package, f"{package}.schema"):
+            sys.modules.pop(name, None)
+        run(f"{package}.schema:{schema}", "--out", f"stubs/{package}")
+    page = (ROOT / "docs" / "types.md").read_text()
+    found = re.search(rf"^\| (?:pyright, )?{checker} \| `(.*?)` \| (.*) \| `(.*?)` \|$", page, re.MULTILINE)
+    assert found is not None
+    lines = re.findall("`(.*?)`", found[2])
+    program = Path(sys.executable).with_name(checker)
+    for package, wrong in (("shop", 13), ("blog", 12)):
+        file, settings, command = (
+            text.replace("shop", package) for text in (found[1], "\n".join(lines), found[3].partition(" ")[2])
+        )
+        (project / file).write_text(settings)
+        environment = os.environ | {"VIRTUAL_ENV": sys.prefix, "PATH": f"{program.parent}:{os.environ['PATH']}"}
+        report = subprocess.run(  # noqa: S603 -- ours
+            [program, *command.split()], capture_output=True, text=True, check=False, cwd=project, env=environment
+        )
+        assert {*map(int, re.findall(r"schema\.py:(\d+):\d+", report.stdout))} == {wrong}, report.stdout
+
+
 @pytest.mark.usefixtures("programs")
 def test_pyrefly_would_find_no_more_in_stubs_than_that_they_narrow_what_keys_are(project: Path) -> None:
     stubs = [*(project / "stubs").rglob("*.pyi")]
@@ -904,7 +1020,7 @@ def test_pyrefly_would_find_no_more_in_stubs_than_that_they_narrow_what_keys_are
     options = ["check", "--output-format", "json", "--preset", "default", "--search-path=stubs", "--search-path=."]
     command = [str(Path(sys.executable).with_name("pyrefly")), *options, python, *map(str, stubs)]
     report = subprocess.run(command, capture_output=True, text=True, check=False, cwd=project)  # noqa: S603 -- ours
-    assert {error["name"] for error in json.loads(report.stdout)["errors"]} == {"bad-override"}
+    assert {error["name"] for error in json.loads(report.stdout)["errors"]} == {"bad-override", "invalid-inheritance"}
 
 
 # this repository

@@ -27,8 +27,8 @@ class Bounded(FieldType):
 
     def __init__(self, inner: FieldType, bounds: tuple[msgspec.Meta, ...], place: str) -> None:
         self.inner = inner
-        self.bounds = bounds_of(bounds)
-        self.text = inner.text
+        self.bounds: dict[str, object] = bounds_of(bounds)
+        self.text: str = inner.text
         self._bounded_text = f"{inner.text} ({', '.join(f'{name}={bound!r}' for name, bound in self.bounds.items())})"
         self.constraint: Any = Annotated[(_native(inner), *bounds)]
         """The type that msgspec judges."""

@@ -26,7 +26,9 @@ class WithNames(FieldType):
     def __init__(self, text: str, annotations: Mapping[str, Any], required: frozenset[str]) -> None:
         self.text = text
         self.required = required
-        self.former_names = {name: former_names(annotation) for name, annotation in annotations.items()}
+        self.former_names: dict[str, tuple[str, ...]] = {
+            name: former_names(annotation) for name, annotation in annotations.items()
+        }
         self.types: dict[str, FieldType] = {}
         """Filled by the compiler once it has seen the class, which may contain itself."""
 
@@ -311,7 +313,7 @@ class Foreign(FieldType):
     """A type that only the converter's hooks know."""
 
     def __init__(self, annotation: Any, converter: Converter) -> None:
-        self.text = described(annotation)
+        self.text: str = described(annotation)
         self._annotation = annotation
         self._converter = converter
         self._cls: object = get_origin(annotation) or annotation

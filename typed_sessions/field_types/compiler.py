@@ -54,7 +54,10 @@ class Compiler:
         if isinstance(annotation, type) and annotation in KNOWN:
             return KNOWN[annotation]
         if isinstance(annotation, TypeVar):
-            raise SchemaError(f"{place}: {annotation.__name__} has no argument; declare the schema as Class[argument]")
+            raise SchemaError(
+                f"{place}: {annotation.__name__} has no argument; declare the schema as Class[argument], or as a "
+                f"function that is annotated to return that"
+            )
         if isinstance(annotation, type) and issubclass(annotation, Enum):
             return self._enumeration(annotation, place)
         origin = _unsubscripted(annotation)

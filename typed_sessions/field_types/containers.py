@@ -44,7 +44,7 @@ class Items(FieldType):
     """A container of any length whose items have one type: list, set, frozenset, `tuple[T, ...]`."""
 
     def __init__(self, cls: type[Any], item: FieldType) -> None:
-        self.text = f"{cls.__name__}[{item.text}{', ...' if cls is tuple else ''}]"
+        self.text: str = f"{cls.__name__}[{item.text}{', ...' if cls is tuple else ''}]"
         self.cls: type[Any] = cls
         self._make: Callable[[list[object]], object] = cls
         self.item = item
@@ -140,7 +140,7 @@ class Positions(FieldType):
     """A tuple of fixed length, each position with a type of its own."""
 
     def __init__(self, items: tuple[FieldType, ...]) -> None:
-        self.text = f"tuple[{', '.join(item.text for item in items) or '()'}]"
+        self.text: str = f"tuple[{', '.join(item.text for item in items) or '()'}]"
         self.items = items
 
     @override
@@ -225,7 +225,7 @@ class Table(FieldType):
     """
 
     def __init__(self, key: FieldType, value: FieldType) -> None:
-        self.text = f"dict[{key.text}, {value.text}]"
+        self.text: str = f"dict[{key.text}, {value.text}]"
         self.key = key
         self.value = value
         self._by_number = key.plain_types(JSON) == _NUMBERS

@@ -133,7 +133,7 @@ class Simple(FieldType):
 
     def __init__(self, cls: type[Any], exact: Callable[[Any], object], widened: type | None = None) -> None:
         self.cls: type[Any] = cls
-        self.text = "None" if cls is types.NoneType else cls.__name__
+        self.text: str = "None" if cls is types.NoneType else cls.__name__
         self._exact = exact
         self._accepted = (cls,) if widened is None else (cls, widened)
 
@@ -187,7 +187,7 @@ class Enumeration(FieldType):
 
     def __init__(self, cls: type[Enum]) -> None:
         self.cls = cls
-        self.text = cls.__name__
+        self.text: str = cls.__name__
 
     @property
     def members(self) -> list[Enum]:
@@ -230,7 +230,7 @@ class Choice(FieldType):
     """A `Literal`: one of a fixed set of values."""
 
     def __init__(self, text: str, choices: Mapping[tuple[type, object], FieldType]) -> None:
-        self.text = text
+        self.text: str = text
         self.choices = choices
         """Pairs of a value's type and the value, so that `1` is not `True`; each with the type that writes it."""
 
@@ -302,7 +302,7 @@ class Scalar(FieldType):
         from_text: Callable[[str], object] | None = None,
     ) -> None:
         self.cls: type[Any] = cls
-        self.text = cls.__name__
+        self.text: str = cls.__name__
         self._exact = exact
         self._to_text = to_text
         self._from_text: Callable[[str], object] = from_text or partial(msgspec.convert, type=cls)

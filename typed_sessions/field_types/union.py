@@ -38,7 +38,7 @@ class OneOf(FieldType):
     """
 
     def __init__(self, members: tuple[FieldType, ...]) -> None:
-        self.text = " | ".join(member.text for member in members)
+        self.text: str = " | ".join(member.text for member in members)
         self.members = members
         dicts = sum(dict in member.plain_types(JSON) for member in members)
         self._least = Affinity.POSSIBLE if dicts > 1 else Affinity.PARTIAL

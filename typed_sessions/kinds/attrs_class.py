@@ -9,6 +9,7 @@ import attrs
 from typing_extensions import override
 
 from typed_sessions.annotations import resolved_annotations
+from typed_sessions.errors import SchemaError
 from typed_sessions.kinds.base import Attributes, Kind, Member, factory_varies, is_generated
 
 __all__ = ["AttrsKind"]
@@ -18,6 +19,12 @@ class AttrsKind(Kind):
     """An attrs class."""
 
     def __init__(self, cls: type, declared: object) -> None:
+        if "__attrs_attrs__" not in vars(cls):
+            base = next(base for base in cls.__mro__ if "__attrs_attrs__" in vars(base))
+            raise SchemaError(
+                f"{cls.__qualname__} is based on the attrs class {base.__qualname__} and is none itself, so what it "
+                f"adds would not be stored; decorate it, too: @define"
+            )
         annotations = resolved_annotations(declared)
         members = [
             Member(

@@ -9,6 +9,7 @@ from typing import Any
 from typing_extensions import override
 
 from typed_sessions.annotations import resolved_annotations
+from typed_sessions.errors import SchemaError
 from typed_sessions.kinds.base import Kind, Member, factory_varies, is_generated
 
 __all__ = ["DataclassKind"]
@@ -19,6 +20,13 @@ class DataclassKind(Kind):
 
     def __init__(self, cls: Any, declared: object) -> None:
         annotations = resolved_annotations(declared)
+        if "__dataclass_params__" not in vars(cls):
+            declared_there = resolved_annotations(cls).keys() - {field.name for field in dataclasses.fields(cls)}
+            if declared_there:
+                raise SchemaError(
+                    f"{cls.__qualname__}.{min(declared_there)} would not be stored, because {cls.__qualname__} is no "
+                    f"dataclass itself; decorate it, too: @dataclass"
+                )
         members = [
             Member(
                 name=field.name,

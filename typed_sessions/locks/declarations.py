@@ -98,7 +98,7 @@ class LockedClass(Keyed):
             self.types[name] = attribute.type
             self.former_names[name] = attribute.former_names
         self.may_be_absent = frozenset(name for name, attribute in attributes.items() if attribute.may_be_absent)
-        self.required = frozenset(
+        self.required: frozenset[str] = frozenset(
             name for name, attribute in attributes.items() if attribute.default is None and not attribute.may_be_absent
         )
 
@@ -120,7 +120,7 @@ class LockedSet(Items):
 
     def __init__(self, name: str, item: FieldType) -> None:
         super().__init__(list, item)
-        self.text = f"{name}[{item.text}]"
+        self.text: str = f"{name}[{item.text}]"
 
     @override
     def lift(self, plain: object, reading: Reading) -> object:

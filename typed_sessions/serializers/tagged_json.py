@@ -54,7 +54,7 @@ class JSONTag:
     """The tag itself. By convention it begins with a space. Empty: values are converted and not tagged."""
 
     def __init__(self, serializer: TaggedJSONSerializer) -> None:
-        self.serializer = serializer
+        self.serializer: TaggedJSONSerializer = serializer
 
     def check(self, value: Any) -> bool:
         """Return True if this tag is the one for a value."""
@@ -244,7 +244,7 @@ class TaggedJSONSerializer:
     )
 
     def __init__(self, *, sort_keys: bool = False) -> None:
-        self.sort_keys = sort_keys
+        self.sort_keys: bool = sort_keys
         self.tags: dict[str, JSONTag] = {}
         """The tags by key."""
         self.order: list[JSONTag] = []

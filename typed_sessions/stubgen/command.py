@@ -7,14 +7,14 @@ import shlex
 from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 from typed_sessions.errors import ConfigurationError
 from typed_sessions.stubgen.framework_stubs import FRAMEWORKS
 from typed_sessions.stubgen.hooks import hooks
 from typed_sessions.stubgen.schema_stub import SchemaStub
-from typed_sessions.stubgen.stub_files import stale_files, stub_files, write_files
+from typed_sessions.stubgen.stub_files import others_files, stale_files, stub_files, write_files
 
 __all__ = ["add_command"]
 
@@ -47,6 +47,13 @@ def _run(load: Callable[[str], object], arguments: argparse.Namespace) -> int:
         raise ConfigurationError(f"there is a module {stub.module}, which the stub would hide; rename one of them")
     folder: Path = arguments.out
     files = stub_files(stub, arguments.frameworks)
+    others = others_files(folder, files, stub)
+    if PurePosixPath(f"{stub.module}.pyi") in others:
+        raise ConfigurationError(
+            f"{folder / stub.module}.pyi is the stub of {others[PurePosixPath(f'{stub.module}.pyi')]}, a class of the "
+            f"same name; give each a folder of its own with --out, or delete it"
+        )
+    files = {path: text for path, text in files.items() if path.parent not in {other.parent for other in others}}
     stale = stale_files(folder, files)
     if arguments.check:
         lines = [f"stale  {folder / path}" for path in stale]
@@ -54,7 +61,8 @@ def _run(load: Callable[[str], object], arguments: argparse.Namespace) -> int:
     else:
         write_files(folder, files)
         lines = [f"{'wrote' if path in stale else 'kept '}  {folder / path}" for path in files]
-        lines += hooks(Path.cwd(), folder, stub)
+        lines += [f"left   {folder / path}, which is for {schema}" for path, schema in others.items()]
+        lines += [] if others else hooks(Path.cwd(), folder, stub)  # they were said for the first schema
     print("\n".join(lines))  # noqa: T201 -- a command prints
     return _STALE if arguments.check and stale else 0
 

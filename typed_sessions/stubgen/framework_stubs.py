@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Final
 
-from typed_sessions.stubgen.schema_stub import SchemaStub
+from typed_sessions.stubgen.schema_stub import SchemaStub, schema_line
 
 __all__ = ["FRAMEWORKS", "framework_files"]
 
@@ -65,7 +65,8 @@ def framework_files(stub: SchemaStub, framework: str) -> dict[PurePosixPath, str
     """Return the files of a partial stub package."""
     session = stub.class_name
     text = f"""\
-{_HEADER}
+{_HEADER}{schema_line(stub)}
+
 from contextvars import ContextVar
 
 from {stub.module} import {session}

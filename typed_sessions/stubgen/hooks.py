@@ -14,7 +14,6 @@ from typing import Final
 from attrs import frozen
 
 from typed_sessions.narrowing import is_dict, is_sequence
-from typed_sessions.stubgen.expressions import Name
 from typed_sessions.stubgen.framework_stubs import FRAMEWORKS
 from typed_sessions.stubgen.schema_stub import SchemaStub
 
@@ -130,14 +129,14 @@ def _is_hooked(table: Mapping[object, object], setting: _Setting, out: Path) -> 
 def _ini_mypy(out: Path, stub: SchemaStub) -> str:
     return (
         f"[mypy]\nplugins = {_PLUGIN}\nmypy_path = {out.as_posix()}\nexclude = {_EXCLUDED}\n\n"
-        f"[typed_sessions]\nschema = {_dotted(stub)}"
+        f"[typed_sessions]\nschema = {stub.schema}"
     ) + (f"\nallowed_keys = {', '.join(stub.allowed)}" if stub.allowed else "")
 
 
 def _toml_mypy(out: Path, stub: SchemaStub) -> str:
     return (
         f'[tool.mypy]\nplugins = ["{_PLUGIN}"]\nmypy_path = "{out.as_posix()}"\n'
-        f'exclude = ["{_EXCLUDED}"]\n\n[tool.typed_sessions]\nschema = "{_dotted(stub)}"'
+        f'exclude = ["{_EXCLUDED}"]\n\n[tool.typed_sessions]\nschema = "{stub.schema}"'
     ) + (f"\nallowed_keys = {json.dumps(stub.allowed)}" if stub.allowed else "")
 
 
@@ -150,11 +149,6 @@ def _toml(setting: _Setting, table: str, out: Path) -> str:
 
 def _json(setting: _Setting, _table: str, out: Path) -> str:
     return f'"{setting.key}": "{out.as_posix()}"'
-
-
-def _dotted(stub: SchemaStub) -> str:
-    """Return the full name of the schema: that of its class, or of the alias that stands for a generic one."""
-    return f"{stub.data.module}.{stub.data.path}" if isinstance(stub.data, Name) else stub.origin.replace(":", ".")
 
 
 def _indented(text: str) -> list[str]:

@@ -13,10 +13,12 @@ from typing_extensions import ReadOnly
 from typed_sessions.annotations import is_typed_dict, key_annotations, plain_form
 from typed_sessions.errors import ConfigurationError, SchemaError
 from typed_sessions.kinds import kind_of
-from typed_sessions.schema import Schema
-from typed_sessions.stubgen.expressions import OBJECT, Expression, expression_of
+from typed_sessions.schema import Schema, class_made_by
+from typed_sessions.stubgen.expressions import OBJECT, Expression, Name, expression_of
 
-__all__ = ["Key", "SchemaStub"]
+__all__ = ["Key", "SchemaStub", "schema_in", "schema_line"]
+
+_SCHEMA: Final = "# Stub of "
 
 _FRAMEWORK_KEYS: Final = ("_flashes", "_permanent")
 """Keys of the frameworks' own, which no schema declares."""
@@ -80,6 +82,11 @@ class SchemaStub:
         return cls(path, name, expression_of(declared), keys, extras, options)
 
     @property
+    def schema(self) -> str:
+        """The full name of the schema: that of its class, or of the alias that stands for a generic one."""
+        return f"{self.data.module}.{self.data.path}" if isinstance(self.data, Name) else self.origin.replace(":", ".")
+
+    @property
     def class_name(self) -> str:
         """The name of the class of sessions."""
         return f"{self.name}Session"
@@ -90,17 +97,36 @@ class SchemaStub:
         return f"{self.name}Update"
 
     @property
+    def key_name(self) -> str:
+        """The name of the type of the keys that iteration gives."""
+        return f"{self.name}Key"
+
+    @property
+    def keys_name(self) -> str:
+        """The name of the class that iterates over them."""
+        return f"{self.name}Keys"
+
+    @property
     def module(self) -> str:
         """The name of the module. It must have no source, because a stub hides the source of its name."""
         return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", self.class_name).lower()
+
+
+def schema_line(stub: SchemaStub) -> str:
+    """Return the line by which a file says whose stub it is."""
+    return f"{_SCHEMA}{stub.schema}"
+
+
+def schema_in(text: str) -> str | None:
+    """Return the full name of the schema whose stub a file is, if it says so."""
+    return next((line.removeprefix(_SCHEMA) for line in text.splitlines() if line.startswith(_SCHEMA)), None)
 
 
 def _declared_class(found: object) -> Any:
     declared = _declared(found)
     if is_typed_dict(declared) or kind_of(declared) is not None:
         return declared
-    made: object = declared()
-    return type(made)
+    return class_made_by(declared)
 
 
 def _declared(found: Any) -> Any:

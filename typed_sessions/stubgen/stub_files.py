@@ -7,10 +7,10 @@ from pathlib import Path, PurePosixPath
 
 from typed_sessions.errors import ConfigurationError
 from typed_sessions.stubgen.framework_stubs import FRAMEWORKS, framework_files
-from typed_sessions.stubgen.schema_stub import SchemaStub
+from typed_sessions.stubgen.schema_stub import SchemaStub, schema_in
 from typed_sessions.stubgen.session_class import session_module
 
-__all__ = ["stale_files", "stub_files", "write_files"]
+__all__ = ["others_files", "stale_files", "stub_files", "write_files"]
 
 
 def stub_files(stub: SchemaStub, frameworks: Collection[str] = FRAMEWORKS) -> dict[PurePosixPath, str]:
@@ -38,6 +38,12 @@ def write_files(folder: Path, files: Mapping[PurePosixPath, str]) -> None:
 def stale_files(folder: Path, files: Mapping[PurePosixPath, str]) -> list[PurePosixPath]:
     """Return the files that are missing from a folder, or differ from what they should be."""
     return [path for path, text in files.items() if _text(folder / path) != text]
+
+
+def others_files(folder: Path, files: Collection[PurePosixPath], stub: SchemaStub) -> dict[PurePosixPath, str]:
+    """Return which of the files in a folder are stubs of another schema, with the full name of that."""
+    schemas = {path: schema_in(_text(folder / path) or "") for path in files}
+    return {path: schema for path, schema in schemas.items() if schema not in (None, stub.schema)}
 
 
 def _text(path: Path) -> str | None:

@@ -92,7 +92,7 @@ class ManualClock:
     """
 
     def __init__(self, now: datetime = _START) -> None:
-        self.now = now
+        self.now: datetime = now
 
     def __call__(self) -> float:
         """Return the time, in seconds since the epoch."""

@@ -208,7 +208,7 @@ class Model:
     """All worlds that are possible after what has been answered."""
 
     def __init__(self, now: datetime) -> None:
-        self.worlds = [World(now)]
+        self.worlds: list[World] = [World(now)]
 
     def pass_time(self, now: datetime) -> None:
         """Go on to another moment."""

@@ -8,13 +8,16 @@ from typing import Literal, assert_type
 
 import attrs
 from cattrs import Converter
-from quart import Quart
+from quart import Quart, Request
 from schemas import (
     Box, Cart, FrozenVisitor, HasName, HasUser, Item, Member, Required, Visitor,
     app, box_sessions, cart_sessions, data_sessions, frozen_sessions, make_visitor, members, open_sessions, sessions,
 )  # fmt: skip
 
-from typed_sessions import NullSession, Schema, SecureCookieSession, SecureCookieSessionInterface, Session, migration
+from typed_sessions import (
+    Formerly, Merge, NullSession, Schema, SecureCookieSession, SecureCookieSessionInterface, Session, SessionsLike,
+    migration,
+)  # fmt: skip
 from typed_sessions import quart as typed_quart
 from typed_sessions.quart import Sessions
 
@@ -38,6 +41,7 @@ Sessions(Visitor, app, serializer=7)  # error
 Sessions(Visitor, app, converter=print)  # error
 Sessions(Visitor, app, store=7)  # error
 Sessions(schema=7)  # error
+Sessions[Visitor]()  # error: basedpyright, pyright, ty, pyrefly
 SecureCookieSession(schema=Required)  # error
 SecureCookieSession({7: 1})  # error
 SecureCookieSessionInterface(Required)  # error
@@ -65,6 +69,8 @@ assert_type(Schema(Visitor).create(), Visitor)
 assert_type(SecureCookieSessionInterface(Visitor), SecureCookieSessionInterface[Visitor])
 app.session_interface = typed_quart.SecureCookieSessionInterface()
 app.session_interface = typed_quart.SecureCookieSessionInterface(Visitor)
+typed_quart.SecureCookieSessionInterface(Visitor, report=print, clock=lambda: 0.0, refresh_fraction=0.1).check(app)
+typed_quart.SecureCookieSessionInterface(Visitor, report=7)  # error
 sessions.init_app(app)
 sessions.init_app("app")  # error
 sessions.init_app()  # error
@@ -109,7 +115,7 @@ session.unknown  # error
 # a mapping of objects
 session[7]  # error
 session[7] = 7  # error
-session.get(7)  # error: mypy, basedpyright, pyright, pyrefly
+session.get(7)  # error
 session["user_id"].bit_length()  # error
 session["visits"] + 1  # error
 session.update([7])  # error
@@ -127,6 +133,15 @@ session["user_id"] = 7
 session |= {"user_id": 8}
 session.update({"user_id": 9}, visits=1)
 session.setdefault("_flashes", [])
+session.setdefault("user_id")
+session.setdefault("user_id", default=7)
+h8: object = session.get("visits", default=0)
+h9: object = session.get(key="visits")
+h10: object = session.pop("visits", default=None)
+session.get("visits", fallback=0)  # error
+session.get()  # error
+session.promote(7)  # error
+session.promote(user_id=7)
 session.clear()
 del session["user_id"]
 
@@ -165,6 +180,30 @@ user_of(sessions)  # error
 only_members(sessions.current)  # error
 wrong: Session[FrozenVisitor] = sessions.current  # error
 
+# and over all sessions of an application
+def known(like: SessionsLike[Visitor]) -> None:
+    assert_type(like.current, Session[Visitor])
+    assert_type(like.data, Visitor)
+    like.data.user_id = 7
+    like.data.usr_id  # error
+    like.data = Visitor()  # error
+
+
+known(members)
+
+
+def current_user(held: SessionsLike[HasUser]) -> int | None:
+    return held.current.data.user_id or held.data.user_id
+
+
+current_user(sessions)
+current_user(members)
+current_user(data_sessions)
+current_user(box_sessions)  # error
+current_user(open_sessions)  # error
+current_user(sessions.current)  # error
+unlike: SessionsLike[Member] = sessions  # error
+
 # narrowing
 interface = SecureCookieSessionInterface(Visitor)
 
@@ -176,6 +215,44 @@ def narrowed(held: Session[Visitor]) -> None:
         print(null)
     else:
         held.data.user_id = 7
+
+
+def unavailable(null: NullSession[Visitor]) -> None:
+    assert_type(null.data, Visitor)
+    null.data.usr_id  # error
+
+
+async def opened_by_quarts(own: typed_quart.SecureCookieSessionInterface[Visitor], request: Request) -> None:
+    opened = await own.open_session(app, request)
+    if opened is not None:
+        opened.data.usr_id = 7  # error
+        opened.data.user_id = 7
+        assert_type(opened.data, Visitor)
+        own.should_set_cookie(app, opened)
+
+
+# markers
+def of_two(mine: int, theirs: int) -> int:
+    return mine + theirs
+
+
+def of_three(before: int, mine: int, theirs: int) -> int:
+    return mine + theirs - before
+
+
+Merge(of_two)  # error
+Merge(lambda mine, theirs: mine)  # error
+Merge("sum")  # error
+Merge()  # error
+Formerly()  # error
+Formerly(7)  # error
+Merge(of_three)
+Merge("add")
+Merge(max)
+Merge(min)
+Merge(lambda before, mine, theirs: mine)
+Formerly("uid")
+Formerly("uid", "user")
 
 
 # migrations

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import MutableMapping
 from datetime import datetime
-from typing import assert_type
+from typing import Literal, assert_type
 
 from quart import session
-from schemas import Item, Theme
+from schemas import Item, Theme, Visitor
 
 # a key that is not declared
 print(session["usr_id"])  # error
@@ -22,6 +23,11 @@ session["usr_id"] = 7  # error
 session.update(usr_id=7)  # error
 session.update({"usr_id": 7})  # error
 del session["usr_id"]  # error
+print("usr_id" in session)  # error
+print("usr_id" not in session)  # error
+session.promote(usr_id=7)  # error
+session.data.usr_id  # error
+session.demote()  # error
 
 # and one that is
 assert_type(session["user_id"], int | None)
@@ -48,6 +54,10 @@ session["tags"] = ["a"]  # error
 session.setdefault("name", 7)  # error
 session.update(user_id="7")  # error
 session.update({"user_id": "7"})  # error
+session.promote(user_id="7")  # error
+session.data.user_id = "7"  # error
+session.data = Visitor()  # error
+session.invalidate(7)  # error
 
 # and one of its own
 session["user_id"] = 7
@@ -65,6 +75,47 @@ session.update(user_id=7, name="Ada")
 session.update({"user_id": 7, "visits": 1})
 session["_permanent"] = True
 session["_flashes"] = []
+session.promote(user_id=7, name="Ada")
+session.data.user_id = 7
+session.data.cart.append(Item("a"))
+session.extras["csrf_token"] = "token"
+session.regenerate()
+session.invalidate()
+assert_type(session.data, Visitor)
+assert_type(session.extras, MutableMapping[str, object])
+
+
+# one of several keys
+def chosen(key: Literal["name", "size"], typo: Literal["name", "nme"]) -> None:
+    print(session[key].upper())
+    for each in ("name", "size"):
+        print(session[each].upper(), session.get(each))
+    if key in session:
+        del session[key]
+    print(session[typo])  # error
+    print(session.get(typo))  # error
+    for wrong in ("nme", "size"):
+        print(session[wrong])  # error
+    for each in ("name", "siz"):
+        print(session[each])  # error
+
+
+# all of them
+def copied() -> None:
+    one = dict(session)
+    other: dict[str, object] = {**session}
+    third: dict[str, object] = session.copy()
+    for key in session:
+        value: object = session[key]
+        text: str = key
+        print(value, text.upper(), session.get(key), key in session)
+    for name, item in session.items():
+        print(name.upper(), item)
+    for name in list(session.keys()):
+        del session[name]
+    print(one, other, third, {**session, "n": 1}, list(session), sorted(session), set(session))
+    names: list[str] = list(session)
+    print(names, {key: value for key, value in session.items() if key != "cart"})
 
 
 # what a value may be
