@@ -265,6 +265,30 @@ def save_session(session: SecureCookieSession[S], policy: Policy[S], *, wanted: 
 _KEEP: Final = Keep()
 
 
+def is_kept(session: SecureCookieSession[S], policy: Policy[S], decision: Decision) -> bool:
+    """Return True if a session still is what its cookie holds, after it was saved, or if it never is.
+
+    Args:
+        session: the session as it is now.
+        policy: how to open its cookie.
+        decision: what has become of the cookie.
+    """
+    match decision:
+        case Write():
+            sent = opened((decision.value,), policy).origin
+            return sent is not None and sent.holds(session.open().contents)
+        case Delete():
+            return not session.open().contents.keys()
+        case _:
+            return not session.wants_writing
+
+
+def is_valid(session: SecureCookieSession[S], policy: Policy[S]) -> bool:
+    """Return True if the cookie that a session came in is still one, or if it came in none."""
+    sealed = session.open().sealed
+    return sealed is None or policy.is_genuine(sealed)
+
+
 def opened(texts: tuple[str, ...], policy: Policy[S]) -> Opened[S]:
     """Return what the session cookie holds, or a fresh session.
 

@@ -501,7 +501,7 @@ class SecureCookieSessionInterface(
             await self._save_on_server(app, owned, response)
         elif response is None:
             if owned.modified:
-                self.report_handler(app, ChangeLost(_WEBSOCKET_REMEDY))
+                owned.report_loss(ChangeLost(_WEBSOCKET_REMEDY))
             owned.settle(saved=True)
         else:
             headers = response.headers
@@ -535,13 +535,43 @@ class SecureCookieSessionInterface(
             if response is not None:
                 self.tell(app, session, response)
 
-    async def store(self, app: ConfiguredApp, session: SecureCookieSession[S], *, answers: bool) -> bool:
+    def is_kept(self, app: ConfiguredApp, session: SecureCookieSession[S]) -> bool:
+        """Return True if a session in a cookie, which no response awaits any more, will be what the browser has.
+
+        Otherwise it is reported as lost.
+        """
+        policy = self._configuration(app).policy
+        sent = session.decision if isinstance(session.decision, engine.Write | engine.Delete) else engine.Keep()
+        kept = engine.is_kept(session, policy, sent) and engine.is_valid(session, policy)
+        if not kept:
+            session.report_loss(session.source.late_change if session.was_saved else ChangeLost(_WEBSOCKET_REMEDY))
+        return kept
+
+    async def reload(self, app: ConfiguredApp, session: SecureCookieSession[S]) -> bool:
+        """Bring into a session what is kept of it now. Unsaved changes are merged into that, as a save would.
+
+        Returns:
+            False if the session was ended, has got another identifier, or has expired: it stays as it is.
+
+        Raises:
+            StoreUnavailableError: the store did not answer.
+            SessionConflictError: a change cannot be merged; nothing is changed.
+        """
+        arrival = session.source
+        if not isinstance(arrival, StoredArrival):
+            return engine.is_valid(session, self._configuration(app).policy)
+        return await answered(self.server_side(app).reload(session, arrival))
+
+    async def store(
+        self, app: ConfiguredApp, session: SecureCookieSession[S], *, answers: bool, verifies: bool = False
+    ) -> bool:
         """Have the store keep a session as it is now. If it raises, the session has failed to be saved.
 
         Args:
             app: the application.
             session: what is to be kept.
             answers: whether a response will carry a cookie. What needs one is reported as lost otherwise.
+            verifies: whether to ask the store, although nothing has changed, whether the session is still there.
 
         Returns:
             False if a change was lost.
@@ -560,7 +590,7 @@ class SecureCookieSessionInterface(
                 arrival = await self._stored_arrival(app, None, server_side)
             decides = type(self).should_set_cookie is not SecureCookieSessionInterface.should_set_cookie
             wanted = self.should_set_cookie(app, session) if decides else None
-            kept = await answered(server_side.save(session, arrival, wanted=wanted, answers=answers))
+            kept = await answered(server_side.save(session, arrival, wanted=wanted, answers=answers, verifies=verifies))
             self._report_altered(app, tuple(arrival.altered))
             session_saved = True
         finally:
@@ -644,6 +674,7 @@ class SecureCookieSessionInterface(
         configured = self._configuration(app)
         wanted = None if configured.is_stock else self._is_wanted(app, session)
         decision = engine.save_session(session, configured.policy, wanted=wanted)
+        session.decision = decision
         return None if type(decision) is engine.Keep else self._cookie(app, session, decision, configured)
 
     def _is_wanted(self, app: ConfiguredApp, session: SecureCookieSession[S]) -> bool:
@@ -688,7 +719,7 @@ class SecureCookieSessionInterface(
     def _report_altered(self, app: ConfiguredApp, keys: tuple[str, ...]) -> None:
         """Say once of each undeclared key that its values do not come back as they were."""
         for key in keys:
-            if key not in self._altered and len(self._altered) < _MOST_KEYS:
+            if key not in self._altered and key not in _FRAMEWORKS and len(self._altered) < _MOST_KEYS:
                 self._altered.add(key)
                 self.report_handler(app, UndeclaredAltered(key))
 
@@ -981,6 +1012,9 @@ _HELPERS: Final = (
     "should_set_cookie",
 )
 """The methods that a subclass may override to change the cookie."""
+
+_FRAMEWORKS: Final = frozenset({"_flashes"})
+"""The keys of frameworks that do not mind whether a pair comes back as a tuple or a list."""
 
 _MOST_KEYS = 1_000
 """How many undeclared keys are remembered as reported: a program may make them up."""

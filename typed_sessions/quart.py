@@ -21,7 +21,7 @@ from typed_sessions.reports import FieldReset, Refused, Report, log_report, logg
 from typed_sessions.schema import Schema
 from typed_sessions.serializers.base import AnySerializer, SerializerName
 from typed_sessions.server_side import ServerSide, StoredArrival
-from typed_sessions.session import SecureCookieSession, Session
+from typed_sessions.session import SecureCookieSession, Session, SessionMixin
 from typed_sessions.settings import purge_interval_of
 from typed_sessions.stores import SessionStore, purge
 
@@ -29,6 +29,7 @@ try:
     from blinker import Namespace
     from quart import Quart, Response, current_app, has_app_context, has_request_context, has_websocket_context
     from quart import session as quart_session
+    from quart.wrappers.response import IterableBody
     from werkzeug import Response as WerkzeugResponse
     from werkzeug.exceptions import ServiceUnavailable
 except ModuleNotFoundError as error:
@@ -145,9 +146,21 @@ class Sessions(Generic[S]):
 
         if StoreUnavailableError not in app.error_handler_spec[None][None]:
             app.register_error_handler(StoreUnavailableError, _unavailable)
+        for functions in (app.teardown_request_funcs, app.teardown_websocket_funcs):
+            functions[None].insert(0, self._look_back)  # the last one that is called
         app.before_serving(partial(self._begin, app))
         app.after_serving(partial(self._end, app))
         self._apps.append(app)
+
+    async def _look_back(self, _error: BaseException | None) -> None:
+        """Say that a change is lost that was made in the data after the save, such as in `teardown_request`."""
+        session = _current_session()
+        if not isinstance(session, SecureCookieSession) or not (session.was_saved and session.was_used_late):
+            return
+        if not isinstance(session.source, StoredArrival):
+            self._interface.is_kept(_current_app(), session)
+        elif session.wants_writing:
+            session.report_loss(session.source.late_change)
 
     async def _begin(self, app: Quart) -> None:
         self._interface.check(app)
@@ -201,11 +214,12 @@ class Sessions(Generic[S]):
         """Have the store keep the current session as it is now: for websockets, streams, and long requests.
 
         A new session, and one that gets a new identifier, needs a response to carry it; where there is none, that is
-        reported as a lost change. Sessions in cookies are saved with their response, and by nothing else.
+        reported as a lost change. Sessions in cookies are saved with their response, and by nothing else: before it is
+        made, True means that they go out with it.
 
         Returns:
-            False if a change was lost, because the session has been ended meanwhile, or for another reason that is in
-            the log.
+            False if what is in the session will not be kept, because it has been ended meanwhile, or for another reason
+            that is in the log.
 
         Raises:
             StoreUnavailableError: the store did not answer in time. It may be tried again.
@@ -214,10 +228,35 @@ class Sessions(Generic[S]):
             RuntimeError: no request or websocket is being handled.
         """
         app, session = _current_app(), cast("SecureCookieSession[S]", self.current)
-        if not isinstance(session.source, StoredArrival):
+        if self._interface.is_null_session(session):
             return True
+        if not isinstance(session.source, StoredArrival):
+            return _awaits_response(session) or self._interface.is_kept(app, session)
         _current_arrival(self._interface.server_side(app))
-        return await self._interface.store(app, session, answers=_awaits_response(session))
+        return await self._interface.store(app, session, answers=_awaits_response(session), verifies=True)
+
+    async def reload(self) -> bool:
+        """Bring what is kept of the current session now into it: for websockets, streams, and long requests.
+
+        `data` stays the same object where it can be changed. Changes that were not saved are merged into what other
+        requests have saved, by the rules of the schema, as `save` does.
+
+        Returns:
+            False if the session has been ended meanwhile, or has got another identifier: what is in it stays, and no
+            `save` keeps it any more. For sessions in cookies, True until they expire.
+
+        Raises:
+            StoreUnavailableError: the store did not answer in time.
+            SessionConflictError: another request has changed the same field, which the schema does not allow; nothing
+                has changed.
+            RuntimeError: no request or websocket is being handled.
+        """
+        app, session = _current_app(), cast("SecureCookieSession[S]", self.current)
+        if self._interface.is_null_session(session):
+            return True
+        if isinstance(session.source, StoredArrival):
+            _current_arrival(self._interface.server_side(app))
+        return await self._interface.reload(app, session)
 
     async def of(self, subject: int | str | UUID) -> list[SessionInfo]:
         """Return the live sessions of a subject, the one used last first.
@@ -321,6 +360,14 @@ class QuartSessionInterface(interface.SecureCookieSessionInterface[S]):
     """Answers with 503 where the store of the sessions does not answer in time."""
 
     @override
+    async def save_session(
+        self, app: interface.ConfiguredApp, session: SessionMixin, response: interface.CookieResponse | None
+    ) -> None:
+        await super().save_session(app, session, response)
+        if isinstance(session, SecureCookieSession) and not _is_streamed(response):
+            session.expect_no_more_output()
+
+    @override
     async def _save_on_server(
         self,
         app: interface.ConfiguredApp,
@@ -335,6 +382,13 @@ class QuartSessionInterface(interface.SecureCookieSessionInterface[S]):
             answer = await app.make_response(await app.handle_user_exception(error))
             await _become(response, answer)
             self.tell(app, session, response)
+
+
+def _is_streamed(response: object) -> bool:
+    """Return True if the body of a response is made while it is sent."""
+    if isinstance(response, Response):
+        return isinstance(response.response, IterableBody)
+    return isinstance(response, WerkzeugResponse) and response.is_streamed
 
 
 def _refuse_mixed_up(schema: object, app: object) -> None:

@@ -393,6 +393,10 @@ class SecureCookieSession(Session[S_co]):
     _renewal = Renewal.NONE
     _invalidated = False
     _loss_reported = False
+    _is_streamed = True
+    _used_late = False
+    decision: object = None
+    """What has become of the cookie with the save."""
 
     @overload
     def __init__(
@@ -659,6 +663,21 @@ class SecureCookieSession(Session[S_co]):
         """Note that the session was saved, or could not be: what changes from now on is lost. None: neither, yet."""
         self._saved = saved
 
+    def expect_no_more_output(self) -> None:
+        """Note that nothing of the response can depend on the session any more, whoever looks at it."""
+        self._is_streamed = False
+
+    @property
+    def was_used_late(self) -> bool:
+        """True if somebody has asked for anything that is in the session after it was saved."""
+        return self._used_late
+
+    def report_loss(self, report: Report) -> None:
+        """Say of a change that it is lost, once until another one is saved."""
+        if not self._loss_reported:
+            self._loss_reported = True
+            self._source.report(report)
+
     def judged(self) -> tuple[bool, Draft[Any] | None]:
         """Return what `modified` says, and the draft that was made of the contents to find it out, if one was."""
         opened, assigned = self._opened, self._assigned
@@ -702,7 +721,9 @@ class SecureCookieSession(Session[S_co]):
     @property
     def permanent_unaccessed(self) -> bool:
         """Whether the session is permanent, without counting the question as an access."""
-        accessed = self.accessed
+        if type(self).permanent is SecureCookieSession.permanent:
+            return bool(self.open().contents.get("_permanent"))
+        accessed = self.accessed  # a subclass has its own word on it
         try:
             return self.permanent
         finally:
@@ -736,10 +757,11 @@ class SecureCookieSession(Session[S_co]):
         return detached
 
     def _touched(self) -> Contents[S_co]:
-        if not self.accessed:
-            self.accessed = True
-            if self._saved:
+        if self._saved is not None:
+            self._used_late = True
+            if self._saved and self._is_streamed and not self.accessed:
                 self._source.report(UsedLate())
+        self.accessed = True
         return (self._opened or self._load()).contents
 
     def _load(self) -> Opened[S_co]:
@@ -773,9 +795,8 @@ class SecureCookieSession(Session[S_co]):
 
     def _refuse_late_change(self) -> None:
         """Report, once, what was changed after the save."""
-        if self._saved is not None and not self._loss_reported:
-            self._loss_reported = True
-            self._source.report(self._source.late_change)
+        if self._saved is not None:
+            self.report_loss(self._source.late_change)
 
 
 class Extras(MutableMapping[str, object]):

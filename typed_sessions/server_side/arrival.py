@@ -119,6 +119,8 @@ class StoredArrival(Generic[S]):
     refused: Refused | None = None
     came_late: bool = False
     """True if the browser sent it before it knew that the session has another identifier, or none any more."""
+    has_ended: bool = False
+    """True once it is known that the session was ended, or got another identifier elsewhere."""
     others: set[str] = field(factory=set[str], repr=False)
     """The keys of what else came: records of other cookies, one that this release cannot read, one that has moved."""
     unreadable: str | None = field(default=None, repr=False)

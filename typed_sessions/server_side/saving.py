@@ -112,12 +112,12 @@ class Saving(Generic[S]):
     answers: bool
     """Whether a response will carry a cookie."""
 
-    async def run(self, wanted: bool | None, turns: Turns) -> bool:  # noqa: FBT001 -- what should_set_cookie says
-        """See `ServerSide.save`."""
+    async def run(self, wanted: bool | None, turns: Turns, *, verifies: bool) -> bool:  # noqa: FBT001
+        """See `ServerSide.save`. `wanted` is what should_set_cookie says."""
         arrival, intent = self.arrival, self.session.take_intent()
         if not (intent.wants_writing or arrival.signed or wanted or self._is_due):
             self.session.give_back(intent)
-            return True
+            return not verifies or await self._is_there()
         try:
             opened = self.session.open()
             turn = Turn() if arrival.key is None else turns.of(arrival.key)
@@ -131,6 +131,8 @@ class Saving(Generic[S]):
         arrival = self.arrival
         if arrival.attempt is not None:
             opened = await self._settled(opened, arrival.attempt)
+        if arrival.has_ended and not (intent.invalidated or intent.cleared or self._logs_in(opened, intent)):
+            return self._lost(_GONE)
         stores = len(opened.contents.keys()) > 0
         is_emptied = not stores and (intent.cleared or arrival.signed is not None)
         if intent.invalidated or is_emptied or (intent.cleared and arrival.record is None):
@@ -193,7 +195,7 @@ class Saving(Generic[S]):
         if arrival.signed is not None:
             await self._bury_signed("")
         arrival.forget()
-        arrival.came_late = False
+        arrival.came_late = arrival.has_ended = False
         if arrival.sealed and (has_ended or not led_somewhere):  # otherwise a newer login may have replaced the cookie
             arrival.news = News.END
 
@@ -277,10 +279,63 @@ class Saving(Generic[S]):
                 self.session.rebase(Opened(opened.contents))
                 return True
             case _:
+                self.arrival.has_ended = isinstance(outcome, Gone) and record is not None
                 return self._lost(_GONE if isinstance(outcome, Gone) else _REVOKED)
 
+    async def _is_there(self) -> bool:
+        """Return True if the record is still there, or there never was one. Otherwise say that it is lost."""
+        if self.arrival.has_ended:
+            return self._lost(_GONE)
+        if self.arrival.record is None:
+            return True
+        async with self.arrival.deadline.spent():
+            found = await self._moved_on()
+        if isinstance(found, Record):
+            return True
+        self.arrival.has_ended = True
+        return self._lost(_GONE)
+
+    async def reload(self) -> bool:
+        """See `ServerSide.reload`."""
+        arrival, opened = self.arrival, self.session.open()
+        if arrival.has_ended or arrival.came_late:
+            arrival.has_ended = True
+            return False
+        if arrival.record is None or arrival.identifier is None or arrival.key is None:
+            return True
+        found = await self._moved_on()
+        if not isinstance(found, Record):
+            arrival.has_ended = True
+            return False
+        if found.version != arrival.record.version:
+            self._bring(opened, found)
+        arrival.found(arrival.identifier, arrival.key, found)
+        return True
+
+    def _bring(self, opened: Opened[S], record: Record) -> None:
+        """Merge unsaved changes into what is there now, and show it in the session, or change nothing."""
+        theirs = read(record.payload, self.arrival.policy)
+        if isinstance(theirs, Refused):
+            raise SessionConflictError("another request has made of the session what this one cannot read")
+        codec, contents = self.arrival.policy.writer.codec, opened.contents
+        before, ours = {} if opened.origin is None else opened.origin.stored, contents.stored()
+        present = theirs.contents.stored()
+        together = merged(
+            before,
+            ours,
+            present,
+            means_the_same=_Meanings(codec).are_the_same,
+            rules=self._rules,
+            defaults=self._defaults,
+            generated=frozenset(self.schema.varying),
+        )
+        _take_over(contents, ours, together, codec)
+        again = read(record.payload, self.arrival.policy)  # what is in the session now may be changed in its place
+        origin = theirs.origin if isinstance(again, Refused) else again.origin
+        self.session.rebase(Opened(contents, origin, opened.sealed, new=False))
+
     def _lost(self, reason: str) -> bool:
-        self.arrival.report(ChangeLost(reason))
+        self.session.report_loss(ChangeLost(reason))
         return False
 
     def _change(self, opened: Opened[S], intent: Intent) -> _Change[S]:
@@ -311,7 +366,7 @@ class Saving(Generic[S]):
             return True
         if intent.modified:
             self.session.give_back(intent)
-            self.arrival.report(ChangeLost(_NO_COOKIE))
+            self.session.report_loss(ChangeLost(_NO_COOKIE))
         return False
 
     async def _create(self, change: _Change[S]) -> Outcome:
@@ -352,6 +407,7 @@ class Saving(Generic[S]):
                 present = await self._moved_on()
                 if isinstance(present, Moved) and change.logs_in and change.stored:
                     self.arrival.forget()
+                    self.arrival.has_ended = False
                     return await self._create(change)
             elif isinstance(outcome, Conflict):
                 present = outcome.present

@@ -144,7 +144,13 @@ class ServerSide(Generic[S]):
         return False
 
     async def save(
-        self, session: SecureCookieSession[S], arrival: StoredArrival[S], *, wanted: bool | None, answers: bool
+        self,
+        session: SecureCookieSession[S],
+        arrival: StoredArrival[S],
+        *,
+        wanted: bool | None,
+        answers: bool,
+        verifies: bool = False,
     ) -> bool:
         """Have the store keep a session as it is now. What the browser has to be told is in the arrival afterwards.
 
@@ -153,6 +159,7 @@ class ServerSide(Generic[S]):
             arrival: where it came from.
             wanted: whether a change is to be written, where a subclass decides that; None if none does.
             answers: whether a response will carry a cookie.
+            verifies: whether to ask, although nothing has changed, whether the session is still there.
 
         Returns:
             False if a change was lost, which has been reported.
@@ -167,11 +174,20 @@ class ServerSide(Generic[S]):
                 return _left_alone(session, arrival)
             saving = Saving(self.store, self.schema, self.namespaces, self.lifetime, session, arrival, answers)
             try:
-                return await saving.run(wanted, self.turns)
+                return await saving.run(wanted, self.turns, verifies=verifies)
             except StoreUnavailableError:
                 if self.raises:
                     raise
                 return _left_alone(session, arrival)
+
+    async def reload(self, session: SecureCookieSession[S], arrival: StoredArrival[S]) -> bool:
+        """Bring into a session what the store has of it now; see `SecureCookieSessionInterface.reload`."""
+        async with arrival.lock:
+            if arrival.failure is not None:
+                raise StoreUnavailableError(str(arrival.failure))
+            saving = Saving(self.store, self.schema, self.namespaces, self.lifetime, session, arrival, answers=False)
+            async with arrival.deadline.spent():
+                return await saving.reload()
 
     async def listed(self, subject: object, deadline: Deadline) -> Sequence[Listed]:
         """Return the live sessions of a subject, the one seen last first.
@@ -208,5 +224,5 @@ def _left_alone(session: SecureCookieSession[S], arrival: StoredArrival[S]) -> b
     """Return True if nothing was to be written; otherwise say that it is lost."""
     if (arrival.failure is not None and arrival.raises) or not session.wants_writing:
         return True
-    arrival.report(ChangeLost("the session store did not answer"))
+    session.report_loss(ChangeLost("the session store did not answer"))
     return False
