@@ -25,7 +25,7 @@ from typed_sessions.places import MAX_DEPTH, TYPE_KEY, VALUE_KEY, Comparison, is
 from typed_sessions.reports import FieldReset, Reason, Refused, UndeclaredNestedKeys
 from typed_sessions.sameness import same
 from typed_sessions.schema import Schema
-from typed_sessions.serializers.base import AnySerializer, Serializer, serializer_name
+from typed_sessions.serializers.base import BUILT_IN, AnySerializer, Serializer, serializer_name
 from typed_sessions.serializers.tagged_json import TaggedJSONSerializer
 
 __all__ = [
@@ -99,6 +99,8 @@ class Codec(Generic[S]):
         self._max_payload: Final = max_payload
         self._wire: Final = native_types(serializer)
         self._is_text: Final = _writes_text(serializer)
+        self.is_built_in: Final = type(serializer) in BUILT_IN.values()
+        """True if one of the library's own formats is written."""
         self._whole_seconds: Final = dt.datetime in self._wire and not _brings_back(serializer, _EXACT_MOMENT)
         self._form = form_of(schema, serializer, self._wire, whole_seconds=self._whole_seconds) if compiled else None
         self._tags_in_order: Sequence[object] = getattr(serializer, "order", ())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from _thread import RLock  # what `threading.RLock` makes, without a function in between
 from abc import abstractmethod
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from enum import Enum, auto
 from functools import cached_property
@@ -207,8 +208,11 @@ class Origin(Value, Generic[S], dict=True):
             if decoded is not None and not decoded.generated:
                 if codec.differs(draft, decoded):
                     return False, draft
-                if draft.payload == self._rewritten:
+                rewritten = self._rewritten
+                if draft.payload == rewritten:
                     return True, draft
+                if rewritten is not None and codec.is_built_in and Counter(draft.payload) != Counter(rewritten):
+                    return False, draft  # another order of keys alone makes no other bytes
             return codec.canonical(contents.stored()) == self._canonical, draft
         except SerializationError:
             return same(contents.stored(), self._stored), None

@@ -20,7 +20,7 @@ from typed_sessions.field_types.containers import Items
 from typed_sessions.field_types.scalars import KNOWN
 from typed_sessions.field_types.union import OneOf
 from typed_sessions.migrations import VERSION_KEY
-from typed_sessions.narrowing import is_dict, is_sequence
+from typed_sessions.narrowing import is_sequence
 from typed_sessions.payloads import Lowered, Read
 from typed_sessions.sameness import same
 from typed_sessions.schema import Schema
@@ -292,10 +292,8 @@ class DeclaredForm(Form):
 
 
 def _has_more(value: object, before: object) -> bool:
-    """Return True if a plain container has more items than another: that cannot be the same, spelled otherwise."""
-    if is_sequence(value) and is_sequence(before):
-        return len(value) > len(before)
-    return is_dict(value) and is_dict(before) and len(value) > len(before)
+    """Return True if a plain sequence has more items than another: that cannot be the same, spelled otherwise."""
+    return is_sequence(value) and is_sequence(before) and len(value) > len(before)
 
 
 def _is_list(field_type: FieldType) -> bool:
