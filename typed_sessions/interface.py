@@ -392,9 +392,8 @@ class SecureCookieSessionInterface(
         self._altered: set[str] = set()
         self._said: set[tuple[int, Report]] = set()
         """What was reported of an application, once and for all."""
-        self._known_names: set[str] = set()
-        """Of settings that were looked at."""
-        """The applications that were told that their pages are not for shared caches."""
+        self._known_names: dict[int, set[str]] = {}
+        """Of settings that were looked at, for each application."""
 
     @property
     @override
@@ -802,8 +801,9 @@ class SecureCookieSessionInterface(
 
     def _look_at_names(self, app: ConfiguredApp) -> None:
         """Say once of each setting that is there and means nothing."""
-        names = app.config.keys() - self._known_names
-        self._known_names |= names
+        known = self._known_names.setdefault(id(app), set())
+        names = app.config.keys() - known
+        known |= names
         for name, advice in advice_on(names, (*SETTING_NAMES, "SESSION_PURGE_EVERY")):
             self._report_once(app, UnknownSetting(name, advice))
 

@@ -43,7 +43,7 @@ from typed_sessions.migrations import Migrations
 from typed_sessions.sameness import same, shared_mutable
 from typed_sessions.values import Value
 
-__all__ = ["Assignment", "Field", "Schema", "define_departed", "departure", "is_writable_subject"]
+__all__ = ["Assignment", "Field", "Schema", "define_departed", "departure"]
 
 S = TypeVar("S", default=dict[str, object])
 
@@ -213,7 +213,7 @@ class Schema(Generic[S]):
             raise FieldTypeError(f"{self.name}.{name}{mismatch.path} {mismatch}") from None
         except RecursionError:
             raise FieldTypeError(f"{self.name}.{name} is nested too deep to be held") from None
-        if field.is_subject and not is_writable_subject(admitted):
+        if field.is_subject and not _is_writable_subject(admitted):
             raise FieldValueError(f"{self.name}.{name} must be a text that can be written as UTF-8")
         return admitted
 
@@ -460,7 +460,7 @@ class Schema(Generic[S]):
                 )
 
 
-def is_writable_subject(subject: object) -> bool:
+def _is_writable_subject(subject: object) -> bool:
     """Return False for a text with a lone surrogate: stores find a subject by its UTF-8."""
     if not isinstance(subject, str):
         return True

@@ -53,11 +53,11 @@ def advice_on(names: Iterable[object], known: Iterable[str]) -> Iterator[tuple[s
         names: of all settings of an application.
         known: of those that a session depends on.
     """
-    known = frozenset(known)
+    known = sorted(known)
     for name in names:
-        if not isinstance(name, str) or not name.startswith("SESSION_") or name in known | _OF_OTHERS:
+        if not isinstance(name, str) or not name.startswith("SESSION_") or name in _OF_OTHERS or name in known:
             continue
         if name in _FLASK_SESSIONS:
             yield name, _FLASK_SESSIONS[name]
-        elif close := get_close_matches(name, sorted(known), n=1, cutoff=_SIMILAR):
+        elif close := get_close_matches(name, known, n=1, cutoff=_SIMILAR):
             yield name, f"did you mean {close[0]}?"

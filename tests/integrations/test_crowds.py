@@ -11,7 +11,7 @@ from attrs import Factory, define
 from quart import Quart
 from typing_extensions import override
 
-from typed_sessions import Merge
+from typed_sessions import Merge, Subject
 from typed_sessions.quart import Sessions
 from typed_sessions.stores import Conflict, MemoryStore, Updated, Written
 
@@ -118,6 +118,73 @@ async def test_those_who_wait_for_a_session_that_is_renewed_change_nothing(caplo
     headers = await crowd.begin(1)
     assert await crowd.come(["/renew", *(f"/visit/{number}" for number in range(5))], headers) == [200] * 6
     assert caplog.text.count("a session change is lost") == 5
+
+
+@define
+class Guarded:
+    once: Annotated[int, Merge("fail")] = 0
+    other: int = 0
+
+
+async def test_who_waits_keeps_what_another_process_has_written_since_its_turn_began() -> None:
+    store, waits, goes_on = Watched(), asyncio.Event(), asyncio.Event()
+    processes = [Quart("site"), Quart("site")]
+    for app in processes:
+        app.secret_key = "k" * 32
+        sessions = Sessions(Guarded, app, store=store)
+
+        def count(name: str, sessions: Sessions[Guarded] = sessions) -> str:
+            setattr(sessions.data, name, getattr(sessions.data, name) + 1)
+            return f"{sessions.data.once} {sessions.data.other}"
+
+        app.add_url_rule("/<name>", "count", count)
+
+    update = store.update
+
+    async def slow(key: str, version: int, written: Written, *, move_to: str | None = None) -> Updated:
+        updated = await update(key, version, written, move_to=move_to)
+        store.update = update  # type: ignore[method-assign]  # the next ones are fast
+        waits.set()
+        await goes_on.wait()
+        return updated
+
+    one, another = (app.test_client(use_cookies=False) for app in processes)
+    response = await one.get("/other")
+    headers = {"Cookie": response.headers["Set-Cookie"].partition(";")[0]}
+    store.update = slow  # type: ignore[method-assign]
+    in_its_turn = asyncio.create_task(one.get("/other", headers=headers))
+    await waits.wait()
+    assert (await another.get("/once", headers=headers)).status_code == 200
+    waiting = asyncio.create_task(one.get("/once", headers=headers))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    goes_on.set()
+    assert [each.status_code for each in await asyncio.gather(in_its_turn, waiting)] == [200, 200]
+    assert await (await one.get("/once", headers=headers)).get_data(as_text=True) == "3 2"
+
+
+async def test_what_a_request_asks_at_once_takes_its_time_once() -> None:
+    class Visited(Watched):
+        @override
+        async def ids_of(self, subject: str) -> Any:
+            await asyncio.sleep(0.01)
+            return await super().ids_of(subject)
+
+    @define
+    class Account:
+        user_id: Annotated[int | None, Subject] = None
+
+    app = Quart("site")
+    app.config.update(SECRET_KEY="k" * 32, SESSION_STORE_TIMEOUT=timedelta(milliseconds=500))
+    sessions = Sessions(Account, app, store=Visited())
+
+    @app.get("/<int:number>")
+    async def look(number: int) -> str:
+        sessions.data.user_id = number
+        return str(len(await asyncio.gather(*(sessions.of(each) for each in range(200)))))
+
+    client = app.test_client()
+    assert [(await client.get(f"/{number}")).status_code for number in (1, 2)] == [200, 200]
 
 
 def test_sessions_may_be_saved_in_several_event_loops() -> None:

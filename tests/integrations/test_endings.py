@@ -8,7 +8,8 @@ from uuid import uuid4
 
 import pytest
 from attrs import Factory, define, evolve
-from quart import Quart
+from quart import Quart, websocket
+from quart.testing.connections import WebsocketDisconnectError
 from typing_extensions import override
 
 from tests.faults.running import running
@@ -305,6 +306,41 @@ async def test_junk_before_it_does_not_shut_a_session_out(store: SessionStore) -
     junk = [f"{number:043}" for number in range(19)]
     assert (await site.get("/read", *junk, cookie))[0] == "7 [] False"
     assert (await site.get("/read", *junk, "y" * 43, cookie))[0] == "None [] False"
+    malformed = [f"junk{number}" for number in range(60)]
+    assert (await site.get("/read", *malformed, *junk, cookie))[0] == "7 [] False"
+
+
+@pytest.mark.parametrize("steps", ["clear/flash", "invalidate/flash", "clear/promote=8", "clear/add=tea/save"])
+async def test_a_log_out_in_a_websocket_ends_the_session_whatever_is_stored_after_it(
+    store: SessionStore, steps: str
+) -> None:
+    """There is no response for what is stored, which is lost."""
+    site = Site(store)
+    cookie = await site.begin("/promote=7")
+
+    @site.app.websocket("/ws")
+    async def ws() -> None:
+        await websocket.accept()
+        session = site.sessions.current
+        for step in steps.split("/"):
+            match step:
+                case "flash":
+                    session["_flashes"] = [("message", "bye")]
+                case "promote=8":
+                    session.promote(user_id=8)
+                case "add=tea":
+                    session.data.cart.append("tea")
+                case "save":
+                    assert not await site.sessions.save()
+                case _:
+                    getattr(session, step)()
+
+    headers = {"Cookie": f"session={cookie}"}
+    async with site.app.test_client(use_cookies=False).websocket("/ws", headers=headers) as socket:
+        with pytest.raises(WebsocketDisconnectError):  # when it has been saved
+            await socket.receive()
+    assert await site.read(cookie) == "None [] False"
+    assert [await site.sessions.of(number) for number in (7, 8)] == [[], []]
 
 
 @pytest.mark.parametrize(

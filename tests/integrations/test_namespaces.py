@@ -160,6 +160,39 @@ async def test_a_change_that_meets_the_move_to_a_new_key_is_not_lost(store: Sess
     assert (await Site(store).get("/read", cookie))[0] == "7 ['tea']"
 
 
+@pytest.mark.parametrize("moves", [1, 2, 3])
+async def test_a_change_is_not_lost_whichever_key_the_instances_of_a_fleet_write_with(
+    store: SessionStore, moves: int
+) -> None:
+    """First each instance reads the new key, then one after the other writes with it."""
+    first, last = Site(store, SECRET_KEY_FALLBACKS=[FORMER]), Site(store, SECRET_KEY=FORMER, SECRET_KEY_FALLBACKS=[KEY])
+    _, cookie = await first.get("/login")
+
+    @first.app.get("/slow")
+    async def slowly() -> str:
+        first.sessions.data.cart.append("tea")
+        for number in range(moves):
+            await (first if number % 2 else last).get("/visit", cookie)
+        return ""
+
+    for site in (first, last):
+
+        def visit(site: Site = site) -> str:
+            site.sessions.current["visits"] = f"{site.sessions.current.get('visits', '')}x"
+            return ""
+
+        site.app.add_url_rule("/visit", "visit", visit)
+
+    @last.app.get("/all")
+    async def everything() -> str:
+        return f"{last.sessions.data.cart} {last.sessions.current['visits']}"
+
+    assert await first.get("/slow", cookie) == ("", cookie)
+    assert (await last.get("/all", cookie))[0] == f"['tea'] {'x' * moves}"
+    await last.get("/logout", cookie)
+    assert [(await site.get("/read", cookie))[0] for site in (first, last)] == ["None []"] * 2
+
+
 async def test_a_revocation_goes_over_all_keys(store: SessionStore) -> None:
     before, after = Site(store, SECRET_KEY=FORMER), Site(store, SECRET_KEY_FALLBACKS=[FORMER])
     _, old = await before.get("/login")

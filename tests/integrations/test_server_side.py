@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator
@@ -719,6 +720,27 @@ async def test_the_format_may_change_at_any_time(site: Site) -> None:
         site.app.config["SESSION_SERIALIZER"] = name
         await client.get("/visit")
         assert await text(await client.get("/read")) == f"None [] {number} en"
+
+
+async def test_the_name_of_a_format_may_be_any_text() -> None:
+    class Named:
+        name = "caf\xe9\nof \\n\udc80"
+
+        def dumps(self, value: dict[str, object], /) -> str:
+            return json.dumps(value)
+
+        def loads(self, payload: str, /) -> object:
+            return json.loads(payload)
+
+    site = Site(SESSION_SERIALIZER=Named())
+
+    @site.view
+    async def add() -> str:
+        site.sessions.data.cart.append("tea")
+        return str(len(site.sessions.data.cart))
+
+    client = site.client()
+    assert [await text(await client.get("/add")) for _ in range(3)] == ["1", "2", "3"]
 
 
 async def test_a_store_needs_no_secret_key(site: Site) -> None:

@@ -182,6 +182,19 @@ async def test_settings_of_others_are_left_alone(name: str, caplog: pytest.LogCa
     assert name not in caplog.text
 
 
+async def test_a_misspelt_setting_is_told_of_in_each_application_with_settings_of_its_own(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    sessions = Sessions(Visitor)
+    apps = [Quart("first"), Quart("second")]
+    for app in apps:
+        app.config.update(SECRET_KEY=KEY, SESSION_COOKIE_NAME=app.name, SESSION_COOKIE_HTTPONY=True)
+        sessions.init_app(app)
+    for app in (*apps, *apps):
+        await app.startup()
+    assert caplog.text.count("SESSION_COOKIE_HTTPONY") == len(apps)
+
+
 async def test_a_setting_that_comes_later_is_looked_at_then(caplog: pytest.LogCaptureFixture) -> None:
     app, _ = site()
     await app.test_client().get("/visit")

@@ -6,7 +6,7 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import closing
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -171,6 +171,44 @@ async def test_a_store_that_does_not_answer_shows_no_identifier(what: str, hangs
     (error,) = site.errors
     check(error, site.cookie)
     assert isinstance(error.__cause__, TimeoutError if hangs else ConnectionResetError)
+
+
+@pytest.mark.parametrize("method", ["load", "create", "now"])
+@pytest.mark.parametrize("signed", [False, True], ids=["identifier", "signed cookie"])
+async def test_what_no_store_may_raise_shows_no_cookie_either(
+    method: str, signed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = MemoryStore()
+    site, cookies = Site(store), Site(None)
+    site.app.config["PROPAGATE_EXCEPTIONS"] = True
+    site.app.config["SESSION_ADOPT_SIGNED_BEFORE"] = datetime(2100, 1, 1, tzinfo=UTC)
+    await (cookies if signed else site).get("login")
+    site.cookie = cookie = cookies.cookie or site.cookie
+
+    @site.app.get("/logout")
+    async def logout() -> str:
+        site.sessions.current.clear()
+        site.sessions.data.cart.append(BOOK)
+        return ""
+
+    @site.app.get("/again")
+    async def again() -> str:
+        site.sessions.current.invalidate()
+        site.sessions.current.promote(user_id=8)
+        return ""
+
+    async def fails(*_args: object) -> None:
+        reset()
+
+    monkeypatch.setattr(store, method, fails)
+    for what in ("logout", "again"):
+        site.cookie = cookie
+        try:
+            await site.get(what)
+        except ConnectionResetError as error:
+            page = shown(error)
+            assert "self = " in page
+            assert [secret for secret in (cookie, SECRET) if secret in page] == []
 
 
 @pytest.fixture

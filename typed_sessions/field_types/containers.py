@@ -158,9 +158,10 @@ class Table(FieldType):
         self.key = key
         self.value = value
         self._by_number = key.plain_types(JSON) == _NUMBERS
-        is_plain = isinstance(key, Simple) and key.cls is str and isinstance(value, Simple) and value.cls is not float
-        self._plain: frozenset[type] = frozenset({value.cls}) if is_plain and isinstance(value, Simple) else frozenset()
-        """The type of values that are their own plain form, in a dict by text."""
+        self._plain: frozenset[type] = frozenset()
+        """The type of values that are their own plain form, in a dict by text; empty if they are not."""
+        if isinstance(key, Simple) and key.cls is str and isinstance(value, Simple) and value.cls is not float:
+            self._plain = frozenset({value.cls})
 
     @override
     def admit(self, value: object) -> object:
@@ -226,7 +227,7 @@ class Table(FieldType):
         return (self.key, self.value)
 
     def _is_plain(self, value: dict[object, object]) -> bool:
-        return {*map(type, value.values())} <= self._plain and {*map(type, value)} <= _TEXTS and len(self._plain) > 0
+        return len(self._plain) > 0 and {*map(type, value.values())} <= self._plain and {*map(type, value)} <= _TEXTS
 
     def _at_key(self, convert: Callable[..., object], *arguments: object) -> object:
         try:

@@ -36,20 +36,31 @@ class Deadline:
 
     def __init__(self, span: timedelta) -> None:
         self._left = span.total_seconds()
+        self._asking = 0
+        self._start = 0.0
+        """Up to when was spent what those take who ask."""
 
     @asynccontextmanager
     async def spent(self) -> AsyncGenerator[None]:
-        """Spend of it what the block takes.
+        """Spend of it what the block takes. What several blocks take at once is spent once.
 
         Raises:
             StoreUnavailableError: there was not enough.
         """
-        start = time.monotonic()
+        self._spend()
+        self._asking += 1
         try:
             async with self._kept():
                 yield
         finally:
-            self._left -= time.monotonic() - start
+            self._spend()
+            self._asking -= 1
+
+    def _spend(self) -> None:
+        now = time.monotonic()
+        if self._asking:
+            self._left -= now - self._start
+        self._start = now
 
     @asynccontextmanager
     async def holding(self, lock: asyncio.Lock) -> AsyncGenerator[None]:

@@ -73,7 +73,8 @@ def read(kept: bytes, policy: Policy[S]) -> Opened[S] | Refused:
 
 
 def _name_of(format_: Format[S]) -> bytes:
-    return (serializer_name(format_.codec.serializer) or "").encode()
+    # A name of the user's may hold the line break that ends it here.
+    return (serializer_name(format_.codec.serializer) or "").encode("unicode_escape")
 
 
 def taken_in_key(namespace: Namespace, signed: str) -> str:

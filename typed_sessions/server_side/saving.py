@@ -204,9 +204,9 @@ class Saving(Generic[S]):
         arrival = self.arrival
         others, arrival.others = arrival.others - {arrival.key}, set()
         have_ended = [await self._have_ended(key) for key in others]
-        for text in arrival.signed_texts:
-            if text != arrival.signed and arrival.policy.is_genuine(text):
-                await self._bury(text)
+        genuine = filter(arrival.policy.is_genuine, set(arrival.signed_texts) - {arrival.signed})
+        for key, written in [self._burial(text, "") for text in genuine]:
+            await self.store.create(key, written)
         arrival.signed_texts = ()
         return any(have_ended)
 
@@ -237,13 +237,17 @@ class Saving(Generic[S]):
     async def _bury_signed(self, key: str) -> bool:
         """Refuse the signed cookie from now on, for what became of it, and return True if nobody was faster."""
         signed, self.arrival.signed = self.arrival.signed, None
-        return signed is None or await self._bury(signed, key)
+        if signed is None:
+            return True
+        burial = self._burial(signed, key)
+        del signed  # debugging pages show locals
+        return not isinstance(await self.store.create(*burial), Exists)
 
-    async def _bury(self, text: str, key: str = "") -> bool:
+    def _burial(self, text: str, key: str) -> tuple[str, Written]:
+        """Return the note that a signed cookie became the session of a key, or none, and the key of the note."""
         made = sealed_at(text) or datetime.now(UTC)
         remaining = made + self.lifetime.idle - self.arrival.policy.now()
-        buried = await self.store.create(taken_in_key(self.namespaces[0], text), note(remaining, key))
-        return not isinstance(buried, Exists)
+        return taken_in_key(self.namespaces[0], text), note(remaining, key)
 
     async def _settled(self, opened: Opened[S], attempt: Attempt) -> Opened[S]:
         """Find out what became of a write that was not answered, and take it as loaded if it took place."""
@@ -264,6 +268,8 @@ class Saving(Generic[S]):
     async def _write(self, opened: Opened[S], intent: Intent, turn: Turn) -> bool:
         change = self._change(opened, intent)
         if not self.answers and not self._needs_no_response(change, intent):
+            if intent.cleared and self.arrival.record is not None:
+                await self._end()  # a logout is one, although what was stored since is lost
             return not intent.modified
         record = self.arrival.record
         if change.renewal is not Renewal.NONE:
@@ -398,8 +404,9 @@ class Saving(Generic[S]):
         return created
 
     async def _update(self, change: _Change[S], record: Record, turn: Turn) -> Outcome:
-        if turn.latest is not None and turn.latest.version != record.version:
-            record = turn.latest
+        latest = turn.latest
+        if latest is not None and latest.version != record.version and latest.as_of >= record.as_of:
+            record = latest  # if it is older, another process has written since, and this request knows of that
             self._merge(change, record)
         for attempt in range(MOST_ATTEMPTS):
             outcome = await self._put(change, record)
@@ -424,14 +431,18 @@ class Saving(Generic[S]):
         raise SessionConflictError("too many requests change this session at once")
 
     async def _moved_on(self) -> Found:
-        """Return what is there of a record that is gone from its key: itself, if it is in another namespace by now."""
+        """Return what is there of a record that is gone from its key: itself, if it is in another namespace by now.
+
+        That is the present one, or one of a key that only other instances write with yet.
+        """
         arrival = self.arrival
         if arrival.identifier is None or arrival.key is None:
             return None
-        found, present = await self.store.load(arrival.key), self._key_of(arrival.identifier)
-        if isinstance(found, Moved) and found.target == present:
-            arrival.key = present
-            return await self.store.load(present)
+        found = await self.store.load(arrival.key)
+        keys = [namespace.key_of(arrival.identifier) for namespace in self.namespaces]
+        if isinstance(found, Moved) and found.target in keys:
+            arrival.key = found.target
+            return await self.store.load(found.target)
         return found
 
     async def _put(self, change: _Change[S], record: Record) -> Outcome | Conflict:

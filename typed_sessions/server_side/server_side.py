@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Final, Generic
 
 from attrs import field, frozen
@@ -28,7 +29,7 @@ __all__ = ["ServerSide"]
 S = TypeVar("S", default=dict[str, object])
 
 MOST_COOKIES: Final = 20
-"""How many different cookies of one name are looked up: browsers send several where paths or domains overlap."""
+"""How many different identifiers, and signed cookies, are looked at: browsers send several where paths overlap."""
 
 
 @frozen
@@ -57,7 +58,8 @@ class ServerSide(Generic[S]):
         Raises nothing for what a client sent, nor for a store that does not answer: that is for the first touch.
         """
         arrival = StoredArrival(policy, tuple(texts), report, self.new_deadline(), self.raises)
-        if not texts:
+        del texts  # debugging pages show locals
+        if not arrival.sealed:
             return arrival
         try:
             async with arrival.deadline.spent():
@@ -69,33 +71,33 @@ class ServerSide(Generic[S]):
     async def _look_up(self, arrival: StoredArrival[S]) -> None:
         """Find the session that the browser got last, of those that are genuine."""
         arrival.refused = Refused(Reason.MALFORMED)
-        texts = list(dict.fromkeys(arrival.sealed))[:MOST_COOKIES]
+        texts = dict.fromkeys(arrival.sealed)
+        identifiers = [identifier for text in texts if (identifier := Identifier.of(text)) is not None]
+        del texts  # debugging pages show locals
         newest: datetime | None = None
-        for text in texts:
-            identifier = Identifier.of(text)
-            found = None if identifier is None else await self._find(arrival, identifier)
-            if identifier is None or found is None:
+        for identifier in identifiers[:MOST_COOKIES]:
+            found = await self._find(arrival, identifier)
+            if found is None:
                 continue
             key, record = found
             arrival.others.add(key)
-            arrival.genuine += arrival.sealed.count(text)
+            arrival.genuine += arrival.sealed.count(identifier.text)
             if newest is None or record.issued > newest:
                 newest = record.issued
                 arrival.found(identifier, key, record)
                 arrival.as_of = record.as_of
-        await self._take_in(arrival, [text for text in texts if Identifier.of(text) is None], newest)
+        await self._take_in(arrival, newest)
         if arrival.genuine:
             arrival.refused, arrival.came_late = None, False
 
     async def _find(self, arrival: StoredArrival[S], identifier: Identifier) -> tuple[str, Record] | None:
         """Return the live record of an identifier, and its key."""
         arrival.refused = Refused(Reason.UNKNOWN)
-        present = self.namespaces[0].key_of(identifier)
-        for namespace in self.namespaces:
-            key = namespace.key_of(identifier)
-            found = await self.store.load(key)
-            if isinstance(found, Moved) and found.target == present:  # into the present namespace, just now
-                key, found = present, await self.store.load(present)
+        keys = [namespace.key_of(identifier) for namespace in self.namespaces]
+        for each in keys:
+            key, found = each, await self.store.load(each)
+            if isinstance(found, Moved) and found.target in keys:  # into another namespace, just now
+                key, found = found.target, await self.store.load(found.target)
             if isinstance(found, Record):
                 return key, found
             if isinstance(found, Moved):
@@ -103,12 +105,13 @@ class ServerSide(Generic[S]):
                 arrival.others.add(key)
         return None
 
-    async def _take_in(self, arrival: StoredArrival[S], texts: Sequence[str], newest: datetime | None) -> None:
+    async def _take_in(self, arrival: StoredArrival[S], newest: datetime | None) -> None:
         """Look for a genuine session of the time before there was a store."""
         before = self.adopt_signed_before
-        arrival.signed_texts = tuple(
-            text for text in texts if before is not None and (made := sealed_at(text)) is not None and made < before
-        )
+        if before is None:
+            return
+        earlier = (text for text in dict.fromkeys(arrival.sealed) if _is_sealed_before(before, text))
+        arrival.signed_texts = tuple(islice(earlier, MOST_COOKIES))
         if not arrival.signed_texts:
             return
         genuine = opened(arrival.signed_texts, arrival.policy)
@@ -218,6 +221,12 @@ class ServerSide(Generic[S]):
         written = note(before + self.lifetime.idle - await self.store.now())
         if isinstance(await self.store.create(key, written), Exists):
             await self.store.touch(key, written.lifetime)
+
+
+def _is_sealed_before(before: datetime, text: str) -> bool:
+    """Return True if a text claims to have been sealed before a time. An identifier claims none."""
+    made = sealed_at(text)
+    return made is not None and made < before
 
 
 def _left_alone(session: SecureCookieSession[S], arrival: StoredArrival[S]) -> bool:
