@@ -21,15 +21,15 @@ from typed_sessions.reports import FieldReset, Refused, Report, log_report, logg
 from typed_sessions.schema import Schema
 from typed_sessions.serializers.base import AnySerializer, SerializerName
 from typed_sessions.server_side import ServerSide, StoredArrival
-from typed_sessions.session import SecureCookieSession, Session, SessionMixin
+from typed_sessions.session import SecureCookieSession, Session, SessionMixin, state_of
 from typed_sessions.settings import purge_interval_of
+from typed_sessions.state import Progress
 from typed_sessions.stores import SessionStore, purge
 
 try:
     from blinker import Namespace
     from quart import Quart, Response, current_app, has_app_context, has_request_context, has_websocket_context
     from quart import session as quart_session
-    from quart.wrappers.response import IterableBody
     from werkzeug import Response as WerkzeugResponse
     from werkzeug.exceptions import ServiceUnavailable
 except ModuleNotFoundError as error:
@@ -154,13 +154,17 @@ class Sessions(Generic[S]):
 
     async def _look_back(self, _error: BaseException | None) -> None:
         """Say that a change is lost that was made in the data after the save, such as in `teardown_request`."""
-        session = _current_session()
-        if not isinstance(session, SecureCookieSession) or not (session.was_saved and session.was_used_late):
+        current = _current_session()
+        if not isinstance(current, SecureCookieSession):
             return
-        if not isinstance(session.source, StoredArrival):
-            self._interface.is_kept(_current_app(), session)
-        elif session.wants_writing:
-            session.report_loss(session.source.late_change)
+        session = cast("SecureCookieSession[S]", current)
+        state = state_of(session)
+        if state.progress is not Progress.SAVED or not state.was_used_late:
+            return
+        if not isinstance(state.source, StoredArrival):
+            self._interface.is_kept(_current_app(), session, answers=False)
+        elif state.compared()[0]:
+            state.report_loss(state.source.late_change)
 
     async def _begin(self, app: Quart) -> None:
         self._interface.check(app)
@@ -230,8 +234,8 @@ class Sessions(Generic[S]):
         app, session = _current_app(), cast("SecureCookieSession[S]", self.current)
         if self._interface.is_null_session(session):
             return True
-        if not isinstance(session.source, StoredArrival):
-            return _awaits_response(session) or self._interface.is_kept(app, session)
+        if not isinstance(state_of(session).source, StoredArrival):
+            return self._interface.is_kept(app, session, answers=_awaits_response(session))
         _current_arrival(self._interface.server_side(app))
         return await self._interface.store(app, session, answers=_awaits_response(session), verifies=True)
 
@@ -254,7 +258,8 @@ class Sessions(Generic[S]):
         app, session = _current_app(), cast("SecureCookieSession[S]", self.current)
         if self._interface.is_null_session(session):
             return True
-        if isinstance(session.source, StoredArrival):
+        bool(session)  # a use
+        if isinstance(state_of(session).source, StoredArrival):
             _current_arrival(self._interface.server_side(app))
         return await self._interface.reload(app, session)
 
@@ -364,8 +369,8 @@ class QuartSessionInterface(interface.SecureCookieSessionInterface[S]):
         self, app: interface.ConfiguredApp, session: SessionMixin, response: interface.CookieResponse | None
     ) -> None:
         await super().save_session(app, session, response)
-        if isinstance(session, SecureCookieSession) and not _is_streamed(response):
-            session.expect_no_more_output()
+        if not session.accessed and isinstance(session, SecureCookieSession) and not _is_streamed(response):
+            state_of(cast("SecureCookieSession[S]", session)).note_whole()
 
     @override
     async def _save_on_server(
@@ -381,13 +386,15 @@ class QuartSessionInterface(interface.SecureCookieSessionInterface[S]):
                 raise
             answer = await app.make_response(await app.handle_user_exception(error))
             await _become(response, answer)
+            state_of(session).progress = Progress.UNSAVED
             self.tell(app, session, response)
 
 
 def _is_streamed(response: object) -> bool:
-    """Return True if the body of a response is made while it is sent."""
+    """Return True if the program makes the body of a response while it is sent."""
     if isinstance(response, Response):
-        return isinstance(response.response, IterableBody)
+        made = response.data_body_class, response.file_body_class, response.io_body_class
+        return not isinstance(response.response, made)
     return isinstance(response, WerkzeugResponse) and response.is_streamed
 
 
@@ -477,7 +484,7 @@ def _current_arrival(server_side: ServerSide[Any]) -> StoredArrival[Any] | None:
     session = _current_session()
     if not isinstance(session, SecureCookieSession):
         return None
-    arrival = session.source
+    arrival = state_of(session).source
     if not isinstance(arrival, StoredArrival):
         return None
     if not _awaits_response(session):
@@ -487,7 +494,7 @@ def _current_arrival(server_side: ServerSide[Any]) -> StoredArrival[Any] | None:
 
 def _awaits_response(session: SecureCookieSession[Any]) -> bool:
     """Return True if the response of the current request has still to be made."""
-    return has_request_context() and not session.was_saved
+    return has_request_context() and state_of(session).awaits_response
 
 
 def _current_session() -> object:

@@ -19,7 +19,7 @@ from typed_sessions.errors import StoreUnavailableError
 from typed_sessions.identifiers import Identifier
 from typed_sessions.reports import ChangedLate, Refused, Report, ReportSink
 from typed_sessions.server_side.records import Attempt, read
-from typed_sessions.session import ExtrasRule, Opened
+from typed_sessions.state import ExtrasRule, Opened
 from typed_sessions.stores.base import Record
 
 __all__ = ["Deadline", "News", "StoredArrival"]
