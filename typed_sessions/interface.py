@@ -498,13 +498,13 @@ class SecureCookieSessionInterface(
         accessed, state = owned.accessed, state_of(owned)
         source = state.source
         if not accessed and state.is_untouched:
-            state.note_saved(accessed=False)
+            state.note_saved(streams=self._is_streamed(response))
         elif type(source) is StoredArrival or (owned is not session and self._is_on_server(app)):
             await self._save_on_server(app, owned, response)
         elif response is None:
             if state.judged()[0]:
                 state.report_loss(_LOSSES[Progress.AWAITED])
-            state.note_saved(accessed=accessed)
+            state.note_saved(streams=False)
         else:
             headers = response.headers
             if accessed:
@@ -518,7 +518,7 @@ class SecureCookieSessionInterface(
                 self._set_cookie(app, owned, headers, cookie)
                 if not accessed:
                     _vary_by_cookie(headers)
-            state.note_saved(accessed=accessed)
+            state.note_saved(streams=not accessed and self._is_streamed(response))
 
     def _is_on_server(self, app: ConfiguredApp) -> bool:
         return self._configuration(app).server_side is not None
@@ -541,7 +541,11 @@ class SecureCookieSessionInterface(
         if has_failed:
             state.progress = Progress.UNSAVED
         else:
-            state.note_saved(accessed=accessed)
+            state.note_saved(streams=not accessed and self._is_streamed(response))
+
+    def _is_streamed(self, response: CookieResponse | None) -> bool:
+        """Return True unless it is known that no program makes the body of a response while it is sent."""
+        return response is not None
 
     def is_kept(self, app: ConfiguredApp, session: SecureCookieSession[S], *, answers: bool) -> bool:
         """Return True if what is in a session in a cookie will be what the browser has. Otherwise say that it is lost.

@@ -21,7 +21,7 @@ from typed_sessions.reports import FieldReset, Refused, Report, log_report, logg
 from typed_sessions.schema import Schema
 from typed_sessions.serializers.base import AnySerializer, SerializerName
 from typed_sessions.server_side import ServerSide, StoredArrival
-from typed_sessions.session import SecureCookieSession, Session, SessionMixin, state_of
+from typed_sessions.session import SecureCookieSession, Session, state_of
 from typed_sessions.settings import purge_interval_of
 from typed_sessions.state import Progress
 from typed_sessions.stores import SessionStore, purge
@@ -365,12 +365,11 @@ class QuartSessionInterface(interface.SecureCookieSessionInterface[S]):
     """Answers with 503 where the store of the sessions does not answer in time."""
 
     @override
-    async def save_session(
-        self, app: interface.ConfiguredApp, session: SessionMixin, response: interface.CookieResponse | None
-    ) -> None:
-        await super().save_session(app, session, response)
-        if not session.accessed and isinstance(session, SecureCookieSession) and not _is_streamed(response):
-            state_of(cast("SecureCookieSession[S]", session)).note_whole()
+    def _is_streamed(self, response: interface.CookieResponse | None) -> bool:
+        if isinstance(response, Response):
+            whole = response.data_body_class, response.file_body_class, response.io_body_class
+            return not isinstance(response.response, whole)
+        return isinstance(response, WerkzeugResponse) and response.is_streamed
 
     @override
     async def _save_on_server(
@@ -388,14 +387,6 @@ class QuartSessionInterface(interface.SecureCookieSessionInterface[S]):
             await _become(response, answer)
             state_of(session).progress = Progress.UNSAVED
             self.tell(app, session, response)
-
-
-def _is_streamed(response: object) -> bool:
-    """Return True if the program makes the body of a response while it is sent."""
-    if isinstance(response, Response):
-        made = response.data_body_class, response.file_body_class, response.io_body_class
-        return not isinstance(response.response, made)
-    return isinstance(response, WerkzeugResponse) and response.is_streamed
 
 
 def _refuse_mixed_up(schema: object, app: object) -> None:

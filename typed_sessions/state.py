@@ -260,8 +260,8 @@ class Progress(Enum):
     """The error response was made, without the session."""
 
 
-_sending: Final[ContextVar[object]] = ContextVar("sending", default=None)
-"""What belongs to the response that is being sent here. A task that was begun before the save sends none."""
+_streaming: Final[ContextVar[object]] = ContextVar("streaming", default=None)
+"""What belongs to the response that is made here while it is sent. A task that was begun before the save makes none."""
 
 
 class SessionState(Generic[S]):
@@ -271,19 +271,13 @@ class SessionState(Generic[S]):
         source: where the session comes from.
     """
 
-    __slots__ = (
-        "_lock",
-        "_loss_is_reported",
-        "assigned",
-        "cleared",
-        "invalidated",
-        "opened",
-        "progress",
-        "renewal",
-        "sent",
-        "source",
-        "was_used_late",
-    )
+    renewal = Renewal.NONE
+    invalidated = False
+    sent: str | None = None
+    """What the response has made of the cookie: its value, or none; None if the browser keeps what it had."""
+    was_used_late = False
+    """True if anybody has asked for what is in the session after its response was made."""
+    _loss_is_reported = False
 
     def __init__(self, source: Source[Any]) -> None:
         self.source = source
@@ -291,15 +285,9 @@ class SessionState(Generic[S]):
         """None until the first touch."""
         self.assigned: bool | None = None
         """What was assigned to `modified`."""
-        self.renewal = Renewal.NONE
-        self.cleared = self.invalidated = False
+        self.cleared = False
         self.progress = Progress.AWAITED
-        self.sent: str | None = None
-        """What the response has made of the cookie: its value, or none; None if the browser keeps what it had."""
-        self.was_used_late = False
-        """True if anybody has asked for what is in the session after its response was made."""
         self._lock: RLock | None = None
-        self._loss_is_reported = False
 
     def open(self) -> Opened[S]:
         """Return what opening the session gives, without counting it as an access."""
@@ -332,20 +320,20 @@ class SessionState(Generic[S]):
         """True if the session could not be saved with its response."""
         return self.progress in (Progress.FAILED, Progress.UNSAVED)
 
-    def note_saved(self, *, accessed: bool) -> None:
-        """Note that the session was saved with its response: what changes from now on is lost."""
-        self.progress = Progress.SAVED
-        if not accessed:
-            _sending.set(self)
+    def note_saved(self, *, streams: bool) -> None:
+        """Note that the session was saved with its response: what changes from now on is lost.
 
-    def note_whole(self) -> None:
-        """Note that the response is made as a whole, so that nothing of it can depend on the session any more."""
-        _sending.set(None)
+        Args:
+            streams: whether a program makes the response while it is sent, and has not used the session before.
+        """
+        self.progress = Progress.SAVED
+        if streams:
+            _streaming.set(self)
 
     def note_use(self, *, accessed: bool) -> None:
         """Take note of a use of the session after its response was made."""
         self.was_used_late = True
-        if not accessed and _sending.get() is self:
+        if not accessed and _streaming.get() is self:
             self.source.report(UsedLate())
 
     def note_change(self) -> None:

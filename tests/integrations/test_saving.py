@@ -1,23 +1,34 @@
-"""`save()` tells the truth, `reload()` brings what is there, and each loss is told once: in cookies and on a store."""
+"""`save()` tells the truth, and `reload()` brings what is there: in requests, tasks, streams, websockets, teardowns."""
 
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import suppress
-from typing import Annotated, Any, TypedDict
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Final, TypedDict, cast
+from uuid import uuid4
 
 import attrs
 import msgspec
 import pytest
 from attrs import Factory, define
-from quart import Quart, ResponseReturnValue, flash, stream_with_context, websocket
-from quart import session as quart_session
+from quart import Quart, ResponseReturnValue, abort, stream_with_context, websocket
+from typing_extensions import override
 
-from typed_sessions import Merge, SessionConflictError, Subject
+from typed_sessions import (
+    Merge,
+    SecureCookieSession,
+    SerializationError,
+    SessionConflictError,
+    StoreUnavailableError,
+    Subject,
+)
 from typed_sessions.quart import Sessions
 from typed_sessions.stores import MemoryStore
+from typed_sessions.stores.base import Found, SessionStore
 
 
 @define
@@ -28,71 +39,84 @@ class Visitor:
     step: Annotated[int, Merge("fail")] = 0
 
 
-@attrs.frozen
-class Frozen:
-    visits: Annotated[int, Merge("add")] = 0
-
-
-class Struct(msgspec.Struct):
-    visits: Annotated[int, Merge("add")] = 0
-
-
-class Keyed(TypedDict, total=False):
-    visits: Annotated[int, Merge("add")]
+View = Callable[[], Awaitable[ResponseReturnValue]]
+Step = Callable[[], Awaitable[None]]
 
 
 class Site:
     """An application whose views are given by the test."""
 
-    def __init__(self, store: MemoryStore | None, schema: Any = Visitor, **config: Any) -> None:
+    def __init__(self, store: str | SessionStore | None = None, schema: Any = Visitor, **config: Any) -> None:
         self.app = Quart("site")
-        self.app.config.update({"SECRET_KEY": "k" * 32, "PROPAGATE_EXCEPTIONS": True} | config)
+        self.app.config.update({"SECRET_KEY": "k" * 32} | config)
         self.sessions = Sessions[Any](schema, self.app, store=store)
-        self.do: Callable[[], Awaitable[ResponseReturnValue]]
+        self.on_store = store is not None
         self.found: list[Any] = []
+        """What the test was told in there."""
+        self.views: list[View] = []
 
-        @self.app.route("/")
-        async def view() -> ResponseReturnValue:
-            return await self.do()
+        @self.app.route("/<int:number>")
+        async def view(number: int) -> ResponseReturnValue:
+            return await self.views[number]()
 
-        @self.app.websocket("/ws")
-        async def ws() -> None:
-            await websocket.accept()
-            await self.do()
+        @self.app.websocket("/<int:number>")
+        async def serve(number: int) -> None:
+            await self.views[number]()
 
-    async def get(self, do: Callable[[], Awaitable[ResponseReturnValue]], cookie: str = "") -> str:
+    def path_of(self, view: View) -> str:
+        self.views.append(view)
+        return f"/{len(self.views) - 1}"
+
+    async def get(self, view: View, cookie: str = "") -> str:
         """Return the cookie that the browser has after a request."""
-        former, self.do = getattr(self, "do", None), do
         headers = {"Cookie": f"session={cookie}"} if cookie else {}
-        response = await self.app.test_client(use_cookies=False).get("/", headers=headers)
+        response = await self.app.test_client(use_cookies=False).get(self.path_of(view), headers=headers)
         await response.get_data()
-        if former is not None:
-            self.do = former
         for header in response.headers.getlist("Set-Cookie"):
             cookie = header.partition(";")[0].partition("=")[2]
         return cookie
 
-    async def talk(self, do: Callable[[], Awaitable[ResponseReturnValue]], cookie: str) -> None:
-        self.do = do
-        async with self.app.test_client().websocket("/ws", headers={"Cookie": f"session={cookie}"}) as socket:
-            with suppress(Exception):  # it has nothing to say
-                await socket.receive()
+    async def act(self, cookie: str, act: Callable[[Any], object]) -> str:
+        """Have a request of the visitor's do something to the session."""
 
-    async def begin(self) -> str:
-        async def begin() -> str:
-            self.sessions.current["visits"] = 1
-            return ""
-
-        return await self.get(begin)
-
-    async def act(self, cookie: str, act: Callable[[Any], object]) -> None:
-        """Have another request of the visitor's do something."""
-
-        async def do() -> str:
+        async def view() -> str:
             act(self.sessions.current)
             return ""
 
-        await self.get(do, cookie)
+        return await self.get(view, cookie)
+
+    async def begin(self) -> str:
+        return await self.act("", lambda session: session.update(visits=1))
+
+    async def held(self, cookie: str) -> dict[str, object]:
+        """Return what a session holds in a request of its own."""
+        held: dict[str, object] = {}
+        await self.act(cookie, held.update)
+        return held
+
+    async def saves(self) -> None:
+        self.found.append(await self.sessions.save())
+
+
+@pytest.fixture(params=["cookie", "memory", "sqlite", "redis", "postgresql"])
+async def anywhere(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Site]:
+    """A site whose sessions are in cookies, or on one of the stores."""
+    store: str | None = None
+    match request.param:
+        case "memory":
+            store = "memory://"
+        case "sqlite":
+            store = f"sqlite:///{tmp_path}/sessions.db"
+        case "redis":
+            store = request.getfixturevalue("redis_url")
+        case "postgresql":
+            url, table = (request.getfixturevalue(f"postgresql_{each}") for each in ("url", "table"))
+            store = f"{url}{'&' if '?' in url else '?'}table={table}"
+        case _:
+            pass
+    site = Site(store, **({} if store is None else {"SESSION_NAMESPACE": uuid4().hex}))
+    yield site
+    await site.sessions._interface.close()
 
 
 @pytest.fixture(params=["cookie", "store"])
@@ -100,276 +124,677 @@ def site(request: pytest.FixtureRequest) -> Site:
     return Site(MemoryStore() if request.param == "store" else None)
 
 
-def is_on_store(site: Site) -> bool:
-    return site.sessions._interface._store is not None
+@pytest.fixture
+def stored() -> Site:
+    return Site(MemoryStore())
 
 
-def losses(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [record.getMessage() for record in caplog.records if "lost" in record.getMessage()]
+def said(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.name == "typed_sessions"]
 
 
-async def test_before_the_response_a_save_is_kept(site: Site, caplog: pytest.LogCaptureFixture) -> None:
-    async def view() -> str:
-        site.found.append(await site.sessions.save())
-        site.sessions.data.cart.append("tea")
-        site.found.append(await site.sessions.save())
-        return ""
-
-    cookie = await site.get(view)
-    await site.act(cookie, lambda session: site.found.append(session.data.cart))
-    assert site.found == [True, True, ["tea"]]
-    assert losses(caplog) == []
-
-
-async def streamed(site: Site, then: Callable[[], Awaitable[None]]) -> ResponseReturnValue:
-    @stream_with_context
-    async def body() -> AsyncGenerator[str]:
-        yield "first"
-        await then()
-        yield "last"
-
-    bool(site.sessions.current)
-    return body(), 200
-
-
-async def in_stream(site: Site, cookie: str, then: Callable[[], Awaitable[None]]) -> None:
+async def in_stream(site: Site, cookie: str, late: Step) -> str:
     async def view() -> ResponseReturnValue:
-        return await streamed(site, then)
+        @stream_with_context
+        async def body() -> AsyncGenerator[str]:
+            yield "first"
+            await late()
+            yield "last"
 
-    await site.get(view, cookie)
+        bool(site.sessions.current)
+        return body(), 200
+
+    return await site.get(view, cookie)
 
 
-async def in_websocket(site: Site, cookie: str, then: Callable[[], Awaitable[None]]) -> None:
+async def in_websocket(site: Site, cookie: str, late: Step) -> str:
     async def serve() -> str:
-        await then()
+        await websocket.accept()
+        await late()
         return ""
 
-    await site.talk(serve, cookie)
+    headers = {"Cookie": f"session={cookie}"} if cookie else {}
+    async with site.app.test_client().websocket(site.path_of(serve), headers=headers) as socket:
+        with suppress(Exception):  # it has nothing to say
+            await socket.receive()
+    return cookie
 
 
-async def in_task(site: Site, cookie: str, then: Callable[[], Awaitable[None]]) -> None:
-    tasks: list[asyncio.Task[None]] = []
+async def in_task(site: Site, cookie: str, late: Step) -> str:
     answered = asyncio.Event()
 
     async def later() -> None:
         await answered.wait()
-        await then()
+        await late()
 
     async def view() -> str:
         bool(site.sessions.current)
-        tasks.append(asyncio.create_task(later()))
+        site.app.add_background_task(later)
         return ""
 
-    await site.get(view, cookie)
+    cookie = await site.get(view, cookie)
     answered.set()
-    await asyncio.gather(*tasks)
+    await asyncio.gather(*site.app.background_tasks)
+    return cookie
 
 
-LATE = {"stream": in_stream, "websocket": in_websocket, "task": in_task}
+async def in_teardown(site: Site, cookie: str, late: Step) -> str:
+    calls = [late]
 
+    async def teardown(_error: BaseException | None) -> None:
+        while calls:
+            await calls.pop()()
 
-@pytest.mark.parametrize("place", LATE.values(), ids=LATE)
-@pytest.mark.parametrize("by_key", [False, True], ids=["data", "key"])
-async def test_after_the_response_a_save_says_whether_the_change_is_kept(
-    site: Site, place: Any, by_key: bool, caplog: pytest.LogCaptureFixture
-) -> None:
-    cookie = await site.begin()
+    site.app.teardown_request_funcs[None].append(teardown)
 
-    async def late() -> None:
-        site.found.append(await site.sessions.save())
-        if by_key:
-            site.sessions.current["visits"] = 7
-        else:
-            site.sessions.data.visits = 7
-        site.found.append(await site.sessions.save())
-        site.found.append(await site.sessions.save())
-
-    await place(site, cookie, late)
-    kept = is_on_store(site)
-    assert site.found == [True, kept, kept]
-    await site.act(cookie, lambda session: site.found.append(session["visits"]))
-    assert site.found[-1] == (7 if kept else 1)
-    if not kept:
-        assert len(losses(caplog)) == 1
-
-
-@pytest.mark.parametrize("place", LATE.values(), ids=LATE)
-@pytest.mark.parametrize("changes", [False, True])
-async def test_after_a_log_out_elsewhere_a_save_is_not_kept(
-    place: Any, changes: bool, caplog: pytest.LogCaptureFixture
-) -> None:
-    site = Site(MemoryStore())
-    cookie = await site.begin()
-
-    async def late() -> None:
+    async def view() -> str:
         bool(site.sessions.current)
+        return ""
+
+    return await site.get(view, cookie)
+
+
+LATE: Final = {"stream": in_stream, "websocket": in_websocket, "task": in_task, "teardown": in_teardown}
+late_places = pytest.mark.parametrize("place", LATE.values(), ids=LATE)
+
+
+def by_key(session: Any) -> None:
+    session["visits"] = 7
+
+
+def by_attribute(session: Any) -> None:
+    session.data.visits = 7
+
+
+def in_place(session: Any) -> None:
+    session.data.cart.append("tea")
+
+
+CHANGES: Final = pytest.mark.parametrize("change", [by_key, by_attribute, in_place])
+
+
+# save
+
+
+@CHANGES
+async def test_before_the_response_a_save_is_kept(
+    anywhere: Site, change: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    site = anywhere
+
+    async def view() -> str:
+        await site.saves()
+        change(site.sessions.current)
+        await site.saves()
+        site.found.append(dict(site.sessions.current))
+        return ""
+
+    cookie = await site.get(view)
+    assert site.found[:2] == [True, True]
+    assert await site.held(cookie) == site.found[2]
+    assert said(caplog) == []
+
+
+@late_places
+@CHANGES
+async def test_after_the_response_a_save_says_whether_the_change_is_kept(
+    site: Site, place: Any, change: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    cookie = await site.begin()
+
+    async def late() -> None:
+        await site.saves()
+        change(site.sessions.current)
+        await site.saves()
+        await site.saves()
+        site.found.append(dict(site.sessions.current))
+
+    cookie = await place(site, cookie, late)
+    kept = site.on_store
+    assert site.found[:3] == [True, kept, kept]
+    assert await site.held(cookie) == (site.found[3] if kept else {"visits": 1})
+    if not kept:
+        assert len(said(caplog)) == 1
+
+
+async def test_every_store_keeps_what_a_stream_saves(anywhere: Site, caplog: pytest.LogCaptureFixture) -> None:
+    site = anywhere
+    cookie = await site.begin()
+
+    async def late() -> None:
+        site.sessions.data.visits += 1
+        await site.saves()
         await site.act(cookie, lambda session: session.invalidate())
-        if changes:
-            site.sessions.data.visits += 1
-        site.found += [await site.sessions.save() for _ in range(3)]
-        site.found.append(await site.sessions.reload())
+        await site.saves()
 
-    await place(site, cookie, late)
-    assert site.found == [False] * 4
-    assert len(losses(caplog)) == 1
+    await in_stream(site, cookie, late)
+    assert site.found == [site.on_store, False]
+    assert len(said(caplog)) == 1
 
 
-async def test_a_session_that_has_moved_is_neither_saved_nor_reloaded(caplog: pytest.LogCaptureFixture) -> None:
-    site = Site(MemoryStore())
-    cookie = await site.begin()
-
+@late_places
+async def test_a_new_session_without_a_response_is_lost(
+    site: Site, place: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     async def late() -> None:
+        await site.saves()
         site.sessions.data.visits = 7
-        await site.act(cookie, lambda session: session.regenerate())
-        site.found += [await site.sessions.reload(), site.sessions.data.visits, await site.sessions.save()]
+        await site.saves()
+        await site.saves()
 
-    await in_websocket(site, cookie, late)
-    assert site.found == [False, 7, False]
-    assert len(losses(caplog)) == 1
-
-
-@pytest.mark.parametrize("place", LATE.values(), ids=LATE)
-async def test_a_reload_brings_what_others_have_saved_and_keeps_what_was_not(place: Any) -> None:
-    site = Site(MemoryStore())
-    cookie = await site.begin()
-
-    async def late() -> None:
-        data = site.sessions.data
-        data.cart.append("mine")
-        data.visits += 1
-        await site.act(cookie, lambda session: session.update(visits=5, locale="de"))
-        site.found.append(await site.sessions.reload())
-        site.found += [site.sessions.data is data, data.visits, data.cart, site.sessions.current["locale"]]
-        site.found.append(await site.sessions.save())
-
-    await place(site, cookie, late)
-    assert site.found == [True, True, 6, ["mine"], "de", True]
-    await site.act(cookie, lambda session: site.found.append(session.copy()))
-    assert site.found[-1] == {"visits": 6, "cart": ["mine"], "locale": "de"}
+    await place(site, "", late)
+    assert site.found == [True, False, False]
+    assert len(said(caplog)) == 1
 
 
-@pytest.mark.parametrize("schema", [Visitor, Frozen, Struct, Keyed, None])
-async def test_every_kind_of_schema_reloads(schema: Any) -> None:
-    site = Site(MemoryStore(), schema)
-    cookie = await site.begin()
+@late_places
+@pytest.mark.parametrize("changes", [False, True])
+@pytest.mark.parametrize("act", [lambda s: s.invalidate(), lambda s: s.promote(user_id=7), lambda s: s.regenerate()])
+async def test_a_session_that_has_ended_or_moved_elsewhere_is_not_kept(
+    stored: Site, place: Any, changes: bool, act: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    cookie = await stored.begin()
 
     async def late() -> None:
-        data = site.sessions.data
-        await site.act(cookie, lambda session: session.__setitem__("visits", 5))
-        assert await site.sessions.reload()
-        site.found += [site.sessions.current["visits"], site.sessions.current.modified]
-        site.found.append(schema is Frozen or site.sessions.data is data)
+        bool(stored.sessions.current)
+        await stored.act(cookie, act)
+        if changes:
+            stored.sessions.data.visits = 7
+        await stored.saves()
+        await stored.saves()
+        stored.found += [await stored.sessions.reload(), stored.sessions.data.visits]
+        await stored.saves()
 
-    await in_websocket(site, cookie, late)
-    assert site.found == [5, False, True]
+    await place(stored, cookie, late)
+    assert stored.found == [False, False, False, 7 if changes else 1, False]
+    assert len(said(caplog)) == 1
 
 
-async def test_a_conflict_leaves_everything_as_it_was() -> None:
-    site = Site(MemoryStore())
-    cookie = await site.begin()
+async def test_a_log_out_is_noticed_when_a_refresh_is_due(stored: Site, caplog: pytest.LogCaptureFixture) -> None:
+    stored.app.config["SESSION_REFRESH_AFTER"] = timedelta()
+    cookie = await stored.begin()
 
     async def late() -> None:
-        site.sessions.data.step, site.sessions.data.visits = 3, 2
-        await site.act(cookie, lambda session: session.update(step=4, visits=9))
-        with pytest.raises(SessionConflictError):
-            await site.sessions.reload()
-        site.found.append(site.sessions.current.copy())
-        site.sessions.data.step = 0  # or the save at the end meets the same conflict
+        await stored.act(cookie, lambda session: session.invalidate())
+        await stored.saves()
 
-    await in_websocket(site, cookie, late)
-    assert site.found == [{"visits": 2, "step": 3}]
+    await in_websocket(stored, cookie, late)
+    assert stored.found == [False]
+    assert len(said(caplog)) == 1
 
 
-async def test_a_cookie_reloads_until_it_expires() -> None:
+async def test_what_a_view_has_saved_is_true_in_its_stream(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever became of the cookie: written, deleted, or left alone after a login that changed nothing."""
+
+    async def stream(act: Callable[[Any], object]) -> ResponseReturnValue:
+        act(site.sessions.current)
+
+        @stream_with_context
+        async def body() -> AsyncGenerator[str]:
+            await site.saves()
+            yield ""
+
+        return body(), 200
+
+    cookie = await site.get(lambda: stream(lambda session: session.promote(user_id=7)))
+    cookie = await site.get(lambda: stream(lambda session: session.promote(user_id=7)), cookie)
+    await site.get(lambda: stream(lambda session: session.invalidate()))
+    await site.get(lambda: stream(lambda session: session.invalidate()), cookie)
+    assert site.found == [True] * 4
+    assert said(caplog) == []
+
+
+async def test_a_cookie_is_kept_until_it_expires() -> None:
     now = [1_790_000_000.0]
-    site = Site(None)
+    site = Site()
     site.sessions._interface._clock = lambda: now[0]
     cookie = await site.begin()
 
     async def late() -> None:
-        site.found += [await site.sessions.reload(), await site.sessions.save()]
+        await site.saves()
+        site.found.append(await site.sessions.reload())
         now[0] += 32 * 86_400
-        site.found += [await site.sessions.reload(), await site.sessions.save()]
+        await site.saves()
+        site.found.append(await site.sessions.reload())
 
     await in_websocket(site, cookie, late)
     assert site.found == [True, True, False, False]
 
 
-@pytest.mark.parametrize("reads", [False, True])
-async def test_a_task_that_only_reads_warns_of_nothing(
-    site: Site, reads: bool, caplog: pytest.LogCaptureFixture
-) -> None:
-    cookie = await site.begin()
-    tasks: list[asyncio.Task[None]] = []
-    answered = asyncio.Event()
-
-    async def later() -> None:
-        await answered.wait()
-        site.found.append(site.sessions.data.visits)
-
-    async def view() -> str:
-        if reads:
-            bool(site.sessions.current)
-        tasks.append(asyncio.create_task(later()))
-        return ""
-
-    await site.get(view, cookie)
-    answered.set()
-    await asyncio.gather(*tasks)
-    assert (site.found, caplog.records) == ([1], [])
-
-
-@pytest.mark.parametrize("change", [False, True])
-@pytest.mark.parametrize("used_before", [False, True])
-async def test_a_change_in_a_teardown_is_told_once(
-    site: Site, change: bool, used_before: bool, caplog: pytest.LogCaptureFixture
-) -> None:
-    cookie = await site.begin()
-    tears = [True]
-
-    @site.app.teardown_request
-    async def teardown(_error: BaseException | None) -> None:
-        if tears.pop() if tears else False:
-            data = site.sessions.data
-            if change:
-                data.cart.append("late")
-
-    async def view() -> str:
-        if used_before:
-            site.sessions.data.visits += 1
-        return ""
-
-    await site.get(view, cookie)
-    assert len(losses(caplog)) == change
-    if not change:
-        assert caplog.records == []
-
-
-async def test_a_refresh_of_an_untouched_session_warns_of_nothing(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_cookie_that_was_written_anew_is_the_one_that_counts() -> None:
     now = [1_790_000_000.0]
-    site = Site(MemoryStore(clock=lambda: now[0]))
-
-    async def stay() -> str:
-        site.sessions.current.permanent = True
-        return ""
-
-    async def nothing() -> str:
-        return ""
-
-    cookie = await site.get(stay)
+    site = Site()
+    site.sessions._interface._clock = lambda: now[0]
+    cookie = await site.begin()
     now[0] += 20 * 86_400
-    await site.get(nothing, cookie)
-    assert caplog.records == []
+
+    async def view() -> ResponseReturnValue:
+        site.sessions.data.visits = 7
+
+        @stream_with_context
+        async def body() -> AsyncGenerator[str]:
+            now[0] += 20 * 86_400  # the first cookie has expired
+            await site.saves()
+            site.found.append(await site.sessions.reload())
+            yield ""
+
+        return body(), 200
+
+    await site.get(view, cookie)
+    assert site.found == [True, True]
 
 
-async def test_a_message_under_plain_json_is_nobodys_to_declare(site: Site, caplog: pytest.LogCaptureFixture) -> None:
-    site.app.config["SESSION_SERIALIZER"] = json
+async def test_what_is_kept_from_being_written_is_not_kept(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    cookie = await site.begin()
 
     async def view() -> str:
-        await flash("Hello", "greeting")
-        quart_session["pair"] = (1, 2)
+        site.sessions.data.visits = 7
+        site.sessions.current.modified = False
+        await site.saves()
+        return ""
+
+    await site.get(view, cookie)
+    assert site.found == [False]
+    assert len(said(caplog)) == 1
+    assert await site.held(cookie) == {"visits": 1}
+
+
+async def test_a_session_that_could_not_be_saved_is_not_kept_by_the_error_page(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its cookie is not tried again; a store is asked, and answers."""
+
+    @site.app.errorhandler(500)
+    async def sorry(_error: Exception) -> str:
+        del site.sessions.current["odd"]
+        await site.saves()
+        return "sorry"
+
+    async def view() -> str:
+        site.sessions.data.visits = 7
+        site.sessions.current["odd"] = object()
+        if not site.on_store:
+            await site.saves()
+        return ""
+
+    cookie = await site.begin()
+    await site.get(view, cookie)
+    assert site.found == ([True] if site.on_store else [True, False])
+    assert await site.held(cookie) == {"visits": 7 if site.on_store else 1}
+    assert len(said(caplog)) == 1
+
+
+async def test_a_later_failure_of_a_cookie_raises() -> None:
+    site = Site(PROPAGATE_EXCEPTIONS=True)
+
+    async def view() -> str:
+        site.sessions.current["odd"] = object()
+        await site.saves()
+        return ""
+
+    with pytest.raises(SerializationError):
+        await site.get(view)
+    assert site.found == [True]
+
+
+@pytest.mark.parametrize("rejects", [False, True])
+async def test_a_websocket_has_a_response_only_if_it_is_refused(
+    site: Site, rejects: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    cookie = await site.begin()
+
+    async def serve() -> ResponseReturnValue:
+        site.sessions.data.visits = 7
+        await site.saves()
+        if rejects:
+            abort(403)
+        await websocket.accept()
+        await site.saves()
+        return ""
+
+    async with site.app.test_client().websocket(site.path_of(serve), headers={"Cookie": f"session={cookie}"}) as socket:
+        with suppress(Exception):
+            await socket.receive()
+    assert site.found == [site.on_store] * (1 if rejects else 2)
+    assert len(said(caplog)) == (not site.on_store)
+
+
+async def test_a_login_without_a_response_is_lost(stored: Site, caplog: pytest.LogCaptureFixture) -> None:
+    cookie = await stored.begin()
+
+    async def late() -> None:
+        stored.sessions.current.promote()
+        await stored.saves()
+
+    await in_websocket(stored, cookie, late)
+    assert stored.found == [False]
+    assert len(said(caplog)) == 1
+
+
+class Unsteady(MemoryStore):
+    """A store that does not answer when it is told so."""
+
+    fails = False
+
+    @override
+    async def load(self, key: str) -> Found:
+        if self.fails:
+            raise StoreUnavailableError("away")
+        return await super().load(key)
+
+
+@pytest.mark.parametrize("policy", ["raise", "anonymous"])
+async def test_a_save_that_cannot_find_out_says_so(policy: str, caplog: pytest.LogCaptureFixture) -> None:
+    store = Unsteady()
+    site = Site(store, SESSION_ON_STORE_ERROR=policy)
+    cookie = await site.begin()
+
+    async def late() -> None:
+        bool(site.sessions.current)
+        store.fails = True
+        try:
+            await site.saves()
+        except StoreUnavailableError:
+            site.found.append("raised")
+        with pytest.raises(StoreUnavailableError):
+            await site.sessions.reload()
+        store.fails = False
+        site.found.append(await site.sessions.reload())
+
+    await in_websocket(site, cookie, late)
+    assert site.found == (["raised", True] if policy == "raise" else [False, True])
+    assert len(said(caplog)) == (policy != "raise")
+
+
+async def test_a_session_that_was_not_found_out_about_is_not_said_to_be_kept() -> None:
+    store = Unsteady()
+    site = Site(store)
+    cookie = await site.begin()
+    store.fails = True
+
+    async def view() -> str:
+        with pytest.raises(StoreUnavailableError):
+            await site.sessions.save()
+        site.found.append("raised")
+        return ""
+
+    await site.get(view, cookie)
+    assert site.found == ["raised"]
+
+
+# reload
+
+
+@pytest.mark.parametrize("place", [*LATE.values(), None], ids=[*LATE, "view"])
+async def test_a_reload_brings_what_others_have_saved_and_keeps_what_was_not(stored: Site, place: Any) -> None:
+    cookie = await stored.begin()
+
+    async def late() -> None:
+        data = stored.sessions.data
+        data.cart.append("mine")
+        data.visits += 1
+        await stored.act(cookie, lambda session: session.update(visits=5, locale="de"))
+        stored.found.append(await stored.sessions.reload())
+        stored.found += [stored.sessions.data is data, data.visits, data.cart, stored.sessions.current["locale"]]
+        await stored.saves()
+
+    async def view() -> str:
+        await late()
+        return ""
+
+    await (stored.get(view, cookie) if place is None else place(stored, cookie, late))
+    assert stored.found == [True, True, 6, ["mine"], "de", True]
+    assert await stored.held(cookie) == {"visits": 6, "cart": ["mine"], "locale": "de"}
+
+
+async def test_every_store_reloads(anywhere: Site) -> None:
+    site = anywhere
+    cookie = await site.begin()
+
+    async def late() -> None:
+        data = site.sessions.data
+        await site.act(cookie, lambda session: session.update(visits=5, cart=["tea"]))
+        site.found += [await site.sessions.reload(), data.visits, data.cart]
+        await site.act(cookie, lambda session: session.invalidate())
+        site.found += [await site.sessions.reload(), data.visits]
+
+    await in_websocket(site, cookie, late)
+    assert site.found == ([True, 5, ["tea"], False, 5] if site.on_store else [True, 1, [], True, 1])
+
+
+@attrs.frozen
+class Frozen:
+    visits: Annotated[int, Merge("add")] = 0
+    cart: tuple[str, ...] = ()
+
+
+@dataclass
+class Data:
+    visits: Annotated[int, Merge("add")] = 0
+    cart: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class FrozenData:
+    visits: Annotated[int, Merge("add")] = 0
+    cart: tuple[str, ...] = ()
+
+
+class Struct(msgspec.Struct):
+    visits: Annotated[int, Merge("add")] = 0
+    cart: list[str] = []
+
+
+class FrozenStruct(msgspec.Struct, frozen=True):
+    visits: Annotated[int, Merge("add")] = 0
+    cart: tuple[str, ...] = ()
+
+
+class Keyed(TypedDict, total=False):
+    visits: Annotated[int, Merge("add")]
+    cart: list[str]
+
+
+@define
+class Bounded:
+    """The class looks at two fields together."""
+
+    visits: Annotated[int, Merge("add")] = 0
+    most: int = attrs.field(default=10)
+    cart: list[str] = Factory(list[str])
+
+    @most.validator
+    def _check(self, _attribute: object, most: int) -> None:
+        if self.visits > most:
+            raise ValueError("too many")
+
+
+def made() -> Visitor:
+    return Visitor(step=0)
+
+
+KINDS: Final = [Visitor, Frozen, Data, FrozenData, Struct, FrozenStruct, Keyed, made, Bounded, None]
+
+
+@pytest.mark.parametrize("schema", KINDS)
+@pytest.mark.parametrize("serializer", ["tagged-json", "msgspec-json", "msgspec-msgpack"])
+async def test_every_kind_of_schema_reloads(schema: Any, serializer: str) -> None:
+    site = Site(MemoryStore(), schema, SESSION_SERIALIZER=serializer)
+    cookie = await site.act("", lambda session: session.update(visits=1, left=1))
+    frozen = schema in (Frozen, FrozenData, FrozenStruct)
+
+    def elsewhere(session: Any) -> None:
+        session["visits"] = 5
+        session["cart"] = ("tea",) if frozen else ["tea"]
+        session["came"] = [1]
+        del session["left"]
+
+    async def late() -> None:
+        data, session = site.sessions.data, site.sessions.current
+        session["visits"] = 2
+        await site.act(cookie, elsewhere)
+        expected = {"visits": 6 if schema else 2, "cart": ("tea",) if frozen else ["tea"], "came": [1]}
+        assert await site.sessions.reload()
+        assert dict(session) == expected
+        assert (site.sessions.data is data) is not frozen
+        assert [session.modified, await site.sessions.save(), session.modified] == [True, True, False]
+        cast("list[int]", session["came"]).append(2)  # what came is watched, too
+        assert [session.modified, await site.sessions.reload()] == [True, True]
+        assert await site.sessions.save()
+        site.found.append(dict(session) == {**expected, "came": [1, 2]})
+
+    await in_websocket(site, cookie, late)
+    assert site.found == [True]
+
+
+async def test_a_reload_without_changes_leaves_nothing_to_save(stored: Site) -> None:
+    cookie = await stored.begin()
+
+    async def late() -> None:
+        session, cart = stored.sessions.current, stored.sessions.data.cart
+        await stored.act(cookie, lambda session: session.update(visits=5, locale="de"))
+        stored.found += [await stored.sessions.reload(), session.modified, stored.sessions.data.cart is cart]
+        await stored.act(cookie, lambda session: session.pop("visits"))
+        stored.found += [await stored.sessions.reload(), session.modified, dict(session), stored.sessions.data.visits]
+
+    await in_websocket(stored, cookie, late)
+    assert stored.found == [True, False, True, True, False, {"locale": "de"}, 0]
+
+
+async def test_a_reload_brings_what_the_class_would_refuse_one_by_one() -> None:
+    site = Site(MemoryStore(), Bounded)
+    cookie = await site.begin()
+
+    async def late() -> None:
+        bool(site.sessions.current)
+        await site.act(cookie, lambda session: session.update(most=30, visits=20))
+        site.found += [await site.sessions.reload(), site.sessions.data.visits, site.sessions.data.most]
+
+    await in_websocket(site, cookie, late)
+    assert site.found == [True, 20, 30]
+
+
+async def test_a_conflict_raises_and_changes_nothing(stored: Site, caplog: pytest.LogCaptureFixture) -> None:
+    cookie = await stored.begin()
+
+    async def late() -> None:
+        stored.sessions.data.step, stored.sessions.data.visits = 3, 2
+        await stored.act(cookie, lambda session: session.update(step=4, visits=9, locale="de"))
+        with pytest.raises(SessionConflictError):
+            await stored.sessions.reload()
+        stored.found += [dict(stored.sessions.current), stored.sessions.current.modified]
+        stored.sessions.data.step = 0  # it gives way
+        stored.found += [await stored.sessions.reload(), dict(stored.sessions.current)]
+
+    await in_websocket(stored, cookie, late)
+    together = {"visits": 10, "step": 4, "locale": "de"}
+    assert stored.found == [{"visits": 2, "step": 3}, True, True, together]
+    assert await stored.held(cookie) == together
+    assert said(caplog) == []
+
+
+async def test_what_the_class_refuses_of_two_requests_is_a_conflict() -> None:
+    site = Site(MemoryStore(), Bounded)
+    cookie = await site.act("", lambda session: session.update(visits=4))
+
+    async def late() -> None:
+        site.sessions.data.visits += 4
+        await site.act(cookie, lambda session: session.update(visits=8))
+        with pytest.raises(SessionConflictError):
+            await site.sessions.reload()
+        site.found += [dict(site.sessions.current)]
+        site.sessions.data.visits = 4
+
+    await in_websocket(site, cookie, late)
+    assert site.found == [{"visits": 8}]
+
+
+async def test_a_write_that_was_not_answered_is_not_counted_twice() -> None:
+    class Silent(MemoryStore):
+        answers = True
+
+        @override
+        async def update(self, *args: Any, **kwargs: Any) -> Any:
+            outcome = await super().update(*args, **kwargs)
+            if not self.answers:
+                raise StoreUnavailableError("no answer")
+            return outcome
+
+    store = Silent()
+    site = Site(store)
+    cookie = await site.begin()
+
+    async def late() -> None:
+        site.sessions.data.visits += 1
+        store.answers = False
+        with pytest.raises(StoreUnavailableError):
+            await site.sessions.save()
+        store.answers = True
+        site.found += [await site.sessions.reload(), dict(site.sessions.current), site.sessions.current.modified]
+
+    await in_websocket(site, cookie, late)
+    assert site.found == [True, {"visits": 2}, False]
+
+
+async def test_a_session_that_was_cleared_takes_nothing_in(stored: Site) -> None:
+    cookie = await stored.begin()
+
+    async def late() -> None:
+        stored.sessions.current.clear()
+        stored.sessions.data.cart.append("mine")
+        await stored.act(cookie, lambda session: session.update(visits=5))
+        stored.found += [await stored.sessions.reload(), dict(stored.sessions.current)]
+        await stored.saves()
+
+    await in_websocket(stored, cookie, late)
+    assert stored.found == [True, {"cart": ["mine"]}, True]
+    assert await stored.held(cookie) == {"cart": ["mine"]}
+
+
+async def test_a_reload_says_nothing_of_a_change_again(stored: Site, caplog: pytest.LogCaptureFixture) -> None:
+    cookie = await stored.begin()
+
+    async def late() -> None:
+        stored.sessions.current["step"] = 3
+        await stored.act(cookie, lambda session: session.update(visits=5))
+        await stored.sessions.reload()
+
+    await in_stream(stored, cookie, late)
+    assert len(said(caplog)) == 1
+
+
+async def test_a_reload_is_a_use(stored: Site) -> None:
+    async def view() -> str:
+        await stored.sessions.reload()
+        return ""
+
+    response = await stored.app.test_client().get(stored.path_of(view))
+    assert response.headers["Vary"] == "Cookie"
+
+
+async def test_an_application_without_a_key_has_nothing_to_lose() -> None:
+    site = Site()
+    site.app.secret_key = None
+
+    async def view() -> str:
+        site.found += [await site.sessions.save(), await site.sessions.reload()]
         return ""
 
     await site.get(view)
-    assert "_flashes" not in caplog.text
-    assert "'pair' will read back as another value; declare a field" in caplog.text
+    assert site.found == [True, True]
+
+
+async def test_a_session_class_of_ones_own_tells_the_truth() -> None:
+    class Own(SecureCookieSession[Visitor]):
+        pass
+
+    site = Site(MemoryStore())
+    site.sessions._interface.session_class = Own
+    cookie = await site.begin()
+
+    async def late() -> None:
+        site.sessions.data.visits = 7
+        site.found += [await site.sessions.save(), await site.sessions.reload()]
+
+    await in_stream(site, cookie, late)
+    assert site.found == [True, True]

@@ -503,7 +503,7 @@ def test_undeclared_keys_that_are_not_allowed_are_counted(
 def test_a_change_after_the_save_is_lost_and_said() -> None:
     reports: list[Report] = []
     session = open_session(SecureCookieSession[Visitor], (), policy(), reports.append)
-    state_of(session).note_saved(accessed=session.accessed)
+    state_of(session).note_saved(streams=not session.accessed)
     session["user_id"] = 7
     assert ChangeLost in map(type, reports)
 

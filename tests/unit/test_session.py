@@ -313,7 +313,7 @@ def test_every_change_by_key_after_the_save_is_reported_as_lost(change: Callable
     reports: list[Report] = []
     held = deferred(reports, user_id=7)
     assert held["user_id"] == 7
-    state_of(held).note_saved(accessed=held.accessed)
+    state_of(held).note_saved(streams=not held.accessed)
     change(held)
     assert [type(report) for report in reports] == [ChangeLost]
 
@@ -379,7 +379,7 @@ def test_what_nobody_has_opened_is_judged_by_what_was_assigned(assigned: bool) -
 def test_a_save_has_failed_once_it_was_tried_in_vain() -> None:
     held = session()
     assert state_of(held).has_failed is False
-    state_of(held).note_saved(accessed=held.accessed)
+    state_of(held).note_saved(streams=not held.accessed)
     assert state_of(held).has_failed is False
     state_of(held).progress = Progress.FAILED
     assert state_of(held).has_failed is True
@@ -740,7 +740,7 @@ def test_a_change_after_the_save_is_reported_once_as_lost() -> None:
     reports: list[Report] = []
     held = deferred(reports)
     held["user_id"] = 7
-    state_of(held).note_saved(accessed=held.accessed)
+    state_of(held).note_saved(streams=not held.accessed)
     held["user_id"] = 8
     held["user_id"] = 9
     remedy = "it was made after the session was saved; change it before the response is made"
@@ -798,7 +798,7 @@ def test_reading_on_after_the_save_is_not_reported() -> None:
     reports: list[Report] = []
     held = deferred(reports, user_id=7)
     assert held["user_id"] == 7
-    state_of(held).note_saved(accessed=held.accessed)
+    state_of(held).note_saved(streams=not held.accessed)
     assert held["user_id"] == 7
     assert reports == []
 
@@ -806,7 +806,7 @@ def test_reading_on_after_the_save_is_not_reported() -> None:
 def test_the_first_use_after_the_save_is_reported_for_the_response_has_no_vary() -> None:
     reports: list[Report] = []
     held = deferred(reports, user_id=7)
-    state_of(held).note_saved(accessed=held.accessed)
+    state_of(held).note_saved(streams=not held.accessed)
     assert held["user_id"] == held.data.user_id == 7
     assert reports == [UsedLate()]
 
@@ -960,7 +960,7 @@ def test_a_new_identity_after_the_save_is_reported_once(change: str) -> None:
     reports: list[Report] = []
     held = session_from(Binding(state_of(held).open, sink=reports.append), SecureCookieSession[Visitor])
     bool(held)
-    state_of(held).note_saved(accessed=held.accessed)
+    state_of(held).note_saved(streams=not held.accessed)
     getattr(held, change)()
     getattr(held, change)()
     assert list(map(type, reports)) == [ChangeLost]
@@ -1029,7 +1029,7 @@ def test_a_late_change_is_reported_again_after_it_was_saved() -> None:
     held = session_from(Binding(state_of(deferred(user_id=7)).open, sink=reports.append), SecureCookieSession[Visitor])
     opened = state_of(held).open()
     bool(held)
-    state_of(held).note_saved(accessed=held.accessed)
+    state_of(held).note_saved(streams=not held.accessed)
     held["user_id"] = 8
     held["user_id"] = 9
     state_of(held).rebase(opened)
