@@ -72,6 +72,7 @@ from typed_sessions.settings import (
 from typed_sessions.signing import KEY_DERIVATIONS, DigestMethod
 from typed_sessions.state import MADE_LATE, SUPPRESSED, ExtrasRule, Opened, Progress
 from typed_sessions.stores import Lifetime, SessionStore, namespace_in, open_store
+from typed_sessions.templates import teach_tojson
 from typed_sessions.unknown_settings import advice_on
 from typed_sessions.values import Value
 
@@ -786,6 +787,7 @@ class SecureCookieSessionInterface(
             refusal.__cause__ = refusal.__context__ = None
         else:
             self._look_at_names(app)
+            teach_tojson(app)
             self._latest = None if self._is_dynamic else _Latest(copied(app.config), configured)
             return configured
         raise refusal
