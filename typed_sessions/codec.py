@@ -13,7 +13,7 @@ from typing import Any, Final, Generic, TypeAlias, cast
 from attrs import frozen
 from typing_extensions import TypeVar
 
-from typed_sessions.compiled import THE_LONG_WAY, form_of
+from typed_sessions.compiled import THE_LONG_WAY, Form, form_of
 from typed_sessions.contents import Contents, contents_of
 from typed_sessions.errors import ConfigurationError, SerializationError
 from typed_sessions.field_types import NATIVE_CANDIDATES, Mismatch, Reading, Wire, declared_keys
@@ -147,10 +147,8 @@ class Codec(Generic[S]):
         Raises:
             SerializationError: the serializer cannot write it; the message names the field.
         """
-        form = self._form if len(self._tags_in_order) == self._tag_count else None
-        if self.schema.migrations.steps:
-            version = max(version, self.schema.migrations.version)
-        if form is not None and not (version and VERSION_KEY in contents):
+        form, version = self._form_for(contents, version)
+        if form is not None:
             try:
                 lowered = form.lower(contents, version, unless=unless)
                 if len(lowered.payload) <= self._max_payload:
@@ -158,6 +156,26 @@ class Codec(Generic[S]):
             except THE_LONG_WAY:
                 pass
         return Draft(contents, version, self._encoded(contents.stored(), version))
+
+    def payload(self, contents: Contents[S], version: int = 0) -> bytes:
+        """Return contents as `draft` writes them, to compare with another payload: nothing of it is proven.
+
+        Raises:
+            SerializationError: the serializer cannot write it; the message names the field.
+        """
+        form, version = self._form_for(contents, version)
+        if form is not None:
+            with suppress(*THE_LONG_WAY):
+                return form.payload(contents, version)
+        return self._encoded(contents.stored(), version)
+
+    def _form_for(self, contents: Contents[S], version: int) -> tuple[Form | None, int]:
+        """Return the short way for contents, if there is one, and the version that they are written with."""
+        if self.schema.migrations.steps:
+            version = max(version, self.schema.migrations.version)
+        if len(self._tags_in_order) != self._tag_count or (version and VERSION_KEY in contents):
+            return None, version
+        return self._form, version
 
     def look(self, read: Read[S]) -> Read[S] | Lowered[S] | None:
         """Return what a look at contents shows that were read.
@@ -205,9 +223,16 @@ class Codec(Generic[S]):
             return None
         if type(origin) is Read and origin.is_exact and self.schema.is_trusting:
             return form.differs(origin, draft) or None
+        return None
+
+    def rewritten(self, origin: Decoded[S]) -> bytes | None:
+        """Return what reading a payload and writing it again makes of it; None if it cannot be read.
+
+        Raises:
+            SerializationError: it cannot be written; the message names the field.
+        """
         again = self.decode(origin.payload)
-        before = self.draft(again.contents, origin.version) if isinstance(again, Decoded) else None
-        return True if type(before) is Lowered and before.plain != draft.plain else None
+        return self.payload(again.contents, origin.version) if isinstance(again, Decoded) else None
 
     def decode(self, payload: bytes, on_bad_field: OnBadField = OnBadField.RESET) -> Outcome[S]:
         """Return what a payload holds, or why it cannot be read. Raises nothing for what a payload may hold."""

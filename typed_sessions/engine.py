@@ -380,6 +380,7 @@ def _read(text: str, format_: Format[S], on_bad_field: OnBadField) -> Opened[S] 
     if isinstance(outcome, Refused):
         return outcome
     origin = Origin(format_.codec, payload, outcome)
+    origin.remember()
     return Opened(outcome.contents, origin, text, new=False, reports=outcome.reports)
 
 

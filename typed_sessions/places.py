@@ -44,7 +44,7 @@ class Comparison:
 
     def came_back(self, value: object, back: object) -> bool:
         """Return True if what was written has come back."""
-        return self.lost_at(value, back) is None
+        return same(value, back) or self.lost_at(value, back) is None
 
     def lost_at(self, value: object, back: object) -> str | None:
         """Return where a value has come back as another one, such as `[2].price`; None if nowhere."""

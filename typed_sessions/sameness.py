@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from datetime import datetime, time
+from collections.abc import Collection
+from collections.abc import Set as AbstractSet
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any
+from types import NoneType
+from typing import Any, Final
+from uuid import UUID
 
 import attrs
 import msgspec
@@ -15,6 +19,11 @@ import msgspec
 from typed_sessions.narrowing import is_dict, is_sequence, is_set
 
 __all__ = ["attribute_names", "same", "shared_mutable"]
+
+_PLAIN: Final = frozenset({NoneType, bool, int, str, bytes, date, timedelta, UUID})
+"""The types whose values are the same where they are equal, and of one type."""
+_TEXT: Final = frozenset({str})
+_DECIMAL: Final = frozenset({Decimal})
 
 
 def same(one: object, other: object) -> bool:
@@ -29,9 +38,9 @@ def same(one: object, other: object) -> bool:
     if type(one) is not type(other):
         return False
     if is_dict(one) and is_dict(other):
-        return _same_members(one, other) and all(same(value, other[key]) for key, value in one.items())
+        return _same_keys(one, other) and _same_items(one.values(), [other[key] for key in one])
     if is_sequence(one) and is_sequence(other):
-        return len(one) == len(other) and all(map(same, one, other))
+        return _same_items(one, other)
     if is_set(one) and is_set(other):
         return _same_members(one, other) or _same_moments(one, other)
     cls: Any = type(one)
@@ -77,11 +86,29 @@ def _is_frozen(cls: type[Any]) -> bool:
     return bool(cls.__dataclass_params__.frozen)
 
 
-def _same_members(
-    one: dict[object, object] | set[object] | frozenset[object],
-    other: dict[object, object] | set[object] | frozenset[object],
-) -> bool:
+def _same_keys(one: dict[object, object], other: dict[object, object]) -> bool:
+    if _TEXT.issuperset(map(type, one)) and _TEXT.issuperset(map(type, other)):
+        return one.keys() == other.keys()
+    return _same_members(one.keys(), other.keys())
+
+
+def _same_members(one: AbstractSet[object], other: AbstractSet[object]) -> bool:
+    types = {*map(type, one)}
+    if len(types) == 1 and {*map(type, other)} == types:
+        return one == other
     return {(type(member), member) for member in one} == {(type(member), member) for member in other}
+
+
+def _same_items(one: Collection[object], other: Collection[object]) -> bool:
+    """Return True if two collections hold the same, one by one. Plain items are compared all at once."""
+    if len(one) != len(other):
+        return False
+    types = [*map(type, one)]
+    if _PLAIN.issuperset(types):
+        return types == [*map(type, other)] and [*one] == [*other]
+    if _DECIMAL.issuperset(types):
+        return types == [*map(type, other)] and [*map(str, one)] == [*map(str, other)]
+    return all(map(same, one, other))
 
 
 def _same_moments(one: set[object] | frozenset[object], other: set[object] | frozenset[object]) -> bool:
@@ -96,7 +123,7 @@ def _same_scalars(one: object, other: object) -> bool:
     if isinstance(one, float) and isinstance(other, float):
         return (one == other and math.copysign(1, one) == math.copysign(1, other)) or (one != one and other != other)  # noqa: PLR0124 -- NaN
     if isinstance(one, Decimal) and isinstance(other, Decimal):
-        return one.as_tuple() == other.as_tuple()
+        return Decimal.__str__(one) == Decimal.__str__(other)  # which says all of it, as `as_tuple` does
     if isinstance(one, (datetime, time)) and isinstance(other, (datetime, time)):
         return _shown(one) == _shown(other)
     return bool(one == other)

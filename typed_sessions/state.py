@@ -5,6 +5,7 @@ from __future__ import annotations
 from _thread import RLock  # what `threading.RLock` makes, without a function in between
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from contextvars import ContextVar
 from enum import Enum, auto
 from functools import cached_property
@@ -66,6 +67,13 @@ class Origin(Value, Generic[S], dict=True):
     written_version: int = 0
     """The version of what was just written."""
 
+    def remember(self) -> None:
+        """Write what was loaded while nobody has changed it, so that it need not be read again to compare with it."""
+        decoded = self.decoded
+        if decoded is not None and type(decoded) is not Read and not decoded.generated:
+            with suppress(Exception):  # code of the user's may raise anything; the save meets it again
+                self._rewritten = self.codec.payload(decoded.contents, decoded.version)
+
     @property
     def version(self) -> int:
         """The version of the payload that was read: after migration, where there was one."""
@@ -97,6 +105,8 @@ class Origin(Value, Generic[S], dict=True):
     def _judged_at_length(self, contents: Contents[S]) -> tuple[bool, Draft[S] | None]:
         decoded, codec = self.decoded, self.codec
         try:
+            if "_rewritten" in self.__dict__ and codec.payload(contents, self.version) == self._rewritten:
+                return True, None
             draft = codec.draft(contents, self.version, unless=self._read)
             if draft.payload == self._read:
                 return True, draft
@@ -126,11 +136,10 @@ class Origin(Value, Generic[S], dict=True):
         outcome = self.codec.decode(self._read)
         return outcome.contents.stored() if isinstance(outcome, Decoded) else {}
 
-    @property
+    @cached_property
     def _rewritten(self) -> bytes | None:
         """What reading the payload and writing it again makes of it; None if it cannot be read."""
-        outcome = self.codec.decode(self._read)
-        return self.codec.draft(outcome.contents, self.version).payload if isinstance(outcome, Decoded) else None
+        return None if self.decoded is None else self.codec.rewritten(self.decoded)
 
     @cached_property
     def _canonical(self) -> bytes:

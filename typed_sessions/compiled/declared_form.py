@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from itertools import filterfalse
+from itertools import filterfalse, islice
 from types import NoneType
-from typing import Any, Final, cast
+from typing import Any, Final, TypeAlias, cast
 
 import msgspec
 from msgspec.structs import astuple
@@ -16,6 +16,7 @@ from typed_sessions.compiled.notations import Notation
 from typed_sessions.compiled.plans import PERMANENT_KEY, Plan, Planner, known_struct, wire_struct
 from typed_sessions.contents import Contents, DeclaredContents, KeyedContents, vacant_among
 from typed_sessions.field_types import FieldType
+from typed_sessions.field_types.classes import nests_deep
 from typed_sessions.field_types.containers import Items
 from typed_sessions.field_types.scalars import KNOWN
 from typed_sessions.field_types.union import OneOf
@@ -27,6 +28,9 @@ from typed_sessions.schema import Schema
 from typed_sessions.serializers.stock_tags import TheLongWay
 
 __all__ = ["DeclaredForm", "reads_flag"]
+
+Lowering: TypeAlias = tuple[Callable[[Any], Plain], Callable[[Plain], Plain]]
+"""What lowers an object, or a dict, and what lowers values by name."""
 
 
 class DeclaredForm(Form):
@@ -48,22 +52,28 @@ class DeclaredForm(Form):
         self._decode: Final = notation.decoder(self._wire)
         self._decode_known: Final = notation.decoder(self._known)
         self._is_closed: Final = all(plan.closed for plan in plans.values())
+        self._nests_deep: Final = not self._is_closed and nests_deep(field.type for field in schema.fields.values())
         lift = planner.lift_of(plans, {} if schema.keyed else schema.fields)
-        lower_values = planner.lower_values_of(plans)
-        lower_data = lower_values if schema.keyed else planner.lower_data_of(plans, schema.fields)
+        lowering: list[tuple[str, str]] = []
+        for proven in (True, False):
+            lower_values = planner.lower_values_of(plans, proven=proven)
+            in_data = schema.fields
+            lower_data = lower_values if schema.keyed else planner.lower_data_of(plans, in_data, proven=proven)
+            lowering.append((lower_data, lower_values))
         changes = planner.changes_of_keys(plans) if schema.keyed else planner.changes_of_fields(plans, schema.fields)
         wire_of = planner.wire_of(self._wire)
         usual = {name: planner.usual_of(plan) for name, plan in plans.items() if not plan.closed}
         functions = planner.module.compiled()
         self._functions: Final = functions
         self._lift: Final[Callable[[Any], tuple[Plain, list[str]]]] = functions[lift]
-        self._lower_values: Final[Callable[[Any], Plain]] = functions[lower_values]
-        self._lower_data: Final[Callable[[Any], Plain]] = functions[lower_data]
+        (data, values), (bare_data, bare_values) = lowering
+        self._lower: Final[Lowering] = (functions[data], functions[values])
+        self._lower_unproven: Final[Lowering] = (functions[bare_data], functions[bare_values])
         self._wire_of: Final[Callable[[Any, Plain], object]] = functions[wire_of]
         self._changes: Final[Callable[..., Plain]] = functions[changes]
         self._usual: Final = {name: functions[function] for name, function in usual.items()}
         """For fields that may be written in several ways, what makes of each way the one in which they are written."""
-        self._lists: Final = {name for name in usual if _is_list(schema.fields[name].type)}
+        self._containers: Final = {name: _container(schema.fields[name].type) for name in usual}
         self._redrafts: Final = self._keeps_order and (schema.keyed or schema.steady_class is not None)
 
     @override
@@ -81,7 +91,8 @@ class DeclaredForm(Form):
     @override
     def keeps(self, payload: bytes) -> bool:
         read = self.read(payload)
-        return cast("DeclaredContents[Any]", read.contents).changes(read.wire, self._changes) == {}
+        changes = cast("DeclaredContents[Any]", read.contents).changes(read.wire, self._changes)
+        return changes is not None and all(self._means_what_came(read, *change) for change in changes.items())
 
     def _redrafted(
         self, read: Read[Any], changes: Plain, order: dict[str, None] | None
@@ -95,11 +106,11 @@ class DeclaredForm(Form):
         """
         if not self._redrafts or read.version:
             return None
-        if not self._schema.is_trusting and not self.keeps(read.payload):
-            return None  # the class itself changes what it is given
         changes = {key: value for key, value in changes.items() if not self._means_what_came(read, key, value)}
         if not changes:
             return read
+        if not self._schema.is_trusting and not self.keeps(read.payload):
+            return None  # the class itself changes what it is given
         plain, wire = self._split(read.payload), read.wire.__copy__()
         for key, value in changes.items():
             if key in self._names:
@@ -111,7 +122,7 @@ class DeclaredForm(Form):
         if order is not None and [*plain] != [*order]:
             plain = self._in_order(plain, order)
         payload = self._encode(plain)
-        if not self._is_closed:
+        if self._nests_deep:
             self._refuse_depth(payload)
         if not self._is_read_back(payload, plain, wire) or (wire == read.wire and self._names.issuperset(changes)):
             return None
@@ -123,14 +134,34 @@ class DeclaredForm(Form):
         before = msgspec.UNSET if usual is None else getattr(read.wire, key)
         if usual is None or before is msgspec.UNSET:
             return False
-        if _has_more(value, before):
+        if self._differs_in_a_part(usual, self._containers[key], before, value):
             return False
-        if key in self._lists and is_sequence(before) and is_sequence(value):
-            if len(before) != len(value):
-                return False
-            pairs = [pair for pair in zip(before, value, strict=True) if not same(*pair)]
-            before, value = [one for one, _ in pairs], [other for _, other in pairs]
-        return same(usual(before), value)
+        return self._are_alike(usual(before), value)
+
+    def _differs_in_a_part(
+        self, usual: Callable[[Any], Any], container: type | None, before: object, value: object
+    ) -> bool:
+        """Return True if one item tells two plain sequences apart, which it nearly always does. False decides nothing.
+
+        Args:
+            usual: makes of what came what would be written of the same.
+            container: what the items are in, if each of them stands for itself.
+            before: what came.
+            value: what is written of the value.
+        """
+        if container is None or not is_sequence(before) or not is_sequence(value):
+            return False
+        if len(before) < len(value):
+            return True
+        if container is list:
+            pairs = zip(before, value, strict=False)
+            pair = next((pair for pair in pairs if self._encode(pair[0]) != self._encode(pair[1])), None)
+            return len(before) != len(value) or (pair is not None and not self._are_alike(usual([pair[0]]), [pair[1]]))
+        if container is tuple:
+            return False
+        known = {*map(self._encode, value)}
+        gone = [*islice((item for item in before if self._encode(item) not in known), 1)]
+        return not known.issuperset(map(self._encode, usual(gone)))
 
     def _in_order(self, plain: Plain, order: dict[str, None]) -> Plain:
         """Return the same in the order in which the keys were stored, which forgets those that are no longer stored.
@@ -157,7 +188,7 @@ class DeclaredForm(Form):
         raws = self._split(payload)
         undeclared = self._undeclared(raws)
         wire = (self._decode if undeclared else self._decode_known)(payload)
-        if not self._is_closed:
+        if self._nests_deep:
             self._refuse_depth(payload)
         try:
             declared, pinned = self._lift(wire)
@@ -243,8 +274,30 @@ class DeclaredForm(Form):
         return key == PERMANENT_KEY and value is self._flag_of(read.wire)
 
     @override
+    def payload(self, contents: Contents[Any], version: int = 0) -> bytes:
+        return self._encode(self._laid_out(contents, version, self._lower_unproven)[0])
+
+    @override
     def lower(self, contents: Contents[Any], version: int = 0, *, unless: bytes = b"") -> Lowered[Any]:
-        plain, undeclared = contents.laid_out(self._lower_data, self._lower_values)
+        plain, undeclared, is_known = self._laid_out(contents, version, self._lower)
+        payload = self._encode(plain)
+        lowered = Lowered(contents, version, payload, plain, undeclared, None)
+        if payload != unless:
+            if is_known and not version:
+                lowered.wire = wire = self._decode_known(payload)
+                if wire != self._wire_of(self._known, plain):
+                    raise TheLongWay
+            else:
+                lowered.wire = self._read_back(lowered)
+            if self._nests_deep:
+                self._refuse_depth(payload)
+        return lowered
+
+    def _laid_out(
+        self, contents: Contents[Any], version: int, lowering: Lowering
+    ) -> tuple[Plain, tuple[str, ...], bool]:
+        """Return what is stored as msgspec writes it, the undeclared keys, and whether msgspec knows all of them."""
+        plain, undeclared = contents.laid_out(*lowering)
         is_known = not undeclared or (undeclared == _FLAG_ALONE and type(plain[PERMANENT_KEY]) is bool)
         if not is_known:
             self._refuse_keys(undeclared)
@@ -255,18 +308,7 @@ class DeclaredForm(Form):
                 self._refuse_tag(plain)
         if version:
             plain[VERSION_KEY] = version
-        payload = self._encode(plain)
-        lowered = Lowered(contents, version, payload, plain, undeclared, None)
-        if payload != unless:
-            if is_known and not version:
-                lowered.wire = wire = self._decode_known(payload)
-                if wire != self._wire_of(self._known, plain):
-                    raise TheLongWay
-            else:
-                lowered.wire = self._read_back(lowered)
-            if not self._is_closed:
-                self._refuse_depth(payload)
-        return lowered
+        return plain, undeclared, is_known
 
     def _read_back(self, lowered: Lowered[Any]) -> object:
         """Return what msgspec reads of a payload with undeclared keys, if that is what was written."""
@@ -291,17 +333,12 @@ class DeclaredForm(Form):
         return any(key not in raws or self._any(raws[key]) != after.plain[key] for key in after.undeclared)
 
 
-def _has_more(value: object, before: object) -> bool:
-    """Return True if a plain sequence has more items than another: that cannot be the same, spelled otherwise."""
-    return is_sequence(value) and is_sequence(before) and len(value) > len(before)
-
-
-def _is_list(field_type: FieldType) -> bool:
-    """Return True for a list, whose items each stand for themselves, and for one that may be None."""
+def _container(field_type: FieldType) -> type | None:
+    """Return the class of a container whose items each stand for themselves, also of one that may be None."""
     if isinstance(field_type, OneOf):
         others = [member for member in field_type.members if member is not KNOWN[NoneType]]
-        return len(others) == 1 and _is_list(others[0])
-    return isinstance(field_type, Items) and field_type.cls is list
+        return _container(others[0]) if len(others) == 1 else None
+    return field_type.cls if isinstance(field_type, Items) else None
 
 
 _FLAG_ALONE: Final = (PERMANENT_KEY,)

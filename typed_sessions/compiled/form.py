@@ -47,6 +47,7 @@ class Form(ABC):
     def __init__(self, schema: Schema[Any], notation: Notation) -> None:
         self._schema: Final = schema
         self._encode: Final = notation.encode
+        self._are_alike: Final = notation.are_alike
         self._tagged: Final = notation.tagged
         self._untagged: Final = notation.untagged
         self._tags: Final = notation.tags
@@ -59,6 +60,13 @@ class Form(ABC):
     @abstractmethod
     def read(self, payload: bytes) -> Read[Any]:
         """Return what a payload holds."""
+
+    @abstractmethod
+    def payload(self, contents: Contents[Any], version: int = 0) -> bytes:
+        """Return contents, and their version if they have one, as they are written, to compare with another payload.
+
+        That they read back is not proven.
+        """
 
     @abstractmethod
     def lower(self, contents: Contents[Any], version: int = 0, *, unless: bytes = b"") -> Lowered[Any]:

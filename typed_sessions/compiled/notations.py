@@ -63,6 +63,10 @@ class Notation:
     keeps_order: bool = True
     """False if keys are sorted."""
 
+    def are_alike(self, one: object, other: object) -> bool:
+        """Return True if two plain values are written alike, or are the same in another order."""
+        return self.encode(one) == self.encode(other) or same(one, other)
+
 
 def notation_of(serializer: AnySerializer) -> Notation | None:
     """Return the notation of a built-in serializer; None for any other, and for one with tags of the user's."""

@@ -61,10 +61,18 @@ class OpenForm(Form):
         return Lowered(contents, 0, self._encode(plain), plain, (), plain)
 
     @override
-    def lower(self, contents: Contents[Any], version: int = 0, *, unless: bytes = b"") -> Lowered[Any]:
+    def payload(self, contents: Contents[Any], version: int = 0) -> bytes:
+        return self._encode(self._plain(contents, version))
+
+    def _plain(self, contents: Contents[Any], version: int) -> Plain:
         plain: Plain = self._tagged({**cast("KeyedContents[Any]", contents).values})
         if version:
             plain[VERSION_KEY] = version
+        return plain
+
+    @override
+    def lower(self, contents: Contents[Any], version: int = 0, *, unless: bytes = b"") -> Lowered[Any]:
+        plain = self._plain(contents, version)
         payload = self._encode(plain)
         if payload == unless:
             return Lowered(contents, version, payload, plain, (), None)

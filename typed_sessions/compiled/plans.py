@@ -22,7 +22,6 @@ from typed_sessions.field_types.union import OneOf
 from typed_sessions.generated import Module
 from typed_sessions.kinds import Kind, has_plain_attributes, takes_positions
 from typed_sessions.places import MAX_DEPTH, TYPE_KEY, Comparison
-from typed_sessions.sameness import same
 from typed_sessions.schema import Field, define_departed, departure
 from typed_sessions.serializers.stock_tags import TheLongWay
 
@@ -111,7 +110,7 @@ class Planner:
             Keyed: self._keyed,
         }
         self.module.name(_the_long_way, _NO_LONGER)
-        self._same: Final = self.module.name(same, "same")
+        self._alike: Final = self.module.name(notation.are_alike, "are_alike")
 
     def plan(self, field_type: FieldType) -> Plan:
         """Return how a type goes. Every type goes somehow: at worst by its own `lower` and `lift`."""
@@ -199,7 +198,7 @@ class Planner:
             else:
                 lowered = f"{self._prove(plan)}(value, lowered)"
                 lines += [f"value, part = data.{name}, wire.{name}", f"lowered = {plan.lowered('value')}"]
-                lines += [f"if part is {unset} or not {self._same}(lowered, part):"]
+                lines += [f"if part is {unset} or not {self._alike}(lowered, part):"]
             lines += [f"    if {has_departed} or {name!r} in defaults: changes[{name!r}] = {lowered}"]
             lines += [f"    elif part is not {unset}: changes[{name!r}] = {unset}"]
         return self.module.define("changes", "data, wire, defaults", [*lines, "return changes"])
@@ -218,19 +217,24 @@ class Planner:
             lines += [f"elif not {self._look(plan)('value', 'part')}: changes[{name!r}] = {lowered}"]
         return self.module.define("changes", "data, wire", [*lines, "return changes"])
 
-    def lower_values_of(self, plans: Mapping[str, Plan]) -> str:
-        """Add a function that lowers the values of fields, given by name, and return its name."""
+    def lower_values_of(self, plans: Mapping[str, Plan], *, proven: bool) -> str:
+        """Add a function that lowers the values of fields, given by name, and return its name.
+
+        Args:
+            plans: how each field goes.
+            proven: whether it proves that what it makes comes back.
+        """
         lines = ['"""Return the same with the values of declared fields as msgspec writes them."""']
         lines += ["values = {**values}"]
         for name, plan in plans.items():
             if plan.lower is not None:
                 lines += [f"if {name!r} in values:", f"    value = values[{name!r}]"]
-                lines += [f"    values[{name!r}] = {self._proven(plan)('value')}"]
+                lines += [f"    values[{name!r}] = {self._proven(plan)('value') if proven else plan.lowered('value')}"]
         return self.module.define("lower_values", "values", [*lines, "return values"])
 
-    def lower_data_of(self, plans: Mapping[str, Plan], fields: Mapping[str, Field]) -> str:
-        """Add a function that lowers the fields of an object that have departed from their defaults."""
-        lowered = {name: self._proven(plan)("value") for name, plan in plans.items()}
+    def lower_data_of(self, plans: Mapping[str, Plan], fields: Mapping[str, Field], *, proven: bool) -> str:
+        """Add the same for the fields of an object that have departed from their defaults."""
+        lowered = {name: (self._proven(plan) if proven else plan.lowered)("value") for name, plan in plans.items()}
         return define_departed(self.module, fields, lowered)
 
     def usual_of(self, plan: Plan) -> str:
@@ -261,24 +265,32 @@ class Planner:
 
     def _by_itself(self, field_type: FieldType) -> Plan:
         """Return the plan of a type that only it itself knows to write; the field tries whether a value comes back."""
-        wire = self._wire
-        tagged, untagged = self._notation.tagged, self._notation.untagged
-        is_kept = any(isinstance(part, Foreign) for part in all_parts([field_type]))
+        wire, parts = self._wire, all_parts([field_type])
+        needs_tags = not all(map(self._is_json, parts))
+        is_kept = any(isinstance(part, Foreign) for part in parts)
 
         def lift(plain: object) -> object:
             reading = Reading(wire)
             if is_kept:  # a hook of the user's may make its value of the very list that is compared with it later
                 plain = deepcopy(plain)
-            value = field_type.lift(untagged(plain), reading)
+            value = field_type.lift(self._notation.untagged(plain) if needs_tags else plain, reading)
             if reading.unknown or reading.generated:  # which is for the long way to report, and to remember
                 raise TheLongWay
             return value
 
         def lower(value: object) -> object:
-            plain: object = tagged(field_type.lower(value, wire))
-            return plain
+            plain = field_type.lower(value, wire)
+            return self._notation.tagged(plain) if needs_tags else plain
 
         return Plan(Any, self._call(lower, "lower"), self._call(lift, "lift"), closed=False)
+
+    def _is_json(self, part: FieldType) -> bool:
+        """Return True if a type makes nothing that JSON lacks, no float, and no dict whose key could be a tag."""
+        if isinstance(part, OneOf):
+            return True  # its members are parts, too
+        made = part.plain_types(self._wire)
+        is_class = isinstance(part, Declared)
+        return not isinstance(part, Foreign) and (is_class or made <= {NoneType, bool, int, str, list})
 
     def _short(self, hint: str, write: Write) -> Write:
         """Return what writes the same, by the name of a function where the expression gets long."""
@@ -296,7 +308,7 @@ class Planner:
         return lambda value, wire: f"{name}({value}, {wire})"
 
     def _look(self, plan: Plan) -> Look:
-        return plan.look or (lambda value, wire: f"{self._same}({plan.lowered(value)}, {wire})")
+        return plan.look or (lambda value, wire: f"{self._alike}({plan.lowered(value)}, {wire})")
 
     def _look_at_each(self, cls: type, item: Plan) -> Look:
         """Return what looks at each item of a list, or of a tuple."""
@@ -402,7 +414,7 @@ class Planner:
 
     def _items(self, field_type: Items) -> Plan | None:
         item = self.plan(field_type.item)
-        if item.wire is Any:
+        if item.wire is Any or (item.wire is str and item.lower is not None):
             return None  # one call for all of them takes less than one for each
         if field_type.cls is tuple:
             return self._tuple(_of(tuple, item.wire, ...), item, closed=item.closed)

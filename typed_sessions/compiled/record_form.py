@@ -57,7 +57,7 @@ class RecordForm(DeclaredForm):
 
     def _read_fields(self, payload: bytes, wire: object) -> Read[Any]:
         """Return what a payload holds of declared fields, and `_permanent`."""
-        if not self._is_closed:
+        if self._nests_deep:
             self._refuse_depth(payload)
         try:
             data, pinned, extras = self._made(wire)

@@ -27,6 +27,7 @@ __all__ = [
     "Wire",
     "attempt",
     "holds_name",
+    "in_bulk",
     "indexed",
     "iterated",
     "name_of",
@@ -202,15 +203,48 @@ def iterated(value: Any) -> list[object]:
     return list(value)
 
 
-def indexed(items: list[object] | tuple[object, ...], convert: Callable[[object], object]) -> list[object]:
-    """Convert each item; a mismatch says at which index."""
+Step: TypeAlias = Callable[[int], str]
+"""Makes the step of a path from the index of an item."""
+
+BY_INDEX: Final[Step] = "[{}]".format
+
+
+def indexed(
+    items: list[object] | tuple[object, ...],
+    convert: Callable[[object], object],
+    start: int = 0,
+    step: Step = BY_INDEX,
+) -> list[object]:
+    """Convert each item; a mismatch says at which. `start` is the index of the first one."""
     converted: list[object] = []
     try:
         for item in items:
             converted.append(convert(item))  # noqa: PERF401 -- how many there are says where it stopped
     except Mismatch as mismatch:
-        raise mismatch.within(f"[{len(converted)}]") from mismatch
+        raise mismatch.within(step(start + len(converted))) from mismatch
     return converted
+
+
+def in_bulk(
+    items: list[object],
+    convert_all: Callable[[list[object]], list[object] | None],
+    convert: Callable[[object], object],
+    step: Step = BY_INDEX,
+) -> list[object]:
+    """Convert all items at once, and only where that fails each of them; a mismatch says at which."""
+    at_once = convert_all(items)
+    if at_once is not None:
+        return at_once
+    converted: list[object] = []
+    for start in range(0, len(items), _MANY):
+        some = items[start : start + _MANY]
+        at_once = convert_all(some)
+        converted += indexed(some, convert, start, step) if at_once is None else at_once
+    return converted
+
+
+_MANY: Final = 64
+"""How many items are tried at once where not all can be."""
 
 
 def attempt(convert: Callable[..., object], *arguments: object) -> list[object]:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, cast, get_origin
+from typing import Any, Final, cast, get_origin
 
 from cattrs import Converter
 from typing_extensions import override
 
 from typed_sessions.annotations import described, former_names
-from typed_sessions.field_types.base import Affinity, FieldType, Mismatch, Reading, Wire, name_of
+from typed_sessions.field_types.base import JSON, Affinity, FieldType, Mismatch, Reading, Wire, name_of
 from typed_sessions.kinds import Kind
 from typed_sessions.narrowing import is_dict, is_sequence
+from typed_sessions.places import MAX_DEPTH
 
-__all__ = ["Declared", "Foreign", "Keyed", "all_parts", "declared_keys"]
+__all__ = ["Declared", "Foreign", "Keyed", "all_parts", "declared_keys", "nests_deep"]
 
 
 class WithNames(FieldType):
@@ -281,6 +282,24 @@ def all_parts(field_types: Iterable[FieldType]) -> set[FieldType]:
             seen.add(field_type)
             waiting += field_type.parts()
     return seen
+
+
+def nests_deep(field_types: Iterable[FieldType]) -> bool:
+    """Return True if values of some of these types may nest deeper than contents may, be it as they are written."""
+    depths: dict[FieldType, int] = {}
+
+    def depth(field_type: FieldType) -> int:
+        if field_type not in depths:
+            depths[field_type] = MAX_DEPTH  # for what contains itself
+            anything = object in field_type.plain_types(JSON)
+            depths[field_type] = MAX_DEPTH if anything else _LAYERS + max(map(depth, field_type.parts()), default=0)
+        return depths[field_type]
+
+    return max(map(depth, field_types), default=0) >= MAX_DEPTH
+
+
+_LAYERS: Final = 3
+"""How many containers one makes at most as it is written: with a tag, or beside its name."""
 
 
 def declared_keys(field_types: Iterable[FieldType]) -> frozenset[str]:

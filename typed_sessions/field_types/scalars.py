@@ -33,12 +33,13 @@ from typed_sessions.field_types.base import (
     named,
 )
 from typed_sessions.narrowing import is_dict, is_sequence
-from typed_sessions.places import VALUE_KEY
+from typed_sessions.places import TYPE_KEY, VALUE_KEY
 from typed_sessions.sameness import same
 
 __all__ = ["KNOWN", "Anything", "Choice", "Enumeration", "Scalar", "Simple"]
 
 _PLAIN: Final = frozenset({types.NoneType, bool, int, str})
+_TEXT: Final = frozenset({str})
 _JSON_TYPES: Final = (bool, int, float, str, list, tuple, dict)
 _NATIVE_TYPES: Final = frozenset(type(value) for value in NATIVE_CANDIDATES)
 
@@ -56,6 +57,8 @@ class Anything(FieldType):
     def lower(self, value: object, wire: Wire) -> object:
         if type(value) in _PLAIN:
             return value
+        if (copied := _copied(value)) is not None:
+            return copied
         if type(value) in _NATIVE_TYPES and type(value) not in wire:
             raise Mismatch("a value that the serializer brings back", type(value).__name__)
         if is_dict(value) and type(value) is dict:
@@ -71,6 +74,8 @@ class Anything(FieldType):
     def lift(self, plain: object, reading: Reading) -> object:
         if type(plain) in _PLAIN:
             return plain
+        if (copied := _copied(plain)) is not None:
+            return copied
         name = name_of(plain, reading.wire)
         if is_dict(plain) and name == self.text:
             plain = plain[VALUE_KEY]
@@ -88,6 +93,18 @@ class Anything(FieldType):
     def plain_types(self, wire: Wire) -> frozenset[type]:
         return frozenset({object})
 
+    @override
+    def all_lowered(self, items: list[object], wire: Wire) -> list[object] | None:
+        with suppress(Mismatch):  # one by one it is found where
+            return [self.lower(item, wire) for item in items]
+        return None
+
+    @override
+    def all_lifted(self, items: list[object], reading: Reading) -> list[object] | None:
+        with suppress(Mismatch):
+            return [self.lift(item, reading) for item in items]
+        return None
+
     def _each(self, value: object, convert: Callable[[object], object]) -> object:
         """Convert each item of a container."""
         if is_dict(value):
@@ -99,6 +116,16 @@ class Anything(FieldType):
                 raise mismatch.within(SOME_KEY) from mismatch
         items = indexed(cast("list[object] | tuple[object, ...]", value), convert)
         return items if isinstance(value, list) else tuple(items)
+
+
+def _copied(value: object) -> object | None:
+    """Return a copy of a list or dict that holds nothing but plain values, and no name; None of anything else."""
+    cls: type[object] = type(value)
+    if cls is list and is_sequence(value):
+        return [*value] if _PLAIN.issuperset(map(type, value)) else None
+    if cls is dict and is_dict(value) and TYPE_KEY not in value and _TEXT.issuperset(map(type, value)):
+        return {**value} if _PLAIN.issuperset(map(type, value.values())) else None
+    return None
 
 
 class Simple(FieldType):

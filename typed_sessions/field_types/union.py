@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cached_property, lru_cache, partial
@@ -45,6 +45,7 @@ class OneOf(FieldType):
         """What a member needs to be tried. A dict that several classes know in part may be of one that is gone."""
         self._bare = lru_cache(maxsize=8)(self._written_bare)
         self._plain = lru_cache(maxsize=8)(self._written_as_they_are)
+        self._of_names = lru_cache(maxsize=64)(self._candidates_for_names)
         self._by_class: dict[type, FieldType] = {}
         self._by_plain_type: dict[tuple[Wire, type], list[FieldType]] = {}
         unbounded = [member.unbounded for member in members]
@@ -93,29 +94,52 @@ class OneOf(FieldType):
 
     @override
     def all_admitted(self, items: list[object]) -> list[object] | None:
-        return self._all(items, JSON, lambda member, some: member.all_admitted(some))
+        return self._all_held(items, JSON, lambda member, some: member.all_admitted(some))
 
     @override
     def all_lowered(self, items: list[object], wire: Wire) -> list[object] | None:
-        return self._all(items, wire, lambda member, some: member.all_lowered(some, wire))
+        def convert(member: FieldType, some: list[object]) -> list[object] | None:
+            lowered = member.all_lowered(some, wire)
+            if lowered is None or (member in self._bare(wire) and dict not in {*map(type, lowered)}):
+                return lowered
+            return [self.written(member, plain, wire) for plain in lowered]
+
+        return self._all_held(items, wire, convert)
 
     @override
     def all_lifted(self, items: list[object], reading: Reading) -> list[object] | None:
-        return self._all(items, reading.wire, lambda member, some: member.all_lifted(some, reading))
+        def convert(member: FieldType, some: list[object]) -> list[object] | None:
+            return member.all_lifted(some, reading)
 
-    def _all(
+        if {*map(type, items)} <= self._plain(reading.wire):
+            return items
+        if self._optional is not None:
+            return _by_member(items, [None if item is None else self._optional for item in items], convert)
+        names = self._names(reading.wire)
+        members: list[FieldType | None] = []
+        plains: list[object] = []
+        for item in items:
+            name = name_of(item, names)
+            if is_dict(item) and name is not None:
+                candidates, plain = [member for member in self.members if member.text == name], item[VALUE_KEY]
+            else:
+                candidates, plain = self._candidates(item, reading.wire), item
+            if not candidates or (len(candidates) > 1 and not is_dict(plain) and not is_sequence(plain)):
+                return None
+            members.append(candidates[0])
+            plains.append(plain)
+        return _by_member(plains, members, convert)
+
+    def _all_held(
         self, items: list[object], wire: Wire, convert: Callable[[FieldType, list[object]], list[object] | None]
     ) -> list[object] | None:
-        """Convert values that are plain, or None, or of the one other member; None if one has to look at each."""
+        """Convert values member by member; None if one has to look at each."""
         if {*map(type, items)} <= self._plain(wire):
             return items
-        if self._optional is None:
-            return None
-        converted = convert(self._optional, [item for item in items if item is not None])
-        if converted is None:
-            return None
-        each = iter(converted)
-        return [None if item is None else next(each) for item in items]
+        if self._optional is not None:
+            return _by_member(items, [None if item is None else self._optional for item in items], convert)
+        members = [*map(self._claimant, items)]
+        return None if None in members else _by_member(items, members, convert)
 
     @cached_property
     def _optional(self) -> FieldType | None:
@@ -167,14 +191,28 @@ class OneOf(FieldType):
         known = self._by_plain_type.get((wire, type(plain)))
         if known is not None:
             return known
+        if is_dict(plain) and plain.keys() <= self._declared:
+            return self._of_names(wire, frozenset(plain))
+        candidates = self._suiting(plain, wire)
+        if self._are_told_by_class or not (is_dict(plain) or is_sequence(plain)):
+            self._by_plain_type[wire, type(plain)] = candidates
+        return candidates
+
+    def _candidates_for_names(self, wire: Wire, names: frozenset[object]) -> list[FieldType]:
+        """Return the same for a dict of these keys: no member is told by what is under them."""
+        return self._suiting(dict.fromkeys(names), wire)
+
+    def _suiting(self, plain: object, wire: Wire) -> list[FieldType]:
         bare = self._bare(wire)
         nameless = [member for member in self.members if member not in self._always_named]
         suiting = [(member.affinity(plain, wire), member in bare, member) for member in nameless]
         ranked = sorted(suiting, key=_rank, reverse=True)
-        candidates = [member for affinity, _, member in ranked if affinity >= self._least]
-        if self._are_told_by_class or not (is_dict(plain) or is_sequence(plain)):
-            self._by_plain_type[wire, type(plain)] = candidates
-        return candidates
+        return [member for affinity, _, member in ranked if affinity >= self._least]
+
+    @cached_property
+    def _declared(self) -> frozenset[str]:
+        """The names that members declare."""
+        return frozenset[str]().union(*(member.types for member in self.members if isinstance(member, WithNames)))
 
     def _written_bare(self, wire: Wire) -> frozenset[FieldType]:
         """Return the members whose plain forms no other member's can be taken for; JSON's own types go first."""
@@ -198,7 +236,10 @@ class OneOf(FieldType):
     def _are_told_by_class(self) -> bool:
         """True if the class of a plain form without a name says which members it may stand for."""
         nameless = [member.unbounded for member in self.members if member not in self._always_named]
-        return not any(isinstance(member, (WithNames, Positions)) for member in nameless)
+        if not any(isinstance(member, (WithNames, Positions)) for member in nameless):
+            return True
+        takers = [member.plain_types(JSON) for member in self.members]
+        return all(sum(not types.isdisjoint({cls, object}) for types in takers) <= 1 for cls in (dict, list))
 
     @cached_property
     def _always_named(self) -> frozenset[FieldType]:
@@ -217,6 +258,24 @@ class OneOf(FieldType):
     def _names(self, wire: Wire) -> Wire:
         """Return the wire by which names are written."""
         return wire if self._holds_dicts else JSON
+
+
+def _by_member(
+    items: list[object],
+    members: Sequence[FieldType | None],
+    convert: Callable[[FieldType, list[object]], list[object] | None],
+) -> list[object] | None:
+    """Convert what each member has of some items at once; None if one has to look at each. Some may have no member."""
+    converted = [*items]
+    for member in dict.fromkeys(members):
+        if member is not None:
+            indices = [index for index, its in enumerate(members) if its is member]
+            some = convert(member, [items[index] for index in indices])
+            if some is None:
+                return None
+            for index, item in zip(indices, some, strict=True):
+                converted[index] = item
+    return converted
 
 
 _TOLD_BY_CLASS: Final = (Simple, Scalar, Enumeration, Items, Table, WithNames, Foreign, Anything)

@@ -12,13 +12,14 @@ from base64 import b64decode, b64encode
 from collections.abc import Callable
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, ClassVar, cast
+from types import NoneType
+from typing import Any, ClassVar, Final, cast
 from uuid import UUID
 
 from markupsafe import Markup
 from typing_extensions import override
 
-from typed_sessions.narrowing import is_dict
+from typed_sessions.narrowing import is_dict, is_sequence
 from typed_sessions.serializers.http_dates import http_date, parsed_http_date
 
 __all__ = [
@@ -33,6 +34,11 @@ __all__ = [
     "TagUUID",
     "TaggedJSONSerializer",
 ]
+
+
+_UNTAGGED: Final = frozenset({NoneType, bool, int, float, str})
+"""The types that no tag of the class is for."""
+_CONTAINERS: Final = frozenset({dict, list})
 
 
 class JSONTag:
@@ -290,7 +296,8 @@ class TaggedJSONSerializer:
             TypeError: JSON cannot hold the value, or keys of different types are to be sorted.
             ValueError: the value contains itself.
         """
-        return json.dumps(self.tag(value), default=_json_default, separators=(",", ":"), sort_keys=self.sort_keys)
+        plain = self._stock_form(value) if self.is_stock else self.tag(value)
+        return json.dumps(plain, default=_json_default, separators=(",", ":"), sort_keys=self.sort_keys)
 
     def loads(self, payload: str | bytes, /) -> object:
         """Return the value that tagged JSON holds.
@@ -308,11 +315,26 @@ class TaggedJSONSerializer:
         in_order = [*map(type, self.order)] == [*self.default_tags]
         return in_order and all(self.tags.get(tag.key) is tag for tag in self.order if tag.key)
 
+    def _stock_form(self, value: object) -> object:
+        """Return what `tag` returns where the tags are those of the class: most values are told by their types."""
+        if type(value) in _UNTAGGED:
+            return value
+        if is_sequence(value) and type(value) is list:
+            return value if _UNTAGGED.issuperset(map(type, value)) else [self._stock_form(item) for item in value]
+        if is_dict(value) and type(value) is dict and len(value) != 1:
+            return {key: self._stock_form(item) for key, item in value.items()}
+        return self.tag(value)
+
     def _untagged(self, value: object) -> object:
+        """Return what a value that JSON has just read stands for. Containers are its own: nobody else has them."""
         if isinstance(value, dict):
-            return self.untag({key: self._untagged(item) for key, item in cast("dict[str, object]", value).items()})
+            fields = cast("dict[str, object]", value)
+            if _CONTAINERS.isdisjoint(map(type, fields.values())):
+                return self.untag(fields)
+            return self.untag({key: self._untagged(item) for key, item in fields.items()})
         if isinstance(value, list):
-            return [self._untagged(item) for item in cast("list[object]", value)]
+            items = cast("list[object]", value)
+            return items if _CONTAINERS.isdisjoint(map(type, items)) else [self._untagged(item) for item in items]
         return value
 
 

@@ -67,6 +67,7 @@ def read(kept: bytes, policy: Policy[S]) -> Opened[S] | Refused:
         outcome = format_.codec.decode(payload, policy.on_bad_field)
         if isinstance(outcome, Decoded):
             origin = Origin(format_.codec, payload, outcome)
+            origin.remember()
             return undeclared_reported(Opened(outcome.contents, origin, new=False, reports=outcome.reports), policy)
         refused = outcome
     return refused
