@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 from attrs import define
+from quart.testing.connections import WebsocketDisconnectError
 
 from typed_sessions import SecureCookieSession
 from typed_sessions.cli import main
@@ -50,6 +52,32 @@ async def test_the_page_on_serializers_shows_one_of_your_own(run_page: Any) -> N
     async with page.sessions.transaction(page.app.test_client()) as session:
         session["user_id"] = 7
     assert text.count(".") == 2
+
+
+async def test_the_page_on_streams_shows_save_and_reload(run_page: Any) -> None:
+    page = run_page("streams-and-websockets.md")
+    client = page.app.test_client()
+    await client.post("/login")
+    async with client.websocket("/news") as socket:
+        assert await socket.receive() == "user 7: 0 downloads"
+        assert await (await client.get("/download")).get_data(as_text=True) == "for user 7\ncounted\n"
+        await client.post("/report")
+        await asyncio.gather(*page.app.background_tasks)
+        await socket.send("more")
+        assert await socket.receive() == "user 7: 2 downloads"
+        await client.post("/logout")
+        await socket.send("more")
+        with pytest.raises(WebsocketDisconnectError):
+            await socket.receive()
+
+
+async def test_the_page_on_templates_shows_what_they_see(run_page: Any) -> None:
+    response = await run_page("templates.md").app.test_client().get("/")
+    shown = await response.get_data(as_text=True)
+    assert shown.split("\n")[1:] == [
+        "7, 7, mine",
+        '<script>const visitor = {"data": "mine", "user_id": 7}</script>',
+    ]
 
 
 def test_the_page_on_changes_shows_a_migration(run_page: Any) -> None:

@@ -10,7 +10,7 @@ import copy
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from types import NoneType
-from typing import Any, Final, Generic, Protocol, TypeAlias, cast
+from typing import Any, Final, Generic, Protocol, Self, TypeAlias, cast
 
 from msgspec import UNSET
 from typing_extensions import TypeVar
@@ -66,6 +66,13 @@ class Contents(Protocol[S]):
 
     def replace(self, data: object) -> None:
         """Make another object the live data. Raises FieldTypeError, with nothing changed."""
+        ...
+
+    def take(self, other: Self, keys: Collection[str]) -> None:
+        """Make of keys what other contents hold of them, past the class's own converters and validators.
+
+        The live data stays the same object, unless it is frozen.
+        """
         ...
 
     def copied(self, memo: dict[int, Any] | None = None) -> Contents[S]:
@@ -211,6 +218,14 @@ class KeyedContents(Value, Generic[S]):
     def replace(self, data: object) -> None:
         self.touched = None
         self.values = cast("dict[str, object]", self.schema.adopt(data))
+
+    def take(self, other: Self, keys: Collection[str]) -> None:
+        for key in keys:
+            if key in other.values:
+                self.values[key] = other.values[key]
+            else:
+                self.values.pop(key, None)
+            self._touch(key)
 
     def copied(self, memo: dict[int, Any] | None = None) -> Contents[S]:
         values = {**self.values} if memo is None else copy.deepcopy(self.values, memo)
@@ -404,11 +419,15 @@ class DeclaredContents(Value, Generic[S]):
     def remove(self, key: str) -> None:
         if key not in self:
             raise KeyError(key)
+        if key not in self._extras:
+            self._restore_defaults([key])
+        self._forget(key)
+
+    def _forget(self, key: str) -> None:
+        """Take note that a key is not stored any more."""
         if key in self._extras:
             self.has_extras_by_key = True
             del self._extras[key]
-        else:
-            self._restore_defaults([key])
         self._ordered().pop(key, None)
         self._unpin([key])
 
@@ -422,6 +441,21 @@ class DeclaredContents(Value, Generic[S]):
     def replace(self, data: object) -> None:
         self._data = self.schema.adopt(data)
         self._vacant = _NONE
+
+    def take(self, other: Self, keys: Collection[str]) -> None:
+        schema, live = self.schema, other.stored()
+        declared = {key: schema.read(other._data, key) for key in keys if key in schema.fields}
+        if declared:
+            self._data = schema.put(self._data, declared)
+        for key in keys:
+            if key not in live:
+                self._forget(key)
+            elif key in declared:
+                is_default = schema.fields[key].is_default(declared[key])
+                self._note_stored(key, is_default=is_default, was_stored=key in self._ordered())
+            else:
+                self._store_undeclared(key, live[key])
+        self._vacant |= other._vacant.intersection(declared)
 
     def copied(self, memo: dict[int, Any] | None = None) -> Contents[S]:
         if memo is None:

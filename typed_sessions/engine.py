@@ -19,7 +19,8 @@ from typed_sessions.payloads import Read
 from typed_sessions.reports import FieldReset, Reason, Refused, Report, ReportSink, UndeclaredKeys
 from typed_sessions.schema import Schema
 from typed_sessions.sealing import Clock, Sealer, claims_of, stamp_of
-from typed_sessions.session import MADE_LATE, ExtrasRule, Opened, Origin, SecureCookieSession
+from typed_sessions.session import SecureCookieSession, is_permanent, session_from, state_of
+from typed_sessions.state import MADE_LATE, ExtrasRule, Opened, Origin, Progress
 
 __all__ = [
     "Arrival",
@@ -210,7 +211,7 @@ def open_session(
         policy: how to open it.
         report: called with what there is to say of the session.
     """
-    return session_class.from_source(Arrival(texts, policy, report))
+    return session_from(Arrival(texts, policy, report), session_class)
 
 
 def refresh_is_due(session: SecureCookieSession[S], policy: Policy[S]) -> bool:
@@ -220,15 +221,16 @@ def refresh_is_due(session: SecureCookieSession[S], policy: Policy[S]) -> bool:
     """
     if not policy.refresh_each_request:
         return False
-    texts = session.source.sealed
+    state = state_of(session)
+    texts = state.source.sealed
     if texts and not any(map(policy.is_old, texts)):
         return False
     if not texts and policy.refresh_after:
         return False
-    opened = session.open()
+    opened = state.open()
     # A session that a program made came in no cookie. As in Quart, that is no younger than any other.
     is_old = opened.origin is not None if opened.sealed is None else policy.is_old(opened.sealed)
-    return is_old and session.permanent_unaccessed
+    return is_old and is_permanent(session)
 
 
 def save_session(session: SecureCookieSession[S], policy: Policy[S], *, wanted: bool | None = None) -> Decision:
@@ -244,12 +246,13 @@ def save_session(session: SecureCookieSession[S], policy: Policy[S], *, wanted: 
         SerializationError: the contents cannot be written so that they read back.
         ConfigurationError: there is no secret key any more.
     """
-    modified, draft = session.judged()
+    state = state_of(session)
+    modified, draft = state.judged()
     if wanted is None:
         wanted = modified or refresh_is_due(session, policy)
     if not modified and not wanted:
         return _KEEP
-    opened = session.open()
+    opened = state.open()
     origin = opened.origin
     if not (opened.contents.keys() if draft is None else draft.holds_anything):
         return Delete() if modified else _KEEP
@@ -268,6 +271,51 @@ def save_session(session: SecureCookieSession[S], policy: Policy[S], *, wanted: 
 
 
 _KEEP: Final = Keep()
+
+
+def is_suppressed(session: SecureCookieSession[S], wanted: bool | None) -> bool:  # noqa: FBT001
+    """Return True if a program keeps what it has changed from being written.
+
+    Args:
+        session: the session.
+        wanted: what `should_set_cookie` says, if that is the program's own.
+    """
+    state = state_of(session)
+    if not state.compared()[0]:
+        return False
+    opened = state.open()
+    if state.assigned is False:  # then what was loaded is written, if anything is
+        return not wanted or opened.origin is not None
+    return wanted is False and len(opened.contents.keys()) > 0
+
+
+def is_kept(session: SecureCookieSession[S], policy: Policy[S]) -> bool:
+    """Return True if what is in a session is what its cookie holds, once there is no response to change that.
+
+    Args:
+        session: the session as it is now.
+        policy: how to open its cookie.
+    """
+    state, sent = state_of(session), _sent(session)
+    if not is_valid(session, policy):
+        return False
+    if not sent:
+        return not (state.compared()[0] if sent is None else state.open().contents.keys())
+    held = opened((sent,), policy).origin
+    return held is not None and held.holds(state.open().contents)
+
+
+def is_valid(session: SecureCookieSession[S], policy: Policy[S]) -> bool:
+    """Return True if the cookie that the browser has of a session is still one, or if it has none."""
+    sent = _sent(session)
+    text = state_of(session).open().sealed if sent is None else sent
+    return not text or policy.is_genuine(text)
+
+
+def _sent(session: SecureCookieSession[S]) -> str | None:
+    """Return what the response has made of the cookie: its value, or none; None if the browser keeps what it had."""
+    state = state_of(session)
+    return state.sent if state.progress is Progress.SAVED else None
 
 
 def opened(texts: tuple[str, ...], policy: Policy[S]) -> Opened[S]:

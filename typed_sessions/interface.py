@@ -58,7 +58,7 @@ from typed_sessions.serializers.base import (
 )
 from typed_sessions.serializers.tagged_json import TaggedJSONSerializer
 from typed_sessions.server_side import ServerSide, StoredArrival
-from typed_sessions.session import MADE_LATE, ExtrasRule, NullSession, Opened, SecureCookieSession, SessionMixin
+from typed_sessions.session import NullSession, SecureCookieSession, SessionMixin, is_permanent, session_from, state_of
 from typed_sessions.settings import (
     DEFAULT_LIFETIME,
     SETTING_NAMES,
@@ -72,7 +72,9 @@ from typed_sessions.settings import (
     snapshot,
 )
 from typed_sessions.signing import KEY_DERIVATIONS, DigestMethod
+from typed_sessions.state import MADE_LATE, SUPPRESSED, ExtrasRule, Opened, Progress
 from typed_sessions.stores import Lifetime, SessionStore, namespace_in, open_store
+from typed_sessions.templates import teach_tojson
 from typed_sessions.unknown_settings import advice_on
 from typed_sessions.values import Value
 
@@ -464,14 +466,15 @@ class SecureCookieSessionInterface(
             if configured.server_side is not None:
                 if configured.domain is not None:
                     self._compare_with_host(app, request, configured.domain)
-                return self.session_class.from_source(await self._stored_arrival(app, request, configured.server_side))
+                arrival = await self._stored_arrival(app, request, configured.server_side)
+                return session_from(arrival, self.session_class)
             if configured.settings.keys is None:
                 return None
             name = self.get_cookie_name(app)  # at once: it may depend on the request that is being handled
         if configured.domain is not None:
             self._compare_with_host(app, request, configured.domain)
-        arrival = _Arrival(self, app, configured, name, request, configured.leaves_untouched)
-        return self.session_class.from_source(arrival)
+        cookies = _Arrival(self, app, configured, name, request, configured.leaves_untouched)
+        return session_from(cookies, self.session_class)
 
     def _compare_with_host(self, app: ConfiguredApp, request: CookieRequest, domain: str) -> None:
         host: object = getattr(request, "host", None)
@@ -500,28 +503,30 @@ class SecureCookieSessionInterface(
             ConfigurationError: a setting is wrong; no cookie is set.
         """
         owned = session if type(session) is self.session_class else self._owned(session)
-        accessed, source = owned.accessed, owned.source
-        if not accessed and owned.is_left_alone:
-            owned.settle(saved=True)
+        accessed, state = owned.accessed, state_of(owned)
+        source = state.source
+        if not accessed and state.is_untouched:
+            state.note_saved(streams=self._is_streamed(response))
         elif type(source) is StoredArrival or (owned is not session and self._is_on_server(app)):
             await self._save_on_server(app, owned, response)
         elif response is None:
-            if owned.modified:
-                self.report_handler(app, ChangeLost(_WEBSOCKET_REMEDY))
-            owned.settle(saved=True)
+            if state.judged()[0]:
+                state.report_loss(_LOSSES[Progress.AWAITED])
+            state.note_saved(streams=False)
         else:
             headers = response.headers
             if accessed:
                 _vary_by_cookie(headers)
-            if owned.save_failed:
+            if state.has_failed:
+                state.progress = Progress.UNSAVED
                 return
-            owned.settle(saved=False)  # until it is
+            state.progress = Progress.FAILED  # until it has not
             cookie = self._due_cookie(app, owned)
-            owned.settle(saved=True)
             if cookie is not None:
                 self._set_cookie(app, owned, headers, cookie)
                 if not accessed:
                     _vary_by_cookie(headers)
+            state.note_saved(streams=not accessed and self._is_streamed(response))
 
     def _is_on_server(self, app: ConfiguredApp) -> bool:
         return self._configuration(app).server_side is not None
@@ -529,25 +534,72 @@ class SecureCookieSessionInterface(
     async def _save_on_server(
         self, app: ConfiguredApp, session: SecureCookieSession[S], response: CookieResponse | None
     ) -> None:
-        if response is None and isinstance(session.source, StoredArrival):
-            session.source.deadline = self.server_side(app).new_deadline()  # the websocket may have been open for hours
-        elif response is not None and session.accessed:
+        state, accessed = state_of(session), session.accessed
+        if response is None and isinstance(state.source, StoredArrival):
+            state.source.deadline = self.server_side(app).new_deadline()  # the websocket may have been open for hours
+        elif response is not None and accessed:
             _vary_by_cookie(response.headers)
+        has_failed = state.has_failed
         try:
-            if not session.save_failed:
+            if not has_failed:
                 await self.store(app, session, answers=response is not None)
-                session.settle(saved=True)
         finally:
             if response is not None:
                 self.tell(app, session, response)
+        if has_failed:
+            state.progress = Progress.UNSAVED
+        else:
+            state.note_saved(streams=not accessed and self._is_streamed(response))
 
-    async def store(self, app: ConfiguredApp, session: SecureCookieSession[S], *, answers: bool) -> bool:
+    def _is_streamed(self, response: CookieResponse | None) -> bool:
+        """Return True unless it is known that no program makes the body of a response while it is sent."""
+        return response is not None
+
+    def is_kept(self, app: ConfiguredApp, session: SecureCookieSession[S], *, answers: bool) -> bool:
+        """Return True if what is in a session in a cookie will be what the browser has. Otherwise say that it is lost.
+
+        Args:
+            app: the application.
+            session: the session.
+            answers: whether a response will carry a cookie.
+        """
+        state, configured = state_of(session), self._configuration(app)
+        loss: Report
+        if answers and state.progress is Progress.AWAITED:
+            wanted = None if configured.is_stock else self._is_wanted(app, session)
+            kept, loss = not engine.is_suppressed(session, wanted), SUPPRESSED
+        else:
+            kept = engine.is_kept(session, configured.policy)
+            loss = state.source.late_change if state.progress is Progress.SAVED else _LOSSES[state.progress]
+        if not kept:
+            state.report_loss(loss)
+        return kept
+
+    async def reload(self, app: ConfiguredApp, session: SecureCookieSession[S]) -> bool:
+        """Bring into a session what is kept of it now. Unsaved changes are merged into that, as a save would.
+
+        Returns:
+            False if the session was ended, has got another identifier, or has expired: it stays as it is.
+
+        Raises:
+            StoreUnavailableError: the store did not answer.
+            SessionConflictError: a change cannot be merged; nothing is changed.
+        """
+        arrival = state_of(session).source
+        if not isinstance(arrival, StoredArrival):
+            return engine.is_valid(session, self._configuration(app).policy)
+        return await answered(self.server_side(app).reload(session, arrival))
+
+    async def store(
+        self, app: ConfiguredApp, session: SecureCookieSession[S], *, answers: bool, verifies: bool = False
+    ) -> bool:
         """Have the store keep a session as it is now. If it raises, the session has failed to be saved.
 
         Args:
             app: the application.
             session: what is to be kept.
             answers: whether a response will carry a cookie. What needs one is reported as lost otherwise.
+            verifies: whether to ask the store, although nothing has changed, whether the session is still there.
 
         Returns:
             False if a change was lost.
@@ -558,29 +610,29 @@ class SecureCookieSessionInterface(
             SerializationError: the contents cannot be written so that they read back.
             ConfigurationError: sessions of this application are not kept on the server, or a setting is wrong.
         """
-        saved_before, session_saved = session.was_saved, False
+        state, session_saved = state_of(session), False
+        is_answered = not state.awaits_response
         try:
             server_side = self.server_side(app)
-            arrival = session.source
+            arrival = state.source
             if not isinstance(arrival, StoredArrival):
                 arrival = await self._stored_arrival(app, None, server_side)
             decides = type(self).should_set_cookie is not SecureCookieSessionInterface.should_set_cookie
             wanted = self.should_set_cookie(app, session) if decides else None
-            kept = await answered(server_side.save(session, arrival, wanted=wanted, answers=answers))
+            kept = await answered(server_side.save(session, arrival, wanted=wanted, answers=answers, verifies=verifies))
             self._report_altered(app, tuple(arrival.altered))
             session_saved = True
         finally:
-            if not session_saved:
-                session.settle(saved=False)
-            elif not saved_before:
-                session.settle(saved=None)
+            if not is_answered:
+                state.progress = Progress.AWAITED if session_saved else Progress.FAILED
         return kept
 
     def tell(self, app: ConfiguredApp, session: SecureCookieSession[S], response: CookieResponse) -> None:
         """Put what the browser has to know of a session that is kept on the server on a response."""
-        if not isinstance(session.source, StoredArrival):
+        source = state_of(session).source
+        if not isinstance(source, StoredArrival):
             return
-        decision = session.source.tell()
+        decision = source.tell()
         header = (
             None
             if isinstance(decision, engine.Keep)
@@ -627,7 +679,7 @@ class SecureCookieSessionInterface(
         configured = self._configuration(app)
         if configured.server_side is not None:
             raise ConfigurationError("sessions are kept on the server here; make one with Sessions.transaction")
-        return configured.policy.writer.write(session.open().contents.stored()).value
+        return configured.policy.writer.write(state_of(session).open().contents.stored()).value
 
     def _set_cookie(
         self, app: ConfiguredApp, session: SecureCookieSession[S], headers: ResponseHeaders, cookie: str
@@ -636,7 +688,7 @@ class SecureCookieSessionInterface(
 
         Its own header is the last one: what tells the places of cookies less well apart than browsers keeps it.
         """
-        if session.source.has_rivals:
+        if state_of(session).source.has_rivals:
             for rival in rivals_of(self._attributes(app), app.config.get("APPLICATION_ROOT")):
                 headers.add("Set-Cookie", deleting_cookie(rival))
         headers.add("Set-Cookie", cookie)
@@ -651,15 +703,19 @@ class SecureCookieSessionInterface(
         configured = self._configuration(app)
         wanted = None if configured.is_stock else self._is_wanted(app, session)
         decision = engine.save_session(session, configured.policy, wanted=wanted)
-        return None if type(decision) is engine.Keep else self._cookie(app, session, decision, configured)
+        cookie = None if type(decision) is engine.Keep else self._cookie(app, session, decision, configured)
+        if cookie is not None:
+            state_of(session).sent = decision.value if type(decision) is engine.Write else ""
+        return cookie
 
     def _is_wanted(self, app: ConfiguredApp, session: SecureCookieSession[S]) -> bool:
         """Return what a subclass says, which may change the session meanwhile."""
-        session.settle(saved=None)
+        state = state_of(session)
+        before, state.progress = state.progress, Progress.AWAITED
         try:
             return self.should_set_cookie(app, session)
         finally:
-            session.settle(saved=False)
+            state.progress = before
 
     def _cookie(
         self,
@@ -674,7 +730,7 @@ class SecureCookieSessionInterface(
         if decision.altered:
             self._report_altered(app, decision.altered)
         if configured.is_stock:
-            expires = self._clock() + configured.lifetime_seconds if session.permanent_unaccessed else None
+            expires = self._clock() + configured.lifetime_seconds if is_permanent(session) else None
             header = configured.cookie.written(decision.value, expires=expires)
         else:
             expiry = self.get_expiration_time(app, session)
@@ -695,7 +751,7 @@ class SecureCookieSessionInterface(
     def _report_altered(self, app: ConfiguredApp, keys: tuple[str, ...]) -> None:
         """Say once of each undeclared key that its values do not come back as they were."""
         for key in keys:
-            if key not in self._altered and len(self._altered) < _MOST_KEYS:
+            if key not in self._altered and key not in _FRAMEWORKS and len(self._altered) < _MOST_KEYS:
                 self._altered.add(key)
                 self.report_handler(app, UndeclaredAltered(key))
 
@@ -741,6 +797,7 @@ class SecureCookieSessionInterface(
             refusal.__cause__ = refusal.__context__ = None
         else:
             self._look_at_names(app)
+            teach_tojson(app)
             own_store = self._store_in_memory(app)
             self._latest = None if self._is_dynamic else _Latest(copied(app.config), configured, own_store)
             return configured
@@ -1011,13 +1068,22 @@ _HELPERS: Final = (
 )
 """The methods that a subclass may override to change the cookie."""
 
+_FRAMEWORKS: Final = frozenset({"_flashes"})
+"""The keys of frameworks that do not mind whether a pair comes back as a tuple or a list."""
+
+_UNSAVED: Final = ChangeLost("it could not be saved with its response, and the error response does not try again")
+_LOSSES: Final = {
+    Progress.AWAITED: ChangeLost(
+        "a websocket that was accepted has no response to carry a cookie; change the session in a request, before the "
+        "websocket opens or after it has told the page to make one"
+    ),
+    Progress.FAILED: _UNSAVED,
+    Progress.UNSAVED: _UNSAVED,
+}
+"""What there is to say of a change of a session in a cookie that no response will carry, if it was made in time."""
+
 _MOST_KEYS = 1_000
 """How many undeclared keys are remembered as reported: a program may make them up."""
-
-_WEBSOCKET_REMEDY = (
-    "a websocket that was accepted has no response to carry a cookie; change the session in a request, before the "
-    "websocket opens or after it has told the page to make one"
-)
 
 
 async def answered(answer: Awaitable[T]) -> T:

@@ -22,8 +22,9 @@ from typed_sessions.reports import FieldReset, Refused, Report, log_report, logg
 from typed_sessions.schema import Schema
 from typed_sessions.serializers.base import AnySerializer, SerializerName
 from typed_sessions.server_side import ServerSide, StoredArrival
-from typed_sessions.session import NullSession, SecureCookieSession, Session, SessionMixin
+from typed_sessions.session import NullSession, SecureCookieSession, Session, SessionMixin, state_of
 from typed_sessions.settings import purge_interval_of
+from typed_sessions.state import Progress
 from typed_sessions.stores import SessionStore, purge
 
 try:
@@ -152,9 +153,25 @@ class Sessions(Generic[S]):
 
         if StoreUnavailableError not in app.error_handler_spec[None][None]:
             app.register_error_handler(StoreUnavailableError, _unavailable)
+        for functions in (app.teardown_request_funcs, app.teardown_websocket_funcs):
+            functions[None].insert(0, self._look_back)  # the last one that is called
         app.before_serving(partial(self._begin, app))
         app.after_serving(partial(self._end, app))
         self._apps = [*(known for known in self._apps if known() not in (None, app)), ref(app)]
+
+    async def _look_back(self, _error: BaseException | None) -> None:
+        """Say that a change is lost that was made in the data after the save, such as in `teardown_request`."""
+        current = _current_session()
+        if not isinstance(current, SecureCookieSession):
+            return
+        session = cast("SecureCookieSession[S]", current)
+        state = state_of(session)
+        if state.progress is not Progress.SAVED or not state.was_used_late:
+            return
+        if not isinstance(state.source, StoredArrival):
+            self._interface.is_kept(_current_app(), session, answers=False)
+        elif state.compared()[0]:
+            state.report_loss(state.source.late_change)
 
     async def _begin(self, app: Quart) -> None:
         self._interface.check(app)
@@ -222,11 +239,12 @@ class Sessions(Generic[S]):
         """Have the store keep the current session as it is now: for websockets, streams, and long requests.
 
         A new session, and one that gets a new identifier, needs a response to carry it; where there is none, that is
-        reported as a lost change. Sessions in cookies are saved with their response, and by nothing else.
+        reported as a lost change. Sessions in cookies are saved with their response, and by nothing else: before it is
+        made, True means that they go out with it.
 
         Returns:
-            False if a change was lost, because the session has been ended meanwhile, or for another reason that is in
-            the log.
+            False if what is in the session will not be kept, because it has been ended meanwhile, or for another reason
+            that is in the log.
 
         Raises:
             StoreUnavailableError: the store did not answer in time. It may be tried again.
@@ -235,10 +253,36 @@ class Sessions(Generic[S]):
             RuntimeError: no request or websocket is being handled.
         """
         app, session = _current_app(), cast("SecureCookieSession[S]", self.current)
-        if not isinstance(session.source, StoredArrival):
+        if self._interface.is_null_session(session):
             return True
+        if not isinstance(state_of(session).source, StoredArrival):
+            return self._interface.is_kept(app, session, answers=_awaits_response(session))
         _current_arrival(self._interface.server_side(app))
-        return await self._interface.store(app, session, answers=_awaits_response(session))
+        return await self._interface.store(app, session, answers=_awaits_response(session), verifies=True)
+
+    async def reload(self) -> bool:
+        """Bring what is kept of the current session now into it: for websockets, streams, and long requests.
+
+        `data` stays the same object where it can be changed. Changes that were not saved are merged into what other
+        requests have saved, by the rules of the schema, as `save` does.
+
+        Returns:
+            False if the session has been ended meanwhile, or has got another identifier: what is in it stays, and no
+            `save` keeps it any more. For sessions in cookies, True until they expire.
+
+        Raises:
+            StoreUnavailableError: the store did not answer in time.
+            SessionConflictError: another request has changed the same field, which the schema does not allow; nothing
+                has changed.
+            RuntimeError: no request or websocket is being handled.
+        """
+        app, session = _current_app(), cast("SecureCookieSession[S]", self.current)
+        if self._interface.is_null_session(session):
+            return True
+        bool(session)  # a use
+        if isinstance(state_of(session).source, StoredArrival):
+            _current_arrival(self._interface.server_side(app))
+        return await self._interface.reload(app, session)
 
     async def of(self, subject: int | str | UUID) -> list[SessionInfo]:
         """Return the live sessions of a subject, the one used last first.
@@ -348,6 +392,13 @@ class QuartSessionInterface(interface.SecureCookieSessionInterface[S]):
     """Answers with 503 where the store of the sessions does not answer in time."""
 
     @override
+    def _is_streamed(self, response: interface.CookieResponse | None) -> bool:
+        if isinstance(response, Response):
+            whole = response.data_body_class, response.file_body_class, response.io_body_class
+            return not isinstance(response.response, whole)
+        return isinstance(response, WerkzeugResponse) and response.is_streamed
+
+    @override
     async def _save_on_server(
         self,
         app: interface.ConfiguredApp,
@@ -361,6 +412,7 @@ class QuartSessionInterface(interface.SecureCookieSessionInterface[S]):
                 raise
             answer = await app.make_response(await app.handle_user_exception(error))
             await _become(response, answer)
+            state_of(session).progress = Progress.UNSAVED
             self.tell(app, session, response)
 
 
@@ -450,7 +502,7 @@ def _current_arrival(server_side: ServerSide[Any]) -> StoredArrival[Any] | None:
     session = _current_session()
     if not isinstance(session, SecureCookieSession):
         return None
-    arrival = session.source
+    arrival = state_of(session).source
     if not isinstance(arrival, StoredArrival):
         return None
     if not _awaits_response(session):
@@ -460,7 +512,7 @@ def _current_arrival(server_side: ServerSide[Any]) -> StoredArrival[Any] | None:
 
 def _awaits_response(session: SecureCookieSession[Any]) -> bool:
     """Return True if the response of the current request has still to be made."""
-    return has_request_context() and not session.was_saved
+    return has_request_context() and state_of(session).awaits_response
 
 
 def _current_session() -> object:

@@ -156,7 +156,8 @@ class UndeclaredAltered(Told):
 
     @override
     def __str__(self) -> str:
-        return f"session key {self.key!r} will read back as another value; declare a field for it, to keep its type"
+        remedy = "use a format that keeps its type" if self.key.startswith("_") else "declare a field to keep its type"
+        return f"session key {self.key!r} will read back as another value; {remedy}"
 
 
 @frozen

@@ -250,12 +250,16 @@ class Schema(Generic[S]):
 
     def restore_defaults(self, data: S, names: Iterable[str]) -> S:
         """Put fresh defaults into fields, and return the data that has them: the same object unless it is frozen."""
-        fresh, kind = self.create(), self._declared_kind
-        defaults = {name: self.read(fresh, name) for name in names}
+        fresh = self.create()
+        return self.put(data, {name: self.read(fresh, name) for name in names})
+
+    def put(self, data: S, values: Mapping[str, object]) -> S:
+        """Put all values into the data, or none, past converters and validators, and return the data that has them."""
+        kind = self._declared_kind
         if self.is_record or kind.frozen:
-            return self.place(data, defaults)
+            return self.place(data, values)
         trial = Trial(kind, data)  # a field may be a property, whose setter refuses its value
-        kind.place(trial.copy, defaults)
+        kind.place(trial.copy, values)
         return trial.commit()
 
     def duplicate(self, data: S) -> S:

@@ -3,42 +3,29 @@
 from __future__ import annotations
 
 import copy
-from _thread import RLock  # what `threading.RLock` makes, without a function in between
 from abc import abstractmethod
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
-from contextlib import suppress
-from enum import Enum, auto
-from functools import cached_property
-from threading import Lock
 from typing import Any, Final, Generic, NoReturn, Protocol, Self, SupportsIndex, cast, overload
 
-from attrs import field, frozen
 from typing_extensions import TypeVar, override
 
 from typed_sessions.codec import Codec
 from typed_sessions.contents import Contents, contents_of
 from typed_sessions.errors import SerializationError, UndeclaredKeyError
-from typed_sessions.payloads import Decoded, Draft, Lowered, Read
-from typed_sessions.reports import ChangeLost, Report, ReportSink, UsedLate, log_report
-from typed_sessions.sameness import same
 from typed_sessions.schema import Schema
 from typed_sessions.serializers.tagged_json import TaggedJSONSerializer
-from typed_sessions.values import Value
+from typed_sessions.state import Binding, Opened, Origin, Progress, Renewal, SessionState, Source
 
 __all__ = [
     "Extras",
-    "ExtrasRule",
-    "Intent",
     "NullSession",
-    "Opened",
-    "Origin",
-    "Renewal",
     "SecureCookieSession",
     "Session",
     "SessionMixin",
     "SessionsLike",
-    "Source",
+    "is_permanent",
+    "session_from",
+    "state_of",
 ]
 
 S = TypeVar("S", default=dict[str, object])
@@ -181,185 +168,6 @@ class SessionsLike(Protocol[S_co]):
         ...
 
 
-@frozen
-class ExtrasRule:
-    """Which undeclared keys a program may set. Keys that begin with `_` are always allowed."""
-
-    allowed: frozenset[str] | None = None
-    """None allows all."""
-
-    def allows(self, key: str) -> bool:
-        return self.allowed is None or str(key).startswith("_") or key in self.allowed
-
-
-KEEP_EXTRAS: Final = ExtrasRule()
-
-
-class Origin(Value, Generic[S], dict=True):
-    """The payload that a session was loaded from, and what reads it. Changes are found by comparing with it."""
-
-    codec: Codec[S]
-    """What read the payload."""
-    payload: bytes
-    """The payload as it came."""
-    decoded: Decoded[S] | None = None
-    """What it held; None if it holds what this release has just written."""
-    written_version: int = 0
-    """The version of what was just written."""
-
-    def remember(self) -> None:
-        """Write what was loaded while nobody has changed it, so that it need not be read again to compare with it."""
-        decoded = self.decoded
-        if decoded is not None and type(decoded) is not Read and not decoded.generated:
-            with suppress(Exception):  # code of the user's may raise anything; the save meets it again
-                self._rewritten = self.codec.payload(decoded.contents, decoded.version)
-
-    @property
-    def version(self) -> int:
-        """The version of the payload that was read: after migration, where there was one."""
-        return self.written_version if self.decoded is None else self.decoded.version
-
-    @property
-    def stored(self) -> Mapping[str, object]:
-        """What was loaded. Nobody may change it."""
-        return self._stored
-
-    def holds(self, contents: Contents[S]) -> bool:
-        """Return True if contents mean what was loaded, whatever the order of their keys.
-
-        What cannot be written, and yet was loaded, is compared by value.
-        """
-        return self.judged(contents)[0]
-
-    def judged(self, contents: Contents[S]) -> tuple[bool, Draft[S] | None]:
-        """Return True if contents mean what was loaded, and their draft, if that took one and they can be written."""
-        decoded = self.decoded
-        if isinstance(decoded, Read) and decoded.contents is contents:
-            seen = self.codec.look(decoded)
-            if type(seen) is Lowered:
-                return False, seen
-            if seen is not None:
-                return True, None
-        return self._judged_at_length(contents)
-
-    def _judged_at_length(self, contents: Contents[S]) -> tuple[bool, Draft[S] | None]:
-        decoded, codec = self.decoded, self.codec
-        try:
-            if "_rewritten" in self.__dict__ and codec.payload(contents, self.version) == self._rewritten:
-                return True, None
-            draft = codec.draft(contents, self.version, unless=self._read)
-            if draft.payload == self._read:
-                return True, draft
-            if decoded is not None and not decoded.generated:
-                if codec.differs(draft, decoded):
-                    return False, draft
-                rewritten = self._rewritten
-                if draft.payload == rewritten:
-                    return True, draft
-                if rewritten is not None and codec.is_built_in and Counter(draft.payload) != Counter(rewritten):
-                    return False, draft  # another order of keys alone makes no other bytes
-            return codec.canonical(contents.stored()) == self._canonical, draft
-        except SerializationError:
-            return same(contents.stored(), self._stored), None
-
-    @property
-    def _read(self) -> bytes:
-        """The payload that was read: after migration, where there was one."""
-        return self.payload if self.decoded is None else self.decoded.payload
-
-    @cached_property
-    def _stored(self) -> Mapping[str, object]:
-        """What was loaded; empty if it cannot be read again, which only a fault explains."""
-        decoded = self.decoded
-        if decoded is not None and decoded.remembered is not None:
-            return decoded.remembered
-        outcome = self.codec.decode(self._read)
-        return outcome.contents.stored() if isinstance(outcome, Decoded) else {}
-
-    @cached_property
-    def _rewritten(self) -> bytes | None:
-        """What reading the payload and writing it again makes of it; None if it cannot be read."""
-        return None if self.decoded is None else self.codec.rewritten(self.decoded)
-
-    @cached_property
-    def _canonical(self) -> bytes:
-        """What was loaded, as this release would write it."""
-        return self.codec.canonical(self._stored)
-
-
-class Opened(Value, Generic[S]):
-    """What opening a session gave."""
-
-    contents: Contents[S]
-    origin: Origin[S] | None = None
-    """None if there is nothing to compare with: what is stored now is the change."""
-    sealed: str | None = None
-    """The sealed text that was opened, of those that came."""
-    new: bool = True
-    reports: tuple[Report, ...] = ()
-    has_rivals: bool = False
-    """True if more than one genuine text came."""
-
-
-MADE_LATE: Final = ChangeLost("it was made after the session was saved; change it before the response is made")
-
-
-class Source(Protocol[S]):
-    """Where a session comes from: what ties it to its request."""
-
-    @property
-    def sealed(self) -> tuple[str, ...]:
-        """The sealed texts that came with the request; nobody has verified them."""
-        ...
-
-    @property
-    def rule(self) -> ExtrasRule:
-        """Which undeclared keys may be set."""
-        ...
-
-    @property
-    def leaves_untouched(self) -> bool:
-        """True if a session that nobody touched is left alone, whatever is in it: no refresh can be due."""
-        ...
-
-    @property
-    def late_change(self) -> Report:
-        """What there is to say of a change that is made after the save."""
-        ...
-
-    @property
-    def has_rivals(self) -> bool:
-        """True if the request brought more than one genuine session cookie. Known once the session is open."""
-        ...
-
-    def open(self) -> Opened[S]:
-        """Open the session. Called once, at the first touch, from whichever thread touches the session."""
-        ...
-
-    def report(self, report: Report) -> None:
-        """Take what there is to say of the session."""
-        ...
-
-
-@frozen
-class _Binding(Generic[S]):
-    """A source that is given in parts."""
-
-    opener: Callable[[], Opened[S]]
-    sealed: tuple[str, ...] = field(default=(), repr=False)
-    rule: ExtrasRule = KEEP_EXTRAS
-    sink: ReportSink = log_report
-    leaves_untouched: bool = False
-    late_change: Report = MADE_LATE
-    has_rivals: bool = False
-
-    def open(self) -> Opened[S]:
-        return self.opener()
-
-    def report(self, report: Report) -> None:
-        self.sink(report)
-
-
 def _opened_with(initial: Mapping[str, object], schema: Schema[S]) -> Opened[S]:
     """Return what a program asked a session to begin with, as if it had been loaded."""
     contents = contents_of(schema, {})
@@ -383,40 +191,7 @@ def _opened_empty() -> Opened[Any]:
     return _opened_with({}, Schema())
 
 
-_making_locks: Final = Lock()
-"""Is held while a session gets its own lock: one for all threads that touch it first."""
-
-
-class Renewal(Enum):
-    """What is to become of a session's identifier."""
-
-    NONE = auto()
-    REGENERATE = auto()
-    """The session gets another one."""
-    PROMOTE = auto()
-    """The session gets another one, and its absolute lifetime begins anew."""
-
-
-@frozen
-class Intent:
-    """What a program has asked of a session beside its contents, since it was loaded or saved last."""
-
-    modified: bool
-    assigned: bool | None
-    """What was assigned to `modified`."""
-    renewal: Renewal
-    cleared: bool
-    """True if everything was taken out: what is stored now has nothing to do with what was loaded."""
-    invalidated: bool
-    """True if what was loaded is to end: what is stored now is another session."""
-
-    @property
-    def wants_writing(self) -> bool:
-        """True if there is anything to save."""
-        return self.invalidated or self.renewal is not Renewal.NONE or self.modified
-
-
-_MADE_BY_A_PROGRAM: Final = _Binding(_opened_empty)
+_MADE_BY_A_PROGRAM: Final = Binding(_opened_empty)
 
 
 class SecureCookieSession(Session[S_co]):
@@ -432,16 +207,7 @@ class SecureCookieSession(Session[S_co]):
         UndeclaredKeyError: an initial key is an earlier name of a field.
     """
 
-    accessed: bool = False
-    _source: Source[Any] = _MADE_BY_A_PROGRAM
-    _opened: Opened[S_co] | None = None
-    _assigned: bool | None = None
-    _saved: bool | None = None
-    _lock: RLock | None = None
-    _cleared = False
-    _renewal = Renewal.NONE
-    _invalidated = False
-    _loss_reported = False
+    _state: SessionState[S_co]
 
     @overload
     def __init__(
@@ -463,45 +229,14 @@ class SecureCookieSession(Session[S_co]):
         *,
         schema: Callable[[], S_co] | Schema[S_co] | None = None,
     ) -> None:
-        self._opened = self._assigned = self._saved = self._lock = None  # its own, which is found faster than a default
-        self.accessed = self._cleared = False
+        self.accessed = False  # its own, which is found faster than a default
+        self._state = SessionState(_MADE_BY_A_PROGRAM)
         if schema is None and not initial:
             return  # as a session of a request is made: nothing that takes time
         declared = schema if isinstance(schema, Schema) else Schema(cast("Callable[[], S_co]", schema))
-        self._source = _Binding(lambda: _opened_with({}, declared))
+        self._state.source = Binding(lambda: _opened_with({}, declared))
         if initial:
-            self._opened = _opened_with(dict(initial), declared)
-
-    @classmethod
-    def deferred(
-        cls,
-        opener: Callable[[], Opened[S_co]],
-        *,
-        sealed: tuple[str, ...] = (),
-        rule: ExtrasRule = KEEP_EXTRAS,
-        report: ReportSink = log_report,
-    ) -> Self:
-        """Return a session that opens at the first touch. For session interfaces.
-
-        Args:
-            opener: called at most once, at the first touch, from whichever thread touches the session.
-            sealed: the sealed texts that it came in.
-            rule: which undeclared keys may be set.
-            report: called with what there is to say of the session.
-        """
-        return cls.from_source(_Binding(opener, sealed, rule, report))
-
-    @classmethod
-    def from_source(cls, source: Source[Any]) -> Self:
-        """Return a session that opens at the first touch. For session interfaces."""
-        session: Self = cls()  # pyright: ignore[reportCallIssue]  # without a schema, which the source knows
-        session._source = source
-        return session
-
-    @property
-    def source(self) -> Source[Any]:
-        """Where the session comes from."""
-        return self._source
+            self._state.opened = _opened_with(dict(initial), declared)
 
     @property
     @override
@@ -585,9 +320,7 @@ class SecureCookieSession(Session[S_co]):
         """Return a session of its own that stores the same and belongs to no request: nobody saves it."""
         contents = self._touched()
         contents.stored()  # what changes in a value changes in both from now on
-        detached = self._detached(contents.copied())
-        vars(detached).update(self._added)
-        return detached
+        return self._standing_in(contents.copied())
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         detached = memo[id(self)] = self._detached(self._touched().copied(memo))
@@ -609,7 +342,7 @@ class SecureCookieSession(Session[S_co]):
     def clear(self) -> None:
         """Take everything out; declared fields have their defaults again, in the live data, too."""
         self._touched().clear()
-        self._cleared = True
+        self._state.cleared = True
         self._mutated()
 
     @override
@@ -642,20 +375,20 @@ class SecureCookieSession(Session[S_co]):
     @override
     def regenerate(self) -> None:
         self._touched()
-        if self._renewal is Renewal.NONE:
-            self._renewal = Renewal.REGENERATE
-        self._refuse_late_change()
+        if self._state.renewal is Renewal.NONE:
+            self._state.renewal = Renewal.REGENERATE
+        self._state.note_change()
 
     @override
     def invalidate(self) -> None:
         self.clear()
-        self._invalidated = True
+        self._state.invalidated = True
 
     @override
     def promote(self, **fields: object) -> None:
         self._store(fields)
-        self._renewal = Renewal.PROMOTE
-        self._refuse_late_change()
+        self._state.renewal = Renewal.PROMOTE
+        self._state.note_change()
 
     @overload
     def update(self, other: Keyed[str, object], /, **values: object) -> None: ...
@@ -673,7 +406,7 @@ class SecureCookieSession(Session[S_co]):
     def new(self) -> bool:
         """True if no valid session came with the request. Reading it is an access."""
         self._touched()
-        return self.open().new
+        return self._state.open().new
 
     @property  # type: ignore[explicit-override]  # mypy does not see @override on a property with a setter
     @override
@@ -682,126 +415,48 @@ class SecureCookieSession(Session[S_co]):
 
         An assignment holds until the next change by key: True has the session written, False keeps it from it.
         """
-        return self.judged()[0] if self._assigned is None else self._assigned
+        assigned = self._state.assigned
+        return self._state.judged()[0] if assigned is None else assigned
 
     @modified.setter
     def modified(self, value: bool) -> None:
-        self._assigned = value
-
-    @property
-    def is_left_alone(self) -> bool:
-        """True if nobody has asked for anything that is in the session, and no refresh can be due."""
-        untouched = self._opened is None and self._assigned is None and not self.accessed
-        return untouched and self._source.leaves_untouched
-
-    @property
-    def was_saved(self) -> bool:
-        """True once the session was saved with the response of its request."""
-        return self._saved is True
-
-    @property
-    def save_failed(self) -> bool:
-        """True once a save failed: the error response must not try again."""
-        return self._saved is False
-
-    def settle(self, *, saved: bool | None) -> None:
-        """Note that the session was saved, or could not be: what changes from now on is lost. None: neither, yet."""
-        self._saved = saved
-
-    def judged(self) -> tuple[bool, Draft[Any] | None]:
-        """Return what `modified` says, and the draft that was made of the contents to find it out, if one was."""
-        opened, assigned = self._opened, self._assigned
-        if opened is None or assigned is False:
-            return bool(assigned), None
-        if self._cleared and self._source.sealed and not opened.contents.keys():
-            return True, None  # the cookie goes, also one that this instance could not read
-        if opened.origin is None:
-            return assigned or len(opened.contents.keys()) > 0, None
-        holds, draft = opened.origin.judged(opened.contents)
-        return assigned or not holds, draft
-
-    @property
-    def wants_writing(self) -> bool:
-        """True if there is anything to save."""
-        return self._intent.wants_writing
-
-    @property
-    def _intent(self) -> Intent:
-        return Intent(self.modified, self._assigned, self._renewal, self._cleared, self._invalidated)
-
-    def take_intent(self) -> Intent:
-        """Return what is to be saved beside the contents. What is asked for from now on is for the next save."""
-        intent = self._intent
-        self._assigned = None
-        self._renewal, self._cleared, self._invalidated = Renewal.NONE, False, False
-        return intent
-
-    def give_back(self, intent: Intent) -> None:
-        """Keep for the next save what this one could not do."""
-        self._assigned = intent.assigned if self._assigned is None else self._assigned
-        self._renewal = intent.renewal if self._renewal is Renewal.NONE else self._renewal
-        self._cleared = self._cleared or intent.cleared
-        self._invalidated = self._invalidated or intent.invalidated
-
-    def rebase(self, opened: Opened[S_co]) -> None:
-        """Take what was just written as what was loaded, so that only later changes count as such."""
-        self._opened = opened
-        self._loss_reported = False
-
-    @property
-    def permanent_unaccessed(self) -> bool:
-        """Whether the session is permanent, without counting the question as an access."""
-        accessed = self.accessed
-        try:
-            return self.permanent
-        finally:
-            self.accessed = accessed
-
-    def open(self) -> Opened[S_co]:
-        """Return what opening the session gives, without counting it as an access."""
-        return self._opened or self._load()
+        self._state.assigned = value
 
     def _shown(self) -> Contents[S_co] | None:
         """Return what a repr shows, for which nothing is opened or used; None if the program has seen nothing of it."""
-        opened = self._opened
-        if opened is None or (self._source.sealed and not self.accessed):
+        opened = self._state.opened
+        if opened is None or (self._state.source.sealed and not self.accessed):
             return None
         return opened.contents.copied()
 
     @property
     def _added(self) -> dict[str, object]:
         """The attributes that a subclass has added."""
-        return {name: value for name, value in vars(self).items() if not hasattr(SecureCookieSession, name)}
+        own = vars(self).items()
+        return {name: value for name, value in own if name != "_state" and not hasattr(SecureCookieSession, name)}
+
+    def _standing_in(self, contents: Contents[S_co]) -> Self:
+        """Return a session that holds contents, and what a subclass has added, with nobody to save it."""
+        detached = self._detached(contents)
+        vars(detached).update(self._added)
+        return detached
 
     def _detached(self, contents: Contents[S_co]) -> Self:
         """Return a session that holds contents and stands where this one does, with nobody to save it."""
-        opened = self.open()
+        state, opened = self._state, self._state.open()
         detached = type(self).__new__(type(self))
-        vars(detached).update(
-            _source=_Binding(_opened_empty, rule=self._source.rule),
-            _opened=Opened(contents, opened.origin, new=opened.new),
-            _assigned=self._assigned,
-        )
+        of_its_own: SessionState[S_co] = SessionState(Binding(_opened_empty, rule=state.source.rule))
+        of_its_own.opened = Opened(contents, opened.origin, new=opened.new)
+        of_its_own.assigned = state.assigned
+        vars(detached)["_state"] = of_its_own
         return detached
 
     def _touched(self) -> Contents[S_co]:
-        if not self.accessed:
-            self.accessed = True
-            if self._saved:
-                self._source.report(UsedLate())
-        return (self._opened or self._load()).contents
-
-    def _load(self) -> Opened[S_co]:
-        with _making_locks:
-            lock = self._lock = self._lock or RLock()
-        with lock:
-            opened = self._opened
-            if opened is not None:
-                return opened
-            opened = self._opened = self._source.open()
-        for report in opened.reports:
-            self._source.report(report)
-        return opened
+        state = self._state
+        if state.progress is not Progress.AWAITED:
+            state.note_use(accessed=self.accessed)
+        self.accessed = True
+        return (state.opened or state.open()).contents
 
     def _store(self, values: Mapping[str, object]) -> None:
         contents = self._touched()
@@ -813,18 +468,33 @@ class SecureCookieSession(Session[S_co]):
 
     def _refuse_key(self, key: str, contents: Contents[S_co]) -> None:
         _refuse_earlier_name(key, contents.schema)
-        if not contents.declares(key) and not self._source.rule.allows(key):
+        if not contents.declares(key) and not self._state.source.rule.allows(key):
             raise UndeclaredKeyError(key, contents.schema.fields)
 
     def _mutated(self) -> None:
-        self._assigned = None
-        self._refuse_late_change()
+        self._state.assigned = None
+        self._state.note_change()
 
-    def _refuse_late_change(self) -> None:
-        """Report, once, what was changed after the save."""
-        if self._saved is not None and not self._loss_reported:
-            self._loss_reported = True
-            self._source.report(self._source.late_change)
+
+def state_of(session: SecureCookieSession[S]) -> SessionState[S]:
+    """Return what the library itself needs of a session, and does not show to programs."""
+    return session._state  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # this is the one way to it
+
+
+def session_from(source: Source[S], session_class: type[SecureCookieSession[S]]) -> SecureCookieSession[S]:
+    """Return a session that opens at the first touch, from whichever thread touches it."""
+    session: SecureCookieSession[S] = session_class()  # type: ignore[assignment]  # pyright: ignore[reportCallIssue]  # without a schema, which the source knows
+    state_of(session).source = source
+    return session
+
+
+def is_permanent(session: SecureCookieSession[Any]) -> bool:
+    """Return True if a session is permanent, without counting the question as an access."""
+    contents = state_of(session).open().contents
+    if type(session).permanent is SecureCookieSession.permanent:
+        return bool(contents.get("_permanent"))
+    # A subclass has its own word on it. It is asked of another session, where it may count as one.
+    return session._standing_in(contents).permanent  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
 
 
 class Extras(MutableMapping[str, object]):

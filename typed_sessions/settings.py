@@ -17,8 +17,8 @@ from typed_sessions.errors import ConfigurationError
 from typed_sessions.narrowing import is_sequence, is_set
 from typed_sessions.sealing import SecretKeys, known_digest
 from typed_sessions.serializers.base import AnySerializer, resolve_serializer
-from typed_sessions.session import ExtrasRule
 from typed_sessions.signing import DigestMethod
+from typed_sessions.state import ExtrasRule
 from typed_sessions.stores import SessionStore, check_url
 
 __all__ = [

@@ -28,7 +28,7 @@ from typed_sessions.payloads import Lowered, Read
 from typed_sessions.reports import Reason, Refused
 from typed_sessions.sameness import same
 from typed_sessions.schema import Schema
-from typed_sessions.session import Origin
+from typed_sessions.state import Origin
 
 FEW = settings(max_examples=settings().max_examples // 20)
 

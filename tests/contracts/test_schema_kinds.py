@@ -32,7 +32,8 @@ from typed_sessions.places import Comparison
 from typed_sessions.quart import Sessions
 from typed_sessions.sameness import same
 from typed_sessions.serializers import MsgspecJSONSerializer, MsgspecMsgpackSerializer, TaggedJSONSerializer
-from typed_sessions.session import Opened, Origin
+from typed_sessions.session import session_from, state_of
+from typed_sessions.state import Binding, Opened, Origin
 
 FIELD: Final = "held_value"
 """The one field of a class that is made for a type: of two words, so that `rename` would change it."""
@@ -190,13 +191,13 @@ def test_every_value_of_a_type_comes_back_with_its_type(serializer: str, name: s
 @pytest.mark.parametrize("name", TYPES)
 def test_a_default_is_not_stored_until_it_is_set_and_then_comes_back(kind: str, serializer: str, name: str) -> None:
     codec, default = codec_for(kind, name, serializer), copy.deepcopy(TYPES[name].default)
-    session = session_from(codec, codec.encode({}))
+    session = session_of(codec, codec.encode({}))
     assert FIELD not in session
     if kind != "TypedDict":
         assert same(held_by(session.data), default)
     session[FIELD] = default
     assert session.modified
-    assert same(dict(session_from(codec, codec.prove(dict(session)).payload)), {FIELD: default})
+    assert same(dict(session_of(codec, codec.prove(dict(session)).payload)), {FIELD: default})
 
 
 @KINDS
@@ -230,23 +231,23 @@ def test_every_kind_nests_in_every_kind(kind: str, serializer: str, inner_kind: 
 def test_a_function_may_make_an_instance_of_any_class(made_kind: str, serializer: str, required: bool) -> None:
     cls: Any = DECLARATIONS[made_kind](list[str], NOTHING if required else [])
     codec: Codec[Any] = Codec(Schema[Any](lambda: cls(["gift"])), SERIALIZER_OBJECTS[serializer])
-    session = session_from(codec, codec.encode({}))
+    session = session_of(codec, codec.encode({}))
     assert held_by(session.data) == ["gift"]
     assert not session
     held_by(session.data).append("more")
-    again = session_from(codec, codec.prove(dict(session)).payload)
+    again = session_of(codec, codec.prove(dict(session)).payload)
     assert type(again.data) is cls
     assert dict(again) == {FIELD: ["gift", "more"]}
     again.clear()
     assert held_by(again.data) == ["gift"]
-    assert dict(session_from(codec, codec.prove({FIELD: []}).payload)) == {FIELD: []}
+    assert dict(session_of(codec, codec.prove({FIELD: []}).payload)) == {FIELD: []}
 
 
 @KINDS
 @SERIALIZERS
 def test_a_value_of_another_type_is_refused_by_name_and_changes_nothing(kind: str, serializer: str) -> None:
     codec = codec_for(kind, "list of unions", serializer)
-    session = session_from(codec, codec.encode({FIELD: ["a"]}))
+    session = session_of(codec, codec.encode({FIELD: ["a"]}))
     with pytest.raises(FieldTypeError, match=rf"{FIELD}\[1\] must be str \| date \| None, not int"):
         session[FIELD] = ["b", 7]
     assert same(dict(session), {FIELD: ["a"]})
@@ -398,9 +399,9 @@ EXTRAS: Final[Mapping[str, object]] = {
 DECLARED: Final = ("user_id", "cart", "tags", "seen")
 
 
-def session_from(codec: Codec[Any], payload: bytes) -> SecureCookieSession[Any]:
+def session_of(codec: Codec[Any], payload: bytes) -> SecureCookieSession[Any]:
     opened = Opened(decoded(codec, payload), Origin(codec, payload), new=False)
-    return SecureCookieSession[Any].deferred(lambda: opened)
+    return session_from(Binding(lambda: opened), SecureCookieSession[Any])
 
 
 @cache
@@ -585,11 +586,11 @@ def test_a_session_stores_what_a_dict_would_through_any_steps_and_saves(
     kind: str, serializer: str, steps: list[tuple[str, str, int]]
 ) -> None:
     codec, model = visitor_codec(kind, serializer), Model(kind)
-    session = session_from(codec, codec.encode({}))
+    session = session_of(codec, codec.encode({}))
     live = session.data
     for name, key, choice in steps:
         if name == SAVE:
-            session = session_from(codec, codec.prove(dict(session)).payload)
+            session = session_of(codec, codec.prove(dict(session)).payload)
             live, model.loaded = session.data, copy.deepcopy(model.stored)
         else:
             STEPS[name](session, model, key, copy.deepcopy(values_for(kind, key)[choice]))
@@ -612,14 +613,14 @@ def test_what_is_taken_out_has_its_default_in_the_live_data(
     kind: str, serializer: str, remove: Callable[[SecureCookieSession[Any]], object]
 ) -> None:
     codec = visitor_codec(kind, serializer)
-    session = session_from(codec, codec.prove(filled(kind)).payload)
+    session = session_of(codec, codec.prove(filled(kind)).payload)
     live, before = session.data, copy.deepcopy(session.data)
     remove(session)
     assert dict(session) == {}
     assert session.modified
     assert same(session.data, codec.schema.create())
     assert same(live, before) if kind in SUCCESSORS else session.data is live
-    assert dict(session_from(codec, codec.prove(dict(session)).payload)) == {}
+    assert dict(session_of(codec, codec.prove(dict(session)).payload)) == {}
 
 
 @KINDS
@@ -627,7 +628,7 @@ def test_what_is_taken_out_has_its_default_in_the_live_data(
 @pytest.mark.parametrize("key", ["user_id", "cart", "undeclared"])
 def test_an_absent_key_raises_key_error_and_changes_nothing(kind: str, serializer: str, key: str) -> None:
     codec = visitor_codec(kind, serializer)
-    session = session_from(codec, codec.encode({}))
+    session = session_of(codec, codec.encode({}))
     operations: list[Callable[[], object]] = [
         lambda: session[key],
         lambda: session.__delitem__(key),
@@ -646,7 +647,7 @@ def test_an_absent_key_raises_key_error_and_changes_nothing(kind: str, serialize
 def test_a_visitor_comes_back_with_extras_beside_the_declared_fields(kind: str, serializer: str) -> None:
     codec = visitor_codec(kind, serializer)
     stored = {**EXTRAS, **filled(kind)}
-    session = session_from(codec, codec.prove(stored).payload)
+    session = session_of(codec, codec.prove(stored).payload)
     assert same(dict(session), stored)
     assert same(dict(session.extras), dict(EXTRAS))
     assert {name: read_data(session, name) for name in DECLARED} == filled(kind)
@@ -682,13 +683,13 @@ def test_a_nested_change_is_found_in_the_payload_until_it_is_undone(
 ) -> None:
     codec = visitor_codec(kind, serializer)
     payload = codec.prove({**EXTRAS, **filled(kind)}).payload
-    session = session_from(codec, payload)
-    origin, contents = Origin(codec, payload), session.open().contents
+    session = session_of(codec, payload)
+    origin, contents = Origin(codec, payload), state_of(session).open().contents
     assert origin.holds(contents)
     change(session)
     assert not origin.holds(contents)
     assert session.modified
-    assert same(dict(session_from(codec, codec.prove(dict(session)).payload)), dict(session))
+    assert same(dict(session_of(codec, codec.prove(dict(session)).payload)), dict(session))
     undo(session)
     assert origin.holds(contents)
     assert not session.modified
@@ -698,10 +699,10 @@ def test_a_nested_change_is_found_in_the_payload_until_it_is_undone(
 @SERIALIZERS
 def test_an_item_put_into_a_list_is_saved(kind: str, serializer: str) -> None:
     codec = visitor_codec(kind, serializer)
-    session = session_from(codec, codec.prove(filled(kind)).payload)
+    session = session_of(codec, codec.prove(filled(kind)).payload)
     read_data(session, "cart").append(VISITORS[kind][1]("c", 0.25))
     assert session.modified
-    again = session_from(codec, codec.prove(dict(session)).payload)
+    again = session_of(codec, codec.prove(dict(session)).payload)
     assert read_data(again, "cart")[2] == VISITORS[kind][1]("c", 0.25)
 
 
@@ -711,7 +712,7 @@ def test_an_item_put_into_a_list_is_saved(kind: str, serializer: str) -> None:
 def test_an_equal_value_is_no_change(kind: str, serializer: str, key: str) -> None:
     codec = visitor_codec(kind, serializer)
     stored = {**EXTRAS, **filled(kind)}
-    session = session_from(codec, codec.prove(stored).payload)
+    session = session_of(codec, codec.prove(stored).payload)
     session[key] = copy.deepcopy(stored[key])
     session[key] = session.pop(key)
     assert not session.modified
@@ -723,7 +724,7 @@ def test_an_equal_set_of_another_order_is_no_change(kind: str, serializer: str) 
     one, other = {0, 8}, {8, 0}
     assert list(one) != list(other)
     codec = codec_for(kind, "set", serializer)
-    session = session_from(codec, codec.prove({FIELD: one}).payload)
+    session = session_of(codec, codec.prove({FIELD: one}).payload)
     session[FIELD] = other
     assert not session.modified
 
@@ -732,10 +733,10 @@ def test_an_equal_set_of_another_order_is_no_change(kind: str, serializer: str) 
 @SERIALIZERS
 def test_a_stored_default_is_kept_apart_from_an_absent_key(kind: str, serializer: str) -> None:
     codec = visitor_codec(kind, serializer)
-    session = session_from(codec, codec.encode({}))
+    session = session_of(codec, codec.encode({}))
     session["seen"] = None
     assert session.modified
-    assert dict(session_from(codec, codec.prove(dict(session)).payload)) == {"seen": None}
+    assert dict(session_of(codec, codec.prove(dict(session)).payload)) == {"seen": None}
     del session["seen"]
     assert "seen" not in session
     assert not session.modified
@@ -745,7 +746,7 @@ def test_a_stored_default_is_kept_apart_from_an_absent_key(kind: str, serializer
 @SERIALIZERS
 def test_a_stored_default_that_has_changed_since_counts_as_any_other(kind: str, serializer: str) -> None:
     codec = visitor_codec(kind, serializer)
-    session = session_from(codec, codec.prove({"seen": None}).payload)
+    session = session_of(codec, codec.prove({"seen": None}).payload)
     set_in_data(session, kind, "seen", SEEN)
     assert dict(session) == {"seen": SEEN}
     set_in_data(session, kind, "seen", None)
@@ -756,20 +757,20 @@ def test_a_stored_default_that_has_changed_since_counts_as_any_other(kind: str, 
 @SERIALIZERS
 def test_replaced_data_is_what_is_stored(kind: str, serializer: str) -> None:
     codec = visitor_codec(kind, serializer)
-    session = session_from(codec, codec.encode({"user_id": 8}))
+    session = session_of(codec, codec.encode({"user_id": 8}))
     data = codec.schema.construct(filled(kind))
     session.replace(data)
     assert session.data is data
     assert same(dict(session), filled(kind))
     assert session.modified
-    assert same(dict(session_from(codec, codec.prove(dict(session)).payload)), filled(kind))
+    assert same(dict(session_of(codec, codec.prove(dict(session)).payload)), filled(kind))
 
 
 @KINDS
 @SERIALIZERS
 def test_data_of_another_class_or_with_a_wrong_field_replaces_nothing(kind: str, serializer: str) -> None:
     codec = visitor_codec(kind, serializer)
-    session = session_from(codec, codec.encode({"user_id": 8}))
+    session = session_of(codec, codec.encode({"user_id": 8}))
     wrong = codec.schema.construct({**filled(kind), "tags": {"a", 7}})
     with pytest.raises(FieldTypeError, match="tags"):
         session.replace(wrong)

@@ -16,7 +16,7 @@ from typed_sessions.errors import SerializationError
 from typed_sessions.reports import Reason, Refused
 from typed_sessions.schema import Schema
 from typed_sessions.serializers.base import BUILT_IN
-from typed_sessions.session import Origin
+from typed_sessions.state import Origin
 
 SCHEMA = Schema(Visitor)
 CODECS = {name: Codec(SCHEMA, make()) for name, make in BUILT_IN.items()}

@@ -27,7 +27,7 @@ from typed_sessions.errors import ConfigurationError
 from typed_sessions.quart import QuartSessionInterface, Sessions
 from typed_sessions.sameness import same
 from typed_sessions.serializers import MsgspecJSONSerializer, MsgspecMsgpackSerializer, TaggedJSONSerializer
-from typed_sessions.session import Origin
+from typed_sessions.state import Origin
 from typed_sessions.stores import MemoryStore
 
 pytestmark = pytest.mark.usefixtures("both_ways")

@@ -17,7 +17,8 @@ from typed_sessions.engine import Delete, Format, Keep, Policy, Write, open_sess
 from typed_sessions.reports import ChangeLost, FieldReset, Reason, Refused, Report, UndeclaredKeys, UndeclaredNestedKeys
 from typed_sessions.sealing import SecretKeys, SignedSealer, sealed_at
 from typed_sessions.serializers import MsgspecJSONSerializer, TaggedJSONSerializer
-from typed_sessions.session import ExtrasRule
+from typed_sessions.session import state_of
+from typed_sessions.state import ExtrasRule
 
 NOW = 1_800_000_000
 
@@ -160,7 +161,7 @@ def test_what_was_written_to_find_changes_says_what_does_not_come_back() -> None
 @pytest.mark.parametrize("refresh", [True, False])
 def test_an_untouched_session_is_left_alone_only_where_no_refresh_can_be_due(refresh: bool) -> None:
     session = opened([sealed()], policy(refresh=refresh))
-    assert session.source.leaves_untouched is (not refresh)
+    assert state_of(session).source.leaves_untouched is (not refresh)
 
 
 class NamedAlike:
@@ -195,7 +196,7 @@ def test_of_formats_that_all_misread_the_first_counts() -> None:
     session = opened([sealed(b'{"user_id":"x","cart":["a"]}')], alike(TaggedJSONSerializer(), NamedAlike()), reports)
     assert session.data == Visitor(None, ["a"])
     assert [type(report) for report in reports] == [FieldReset]
-    origin = session.open().origin
+    origin = state_of(session).open().origin
     assert origin is not None
     assert isinstance(origin.codec.serializer, TaggedJSONSerializer)
 
@@ -329,7 +330,7 @@ def test_a_session_holds_the_cookies_as_they_came() -> None:
     texts = [sealed()]
     session = opened(texts, policy())
     texts.clear()
-    assert session.source.sealed == (sealed(),)
+    assert state_of(session).source.sealed == (sealed(),)
     assert session["user_id"] == 7
     assert not session.new
 
@@ -502,7 +503,7 @@ def test_undeclared_keys_that_are_not_allowed_are_counted(
 def test_a_change_after_the_save_is_lost_and_said() -> None:
     reports: list[Report] = []
     session = open_session(SecureCookieSession[Visitor], (), policy(), reports.append)
-    session.settle(saved=True)
+    state_of(session).note_saved(streams=not session.accessed)
     session["user_id"] = 7
     assert ChangeLost in map(type, reports)
 

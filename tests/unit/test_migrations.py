@@ -20,7 +20,7 @@ from typed_sessions.migrations import Migrations
 from typed_sessions.payloads import Read
 from typed_sessions.reports import Reason, Refused, UndeclaredNestedKeys
 from typed_sessions.serializers import MsgspecJSONSerializer, MsgspecMsgpackSerializer, TaggedJSONSerializer
-from typed_sessions.session import Origin
+from typed_sessions.state import Origin
 
 T = TypeVar("T")
 

@@ -13,7 +13,7 @@ from typed_sessions.codec import Codec, Decoded
 from typed_sessions.contents import Contents
 from typed_sessions.payloads import Read
 from typed_sessions.serializers import TaggedJSONSerializer
-from typed_sessions.session import Origin
+from typed_sessions.state import Origin
 
 
 @define

@@ -130,7 +130,7 @@ def test_a_refused_cookie_is_everyday_unless_it_was_signed(reason: Reason, caplo
         pytest.param(
             UndeclaredAltered("price"),
             logging.WARNING,
-            "session key 'price' will read back as another value; declare a field for it, to keep its type",
+            "session key 'price' will read back as another value; declare a field to keep its type",
             id="altered",
         ),
         pytest.param(

@@ -32,7 +32,8 @@ from typed_sessions.contents import contents_of
 from typed_sessions.reports import ChangeLost, Reason, Refused, Report, UsedLate
 from typed_sessions.schema import Schema
 from typed_sessions.serializers import TaggedJSONSerializer
-from typed_sessions.session import ExtrasRule, Intent, Opened, Origin, Renewal
+from typed_sessions.session import is_permanent, session_from, state_of
+from typed_sessions.state import Binding, ExtrasRule, Intent, Opened, Origin, Progress, Renewal
 
 S = TypeVar("S")
 
@@ -67,10 +68,13 @@ def deferred(
     reports: list[Report] | None = None, rule: ExtrasRule | None = None, **stored: object
 ) -> SecureCookieSession[Visitor]:
     schema = Schema(Visitor)
-    return SecureCookieSession[Visitor].deferred(
-        lambda: Opened(contents_of(schema, stored)),
-        rule=rule or ExtrasRule(),
-        report=(reports if reports is not None else []).append,
+    return session_from(
+        Binding(
+            lambda: Opened(contents_of(schema, stored)),
+            rule=rule or ExtrasRule(),
+            sink=(reports if reports is not None else []).append,
+        ),
+        SecureCookieSession[Visitor],
     )
 
 
@@ -309,7 +313,7 @@ def test_every_change_by_key_after_the_save_is_reported_as_lost(change: Callable
     reports: list[Report] = []
     held = deferred(reports, user_id=7)
     assert held["user_id"] == 7
-    held.settle(saved=True)
+    state_of(held).note_saved(streams=not held.accessed)
     change(held)
     assert [type(report) for report in reports] == [ChangeLost]
 
@@ -360,7 +364,7 @@ def test_what_is_judged_is_modified_and_drafted_unless_that_is_denied(
     change(held)
     if assigned is not None:
         held.modified = assigned
-    modified, draft = held.judged()
+    modified, draft = state_of(held).judged()
     assert modified is held.modified
     assert (draft is None) is (assigned is False)
 
@@ -369,16 +373,16 @@ def test_what_is_judged_is_modified_and_drafted_unless_that_is_denied(
 def test_what_nobody_has_opened_is_judged_by_what_was_assigned(assigned: bool) -> None:
     held = deferred(user_id=7)
     held.modified = assigned
-    assert held.judged() == (assigned, None)
+    assert state_of(held).judged() == (assigned, None)
 
 
 def test_a_save_has_failed_once_it_was_tried_in_vain() -> None:
     held = session()
-    assert held.save_failed is False
-    held.settle(saved=True)
-    assert held.save_failed is False
-    held.settle(saved=False)
-    assert held.save_failed is True
+    assert state_of(held).has_failed is False
+    state_of(held).note_saved(streams=not held.accessed)
+    assert state_of(held).has_failed is False
+    state_of(held).progress = Progress.FAILED
+    assert state_of(held).has_failed is True
 
 
 def test_permanent_is_a_key() -> None:
@@ -402,7 +406,7 @@ def test_a_session_begins_with_pairs_too() -> None:
 
 
 def test_a_session_that_begins_empty_came_from_nowhere() -> None:
-    opened = SecureCookieSession(schema=Visitor).open()
+    opened = state_of(SecureCookieSession(schema=Visitor)).open()
     assert (opened.origin, opened.sealed, opened.new, opened.reports) == (None, None, True, ())
 
 
@@ -488,7 +492,9 @@ def test_a_session_that_is_emptied_and_filled_as_it_was_has_not_changed() -> Non
     codec = Codec(Schema(Visitor), TaggedJSONSerializer())
     decoded = decoded_by(codec, b'{"user_id":7}')
     origin = Origin(codec, decoded.payload, decoded)
-    held = SecureCookieSession[Visitor].deferred(lambda: Opened(decoded.contents, origin), sealed=("a.b.c",))
+    held = session_from(
+        Binding(lambda: Opened(decoded.contents, origin), sealed=("a.b.c",)), SecureCookieSession[Visitor]
+    )
     held.clear()
     held["user_id"] = 7
     assert not held.modified
@@ -549,8 +555,8 @@ def test_every_kind_of_access_is_tracked(access: Callable[[Any], object]) -> Non
 
 @pytest.mark.parametrize(
     "look",
-    [lambda s: s.modified, lambda s: s.open(), lambda s: s.permanent_unaccessed, lambda s: s.judged()],
-    ids=["modified", "open", "permanent_unaccessed", "judged"],
+    [lambda s: s.modified, lambda s: state_of(s).open(), is_permanent, lambda s: state_of(s).judged()],
+    ids=["modified", "open", "permanent", "judged"],
 )
 def test_what_an_interface_asks_is_no_access(look: Callable[[Any], object]) -> None:
     held = deferred()
@@ -561,24 +567,24 @@ def test_what_an_interface_asks_is_no_access(look: Callable[[Any], object]) -> N
 def test_what_was_accessed_stays_so_when_an_interface_asks() -> None:
     held = deferred(_permanent=True)
     assert held.get("user_id") is None
-    assert held.permanent_unaccessed is True
+    assert is_permanent(held) is True
     assert held.accessed
 
 
 @pytest.mark.parametrize(
     "touch",
     [
-        pytest.param(lambda s: s.open(), id="opened"),
+        pytest.param(lambda s: state_of(s).open(), id="opened"),
         pytest.param(lambda s: setattr(s, "modified", False), id="flag-assigned"),
         pytest.param(lambda s: setattr(s, "accessed", True), id="access-assigned"),
         pytest.param(lambda s: s.get("user_id"), id="read"),
     ],
 )
 def test_a_session_is_left_alone_until_anybody_opens_it_or_sets_its_flags(touch: Callable[[Any], object]) -> None:
-    held = SecureCookieSession[Visitor].from_source(NeverDue(Schema(Visitor)))
-    assert held.is_left_alone is True
+    held = session_from(NeverDue(Schema(Visitor)), SecureCookieSession[Visitor])
+    assert state_of(held).is_untouched is True
     touch(held)
-    assert held.is_left_alone is False
+    assert not (state_of(held).is_untouched and not held.accessed)
 
 
 @define
@@ -601,7 +607,7 @@ class NeverDue:
 
 
 def test_a_session_that_is_made_of_parts_is_looked_at_for_a_refresh() -> None:
-    assert deferred().source.leaves_untouched is False
+    assert state_of(deferred()).source.leaves_untouched is False
 
 
 def test_what_nobody_has_opened_has_not_changed() -> None:
@@ -616,7 +622,7 @@ def test_a_session_opens_once_at_the_first_touch_of_many_threads() -> None:
         opened.append(1)
         return Opened(contents_of(Schema(Visitor), {}))
 
-    held = SecureCookieSession[Visitor].deferred(opener)
+    held = session_from(Binding(opener), SecureCookieSession[Visitor])
     assert not opened
     seen: list[Visitor] = []
 
@@ -658,8 +664,8 @@ def test_a_thread_that_waits_for_another_to_open_the_session_does_not_open_or_re
         assert waiting.wait(10)
         return Opened(contents_of(Schema(Visitor), {}), reports=(Refused(Reason.EXPIRED),))
 
-    held = SecureCookieSession[Visitor].deferred(opener, report=reports.append)
-    vars(held)["_lock"] = Announcing()
+    held = session_from(Binding(opener, sink=reports.append), SecureCookieSession[Visitor])
+    setattr(state_of(held), "_lock", Announcing())  # noqa: B010 -- it is another class
     second = threading.Thread(target=lambda: held.data)
     assert held.data == Visitor()
     second.join()
@@ -669,9 +675,12 @@ def test_a_thread_that_waits_for_another_to_open_the_session_does_not_open_or_re
 
 def test_a_report_handler_may_touch_the_session_that_it_hears_of() -> None:
     heard: list[object] = []
-    held = SecureCookieSession[Visitor].deferred(
-        lambda: Opened(contents_of(Schema(Visitor), {}), reports=(Refused(Reason.EXPIRED),)),
-        report=lambda report: heard.append((report, dict(held))),
+    held = session_from(
+        Binding(
+            lambda: Opened(contents_of(Schema(Visitor), {}), reports=(Refused(Reason.EXPIRED),)),
+            sink=lambda report: heard.append((report, dict(held))),
+        ),
+        SecureCookieSession[Visitor],
     )
     held.get("x")
     assert heard == [(Refused(Reason.EXPIRED), {})]
@@ -731,7 +740,7 @@ def test_a_change_after_the_save_is_reported_once_as_lost() -> None:
     reports: list[Report] = []
     held = deferred(reports)
     held["user_id"] = 7
-    held.settle(saved=True)
+    state_of(held).note_saved(streams=not held.accessed)
     held["user_id"] = 8
     held["user_id"] = 9
     remedy = "it was made after the session was saved; change it before the response is made"
@@ -789,7 +798,7 @@ def test_reading_on_after_the_save_is_not_reported() -> None:
     reports: list[Report] = []
     held = deferred(reports, user_id=7)
     assert held["user_id"] == 7
-    held.settle(saved=True)
+    state_of(held).note_saved(streams=not held.accessed)
     assert held["user_id"] == 7
     assert reports == []
 
@@ -797,7 +806,7 @@ def test_reading_on_after_the_save_is_not_reported() -> None:
 def test_the_first_use_after_the_save_is_reported_for_the_response_has_no_vary() -> None:
     reports: list[Report] = []
     held = deferred(reports, user_id=7)
-    held.settle(saved=True)
+    state_of(held).note_saved(streams=not held.accessed)
     assert held["user_id"] == held.data.user_id == 7
     assert reports == [UsedLate()]
 
@@ -905,30 +914,30 @@ def test_another_identifier_is_an_access_and_no_change() -> None:
     held.regenerate()
     assert held.accessed
     assert held.modified is False
-    assert held.wants_writing is True
-    assert held.take_intent() == Intent(
+    assert state_of(held).wants_writing is True
+    assert state_of(held).take_intent() == Intent(
         modified=False, assigned=None, renewal=Renewal.REGENERATE, cleared=False, invalidated=False
     )
-    assert held.wants_writing is False
+    assert state_of(held).wants_writing is False
 
 
 def test_a_login_is_more_than_another_identifier() -> None:
     held = deferred(user_id=7)
     held.promote(user_id=8)
     held.regenerate()
-    assert held.take_intent().renewal is Renewal.PROMOTE
+    assert state_of(held).take_intent().renewal is Renewal.PROMOTE
 
 
 def test_what_could_not_be_saved_is_wanted_again() -> None:
     held = deferred(user_id=7)
     held.invalidate()
     held.modified = True
-    intent = held.take_intent()
+    intent = state_of(held).take_intent()
     assert intent == Intent(modified=True, assigned=True, renewal=Renewal.NONE, cleared=True, invalidated=True)
-    assert held.take_intent().assigned is None
+    assert state_of(held).take_intent().assigned is None
     held.promote()
-    held.give_back(intent)
-    assert held.take_intent() == Intent(
+    state_of(held).give_back(intent)
+    assert state_of(held).take_intent() == Intent(
         modified=True, assigned=True, renewal=Renewal.PROMOTE, cleared=True, invalidated=True
     )
 
@@ -937,11 +946,11 @@ def test_what_was_asked_for_meanwhile_counts_more_than_what_is_given_back() -> N
     held = deferred(user_id=7)
     held.promote()
     held.modified = True
-    intent = held.take_intent()
+    intent = state_of(held).take_intent()
     held.regenerate()
     held.modified = False
-    held.give_back(intent)
-    again = held.take_intent()
+    state_of(held).give_back(intent)
+    again = state_of(held).take_intent()
     assert (again.renewal, again.assigned) == (Renewal.REGENERATE, False)
 
 
@@ -949,9 +958,9 @@ def test_what_was_asked_for_meanwhile_counts_more_than_what_is_given_back() -> N
 def test_a_new_identity_after_the_save_is_reported_once(change: str) -> None:
     held = deferred(user_id=7)
     reports: list[Report] = []
-    held = SecureCookieSession[Visitor].deferred(held.open, report=reports.append)
+    held = session_from(Binding(state_of(held).open, sink=reports.append), SecureCookieSession[Visitor])
     bool(held)
-    held.settle(saved=True)
+    state_of(held).note_saved(streams=not held.accessed)
     getattr(held, change)()
     getattr(held, change)()
     assert list(map(type, reports)) == [ChangeLost]
@@ -961,30 +970,32 @@ def test_what_was_written_is_what_was_loaded_from_then_on() -> None:
     held = deferred(user_id=7)
     held["user_id"] = 8
     codec = Codec(Schema(Visitor), TaggedJSONSerializer())
-    opened = held.open()
-    held.rebase(Opened(opened.contents, Origin(codec, codec.encode({"user_id": 8}), written_version=3), new=False))
+    opened = state_of(held).open()
+    state_of(held).rebase(
+        Opened(opened.contents, Origin(codec, codec.encode({"user_id": 8}), written_version=3), new=False)
+    )
     assert held.modified is False
-    origin = held.open().origin
+    origin = state_of(held).open().origin
     assert origin is not None
     assert origin.version == 3
     assert origin.stored == {"user_id": 8}
 
 
-def test_a_session_knows_whether_it_was_saved() -> None:
-    held = deferred()
+def test_a_session_knows_how_far_its_response_has_come() -> None:
+    state = state_of(deferred())
     seen = []
-    for saved in (None, True, False):
-        held.settle(saved=saved)
-        seen.append((held.was_saved, held.save_failed))
-    assert seen == [(False, False), (True, False), (False, True)]
+    for progress in Progress:
+        state.progress = progress
+        seen.append((state.awaits_response, state.has_failed))
+    assert seen == [(True, False), (True, True), (False, False), (False, True)]
 
 
 def test_an_assignment_counts_where_nothing_is_stored() -> None:
     held = deferred()
-    held.open()
-    assert held.judged() == (False, None)
+    state_of(held).open()
+    assert state_of(held).judged() == (False, None)
     held.modified = True
-    assert held.judged() == (True, None)
+    assert state_of(held).judged() == (True, None)
 
 
 def test_what_is_stored_again_after_a_logout_is_to_be_saved() -> None:
@@ -992,33 +1003,35 @@ def test_what_is_stored_again_after_a_logout_is_to_be_saved() -> None:
     held.invalidate()
     held["user_id"] = 7
     assert held.modified is False
-    assert held.wants_writing is True
+    assert state_of(held).wants_writing is True
 
 
 def test_what_a_save_has_taken_is_asked_for_once_and_may_be_given_back() -> None:
     held = SecureCookieSession({"user_id": 7}, schema=Visitor)
     held.promote(user_id=8)
     held.clear()
-    taken = held.take_intent()
-    assert held.take_intent() == Intent(
+    taken = state_of(held).take_intent()
+    assert state_of(held).take_intent() == Intent(
         modified=True, assigned=None, renewal=Renewal.NONE, cleared=False, invalidated=False
     )
-    held.give_back(taken)
-    assert held.take_intent() == taken
+    state_of(held).give_back(taken)
+    assert state_of(held).take_intent() == taken
     held.invalidate()
-    held.give_back(Intent(modified=True, assigned=None, renewal=Renewal.NONE, cleared=False, invalidated=False))
-    again = held.take_intent()
+    state_of(held).give_back(
+        Intent(modified=True, assigned=None, renewal=Renewal.NONE, cleared=False, invalidated=False)
+    )
+    again = state_of(held).take_intent()
     assert (again.cleared, again.invalidated) == (True, True)
 
 
 def test_a_late_change_is_reported_again_after_it_was_saved() -> None:
     reports: list[Report] = []
-    held = SecureCookieSession[Visitor].deferred(deferred(user_id=7).open, report=reports.append)
-    opened = held.open()
+    held = session_from(Binding(state_of(deferred(user_id=7)).open, sink=reports.append), SecureCookieSession[Visitor])
+    opened = state_of(held).open()
     bool(held)
-    held.settle(saved=True)
+    state_of(held).note_saved(streams=not held.accessed)
     held["user_id"] = 8
     held["user_id"] = 9
-    held.rebase(opened)
+    state_of(held).rebase(opened)
     held["user_id"] = 10
     assert list(map(type, reports)) == [ChangeLost, ChangeLost]

@@ -18,8 +18,8 @@ from typed_sessions.cookies import CookieAttributes
 from typed_sessions.errors import ConfigurationError
 from typed_sessions.sealing import SecretKeys
 from typed_sessions.serializers import TaggedJSONSerializer
-from typed_sessions.session import ExtrasRule
 from typed_sessions.settings import SETTING_NAMES, read_settings, snapshot
+from typed_sessions.state import ExtrasRule
 
 SERIALIZER = TaggedJSONSerializer()
 

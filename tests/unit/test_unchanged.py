@@ -27,7 +27,7 @@ from typed_sessions.contents import Contents, DeclaredContents, contents_of
 from typed_sessions.errors import SerializationError
 from typed_sessions.payloads import Decoded, Lowered, Read
 from typed_sessions.serializers import MsgspecJSONSerializer, MsgspecMsgpackSerializer, TaggedJSONSerializer
-from typed_sessions.session import Origin
+from typed_sessions.state import Origin
 
 
 class Level(Enum):

@@ -19,7 +19,7 @@ from typed_sessions.errors import StoreUnavailableError
 from typed_sessions.identifiers import Identifier
 from typed_sessions.reports import ChangedLate, Refused, Report, ReportSink
 from typed_sessions.server_side.records import Attempt, read
-from typed_sessions.session import ExtrasRule, Opened
+from typed_sessions.state import ExtrasRule, Opened
 from typed_sessions.stores.base import Record
 
 __all__ = ["Deadline", "News", "StoredArrival"]
@@ -130,6 +130,8 @@ class StoredArrival(Generic[S]):
     refused: Refused | None = None
     came_late: bool = False
     """True if the browser sent it before it knew that the session has another identifier, or none any more."""
+    has_ended: bool = False
+    """True once it is known that the session was ended, or got another identifier elsewhere."""
     others: set[str] = field(factory=set[str], repr=False)
     """The keys of what else came: records of other cookies, one that this release cannot read, one that has moved."""
     unreadable: str | None = field(default=None, repr=False)

@@ -14,7 +14,7 @@ from typed_sessions.identifiers import Identifier, Namespace
 from typed_sessions.payloads import Decoded
 from typed_sessions.reports import Reason, Refused
 from typed_sessions.serializers.base import serializer_name
-from typed_sessions.session import Opened, Origin
+from typed_sessions.state import Opened, Origin
 from typed_sessions.stores.base import Lifetime, Written
 
 __all__ = ["Attempt", "note", "packed", "read", "revoked_key", "taken_in_key", "was_written_by"]

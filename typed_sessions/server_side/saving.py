@@ -28,7 +28,8 @@ from typed_sessions.server_side.arrival import News, StoredArrival
 from typed_sessions.server_side.records import Attempt, note, packed, read, taken_in_key, was_written_by
 from typed_sessions.server_side.subjects import subject_of
 from typed_sessions.server_side.turns import Turn, Turns
-from typed_sessions.session import Intent, Opened, Origin, Renewal, SecureCookieSession
+from typed_sessions.session import SecureCookieSession, is_permanent, state_of
+from typed_sessions.state import SUPPRESSED, Intent, Opened, Origin, Renewal, SessionState
 from typed_sessions.stores.base import (
     Conflict,
     Exists,
@@ -64,6 +65,7 @@ _NO_COOKIE: Final = (
 )
 _LATE: Final = "its session had got another identifier just before it came"
 _GONE: Final = "the session was ended, or got another identifier, while this request was in flight"
+_UNREADABLE: Final = "another request has made of the session what this one cannot read"
 _REVOKED: Final = "the sessions of its subject were ended while this request was in flight"
 
 
@@ -111,26 +113,34 @@ class Saving(Generic[S]):
     arrival: StoredArrival[S]
     answers: bool
     """Whether a response will carry a cookie."""
+    verifies: bool
+    """Whether to find out, although nothing is to be written, whether what is in the session is kept."""
+
+    @property
+    def _state(self) -> SessionState[S]:
+        return state_of(self.session)
 
     async def run(self, wanted: bool | None, turns: Turns) -> bool:  # noqa: FBT001 -- what should_set_cookie says
         """See `ServerSide.save`."""
-        arrival, intent = self.arrival, self.session.take_intent()
+        arrival, intent = self.arrival, self._state.take_intent()
         if not (intent.wants_writing or arrival.signed or wanted or self._is_due):
-            self.session.give_back(intent)
-            return True
+            self._state.give_back(intent)
+            return await self._is_kept()
         try:
-            opened = self.session.open()
+            opened = self._state.open()
             turn = Turn() if arrival.key is None else turns.of(arrival.key)
             async with arrival.deadline.holding(turn.lock), arrival.deadline.spent():
                 return await self._carry_out(opened, intent, wanted, turn)
         except BaseException:
-            self.session.give_back(intent)
+            self._state.give_back(intent)
             raise
 
     async def _carry_out(self, opened: Opened[S], intent: Intent, wanted: bool | None, turn: Turn) -> bool:  # noqa: FBT001
         arrival = self.arrival
         if arrival.attempt is not None:
             opened = await self._settled(opened, arrival.attempt)
+        if arrival.has_ended and not (intent.invalidated or intent.cleared or self._logs_in(opened, intent)):
+            return self._lost(_GONE) if intent.wants_writing or self.verifies else True
         stores = len(opened.contents.keys()) > 0
         is_emptied = not stores and (intent.cleared or arrival.signed is not None)
         if intent.invalidated or is_emptied or (intent.cleared and arrival.record is None):
@@ -142,13 +152,13 @@ class Saving(Generic[S]):
         if intent.renewal is not Renewal.NONE or intent.cleared:
             await self._end_unreadable()
         if not stores and arrival.record is None:
-            self.session.rebase(Opened(opened.contents))
+            self._state.rebase(Opened(opened.contents))
             return True
         is_change = (intent.modified and wanted is not False) or intent.renewal is not Renewal.NONE
         if is_change or wanted or arrival.signed is not None:
             return await self._write(opened, intent, turn)
         await self._refresh()
-        return True
+        return await self._is_kept()
 
     def _logs_in(self, opened: Opened[S], intent: Intent) -> bool:
         """Return True if the session has become somebody's: that counts, whatever the browser did not know yet."""
@@ -174,7 +184,7 @@ class Saving(Generic[S]):
         )
         if isinstance(seen, Record):
             self.arrival.found(identifier, present, seen)
-            if self.session.permanent_unaccessed:
+            if is_permanent(self.session):
                 self.arrival.news = News.IDENTIFIER
 
     async def _brought(self, record: Record, key: str, present: str) -> object:
@@ -193,7 +203,7 @@ class Saving(Generic[S]):
         if arrival.signed is not None:
             await self._bury_signed("")
         arrival.forget()
-        arrival.came_late = False
+        arrival.came_late = arrival.has_ended = False
         if arrival.sealed and (has_ended or not led_somewhere):  # otherwise a newer login may have replaced the cookie
             arrival.news = News.END
 
@@ -268,7 +278,7 @@ class Saving(Generic[S]):
         if not self.answers and not self._needs_no_response(change, intent):
             if intent.cleared and self.arrival.record is not None:
                 await self._end()  # a logout is one, although what was stored since is lost
-            return not intent.modified
+            return not (intent.modified or intent.renewal is Renewal.PROMOTE)
         record = self.arrival.record
         if change.renewal is not Renewal.NONE:
             await self._end_unreadable()
@@ -280,13 +290,84 @@ class Saving(Generic[S]):
             case Emptied():
                 self.arrival.forget()
                 self.arrival.news = News.END
-                self.session.rebase(Opened(opened.contents))
+                self._state.rebase(Opened(opened.contents))
                 return True
             case _:
+                self.arrival.has_ended = isinstance(outcome, Gone) and record is not None
                 return self._lost(_GONE if isinstance(outcome, Gone) else _REVOKED)
 
+    async def _is_kept(self) -> bool:
+        """Return True if the store has what is in the session, or nobody asks. Otherwise say that it is lost."""
+        if not self.verifies:
+            return True
+        async with self.arrival.deadline.spent():
+            is_there = await self._present()
+        if not is_there:
+            return self._lost(_GONE)
+        if self._state.compared()[0]:
+            self._state.report_loss(SUPPRESSED)
+            return False
+        return True
+
+    async def _present(self) -> Record | bool:
+        """Return the present record; True if there never was one; False if it has ended, or has got another key."""
+        arrival = self.arrival
+        if arrival.record is None or arrival.has_ended:
+            return not arrival.has_ended
+        found = await self._moved_on()
+        if isinstance(found, Record):
+            return found
+        arrival.has_ended = True
+        return False
+
+    async def reload(self) -> bool:
+        """See `ServerSide.reload`."""
+        arrival, opened = self.arrival, self._state.open()
+        if arrival.attempt is not None:
+            opened = self._state.opened = await self._settled(opened, arrival.attempt)
+        arrival.has_ended = arrival.has_ended or arrival.came_late
+        present = await self._present()
+        if not isinstance(present, Record) or arrival.record is None:
+            return present is True
+        if present.version != arrival.record.version and not self._state.cleared:
+            self._bring(opened, present)
+        arrival.record, arrival.looked_at = present, time.monotonic()
+        return True
+
+    def _bring(self, opened: Opened[S], record: Record) -> None:
+        """Merge unsaved changes into what is there now, and show it in the session, or change nothing."""
+        # Twice: what was read is in the session then, where it may change, and changes are told by what was read.
+        theirs, unchanged = [read(record.payload, self.arrival.policy) for _ in range(2)]
+        if isinstance(theirs, Refused) or isinstance(unchanged, Refused):
+            raise SessionConflictError(_UNREADABLE)
+        before: Mapping[str, object] = {} if opened.origin is None else opened.origin.stored
+        ours = opened.contents.stored()
+        together = self._merged(before, ours, theirs.contents.stored())
+        try:
+            merged_contents = contents_of(self.schema, together)
+        except Exception as error:  # a converter or validator of the user's may raise anything
+            raise SessionConflictError("the class refuses what two requests have made of the session") from error
+        _take_over(opened.contents, ours, merged_contents, self.arrival.policy.writer.codec)
+        self._state.opened = Opened(opened.contents, unchanged.origin, opened.sealed, new=False)
+        for report in theirs.reports:
+            self._state.source.report(report)
+
+    def _merged(
+        self, before: Mapping[str, object], ours: Mapping[str, object], theirs: Mapping[str, object]
+    ) -> dict[str, object]:
+        """Return what is stored after a change here and one there. Raises SessionConflictError."""
+        return merged(
+            before,
+            ours,
+            theirs,
+            means_the_same=_Meanings(self.arrival.policy.writer.codec).are_the_same,
+            rules=self._rules,
+            defaults=self._defaults,
+            generated=frozenset(self.schema.varying),
+        )
+
     def _lost(self, reason: str) -> bool:
-        self.arrival.report(ChangeLost(reason))
+        self._state.report_loss(ChangeLost(reason))
         return False
 
     def _change(self, opened: Opened[S], intent: Intent) -> _Change[S]:
@@ -312,12 +393,12 @@ class Saving(Generic[S]):
         """Return True if what is to be written needs no cookie to be told. Otherwise say so, if it is a change."""
         if self.arrival.record is not None and change.renewal is not Renewal.PROMOTE:
             if change.renewal is Renewal.REGENERATE:
-                self.session.give_back(evolve(intent, assigned=None, cleared=False))  # until there is a response
+                self._state.give_back(evolve(intent, assigned=None, cleared=False))  # until there is a response
                 change.renewal = Renewal.NONE
             return True
-        if intent.modified:
-            self.session.give_back(intent)
-            self.arrival.report(ChangeLost(_NO_COOKIE))
+        if intent.modified or intent.renewal is Renewal.PROMOTE:
+            self._state.give_back(intent)
+            self._lost(_NO_COOKIE)
         return False
 
     async def _create(self, change: _Change[S]) -> Outcome:
@@ -359,6 +440,7 @@ class Saving(Generic[S]):
                 present = await self._moved_on()
                 if isinstance(present, Moved) and change.logs_in and change.stored:
                     self.arrival.forget()
+                    self.arrival.has_ended = False
                     return await self._create(change)
             elif isinstance(outcome, Conflict):
                 present = outcome.present
@@ -411,22 +493,13 @@ class Saving(Generic[S]):
         if isinstance(theirs, Refused):
             if change.replaces:
                 return
-            raise SessionConflictError("another request has made of the session what this one cannot read")
+            raise SessionConflictError(_UNREADABLE)
         change.version = max(change.version, 0 if theirs.origin is None else theirs.origin.version)
         if change.replaces:
             return
         ours = self._read_back(change)
         present = theirs.contents.stored()
-        means = _Meanings(self.arrival.policy.writer.codec)
-        together = merged(
-            change.before,
-            ours,
-            present,
-            means_the_same=means.are_the_same,
-            rules=self._rules,
-            defaults=self._defaults,
-            generated=frozenset(self.schema.varying),
-        )
+        together = self._merged(change.before, ours, present)
         change.as_it_was = ours if change.as_it_was is None else change.as_it_was
         change.before, change.stored, change.payload = present, together, b""
         try:
@@ -480,7 +553,7 @@ class Saving(Generic[S]):
 
     def _prove(self, change: _Change[S]) -> None:
         """Make the payload."""
-        policy, origin = self.arrival.policy, self.session.open().origin
+        policy, origin = self.arrival.policy, self._state.open().origin
         try:
             change.format, proven = policy.writer, self._proven(change)
         except SerializationError:
@@ -513,12 +586,12 @@ class Saving(Generic[S]):
 
     def _take_note(self, opened: Opened[S], change: _Change[S], record: Record) -> None:
         """Take what was written as what was loaded, and show in the session what was merged into it."""
-        if change.as_it_was is not None:
-            _take_over(opened.contents, change.as_it_was, change.stored, change.format.codec)
+        if change.as_it_was is not None and change.contents is not None:
+            _take_over(opened.contents, change.as_it_was, change.contents, change.format.codec)
         was_permanent = bool(opened.origin is not None and opened.origin.stored.get("_permanent"))
         origin = Origin(change.format.codec, change.payload, written_version=change.version)
-        self.session.rebase(Opened(opened.contents, origin, opened.sealed, new=False))
-        if was_permanent or self.session.permanent_unaccessed:
+        self._state.rebase(Opened(opened.contents, origin, opened.sealed, new=False))
+        if was_permanent or is_permanent(self.session):
             self.arrival.news = News.IDENTIFIER
         self.arrival.record = record
 
@@ -528,19 +601,18 @@ def _owner(record: Record) -> str | None:
     return None if record.subject is None else record.subject.partition(":")[2]
 
 
-def _take_over(
-    contents: Contents[S], ours: Mapping[str, object], together: Mapping[str, object], codec: Codec[S]
-) -> None:
+def _take_over(contents: Contents[S], ours: Mapping[str, object], together: Contents[S], codec: Codec[S]) -> None:
     """Bring into live contents what others have changed. What has changed here meanwhile stays, and is a change."""
-    live, means = contents.stored(), _Meanings(codec)
-    for key in {**together, **ours}:
-        value, mine = together.get(key, MISSING), ours.get(key, MISSING)
-        if means.are_the_same(key, value, mine) or not means.are_the_same(key, live.get(key, MISSING), mine):
-            continue
-        if value is MISSING:
-            contents.remove(key)
-        else:
-            contents.store(key, value)
+    live, means, theirs = contents.stored(), _Meanings(codec), together.stored()
+    contents.take(
+        together,
+        [
+            key
+            for key in {**theirs, **ours}
+            if not means.are_the_same(key, theirs.get(key, MISSING), ours.get(key, MISSING))
+            and means.are_the_same(key, live.get(key, MISSING), ours.get(key, MISSING))
+        ],
+    )
 
 
 class _Meanings:

@@ -21,7 +21,8 @@ from typed_sessions.server_side.records import note, revoked_key, taken_in_key
 from typed_sessions.server_side.saving import Saving
 from typed_sessions.server_side.subjects import named_subject, subject_of
 from typed_sessions.server_side.turns import Turns
-from typed_sessions.session import Opened, SecureCookieSession
+from typed_sessions.session import SecureCookieSession, state_of
+from typed_sessions.state import Opened
 from typed_sessions.stores.base import MOVES_KEPT, Exists, Lifetime, Listed, Moved, Record, SessionStore
 
 __all__ = ["ServerSide"]
@@ -147,7 +148,13 @@ class ServerSide(Generic[S]):
         return False
 
     async def save(
-        self, session: SecureCookieSession[S], arrival: StoredArrival[S], *, wanted: bool | None, answers: bool
+        self,
+        session: SecureCookieSession[S],
+        arrival: StoredArrival[S],
+        *,
+        wanted: bool | None,
+        answers: bool,
+        verifies: bool = False,
     ) -> bool:
         """Have the store keep a session as it is now. What the browser has to be told is in the arrival afterwards.
 
@@ -156,6 +163,7 @@ class ServerSide(Generic[S]):
             arrival: where it came from.
             wanted: whether a change is to be written, where a subclass decides that; None if none does.
             answers: whether a response will carry a cookie.
+            verifies: whether to ask, although nothing has changed, whether the session is still there.
 
         Returns:
             False if a change was lost, which has been reported.
@@ -166,15 +174,31 @@ class ServerSide(Generic[S]):
             SerializationError: the contents cannot be written so that they read back.
         """
         async with arrival.lock:
-            if arrival.failure is not None:
+            failure = arrival.failure
+            if failure is not None:
+                if verifies and self.raises:
+                    raise StoreUnavailableError(str(failure))
                 return _left_alone(session, arrival)
-            saving = Saving(self.store, self.schema, self.namespaces, self.lifetime, session, arrival, answers)
+            saving = Saving(
+                self.store, self.schema, self.namespaces, self.lifetime, session, arrival, answers, verifies
+            )
             try:
                 return await saving.run(wanted, self.turns)
             except StoreUnavailableError:
                 if self.raises:
                     raise
-                return _left_alone(session, arrival)
+                return _left_alone(session, arrival, verifies=verifies)
+
+    async def reload(self, session: SecureCookieSession[S], arrival: StoredArrival[S]) -> bool:
+        """Bring into a session what the store has of it now; see `SecureCookieSessionInterface.reload`."""
+        async with arrival.lock:
+            if arrival.failure is not None:
+                raise StoreUnavailableError(str(arrival.failure))
+            saving = Saving(
+                self.store, self.schema, self.namespaces, self.lifetime, session, arrival, answers=False, verifies=True
+            )
+            async with arrival.deadline.spent():
+                return await saving.reload()
 
     async def listed(self, subject: object, deadline: Deadline) -> Sequence[Listed]:
         """Return the live sessions of a subject, the one seen last first.
@@ -213,9 +237,10 @@ def _is_sealed_before(before: datetime, text: str) -> bool:
     return made is not None and made < before
 
 
-def _left_alone(session: SecureCookieSession[S], arrival: StoredArrival[S]) -> bool:
-    """Return True if nothing was to be written; otherwise say that it is lost."""
-    if (arrival.failure is not None and arrival.raises) or not session.wants_writing:
+def _left_alone(session: SecureCookieSession[S], arrival: StoredArrival[S], *, verifies: bool = False) -> bool:
+    """Return True if nothing was to be written, or found out; otherwise say that it is lost."""
+    state = state_of(session)
+    if (arrival.failure is not None and arrival.raises) or not (verifies or state.wants_writing):
         return True
-    arrival.report(ChangeLost("the session store did not answer"))
+    state.report_loss(ChangeLost("the session store did not answer"))
     return False
