@@ -342,6 +342,55 @@ def test_a_set_of_what_has_no_hash_is_refused_at_once(item: Any, held: object) -
         Compiler(Converter()).compile(set[item], "here").admit({held})
 
 
+def listed(annotation: Any) -> Any:
+    return list.__class_getitem__(annotation)
+
+
+def containers(annotation: Any) -> list[tuple[FieldType, Callable[[list[object]], object]]]:
+    """Return types whose values hold many of one type, and what makes such a value of them."""
+    return [
+        (compiled(listed(annotation)), list),
+        (compiled(listed(listed(annotation))), lambda items: [[item] for item in items]),
+        (compiled(listed(tuple[int, annotation])), lambda items: [*enumerate(items)]),
+        (compiled(listed(dict[str, annotation])), lambda items: [{f"key {n}": item} for n, item in enumerate(items)]),
+        (compiled(listed(dict[int, annotation])), lambda items: [dict(enumerate(items))]),
+        (compiled(listed(annotation | None)), lambda items: [*items, None]),
+    ]
+
+
+@pytest.mark.parametrize("wire", WIRES)
+@pytest.mark.parametrize("name", FIELD_VALUES)
+@settings(max_examples=max(3, settings().max_examples // 30))
+@given(st.data())
+def test_many_values_at_once_are_written_and_read_as_one_by_one(name: str, wire: Wire, data: st.DataObject) -> None:
+    annotation = FIELD_VALUES[name].annotation
+    values: list[object] = data.draw(st.lists(FIELD_VALUES[name].values, min_size=1, max_size=5)) * 30
+    one = compiled(annotation)
+    plain = [one.lower(value, wire) for value in values]
+    assert same(compiled(listed(annotation)).lower(values, wire), plain)
+    for field_type, make in containers(annotation):
+        held = make(values)
+        assert field_type.admit(held) is held
+        assert same(field_type.lift(field_type.lower(held, wire), Reading(wire)), held)
+
+
+@pytest.mark.parametrize("index", [0, 63, 64, 100])
+@pytest.mark.parametrize("name", FIELD_VALUES)
+def test_of_many_values_the_wrong_one_is_named(name: str, index: int) -> None:
+    annotation = FIELD_VALUES[name].annotation
+    field_type = compiled(listed(listed(annotation)))
+    with pytest.raises(Mismatch) as caught:
+        field_type.lower([[]] * index + [[math.nan]] + [[]] * 50, JSON)
+    assert caught.value.path.startswith(f"[{index}][0]")
+
+
+def test_what_one_dict_looks_like_says_nothing_of_another() -> None:
+    field_type = compiled(Paper | None)
+    with pytest.raises(Mismatch):
+        field_type.lift({"another": "class"}, Reading(JSON))
+    assert field_type.lift({"pages": 3}, Reading(JSON)) == Paper(3)
+
+
 def test_an_empty_tuple_may_be_written_as_in_earlier_pythons() -> None:
     compiler = Compiler(Converter())
     assert compiler.compile(typing.Tuple[()], "here").lift([], Reading(JSON)) == ()  # noqa: UP006 -- what is tried

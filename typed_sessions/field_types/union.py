@@ -236,10 +236,7 @@ class OneOf(FieldType):
     def _are_told_by_class(self) -> bool:
         """True if the class of a plain form without a name says which members it may stand for."""
         nameless = [member.unbounded for member in self.members if member not in self._always_named]
-        if not any(isinstance(member, (WithNames, Positions)) for member in nameless):
-            return True
-        takers = [member.plain_types(JSON) for member in self.members]
-        return all(sum(not types.isdisjoint({cls, object}) for types in takers) <= 1 for cls in (dict, list))
+        return not any(isinstance(member, (WithNames, Positions)) for member in nameless)
 
     @cached_property
     def _always_named(self) -> frozenset[FieldType]:
