@@ -207,6 +207,7 @@ class SecureCookieSession(Session[S_co]):
         UndeclaredKeyError: an initial key is an earlier name of a field.
     """
 
+    accessed: bool = False
     _state: SessionState[S_co]
 
     @overload

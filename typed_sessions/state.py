@@ -280,11 +280,11 @@ class SessionState(Generic[S]):
         source: where the session comes from.
     """
 
-    renewal = Renewal.NONE
-    invalidated = False
+    renewal: Renewal = Renewal.NONE
+    invalidated: bool = False
     sent: str | None = None
     """What the response has made of the cookie: its value, or none; None if the browser keeps what it had."""
-    was_used_late = False
+    was_used_late: bool = False
     """True if anybody has asked for what is in the session after its response was made."""
     _loss_is_reported = False
 
@@ -294,8 +294,8 @@ class SessionState(Generic[S]):
         """None until the first touch."""
         self.assigned: bool | None = None
         """What was assigned to `modified`."""
-        self.cleared = False
-        self.progress = Progress.AWAITED
+        self.cleared: bool = False
+        self.progress: Progress = Progress.AWAITED
         self._lock: RLock | None = None
 
     def open(self) -> Opened[S]:
