@@ -106,7 +106,7 @@ class Contents(Protocol[S]):
 
 LaidOut: TypeAlias = tuple[dict[str, Any], tuple[str, ...]]
 """What is stored, and the keys of that which belongs to no declared field."""
-Find: TypeAlias = Callable[[Any, Any, frozenset[str]], dict[str, Any]]
+Find: TypeAlias = Callable[[Any, Any, dict[str, Any], frozenset[str]], dict[str, Any]]
 Departed: TypeAlias = Callable[[Any], dict[str, Any]]
 Convert: TypeAlias = Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -274,16 +274,18 @@ class DeclaredContents(Value, Generic[S]):
         self.has_shared_extras = True
         return self.laid_out(self.schema.departed, _as_they_are)[0]
 
-    def changes(self, wire: object, find: Find) -> dict[str, Any] | None:
+    def changes(self, wire: object, find: Find, unproven: dict[str, Any]) -> dict[str, Any] | None:
         """Return what has changed in the data; None where the data alone does not tell.
 
         Args:
             wire: what the data was made of.
-            find: finds it, given the data, what it was made of, and the fields whose default itself was stored.
+            find: finds it, given the data, what it was made of, `unproven`, and the fields whose default itself was
+                stored.
+            unproven: gets the values of which `find` does not prove that they come back.
         """
         if self._has_unpinned or self._vacant:
             return None
-        changes = find(self._data, wire, self._pinned)
+        changes = find(self._data, wire, unproven, self._pinned)
         if UNSET in changes.values():
             for name in [name for name, value in changes.items() if value is UNSET]:
                 self._ordered().pop(name, None)  # it has its default: see `laid_out`

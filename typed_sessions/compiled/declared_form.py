@@ -63,6 +63,7 @@ class DeclaredForm(Form):
         changes = planner.changes_of_keys(plans) if schema.keyed else planner.changes_of_fields(plans, schema.fields)
         wire_of = planner.wire_of(self._wire)
         usual = {name: planner.usual_of(plan) for name, plan in plans.items() if not plan.closed}
+        proofs = {name: planner.proof_of(plans[name]) for name in usual}
         functions = planner.module.compiled()
         self._functions: Final = functions
         self._lift: Final[Callable[[Any], tuple[Plain, list[str]]]] = functions[lift]
@@ -73,6 +74,8 @@ class DeclaredForm(Form):
         self._changes: Final[Callable[..., Plain]] = functions[changes]
         self._usual: Final = {name: functions[function] for name, function in usual.items()}
         """For fields that may be written in several ways, what makes of each way the one in which they are written."""
+        self._proofs: Final = {name: functions[function] for name, function in proofs.items()}
+        """What returns what is lowered of a value of theirs, if that comes back."""
         self._compare: Final = {name: notation.are_alike if plans[name].wire is Any else same for name in usual}
         self._containers: Final = {name: _container(schema.fields[name].type) for name in usual}
         self._redrafts: Final = self._keeps_order and (schema.keyed or schema.steady_class is not None)
@@ -80,28 +83,30 @@ class DeclaredForm(Form):
     @override
     def look(self, read: Read[Any]) -> Read[Any] | Lowered[Any] | None:
         contents = cast("DeclaredContents[Any]", read.contents)  # those that it has made
-        changes = contents.changes(read.wire, self._changes)
+        unproven: Plain = {}
+        changes = contents.changes(read.wire, self._changes, unproven)
         if changes is None:
             return None
         by_key = contents.has_extras_by_key
         if by_key or (contents.has_shared_extras and read.raws):
             undeclared = {**contents.extras}  # threads may store more
             changes = {**self._changed_extras(read, undeclared, by_key=by_key), **changes}
-        return self._redrafted(read, changes, contents.order) if changes else read
+        return self._redrafted(read, changes, unproven, contents.order) if changes else read
 
     @override
     def keeps(self, payload: bytes) -> bool:
         read = self.read(payload)
-        return cast("DeclaredContents[Any]", read.contents).changes(read.wire, self._changes) == {}
+        return cast("DeclaredContents[Any]", read.contents).changes(read.wire, self._changes, {}) == {}
 
     def _redrafted(
-        self, read: Read[Any], changes: Plain, order: dict[str, None] | None
+        self, read: Read[Any], changes: Plain, unproven: Plain, order: dict[str, None] | None
     ) -> Read[Any] | Lowered[Any] | None:
         """Return the draft of what was read, with changes; what was read, if they are none; None if that is not told.
 
         Args:
             read: what was read.
             changes: as msgspec writes them, unset where a key is gone.
+            unproven: the values of those of which it is not proven that they come back.
             order: that of the keys, those that are new by the declaration last; None for that of the payload.
         """
         if not self._redrafts or read.version:
@@ -111,14 +116,10 @@ class DeclaredForm(Form):
             return read
         if not self._schema.never_alters and not self.keeps(read.payload):
             return None
-        plain, wire = self._split(read.payload), read.wire.__copy__()
-        for key, value in changes.items():
-            if key in self._names:
-                setattr(wire, key, value)
-            if value is msgspec.UNSET:
-                del plain[key]
-            else:
-                plain[key] = value
+        for key, value in unproven.items():
+            if key in others or self._schema.is_trusting:  # else `keeps` proves what is written of it
+                self._proofs[key](value, changes[key])
+        plain, wire = self._changed_copy(read, changes)
         if order is not None and [*plain] != [*order]:
             plain = self._in_order(plain, order)
         payload = self._encode(plain)
@@ -127,6 +128,18 @@ class DeclaredForm(Form):
         if not self._is_read_back(payload, plain, wire) or (wire == read.wire and self._names.issuperset(changes)):
             return None
         return Lowered(read.contents, 0, payload, plain, (), wire)
+
+    def _changed_copy(self, read: Read[Any], changes: Plain) -> tuple[Plain, Any]:
+        """Return what was read, with changes, as msgspec writes it and as msgspec reads it."""
+        plain, wire = self._split(read.payload), read.wire.__copy__()
+        for key, value in changes.items():
+            if key in self._names:
+                setattr(wire, key, value)
+            if value is msgspec.UNSET:
+                del plain[key]
+            else:
+                plain[key] = value
+        return plain, wire
 
     def _means_what_came(self, read: Read[Any], key: str, value: object) -> bool:
         """Return True if a field is the same as it came, be it in another way than it is written."""

@@ -7,6 +7,7 @@ from typing import Any, cast
 from typing_extensions import override
 
 from typed_sessions.compiled.declared_form import DeclaredForm
+from typed_sessions.compiled.form import Plain
 from typed_sessions.contents import KeyedContents
 from typed_sessions.payloads import Lowered, Read
 
@@ -24,12 +25,13 @@ class KeyedForm(DeclaredForm):
         if self._schema.renamed:
             return None
         values, fields = {**contents.values}, self._schema.fields  # threads may store more
-        changes = self._changes(values, read.wire)
+        unproven: Plain = {}
+        changes = self._changes(values, read.wire, unproven)
         undeclared = {key: value for key, value in values.items() if key not in fields}
         changes |= self._changed_extras(read, undeclared, by_key=True)
-        return self._redrafted(read, changes, dict.fromkeys(values)) if changes else read
+        return self._redrafted(read, changes, unproven, dict.fromkeys(values)) if changes else read
 
     @override
     def keeps(self, payload: bytes) -> bool:
         read = self.read(payload)
-        return self._changes(cast("KeyedContents[Any]", read.contents).values, read.wire) == {}
+        return self._changes(cast("KeyedContents[Any]", read.contents).values, read.wire, {}) == {}

@@ -185,39 +185,45 @@ class Planner:
     def changes_of_fields(self, plans: Mapping[str, Plan], fields: Mapping[str, Field]) -> str:
         """Add a function that finds what has changed since data was made, and return its name.
 
-        It takes the data, what msgspec had read, and the names of the fields whose default itself was stored.
+        It takes the data, what msgspec had read, a dict for the values of which nothing is proven yet, and the names of
+        the fields whose default itself was stored.
         """
         unset = self.module.name(msgspec.UNSET, "UNSET")
         lines = ['"""Return the fields that may have changed, as msgspec writes them; those not stored are unset."""']
         lines += ["changes = {}"]
         for name, plan in plans.items():
-            has_departed, lowered = departure(fields[name], self.module), self._proven(plan)("value")
-            if plan.look is _is:
-                lines += [f"if data.{name} is not wire.{name}:", f"    value, part = data.{name}, wire.{name}"]
-            elif plan.closed:
-                lines += [f"value, part = data.{name}, wire.{name}"]
-                lines += [f"if part is {unset} or not {self._look(plan)('value', 'part')}:"]
-            else:
-                lowered = f"{self._prove(plan)}(value, lowered)"
-                lines += [f"value, part = data.{name}, wire.{name}", f"lowered = {plan.lowered('value')}"]
-                lines += [f"if part is {unset} or not {self._comparing(plan)}(lowered, part):"]
-            lines += [f"    if {has_departed} or {name!r} in defaults: changes[{name!r}] = {lowered}"]
+            has_departed = departure(fields[name], self.module)
+            lines += [f"value, part = data.{name}, wire.{name}", *self._unless_unchanged(plan)]
+            lines += [f"    if {has_departed} or {name!r} in defaults:", *self._change(name, plan, indent=8)]
             lines += [f"    elif part is not {unset}: changes[{name!r}] = {unset}"]
-        return self.module.define("changes", "data, wire, defaults", [*lines, "return changes"])
+        return self.module.define("changes", "data, wire, unproven, defaults", [*lines, "return changes"])
 
     def changes_of_keys(self, plans: Mapping[str, Plan]) -> str:
-        """Add a function that finds what has changed in a TypedDict since it was made, and return its name."""
+        """Add a function that finds the same in a TypedDict, and return its name."""
         unset = self.module.name(msgspec.UNSET, "UNSET")
         lines = ['"""Return the keys that may have changed, as msgspec writes them; those not stored are unset."""']
         lines += ["changes, get = {}, data.get"]
         for name, plan in plans.items():
-            lines += [f"value, part = get({name!r}, {unset}), wire.{name}"]
-            lines += [f"if value is {unset} or part is {unset}:"]
-            lowered = self._proven(plan)("value")
-            lines += [f"    if value is not {unset}: changes[{name!r}] = {lowered}"]
-            lines += [f"    elif part is not {unset}: changes[{name!r}] = {unset}"]
-            lines += [f"elif not {self._look(plan)('value', 'part')}: changes[{name!r}] = {lowered}"]
-        return self.module.define("changes", "data, wire", [*lines, "return changes"])
+            lines += [f"value, part = get({name!r}, {unset}), wire.{name}", f"if value is {unset}:"]
+            lines += [f"    if part is not {unset}: changes[{name!r}] = {unset}", "else:"]
+            lines += [f"    {line}" for line in (*self._unless_unchanged(plan), *self._change(name, plan, indent=4))]
+        return self.module.define("changes", "data, wire, unproven", [*lines, "return changes"])
+
+    def _unless_unchanged(self, plan: Plan) -> list[str]:
+        """Return the lines that lead to what is done of a value that has changed."""
+        unset = self.module.name(msgspec.UNSET, "UNSET")
+        if plan.look is _is:
+            return ["if value is not part:"]
+        if plan.closed:
+            return [f"if part is {unset} or not {self._look(plan)('value', 'part')}:"]
+        lowered = f"lowered = {plan.lowered('value')}"
+        return [lowered, f"if part is {unset} or not {self._comparing(plan)}(lowered, part):"]
+
+    def _change(self, name: str, plan: Plan, indent: int) -> list[str]:
+        """Return the lines that note a change."""
+        lines = [f"changes[{name!r}] = {plan.lowered('value') if plan.closed else 'lowered'}"]
+        lines += [] if plan.closed else [f"unproven[{name!r}] = value"]
+        return [" " * indent + line for line in lines]
 
     def lower_values_of(self, plans: Mapping[str, Plan], *, proven: bool) -> str:
         """Add a function that lowers the values of fields, given by name, and return its name.
@@ -249,9 +255,9 @@ class Planner:
         """Return what lowers the value of a field, and proves that it comes back where msgspec alone does not."""
         if plan.closed:
             return plan.lowered
-        return lambda value: f"{self._prove(plan)}({value}, {plan.lowered(value)})"
+        return lambda value: f"{self.proof_of(plan)}({value}, {plan.lowered(value)})"
 
-    def _prove(self, plan: Plan) -> str:
+    def proof_of(self, plan: Plan) -> str:
         """Add a function that returns what is lowered of a value, if that comes back, and return its name."""
         if plan not in self._proofs:
             came_back = self.module.name(self._comparison.came_back, "came_back")

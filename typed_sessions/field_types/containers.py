@@ -30,7 +30,7 @@ from typed_sessions.field_types.base import (
 from typed_sessions.field_types.classes import all_parts
 from typed_sessions.field_types.scalars import Simple
 from typed_sessions.narrowing import is_dict, is_sequence, is_set
-from typed_sessions.places import VALUE_KEY
+from typed_sessions.places import TYPE_KEY, VALUE_KEY
 
 __all__ = ["Items", "Positions", "Table"]
 
@@ -319,12 +319,12 @@ class Table(FieldType):
         if tables is None:
             return None
         lowered = self._rebuilt(tables, self._key_texts, lambda values: self.value.all_lowered(values, wire))
-        return None if lowered is None or any(name_of(each, wire) is not None for each in lowered) else lowered
+        return None if lowered is None or _any_has_a_name(lowered, wire) else lowered
 
     @override
     def all_lifted(self, items: list[object], reading: Reading) -> list[object] | None:
         tables = self._tables(items)
-        if tables is None or any(name_of(each, reading.wire) is not None for each in items):
+        if tables is None or _any_has_a_name(tables, reading.wire):
             return None
         return self._rebuilt(tables, self._lifted_keys, lambda values: self.value.all_lifted(values, reading))
 
@@ -402,6 +402,10 @@ def _holds(value: object, cls: type, items: list[object]) -> bool:
 
 def _holds_all(items: object, value: object) -> bool:
     return all(map(is_, iterated(items), iterated(value)))
+
+
+def _any_has_a_name(dicts: Iterable[object], wire: Wire) -> bool:
+    return any(is_dict(each) and TYPE_KEY in each and name_of(each, wire) is not None for each in dicts)
 
 
 def _columns(tables: list[dict[object, object]]) -> tuple[list[object], list[object]]:

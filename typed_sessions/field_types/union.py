@@ -119,7 +119,7 @@ class OneOf(FieldType):
         members: list[FieldType | None] = []
         plains: list[object] = []
         for item in items:
-            name = name_of(item, names)
+            name = name_of(item, names) if is_dict(item) and TYPE_KEY in item else None
             if is_dict(item) and name is not None:
                 candidates, plain = [member for member in self.members if member.text == name], item[VALUE_KEY]
             else:
