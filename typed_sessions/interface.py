@@ -277,7 +277,7 @@ class _Arrival(Value, Generic[S]):
 
     _interface: SecureCookieSessionInterface[S]
     _app: ConfiguredApp
-    _configured: _Configured[S]
+    configured: _Configured[S]
     _name: str
     """Of the cookie."""
     _request: CookieRequest | None
@@ -290,20 +290,20 @@ class _Arrival(Value, Generic[S]):
     def sealed(self) -> tuple[str, ...]:
         request = self._request  # once: another thread may be the first to ask
         if request is not None:
-            self._texts = _values_of(request.cookies, self._name)
+            self._texts = self._interface.cookie_values(request, self._name)
             self._request = None
         return self._texts
 
     @property
     def rule(self) -> ExtrasRule:
-        return self._configured.policy.extras
+        return self.configured.policy.extras
 
     @property
     def late_change(self) -> Report:
         return MADE_LATE
 
     def open(self) -> Opened[S]:
-        opened = engine.opened(self.sealed, self._configured.policy)
+        opened = engine.opened(self.sealed, self.configured.policy)
         self.has_rivals = opened.has_rivals
         return opened
 
@@ -488,7 +488,8 @@ class SecureCookieSessionInterface(
             self.report_handler(app, report)
 
         name, policy = self.get_cookie_name(app), self._configuration(app).policy
-        arrival = await server_side.open(() if request is None else _values_of(request.cookies, name), policy, report)
+        texts = () if request is None else self.cookie_values(request, name)
+        arrival = await server_side.open(texts, policy, report)
         if arrival.failure is not None:
             without_frames(arrival.failure, until=sys.exception())
         return arrival
@@ -527,6 +528,10 @@ class SecureCookieSessionInterface(
                 if not accessed:
                     _vary_by_cookie(headers)
             state.note_saved(streams=not accessed and self._is_streamed(response))
+
+    def cookie_values(self, request: CookieRequest, name: str) -> tuple[str, ...]:
+        """Return all values that a cookie has in a request."""
+        return _values_of(request.cookies, name)
 
     def _is_on_server(self, app: ConfiguredApp) -> bool:
         return self._configuration(app).server_side is not None
@@ -699,8 +704,9 @@ class SecureCookieSessionInterface(
             self._report_once(app, SharedCookie())
 
     def _due_cookie(self, app: ConfiguredApp, session: SecureCookieSession[S]) -> str | None:
-        """Return the text of the `Set-Cookie` header that is due, if one is."""
-        configured = self._configuration(app)
+        """Return the text of the `Set-Cookie` header that is due, if one is, by the settings of when it was opened."""
+        source = state_of(session).source
+        configured = source.configured if type(source) is _Arrival else self._configuration(app)
         wanted = None if configured.is_stock else self._is_wanted(app, session)
         decision = engine.save_session(session, configured.policy, wanted=wanted)
         cookie = None if type(decision) is engine.Keep else self._cookie(app, session, decision, configured)

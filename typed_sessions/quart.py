@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Callable, MutableMapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime, timedelta
 from functools import partial
+from inspect import getattr_static
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, Self, TypeAlias, cast, overload
 from uuid import UUID
 from weakref import WeakKeyDictionary, ref
@@ -16,6 +17,7 @@ from cattrs import Converter
 from typing_extensions import TypeIs, TypeVar, override
 
 from typed_sessions import interface
+from typed_sessions.cookie_header import cookie_values
 from typed_sessions.cookies import varying_by_cookie
 from typed_sessions.errors import ConfigurationError, StoreUnavailableError
 from typed_sessions.reports import FieldReset, Refused, Report, log_report, logger
@@ -33,6 +35,7 @@ try:
     from quart import session as quart_session
     from werkzeug import Response as WerkzeugResponse
     from werkzeug.exceptions import ServiceUnavailable
+    from werkzeug.sansio.request import Request as WerkzeugRequest
 except ModuleNotFoundError as _missing:
     raise ImportError(
         "typed_sessions.quart needs Quart, which is an extra: pip install 'typed_sessions[quart]'", name=_missing.name
@@ -392,6 +395,14 @@ class QuartSessionInterface(interface.SecureCookieSessionInterface[S]):
     """Answers with 503 where the store of the sessions does not answer in time."""
 
     @override
+    def cookie_values(self, request: interface.CookieRequest, name: str) -> tuple[str, ...]:
+        if isinstance(request, WerkzeugRequest) and _has_its_own_cookies(request):
+            values = cookie_values(";".join(request.headers.getlist("Cookie")), name)
+            if values is not None:
+                return values
+        return super().cookie_values(request, name)
+
+    @override
     def _is_streamed(self, response: interface.CookieResponse | None) -> bool:
         if isinstance(response, Response):
             whole = response.data_body_class, response.file_body_class, response.io_body_class
@@ -414,6 +425,14 @@ class QuartSessionInterface(interface.SecureCookieSessionInterface[S]):
             await _become(response, answer)
             state_of(session).progress = Progress.UNSAVED
             self.tell(app, session, response)
+
+
+def _has_its_own_cookies(request: WerkzeugRequest) -> bool:
+    """Return True unless the cookies of a request were parsed or assigned before, or a subclass says what they are."""
+    return "cookies" not in vars(request) and getattr_static(request, "cookies") is _COOKIES
+
+
+_COOKIES: Final[object] = getattr_static(WerkzeugRequest, "cookies")
 
 
 def _refuse_mixed_up(schema: object, app: object) -> None:
