@@ -111,7 +111,9 @@ class DeclaredForm(Form):
         """
         if not self._redrafts or read.version:
             return None
-        others = {key: value for key, value in changes.items() if not self._means_what_came(read, key, value)}
+        others = changes
+        if self._usual:
+            others = {key: value for key, value in changes.items() if not self._means_what_came(read, key, value)}
         if not others:
             return read
         if not self._schema.never_alters and not self.keeps(read.payload):
