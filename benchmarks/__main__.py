@@ -17,6 +17,7 @@ from benchmarks.plot import drawn
 from benchmarks.requests import request_table
 from benchmarks.sessions import find, noise, tables
 from benchmarks.table import Table
+from benchmarks.untouched import untouched_table
 
 _SECONDS = 45.0
 
@@ -32,6 +33,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Compare sessions with Quart's own.")
     parts = parser.add_argument_group("parts, instead of the main one")
     parts.add_argument("--requests", action="store_true", help="whole requests through Quart's ASGI entry")
+    parts.add_argument("--untouched", action="store_true", help="sessions that nobody uses, under default settings")
     parts.add_argument("--growth", action="store_true", help="how the cost grows, one dimension at a time")
     parts.add_argument("--costs", action="store_true", help="what contents of all kinds cost that fill a cookie")
     parts.add_argument("--extras", action="store_true", help="what undeclared keys cost")
@@ -48,6 +50,8 @@ def _parser() -> argparse.ArgumentParser:
 def _asked_for(options: argparse.Namespace) -> Iterator[Table]:
     if options.requests:
         yield request_table(seconds=options.seconds, refresh=options.refresh)
+    if options.untouched:
+        yield untouched_table(seconds=options.seconds)
     if options.growth:
         yield from growth_tables(seconds=options.seconds)
     if options.costs:
@@ -62,6 +66,7 @@ def _asked_for(options: argparse.Namespace) -> Iterator[Table]:
         yield import_table()
     parts = (
         options.requests,
+        options.untouched,
         options.growth,
         options.costs,
         options.extras,

@@ -35,6 +35,7 @@ __all__ = [
     "Contender",
     "OnQuart",
     "Ours",
+    "OursByKey",
     "OursWithClass",
     "UsedThroughData",
     "cookie_header",
@@ -321,6 +322,18 @@ class OursWithClass(UsedThroughData, Ours):
         return self.sessions.current
 
 
+class OursByKey(Ours):
+    """The same with such a class, used by key, as code that only knows the framework does."""
+
+    @override
+    def read_nested(self, session: Any) -> object:
+        return session["cart"][0].qty
+
+    @override
+    def change_nested(self, session: Any) -> None:
+        session["cart"][0].qty = CHANGED_QUANTITY
+
+
 class OursWithTypedDict(Ours):
     """The same with a TypedDict, whose values are found by key in the data."""
 
@@ -479,6 +492,15 @@ def local_contenders(size: Size, *, refresh: bool = False) -> list[Contender]:
             )
             for kind in KINDS
         ]
+        contenders.append(
+            OursByKey(
+                "attrs, by key",
+                permanent(declared_values("attrs", size)),
+                config,
+                schema=schema_class("attrs", size),
+                serializer=serializer,
+            )
+        )
     return contenders
 
 

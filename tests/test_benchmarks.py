@@ -24,6 +24,7 @@ from benchmarks.peers import peers
 from benchmarks.requests import request_table
 from benchmarks.rows import NESTED, ROWS, UNTOUCHED, does, timed
 from benchmarks.table import Table
+from benchmarks.untouched import untouched_table
 
 FIGURE = re.compile(r"-?\d+(\.\d+)?|-")
 
@@ -70,7 +71,7 @@ def test_rows_that_mean_nothing_are_left_out() -> None:
 def test_tagged_json_makes_the_same_cookie_everywhere(size: Size) -> None:
     cookies = [prove(stock(size)), *(prove(each) for each in local_contenders(size) if each.family == "tagged-json")]
     assert len({cookie["session"].rsplit(".", 2)[0] for cookie in cookies}) == 1
-    assert len(cookies) == 7
+    assert len(cookies) == 8
 
 
 def test_a_contender_that_loses_changes_is_not_measured() -> None:
@@ -120,6 +121,10 @@ def test_a_missing_peer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_whole_requests_are_compared() -> None:
     assert_has_figures(request_table(seconds=0, refresh=False, sizes=("medium",)), rows=4)
+
+
+def test_untouched_sessions_are_compared_under_default_settings() -> None:
+    assert_has_figures(untouched_table(seconds=0, sizes=("small",)), rows=1)
 
 
 def test_undeclared_keys_are_compared() -> None:
