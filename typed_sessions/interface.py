@@ -13,7 +13,7 @@ from inspect import getattr_static
 from typing import Any, Final, Generic, Protocol, TypeAlias, cast, overload
 from weakref import WeakKeyDictionary
 
-from attrs import field, frozen
+from attrs import define, field, frozen
 from cattrs import Converter
 from itsdangerous import URLSafeTimedSerializer
 from typing_extensions import TypeIs, TypeVar, override
@@ -269,6 +269,18 @@ class _Latest(Generic[S]):
     """That of the application; None if the config would mean the same in every application."""
 
 
+@define(eq=False)
+class _OfApp:
+    """What an interface keeps of one application, as long as that lives."""
+
+    stores_in_memory: dict[str, SessionStore] = field(factory=dict[str, SessionStore])
+    """By URL: a test has one of its own, and sees nobody else's visitors."""
+    reported: set[Report] = field(factory=set["Report"])
+    """What was reported once and for all."""
+    known_names: set[str] = field(factory=set[str])
+    """Those of settings that were looked at."""
+
+
 class _Arrival(Value, Generic[S]):
     """A request as a session's source: its cookies are looked at when its session is.
 
@@ -389,8 +401,9 @@ class SecureCookieSessionInterface(
             self.serializer = resolve_serializer(serializer)
         self._store = None if store is None else checked_store(store, "store")
         self._opened_stores: dict[str, SessionStore] = {}
-        self._stores_in_memory: WeakKeyDictionary[ConfiguredApp, dict[str, SessionStore]] = WeakKeyDictionary()
-        """Those of each application: a test has one of its own, and sees nobody else's visitors."""
+        self._of_apps: WeakKeyDictionary[ConfiguredApp, _OfApp] = WeakKeyDictionary()
+        self._of_others: Final = _OfApp(self._opened_stores)
+        """What belongs to applications without a hash, or weak references: only Quart's are certain to have both."""
         self._refresh_fraction = refresh_fraction
         self.report_handler: Final = report
         """Is told what there is to say of a session."""
@@ -398,10 +411,6 @@ class SecureCookieSessionInterface(
         self._latest: _Latest[S] | None = None
         self._recent: tuple[_Configured[S], ...] = ()
         self._altered: set[str] = set()
-        self._said: set[tuple[int, Report]] = set()
-        """What was reported of an application, once and for all."""
-        self._known_names: dict[int, set[str]] = {}
-        """Of settings that were looked at, for each application."""
 
     @property
     @override
@@ -846,16 +855,23 @@ class SecureCookieSessionInterface(
 
     def _look_at_names(self, app: ConfiguredApp) -> None:
         """Say once of each setting that is there and means nothing."""
-        known = self._known_names.setdefault(id(app), set())
+        known = self._of(app).known_names
         names = app.config.keys() - known
         known |= names
         for name, advice in advice_on(names, (*SETTING_NAMES, "SESSION_PURGE_EVERY")):
             self._report_once(app, UnknownSetting(name, advice))
 
     def _report_once(self, app: ConfiguredApp, report: Report) -> None:
-        if (id(app), report) not in self._said:
-            self._said.add((id(app), report))
+        reported = self._of(app).reported
+        if report not in reported:
+            reported.add(report)
             self.report_handler(app, report)
+
+    def _of(self, app: ConfiguredApp) -> _OfApp:
+        try:
+            return self._of_apps.get(app) or self._of_apps.setdefault(app, _OfApp())
+        except TypeError:
+            return self._of_others
 
     @property
     def _is_stock(self) -> bool:
@@ -910,10 +926,7 @@ class SecureCookieSessionInterface(
         url = self._store if setting is None else setting
         if not isinstance(url, str) or not url.startswith("memory:"):
             return None
-        try:
-            stores = self._stores_in_memory.setdefault(app, {})
-        except TypeError:  # only Quart's applications are certain to have a hash and weak references
-            stores = self._opened_stores
+        stores = self._of(app).stores_in_memory
         if url not in stores:
             stores[url] = _opened_store(url)
         return stores[url]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import subprocess
 import sys
@@ -193,6 +194,20 @@ async def test_a_misspelt_setting_is_told_of_in_each_application_with_settings_o
     for app in (*apps, *apps):
         await app.startup()
     assert caplog.text.count("SESSION_COOKIE_HTTPONY") == len(apps)
+
+
+async def test_an_application_that_takes_the_place_of_one_that_is_gone_is_told_too(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    sessions, several = Sessions(Visitor), 20
+    for number in range(several):
+        app = Quart("one of many")
+        app.config.update(SECRET_KEY=KEY, SESSION_COOKIE_NAME=f"session-{number}", SESSION_COOKIE_HTTPONY=True)
+        sessions.init_app(app)
+        await app.startup()
+        del app
+        gc.collect()
+    assert caplog.text.count("SESSION_COOKIE_HTTPONY") == several
 
 
 async def test_a_setting_that_comes_later_is_looked_at_then(caplog: pytest.LogCaptureFixture) -> None:
