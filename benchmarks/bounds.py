@@ -72,7 +72,7 @@ class MsgspecAlone(UsedThroughData, OnQuart):
         self.opens_untouched = True
         self._schema: Final = schema
         room = unsealed_size(BROWSERS_LIMIT - len("session=" + _ATTRIBUTES))
-        self._sealer: Final = BareSealer(SECRET_KEY, uncompressed=0 if serializer == "tagged-json" else room)
+        self._sealer: Final = BareSealer(SECRET_KEY, uncompressed=200 if serializer == "tagged-json" else room)
         notation = msgspec.msgpack if serializer == "msgspec-msgpack" else msgspec.json
         self._encode: Final[Callable[[object], bytes]] = notation.Encoder().encode
         self._decode: Final[Callable[[bytes], Any]] = notation.Decoder(schema).decode

@@ -1,7 +1,7 @@
 """Sealing: from payload bytes to the text in a cookie, and back if the text is genuine.
 
 The format is that of itsdangerous' `URLSafeTimedSerializer`, which Quart and Flask write: payload, time and signature,
-each in URL-safe base64, with dots between. A payload that zlib makes shorter is compressed and begins with a dot.
+each in URL-safe base64, with dots between. What is compressed begins with a dot.
 """
 
 from __future__ import annotations
@@ -49,6 +49,9 @@ _STAMP_SIZE: Final = 4
 """Bytes of the time, until the year 2106."""
 
 _LONGEST_STAMP: Final = 8
+
+_SMALL: Final = 200
+"""In bytes. To compress what is no longer saves two or three characters, and takes longer than all else."""
 
 
 @frozen
@@ -108,8 +111,8 @@ class SignedSealer:
         key_derivation: itsdangerous' name for how a signing key is made of a secret key and the salt.
         digests: the digest methods; the first one signs, all verify.
         max_payload: how long a payload may be, in bytes; one that inflates to more is refused.
-        uncompressed: payloads of up to so many bytes are sealed as they are. All others are compressed where that
-            makes them shorter, as itsdangerous does it.
+        uncompressed: payloads of up to so many bytes, and of up to 200 in any case, are sealed as they are. All others
+            are compressed where that makes them shorter, as itsdangerous does it.
     """
 
     def __init__(
@@ -134,7 +137,7 @@ class SignedSealer:
         self._youngest: Final = -leeway.total_seconds()
         self._clock: Final = clock
         self._max_payload: Final = max_payload
-        self._uncompressed: Final = uncompressed
+        self._uncompressed: Final = max(_SMALL, uncompressed)
         self._stamp = (-1, b"")
         """The latest second, and its time as a text has it. Replaced as a whole: threads may share a sealer."""
 
