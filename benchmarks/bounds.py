@@ -27,7 +27,7 @@ from benchmarks.rows import ONE_CHANGE, READ_ONLY, timed
 from benchmarks.sealing import BareSealer
 from benchmarks.table import Table
 from typed_sessions.cookies import BROWSERS_LIMIT
-from typed_sessions.sealing import unsealed_size
+from typed_sessions.sealing.signed import sealed_size
 from typed_sessions.serializers.base import SerializerName
 
 __all__ = ["MsgspecAlone", "bound_table"]
@@ -71,8 +71,8 @@ class MsgspecAlone(UsedThroughData, OnQuart):
         self.family = serializer
         self.opens_untouched = True
         self._schema: Final = schema
-        room = unsealed_size(BROWSERS_LIMIT - len("session=" + _ATTRIBUTES))
-        self._sealer: Final = BareSealer(SECRET_KEY, uncompressed=0 if serializer == "tagged-json" else room)
+        room = (BROWSERS_LIMIT - len("session=" + _ATTRIBUTES) - sealed_size(0)) * 3 // 4
+        self._sealer: Final = BareSealer(SECRET_KEY, uncompressed=200 if serializer == "tagged-json" else room)
         notation = msgspec.msgpack if serializer == "msgspec-msgpack" else msgspec.json
         self._encode: Final[Callable[[object], bytes]] = notation.Encoder().encode
         self._decode: Final[Callable[[bytes], Any]] = notation.Decoder(schema).decode

@@ -18,7 +18,7 @@ from attrs import frozen
 
 from benchmarks.contenders import OnQuart, Ours, finished, quart_config
 from benchmarks.table import Table
-from typed_sessions.sealing import unverified_payload
+from typed_sessions.sealing.signed import unverified
 from typed_sessions.serializers.base import BUILT_IN, SerializerName
 
 __all__ = ["KINDS", "SCHEMAS", "costs_table"]
@@ -185,7 +185,7 @@ def _cookie(contender: OnQuart, number: object, held: object) -> dict[str, str]:
 
 
 def _payload(cookie: Mapping[str, str]) -> bytes:
-    return cast("bytes", unverified_payload(cookie["session"]))
+    return cast("bytes", unverified(cookie["session"]).payload)
 
 
 async def _request(contender: OnQuart, change: Change) -> Any:

@@ -23,7 +23,7 @@ class BareSealer:
         uncompressed: payloads of up to so many bytes are not compressed.
     """
 
-    def __init__(self, secret_key: str, *, uncompressed: int = 0) -> None:
+    def __init__(self, secret_key: str, *, uncompressed: int = 200) -> None:
         key = hmac.digest(secret_key.encode(), b"cookie-session", "sha1").ljust(64, b"\0")
         self._inner: Final = hashlib.sha1(bytes(byte ^ 0x36 for byte in key))  # noqa: S324 -- as Quart signs
         self._outer: Final = hashlib.sha1(bytes(byte ^ 0x5C for byte in key))  # noqa: S324 -- as Quart signs

@@ -25,7 +25,7 @@ from typed_sessions.inspection import Inspection, inspect_cookie
 from typed_sessions.locks import Finding, LockFile, compare, lock_schema, read_lock, write_lock
 from typed_sessions.narrowing import is_dict, is_sequence, is_set
 from typed_sessions.schema import Schema
-from typed_sessions.sealing import known_digest
+from typed_sessions.sealing.keys import known_digest
 from typed_sessions.serializers.base import AnySerializer, resolve_serializer
 from typed_sessions.serializers.tagged_json import TaggedJSONSerializer
 from typed_sessions.stubgen import add_command as add_stubs_command

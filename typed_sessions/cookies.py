@@ -1,38 +1,28 @@
-"""The `Set-Cookie` text of a session."""
+"""What the settings ask of the cookie of a session, and where else a browser may have kept it."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from math import floor
-from typing import Final, Literal
+from typing import Final
 from urllib.parse import quote
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from typed_sessions.errors import ConfigurationError
-from typed_sessions.serializers.http_dates import http_date
+from typed_sessions.sealing.set_cookie import CookieAttributes, SameSite
 
 __all__ = [
     "BROWSERS_LIMIT",
-    "CookieAttributes",
-    "SameSite",
-    "SessionCookie",
     "checked_attributes",
-    "deleting_cookie",
     "is_sent_to",
     "rivals_of",
-    "session_cookie",
     "varying_by_cookie",
 ]
-
-SameSite = Literal["Strict", "Lax", "None"]
 
 BROWSERS_LIMIT: Final = 4093
 """In bytes, of the whole header: what browsers keep at least (RFC 6265, section 6.1)."""
 
-_EPOCH: Final = datetime.fromtimestamp(0, UTC)
 _PATH_SAFE: Final = "%!$&'()*+,/:=@"
 """What a path keeps unquoted: the URL path characters and the percent sign of what is quoted already."""
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -40,19 +30,6 @@ _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _LABEL: Final = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?"
 _DOMAIN: Final = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 """What a host name in ASCII is made of; a semicolon, say, would begin another attribute."""
-
-
-@frozen
-class CookieAttributes:
-    """Where and how a browser keeps a cookie and sends it back (RFC 6265). Deleting it takes the same ones."""
-
-    name: str
-    path: str
-    domain: str | None = None
-    secure: bool = False
-    httponly: bool = True
-    samesite: SameSite | None = None
-    partitioned: bool = False
 
 
 def checked_attributes(
@@ -108,53 +85,6 @@ def checked_attributes(
     )
 
 
-class SessionCookie:
-    """The `Set-Cookie` headers of one set of attributes: all but the value and the time is made once.
-
-    Args:
-        attributes: where and how the browser keeps the cookie.
-    """
-
-    def __init__(self, attributes: CookieAttributes) -> None:
-        self._start: Final = f"{attributes.name}="
-        self._domain: Final = f"; Domain={attributes.domain}" if attributes.domain else ""
-        self._rest: Final = _flags(attributes)
-        self._end: tuple[int | None, str] = (None, "")
-        """The latest expiry, in seconds, and what follows the value then. Replaced as a whole: threads share it."""
-
-    def written(self, value: str, *, expires: float | None) -> str:
-        """Return the text of the header.
-
-        Args:
-            value: what a sealer made; it needs no quoting.
-            expires: when the browser drops the cookie, in seconds since the epoch; None ends it with the browser's
-                session.
-        """
-        if expires is None:
-            return f"{self._start}{value}{self._domain}{self._rest}"
-        second, (known, end) = floor(expires), self._end
-        if second != known:
-            end = f"{self._domain}; Expires={http_date(datetime.fromtimestamp(second, UTC))}{self._rest}"
-            self._end = (second, end)
-        return f"{self._start}{value}{end}"
-
-
-def session_cookie(attributes: CookieAttributes, value: str, *, expires: datetime | None) -> str:
-    """Return the text of a `Set-Cookie` header.
-
-    Args:
-        attributes: where and how the browser keeps it.
-        value: what a sealer made; it needs no quoting.
-        expires: when the browser drops the cookie; UTC if it has no time zone; None ends it with the browser's session.
-    """
-    return _header(attributes, value, expires=expires, max_age=None)
-
-
-def deleting_cookie(attributes: CookieAttributes) -> str:
-    """Return the text of a `Set-Cookie` header that has the browser drop the cookie with these attributes."""
-    return _header(attributes, "", expires=_EPOCH, max_age=0)
-
-
 def rivals_of(attributes: CookieAttributes, root: object) -> tuple[CookieAttributes, ...]:
     """Return where a browser may have kept the same cookie before its path or its domain was set as it is now.
 
@@ -178,27 +108,6 @@ def varying_by_cookie(vary: Sequence[str]) -> str:
     if not {"*", "cookie"} & {name.lower() for name in names}:
         names.append("Cookie")
     return ", ".join(names)
-
-
-def _header(attributes: CookieAttributes, value: str, *, expires: datetime | None, max_age: int | None) -> str:
-    header = f"{attributes.name}={value}"
-    if attributes.domain:
-        header += f"; Domain={attributes.domain}"
-    if expires is not None:
-        header += f"; Expires={http_date(expires)}"
-    if max_age is not None:
-        header += f"; Max-Age={max_age}"
-    return header + _flags(attributes)
-
-
-def _flags(attributes: CookieAttributes) -> str:
-    """Return the end of a header: what is the same for each value."""
-    flags = ["Secure"] if attributes.secure else []
-    flags += ["HttpOnly"] if attributes.httponly else []
-    flags += [f"Path={attributes.path}"]
-    flags += [f"SameSite={attributes.samesite}"] if attributes.samesite is not None else []
-    flags += ["Partitioned"] if attributes.partitioned else []
-    return "".join(f"; {flag}" for flag in flags)
 
 
 def _checked_domain(domain: str | None) -> str | None:

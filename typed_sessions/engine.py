@@ -16,9 +16,9 @@ from typed_sessions.codec import Codec, OnBadField, Proven
 from typed_sessions.contents import contents_of
 from typed_sessions.errors import ConfigurationError, SerializationError
 from typed_sessions.payloads import Read
-from typed_sessions.reports import FieldReset, Reason, Refused, Report, ReportSink, UndeclaredKeys
+from typed_sessions.reports import FieldReset, Refused, Report, ReportSink, UndeclaredKeys
 from typed_sessions.schema import Schema
-from typed_sessions.sealing import Clock, Sealer, claims_of, stamp_of
+from typed_sessions.sealing.base import Clock, Sealer, as_datetime, newest, progress
 from typed_sessions.session import SecureCookieSession, is_permanent, session_from, state_of
 from typed_sessions.state import MADE_LATE, ExtrasRule, Opened, Origin, Progress
 
@@ -36,9 +36,6 @@ __all__ = [
     "save_session",
     "undeclared_reported",
 ]
-
-MOST_COOKIES: Final = 20
-"""How many cookies of one name that differ in what is signed are verified: a header has room for thousands."""
 
 S = TypeVar("S", default=dict[str, object])
 
@@ -104,8 +101,20 @@ class Policy(Generic[S]):
 
     def is_old(self, text: str) -> bool:
         """Return True if a sealed text says that it is old enough for a refresh. Nobody has verified that."""
-        stamp = stamp_of(text)
-        return stamp is not None and self.clock() - stamp >= self._refresh_seconds
+        sealed_at = self.claimed_time(text)
+        return sealed_at is not None and self.clock() - sealed_at >= self._refresh_seconds
+
+    def claimed_time(self, text: str) -> int | None:
+        """Return when a text says that it was sealed, as `Sealer.claimed_time` does, in whichever format it is."""
+        for format_ in self.formats:
+            sealed_at = format_.sealer.claimed_time(text)
+            if sealed_at is not None:
+                return sealed_at
+        return None
+
+    def sealed_at(self, text: str) -> datetime | None:
+        """Return the same as a datetime."""
+        return as_datetime(self.claimed_time(text))
 
     @cached_property
     def _refresh_seconds(self) -> float:
@@ -146,7 +155,12 @@ class Policy(Generic[S]):
 
     def is_genuine(self, text: str) -> bool:
         """Return True if a text was sealed under one of the keys and is of the right age, whatever is in it."""
-        return isinstance(_newest((text,), self)[0], str)
+        return isinstance(newest((text,), self.sealers)[0], str)
+
+    @cached_property
+    def sealers(self) -> tuple[Sealer, ...]:
+        """Those of all formats."""
+        return tuple(format_.sealer for format_ in self.formats)
 
     def now(self) -> datetime:
         """Return the time, aware, in UTC."""
@@ -333,7 +347,7 @@ def opened(texts: tuple[str, ...], policy: Policy[S]) -> Opened[S]:
     for format_ in policy.formats:
         outcome = _read(texts[0], format_, policy.on_bad_field)
         if not isinstance(outcome, Opened):
-            if refusal is None or _progress(outcome) > _progress(refusal):
+            if refusal is None or progress(outcome) > progress(refusal):
                 refusal = outcome
         elif not outcome.reports or not _has_resets(outcome):
             return outcome if policy.extras.allowed is None else undeclared_reported(outcome, policy)
@@ -343,28 +357,10 @@ def opened(texts: tuple[str, ...], policy: Policy[S]) -> Opened[S]:
 
 
 def _opened_of_several(texts: tuple[str, ...], policy: Policy[S]) -> Opened[S]:
-    newest, count = _newest(texts, policy)
-    found = _fresh(policy, newest) if isinstance(newest, Refused) else opened((newest,), policy)
+    genuine, count = newest(texts, policy.sealers)
+    found = _fresh(policy, genuine) if isinstance(genuine, Refused) else opened((genuine,), policy)
     found.has_rivals = count > 1
     return found
-
-
-def _newest(texts: tuple[str, ...], policy: Policy[S]) -> tuple[str | Refused, int]:
-    """Return the genuine text that was sealed last, the first of these, and how many genuine ones came."""
-    newest: str | None = None
-    moment, count, refusal = 0, 0, Refused(Reason.MALFORMED)
-    for signed, texts_of in claims_of(texts, MOST_COOKIES).items():
-        genuine: set[bytes] = set()  # formats may share a salt, and verify the same
-        for format_ in policy.formats:
-            outcome = format_.sealer.verify(signed, texts_of)
-            if isinstance(outcome, Refused):
-                refusal = max(refusal, outcome, key=_progress)
-                continue
-            genuine.update(outcome.signatures)
-            if newest is None or outcome.sealed_at > moment:
-                newest, moment = texts_of[outcome.signatures[0]][0], outcome.sealed_at
-        count += sum(len(texts_of[signature]) for signature in genuine)
-    return newest or refusal, count
 
 
 def _fresh(policy: Policy[S], refusal: Refused | None) -> Opened[S]:
@@ -376,9 +372,10 @@ def _has_resets(opened: Opened[S]) -> bool:
 
 
 def _read(text: str, format_: Format[S], on_bad_field: OnBadField) -> Opened[S] | Refused:
-    payload = format_.sealer.unseal(text)
-    if not isinstance(payload, bytes):
-        return payload
+    found = format_.sealer.open(text)
+    if isinstance(found, Refused):
+        return found
+    payload, _ = found
     outcome = format_.codec.decode(payload, on_bad_field)
     if isinstance(outcome, Read):
         return Opened(outcome.contents, Origin(format_.codec, payload, outcome), text, new=False)
@@ -397,8 +394,3 @@ def undeclared_reported(opened: Opened[S], policy: Policy[S]) -> Opened[S]:
     count = sum(not contents.declares(key) and not policy.extras.allows(key) for key in contents)
     reports: tuple[Report, ...] = (*opened.reports, UndeclaredKeys(count)) if count else opened.reports
     return replace(opened, reports=reports)
-
-
-def _progress(refused: Refused) -> int:
-    """Return how far the reading of a cookie came: of several refusals the furthest one tells most."""
-    return list(Reason).index(refused.reason)

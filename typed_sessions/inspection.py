@@ -12,9 +12,9 @@ from attrs import frozen
 from typed_sessions.codec import Codec, Decoded
 from typed_sessions.reports import Reason, Refused
 from typed_sessions.schema import Schema
-from typed_sessions.sealing import SecretKeys, SignedSealer, sealed_at, unverified_payload
+from typed_sessions.sealing.keys import DigestMethod, SecretKeys
+from typed_sessions.sealing.signed import SignedSealer, unverified
 from typed_sessions.serializers.base import BUILT_IN, AnySerializer, salt_of, serializer_name
-from typed_sessions.signing import DigestMethod
 
 __all__ = ["Inspection", "inspect_cookie"]
 
@@ -63,16 +63,17 @@ def inspect_cookie(
     own = {serializer_name(serializer) or type(serializer).__name__: serializer for serializer in serializers}
     known = {**own, **{name: serializer for name, serializer in _FORMATS.items() if name not in own}}
     signed_as = _signed_as(text, key, salt, digest, known)
-    payload = unverified_payload(text)
+    claimed = unverified(text)
+    payload = claimed.payload
     readings = {} if isinstance(payload, Refused) else dict(_readings(payload, signed_as or known))
     return Inspection(
         verified=bool(signed_as),
         refused=_refusal(payload, readings, bad_signature=key is not None and not signed_as),
         formats=tuple(readings),
-        sealed_at=sealed_at(text),
+        sealed_at=claimed.sealed_at,
         size=len(text.encode("utf-8", "replace")),
         payload_size=None if isinstance(payload, Refused) else len(payload),
-        compressed=text.startswith("."),
+        compressed=claimed.compressed,
         contents=next(iter(readings.values()), None),
     )
 
@@ -99,7 +100,7 @@ def _is_signed(text: str, key: str | bytes, salt: str | bytes, digest: DigestMet
         clock=lambda: 0.0,
         digests=(digest,),
     )
-    outcome = sealer.unseal(text)
+    outcome = sealer.open(text)
     return not isinstance(outcome, Refused) or outcome.reason not in (Reason.SIGNATURE, Reason.MALFORMED)
 
 

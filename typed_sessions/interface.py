@@ -23,13 +23,9 @@ from typed_sessions.caching import private
 from typed_sessions.codec import MAX_COOKIE_PAYLOAD, MAX_PAYLOAD, Codec
 from typed_sessions.cookies import (
     BROWSERS_LIMIT,
-    CookieAttributes,
-    SessionCookie,
     checked_attributes,
-    deleting_cookie,
     is_sent_to,
     rivals_of,
-    session_cookie,
     varying_by_cookie,
 )
 from typed_sessions.errors import ConfigurationError, CookieTooLargeError, StoreUnavailableError, without_frames
@@ -47,7 +43,10 @@ from typed_sessions.reports import (
     log_report,
 )
 from typed_sessions.schema import Schema
-from typed_sessions.sealing import Clock, KeylessSealer, Sealer, SignedSealer, unsealed_size
+from typed_sessions.sealing.base import Clock, KeylessSealer, Sealer
+from typed_sessions.sealing.keys import KEY_DERIVATIONS, DigestMethod
+from typed_sessions.sealing.set_cookie import CookieAttributes, SessionCookie
+from typed_sessions.sealing.signed import SignedSealer
 from typed_sessions.serializers.base import (
     BUILT_IN,
     AnySerializer,
@@ -71,7 +70,6 @@ from typed_sessions.settings import (
     read_settings,
     snapshot,
 )
-from typed_sessions.signing import KEY_DERIVATIONS, DigestMethod
 from typed_sessions.state import MADE_LATE, SUPPRESSED, ExtrasRule, Opened, Progress
 from typed_sessions.stores import Lifetime, SessionStore, namespace_in, open_store
 from typed_sessions.templates import teach_tojson
@@ -704,7 +702,7 @@ class SecureCookieSessionInterface(
         """
         if state_of(session).source.has_rivals:
             for rival in rivals_of(self._attributes(app), app.config.get("APPLICATION_ROOT")):
-                headers.add("Set-Cookie", deleting_cookie(rival))
+                headers.add("Set-Cookie", SessionCookie(rival).deleting())
         headers.add("Set-Cookie", cookie)
         changed = private(headers, self._clock())
         for name, value in changed.items():
@@ -741,7 +739,7 @@ class SecureCookieSessionInterface(
     ) -> str | None:
         """Return the text of the `Set-Cookie` header that a decision asks for; None if no browser would keep it."""
         if type(decision) is not engine.Write:
-            return deleting_cookie(self._attributes(app))
+            return SessionCookie(self._attributes(app)).deleting()
         if decision.altered:
             self._report_altered(app, decision.altered)
         if configured.is_stock:
@@ -749,7 +747,8 @@ class SecureCookieSessionInterface(
             header = configured.cookie.written(decision.value, expires=expires)
         else:
             expiry = self.get_expiration_time(app, session)
-            header = session_cookie(self._attributes(app), decision.value, expires=expiry)
+            cookie = SessionCookie(self._attributes(app))
+            header = cookie.expiring(decision.value, expiry)
         size = len(header)
         if size <= configured.settings.max_cookie_size:
             return header
@@ -992,7 +991,6 @@ class SecureCookieSessionInterface(
     def _sealer(self, settings: Settings, serializer: AnySerializer) -> Sealer:
         if settings.keys is None or not self._is_kept_apart(serializer):
             return KeylessSealer()
-        digest = settings.digest or self.digest_method
         try:
             return SignedSealer(
                 settings.keys,
@@ -1001,9 +999,9 @@ class SecureCookieSessionInterface(
                 leeway=settings.leeway,
                 clock=self._clock,
                 key_derivation=self.key_derivation,
-                digests=(digest, *settings.digest_fallbacks),
+                digests=(settings.digest or self.digest_method, *settings.digest_fallbacks),
                 max_payload=settings.max_payload or MAX_COOKIE_PAYLOAD,
-                uncompressed=_room(settings, digest) if serializer_name(serializer) in _NEVER_QUARTS else 0,
+                room=_room(settings) if serializer_name(serializer) in _NEVER_QUARTS else 0,
             )
         except Exception as error:  # what a digest says may hold the key, which it was given
             raise ConfigurationError(
@@ -1052,10 +1050,10 @@ _NEVER_QUARTS: Final = frozenset(BUILT_IN) - {TaggedJSONSerializer.name}
 """The built-in formats that nobody else writes, so that a cookie need not be compressed as Quart does it."""
 
 
-def _room(settings: Settings, digest: DigestMethod) -> int:
-    """Return how large a payload may be whose cookie browsers keep although it is not compressed."""
+def _room(settings: Settings) -> int:
+    """Return how long the value of a cookie may be that browsers keep."""
     header = SessionCookie(settings.cookie).written("", expires=0)
-    return unsealed_size((settings.max_cookie_size or BROWSERS_LIMIT) - len(header), digest)
+    return (settings.max_cookie_size or BROWSERS_LIMIT) - len(header)
 
 
 def _is_stock_format(serializer: AnySerializer) -> bool:

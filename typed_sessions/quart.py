@@ -45,8 +45,8 @@ if TYPE_CHECKING:
     from quart.sessions import SecureCookieSessionInterface as _QuartInterface
     from quart.sessions import SessionMixin as _QuartSession
 
-    from typed_sessions.sealing import Clock
-    from typed_sessions.signing import DigestMethod
+    from typed_sessions.sealing.base import Clock
+    from typed_sessions.sealing.keys import DigestMethod
 
 __all__ = ["SecureCookieSessionInterface", "SessionInfo", "Sessions", "field_reset", "session_refused"]
 

@@ -12,12 +12,12 @@ import msgspec
 from attrs import field, frozen
 
 from typed_sessions.codec import OnBadField
-from typed_sessions.cookies import BROWSERS_LIMIT, CookieAttributes, checked_attributes
+from typed_sessions.cookies import BROWSERS_LIMIT, checked_attributes
 from typed_sessions.errors import ConfigurationError
 from typed_sessions.narrowing import is_sequence, is_set
-from typed_sessions.sealing import SecretKeys, known_digest
+from typed_sessions.sealing.keys import DigestMethod, SecretKeys, known_digest
+from typed_sessions.sealing.set_cookie import CookieAttributes
 from typed_sessions.serializers.base import AnySerializer, resolve_serializer
-from typed_sessions.signing import DigestMethod
 from typed_sessions.state import ExtrasRule
 from typed_sessions.stores import SessionStore, check_url
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from base64 import urlsafe_b64decode
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, ClassVar, TypeAlias
@@ -14,7 +15,9 @@ from hypothesis import strategies as st
 
 from tests.strategies import any_text, edited
 from typed_sessions.reports import Reason, Refused
-from typed_sessions.sealing import Sealer, SecretKeys, SignedSealer
+from typed_sessions.sealing.base import Genuine, Sealer, newest
+from typed_sessions.sealing.keys import SecretKeys
+from typed_sessions.sealing.signed import SignedSealer
 
 NOW = 1_800_000_000
 LIFETIME = timedelta(hours=1)
@@ -40,44 +43,44 @@ SEALERS = pytest.mark.parametrize("make", [pytest.param(signed, id="signed")])
 def test_a_payload_comes_back_in_a_text_that_a_cookie_holds(make: MakeSealer, payload: bytes) -> None:
     sealer = make(SecretKeys("key"), NOW)
     text = sealer.seal(payload)
-    assert sealer.unseal(text) == payload
+    assert sealer.open(text) == (payload, 0)
     assert COOKIE_SAFE.fullmatch(text)
 
 
 @SEALERS
 def test_another_sealer_with_the_same_keys_opens_it(make: MakeSealer) -> None:
-    assert make(SecretKeys("key"), NOW).unseal(make(SecretKeys(b"key"), NOW).seal(b"payload")) == b"payload"
+    assert make(SecretKeys("key"), NOW).open(make(SecretKeys(b"key"), NOW).seal(b"payload")) == (b"payload", 0)
 
 
 @SEALERS
 def test_another_key_refuses(make: MakeSealer) -> None:
     text = make(SecretKeys("key"), NOW).seal(b"payload")
-    assert make(SecretKeys("another"), NOW).unseal(text) == Refused(Reason.SIGNATURE)
+    assert make(SecretKeys("another"), NOW).open(text) == Refused(Reason.SIGNATURE)
 
 
 @SEALERS
 def test_fallback_keys_open_and_do_not_seal(make: MakeSealer) -> None:
     rotated = make(SecretKeys("new", ("oldest", "old")), NOW)
     for key in "oldest", "old", "new":
-        assert rotated.unseal(make(SecretKeys(key), NOW).seal(b"payload")) == b"payload"
+        assert rotated.open(make(SecretKeys(key), NOW).seal(b"payload")) == (b"payload", 0)
     text = rotated.seal(b"payload")
-    assert make(SecretKeys("new"), NOW).unseal(text) == b"payload"
-    assert make(SecretKeys("old"), NOW).unseal(text) == Refused(Reason.SIGNATURE)
+    assert make(SecretKeys("new"), NOW).open(text) == (b"payload", 0)
+    assert make(SecretKeys("old"), NOW).open(text) == Refused(Reason.SIGNATURE)
 
 
 @SEALERS
 @pytest.mark.parametrize(
     ("age", "expected"),
     [
-        pytest.param(LIFETIME, b"payload", id="at the lifetime"),
+        pytest.param(LIFETIME, (b"payload", 3600), id="at the lifetime"),
         pytest.param(LIFETIME + timedelta(seconds=1), Refused(Reason.EXPIRED), id="past the lifetime"),
-        pytest.param(-LEEWAY, b"payload", id="at the leeway"),
+        pytest.param(-LEEWAY, (b"payload", -30), id="at the leeway"),
         pytest.param(-LEEWAY - timedelta(seconds=1), Refused(Reason.FUTURE), id="past the leeway"),
     ],
 )
-def test_age_is_bounded_on_both_sides(make: MakeSealer, age: timedelta, expected: bytes | Refused) -> None:
+def test_age_is_bounded_on_both_sides(make: MakeSealer, age: timedelta, expected: tuple[bytes, int] | Refused) -> None:
     text = make(SecretKeys("key"), NOW).seal(b"payload")
-    assert make(SecretKeys("key"), NOW + age.total_seconds()).unseal(text) == expected
+    assert make(SecretKeys("key"), NOW + age.total_seconds()).open(text) == expected
 
 
 @SEALERS
@@ -87,7 +90,7 @@ def test_age_is_bounded_on_both_sides(make: MakeSealer, age: timedelta, expected
 @example("\ud800.\ud800.\ud800")
 @example("a." + "_" * 99 + ".b")
 def test_what_nobody_sealed_is_refused_and_raises_nothing(make: MakeSealer, text: str) -> None:
-    assert isinstance(make(SecretKeys("key"), NOW).unseal(text), Refused)
+    assert isinstance(make(SecretKeys("key"), NOW).open(text), Refused)
 
 
 @SEALERS
@@ -95,8 +98,58 @@ def test_what_nobody_sealed_is_refused_and_raises_nothing(make: MakeSealer, text
 @given(payload=st.binary(max_size=40), data=st.data())
 def test_an_edited_text_is_refused_or_gives_the_payload(make: MakeSealer, payload: bytes, data: st.DataObject) -> None:
     sealer = make(SecretKeys("key"), NOW)
-    opened = sealer.unseal(data.draw(edited(sealer.seal(payload), st.characters())))
-    assert isinstance(opened, Refused) or opened == payload
+    opened = sealer.open(data.draw(edited(sealer.seal(payload), st.characters())))
+    assert isinstance(opened, Refused) or opened == (payload, 0)
+
+
+@SEALERS
+@pytest.mark.parametrize("moment", [0, 1, 256, NOW, NOW + 0.9, 2**32 - 1])
+def test_the_claimed_time_is_that_of_sealing_whatever_the_key(make: MakeSealer, moment: float) -> None:
+    text = make(SecretKeys("another"), moment).seal(b"payload")
+    assert make(SecretKeys("key"), NOW).claimed_time(text) == int(moment)
+
+
+@SEALERS
+@settings(max_examples=300, deadline=None)
+@given(text=any_text())
+@example("")
+@example("a.b")
+@example("a.A.b")
+@example("\ud800.\ud800.\ud800")
+@example("a." + "_" * 99 + ".b")
+def test_any_text_claims_a_time_or_none_and_raises_nothing(make: MakeSealer, text: str) -> None:
+    claimed = make(SecretKeys("key"), NOW).claimed_time(text)
+    assert claimed is None or claimed >= 0
+
+
+@SEALERS
+@pytest.mark.parametrize("size", [0, 1, 2, 3, 100, 200])
+def test_the_overhead_is_all_that_a_text_has_beside_its_payload(make: MakeSealer, size: int) -> None:
+    sealer = make(SecretKeys("key"), NOW)
+    in_base64 = -(-size * 4 // 3)
+    assert len(sealer.seal(b"a" * size)) == in_base64 + sealer.overhead
+
+
+@SEALERS
+def test_of_several_texts_the_newest_genuine_one_is_found_and_those_are_counted(make: MakeSealer) -> None:
+    keys = SecretKeys("key")
+    sealer = make(keys, NOW)
+    texts = [make(keys, at).seal(b"%d" % number) for number, at in enumerate((NOW - 9, NOW - 5, NOW - 5, NOW - 7200))]
+    forged = make(SecretKeys("another"), NOW).seal(b"forged")
+    assert newest([forged, *texts, "", "a.b.c"], [sealer]) == (texts[1], 3)
+    assert newest(texts[3:], [sealer]) == (Refused(Reason.EXPIRED), 0)
+    assert newest([forged], [sealer]) == (Refused(Reason.SIGNATURE), 0)
+    assert newest(["", "a"], [sealer]) == (Refused(Reason.MALFORMED), 0)
+    assert newest(texts, []) == (Refused(Reason.MALFORMED), 0)
+
+
+@SEALERS
+def test_a_genuine_signature_is_found_among_many_and_says_when(make: MakeSealer) -> None:
+    sealer = make(SecretKeys("key"), NOW)
+    signed_part, _, signature = make(SecretKeys("key"), NOW - 5).seal(b"payload").rpartition(".")
+    code = urlsafe_b64decode(signature + "=" * (-len(signature) % 4))
+    assert sealer.verify(signed_part, [b"", b"another", code]) == Genuine(NOW - 5, (code,))
+    assert sealer.verify(signed_part, [b"", b"another"]) == Refused(Reason.SIGNATURE)
 
 
 class Counted:
@@ -133,7 +186,7 @@ def test_the_newest_key_verifies_at_the_same_cost_with_sixty_fallbacks() -> None
         )
         text = sealer.seal(b"payload")
         before = Counted.made
-        assert sealer.unseal(text) == b"payload"
+        assert sealer.open(text) == (b"payload", 0)
         return Counted.made - before
 
     assert made(60) == made(0) > 0

@@ -14,16 +14,20 @@ from uuid import UUID
 import flask
 import pytest
 from attrs import Factory, define
+from flask.sessions import SecureCookieSessionInterface as FlaskInterface
+from freezegun import freeze_time
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from itsdangerous import Signer, URLSafeTimedSerializer
 from itsdangerous.encoding import base64_encode, int_to_bytes
-from quart import Quart
+from quart import Quart, websocket
 from quart import session as quart_session
+from quart.sessions import SecureCookieSessionInterface as QuartInterface
 
 from typed_sessions import Schema
 from typed_sessions.codec import Codec, Decoded
 from typed_sessions.errors import ConfigurationError
+from typed_sessions.inspection import inspect_cookie
 from typed_sessions.quart import QuartSessionInterface, Sessions
 from typed_sessions.sameness import same
 from typed_sessions.serializers import MsgspecJSONSerializer, MsgspecMsgpackSerializer, TaggedJSONSerializer
@@ -177,6 +181,10 @@ def release(serializer: object = "tagged-json", **config: object) -> Release:
         made.sessions.data.cart.append(Item("more"))
         return ""
 
+    @app.websocket("/ws")
+    async def ws() -> None:
+        await websocket.send(f"{made.sessions.data.user_id}")
+
     return made
 
 
@@ -213,6 +221,66 @@ def test_a_format_that_is_not_quarts_is_compressed_only_where_it_would_not_fit_a
     made = release(name)
     cookie = made.sessions.cookie_for(Visitor(cart=[Item("a" * size)]))
     assert cookie.startswith(".") is compressed
+
+
+EVERY_FORMAT = pytest.mark.parametrize("serializer", [*NAMES, json], ids=[*NAMES, "a serializer of the user's"])
+
+
+@EVERY_FORMAT
+@pytest.mark.parametrize(("length", "compressed"), [(200, False), (201, True)])
+def test_payloads_of_up_to_200_bytes_are_compressed_in_no_format(
+    serializer: Any, length: int, compressed: bool
+) -> None:
+    app = Quart(__name__)
+    app.config.update(SECRET_KEY=SECRET, SESSION_SERIALIZER=serializer, MAX_COOKIE_SIZE=1)  # there is room for none
+    sessions = Sessions(app=app)
+    around = inspect_cookie(sessions.cookie_for({"name": "a" * 100}), None).payload_size or 0
+    cookie = sessions.cookie_for({"name": "a" * (length - around + 100)})
+    assert inspect_cookie(cookie, None).payload_size == length
+    assert cookie.startswith(".") is compressed
+
+
+def test_a_small_cookie_of_this_library_opens_in_quart_and_flask() -> None:
+    quart, other = Quart(__name__), flask.Flask(__name__)
+    quart.config["SECRET_KEY"] = other.config["SECRET_KEY"] = SECRET
+    cookie = Sessions(app=quart).cookie_for({"name": "a" * 100})
+    assert not cookie.startswith(".")
+    for stock in (
+        QuartInterface().get_signing_serializer(quart),
+        FlaskInterface().get_signing_serializer(other),
+    ):
+        assert stock is not None
+        assert stock.loads(cookie) == {"name": "a" * 100}
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_a_small_cookie_that_comes_compressed_is_read_and_not_written_before_a_change(name: str) -> None:
+    made = release(name)
+    interface: Any = made.app.session_interface
+    compressing = interface.get_signing_serializer(made.app)
+    text: Any = compressing.dumps({"user_id": 7, "cart": [{"sku": "a" * 100, "price": 1.5}]})
+    cookie = text.decode() if isinstance(text, bytes) else text
+    assert cookie.startswith(".")
+    page, after = await made.visit("/read", cookie)
+    assert f"{Visitor(7, [Item('a' * 100, 1.5)])!r}" in page
+    assert after == cookie
+    async with made.app.test_client().websocket("/ws", headers={"Cookie": f"session={cookie}"}) as socket:
+        assert await socket.receive() == "7"
+    _, changed = await made.visit("/add", cookie)
+    assert changed is not None
+    assert not changed.startswith(".")
+    assert opened_as(name, changed)["user_id"] == 7
+
+
+@freeze_time("2026-11-30T12:00:00Z")
+@pytest.mark.parametrize("length", [180, 500, 3000])
+def test_above_200_bytes_tagged_json_is_the_text_of_quart_exactly(length: int) -> None:
+    app = Quart(__name__)
+    app.config["SECRET_KEY"] = SECRET
+    contents: dict[str, object] = {"name": "a" * length, "raw": b"\xff", "pair": (1, 2)}
+    stock = QuartInterface().get_signing_serializer(app)
+    assert stock is not None
+    assert Sessions(app=app).cookie_for(contents) == stock.dumps(contents)
 
 
 @SWAPS
@@ -321,8 +389,9 @@ def test_any_visitor_survives_any_path_of_formats(visitor: Visitor, path: list[s
         session.replace(held)
         text = sessions._interface.seal(app, session)
         policy = sessions._interface._configuration(app).policy
-        payload = policy.writer.sealer.unseal(text)
-        assert isinstance(payload, bytes)
+        found = policy.writer.sealer.open(text)
+        assert isinstance(found, tuple)
+        payload, _ = found
         outcome = policy.writer.codec.decode(payload)
         held = outcome.contents.data  # type: ignore[union-attr]  # a refusal fails here
     assert held == visitor

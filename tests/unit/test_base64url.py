@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from itsdangerous import BadData
 from itsdangerous.encoding import base64_decode, base64_encode
 
-from typed_sessions.base64url import from_base64, read_by_python, to_base64, written_by_python
+from typed_sessions.sealing.base64url import from_base64, read_by_python, to_base64, written_by_python
 
 NEARLY_BASE64 = st.text("ABCabc019-_+/= \n.é", max_size=40).map(str.encode)
 LONG = b"QUJD" * 100

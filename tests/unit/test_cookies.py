@@ -13,15 +13,9 @@ from hypothesis import strategies as st
 from werkzeug import Response
 from werkzeug.http import dump_cookie
 
-from typed_sessions.cookies import (
-    CookieAttributes,
-    SessionCookie,
-    checked_attributes,
-    deleting_cookie,
-    session_cookie,
-    varying_by_cookie,
-)
+from typed_sessions.cookies import checked_attributes, varying_by_cookie
 from typed_sessions.errors import ConfigurationError
+from typed_sessions.sealing.set_cookie import CookieAttributes, SessionCookie
 
 CONTROL = "".join(map(chr, (*range(32), 127)))
 
@@ -71,7 +65,7 @@ def asked_for(draw: st.DrawFn) -> dict[str, Any]:
 def test_the_text_is_that_of_werkzeug(asked: dict[str, Any], value: str, expires: datetime | None) -> None:
     theirs = dump_cookie(asked["name"], value, expires=expires, **{k: v for k, v in asked.items() if k != "name"})
     checked = checked_attributes(**asked)
-    assert session_cookie(checked, value, expires=expires) == theirs
+    assert SessionCookie(checked).expiring(value, expires) == theirs
     second = None if expires is None else expires.replace(microsecond=0).timestamp()
     assert SessionCookie(checked).written(value, expires=second) == theirs
 
@@ -81,7 +75,7 @@ def test_a_header_that_is_written_often_has_each_time_its_own_expiry(seconds: li
     written_often = SessionCookie(attributes())
     for second in seconds:
         moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=math.floor(second))
-        expected = session_cookie(attributes(), "v", expires=moment)
+        expected = SessionCookie(attributes()).expiring("v", moment)
         assert written_often.written("v", expires=second) == expected
 
 
@@ -90,7 +84,7 @@ def test_a_header_that_is_written_often_has_each_time_its_own_expiry(seconds: li
 def test_the_deleting_text_is_that_of_werkzeug(asked: dict[str, Any]) -> None:
     response = Response()
     response.delete_cookie(asked["name"], **{key: value for key, value in asked.items() if key != "name"})
-    assert [deleting_cookie(checked_attributes(**asked))] == response.headers.getlist("Set-Cookie")
+    assert [SessionCookie(checked_attributes(**asked)).deleting()] == response.headers.getlist("Set-Cookie")
 
 
 def test_the_text_is_pinned() -> None:
@@ -98,12 +92,12 @@ def test_the_text_is_pinned() -> None:
         name="__Secure-id", path="/app", domain="example.com", samesite="none", partitioned=True, httponly=True
     )
     expires = datetime(2026, 11, 5, 8, 8, 9, tzinfo=timezone(timedelta(hours=1)))
-    assert session_cookie(all_of_them, "value", expires=expires) == (
+    assert SessionCookie(all_of_them).expiring("value", expires) == (
         "__Secure-id=value; Domain=example.com; Expires=Thu, 05 Nov 2026 07:08:09 GMT; Secure; HttpOnly; Path=/app; "
         "SameSite=None; Partitioned"
     )
-    assert session_cookie(attributes(httponly=False), "value", expires=None) == "session=value; Path=/"
-    assert deleting_cookie(attributes()) == (
+    assert SessionCookie(attributes(httponly=False)).expiring("value", None) == "session=value; Path=/"
+    assert SessionCookie(attributes()).deleting() == (
         "session=; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; HttpOnly; Path=/"
     )
 
@@ -130,12 +124,12 @@ def test_an_empty_domain_is_none() -> None:
 
 def test_an_expiry_is_written_in_whole_seconds() -> None:
     expires = datetime(2026, 11, 5, 7, 8, 9, 999_999, tzinfo=UTC)
-    assert "Expires=Thu, 05 Nov 2026 07:08:09 GMT" in session_cookie(attributes(), "v", expires=expires)
+    assert "Expires=Thu, 05 Nov 2026 07:08:09 GMT" in SessionCookie(attributes()).expiring("v", expires)
 
 
 def test_an_expiry_without_a_time_zone_is_in_utc() -> None:
     naive = datetime(2026, 11, 5, 7, 8, 9)  # noqa: DTZ001 -- naive on purpose
-    assert session_cookie(attributes(), "v", expires=naive) == dump_cookie("session", "v", expires=naive, httponly=True)
+    assert SessionCookie(attributes()).expiring("v", naive) == dump_cookie("session", "v", expires=naive, httponly=True)
 
 
 def test_an_expiry_without_a_time_zone_is_not_in_local_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,7 +137,7 @@ def test_an_expiry_without_a_time_zone_is_not_in_local_time(monkeypatch: pytest.
     with monkeypatch.context() as environment:
         environment.setenv("TZ", "EST5")
         time.tzset()
-        text = session_cookie(attributes(), "v", expires=naive)
+        text = SessionCookie(attributes()).expiring("v", naive)
     time.tzset()
     assert "Expires=Thu, 05 Nov 2026 07:08:09 GMT" in text
 
@@ -177,7 +171,7 @@ def test_a_partitioned_cookie_is_secure() -> None:
     ],
 )
 def test_what_browsers_take_is_taken(changes: dict[str, Any]) -> None:
-    assert session_cookie(attributes(**changes), "v", expires=None).startswith(f"{attributes(**changes).name}=v")
+    assert SessionCookie(attributes(**changes)).expiring("v", None).startswith(f"{attributes(**changes).name}=v")
 
 
 @pytest.mark.parametrize("setting", ["SESSION_COOKIE_NAME", "SESSION_COOKIE_PATH", "SESSION_COOKIE_DOMAIN"])
@@ -199,7 +193,7 @@ def test_a_line_break_is_said_to_be_one(setting: str) -> None:
 @given(path=st.text(st.characters(), max_size=9), domain=st.text(st.characters(), max_size=9), name=st.text(max_size=9))
 def test_no_setting_breaks_out_of_its_attribute(path: str, domain: str, name: str) -> None:
     try:
-        text = session_cookie(attributes(path=path, domain=domain, name=name), "v", expires=None)
+        text = SessionCookie(attributes(path=path, domain=domain, name=name)).expiring("v", None)
     except ConfigurationError:
         return
     assert text.isascii()

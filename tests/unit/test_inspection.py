@@ -14,7 +14,8 @@ from markupsafe import Markup
 
 from typed_sessions.inspection import inspect_cookie
 from typed_sessions.reports import Reason
-from typed_sessions.sealing import SecretKeys, SignedSealer, named_digest
+from typed_sessions.sealing.keys import SecretKeys, named_digest
+from typed_sessions.sealing.signed import SignedSealer
 from typed_sessions.serializers import MsgspecJSONSerializer, MsgspecMsgpackSerializer, TaggedJSONSerializer
 
 KEY = "a secret key that is long enough"

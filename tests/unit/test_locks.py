@@ -23,14 +23,15 @@ from msgspec import Meta, structs, to_builtins
 from tests.strategies import FIELD_VALUES
 from typed_sessions import ConfigurationError, Essential, Formerly, Schema, SchemaError, migration
 from typed_sessions.codec import Codec, Decoded
-from typed_sessions.cookies import CookieAttributes, session_cookie
 from typed_sessions.field_types import Reading
 from typed_sessions.field_types.base import NATIVE_CANDIDATES
 from typed_sessions.locks import Effect, Finding, LockedSchema, LockFile, compare, lock_schema, read_lock, write_lock
 from typed_sessions.locks.declarations import declarations_of
 from typed_sessions.locks.extents import extent_of
 from typed_sessions.locks.samples import Samples
-from typed_sessions.sealing import SecretKeys, SignedSealer
+from typed_sessions.sealing.keys import SecretKeys
+from typed_sessions.sealing.set_cookie import CookieAttributes, SessionCookie
+from typed_sessions.sealing.signed import SignedSealer
 from typed_sessions.serializers import MsgspecJSONSerializer, MsgspecMsgpackSerializer, TaggedJSONSerializer
 
 SERIALIZERS = pytest.mark.parametrize(
@@ -646,7 +647,7 @@ def cookie_size(serializer: Any, schema: Any, stored: dict[str, object]) -> int:
         clock=lambda: 1_800_000_000.0,
     )
     attributes = CookieAttributes(name="session", path="/", secure=True, httponly=True, samesite="Strict")
-    return len(session_cookie(attributes, sealer.seal(payload), expires=datetime(2027, 1, 15, tzinfo=UTC)))
+    return len(SessionCookie(attributes).expiring(sealer.seal(payload), datetime(2027, 1, 15, tzinfo=UTC)))
 
 
 @SERIALIZERS

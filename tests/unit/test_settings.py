@@ -14,9 +14,9 @@ from quart import Quart
 from typing_extensions import override
 
 from typed_sessions.codec import OnBadField
-from typed_sessions.cookies import CookieAttributes
 from typed_sessions.errors import ConfigurationError
-from typed_sessions.sealing import SecretKeys
+from typed_sessions.sealing.keys import SecretKeys
+from typed_sessions.sealing.set_cookie import CookieAttributes
 from typed_sessions.serializers import TaggedJSONSerializer
 from typed_sessions.settings import SETTING_NAMES, read_settings, snapshot
 from typed_sessions.state import ExtrasRule

@@ -12,7 +12,6 @@ from uuid import UUID
 from attrs import frozen
 
 from typed_sessions.codec import MAX_PAYLOAD, native_types, payload_of
-from typed_sessions.cookies import CookieAttributes, session_cookie
 from typed_sessions.field_types import FieldType, Wire
 from typed_sessions.field_types.base import SOME_KEY
 from typed_sessions.field_types.bounded import Bounded
@@ -22,7 +21,8 @@ from typed_sessions.field_types.scalars import Choice, Enumeration, Scalar, Simp
 from typed_sessions.field_types.union import OneOf
 from typed_sessions.migrations import VERSION_KEY
 from typed_sessions.schema import Schema
-from typed_sessions.sealing import sealed_size
+from typed_sessions.sealing.set_cookie import CookieAttributes, SessionCookie
+from typed_sessions.sealing.signed import sealed_size
 from typed_sessions.serializers.base import AnySerializer
 
 __all__ = ["Extent", "extent_of"]
@@ -88,7 +88,7 @@ def extent_of(schema: Schema[Any], serializer: AnySerializer) -> Extent:
 
 def _cookie_size(payload_size: int) -> int:
     attributes = CookieAttributes(name="session", path="/", secure=True, httponly=True, samesite="Strict")
-    return len(session_cookie(attributes, "", expires=_LATEST)) + sealed_size(payload_size)
+    return len(SessionCookie(attributes).expiring("", _LATEST)) + sealed_size(payload_size)
 
 
 class _NoBoundError(Exception):

@@ -23,7 +23,6 @@ from typed_sessions.payloads import Decoded
 from typed_sessions.reports import ChangeLost, Refused
 from typed_sessions.sameness import same
 from typed_sessions.schema import Schema
-from typed_sessions.sealing import sealed_at
 from typed_sessions.server_side.arrival import News, StoredArrival
 from typed_sessions.server_side.records import Attempt, note, packed, read, taken_in_key, was_written_by
 from typed_sessions.server_side.subjects import subject_of
@@ -253,7 +252,7 @@ class Saving(Generic[S]):
 
     def _burial(self, text: str, key: str) -> tuple[str, Written]:
         """Return the note that a signed cookie became the session of a key, or none, and the key of the note."""
-        made = sealed_at(text) or datetime.now(UTC)
+        made = self.arrival.policy.sealed_at(text) or datetime.now(UTC)
         remaining = made + self.lifetime.idle - self.arrival.policy.now()
         return taken_in_key(self.namespaces[0], text), note(remaining, key)
 

@@ -15,7 +15,6 @@ from typed_sessions.errors import SerializationError, StoreUnavailableError
 from typed_sessions.identifiers import Identifier, Namespace
 from typed_sessions.reports import ChangeLost, Reason, Refused, ReportSink
 from typed_sessions.schema import Schema
-from typed_sessions.sealing import sealed_at
 from typed_sessions.server_side.arrival import Deadline, StoredArrival
 from typed_sessions.server_side.records import note, revoked_key, taken_in_key
 from typed_sessions.server_side.saving import Saving
@@ -111,12 +110,13 @@ class ServerSide(Generic[S]):
         before = self.adopt_signed_before
         if before is None:
             return
-        earlier = (text for text in dict.fromkeys(arrival.sealed) if _is_sealed_before(before, text))
+        policy = arrival.policy
+        earlier = (text for text in dict.fromkeys(arrival.sealed) if _is_sealed_before(before, text, policy))
         arrival.signed_texts = tuple(islice(earlier, MOST_COOKIES))
         if not arrival.signed_texts:
             return
-        genuine = opened(arrival.signed_texts, arrival.policy)
-        made = None if genuine.sealed is None else sealed_at(genuine.sealed)
+        genuine = opened(arrival.signed_texts, policy)
+        made = None if genuine.sealed is None else policy.sealed_at(genuine.sealed)
         if genuine.sealed is None or made is None or await self._has_ended(arrival, genuine, made):
             return
         arrival.genuine += 2 if genuine.has_rivals else 1
@@ -231,9 +231,9 @@ class ServerSide(Generic[S]):
             await self.store.touch(key, written.lifetime)
 
 
-def _is_sealed_before(before: datetime, text: str) -> bool:
+def _is_sealed_before(before: datetime, text: str, policy: Policy[S]) -> bool:
     """Return True if a text claims to have been sealed before a time. An identifier claims none."""
-    made = sealed_at(text)
+    made = policy.sealed_at(text)
     return made is not None and made < before
 
 

@@ -6,19 +6,22 @@ from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable
 from typing import Final
 
-__all__ = ["from_base64", "read_by_python", "to_base64", "written_by_python"]
+__all__ = ["TO_URL_SAFE", "from_base64", "read_by_python", "to_base64", "written_by_python"]
 
 _SHORT: Final = 200
 """What is no longer is read and written by Python, which is at hand: what pybase64 saves, fetching its code costs."""
 
 _ALTERNATIVE: Final = b"-_"
-_TO_URL_SAFE: Final = bytes.maketrans(b"+/", _ALTERNATIVE)
+TO_URL_SAFE: Final = bytes.maketrans(b"+/", _ALTERNATIVE)
+"""From the letters of base64 to those that a URL takes, as a table for `bytes.translate`."""
 _TO_STANDARD: Final = bytes.maketrans(_ALTERNATIVE, b"+/")
+_PADDING: Final = (b"", b"===", b"==", b"=")
+"""What a text of base64 lacks, by what is left of its length when that is divided by four."""
 
 
 def written_by_python(data: bytes) -> bytes:
     """Return data in URL-safe base64 without padding."""
-    return b2a_base64(data, newline=False).translate(_TO_URL_SAFE).rstrip(b"=")
+    return b2a_base64(data, newline=False).translate(TO_URL_SAFE).rstrip(b"=")
 
 
 def read_by_python(text: bytes) -> bytes:
@@ -27,7 +30,7 @@ def read_by_python(text: bytes) -> bytes:
     Raises:
         ValueError: it is no base64.
     """
-    return a2b_base64(text.translate(_TO_STANDARD) + b"=" * (-len(text) % 4))
+    return a2b_base64(text.translate(_TO_STANDARD) + _PADDING[len(text) % 4])
 
 
 to_base64: Callable[[bytes], bytes] = written_by_python
@@ -54,7 +57,7 @@ else:
         if len(text) <= _SHORT or b"+" in text or b"/" in text:
             return read_by_python(text)
         try:
-            return b64decode(text + b"==="[: -len(text) % 4], _ALTERNATIVE, validate=True)
+            return b64decode(text + _PADDING[len(text) % 4], _ALTERNATIVE, validate=True)
         except ValueError:
             return read_by_python(text)
 

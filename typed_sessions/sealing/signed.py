@@ -1,0 +1,227 @@
+"""The signed sealer: what Quart and Flask write.
+
+The format is that of itsdangerous' `URLSafeTimedSerializer`: payload, time and signature, each in URL-safe base64, with
+dots between. What is compressed begins with a dot.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from binascii import b2a_base64
+from collections.abc import Collection, Iterator
+from datetime import datetime, timedelta
+from hmac import compare_digest
+from typing import Final
+
+from attrs import field, frozen
+
+from typed_sessions.codec import MAX_PAYLOAD
+from typed_sessions.reports import Reason, Refused
+from typed_sessions.sealing.base import Clock, Genuine, as_datetime
+from typed_sessions.sealing.base64url import TO_URL_SAFE, from_base64, read_by_python, to_base64
+from typed_sessions.sealing.keys import DigestMethod, KeyedHash, SecretKeys, keyed_hashes
+
+__all__ = ["SignedSealer", "Unverified", "sealed_size", "unverified"]
+
+_SEPARATOR: Final = b"."
+_SEPARATORS: Final = 2
+"""Between payload, time and signature."""
+
+_STAMP_SIZE: Final = 4
+"""Bytes of the time, until the year 2106."""
+
+_LONGEST_STAMP: Final = 8
+
+_SMALL: Final = 200
+"""In bytes. To compress what is no longer saves two or three characters, and takes longer than all else."""
+
+
+class SignedSealer:
+    """Signs payloads with HMAC, as Quart and Flask do. The payload can be read by the visitor, not changed.
+
+    Args:
+        keys: the secret keys.
+        salt: what sets these signatures apart from others under the same keys.
+        lifetime: how old a text may be.
+        leeway: how far in the future a text may be dated, by a server whose clock is ahead.
+        clock: the time; the system's by default.
+        key_derivation: itsdangerous' name for how a signing key is made of a secret key and the salt.
+        digests: the digest methods; the first one signs, all verify.
+        max_payload: how long a payload may be, in bytes; one that inflates to more is refused.
+        room: payloads whose text has up to so many characters, and those of up to 200 bytes in any case, are sealed as
+            they are. All others are compressed where that makes them shorter, as itsdangerous does it.
+    """
+
+    def __init__(
+        self,
+        keys: SecretKeys,
+        *,
+        salt: str | bytes,
+        lifetime: timedelta,
+        leeway: timedelta,
+        clock: Clock,
+        key_derivation: str = "hmac",
+        digests: tuple[DigestMethod, ...] = (hashlib.sha1,),
+        max_payload: int = MAX_PAYLOAD,
+        room: int = 0,
+    ) -> None:
+        self._hashes: Final = keyed_hashes(keys, salt=salt, key_derivation=key_derivation, digests=digests)
+        self._inner, self._outer = self._hashes[0]
+        self._signature_size: Final = _encoded_size(len(_code(self._hashes[0], b"")))
+        self._oldest: Final = int(lifetime.total_seconds())
+        self._youngest: Final = -leeway.total_seconds()
+        self._clock: Final = clock
+        self._max_payload: Final = max_payload
+        self._uncompressed: Final = max(_SMALL, (room - self.overhead) * 3 // 4)
+        self._stamp = (-1, b"")
+        """The latest second, and its time as a text has it. Replaced as a whole: threads may share a sealer."""
+
+    @property
+    def overhead(self) -> int:
+        return self._signature_size + _encoded_size(_STAMP_SIZE) + _SEPARATORS
+
+    def seal(self, payload: bytes) -> str:
+        if len(payload) > self._uncompressed:
+            compressed = zlib.compress(payload)
+            is_shorter = len(compressed) < len(payload) - 1
+            packed = _SEPARATOR + to_base64(compressed) if is_shorter else to_base64(payload)
+        else:
+            packed = to_base64(payload)
+        second, stamp = self._stamp
+        now = int(self._clock())
+        if now != second:
+            stamp = self._stamped(now)
+        signed = packed + stamp
+        return (signed + _SEPARATOR + self._signature(signed)).decode("ascii")
+
+    def open(self, text: str) -> tuple[bytes, int] | Refused:
+        signed, _, signature = text.encode("utf-8", "replace").rpartition(_SEPARATOR)
+        packed, separator, stamp = signed.rpartition(_SEPARATOR)
+        if not separator:
+            return Refused(Reason.MALFORMED)
+        if not compare_digest(self._signature(signed), signature) and not self._verifies(signed, signature):
+            return Refused(Reason.SIGNATURE)
+        try:
+            age = int(self._clock()) - _seconds(stamp)
+        except ValueError:
+            return Refused(Reason.ENCODING)
+        if not self._youngest <= age <= self._oldest:
+            return _untimely(age)
+        payload = _unpacked(packed, self._max_payload)
+        return (payload, age) if isinstance(payload, bytes) else payload
+
+    def claimed_time(self, text: str) -> int | None:
+        return _claimed_time(text)
+
+    def verify(self, signed: str, signatures: Collection[bytes]) -> Genuine | Refused:
+        message = signed.encode("utf-8", "replace")
+        codes = list(self._codes(message))
+        genuine = tuple(each for each in signatures if any(compare_digest(each, code) for code in codes))
+        if not genuine:
+            return Refused(Reason.SIGNATURE)
+        try:
+            moment = _seconds(message.rpartition(_SEPARATOR)[2])
+        except ValueError:
+            return Refused(Reason.ENCODING)
+        age = int(self._clock()) - moment
+        return Genuine(moment, genuine) if self._youngest <= age <= self._oldest else _untimely(age)
+
+    def _signature(self, message: bytes) -> bytes:
+        """Return the signature of a message under the newest key."""
+        inner, outer = self._inner(), self._outer()
+        inner.update(message)
+        outer.update(inner.digest())
+        return b2a_base64(outer.digest()).translate(TO_URL_SAFE)[: self._signature_size]
+
+    def _verifies(self, message: bytes, signature: bytes) -> bool:
+        """Return True if a signature is a genuine one: in another spelling, of an earlier key, or by another digest."""
+        try:
+            code = from_base64(signature)
+        except ValueError:
+            return False
+        return any(compare_digest(each, code) for each in self._codes(message))
+
+    def _codes(self, message: bytes) -> Iterator[bytes]:
+        """Return what is genuine for a message, under each key. Each is made when it is asked for."""
+        return (_code(keyed, message) for keyed in self._hashes)
+
+    def _stamped(self, now: int) -> bytes:
+        """Return a separator and a time, which is kept for the rest of its second."""
+        stamp = _SEPARATOR + to_base64(now.to_bytes((now.bit_length() + 7) // 8, "big"))
+        self._stamp = (now, stamp)
+        return stamp
+
+
+@frozen
+class Unverified:
+    """What a text claims to hold, which nobody has verified: to be looked at, never to be used."""
+
+    payload: bytes | Refused = field(repr=False)
+    sealed_at: datetime | None
+    compressed: bool
+
+
+def unverified(text: str) -> Unverified:
+    """Return what a text claims to hold. It takes no key to write that."""
+    packed, *rest = text.encode("utf-8", "replace").rsplit(_SEPARATOR, _SEPARATORS)
+    return Unverified(
+        payload=_unpacked(packed, MAX_PAYLOAD) if len(rest) == _SEPARATORS else Refused(Reason.MALFORMED),
+        sealed_at=as_datetime(_claimed_time(text)),
+        compressed=text.startswith("."),
+    )
+
+
+def sealed_size(payload_size: int, digest: DigestMethod = hashlib.sha1) -> int:
+    """Return how long the text of a payload of so many bytes is at most: signed, and not compressed."""
+    sizes = (payload_size, _STAMP_SIZE, digest().digest_size)
+    return sum(map(_encoded_size, sizes)) + _SEPARATORS
+
+
+def _encoded_size(size: int) -> int:
+    """Return how many characters base64 without padding makes of so many bytes."""
+    return (size * 4 + 2) // 3
+
+
+def _code(keyed: KeyedHash, message: bytes) -> bytes:
+    inner, outer = keyed[0](), keyed[1]()
+    inner.update(message)
+    outer.update(inner.digest())
+    code: bytes = outer.digest()
+    return code
+
+
+def _claimed_time(text: str) -> int | None:
+    signed, _, _ = text.rpartition(".")
+    _, separator, stamp = signed.rpartition(".")
+    try:
+        return _seconds(stamp.encode()) if separator else None
+    except ValueError:
+        return None
+
+
+def _seconds(stamp: bytes) -> int:
+    """Return the time that a stamp holds. Raises ValueError for what is none, or has more than itsdangerous takes."""
+    number = read_by_python(stamp)
+    if len(number) > _LONGEST_STAMP:
+        raise ValueError("a time has at most eight bytes")
+    return int.from_bytes(number, "big")
+
+
+def _untimely(age: int) -> Refused:
+    return Refused(Reason.EXPIRED if age > 0 else Reason.FUTURE)
+
+
+def _unpacked(packed: bytes, limit: int) -> bytes | Refused:
+    """Return the payload, inflated to the limit at most. Only signed bytes come here."""
+    try:
+        if not packed.startswith(_SEPARATOR):
+            payload = from_base64(packed)
+            return payload if len(payload) <= limit else Refused(Reason.TOO_LARGE)
+        inflater = zlib.decompressobj()
+        payload = inflater.decompress(from_base64(packed[1:]), limit + 1)
+    except (ValueError, zlib.error):
+        return Refused(Reason.ENCODING)
+    if len(payload) > limit:
+        return Refused(Reason.TOO_LARGE)
+    return payload if inflater.eof else Refused(Reason.ENCODING)
