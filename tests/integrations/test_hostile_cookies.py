@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import Enum, IntEnum
-from functools import lru_cache
+from functools import cache
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -26,8 +26,9 @@ from itsdangerous import BadData, Signer, URLSafeTimedSerializer
 from itsdangerous.encoding import base64_encode, int_to_bytes
 from quart import Quart, flash, get_flashed_messages, websocket
 
-from typed_sessions import Essential, migration
+from typed_sessions import Essential, codec, migration
 from typed_sessions.codec import MAX_COOKIE_PAYLOAD, MAX_DEPTH
+from typed_sessions.compiled.record_form import RecordForm
 from typed_sessions.quart import Sessions, field_reset, session_refused
 from typed_sessions.reports import FieldReset, Reason, Refused
 
@@ -106,9 +107,15 @@ class Visit:
     reports: list[Refused | FieldReset]
 
 
-@lru_cache
 def shop_of(name: str, schema: type = Visitor) -> Shop:
-    """Return the application on a format; made once, and no test changes it."""
+    """Return the application on a format; made once for each way, and no test changes it."""
+    return shop_of_way(name, schema, vars(codec)["form_of"])
+
+
+@cache
+def shop_of_way(name: str, schema: type, form_of: object) -> Shop:
+    """Return the application whose codecs are made while this is `codec.form_of`, which `both_ways` replaces."""
+    assert vars(codec)["form_of"] is form_of
     return made_shop(name, schema)
 
 
@@ -380,7 +387,7 @@ def packings() -> Iterable[Attack]:
     yield Attack("too much, not deflated", lambda forge: forge.seal(b" " * (MAX_COOKIE_PAYLOAD + 1)), Reason.TOO_LARGE)
 
 
-@lru_cache
+@cache
 def bomb(mebibytes: int) -> bytes:
     deflater = zlib.compressobj(9)
     pieces = [deflater.compress(bytes(1024 * 1024)) for _ in range(mebibytes)]
@@ -609,6 +616,25 @@ def assert_silent(told: Iterable[str], text: str) -> None:
     for words in told:
         for secret in secrets:
             assert secret not in words
+
+
+@EVERY_FORMAT
+async def test_each_way_is_the_one_that_runs(name: str, both_ways: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shop is kept from one test to the next: the other way's would show nothing of this one."""
+    read = list[bytes]()
+
+    def reading(form: RecordForm, payload: bytes) -> object:
+        read.append(payload)
+        return RECORD_READ(form, payload)
+
+    monkeypatch.setattr(RecordForm, "read", reading)
+    payload = Forge(name).dumps({"user_id": 7})
+    seen = await visit(shop_of(name), f"session={Forge(name).seal(payload)}")
+    assert "user_id=7" in seen.page
+    assert read == ([payload] if both_ways == "short way" else [])
+
+
+RECORD_READ = RecordForm.read
 
 
 @EVERY_ATTACK
