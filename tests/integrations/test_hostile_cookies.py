@@ -26,6 +26,7 @@ from itsdangerous import BadData, Signer, URLSafeTimedSerializer
 from itsdangerous.encoding import base64_encode, int_to_bytes
 from quart import Quart, flash, get_flashed_messages, websocket
 
+from tests.cases import case, for_each
 from typed_sessions import Essential, codec, migration
 from typed_sessions.codec import MAX_COOKIE_PAYLOAD, MAX_DEPTH
 from typed_sessions.compiled.record_form import RecordForm
@@ -573,10 +574,7 @@ def fields() -> Iterable[Attack]:
 
 
 ATTACKS = [*texts(), *packings(), *foreign_payloads(), *tags(), *shapes(), *fields()]
-EVERY_ATTACK = pytest.mark.parametrize(
-    ("name", "attack"),
-    [pytest.param(name, attack, id=f"{name}-{attack.id}") for attack in ATTACKS for name in attack.names],
-)
+EVERY_ATTACK = pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.id)
 ONE_ATTACK_OF_EACH_REASON = pytest.mark.parametrize(
     ("name", "attack"),
     [
@@ -639,24 +637,28 @@ RECORD_READ = RecordForm.read
 
 @EVERY_ATTACK
 async def test_a_hostile_cookie_gives_a_fresh_session_and_its_reason(
-    caplog: pytest.LogCaptureFixture, name: str, attack: Attack
+    caplog: pytest.LogCaptureFixture, attack: Attack
 ) -> None:
-    shop, text = shop_of(name, attack.schema), attack.make(Forge(name))
-    seen = await visit(shop, f"session={text}")
-    assert (seen.status, seen.cookies) == (200, [])
-    assert seen.page == (await visit(shop, None)).page
-    assert "new=True" in seen.page
-    assert_told(caplog, seen, attack.reason, text)
+    for name in attack.names:
+        with case(name):
+            caplog.clear()
+            shop, text = shop_of(name, attack.schema), attack.make(Forge(name))
+            seen = await visit(shop, f"session={text}")
+            assert (seen.status, seen.cookies) == (200, [])
+            assert seen.page == (await visit(shop, None)).page
+            assert "new=True" in seen.page
+            assert_told(caplog, seen, attack.reason, text)
 
 
 @EVERY_ATTACK
-async def test_a_hostile_cookie_gives_a_websocket_the_same(
-    caplog: pytest.LogCaptureFixture, name: str, attack: Attack
-) -> None:
-    shop, text = shop_of(name, attack.schema), attack.make(Forge(name))
-    seen = await visit(shop, f"session={text}", "/ws")
-    assert seen.page == (await visit(shop, None)).page
-    assert_told(caplog, seen, attack.reason, text)
+async def test_a_hostile_cookie_gives_a_websocket_the_same(caplog: pytest.LogCaptureFixture, attack: Attack) -> None:
+    for name in attack.names:
+        with case(name):
+            caplog.clear()
+            shop, text = shop_of(name, attack.schema), attack.make(Forge(name))
+            seen = await visit(shop, f"session={text}", "/ws")
+            assert seen.page == (await visit(shop, None)).page
+            assert_told(caplog, seen, attack.reason, text)
 
 
 @EVERY_FORMAT
@@ -861,7 +863,7 @@ def several(forge: Forge) -> dict[str, str]:
         pytest.param(["", ""], "None", [Reason.MALFORMED], id="two empty"),
     ],
 )
-@pytest.mark.parametrize("joint", ["; ", ";", " ;\t"], ids=["usual", "tight", "wide"])
+@for_each("joint", ["; ", ";", " ;\t"])
 async def test_of_several_cookies_of_one_second_the_first_that_verifies_wins(
     name: str, sent: list[str], user: str, reasons: list[Reason], joint: str
 ) -> None:
@@ -905,7 +907,7 @@ NOT_OURS = [
 
 
 @EVERY_FORMAT
-@pytest.mark.parametrize("other", NOT_OURS, ids=ascii)
+@for_each("other", NOT_OURS)
 async def test_a_cookie_of_a_similar_name_is_no_session(
     caplog: pytest.LogCaptureFixture, name: str, other: str
 ) -> None:
