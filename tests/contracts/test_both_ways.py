@@ -8,7 +8,7 @@ from contextlib import suppress
 from copy import deepcopy
 from datetime import UTC, datetime
 from enum import Enum
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 import pytest
@@ -40,7 +40,7 @@ def both(schema: Schema[Any], serializer: str) -> Pair:
     return Codec(schema, SERIALIZER_OBJECTS[serializer]), Codec(schema, SERIALIZER_OBJECTS[serializer], compiled=False)
 
 
-@cache
+@lru_cache(maxsize=2 * len(DECLARATIONS))  # all kinds of one type: a test goes through them for each example
 def pair_for(kind: str, name: str, serializer: str) -> Pair:
     return both(Schema[Any](DECLARATIONS[kind](TYPES[name].annotation, TYPES[name].default)), serializer)
 

@@ -184,7 +184,6 @@ def test_a_path_to_a_class_that_needs_arguments_is_refused() -> None:
         ("json:__name__", "str"),
         ("collections:namedtuple", "function"),
     ],
-    ids=str,
 )
 def test_what_is_no_serializer_is_refused(setting: object, kind: str) -> None:
     with pytest.raises(ConfigurationError, match=f"has the methods dumps and loads; {kind} has not"):

@@ -371,7 +371,7 @@ def _in_child(folder: Path, work: Callable[[], int]) -> int:
 
 
 def _pytest(files: Sequence[str], plugin: Record | Selection | None = None) -> int:
-    options = ["-x", "-q", "-p", "no:cacheprovider", "--hypothesis-profile=mutants"]
+    options = ["-x", "-q", "-p", "no:cacheprovider", "--hypothesis-profile=mutants", "--numprocesses=0"]
     options += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # hypothesis is imported already
     return pytest.main([*options, *files], plugins=[plugin] if plugin else [])
 

@@ -156,7 +156,6 @@ def test_what_a_function_raises_is_not_hidden() -> None:
         (len, "a function of three values"),
         (lambda one: one, "a function of three values"),
     ],
-    ids=str,
 )
 def test_a_rule_that_is_none_is_refused(rule: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
