@@ -113,10 +113,9 @@ class SignedSealer:
 
     @staticmethod
     def claimed_time(text: str) -> int | None:
-        signed, _, _ = text.rpartition(".")
-        _, separator, stamp = signed.rpartition(".")
+        parts = text.rsplit(".", _SEPARATORS)
         try:
-            return _seconds(stamp.encode()) if separator else None
+            return _seconds(parts[1].encode()) if len(parts) > _SEPARATORS else None
         except ValueError:
             return None
 
