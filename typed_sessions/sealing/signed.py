@@ -111,8 +111,13 @@ class SignedSealer:
         payload = _unpacked(packed, self._max_payload)
         return (payload, age) if isinstance(payload, bytes) else payload
 
-    def claimed_time(self, text: str) -> int | None:
-        return _claimed_time(text)
+    @staticmethod
+    def claimed_time(text: str) -> int | None:
+        parts = text.rsplit(".", _SEPARATORS)
+        try:
+            return _seconds(parts[1].encode()) if len(parts) > _SEPARATORS else None
+        except ValueError:
+            return None
 
     def verify(self, signed: str, signatures: Collection[bytes]) -> Genuine | Refused:
         message = signed.encode("utf-8", "replace")
@@ -167,7 +172,7 @@ def unverified(text: str) -> Unverified:
     packed, *rest = text.encode("utf-8", "replace").rsplit(_SEPARATOR, _SEPARATORS)
     return Unverified(
         payload=_unpacked(packed, MAX_PAYLOAD) if len(rest) == _SEPARATORS else Refused(Reason.MALFORMED),
-        sealed_at=as_datetime(_claimed_time(text)),
+        sealed_at=as_datetime(SignedSealer.claimed_time(text)),
         compressed=text.startswith("."),
     )
 
@@ -189,15 +194,6 @@ def _code(keyed: KeyedHash, message: bytes) -> bytes:
     outer.update(inner.digest())
     code: bytes = outer.digest()
     return code
-
-
-def _claimed_time(text: str) -> int | None:
-    signed, _, _ = text.rpartition(".")
-    _, separator, stamp = signed.rpartition(".")
-    try:
-        return _seconds(stamp.encode()) if separator else None
-    except ValueError:
-        return None
 
 
 def _seconds(stamp: bytes) -> int:

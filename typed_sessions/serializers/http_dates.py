@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from contextlib import suppress
 from datetime import UTC, date, datetime, time
 from email.utils import parsedate_to_datetime
@@ -11,13 +10,9 @@ from typing import Final
 __all__ = ["exact_http_date", "http_date", "parsed_http_date"]
 
 _MIDNIGHT: Final = time()
-_DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_DAYS: Final = ("Mon, ", "Tue, ", "Wed, ", "Thu, ", "Fri, ", "Sat, ", "Sun, ")
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_MONTH_NUMBERS: Final = {month: number for number, month in enumerate(_MONTHS, 1)}
-
-_FORM: Final = re.compile(
-    r"(...), ([0-9]{2}) (...) ([1-9][0-9]{3}) ([0-9]{2}):([0-9]{2}):([0-9]{2}) GMT"  # a year of less is read as another
-)
+_MONTHS_IN_ISO: Final = {f" {month} ": f"-{number:02}-" for number, month in enumerate(_MONTHS, 1)}
 
 
 def http_date(value: date) -> str:
@@ -27,7 +22,7 @@ def http_date(value: date) -> str:
         moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     day, month = _DAYS[moment.weekday()], _MONTHS[moment.month - 1]
     clock = f"{moment.hour:02}:{moment.minute:02}:{moment.second:02}"
-    return f"{day}, {moment.day:02} {month} {moment.year:04} {clock} GMT"
+    return f"{day}{moment.day:02} {month} {moment.year:04} {clock} GMT"
 
 
 def exact_http_date(text: str) -> datetime:
@@ -36,21 +31,25 @@ def exact_http_date(text: str) -> datetime:
     Raises:
         ValueError: it makes no such text.
     """
-    match = _FORM.fullmatch(text)
-    if match is None:
+    month = _MONTHS_IN_ISO.get(text[7:12], "?")
+    moment = datetime.fromisoformat(f"{text[12:16]}{month}{text[5:7]}T{text[17:25]}+00:00")  # read in C
+    if not (
+        text[25:] == " GMT"  # so there is all that comes before
+        and text[:5] == _DAYS[moment.weekday()]
+        and text[12] != "0"  # a year before 1000 is read as another
+        and text[16] == " "
+        and text[17:19] != "24"  # which some versions of Python read
+        and text[19] == text[22] == ":"
+    ):
         raise ValueError("not as http_date writes it")
-    weekday, day, month, year, hour, minute, second = match.groups()
-    number = _MONTH_NUMBERS.get(month, 0)  # which no calendar has
-    moment = datetime(int(year), number, int(day), int(hour), int(minute), int(second), tzinfo=UTC)
-    if _DAYS[moment.weekday()] != weekday:
-        raise ValueError("another day of the week")
     return moment
 
 
 def parsed_http_date(text: str) -> datetime | None:
     """Return an aware datetime, or None for what is no date. Source: werkzeug.http.parse_date."""
-    with suppress(TypeError, ValueError):
-        return exact_http_date(text)  # nearly always, and the parser takes much longer
+    if type(text) is str:  # a payload may hold anything
+        with suppress(ValueError):
+            return exact_http_date(text)  # nearly always, and the parser takes much longer
     try:
         moment = parsedate_to_datetime(text)
     except (TypeError, ValueError):
