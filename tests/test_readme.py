@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 from quart import Quart
 
+from tests.checkers import run_checker
 from typed_sessions.identifiers import Identifier
 
 README = Path(__file__).parent.parent / "README.md"
@@ -71,13 +71,8 @@ def test_mypy_says_what_the_readme_says(blocks: Callable[[], tuple[str, str, str
     program, config = tmp_path / "program.py", tmp_path / "mypy.ini"
     program.write_text(example + misuses, encoding="utf-8")
     config.write_text(f"[mypy]\nstrict = True\n{setting}\n", encoding="utf-8")
-    run = subprocess.run(  # noqa: S603 -- this interpreter
-        [sys.executable, "-m", "mypy", f"--config-file={config}", f"--cache-dir={tmp_path}", program],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=README.parent,
-    )
+    command = [sys.executable, "-m", "mypy", f"--config-file={config}", f"--cache-dir={tmp_path}", str(program)]
+    run = run_checker(command, cwd=README.parent)
     found = re.findall(r"^.*?:(\d+): (error: .*?)  \[", run.stdout, re.MULTILINE)
     first = len(example.splitlines()) + 1
     promised = [

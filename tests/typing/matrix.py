@@ -21,6 +21,8 @@ from typing import Any, Final
 
 from attrs import frozen
 
+from tests.checkers import run_checker
+
 CORPUS: Final = Path(__file__).parent / "corpus"
 PAGE: Final = Path(__file__).parent.parent.parent / "docs" / "checkers.md"
 _BEGIN: Final = "<!-- written by python -m tests.typing.matrix --write -->"
@@ -115,9 +117,7 @@ def _reported_in(checker: Checker, programs: Path, configurations: Mapping[str, 
         if programs != CORPUS:
             _write_stubs(folder)
         program = Path(sys.executable).parent / checker.command[0]
-        run = subprocess.run(  # noqa: S603 -- the checkers above
-            [program, *checker.command[1:]], capture_output=True, text=True, check=False, cwd=folder
-        )
+        run = run_checker([program, *checker.command[1:]], cwd=folder)
     try:
         places = frozenset(checker.places(run.stdout))
     except (ValueError, KeyError) as error:

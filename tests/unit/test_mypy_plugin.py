@@ -20,11 +20,13 @@ import pytest
 from mypy.errors import CompileError
 
 from tests.cases import case
+from tests.checkers import only_checker, run_checker
 from typed_sessions import mypy_plugin
 from typed_sessions.mypy_plugin import Settings, read_settings
 
 PROGRAMS = Path(__file__).parent.parent / "typing" / "plugin"
 SUFFIX = ".py.txt"
+MYPY = [sys.executable, "-m", "mypy"]
 
 SETTINGS = """
 [mypy]
@@ -49,14 +51,8 @@ def errors_in(report: str) -> Errors:
     return {place: tuple(sorted(messages)) for place, messages in found.items()}
 
 
-def run_mypy(*arguments: object) -> subprocess.CompletedProcess[str]:
-    """Run mypy in a process of its own: each run leaves megabytes behind in the one that it is made in."""
-    command = [sys.executable, "-m", "mypy", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 -- our own
-
-
 def mypy_report(*arguments: object) -> str:
-    done = run_mypy("--show-traceback", *arguments)
+    done = run_checker([*MYPY, "--show-traceback", *map(str, arguments)])
     assert done.stderr == ""
     return done.stdout
 
@@ -206,10 +202,11 @@ def run_daemon(project: Path, *options: str) -> Iterator[Run]:
         done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 -- our own
         return project_errors(done.stdout)
 
-    try:
-        yield run
-    finally:
-        subprocess.run([*dmypy, "stop"], capture_output=True, check=False)  # noqa: S603 -- our own
+    with only_checker():
+        try:
+            yield run
+        finally:
+            subprocess.run([*dmypy, "stop"], capture_output=True, check=False)  # noqa: S603 -- our own
 
 
 @pytest.fixture(params=[run_cached, run_daemon], ids=["cached", "daemon"])
@@ -646,7 +643,7 @@ def test_wrong_settings_are_refused(tmp_path: Path, file: str, text: str, messag
 
 def test_mypy_prints_a_refusal(tmp_path: Path) -> None:
     (tmp_path / "mypy.ini").write_text(SETTINGS.replace("schema =", "shema ="))
-    done = run_mypy(f"--config-file={tmp_path}/mypy.ini", "-c", "1")
+    done = run_checker([*MYPY, f"--config-file={tmp_path}/mypy.ini", "-c", "1"])
     assert f'{tmp_path}/mypy.ini: error: [typed_sessions]: unknown setting "shema"' in done.stdout
     assert done.returncode == 2
 
@@ -668,6 +665,6 @@ def test_the_plugin_loads_by_path_where_nothing_that_sessions_need_is_installed(
     script = f"import sys; sys.modules.update(dict.fromkeys({blocked})); from mypy.main import main; main()"
     arguments = [f"--config-file={tmp_path}/mypy.ini", f"--cache-dir={tmp_path}/cache", "-c", "x: int = ''"]
     command = [sys.executable, "-c", script, *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 -- our own
+    done = run_checker(command)
     assert (done.stderr, done.returncode) == ("", 1)
     assert "Incompatible types in assignment" in done.stdout

@@ -19,6 +19,7 @@ from textwrap import dedent
 
 import pytest
 
+from tests.checkers import run_checker
 from typed_sessions import ConfigurationError, Schema, SchemaError
 from typed_sessions.stubgen import SchemaStub, add_command, stale_files, stub_files
 
@@ -898,7 +899,7 @@ def test_mypy_takes_the_whole_project_once_its_settings_are_those_that_the_comma
     said = capsys.readouterr().out.partition(f"put into {file}\n")[2]
     (project / file).write_text(dedent(said))
     command = [sys.executable, "-m", "mypy", "--strict", "--no-incremental", "."]
-    report = subprocess.run(command, capture_output=True, text=True, check=False, cwd=project)  # noqa: S603 -- ours
+    report = run_checker(command, cwd=project)
     assert re.findall(r"^(\S+):\d+: error: .*\[(.*)\]$", report.stdout, re.MULTILINE) == [("views.py", "session-key")]
 
 
@@ -909,7 +910,7 @@ def test_mypy_finds_what_is_wrong_and_nothing_else(
     # The frameworks' own sessions are the business of the plugin: mypy leaves stub packages alone in its path.
     checked = [programs["right"], programs["wrong"], *(project / "stubs").glob("*.pyi")]
     command = [sys.executable, "-m", "mypy", "--config-file=", "--strict", "--no-incremental", *map(str, checked)]
-    report = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 -- ours
+    report = run_checker(command)
     assert report.stderr == ""
     found = re.findall(r"^(?:.*/)?(\w+\.pyi?):(\d+): error: ", report.stdout, re.MULTILINE)
     assert {(file, int(line)) for file, line in found} == marked_lines(programs["wrong"])
@@ -920,7 +921,7 @@ def test_basedpyright_finds_what_is_wrong_and_nothing_else(programs: dict[str, P
     (project / "pyrightconfig.json").write_text(json.dumps(settings))
     command = [sys.executable, "-m", "basedpyright", "--outputjson", "--pythonpath", sys.executable]
     checked = [*map(str, programs.values()), *map(str, (project / "stubs").rglob("*.pyi"))]
-    report = subprocess.run([*command, *checked], capture_output=True, text=True, check=False, cwd=project)  # noqa: S603 -- ours
+    report = run_checker([*command, *checked], cwd=project)
     found = {
         (Path(diagnostic["file"]).name, diagnostic["range"]["start"]["line"] + 1)
         for diagnostic in json.loads(report.stdout)["generalDiagnostics"]
@@ -942,7 +943,7 @@ def checked_by(checker: str, files: list[Path], project: Path) -> set[tuple[str,
     }[checker]
     named = map(str, files) if checker == "ty" else ()  # pyrefly takes its settings where it is given no files
     command = [str(Path(sys.executable).with_name(checker)), *options, *named]
-    report = subprocess.run(command, capture_output=True, text=True, check=False, cwd=project)  # noqa: S603 -- ours
+    report = run_checker(command, cwd=project)
     if checker == "ty":
         found = re.findall(r"^([^:\n]+\.pyi?):(\d+):\d+: error", report.stdout, re.MULTILINE)
     else:
@@ -964,7 +965,7 @@ def test_an_undeclared_key_is_not_taken_for_the_one_that_comes_last(project: Pat
     (project / "program.py").write_text("from quart import session\n\nsession['usr_id'] = session.get('usr_id')\n")
     (project / "pyrightconfig.json").write_text('{"stubPath": "stubs", "typeCheckingMode": "strict"}')
     command = [sys.executable, "-m", "basedpyright", "--outputjson", "--pythonpath", sys.executable, "program.py"]
-    report = subprocess.run(command, capture_output=True, text=True, check=False, cwd=project)  # noqa: S603 -- ours
+    report = run_checker(command, cwd=project)
     assert report.stdout.count('cannot be assigned to parameter \\"key\\" of type \\"VisitorKey\\"') == 2
     assert "_flashes" not in report.stdout
 
@@ -1005,9 +1006,7 @@ def test_each_package_is_checked_with_its_own_stubs_as_the_page_says(checker: st
         )
         (project / file).write_text(settings)
         environment = os.environ | {"VIRTUAL_ENV": sys.prefix, "PATH": f"{program.parent}:{os.environ['PATH']}"}
-        report = subprocess.run(  # noqa: S603 -- ours
-            [program, *command.split()], capture_output=True, text=True, check=False, cwd=project, env=environment
-        )
+        report = run_checker([program, *command.split()], cwd=project, env=environment)
         assert {*map(int, re.findall(r"schema\.py:(\d+):\d+", report.stdout))} == {wrong}, report.stdout
 
 
@@ -1019,7 +1018,7 @@ def test_pyrefly_would_find_no_more_in_stubs_than_that_they_narrow_what_keys_are
     python = f"--python-interpreter-path={sys.executable}"
     options = ["check", "--output-format", "json", "--preset", "default", "--search-path=stubs", "--search-path=."]
     command = [str(Path(sys.executable).with_name("pyrefly")), *options, python, *map(str, stubs)]
-    report = subprocess.run(command, capture_output=True, text=True, check=False, cwd=project)  # noqa: S603 -- ours
+    report = run_checker(command, cwd=project)
     assert {error["name"] for error in json.loads(report.stdout)["errors"]} == {"bad-override", "invalid-inheritance"}
 
 
