@@ -27,9 +27,10 @@ def main() -> int:
     with both_trees(asked.tree, stores) as trees:
         for seed in count(asked.seed):
             requests = random_requests(seed, stores)
-            if trees.difference(requests) is not None:
+            difference = trees.difference(requests)
+            if difference is not None:
                 found += 1
-                shortest, difference = cut_down(requests, trees)
+                shortest, difference = cut_down(requests, difference, trees)
                 print(f"seed {seed}, cut down:\n{msgspec.json.format(msgspec.json.encode(shortest)).decode()}")
                 print(difference, flush=True)
             served += len(requests.visits)

@@ -50,10 +50,8 @@ def both_trees(present: Path = ROOT, stores: Sequence[str] = STORES) -> Generato
         yield Trees(*trees)
 
 
-def cut_down(requests: Requests, trees: Trees) -> tuple[Requests, Difference]:
+def cut_down(requests: Requests, found: Difference, trees: Trees) -> tuple[Requests, Difference]:
     """Return a sequence with as few visits, lines and settings as still show a difference, and that."""
-    found = trees.difference(requests)
-    assert found is not None, "there is no difference"
     requests = replace(requests, visits=requests.visits[: found.visit + 1])
     is_shorter = True
     while is_shorter:

@@ -145,7 +145,8 @@ class _Run:
         self.log = log
         self.clock = clock
         self.store = _WatchedStore() if requests.store == "memory" else stores.get(requests.store or "")
-        self.config = {name: _evaluated(value) for name, value in requests.settings.items()}
+        self.config: dict[str, Any] = {name: _evaluated(value) for name, value in requests.settings.items()}
+        self.config["SESSION_STORE_TIMEOUT"] = 60  # in seconds: a slow machine is no difference
         self.schema = requests.schema
         self.aliases = Aliases()
         self.latest: str | None = None

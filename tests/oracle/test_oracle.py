@@ -37,8 +37,9 @@ def test_random_requests_give_what_the_oracle_gives(trees: Trees) -> None:
     end = time.monotonic() + SECONDS
     for seed in range(SEQUENCES):
         requests = random_requests(seed)
-        if trees.difference(requests) is not None:
-            shortest, difference = cut_down(requests, trees)
+        difference = trees.difference(requests)
+        if difference is not None:
+            shortest, difference = cut_down(requests, difference, trees)
             pytest.fail(f"seed {seed}, cut down: {msgspec.json.encode(shortest).decode()}\n{difference}")
         if time.monotonic() > end:
             break
