@@ -68,15 +68,21 @@ def _smaller(payload: bytes) -> bytes:
 
 
 def tampered(text: str, tampering: Tampering | None) -> str:
-    """Return a text with another character at a place of one of its parts."""
+    """Return a text with another character at a place of one of its parts: one that its signature depends on.
+
+    Not the first, which says whether the payload is compressed, nor the last, of which the signature has bits to spare.
+    """
     if tampering is None:
         return text
     first, *others = text.rsplit(".", 2)
     parts = [first, *others]
     part = min(tampering.part, len(parts) - 1)
     old = parts[part]
-    place = int(tampering.place * len(old))
-    parts[part] = old[:place] + tampering.instead + old[place + 1 :]
+    place = min(1 + int(tampering.place * len(old)), len(old) - 2)
+    if place < 1:
+        return text + tampering.instead
+    instead = tampering.instead if tampering.instead != old[place] else "~"
+    parts[part] = old[:place] + instead + old[place + 1 :]
     return ".".join(parts)
 
 
@@ -90,16 +96,20 @@ def examined(header: str, *, key: object, digest: str, is_on_server: bool, alias
     if is_on_server and "." not in value:
         return SetCookie(aliases.of(value), rest)
     text = "".join(each.value for each in SimpleCookie(f"c={value}").values())
-    return SetCookie(value, rest, _payload_in(text), _seal_of(text, key, digest))
+    payload = _payload_in(text)
+    return SetCookie(value, rest, _spelled(payload), _seal_of(text, key, digest), len(payload))
 
 
-def _payload_in(text: str) -> str:
+def _payload_in(text: str) -> bytes:
     is_compressed = text.startswith(".")
     try:
         payload = base64_decode(text[is_compressed:].split(".", maxsplit=1)[0])
-        payload = zlib.decompress(payload) if is_compressed else payload
+        return zlib.decompress(payload) if is_compressed else payload
     except (BadSignature, ValueError, zlib.error):
-        return "unreadable"
+        return b"unreadable"
+
+
+def _spelled(payload: bytes) -> str:
     try:
         return payload.decode("ascii")
     except UnicodeDecodeError:

@@ -31,7 +31,7 @@ class Wanted:
 
 def _of_payload(cookie: SetCookie) -> SetCookie:
     """Show of a short cookie what it holds, and that and when it was signed: its text depends on compression."""
-    if cookie.payload and len(cookie.payload) <= UNCOMPRESSED and cookie.seal not in {"nobody", "no key"}:
+    if 0 < cookie.size <= UNCOMPRESSED and cookie.seal not in {"nobody", "no key"}:
         return replace(cookie, value="<of its payload>")
     return cookie
 

@@ -9,6 +9,7 @@ from typing import Final
 
 import attrs
 from msgspec import Struct
+from msgspec.structs import replace
 
 __all__ = ["Aliases", "Outcome", "SetCookie", "shown", "told"]
 
@@ -23,6 +24,8 @@ class SetCookie(Struct, frozen=True):
     """What the value holds, if that can be read."""
     seal: str = ""
     """Under which salt the present key has signed it, and when; for what is verified by itsdangerous alone."""
+    size: int = 0
+    """Of the payload, in bytes."""
 
 
 class Outcome(Struct, frozen=True):
@@ -115,7 +118,7 @@ def _mapped(outcome: Outcome, change: Callable[[str], str]) -> Outcome:
     for cookie in outcome.cookies:
         payload = change(cookie.payload)
         hides_it = payload != cookie.payload
-        cookies.append(SetCookie("<of its payload>" if hides_it else cookie.value, cookie.rest, payload, cookie.seal))
+        cookies.append(replace(cookie, value="<of its payload>" if hides_it else cookie.value, payload=payload))
     return Outcome(
         values=each(outcome.values),
         errors=each(outcome.errors),

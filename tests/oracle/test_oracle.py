@@ -67,7 +67,7 @@ SEALED: Final = "cookie-session at 1780000000"
 
 
 def of_cookie(value: str, payload: str, seal: str = SEALED) -> Outcome:
-    return replace(OUTCOME, cookies=(SetCookie(value, "session=; Path=/", payload, seal),))
+    return replace(OUTCOME, cookies=(SetCookie(value, "session=; Path=/", payload, seal, len(payload)),))
 
 
 @pytest.mark.parametrize(
