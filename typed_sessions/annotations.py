@@ -20,6 +20,7 @@ from typing import (
     Protocol,
     Self,
     Union,
+    cast,
     get_args,
     get_origin,
 )
@@ -254,7 +255,7 @@ def _choice(value: object) -> str:
 
 def _read_hints(cls: Any) -> dict[str, Any]:
     """Return what a class itself annotates; of a TypedDict, what it inherits, too."""
-    own: Mapping[str, Any] = vars(cls)
+    own = cast("Mapping[str, Any]", vars(cls))
     namespace = _Namespace(cls.__module__, own)
     annotations: dict[str, Any] = own.get("__annotations__", {})
     return {name: _resolved(each, namespace, f"{cls.__qualname__}.{name}") for name, each in annotations.items()}

@@ -136,6 +136,23 @@ class Codec(Generic[S]):
         version = max(version, self.schema.migrations.version)
         return self._proven_at_length(self._encoded(stored, version), stored)
 
+    def prove_values(self, values: Mapping[str, object]) -> None:
+        """Prove of each of these values that it reads back, whatever their class says of all of them together.
+
+        Raises:
+            SerializationError: one does not; the message names the field.
+        """
+        plain = self._loaded(self._encoded(values, 0))
+        again = plain if is_dict(plain) else {}
+        for key, value in values.items():
+            field = self.schema.fields.get(key)
+            if field is None:
+                continue
+            lifted = attempt(field.type.lift, again.get(key), Reading(self._wire))
+            place = self._lost_at(key, value, dict.fromkeys([key], *lifted) if lifted else {})
+            if place is not None:
+                raise SerializationError(f"session field {key}{place} would read back as another value")
+
     def draft(self, contents: Contents[S], version: int = 0, *, unless: bytes = b"") -> Draft[S]:
         """Return contents as a payload, as `encode` does.
 
