@@ -34,7 +34,7 @@ from typed_sessions.field_types.base import (
 )
 from typed_sessions.narrowing import is_dict, is_sequence
 from typed_sessions.places import TYPE_KEY, VALUE_KEY
-from typed_sessions.sameness import same
+from typed_sessions.sameness import is_told_by_text, same
 
 __all__ = ["KNOWN", "Anything", "Choice", "Enumeration", "Scalar", "Simple"]
 
@@ -387,6 +387,13 @@ def _finite(value: object) -> object:
     return value
 
 
+def _iso_text(moment: dt.datetime | dt.time) -> str:
+    """Return the text of a moment. Raises Mismatch for one that is not told by it."""
+    if not is_told_by_text(moment):
+        raise Mismatch(f"a {type(moment).__name__} with an offset, or without fold", "one of an hour that comes twice")
+    return moment.isoformat()
+
+
 def _moment(cls: type[dt.datetime | dt.time], text: str) -> object:
     """Return the moment that a text says. msgspec reads no seconds of an offset; `isoformat` writes them."""
     try:
@@ -429,7 +436,7 @@ _SCALARS: Final[Mapping[type, FieldType]] = {
         Scalar(
             dt.datetime,
             exact=lambda value: dt.datetime.combine(dt.date(value.year, value.month, value.day), value.timetz()),
-            to_text=dt.datetime.isoformat,  # msgspec drops the seconds of an offset
+            to_text=_iso_text,  # msgspec drops the seconds of an offset
             from_text=partial(_moment, dt.datetime),
         ),
         Scalar(dt.date, exact=lambda value: dt.date(value.year, value.month, value.day)),
@@ -438,7 +445,7 @@ _SCALARS: Final[Mapping[type, FieldType]] = {
             exact=lambda value: dt.time(
                 value.hour, value.minute, value.second, value.microsecond, value.tzinfo, fold=value.fold
             ),
-            to_text=dt.time.isoformat,
+            to_text=_iso_text,
             from_text=partial(_moment, dt.time),
         ),
         Scalar(
