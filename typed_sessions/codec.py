@@ -16,7 +16,15 @@ from typing_extensions import TypeVar
 from typed_sessions.compiled import THE_LONG_WAY, Form, form_of
 from typed_sessions.contents import Contents, contents_of
 from typed_sessions.errors import ConfigurationError, SerializationError
-from typed_sessions.field_types import NATIVE_CANDIDATES, Mismatch, Reading, Wire, declared_keys
+from typed_sessions.field_types import (
+    NAIVE_CANDIDATE,
+    NATIVE_CANDIDATES,
+    Mismatch,
+    NaiveDatetime,
+    Reading,
+    Wire,
+    declared_keys,
+)
 from typed_sessions.field_types.base import attempt, holds_name
 from typed_sessions.migrations import VERSION_KEY, MigrationFailure
 from typed_sessions.narrowing import is_dict, is_sequence
@@ -531,7 +539,8 @@ def _read_back(serializer: AnySerializer, payload: str | bytes) -> object:
 
 def native_types(serializer: AnySerializer) -> Wire:
     """Return the types beyond JSON's that a serializer brings back as they were, found by trying."""
-    return frozenset(type(value) for value in NATIVE_CANDIDATES if _brings_back(serializer, value))
+    native = {type(value) for value in NATIVE_CANDIDATES if _brings_back(serializer, value)}
+    return frozenset({*native, NaiveDatetime} if _brings_back(serializer, NAIVE_CANDIDATE) else native)
 
 
 def _brings_back(serializer: AnySerializer, value: object) -> bool:

@@ -25,6 +25,7 @@ from typed_sessions.field_types.base import (
     Affinity,
     FieldType,
     Mismatch,
+    NaiveDatetime,
     Reading,
     Wire,
     attempt,
@@ -321,7 +322,11 @@ class Scalar(FieldType):
     @override
     def lower(self, value: object, wire: Wire) -> object:
         value = self.admit(value)
-        return value if self.cls in wire else self._to_text(value)
+        if self.cls not in wire:
+            return self._to_text(value)
+        if NaiveDatetime not in wire and _is_naive(value):
+            raise Mismatch("an aware datetime, such as datetime.now(UTC)", "a naive one, which comes back as another")
+        return value
 
     @override
     def lift(self, plain: object, reading: Reading) -> object:
@@ -345,7 +350,8 @@ class Scalar(FieldType):
         if not _are_all(items, self.cls):
             return None
         if self.cls in wire:
-            return items
+            takes_all = self.cls is not dt.datetime or NaiveDatetime in wire
+            return items if takes_all or not any(map(_is_naive, items)) else None
         if self._to_text is msgspec.to_builtins:
             texts: list[object] = msgspec.to_builtins(items)
             return texts
@@ -374,6 +380,10 @@ class Scalar(FieldType):
 def _are_all(items: list[object], cls: type) -> bool:
     """Return True if each of these is of exactly one type."""
     return {*map(type, items)} <= {cls}
+
+
+def _is_naive(value: object) -> bool:
+    return isinstance(value, dt.datetime) and value.utcoffset() is None
 
 
 def _is_subclass_instance(value: object) -> bool:
