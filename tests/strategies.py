@@ -355,9 +355,9 @@ OFFSETS: Final = st.integers(-23 * 60, 23 * 60).map(lambda minutes: timezone(tim
 
 
 def exact_moments() -> SearchStrategy[datetime]:
-    """Datetimes that every serializer writes, naive and with offsets of whole minutes, from the year 1000 on."""
+    """Datetimes that every serializer writes, with offsets of whole minutes, from the year 1000 on."""
     first, last = datetime(1000, 1, 3), datetime(9999, 12, 29)  # noqa: DTZ001 -- hypothesis adds the time zone
-    return st.datetimes(first, last, timezones=st.one_of(st.none(), OFFSETS))
+    return st.datetimes(first, last, timezones=OFFSETS)
 
 
 def finite_floats() -> SearchStrategy[float]:
@@ -423,7 +423,7 @@ def spans() -> SearchStrategy[timedelta]:
 
 
 def times() -> SearchStrategy[time]:
-    return st.times() | st.times(timezones=OFFSETS)
+    return st.times().map(lambda moment: moment.replace(fold=0)) | st.times(timezones=OFFSETS)
 
 
 def _by(keys: SearchStrategy[Any]) -> SearchStrategy[dict[Any, set[int]]]:

@@ -1,16 +1,32 @@
-"""Resolve the annotations of a declared class: strings, inheritance, type arguments and aliases."""
+"""Resolve the annotations of a declared class: text, inheritance, type arguments, `Self` and aliases."""
 
 from __future__ import annotations
 
-import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum
-from types import UnionType
-from typing import Annotated, Any, ClassVar, Final, Generic, NewType, Protocol, Union, get_args, get_origin
+from operator import is_
+from types import NoneType, UnionType
+from typing import (
+    Annotated,
+    Any,
+    ClassVar,
+    Final,
+    ForwardRef,
+    Generic,
+    Literal,
+    NamedTuple,
+    NewType,
+    Protocol,
+    Self,
+    Union,
+    cast,
+    get_args,
+    get_origin,
+)
 
 import typing_extensions
-from typing_extensions import get_type_hints, is_typeddict
+from typing_extensions import is_typeddict
 
 from typed_sessions.errors import SchemaError
 from typed_sessions.markers import Formerly
@@ -18,11 +34,14 @@ from typed_sessions.markers import Formerly
 __all__ = [
     "described",
     "former_names",
+    "is_reference",
     "is_typed_dict",
     "key_annotations",
     "marks_of",
     "origin_class",
     "plain_form",
+    "reference_in",
+    "reference_name",
     "required_keys",
     "resolved_annotations",
     "union_parts",
@@ -51,11 +70,17 @@ def origin_class(declared: object) -> type[Any] | None:
 def resolved_annotations(declared: object) -> dict[str, Any]:
     """Return what each attribute of a class, or of a generic class with its arguments, is declared to hold.
 
-    Bases come first, a later class overrides an earlier one, and type parameters are replaced by their arguments.
+    Bases come first, a later class overrides an earlier one, and type parameters are replaced by their arguments, as
+    `Self` is by the class.
 
     Raises:
         SchemaError: an annotation names something that cannot be found from the class's module.
     """
+    return {name: _substituted(annotation, {Self: declared}) for name, annotation in _inherited(declared).items()}
+
+
+def _inherited(declared: object) -> dict[str, Any]:
+    """Return the same, with `Self` as it is: it means the class that inherits."""
     cls = origin_class(declared)
     if cls is None:
         return {}
@@ -63,7 +88,7 @@ def resolved_annotations(declared: object) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for base in reversed(_bases(cls)):
         if _unsubscripted(base) not in _NOT_DECLARING:
-            found |= resolved_annotations(_substituted(base, arguments))
+            found |= _inherited(_substituted(base, arguments))
     hints = _read_hints(cls)
     for name in vars(cls).get("__annotations__", {}):
         if not _is_class_variable(hints[name]):
@@ -85,7 +110,7 @@ def key_annotations(declared: Any) -> dict[str, Any]:
     for base in filter(is_typed_dict, _bases(cls)):
         found |= key_annotations(_substituted(base, arguments))
     for name, hint in _read_hints(cls).items():
-        found.setdefault(name, _substituted(hint, arguments))
+        found.setdefault(name, _substituted(hint, {**arguments, Self: declared}))
     return found
 
 
@@ -124,7 +149,47 @@ def plain_form(annotation: Any) -> tuple[Any, tuple[object, ...]]:
     """Return an annotation without its wrappers, and what `Annotated` said of it.
 
     Wrappers are `Annotated`, `NewType`, type aliases, `Required`, `NotRequired`, `ReadOnly` and `Final`.
+
+    Raises:
+        SchemaError: an alias, or a name, cannot be resolved.
     """
+    annotation, marks = _unwrapped(annotation)
+    passed: list[object] = []
+    while is_reference(annotation):
+        if annotation in passed:
+            raise SchemaError(f"{described(annotation)} stands for nothing but itself")
+        passed.append(annotation)
+        annotation, more = _unwrapped(_referred(annotation))
+        marks += more
+    return annotation, marks
+
+
+def reference_in(annotation: Any) -> Any:
+    """Return the alias, or the name of something that is no class, that an annotation is; None if it is none."""
+    inner, _ = _unwrapped(annotation)
+    return inner if is_reference(inner) else None
+
+
+def is_reference(annotation: Any) -> bool:
+    """Return True for what names a type that may contain itself: a type alias, or text that names no class."""
+    return isinstance(annotation, (ForwardRef, *_ALIASES)) or isinstance(get_origin(annotation), _ALIASES)
+
+
+def described(annotation: Any) -> str:
+    """Return an annotation as a reader would write it: `int | None`, `list[Item]`."""
+    return _described(annotation, ())
+
+
+def reference_name(reference: Any) -> str:
+    """Return what an alias is called: `JSON`, `Tree[int]`."""
+    if isinstance(reference, ForwardRef):
+        return reference.__forward_arg__
+    arguments = f"[{', '.join(map(described, get_args(reference)))}]" if get_args(reference) else ""
+    name: str = _unsubscripted(reference).__name__
+    return name + arguments
+
+
+def _unwrapped(annotation: Any) -> tuple[Any, tuple[object, ...]]:
     marks: tuple[object, ...] = ()
     while True:
         if get_origin(annotation) is Annotated:
@@ -132,22 +197,42 @@ def plain_form(annotation: Any) -> tuple[Any, tuple[object, ...]]:
             annotation = annotation.__origin__
         elif isinstance(annotation, NewType):
             annotation = annotation.__supertype__
-        elif isinstance(annotation, _ALIASES):
-            annotation = annotation.__value__
-        elif isinstance(get_origin(annotation), _ALIASES):
-            alias = get_origin(annotation)
-            annotation = _substituted(
-                alias.__value__, dict(zip(alias.__type_params__, get_args(annotation), strict=False))
-            )
         elif get_origin(annotation) in _QUALIFIERS:
             (annotation,) = get_args(annotation)
         else:
             return annotation, marks
 
 
-def described(annotation: Any) -> str:
-    """Return an annotation as a reader would write it: `int | None`, `list[Item]`."""
-    annotation, _ = plain_form(annotation)
+def _referred(reference: Any) -> Any:
+    """Return what a reference stands for.
+
+    Raises:
+        SchemaError: it cannot be resolved.
+    """
+    name = reference_name(reference)
+    if isinstance(reference, ForwardRef):
+        return _resolved(reference, _Namespace(_module_of(reference) or ""), name)
+    alias = _unsubscripted(reference)
+    try:
+        value = alias.__value__  # which a `type` statement evaluates just now
+    except NameError as error:
+        raise _not_found(name, error, alias.__module__) from error
+    arguments = dict(zip(alias.__type_params__, get_args(reference), strict=False))
+    return _substituted(_resolved(value, _Namespace(alias.__module__), name), arguments)
+
+
+def _described(annotation: Any, within: tuple[object, ...]) -> str:
+    reference = reference_in(annotation)
+    if reference is not None:
+        if reference in within:
+            return reference_name(reference)
+        within = (*within, reference)
+        try:
+            annotation, _ = _unwrapped(_referred(reference))
+        except SchemaError:  # which an error names
+            return reference_name(reference)
+        return _described(annotation, within)
+    annotation, _ = _unwrapped(annotation)
     if annotation is type(None):
         return "None"
     if isinstance(annotation, type) and not get_args(annotation):
@@ -157,11 +242,11 @@ def described(annotation: Any) -> str:
     if not arguments:
         return getattr(annotation, "__name__", str(annotation))
     if isinstance(origin, type) and origin.__name__ != "UnionType":
-        inner = ", ".join("..." if argument is ... else described(argument) for argument in arguments)
+        inner = ", ".join("..." if argument is ... else _described(argument, within) for argument in arguments)
         return f"{origin.__name__}[{inner}]"
     if origin is typing_extensions.Literal:
         return f"Literal[{', '.join(map(_choice, arguments))}]"
-    return " | ".join(map(described, arguments))
+    return " | ".join(_described(argument, within) for argument in arguments)
 
 
 def _choice(value: object) -> str:
@@ -169,37 +254,122 @@ def _choice(value: object) -> str:
 
 
 def _read_hints(cls: Any) -> dict[str, Any]:
+    """Return what a class itself annotates; of a TypedDict, what it inherits, too."""
+    own = cast("Mapping[str, Any]", vars(cls))
+    namespace = _Namespace(cls.__module__, own)
+    annotations: dict[str, Any] = own.get("__annotations__", {})
+    return {name: _resolved(each, namespace, f"{cls.__qualname__}.{name}") for name, each in annotations.items()}
+
+
+def _resolved(annotation: Any, namespace: _Namespace, place: str) -> Any:
+    """Return an annotation with its text evaluated. Text within it that names no class stays a reference."""
+    if isinstance(annotation, (str, ForwardRef)):
+        annotation = namespace.evaluated(annotation, place)
+    if annotation is None:
+        return NoneType
     try:
-        return get_type_hints(cls, include_extras=True)
-    except NameError as error:
+        return _rebuilt(annotation, lambda part: _reference(part, namespace, place))
+    except RecursionError:
         raise SchemaError(
-            f"{cls.__qualname__}{_place_of(cls, str(error.name))}: the name {error.name!r} in its annotation cannot be "
-            f"found from module {cls.__module__}; define it there, outside functions and `if TYPE_CHECKING`"
-        ) from error
-    except (AttributeError, SyntaxError, TypeError) as error:
-        raise SchemaError(f"{cls.__qualname__}: an annotation cannot be read: {error}") from error
+            f"{place}: the annotation has no end; declare a generic alias that contains itself as a TypeAliasType"
+        ) from None
 
 
-def _place_of(cls: type, name: str) -> str:
-    """Return the attribute in whose annotation a name stands, for a message."""
-    for base in cls.__mro__:
-        for attribute, annotation in vars(base).get("__annotations__", {}).items():
-            if re.search(rf"\b{re.escape(name)}\b", str(annotation)):
-                return f".{attribute}"
-    return ""
+def _reference(part: Any, namespace: _Namespace, place: str) -> Any:
+    """Return text within an annotation as the class that it names, or as a reference that knows its module."""
+    if not isinstance(part, (str, ForwardRef)):
+        return part
+    value = namespace.evaluated(part, place)
+    if isinstance(value, type) and not get_args(value):
+        return value
+    if _awaits_arguments(value) or namespace.needs_class(part):
+        return _rebuilt(value, lambda part: _reference(part, namespace, place))
+    return namespace.reference(part)
+
+
+def _awaits_arguments(value: Any) -> bool:
+    """Return True for what has type parameters in it, or `Self`."""
+    return value is Self or bool(_parameters(value)) or any(map(_awaits_arguments, get_args(value)))
+
+
+def _not_found(place: str, error: NameError, module: str) -> SchemaError:
+    return SchemaError(
+        f"{place}: the name {error.name!r} in its annotation cannot be found from module {module}; define it there, "
+        f"outside functions and `if TYPE_CHECKING`"
+    )
+
+
+class _Namespace(NamedTuple):
+    """Where the text of an annotation is evaluated."""
+
+    module: str
+    in_class: Mapping[str, object] = {}
+
+    def evaluated(self, text: str | ForwardRef, place: str) -> Any:
+        """Return what a text means: a name of the module goes before one of the class. Raises SchemaError."""
+        try:
+            reference = self.reference(text)
+            return eval(reference.__forward_code__, {**self.in_class}, _names_of(reference))  # noqa: S307 -- it is code
+        except NameError as error:
+            raise _not_found(place, error, _module_of(text) or self.module) from error
+        except Exception as error:  # an annotation may be any expression
+            owner, _, name = place.rpartition(".")
+            raise SchemaError(f"{owner or name}: an annotation cannot be read, that of {name}: {error}") from error
+
+    def needs_class(self, text: str | ForwardRef) -> bool:
+        """Return True if text has a name that only the class knows."""
+        reference = self.reference(text)
+        known = _names_of(reference)
+        return any(name in self.in_class and name not in known for name in reference.__forward_code__.co_names)
+
+    def reference(self, text: str | ForwardRef) -> ForwardRef:
+        """Return text as a reference that knows its module."""
+        if isinstance(text, str):
+            return ForwardRef(text, is_argument=False, module=self.module, is_class=True)
+        return ForwardRef(
+            text.__forward_arg__, is_argument=False, module=_module_of(text) or self.module, is_class=True
+        )
+
+
+def _module_of(text: str | ForwardRef) -> str | None:
+    """Return the name of the module that a reference knows."""
+    module: Any = getattr(text, "__forward_module__", None)
+    name: str | None = getattr(module, "__name__", module)
+    return name
+
+
+def _names_of(reference: ForwardRef) -> dict[str, object]:
+    """Return what the module of a reference defines."""
+    module = sys.modules.get(_module_of(reference) or "")
+    return {} if module is None else dict(vars(module))
+
+
+def _rebuilt(annotation: Any, replace: Callable[[Any], Any]) -> Any:
+    """Return an annotation in which each part that has no parts itself is replaced."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is None or origin is Literal:
+        return replace(annotation)
+    if origin is Annotated:
+        inner = _rebuilt(annotation.__origin__, replace)
+        return annotation if inner is annotation.__origin__ else Annotated[(inner, *annotation.__metadata__)]
+    rebuilt = tuple(_rebuilt(argument, replace) for argument in arguments)
+    if all(map(is_, rebuilt, arguments)):
+        return annotation
+    if origin in (Union, UnionType):
+        return Union[rebuilt]  # noqa: UP007 -- of values
+    return origin[rebuilt if len(rebuilt) != 1 else rebuilt[0]]
 
 
 def _substituted(annotation: Any, arguments: Mapping[Any, object]) -> Any:
     """Replace type parameters in an annotation by their arguments; those without one stay."""
-    try:
-        if annotation in arguments:
-            return arguments[annotation]
-    except TypeError:  # an unhashable Literal or Annotated holds no type parameter of its own
-        return annotation
-    parameters = _parameters(annotation) if get_args(annotation) else ()
-    if not parameters:
-        return annotation
-    return annotation[tuple(arguments.get(parameter, parameter) for parameter in parameters)]
+
+    def replace(part: Any) -> Any:
+        try:
+            return arguments.get(part, part)
+        except TypeError:  # what has no hash is no type parameter
+            return part
+
+    return _rebuilt(annotation, replace)
 
 
 def _qualifiers(annotation: Any) -> set[object]:

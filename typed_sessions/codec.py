@@ -16,7 +16,15 @@ from typing_extensions import TypeVar
 from typed_sessions.compiled import THE_LONG_WAY, Form, form_of
 from typed_sessions.contents import Contents, contents_of
 from typed_sessions.errors import ConfigurationError, SerializationError
-from typed_sessions.field_types import NATIVE_CANDIDATES, Mismatch, Reading, Wire, declared_keys
+from typed_sessions.field_types import (
+    NAIVE_CANDIDATE,
+    NATIVE_CANDIDATES,
+    Mismatch,
+    NaiveDatetime,
+    Reading,
+    Wire,
+    declared_keys,
+)
 from typed_sessions.field_types.base import attempt, holds_name
 from typed_sessions.migrations import VERSION_KEY, MigrationFailure
 from typed_sessions.narrowing import is_dict, is_sequence
@@ -135,6 +143,23 @@ class Codec(Generic[S]):
         """
         version = max(version, self.schema.migrations.version)
         return self._proven_at_length(self._encoded(stored, version), stored)
+
+    def prove_values(self, values: Mapping[str, object]) -> None:
+        """Prove of each of these values that it reads back, whatever their class says of all of them together.
+
+        Raises:
+            SerializationError: one does not; the message names the field.
+        """
+        plain = self._loaded(self._encoded(values, 0))
+        again = plain if is_dict(plain) else {}
+        for key, value in values.items():
+            field = self.schema.fields.get(key)
+            if field is None:
+                continue
+            lifted = attempt(field.type.lift, again.get(key), Reading(self._wire))
+            place = self._lost_at(key, value, dict.fromkeys([key], *lifted) if lifted else {})
+            if place is not None:
+                raise SerializationError(f"session field {key}{place} would read back as another value")
 
     def draft(self, contents: Contents[S], version: int = 0, *, unless: bytes = b"") -> Draft[S]:
         """Return contents as a payload, as `encode` does.
@@ -514,7 +539,8 @@ def _read_back(serializer: AnySerializer, payload: str | bytes) -> object:
 
 def native_types(serializer: AnySerializer) -> Wire:
     """Return the types beyond JSON's that a serializer brings back as they were, found by trying."""
-    return frozenset(type(value) for value in NATIVE_CANDIDATES if _brings_back(serializer, value))
+    native = {type(value) for value in NATIVE_CANDIDATES if _brings_back(serializer, value)}
+    return frozenset({*native, NaiveDatetime} if _brings_back(serializer, NAIVE_CANDIDATE) else native)
 
 
 def _brings_back(serializer: AnySerializer, value: object) -> bool:

@@ -17,6 +17,7 @@ from typed_sessions.contents import contents_of
 from typed_sessions.errors import ConfigurationError, SerializationError
 from typed_sessions.payloads import Read
 from typed_sessions.reports import FieldReset, Refused, Report, ReportSink, UndeclaredKeys
+from typed_sessions.sameness import same
 from typed_sessions.schema import Schema
 from typed_sessions.sealing.base import Clock, Sealer, as_datetime, newest, progress
 from typed_sessions.session import SecureCookieSession, is_permanent, session_from, state_of
@@ -138,7 +139,8 @@ class Policy(Generic[S]):
     def prove(self, stored: Mapping[str, object], origin: Origin[S] | None, version: int) -> tuple[Format[S], Proven]:
         """Return the payload of what is stored, proven to read back, and its format: the configured one.
 
-        What came in another format, and the configured one cannot hold, stays in the format that it came in.
+        What came in another format, and the configured one cannot hold, stays in the format that it came in. What has
+        changed since must fit the configured one all the same.
 
         Raises:
             SerializationError: it would not read back; the message names the field.
@@ -149,8 +151,12 @@ class Policy(Generic[S]):
             return writer, writer.codec.prove(stored, version)
         except SerializationError:
             came_in = None if origin is None else self.format_of(origin)
-            if came_in is None or came_in is writer:
+            if origin is None or came_in is None or came_in is writer:
                 raise
+            loaded = origin.stored
+            writer.codec.prove_values(
+                {key: value for key, value in stored.items() if key not in loaded or not same(value, loaded[key])}
+            )
             return came_in, came_in.codec.prove(stored, version)
 
     def is_genuine(self, text: str) -> bool:

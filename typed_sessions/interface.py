@@ -20,7 +20,7 @@ from typing_extensions import TypeIs, TypeVar, override
 
 from typed_sessions import engine
 from typed_sessions.caching import private
-from typed_sessions.codec import MAX_COOKIE_PAYLOAD, MAX_PAYLOAD, Codec
+from typed_sessions.codec import MAX_COOKIE_PAYLOAD, MAX_PAYLOAD, Codec, native_types
 from typed_sessions.cookies import (
     BROWSERS_LIMIT,
     checked_attributes,
@@ -890,9 +890,10 @@ class SecureCookieSessionInterface(
             raise ConfigurationError(
                 'SESSION_EXTRAS needs a schema: without one there are no extras; leave it at "keep"'
             )
+        formats = self._formats(settings)
         return engine.Policy(
-            schema=self.schema,
-            formats=self._formats(settings),
+            schema=formats[0].codec.schema if formats else self.schema,
+            formats=formats,
             extras=settings.extras,
             on_bad_field=settings.on_bad_field,
             refresh_each_request=settings.refresh_each_request,
@@ -979,8 +980,9 @@ class SecureCookieSessionInterface(
             if serializer_name(other) is None or serializer_name(other) not in map(serializer_name, serializers):
                 serializers.append(other)
         most = settings.max_payload or (MAX_PAYLOAD if is_on_server else MAX_COOKIE_PAYLOAD)
+        schema = self.schema.written_as(native_types(configured))
         return tuple(
-            engine.Format(Codec(self.schema, serializer, max_payload=most), self._sealer(settings, serializer))
+            engine.Format(Codec(schema, serializer, max_payload=most), self._sealer(settings, serializer))
             for serializer in serializers
         )
 

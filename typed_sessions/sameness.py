@@ -18,7 +18,7 @@ import msgspec
 
 from typed_sessions.narrowing import is_dict, is_sequence, is_set
 
-__all__ = ["attribute_names", "same", "shared_mutable"]
+__all__ = ["attribute_names", "is_told_by_text", "same", "shared_mutable"]
 
 _PLAIN: Final = frozenset({NoneType, bool, int, str, bytes, date, timedelta, UUID})
 """The types whose values are the same where they are equal, and of one type."""
@@ -129,6 +129,15 @@ def _same_scalars(one: object, other: object) -> bool:
     return bool(one == other)
 
 
+def is_told_by_text(moment: datetime | time) -> bool:
+    """Return False for an hour that comes twice and is told by `fold` alone, of which ISO 8601 says nothing."""
+    return not moment.fold or moment.utcoffset() is not None
+
+
 def _shown(moment: datetime | time) -> tuple[type, object, datetime | time]:
-    """Return what a clock shows, and where: an hour that a zone repeats equals none elsewhere (PEP 495)."""
-    return type(moment), moment.utcoffset(), moment.replace(tzinfo=None, fold=0)
+    """Return what a clock shows, and where: an hour that a zone repeats equals none elsewhere (PEP 495).
+
+    Where no zone is known, which of two such hours it is, is all that `fold` says.
+    """
+    offset = moment.utcoffset()
+    return type(moment), moment.fold if offset is None else offset, moment.replace(tzinfo=None, fold=0)

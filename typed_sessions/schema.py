@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from datetime import timedelta
+from copy import copy
+from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from inspect import isroutine, unwrap
@@ -32,10 +33,12 @@ from typed_sessions.field_types import (
     Declared,
     FieldType,
     Mismatch,
+    NaiveDatetime,
     OutOfBounds,
     Wire,
     all_parts,
 )
+from typed_sessions.field_types.scalars import KNOWN
 from typed_sessions.generated import Module
 from typed_sessions.kinds import Kind, MadeKind, Member, Trial, holds_arguments, is_record, kind_of, marks_within
 from typed_sessions.markers import Essential, Merge, Subject
@@ -55,7 +58,7 @@ _MERGED: Final[Mapping[str, set[object]]] = {
 }
 """What the rules of those names can merge. All others can merge anything that can be compared."""
 
-_ALL_NATIVE: Wire = frozenset(type(value) for value in NATIVE_CANDIDATES)
+_ALL_NATIVE: Wire = frozenset({*(type(value) for value in NATIVE_CANDIDATES), NaiveDatetime})
 """A default may be anything that some serializer takes: which one it will be is not known yet."""
 
 
@@ -160,10 +163,34 @@ class Schema(Generic[S]):
         self.renamed: Mapping[str, str] = self._former_names()
         """The present name of each field, by each of its earlier ones."""
         self.migrations: Migrations = Migrations(declared)
+        self._aware: Mapping[str, Wire] = {}
+        """The fields that take no naive datetimes, each with the wire that would not bring one back."""
 
     @override
     def __repr__(self) -> str:
         return f"Schema({self.name})"
+
+    def written_as(self, wire: Wire) -> Schema[S]:
+        """Return the schema as it is where values are written by a serializer with this wire.
+
+        It is the same but for naive datetimes, which some serializers bring back as aware ones: fields take none then.
+
+        Raises:
+            SchemaError: such a one is a default.
+        """
+        if datetime not in wire or NaiveDatetime in wire:
+            return self
+        fields = {name for name, field in self.fields.items() if _holds_datetimes(field.type)}
+        if not fields:
+            return self
+        for name in () if self.keyed else sorted(fields):
+            try:
+                self.fields[name].type.lower(self.fields[name].default, wire)
+            except Mismatch as mismatch:
+                raise SchemaError(f"{self.name}.{name}{mismatch.path}: the default {mismatch}") from None
+        written = copy(self)
+        written._aware = dict.fromkeys(fields, wire)  # noqa: SLF001 -- its own, of a copy
+        return written
 
     @property
     def steady_class(self) -> Kind | None:
@@ -213,6 +240,8 @@ class Schema(Generic[S]):
         field = self.fields[name]
         try:
             admitted = field.type.admit(value)
+            if name in self._aware:
+                field.type.lower(admitted, self._aware[name])
         except OutOfBounds as mismatch:
             raise FieldValueError(f"{self.name}.{name}{mismatch.path} {mismatch}") from None
         except Mismatch as mismatch:
@@ -479,6 +508,10 @@ def _is_writable_subject(subject: object) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def _holds_datetimes(field_type: FieldType) -> bool:
+    return KNOWN[datetime] in all_parts([field_type])
 
 
 def _has_its_own_word(field_type: FieldType) -> bool:

@@ -58,6 +58,7 @@ def test_a_moment_that_a_zone_repeats_or_leaves_out_is_the_same_with_a_fixed_off
     assert same(moment, fixed)
     assert same({moment}, {fixed})
     assert not same(TWICE, TWICE.replace(fold=1))
+    assert not same(TWICE.replace(tzinfo=None), TWICE.replace(tzinfo=None, fold=1))
     assert not same({moment}, {fixed.replace(minute=31)})
 
 

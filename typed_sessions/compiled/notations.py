@@ -94,6 +94,12 @@ def _iso_moment(text: str) -> dt.datetime:
     return moment
 
 
+def _aware_moment_text(moment: dt.datetime) -> str:
+    if moment.utcoffset() is None:
+        raise TheLongWay
+    return stock_tags.moment_text(moment)
+
+
 def _markup_text(markup: Markup) -> str:
     if type(markup) is not Markup:
         raise TheLongWay
@@ -132,7 +138,7 @@ def _tagged_json(*, sort_keys: bool) -> Notation:
             bytes: Leaf(" b", bytes, _exact_bytes),
             UUID: Leaf(" u", UUID),
             Markup: Leaf(" m", str, _markup_text, Markup),
-            dt.datetime: Leaf(" d", str, stock_tags.moment_text, exact_http_date),
+            dt.datetime: Leaf(" d", str, _aware_moment_text, exact_http_date),
         },
         tuple_tag=" t",
         tags=STOCK_TAGS,

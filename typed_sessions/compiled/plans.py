@@ -14,6 +14,7 @@ from attrs import frozen
 
 from typed_sessions.compiled.notations import Leaf, Notation
 from typed_sessions.field_types import FieldType, Reading, Wire
+from typed_sessions.field_types.alias import Alias
 from typed_sessions.field_types.bounded import Bounded
 from typed_sessions.field_types.classes import Declared, Foreign, Keyed, all_parts
 from typed_sessions.field_types.containers import Items, Positions, Table
@@ -107,6 +108,7 @@ class Planner:
             Positions: self._positions,
             Table: self._table,
             OneOf: self._union,
+            Alias: self._alias,
             Declared: self._declared,
             Keyed: self._keyed,
         }
@@ -294,8 +296,8 @@ class Planner:
 
     def _is_json(self, part: FieldType) -> bool:
         """Return True if a type makes nothing that JSON lacks, no float, and no dict whose key could be a tag."""
-        if isinstance(part, OneOf):
-            return True  # its members are parts, too
+        if isinstance(part, (OneOf, Alias)):
+            return True  # its members, and what it stands for, are parts, too
         made = part.plain_types(self._wire)
         is_class = isinstance(part, Declared)
         return not isinstance(part, Foreign) and (is_class or made <= {NoneType, bool, int, str, list})
@@ -534,6 +536,9 @@ class Planner:
             self._look_at_items(value),
             value.closed,
         )
+
+    def _alias(self, field_type: Alias) -> Plan:
+        return self.plan(field_type.target)
 
     def _union(self, field_type: OneOf) -> Plan | None:
         """Return the plan of what may be None, and of unions of what JSON has."""

@@ -5,16 +5,27 @@ written as a plain one (`lower`), and how a plain one becomes a value again (`li
 has, and of those further types that the serializer at hand brings back by itself: its `Wire`.
 """
 
-from typed_sessions.field_types.base import NATIVE_CANDIDATES, FieldType, Mismatch, OutOfBounds, Reading, Wire
+from typed_sessions.field_types.base import (
+    NAIVE_CANDIDATE,
+    NATIVE_CANDIDATES,
+    FieldType,
+    Mismatch,
+    NaiveDatetime,
+    OutOfBounds,
+    Reading,
+    Wire,
+)
 from typed_sessions.field_types.classes import Declared, all_parts, declared_keys
 from typed_sessions.field_types.compiler import Compiler
 
 __all__ = [
+    "NAIVE_CANDIDATE",
     "NATIVE_CANDIDATES",
     "Compiler",
     "Declared",
     "FieldType",
     "Mismatch",
+    "NaiveDatetime",
     "OutOfBounds",
     "Reading",
     "Wire",

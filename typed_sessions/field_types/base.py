@@ -17,11 +17,13 @@ from typed_sessions.places import SOME_KEY, TYPE_KEY, VALUE_KEY
 
 __all__ = [
     "JSON",
+    "NAIVE_CANDIDATE",
     "NATIVE_CANDIDATES",
     "SOME_KEY",
     "Affinity",
     "FieldType",
     "Mismatch",
+    "NaiveDatetime",
     "OutOfBounds",
     "Reading",
     "Wire",
@@ -45,6 +47,14 @@ NATIVE_CANDIDATES: Final[tuple[object, ...]] = (
     Markup("<b>"),
 )
 """A value of each type that may be in a `Wire`, to find out with."""
+
+
+class NaiveDatetime:
+    """Stands, in a `Wire`, for datetimes without a time zone: tagged JSON would bring back an aware one."""
+
+
+NAIVE_CANDIDATE: Final = dt.datetime(2000, 1, 2, 3, 4, 5)  # noqa: DTZ001 -- naive on purpose
+"""A naive datetime, to find out with."""
 
 
 JSON: Final[Wire] = frozenset()

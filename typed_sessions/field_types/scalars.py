@@ -25,6 +25,7 @@ from typed_sessions.field_types.base import (
     Affinity,
     FieldType,
     Mismatch,
+    NaiveDatetime,
     Reading,
     Wire,
     attempt,
@@ -34,7 +35,7 @@ from typed_sessions.field_types.base import (
 )
 from typed_sessions.narrowing import is_dict, is_sequence
 from typed_sessions.places import TYPE_KEY, VALUE_KEY
-from typed_sessions.sameness import same
+from typed_sessions.sameness import is_told_by_text, same
 
 __all__ = ["KNOWN", "Anything", "Choice", "Enumeration", "Scalar", "Simple"]
 
@@ -321,7 +322,11 @@ class Scalar(FieldType):
     @override
     def lower(self, value: object, wire: Wire) -> object:
         value = self.admit(value)
-        return value if self.cls in wire else self._to_text(value)
+        if self.cls not in wire:
+            return self._to_text(value)
+        if NaiveDatetime not in wire and _is_naive(value):
+            raise Mismatch("an aware datetime, such as datetime.now(UTC)", "a naive one, which comes back as another")
+        return value
 
     @override
     def lift(self, plain: object, reading: Reading) -> object:
@@ -345,7 +350,8 @@ class Scalar(FieldType):
         if not _are_all(items, self.cls):
             return None
         if self.cls in wire:
-            return items
+            takes_all = self.cls is not dt.datetime or NaiveDatetime in wire
+            return items if takes_all or not any(map(_is_naive, items)) else None
         if self._to_text is msgspec.to_builtins:
             texts: list[object] = msgspec.to_builtins(items)
             return texts
@@ -376,6 +382,10 @@ def _are_all(items: list[object], cls: type) -> bool:
     return {*map(type, items)} <= {cls}
 
 
+def _is_naive(value: object) -> bool:
+    return isinstance(value, dt.datetime) and value.utcoffset() is None
+
+
 def _is_subclass_instance(value: object) -> bool:
     cls: type[object] = type(value)
     return issubclass(cls, _JSON_TYPES) and cls not in (*_JSON_TYPES, *_NATIVE_TYPES)
@@ -385,6 +395,13 @@ def _finite(value: object) -> object:
     if isinstance(value, float) and not math.isfinite(value):
         raise Mismatch("a finite number", "NaN or infinity")
     return value
+
+
+def _iso_text(moment: dt.datetime | dt.time) -> str:
+    """Return the text of a moment. Raises Mismatch for one that is not told by it."""
+    if not is_told_by_text(moment):
+        raise Mismatch(f"a {type(moment).__name__} with an offset, or without fold", "one of an hour that comes twice")
+    return moment.isoformat()
 
 
 def _moment(cls: type[dt.datetime | dt.time], text: str) -> object:
@@ -429,7 +446,7 @@ _SCALARS: Final[Mapping[type, FieldType]] = {
         Scalar(
             dt.datetime,
             exact=lambda value: dt.datetime.combine(dt.date(value.year, value.month, value.day), value.timetz()),
-            to_text=dt.datetime.isoformat,  # msgspec drops the seconds of an offset
+            to_text=_iso_text,  # msgspec drops the seconds of an offset
             from_text=partial(_moment, dt.datetime),
         ),
         Scalar(dt.date, exact=lambda value: dt.date(value.year, value.month, value.day)),
@@ -438,7 +455,7 @@ _SCALARS: Final[Mapping[type, FieldType]] = {
             exact=lambda value: dt.time(
                 value.hour, value.minute, value.second, value.microsecond, value.tzinfo, fold=value.fold
             ),
-            to_text=dt.time.isoformat,
+            to_text=_iso_text,
             from_text=partial(_moment, dt.time),
         ),
         Scalar(

@@ -40,16 +40,11 @@ class OneOf(FieldType):
     def __init__(self, members: tuple[FieldType, ...]) -> None:
         self.text: str = " | ".join(member.text for member in members)
         self.members = members
-        dicts = sum(dict in member.plain_types(JSON) for member in members)
-        self._least = Affinity.POSSIBLE if dicts > 1 else Affinity.PARTIAL
-        """What a member needs to be tried. A dict that several classes know in part may be of one that is gone."""
         self._bare = lru_cache(maxsize=8)(self._written_bare)
         self._plain = lru_cache(maxsize=8)(self._written_as_they_are)
         self._of_names = lru_cache(maxsize=64)(self._candidates_for_names)
         self._by_class: dict[type, FieldType] = {}
         self._by_plain_type: dict[tuple[Wire, type], list[FieldType]] = {}
-        unbounded = [member.unbounded for member in members]
-        self._claims_classes = all(isinstance(member, _TOLD_BY_CLASS) for member in unbounded)
 
     @override
     def admit(self, value: object) -> object:
@@ -140,6 +135,16 @@ class OneOf(FieldType):
             return _by_member(items, [None if item is None else self._optional for item in items], convert)
         members = [*map(self._claimant, items)]
         return None if None in members else _by_member(items, members, convert)
+
+    @cached_property
+    def _least(self) -> Affinity:
+        """What a member needs to be tried. A dict that several classes know in part may be of one that is gone."""
+        dicts = sum(dict in member.plain_types(JSON) for member in self.members)
+        return Affinity.POSSIBLE if dicts > 1 else Affinity.PARTIAL
+
+    @cached_property
+    def _claims_classes(self) -> bool:
+        return all(isinstance(member.unbounded, _TOLD_BY_CLASS) for member in self.members)
 
     @cached_property
     def _optional(self) -> FieldType | None:

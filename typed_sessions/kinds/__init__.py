@@ -6,12 +6,12 @@ An adapter knows one class. It is used for the schema of a session and for every
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, get_args
+from typing import Annotated, Any, get_args, get_origin
 
 import attrs
 import msgspec
 
-from typed_sessions.annotations import origin_class, plain_form
+from typed_sessions.annotations import origin_class, plain_form, reference_in
 from typed_sessions.kinds.attrs_class import AttrsKind
 from typed_sessions.kinds.base import Kind, Member, Trial
 from typed_sessions.kinds.dataclass import DataclassKind
@@ -55,7 +55,12 @@ def marks_within(annotation: Any) -> list[object]:
     return _marks(annotation, set())
 
 
-def _marks(annotation: Any, seen: set[type]) -> list[object]:
+def _marks(annotation: Any, seen: set[object]) -> list[object]:
+    reference = reference_in(annotation)
+    if reference in seen:
+        return list(annotation.__metadata__) if get_origin(annotation) is Annotated else []
+    if reference is not None:
+        seen.add(reference)
     inner, marks = plain_form(annotation)
     found = list(marks)
     for argument in get_args(inner):

@@ -145,7 +145,7 @@ class Samples:
     def _with_and_without_time_zone(self, field_type: FieldType) -> Iterable[object]:
         if isinstance(field_type, Scalar) and field_type.cls in _TIMES:
             for value in _TIMES[field_type.cls]:
-                yield field_type.lower(value, self._wire)
+                yield from attempt(field_type.lower, value, self._wire)
 
     def _of_length(self, field_type: FieldType, length: int) -> Iterable[object]:
         if isinstance(field_type, Items):

@@ -20,6 +20,7 @@ import msgspec
 from markupsafe import Markup
 
 from typed_sessions.narrowing import is_dict
+from typed_sessions.sameness import is_told_by_text
 
 __all__ = ["TAGS", "MsgspecJSONSerializer", "MsgspecMsgpackSerializer", "finite", "tagged", "untagged"]
 
@@ -106,6 +107,13 @@ def _converted(cls: type[object]) -> Callable[[object], object]:
     return convert
 
 
+def _iso_text(moment: dt.datetime | dt.time) -> str:
+    """Return the text of a time. Raises ValueError for one that is not told by it."""
+    if not is_told_by_text(moment):
+        raise ValueError("fold=1 without an offset would not come back")
+    return moment.isoformat()
+
+
 def _unescaped(content: object) -> object:
     if not is_dict(content) or len(content) != 1:
         raise ValueError("an escaped dict has one key")
@@ -120,9 +128,9 @@ _WRITERS: Mapping[type, tuple[str, Callable[[Any], object]]] = {
     bytes: (" b", lambda value: b64encode(value).decode("ascii")),
     Markup: (" m", str.__str__),
     UUID: (" u", lambda value: value.hex),
-    dt.datetime: (" d", dt.datetime.isoformat),
+    dt.datetime: (" d", _iso_text),
     dt.date: (" date", dt.date.isoformat),
-    dt.time: (" time", dt.time.isoformat),
+    dt.time: (" time", _iso_text),
     dt.timedelta: (" delta", msgspec.to_builtins),
     Decimal: (" n", str),
 }

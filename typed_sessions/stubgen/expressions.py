@@ -9,7 +9,20 @@ import sys
 import types
 from collections.abc import Iterator
 from enum import Enum
-from typing import Annotated, Any, Final, Literal, NewType, TypeAlias, TypeVar, Union, cast, get_args, get_origin
+from typing import (
+    Annotated,
+    Any,
+    Final,
+    ForwardRef,
+    Literal,
+    NewType,
+    TypeAlias,
+    TypeVar,
+    Union,
+    cast,
+    get_args,
+    get_origin,
+)
 
 import typing_extensions
 from attrs import frozen
@@ -145,6 +158,8 @@ def expression_of(annotation: Any) -> Expression:
         return _without_argument(annotation)
     if isinstance(annotation, (NewType, *_ALIASES)):
         return _named(annotation)
+    if isinstance(annotation, ForwardRef):
+        return _referred(annotation)
     return _built(annotation)
 
 
@@ -188,6 +203,13 @@ def _named(annotation: Any) -> Expression:
         if isinstance(annotation, NewType):
             raise
         return expression_of(annotation.__value__)
+
+
+def _referred(reference: ForwardRef) -> Expression:
+    """Return what text names by that name, so that a recursive alias ends; a longer text is resolved."""
+    module, path = str(reference.__forward_module__), reference.__forward_arg__
+    named = all(part.isidentifier() for part in path.split(".")) and _found(module, path) is not None
+    return Name(module, path) if named else expression_of(plain_form(reference)[0])
 
 
 def _name_of(named: Any) -> Name:
