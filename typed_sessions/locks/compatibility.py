@@ -13,7 +13,7 @@ from typing import Final
 
 from attrs import frozen
 
-from typed_sessions.field_types import NATIVE_CANDIDATES, FieldType, Reading, Wire
+from typed_sessions.field_types import NATIVE_CANDIDATES, FieldType, NaiveDatetime, Reading, Wire
 from typed_sessions.field_types.base import attempt
 from typed_sessions.locks.declarations import Declaration, Declarations, declarations_of
 from typed_sessions.locks.lock import LockedSchema
@@ -28,8 +28,8 @@ Plain = dict[str, object]
 Migrate = Callable[[Plain, int], Plain]
 """Brings plain values of a version to the version of the code."""
 
-_WIRE: Final[Wire] = frozenset(type(value) for value in NATIVE_CANDIDATES)
-"""What all built-in serializers bring back."""
+_WIRE: Final[Wire] = frozenset({*(type(value) for value in NATIVE_CANDIDATES), NaiveDatetime})
+"""What built-in serializers bring back: a lock does not say which one writes."""
 
 
 class Effect(Enum):
