@@ -17,7 +17,7 @@ from tests.oracle.outcomes import Outcome, SetCookie
 from tests.oracle.sequences import Requests, Visit, random_requests
 from tests.oracle.trees import ROOT, NoHistory, oracle_tree
 
-SECONDS: Final = 12
+SECONDS: Final = 10
 """How long to compare, of the 20 s that it may take all in all: the rest is for the start, and for a slow machine."""
 
 SEQUENCES: Final = 100
