@@ -346,6 +346,8 @@ class _Writer:
     def cookies(self, schema: Catalogued) -> tuple[Cookie, ...]:
         if self.perhaps(0.65):
             return (Cookie("latest"),)
+        if self.perhaps(0.2):
+            return (Cookie("latest"), Cookie("earlier"))
         count = self.random.choice((0, 1, 1, 1, 1, 1, 2, 3))
         return tuple(self.cookie(schema) for _ in range(count))
 
@@ -427,9 +429,9 @@ class _Writer:
                 return self.change_of_data(schema)
             case 9 | 10 | 11:
                 return self.one_of(*schema.changes)
-            case 12 | 13 | 14 | 15:
+            case 12 | 13 | 14:
                 return self.change_by_key(schema)
-            case 16 | 17:
+            case 15 | 16 | 17:
                 return self.undeclared()
             case 18 | 19:
                 return self.one_of(*_FLAGS)
