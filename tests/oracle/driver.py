@@ -71,7 +71,7 @@ def _compiled(line: str) -> CodeType:
 
 
 def _evaluated(expression: str) -> Any:
-    return eval(_compiled(expression), dict(_SCOPE))  # noqa: S307 -- sequences.py has written it
+    return eval(_compiled(expression), dict(_SCOPE))  # noqa: S307 -- random_sequences.py has written it
 
 
 def _nested(depth: int) -> list[object]:
@@ -174,7 +174,7 @@ class _Run:
         scope = {**_SCOPE, "s": session, "sessions": self.sessions}
         for line in lines:
             try:
-                value = eval(_compiled(line), scope)  # noqa: S307 -- sequences.py has written it
+                value = eval(_compiled(line), scope)  # noqa: S307 -- random_sequences.py has written it
                 if isawaitable(value):
                     value = await value
                 self.values.append(shown(value))
