@@ -37,9 +37,9 @@ from werkzeug.datastructures import Headers
 
 import typed_sessions
 from tests.oracle import schemas
-from tests.oracle.cookies import examined, sealed, tampered
+from tests.oracle.cookies import Named, examined, sealed, tampered
 from tests.oracle.outcomes import Aliases, Outcome, SetCookie, shown, told
-from tests.oracle.schemas import CATALOGUE, Named, new_token
+from tests.oracle.schemas import CATALOGUE, new_token
 from tests.oracle.sequences import Cookie, Requests, Visit
 from typed_sessions.quart import Sessions, field_reset, session_refused
 from typed_sessions.stores import Created, MemoryStore, SessionStore, Updated, Written, open_store

@@ -73,16 +73,7 @@ _UNDECLARED: Final = (
     *("datetime(2026, 4, 2, 9, 30, 1, 5, tzinfo=UTC)", "date(2026, 4, 2)", "Decimal('1.10')", "{2: 'two'}", "object()"),
 )
 _NAMES: Final = (
-    "csrf_token",
-    "_flashes",
-    "_user_id",
-    "identity.id",
-    "extra",
-    "n",
-    "usr_id",
-    "_permanent",
-    "allowed",
-    "cart ",
+    *("csrf_token", "_flashes", "_user_id", "identity.id", "extra", "n", "usr_id", "_permanent", "allowed", "cart "),
 )
 
 _READS: Final = (
