@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from tests.oracle.comparison import both_trees, cut_down
-from tests.oracle.sequences import STORES, random_requests
+from tests.oracle.random_sequences import STORES, random_requests
 from tests.oracle.trees import ROOT
 
 

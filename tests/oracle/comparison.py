@@ -12,7 +12,8 @@ from msgspec.structs import replace
 
 from tests.faults.running import running
 from tests.oracle.differences import Difference, first_difference
-from tests.oracle.sequences import STORES, Requests, Visit
+from tests.oracle.random_sequences import STORES
+from tests.oracle.sequences import Requests, Visit
 from tests.oracle.trees import ROOT, Tree, oracle_tree, serving
 
 __all__ = ["Trees", "both_trees", "cut_down"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import time
 import zlib
 from http.cookies import SimpleCookie
@@ -15,14 +16,26 @@ from itsdangerous import BadSignature, Signer
 from itsdangerous.encoding import base64_decode, base64_encode, bytes_to_int, int_to_bytes
 
 from tests.oracle.outcomes import Aliases, SetCookie
-from tests.oracle.schemas import Named
 from tests.oracle.sequences import Form, Tampering
 
-__all__ = ["examined", "sealed", "tampered"]
+__all__ = ["Named", "examined", "sealed", "tampered"]
 
 _SALT: Final = "cookie-session"
 _OWN_SALTS: Final = {form: f"{_SALT}.{form}" for form in ("msgspec-json", "msgspec-msgpack", "named")}
 _FLASK: Final = flask.Flask("stock")
+
+
+class Named:
+    """A user's format, signed under a salt of its own."""
+
+    name = "named"
+
+    def dumps(self, value: dict[str, object], /) -> str:
+        return json.dumps(value, indent=1)
+
+    def loads(self, payload: str, /) -> object:
+        value: object = json.loads(payload)
+        return value
 
 
 def sealed(value: Any, form: Form, *, key: str | bytes, digest: str, age: float) -> str:

@@ -24,7 +24,7 @@ class Wanted:
 
     reason: str
     leave_out: Callable[[Outcome], Outcome] | None = None
-    """Returns an outcome without what differs. Without it, sequences.py writes nothing that differs."""
+    """Returns an outcome without what differs. Without it, random_sequences.py writes nothing that differs."""
     is_newly_refused: Callable[[Outcome, Outcome], bool] | None = None
     """Tells whether the oracle's outcome and the new one differ in this alone. What comes after it is not compared."""
 

@@ -37,9 +37,9 @@ from werkzeug.datastructures import Headers
 
 import typed_sessions
 from tests.oracle import schemas
-from tests.oracle.cookies import examined, sealed, tampered
+from tests.oracle.cookies import Named, examined, sealed, tampered
 from tests.oracle.outcomes import Aliases, Outcome, SetCookie, shown, told
-from tests.oracle.schemas import CATALOGUE, Named, new_token
+from tests.oracle.schemas import CATALOGUE, new_token
 from tests.oracle.sequences import Cookie, Requests, Visit
 from typed_sessions.quart import Sessions, field_reset, session_refused
 from typed_sessions.stores import Created, MemoryStore, SessionStore, Updated, Written, open_store
@@ -71,7 +71,7 @@ def _compiled(line: str) -> CodeType:
 
 
 def _evaluated(expression: str) -> Any:
-    return eval(_compiled(expression), dict(_SCOPE))  # noqa: S307 -- sequences.py has written it
+    return eval(_compiled(expression), dict(_SCOPE))  # noqa: S307 -- random_sequences.py has written it
 
 
 def _nested(depth: int) -> list[object]:
@@ -174,7 +174,7 @@ class _Run:
         scope = {**_SCOPE, "s": session, "sessions": self.sessions}
         for line in lines:
             try:
-                value = eval(_compiled(line), scope)  # noqa: S307 -- sequences.py has written it
+                value = eval(_compiled(line), scope)  # noqa: S307 -- random_sequences.py has written it
                 if isawaitable(value):
                     value = await value
                 self.values.append(shown(value))

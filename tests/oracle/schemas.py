@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -19,7 +18,7 @@ from msgspec import Meta, Struct
 
 from typed_sessions import Essential, Formerly, Merge, Subject, migration
 
-__all__ = ["CATALOGUE", "Catalogued", "Named", "new_token"]
+__all__ = ["CATALOGUE", "Catalogued", "new_token"]
 
 _tokens: Final = count()
 
@@ -27,19 +26,6 @@ _tokens: Final = count()
 def new_token() -> str:
     """Return a text that differs each time; how often it is called is nobody's concern (`Normalised` in driver.py)."""
     return f"token-{next(_tokens):012d}"
-
-
-class Named:
-    """A user's format, signed under a salt of its own."""
-
-    name = "named"
-
-    def dumps(self, value: dict[str, object], /) -> str:
-        return json.dumps(value, indent=1)
-
-    def loads(self, payload: str, /) -> object:
-        value: object = json.loads(payload)
-        return value
 
 
 class Colour(Enum):
@@ -435,14 +421,7 @@ CATALOGUE: Final[Mapping[str, Catalogued]] = {
     ),
     "Typed": Catalogued(
         Typed,
-        {
-            "n": _INTS,
-            "t": _TEXTS,
-            "when": _MOMENTS,
-            "lines": _LINES,
-            "tab": _TABLES,
-            "address": _ADDRESSES,
-        },
+        {"n": _INTS, "t": _TEXTS, "when": _MOMENTS, "lines": _LINES, "tab": _TABLES, "address": _ADDRESSES},
         (
             "s.data['lines'].append(Line('t'))",
             "s.data['lines'][0].qty += 1",

@@ -14,10 +14,11 @@ from msgspec.structs import replace
 from tests.oracle.comparison import Trees, both_trees, cut_down
 from tests.oracle.differences import WANTED, first_difference
 from tests.oracle.outcomes import Outcome, SetCookie
-from tests.oracle.sequences import Requests, Visit, random_requests
+from tests.oracle.random_sequences import random_requests
+from tests.oracle.sequences import Requests, Visit
 from tests.oracle.trees import ROOT, NoHistory, oracle_tree
 
-SECONDS: Final = 12
+SECONDS: Final = 10
 """How long to compare, of the 20 s that it may take all in all: the rest is for the start, and for a slow machine."""
 
 SEQUENCES: Final = 100
