@@ -94,7 +94,8 @@ def tampered(text: str, tampering: Tampering | None) -> str:
     place = min(1 + int(tampering.place * len(old)), len(old) - 2)
     if place < 1:
         return text + tampering.instead
-    instead = tampering.instead if tampering.instead != old[place] else "~"
+    # An identifier is random, and may have that very character there: then it becomes another one of its kind.
+    instead = tampering.instead if tampering.instead != old[place] else "AB"[old[place] == "A"]
     parts[part] = old[:place] + instead + old[place + 1 :]
     return ".".join(parts)
 
