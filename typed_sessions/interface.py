@@ -287,7 +287,7 @@ class _Arrival(Value, Generic[S]):
 
     _interface: SecureCookieSessionInterface[S]
     _app: ConfiguredApp
-    configured: _Configured[S]
+    _configured: _Configured[S]
     _name: str
     """Of the cookie."""
     _request: CookieRequest | None
@@ -306,14 +306,14 @@ class _Arrival(Value, Generic[S]):
 
     @property
     def rule(self) -> ExtrasRule:
-        return self.configured.policy.extras
+        return self._configured.policy.extras
 
     @property
     def late_change(self) -> Report:
         return MADE_LATE
 
     def open(self) -> Opened[S]:
-        opened = engine.opened(self.sealed, self.configured.policy)
+        opened = engine.opened(self.sealed, self._configured.policy)
         self.has_rivals = opened.has_rivals
         return opened
 
@@ -495,8 +495,9 @@ class SecureCookieSessionInterface(
             self.report_handler(app, report)
 
         name, policy = self.get_cookie_name(app), self._configuration(app).policy
-        texts = () if request is None else self.cookie_values(request, name)
-        arrival = await server_side.open(texts, policy, report)
+        arrival = await server_side.open(  # its texts are in no local of a frame that a debugging page shows
+            () if request is None else self.cookie_values(request, name), policy, report
+        )
         if arrival.failure is not None:
             without_frames(arrival.failure, until=sys.exception())
         return arrival
@@ -711,9 +712,8 @@ class SecureCookieSessionInterface(
             self._report_once(app, SharedCookie())
 
     def _due_cookie(self, app: ConfiguredApp, session: SecureCookieSession[S]) -> str | None:
-        """Return the text of the `Set-Cookie` header that is due, if one is, by the settings of when it was opened."""
-        source = state_of(session).source
-        configured = source.configured if type(source) is _Arrival else self._configuration(app)
+        """Return the text of the `Set-Cookie` header that is due, if one is."""
+        configured = self._configuration(app)
         wanted = None if configured.is_stock else self._is_wanted(app, session)
         decision = engine.save_session(session, configured.policy, wanted=wanted)
         cookie = None if type(decision) is engine.Keep else self._cookie(app, session, decision, configured)
