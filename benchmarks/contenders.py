@@ -46,6 +46,7 @@ __all__ = [
     "quart_config",
     "sent_cookies",
     "stock",
+    "with_attrs_class",
 ]
 
 SECRET_KEY: Final = "for-benchmarks-only-and-32-bytes"  # noqa: S105 -- no secret
@@ -462,6 +463,12 @@ def quart_config(*, refresh: bool) -> dict[str, object]:
 def permanent(contents: dict[str, object]) -> dict[str, object]:
     """Return contents with the key that makes a session permanent."""
     return {"_permanent": True, **contents}
+
+
+def with_attrs_class(size: Size, config: Mapping[str, object]) -> list[OursWithClass]:
+    """Return this library with an attrs class, in each format."""
+    contents, schema = permanent(declared_values("attrs", size)), schema_class("attrs", size)
+    return [OursWithClass(f"attrs, {name}", contents, config, schema=schema, serializer=name) for name in SERIALIZERS]
 
 
 def stock(size: Size, *, refresh: bool = False) -> Contender:

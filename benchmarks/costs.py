@@ -109,7 +109,7 @@ SCHEMAS: Final[Mapping[str, Callable[[Any], Any]]] = {
 
 def costs_table(
     *,
-    repeats: int = 7,
+    repeats: int = 15,
     kinds: Mapping[str, tuple[Any, Callable[[int], Any]]] = KINDS,
     schemas: Mapping[str, Callable[[Any], Any]] = SCHEMAS,
 ) -> Table:

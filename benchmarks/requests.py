@@ -10,18 +10,17 @@ from typing import Any, Final, TypeAlias
 import quart
 
 from benchmarks.contenders import (
-    SERIALIZERS,
     BrokenContender,
     OnQuart,
     Ours,
-    OursWithClass,
     cookie_header,
     permanent,
     prove,
     quart_config,
+    with_attrs_class,
 )
 from benchmarks.measure import Timed, compare
-from benchmarks.payloads import SIZES, Size, declared_values, schema_class, values
+from benchmarks.payloads import SIZES, Size, values
 from benchmarks.table import Table
 
 __all__ = ["request_table"]
@@ -69,19 +68,7 @@ def request_table(*, seconds: float, refresh: bool, sizes: tuple[Size, ...] = SI
 
 def _ours(size: Size, *, refresh: bool) -> list[OnQuart]:
     config = quart_config(refresh=refresh)
-    return [
-        Ours("no schema", permanent(values(size)), config),
-        *(
-            OursWithClass(
-                f"attrs, {serializer}",
-                permanent(declared_values("attrs", size)),
-                config,
-                schema=schema_class("attrs", size),
-                serializer=serializer,
-            )
-            for serializer in SERIALIZERS
-        ),
-    ]
+    return [Ours("no schema", permanent(values(size)), config), *with_attrs_class(size, config)]
 
 
 def _requests(contender: OnQuart, use: str, runner: asyncio.Runner) -> Timed:

@@ -5,18 +5,9 @@ from __future__ import annotations
 from time import thread_time_ns
 from typing import Final
 
-from benchmarks.contenders import (
-    SECRET_KEY,
-    SERIALIZERS,
-    Contender,
-    OursWithClass,
-    finished,
-    permanent,
-    prove,
-    stock,
-)
+from benchmarks.contenders import SECRET_KEY, SERIALIZERS, Contender, finished, prove, stock, with_attrs_class
 from benchmarks.measure import Timed, compare
-from benchmarks.payloads import SIZES, Size, declared_values, schema_class
+from benchmarks.payloads import SIZES, Size
 from benchmarks.rows import UNTOUCHED, timed
 from benchmarks.table import Table
 
@@ -41,16 +32,7 @@ def untouched_table(*, seconds: float, sizes: tuple[Size, ...] = SIZES) -> Table
     rows: list[tuple[str, ...]] = []
     for size in sizes:
         base = stock(size, refresh=True)
-        ours = [
-            OursWithClass(
-                f"attrs, {serializer}",
-                permanent(declared_values("attrs", size)),
-                _DEFAULTS,
-                schema=schema_class("attrs", size),
-                serializer=serializer,
-            )
-            for serializer in SERIALIZERS
-        ]
+        ours = with_attrs_class(size, _DEFAULTS)
         for contender in (base, *ours):
             contender.writes_unchanged = contender is base
             prove(contender)

@@ -8,6 +8,7 @@ from types import NoneType
 from typing import Any, Final, TypeAlias, cast
 
 import msgspec
+from attrs import frozen
 from msgspec.structs import astuple
 from typing_extensions import override
 
@@ -31,6 +32,20 @@ __all__ = ["DeclaredForm", "reads_flag"]
 
 Lowering: TypeAlias = tuple[Callable[[Any], Plain], Callable[[Plain], Plain]]
 """What lowers an object, or a dict, and what lowers values by name."""
+
+
+@frozen
+class _Spelled:
+    """What tells whether the value of a field that may be written in several ways is the one that came."""
+
+    usual: Callable[[Any], Any]
+    """Makes, of what came, what would be written of the same."""
+    proven: Callable[[object, object], object]
+    """Returns what is lowered of a value, if that comes back."""
+    are_same: Callable[[object, object], bool]
+    """Compares what is written."""
+    container: type | None
+    """The class of a container whose items each stand for themselves."""
 
 
 class DeclaredForm(Form):
@@ -72,12 +87,16 @@ class DeclaredForm(Form):
         self._lower_unproven: Final[Lowering] = (functions[bare_data], functions[bare_values])
         self._wire_of: Final[Callable[[Any, Plain], object]] = functions[wire_of]
         self._changes: Final[Callable[..., Plain]] = functions[changes]
-        self._usual: Final = {name: functions[function] for name, function in usual.items()}
-        """For fields that may be written in several ways, what makes of each way the one in which they are written."""
-        self._proofs: Final = {name: functions[function] for name, function in proofs.items()}
-        """What returns what is lowered of a value of theirs, if that comes back."""
-        self._compare: Final = {name: notation.are_alike if plans[name].wire is Any else same for name in usual}
-        self._containers: Final = {name: _container(schema.fields[name].type) for name in usual}
+        self._spelled: Final = {
+            name: _Spelled(
+                functions[usual[name]],
+                functions[proofs[name]],
+                notation.are_alike if plans[name].wire is Any else same,
+                _container(schema.fields[name].type),
+            )
+            for name in usual
+        }
+        """The fields that may be written in several ways."""
         self._redrafts: Final = self._keeps_order and (schema.keyed or schema.steady_class is not None)
 
     @override
@@ -112,7 +131,7 @@ class DeclaredForm(Form):
         if not self._redrafts or read.version:
             return None
         others = changes
-        if self._usual:
+        if self._spelled:
             others = {key: value for key, value in changes.items() if not self._means_what_came(read, key, value)}
         if not others:
             return read
@@ -120,7 +139,7 @@ class DeclaredForm(Form):
             return None
         for key, value in unproven.items():
             if key in others or self._schema.is_trusting:  # else `keeps` proves what is written of it
-                self._proofs[key](value, changes[key])
+                self._spelled[key].proven(value, changes[key])
         plain, wire = self._changed_copy(read, changes)
         if order is not None and [*plain] != [*order]:
             plain = self._in_order(plain, order)
@@ -148,34 +167,30 @@ class DeclaredForm(Form):
         before = getattr(read.wire, key) if key in self._names else msgspec.UNSET
         if before is msgspec.UNSET or value is msgspec.UNSET:
             return False
-        usual = self._usual.get(key)
-        if usual is None:
+        spelled = self._spelled.get(key)
+        if spelled is None:
             return same(before, value)
-        if self._differs_in_a_part(usual, self._containers[key], before, value):
+        if self._differs_in_a_part(spelled, before, value):
             return False
-        return self._compare[key](usual(before), value)
+        return spelled.are_same(spelled.usual(before), value)
 
-    def _differs_in_a_part(
-        self, usual: Callable[[Any], Any], container: type | None, before: object, value: object
-    ) -> bool:
+    def _differs_in_a_part(self, spelled: _Spelled, before: object, value: object) -> bool:
         """Return True if one item tells two plain sequences apart, which it nearly always does. False decides nothing.
 
         Args:
-            usual: makes of what came what would be written of the same.
-            container: what the items are in, if each of them stands for itself.
+            spelled: of their field.
             before: what came.
             value: what is written of the value.
         """
-        if container is None or not is_sequence(before) or not is_sequence(value):
+        usual = spelled.usual
+        if spelled.container is None or not is_sequence(before) or not is_sequence(value):
             return False
         if len(before) < len(value):
             return True
-        if container is list:
+        if spelled.container is list:
             pairs = zip(before, value, strict=False)
             pair = next((pair for pair in pairs if self._encode(pair[0]) != self._encode(pair[1])), None)
             return len(before) != len(value) or (pair is not None and not same(usual([pair[0]]), [pair[1]]))
-        if container is tuple:
-            return False
         known = {*map(self._encode, value)}
         gone = [*islice((item for item in before if self._encode(item) not in known), 1)]
         return not known.issuperset(map(self._encode, usual(gone)))
@@ -355,7 +370,7 @@ def _container(field_type: FieldType) -> type | None:
     if isinstance(field_type, OneOf):
         others = [member for member in field_type.members if member is not KNOWN[NoneType]]
         return _container(others[0]) if len(others) == 1 else None
-    return field_type.cls if isinstance(field_type, Items) else None
+    return field_type.cls if isinstance(field_type, Items) and field_type.cls is not tuple else None
 
 
 _FLAG_ALONE: Final = (PERMANENT_KEY,)

@@ -241,10 +241,7 @@ def in_bulk(
     convert: Callable[[object], object],
     step: Step = BY_INDEX,
 ) -> list[object]:
-    """Convert all items at once, and only where that fails each of them; a mismatch says at which."""
-    at_once = convert_all(items)
-    if at_once is not None:
-        return at_once
+    """Convert many items at once, and only where that fails each of them; a mismatch says at which."""
     converted: list[object] = []
     for start in range(0, len(items), _MANY):
         some = items[start : start + _MANY]
@@ -254,7 +251,7 @@ def in_bulk(
 
 
 _MANY: Final = 64
-"""How many items are tried at once where not all can be."""
+"""How many items are converted at once: so many are looked at one by one if one of them does not fit."""
 
 
 def attempt(convert: Callable[..., object], *arguments: object) -> list[object]:

@@ -24,6 +24,9 @@ __all__ = ["OneOf"]
 Chosen: TypeAlias = dict[tuple[int, int], tuple[object, FieldType | None, object]]
 """For a union and a value, by their identities: the value, its member, and the value as the member holds it."""
 
+ByMember: TypeAlias = tuple[list[object], list[FieldType | None]]
+"""Values, or plain forms without a name, and the member of each; None for what is None."""
+
 _chosen: Final[ContextVar[Chosen | None]] = ContextVar("_chosen", default=None)
 """What has been found while one value is admitted or written. Without it the time would double at each depth."""
 
@@ -89,7 +92,7 @@ class OneOf(FieldType):
 
     @override
     def all_admitted(self, items: list[object]) -> list[object] | None:
-        return self._all_held(items, JSON, lambda member, some: member.all_admitted(some))
+        return self._all(items, JSON, self._as_held, lambda member, some: member.all_admitted(some))
 
     @override
     def all_lowered(self, items: list[object], wire: Wire) -> list[object] | None:
@@ -99,18 +102,41 @@ class OneOf(FieldType):
                 return lowered
             return [self.written(member, plain, wire) for plain in lowered]
 
-        return self._all_held(items, wire, convert)
+        return self._all(items, wire, self._as_held, convert)
 
     @override
     def all_lifted(self, items: list[object], reading: Reading) -> list[object] | None:
-        def convert(member: FieldType, some: list[object]) -> list[object] | None:
-            return member.all_lifted(some, reading)
+        wire = reading.wire
+        return self._all(items, wire, self._as_written, lambda member, some: member.all_lifted(some, reading))
 
-        if {*map(type, items)} <= self._plain(reading.wire):
+    def _all(
+        self,
+        items: list[object],
+        wire: Wire,
+        told: Callable[[list[object], Wire], ByMember | None],
+        convert: Callable[[FieldType, list[object]], list[object] | None],
+    ) -> list[object] | None:
+        """Convert values member by member; None if one has to look at each.
+
+        Args:
+            items: the values, or their plain forms.
+            wire: the types that the serializer brings back.
+            told: returns of which member each is, and what the member takes it as; None if one has to look at each.
+            convert: converts what a member has; None if one has to look at each.
+        """
+        if {*map(type, items)} <= self._plain(wire):
             return items
         if self._optional is not None:
             return _by_member(items, [None if item is None else self._optional for item in items], convert)
-        names = self._names(reading.wire)
+        found = told(items, wire)
+        return None if found is None else _by_member(*found, convert)
+
+    def _as_held(self, items: list[object], wire: Wire) -> ByMember | None:  # noqa: ARG002 -- of values it says nothing
+        members = [*map(self._claimant, items)]
+        return None if None in members else (items, members)
+
+    def _as_written(self, items: list[object], wire: Wire) -> ByMember | None:
+        names = self._names(wire)
         members: list[FieldType | None] = []
         plains: list[object] = []
         for item in items:
@@ -118,23 +144,12 @@ class OneOf(FieldType):
             if is_dict(item) and name is not None:
                 candidates, plain = [member for member in self.members if member.text == name], item[VALUE_KEY]
             else:
-                candidates, plain = self._candidates(item, reading.wire), item
+                candidates, plain = self._candidates(item, wire), item
             if not candidates or (len(candidates) > 1 and not is_dict(plain) and not is_sequence(plain)):
                 return None
             members.append(candidates[0])
             plains.append(plain)
-        return _by_member(plains, members, convert)
-
-    def _all_held(
-        self, items: list[object], wire: Wire, convert: Callable[[FieldType, list[object]], list[object] | None]
-    ) -> list[object] | None:
-        """Convert values member by member; None if one has to look at each."""
-        if {*map(type, items)} <= self._plain(wire):
-            return items
-        if self._optional is not None:
-            return _by_member(items, [None if item is None else self._optional for item in items], convert)
-        members = [*map(self._claimant, items)]
-        return None if None in members else _by_member(items, members, convert)
+        return plains, members
 
     @cached_property
     def _least(self) -> Affinity:
