@@ -7,7 +7,6 @@ from collections.abc import AsyncGenerator, Callable, MutableMapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime, timedelta
 from functools import partial
-from inspect import getattr_static
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, Self, TypeAlias, cast, overload
 from uuid import UUID
 from weakref import WeakKeyDictionary, ref
@@ -429,10 +428,7 @@ class QuartSessionInterface(interface.SecureCookieSessionInterface[S]):
 
 def _has_its_own_cookies(request: WerkzeugRequest) -> bool:
     """Return True unless the cookies of a request were parsed or assigned before, or a subclass says what they are."""
-    return "cookies" not in vars(request) and getattr_static(request, "cookies") is _COOKIES
-
-
-_COOKIES: Final[object] = getattr_static(WerkzeugRequest, "cookies")
+    return "cookies" not in vars(request) and type(request).cookies is WerkzeugRequest.cookies
 
 
 def _refuse_mixed_up(schema: object, app: object) -> None:
