@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from datetime import UTC, date, datetime
-from typing import Any, TypedDict, cast
+from typing import Any, TypedDict
 
 import attrs
 import msgspec
@@ -13,6 +13,7 @@ import pytest
 from attrs import Factory, define, resolve_types
 from quart import Quart
 
+from tests.through_data import set_in_data
 from typed_sessions import FieldTypeError, Schema, SchemaError, SecureCookieSession, SerializationError
 from typed_sessions.quart import Sessions
 
@@ -133,13 +134,7 @@ async def test_a_datetime_for_a_date_is_named_at_the_save(name: str, kind: Any, 
 
     @app.get("/")
     async def page() -> str:
-        data = sessions.data
-        if kind is Keys:
-            cast("dict[str, object]", data)[field] = value
-        elif kind is Frozen:
-            object.__setattr__(data, field, value)
-        else:
-            setattr(data, field, value)
+        set_in_data(sessions.data, field, value)
         return ""
 
     with pytest.raises(SerializationError, match="not datetime") as refusal:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, TypedDict, cast
+from typing import Any, TypedDict
 
 import msgspec
 import pytest
 from attrs import Factory, define, field, frozen
 from quart import Quart
 
+from tests.through_data import set_in_data
 from typed_sessions import FieldTypeError, SchemaError, SerializationError
 from typed_sessions.quart import Sessions
 from typed_sessions.stores import MemoryStore
@@ -157,13 +158,7 @@ async def test_through_data_it_is_refused_at_the_save(declared: Any, place: str,
     key, value = PLACES[place]()
 
     def change() -> None:
-        data = sessions.data
-        if declared is Keys:
-            cast("dict[str, object]", data)[key] = value
-        elif declared is Frozen:
-            object.__setattr__(data, key, value)
-        else:
-            setattr(data, key, value)
+        set_in_data(sessions.data, key, value)
 
     with pytest.raises(SerializationError, match=r"datetime\.now\(UTC\)") as refusal:
         await visited(app, sessions, change)
