@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cached_property, lru_cache, partial
@@ -78,10 +78,9 @@ class OneOf(FieldType):
         if is_dict(plain):
             name = name_of(plain, self._names(reading.wire))
             if name is not None:
-                for member in self.members:
-                    if member.text == name:
-                        return member.lift(plain[VALUE_KEY], reading)
-                raise Mismatch.of(self, plain)  # of a member that is gone: no other one is written like this
+                if name not in self._by_name:
+                    raise Mismatch.of(self, plain)  # of a member that is gone: no other one is written like this
+                return self._by_name[name].lift(plain[VALUE_KEY], reading)
         for member in self._candidates(plain, reading.wire):
             try:
                 return member.lift(plain, reading)
@@ -98,7 +97,12 @@ class OneOf(FieldType):
     def all_lowered(self, items: list[object], wire: Wire) -> list[object] | None:
         def convert(member: FieldType, some: list[object]) -> list[object] | None:
             lowered = member.all_lowered(some, wire)
-            if lowered is None or (member in self._bare(wire) and dict not in {*map(type, lowered)}):
+            if lowered is None:
+                return None
+            if member not in self._bare(wire):
+                names = self._names(wire)
+                return [named(member.text, plain, names) for plain in lowered]
+            if not any(is_dict(plain) and TYPE_KEY in plain for plain in lowered):
                 return lowered
             return [self.written(member, plain, wire) for plain in lowered]
 
@@ -142,14 +146,22 @@ class OneOf(FieldType):
         for item in items:
             name = name_of(item, names) if is_dict(item) and TYPE_KEY in item else None
             if is_dict(item) and name is not None:
-                candidates, plain = [member for member in self.members if member.text == name], item[VALUE_KEY]
-            else:
-                candidates, plain = self._candidates(item, wire), item
-            if not candidates or (len(candidates) > 1 and not is_dict(plain) and not is_sequence(plain)):
+                if name not in self._by_name:
+                    return None
+                members.append(self._by_name[name])
+                plains.append(item[VALUE_KEY])
+                continue
+            candidates = self._candidates(item, wire)
+            if not candidates or (len(candidates) > 1 and not is_dict(item) and not is_sequence(item)):
                 return None
             members.append(candidates[0])
-            plains.append(plain)
+            plains.append(item)
         return plains, members
+
+    @cached_property
+    def _by_name(self) -> Mapping[str, FieldType]:
+        """The members by the names that their values are written with."""
+        return {member.text: member for member in self.members[::-1]}  # of two of one name, the first one counts
 
     @cached_property
     def _least(self) -> Affinity:
