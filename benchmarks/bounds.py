@@ -26,7 +26,7 @@ from benchmarks.payloads import SIZES, Size, declared_values, plain_values, sche
 from benchmarks.rows import ONE_CHANGE, READ_ONLY, timed
 from benchmarks.sealing import BareSealer
 from benchmarks.table import Table
-from typed_sessions.cookies import BROWSERS_LIMIT
+from typed_sessions.core.cookies import BROWSERS_LIMIT
 from typed_sessions.sealing.signed import sealed_size
 from typed_sessions.serializers.base import SerializerName
 

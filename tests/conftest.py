@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, settings
 
 from tests.postgresql_servers import postgresql_schema, postgresql_server
 from tests.valkey_servers import valkey, valkey_url
-from typed_sessions import codec
+from typed_sessions.codec import codec
 
 pytest.register_assert_rewrite("typed_sessions.testing")
 

@@ -25,7 +25,7 @@ from benchmarks.requests import request_table
 from benchmarks.rows import NESTED, ROWS, UNTOUCHED, does, timed
 from benchmarks.table import Table
 from benchmarks.untouched import untouched_table
-from typed_sessions.inspection import inspect_cookie
+from typed_sessions.tools.inspection import inspect_cookie
 
 FIGURE = re.compile(r"-?\d+(\.\d+)?|-")
 

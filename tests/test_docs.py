@@ -14,7 +14,7 @@ from attrs import define
 from quart.testing.connections import WebsocketDisconnectError
 
 from typed_sessions import SecureCookieSession
-from typed_sessions.cli import main
+from typed_sessions.tools.cli import main
 
 
 @define

@@ -11,7 +11,7 @@ import pytest
 from quart import Quart
 
 from tests.checkers import run_checker
-from typed_sessions.identifiers import Identifier
+from typed_sessions.stores.identifiers import Identifier
 
 README = Path(__file__).parent.parent / "README.md"
 

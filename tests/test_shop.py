@@ -19,8 +19,8 @@ from quart import Response
 from quart.typing import TestClientProtocol as QuartClient
 
 from examples.shop import FORMATS, MAX_NAME_LENGTH, MAX_QUANTITY, PRODUCTS, CartItem, Visitor, create_app, sessions
-from typed_sessions.cli import main
 from typed_sessions.stores import MemoryStore
+from typed_sessions.tools.cli import main
 
 SECRET = "the secret key of the shop under test"
 ROOT = Path(__file__).parent.parent

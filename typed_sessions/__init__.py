@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from typed_sessions.core.session import NullSession, SecureCookieSession, Session, SessionMixin, SessionsLike
     from typed_sessions.errors import (
         ConfigurationError,
         CookieTooLargeError,
@@ -22,10 +23,9 @@ if TYPE_CHECKING:
         UndeclaredKeyError,
     )
     from typed_sessions.interface import SecureCookieSessionInterface, SessionInterface
-    from typed_sessions.markers import Essential, Formerly, Merge, Subject
-    from typed_sessions.migrations import migration
-    from typed_sessions.schema import Schema
-    from typed_sessions.session import NullSession, SecureCookieSession, Session, SessionMixin, SessionsLike
+    from typed_sessions.schema.markers import Essential, Formerly, Merge, Subject
+    from typed_sessions.schema.migrations import migration
+    from typed_sessions.schema.schema import Schema
 
 __version__ = "0.1.0"
 
@@ -60,30 +60,30 @@ __all__ = [
 _MODULES: Final = {
     "ConfigurationError": "errors",
     "CookieTooLargeError": "errors",
-    "Essential": "markers",
+    "Essential": "schema.markers",
     "FieldTypeError": "errors",
     "FieldValueError": "errors",
-    "Formerly": "markers",
-    "Merge": "markers",
-    "NullSession": "session",
-    "Schema": "schema",
+    "Formerly": "schema.markers",
+    "Merge": "schema.markers",
+    "NullSession": "core.session",
+    "Schema": "schema.schema",
     "SchemaError": "errors",
-    "SecureCookieSession": "session",
+    "SecureCookieSession": "core.session",
     "SecureCookieSessionInterface": "interface",
     "SerializationError": "errors",
-    "Session": "session",
+    "Session": "core.session",
     "SessionConflictError": "errors",
     "SessionError": "errors",
     "SessionInterface": "interface",
-    "SessionMixin": "session",
-    "SessionsLike": "session",
+    "SessionMixin": "core.session",
+    "SessionsLike": "core.session",
     "StoreError": "errors",
     "StoreUnavailableError": "errors",
-    "Subject": "markers",
+    "Subject": "schema.markers",
     "UndeclaredKeyError": "errors",
-    "migration": "migrations",
+    "migration": "schema.migrations",
 }
-_PUBLIC_MODULES: Final = frozenset({"serializers", "stores", *_MODULES.values()})
+_PUBLIC_MODULES: Final = frozenset({"errors", "serializers", "stores"})
 
 
 if not TYPE_CHECKING:  # a checker would take every name for one that is there

@@ -2,6 +2,6 @@
 
 import sys
 
-from typed_sessions.cli import main
+from typed_sessions.tools.cli import main
 
 sys.exit(main())

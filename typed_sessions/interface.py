@@ -18,18 +18,40 @@ from cattrs import Converter
 from itsdangerous import URLSafeTimedSerializer
 from typing_extensions import TypeIs, TypeVar, override
 
-from typed_sessions import engine
-from typed_sessions.caching import private
-from typed_sessions.codec import MAX_COOKIE_PAYLOAD, MAX_PAYLOAD, Codec, native_types
-from typed_sessions.cookies import (
+from typed_sessions.codec.codec import MAX_COOKIE_PAYLOAD, MAX_PAYLOAD, Codec, native_types
+from typed_sessions.core import engine
+from typed_sessions.core.caching import private
+from typed_sessions.core.cookies import (
     BROWSERS_LIMIT,
     checked_attributes,
     is_sent_to,
     rivals_of,
     varying_by_cookie,
 )
+from typed_sessions.core.session import (
+    NullSession,
+    SecureCookieSession,
+    SessionMixin,
+    is_permanent,
+    session_from,
+    state_of,
+)
+from typed_sessions.core.settings import (
+    DEFAULT_LIFETIME,
+    SETTING_NAMES,
+    Settings,
+    checked_store,
+    copied,
+    flag_of,
+    lifetime_of,
+    present,
+    read_settings,
+    snapshot,
+)
+from typed_sessions.core.state import MADE_LATE, SUPPRESSED, ExtrasRule, Opened, Progress
+from typed_sessions.core.templates import teach_tojson
+from typed_sessions.core.unknown_settings import advice_on
 from typed_sessions.errors import ConfigurationError, CookieTooLargeError, StoreUnavailableError, without_frames
-from typed_sessions.identifiers import Namespace
 from typed_sessions.reports import (
     ChangeLost,
     CookieOversize,
@@ -42,7 +64,8 @@ from typed_sessions.reports import (
     UnknownSetting,
     log_report,
 )
-from typed_sessions.schema import Schema
+from typed_sessions.schema.schema import Schema
+from typed_sessions.schema.values import Value
 from typed_sessions.sealing.base import Clock, KeylessSealer, Sealer
 from typed_sessions.sealing.keys import KEY_DERIVATIONS, DigestMethod
 from typed_sessions.sealing.set_cookie import CookieAttributes, SessionCookie
@@ -56,25 +79,9 @@ from typed_sessions.serializers.base import (
     serializer_name,
 )
 from typed_sessions.serializers.tagged_json import TaggedJSONSerializer
-from typed_sessions.server_side import ServerSide, StoredArrival
-from typed_sessions.session import NullSession, SecureCookieSession, SessionMixin, is_permanent, session_from, state_of
-from typed_sessions.settings import (
-    DEFAULT_LIFETIME,
-    SETTING_NAMES,
-    Settings,
-    checked_store,
-    copied,
-    flag_of,
-    lifetime_of,
-    present,
-    read_settings,
-    snapshot,
-)
-from typed_sessions.state import MADE_LATE, SUPPRESSED, ExtrasRule, Opened, Progress
+from typed_sessions.server import ServerSide, StoredArrival
 from typed_sessions.stores import Lifetime, SessionStore, namespace_in, open_store
-from typed_sessions.templates import teach_tojson
-from typed_sessions.unknown_settings import advice_on
-from typed_sessions.values import Value
+from typed_sessions.stores.identifiers import Namespace
 
 __all__ = [
     "ConfiguredApp",

@@ -16,16 +16,16 @@ from cattrs import Converter
 from typing_extensions import TypeIs, TypeVar, override
 
 from typed_sessions import interface
-from typed_sessions.cookie_header import cookie_values
-from typed_sessions.cookies import varying_by_cookie
+from typed_sessions.core.cookie_header import cookie_values
+from typed_sessions.core.cookies import varying_by_cookie
+from typed_sessions.core.session import NullSession, SecureCookieSession, Session, SessionMixin, state_of
+from typed_sessions.core.settings import purge_interval_of
+from typed_sessions.core.state import Progress
 from typed_sessions.errors import ConfigurationError, StoreUnavailableError
 from typed_sessions.reports import FieldReset, Refused, Report, log_report, logger
-from typed_sessions.schema import Schema
+from typed_sessions.schema.schema import Schema
 from typed_sessions.serializers.base import AnySerializer, SerializerName
-from typed_sessions.server_side import ServerSide, StoredArrival
-from typed_sessions.session import NullSession, SecureCookieSession, Session, SessionMixin, state_of
-from typed_sessions.settings import purge_interval_of
-from typed_sessions.state import Progress
+from typed_sessions.server import ServerSide, StoredArrival
 from typed_sessions.stores import SessionStore, purge
 
 try:

@@ -21,14 +21,14 @@ from typing_extensions import override
 from tests.contracts.test_schema_kinds import DECLARATIONS, FIELD, SERIALIZER_OBJECTS, SERIALIZERS, TYPES
 from tests.fuzz.payloads import PAYLOADS, Node, Visitor, changed
 from tests.strategies import json_objects
-from typed_sessions.codec import Codec, Decoded, OnBadField
-from typed_sessions.contents import Contents, contents_of
+from typed_sessions.codec.codec import Codec, Decoded, OnBadField
+from typed_sessions.codec.contents import Contents, contents_of
+from typed_sessions.codec.payloads import Lowered, Read
+from typed_sessions.core.state import Origin
 from typed_sessions.errors import SerializationError
-from typed_sessions.payloads import Lowered, Read
 from typed_sessions.reports import Reason, Refused
-from typed_sessions.sameness import same
-from typed_sessions.schema import Schema
-from typed_sessions.state import Origin
+from typed_sessions.schema.sameness import same
+from typed_sessions.schema.schema import Schema
 
 FEW = settings(max_examples=settings().max_examples // 20)
 

@@ -9,8 +9,8 @@ import pytest
 
 from tests.faults.running import STORES, running
 from tests.faults.visits import NAMESPACE, begin_session, visit
-from typed_sessions.identifiers import Identifier
 from typed_sessions.stores import open_store
+from typed_sessions.stores.identifiers import Identifier
 
 GUESSES = 1_000
 AT_ONCE = 50

@@ -27,14 +27,14 @@ from typing_extensions import TypedDict
 from tests.cases import for_each
 from tests.strategies import FIELD_VALUES, FieldValues, json_values, short_integers, tag_like_text
 from typed_sessions import FieldTypeError, Schema, SchemaError, SecureCookieSession, SerializationError
-from typed_sessions.codec import Codec, Decoded
-from typed_sessions.contents import Contents
-from typed_sessions.places import Comparison
+from typed_sessions.codec.codec import Codec, Decoded
+from typed_sessions.codec.contents import Contents
+from typed_sessions.core.session import session_from, state_of
+from typed_sessions.core.state import Binding, Opened, Origin
 from typed_sessions.quart import Sessions
-from typed_sessions.sameness import same
+from typed_sessions.schema.places import Comparison
+from typed_sessions.schema.sameness import same
 from typed_sessions.serializers import MsgspecJSONSerializer, MsgspecMsgpackSerializer, TaggedJSONSerializer
-from typed_sessions.session import session_from, state_of
-from typed_sessions.state import Binding, Opened, Origin
 
 FIELD: Final = "held_value"
 """The one field of a class that is made for a type: of two words, so that `rename` would change it."""

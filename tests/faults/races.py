@@ -26,8 +26,8 @@ from typing_extensions import override
 
 from tests.faults.running import STORES, running
 from tests.faults.visits import NAMESPACE, begin_session, visit
-from typed_sessions.identifiers import Identifier
 from typed_sessions.stores import Conflict, Found, Gone, Lifetime, Moved, Record, SessionStore, Written, open_store
+from typed_sessions.stores.identifiers import Identifier
 
 __all__ = ["RACES", "Outcome", "run_races"]
 

@@ -15,9 +15,9 @@ from quart import Quart
 
 from tests.faults.proxy import Fault, Proxy, proxied
 from tests.valkey_servers import connect_to_valkey, valkey, valkey_url
-from typed_sessions.identifiers import Identifier, Namespace
 from typed_sessions.quart import Sessions
 from typed_sessions.stores import Moved, Record, RedisStore
+from typed_sessions.stores.identifiers import Identifier, Namespace
 
 TIMEOUT: Final = timedelta(milliseconds=300)
 PATIENCE: Final = 5.0

@@ -11,10 +11,10 @@ from attrs import Factory, define
 from werkzeug.datastructures import Headers
 
 from typed_sessions import SecureCookieSession, SecureCookieSessionInterface
-from typed_sessions.identifiers import Identifier, Namespace
 from typed_sessions.interface import ConfiguredApp
 from typed_sessions.reports import Report
 from typed_sessions.stores import Lifetime, Record, SessionStore, Written
+from typed_sessions.stores.identifiers import Identifier, Namespace
 
 __all__ = ["NAMESPACE", "begin_session", "visit"]
 

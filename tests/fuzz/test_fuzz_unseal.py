@@ -13,7 +13,7 @@ from itsdangerous import Signer
 from itsdangerous.encoding import base64_encode, int_to_bytes
 
 from tests.strategies import any_text, edited
-from typed_sessions.codec import MAX_PAYLOAD
+from typed_sessions.codec.codec import MAX_PAYLOAD
 from typed_sessions.reports import Reason, Refused
 from typed_sessions.sealing.keys import SecretKeys
 from typed_sessions.sealing.signed import SignedSealer, unverified

@@ -23,8 +23,8 @@ from typed_sessions import (
     Subject,
     UndeclaredKeyError,
 )
+from typed_sessions.core.session import state_of
 from typed_sessions.quart import Sessions
-from typed_sessions.session import state_of
 
 SECRET = "a secret key that is long enough"
 WRONG: Any = "not a number"

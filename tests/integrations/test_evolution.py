@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, rule
 from quart import Quart
 
-from typed_sessions import Formerly, SecureCookieSession, SecureCookieSessionInterface, engine, migration
+from typed_sessions import Formerly, SecureCookieSession, SecureCookieSessionInterface, migration
+from typed_sessions.core import engine
 from typed_sessions.quart import Sessions
 from typed_sessions.reports import FieldReset, Report
 

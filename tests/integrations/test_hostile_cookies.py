@@ -27,9 +27,10 @@ from itsdangerous.encoding import base64_encode, int_to_bytes
 from quart import Quart, flash, get_flashed_messages, websocket
 
 from tests.cases import case, for_each
-from typed_sessions import Essential, codec, migration
-from typed_sessions.codec import MAX_COOKIE_PAYLOAD, MAX_DEPTH
-from typed_sessions.compiled.record_form import RecordForm
+from typed_sessions import Essential, migration
+from typed_sessions.codec import codec
+from typed_sessions.codec.codec import MAX_COOKIE_PAYLOAD, MAX_DEPTH
+from typed_sessions.codec.compiled.record_form import RecordForm
 from typed_sessions.quart import Sessions, field_reset, session_refused
 from typed_sessions.reports import FieldReset, Reason, Refused
 

@@ -14,7 +14,7 @@ from typing_extensions import TypeAliasType, TypeVar
 
 from typed_sessions import FieldTypeError, Schema, SchemaError, SecureCookieSession
 from typed_sessions.quart import Sessions
-from typed_sessions.sameness import same
+from typed_sessions.schema.sameness import same
 
 SECRET = "a secret key that is long enough"
 FORMATS = pytest.mark.parametrize("name", ["tagged-json", "msgspec-json", "msgspec-msgpack"])

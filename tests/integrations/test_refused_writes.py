@@ -14,8 +14,9 @@ import pytest
 from attrs import Factory, define
 from quart import Quart, Response, stream_with_context
 
-from typed_sessions import SerializationError, engine
-from typed_sessions.codec import MAX_COOKIE_PAYLOAD, MAX_DEPTH
+from typed_sessions import SerializationError
+from typed_sessions.codec.codec import MAX_COOKIE_PAYLOAD, MAX_DEPTH
+from typed_sessions.core import engine
 from typed_sessions.quart import Sessions
 from typed_sessions.reports import ShortSecretKey, UndeclaredAltered
 

@@ -15,9 +15,9 @@ from typing_extensions import override
 
 from tests.integrations.test_saving import Site, Visitor, in_stream, in_teardown, in_websocket, said
 from typed_sessions import SecureCookieSession, SecureCookieSessionInterface
+from typed_sessions.core.session import is_permanent, session_from, state_of
+from typed_sessions.core.state import Binding, Opened
 from typed_sessions.quart import QuartSessionInterface
-from typed_sessions.session import is_permanent, session_from, state_of
-from typed_sessions.state import Binding, Opened
 from typed_sessions.stores import MemoryStore
 
 

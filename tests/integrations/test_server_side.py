@@ -27,12 +27,12 @@ from typed_sessions import (
     StoreUnavailableError,
     Subject,
 )
-from typed_sessions.identifiers import Identifier, Namespace
+from typed_sessions.core.settings import read_settings
 from typed_sessions.interface import ConfiguredApp
 from typed_sessions.quart import Sessions
-from typed_sessions.server_side.records import Attempt
-from typed_sessions.settings import read_settings
+from typed_sessions.server.records import Attempt
 from typed_sessions.stores import Conflict, Created, Exists, Found, Lifetime, Record, SessionStore, Updated, Written
+from typed_sessions.stores.identifiers import Identifier, Namespace
 from typed_sessions.stores.memory import MemoryStore
 
 
@@ -1505,7 +1505,7 @@ async def test_a_first_login_that_was_in_flight_at_a_revocation_is_refused(
 async def test_a_session_that_others_change_for_ever_is_a_conflict(
     site: Site, broken: Broken, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("typed_sessions.server_side.saving.MOST_ATTEMPTS", 3)
+    monkeypatch.setattr("typed_sessions.server.saving.MOST_ATTEMPTS", 3)
     client = site.client()
     await client.get("/visit")
     broken.conflicts = True

@@ -16,8 +16,8 @@ from freezegun import freeze_time
 from quart import Quart, Response
 
 from typed_sessions import ConfigurationError, SecureCookieSessionInterface
+from typed_sessions.core.settings import read_settings
 from typed_sessions.quart import Sessions
-from typed_sessions.settings import read_settings
 from typed_sessions.stores import MemoryStore
 
 KEY = "k" * 32

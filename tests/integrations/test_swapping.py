@@ -25,14 +25,14 @@ from quart import session as quart_session
 from quart.sessions import SecureCookieSessionInterface as QuartInterface
 
 from typed_sessions import Schema
-from typed_sessions.codec import Codec, Decoded
+from typed_sessions.codec.codec import Codec, Decoded
+from typed_sessions.core.state import Origin
 from typed_sessions.errors import ConfigurationError
-from typed_sessions.inspection import inspect_cookie
 from typed_sessions.quart import QuartSessionInterface, Sessions
-from typed_sessions.sameness import same
+from typed_sessions.schema.sameness import same
 from typed_sessions.serializers import MsgspecJSONSerializer, MsgspecMsgpackSerializer, TaggedJSONSerializer
-from typed_sessions.state import Origin
 from typed_sessions.stores import MemoryStore
+from typed_sessions.tools.inspection import inspect_cookie
 
 pytestmark = pytest.mark.usefixtures("both_ways")
 

@@ -16,10 +16,10 @@ from quart import Quart, Response
 from typing_extensions import override
 
 from typed_sessions import CookieTooLargeError, StoreUnavailableError, Subject
-from typed_sessions.identifiers import Identifier, Namespace
 from typed_sessions.interface import SecureCookieSessionInterface
 from typed_sessions.quart import Sessions
 from typed_sessions.stores import Found, SessionStore, SQLiteStore, Updated, Written
+from typed_sessions.stores.identifiers import Identifier, Namespace
 from typed_sessions.stores.memory import MemoryStore
 
 SECRET = "a secret key that is long enough"

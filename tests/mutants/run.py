@@ -1,6 +1,6 @@
 """Change the package in small ways, one at a time, and print the changes that no test notices: run it by hand.
 
-    python -m tests.mutants.run [engine] [sealing/signed] [compiled/plans] ...
+    python -m tests.mutants.run [core/engine] [sealing/signed] [codec/compiled/plans] ...
 
 The changes are made in a temporary copy. Each one is tried in a process of its own, forked from this one after the
 slow imports: first with those tests that run the changed line, then, if none of them fails, with all tests of the
@@ -42,25 +42,25 @@ BOTH_WAYS: Final = (
 )
 CHANGED: Final = ("tests/unit/test_unchanged.py", "tests/unit/test_codec.py", "tests/unit/test_migrations.py")
 TESTS: Final[dict[str, tuple[str, ...]]] = {
-    "engine": ("tests/unit/test_engine.py",),
+    "core/engine": ("tests/unit/test_engine.py",),
     "sealing/base": ("tests/unit/test_sealing.py", "tests/unit/test_engine.py"),
     "sealing/keys": ("tests/unit/test_sealing.py", "tests/contracts/test_sealer.py"),
     "sealing/signed": ("tests/unit/test_sealing.py", "tests/contracts/test_sealer.py"),
     "sealing/set_cookie": ("tests/unit/test_cookies.py",),
-    "cookies": ("tests/unit/test_cookies.py",),
-    "session": (
+    "core/cookies": ("tests/unit/test_cookies.py",),
+    "core/session": (
         "tests/unit/test_session.py",
         "tests/unit/test_renaming.py",
         "tests/unit/test_unchanged.py",
         "tests/integrations/test_server_side.py",
     ),
-    "contents": (
+    "codec/contents": (
         "tests/unit/test_contents.py",
         "tests/unit/test_unchanged.py",
         "tests/unit/test_renaming.py",
         "tests/unit/test_session.py",
     ),
-    "codec": (
+    "codec/codec": (
         "tests/unit/test_codec.py",
         "tests/unit/test_session.py",
         "tests/unit/test_migrations.py",
@@ -68,12 +68,12 @@ TESTS: Final[dict[str, tuple[str, ...]]] = {
         "tests/unit/test_unchanged.py",
         "tests/contracts/test_both_ways.py",
     ),
-    "compiled/form": BOTH_WAYS,
-    "compiled/declared_form": CHANGED,
-    "compiled/record_form": CHANGED,
-    "compiled/open_form": CHANGED,
-    "compiled/plans": BOTH_WAYS,
-    "compiled/notations": BOTH_WAYS,
+    "codec/compiled/form": BOTH_WAYS,
+    "codec/compiled/declared_form": CHANGED,
+    "codec/compiled/record_form": CHANGED,
+    "codec/compiled/open_form": CHANGED,
+    "codec/compiled/plans": BOTH_WAYS,
+    "codec/compiled/notations": BOTH_WAYS,
 }
 """The modules that are changed, and what tests each of them."""
 ALSO: Final = ("tests/unit/test_interface.py", "tests/integrations/test_quart.py")

@@ -15,10 +15,10 @@ from urllib.parse import quote
 import pytest
 
 from typed_sessions import SecureCookieSession, SecureCookieSessionInterface
-from typed_sessions.cli import main
-from typed_sessions.identifiers import Identifier
 from typed_sessions.serializers import TaggedJSONSerializer
 from typed_sessions.stores import Lifetime, Record, Written, open_store
+from typed_sessions.stores.identifiers import Identifier
+from typed_sessions.tools.cli import main
 
 KEY = "a secret key that is long enough"
 

@@ -24,11 +24,11 @@ from hypothesis import strategies as st
 from typing_extensions import override
 
 from typed_sessions import ConfigurationError, Essential, Schema, SerializationError
-from typed_sessions.codec import MAX_DEPTH, MAX_PAYLOAD, Codec, OnBadField, Proven
-from typed_sessions.contents import contents_of
-from typed_sessions.payloads import Decoded, Lowered, Read
+from typed_sessions.codec.codec import MAX_DEPTH, MAX_PAYLOAD, Codec, OnBadField, Proven
+from typed_sessions.codec.contents import contents_of
+from typed_sessions.codec.payloads import Decoded, Lowered, Read
 from typed_sessions.reports import FieldReset, Reason, Refused, UndeclaredNestedKeys
-from typed_sessions.sameness import same
+from typed_sessions.schema.sameness import same
 from typed_sessions.serializers import JSONTag, MsgspecJSONSerializer, MsgspecMsgpackSerializer, TaggedJSONSerializer
 
 

@@ -16,10 +16,10 @@ from attrs import Factory, define, evolve, field, frozen
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from typed_sessions.codec import Codec
-from typed_sessions.contents import Contents, contents_of
+from typed_sessions.codec.codec import Codec
+from typed_sessions.codec.contents import Contents, contents_of
 from typed_sessions.errors import FieldTypeError
-from typed_sessions.schema import Schema
+from typed_sessions.schema.schema import Schema
 from typed_sessions.serializers import TaggedJSONSerializer
 
 

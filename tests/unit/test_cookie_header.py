@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from werkzeug.sansio.http import parse_cookie
 
-from typed_sessions.cookie_header import cookie_values
+from typed_sessions.core.cookie_header import cookie_values
 
 NAME = "session"
 PARTS = st.sampled_from(

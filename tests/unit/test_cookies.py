@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from werkzeug import Response
 from werkzeug.http import dump_cookie
 
-from typed_sessions.cookies import checked_attributes, varying_by_cookie
+from typed_sessions.core.cookies import checked_attributes, varying_by_cookie
 from typed_sessions.errors import ConfigurationError
 from typed_sessions.sealing.set_cookie import CookieAttributes, SessionCookie
 

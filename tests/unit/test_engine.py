@@ -12,14 +12,14 @@ from attrs import Factory, define, evolve
 from typing_extensions import override
 
 from typed_sessions import Essential, Schema, SecureCookieSession, SerializationError, migration
-from typed_sessions.codec import Codec, OnBadField
-from typed_sessions.engine import Delete, Format, Keep, Policy, Write, open_session, refresh_is_due, save_session
+from typed_sessions.codec.codec import Codec, OnBadField
+from typed_sessions.core.engine import Delete, Format, Keep, Policy, Write, open_session, refresh_is_due, save_session
+from typed_sessions.core.session import state_of
+from typed_sessions.core.state import ExtrasRule
 from typed_sessions.reports import ChangeLost, FieldReset, Reason, Refused, Report, UndeclaredKeys, UndeclaredNestedKeys
 from typed_sessions.sealing.keys import SecretKeys
 from typed_sessions.sealing.signed import SignedSealer
 from typed_sessions.serializers import MsgspecJSONSerializer, TaggedJSONSerializer
-from typed_sessions.session import state_of
-from typed_sessions.state import ExtrasRule
 
 NOW = 1_800_000_000
 

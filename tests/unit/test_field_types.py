@@ -23,8 +23,8 @@ from typing_extensions import override
 
 from tests.strategies import FIELD_VALUES
 from typed_sessions import Formerly, SchemaError
-from typed_sessions.field_types import NATIVE_CANDIDATES, Compiler, FieldType, Mismatch, OutOfBounds, Reading, Wire
-from typed_sessions.sameness import same
+from typed_sessions.schema.sameness import same
+from typed_sessions.schema.types import NATIVE_CANDIDATES, Compiler, FieldType, Mismatch, OutOfBounds, Reading, Wire
 
 
 class Colour(Enum):

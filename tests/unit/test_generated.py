@@ -8,7 +8,7 @@ import traceback
 
 import pytest
 
-from typed_sessions.generated import Module
+from typed_sessions.schema.generated import Module
 
 
 def texts() -> list[str]:

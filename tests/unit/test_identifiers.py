@@ -8,7 +8,7 @@ from hashlib import sha256
 import pytest
 
 from typed_sessions.errors import ConfigurationError
-from typed_sessions.identifiers import Identifier, Namespace, hkdf
+from typed_sessions.stores.identifiers import Identifier, Namespace, hkdf
 
 SHOP = Namespace.named("shop")
 

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from itsdangerous import URLSafeTimedSerializer
 from markupsafe import Markup
 
-from typed_sessions.inspection import inspect_cookie
 from typed_sessions.reports import Reason
 from typed_sessions.sealing.keys import SecretKeys, named_digest
 from typed_sessions.sealing.signed import SignedSealer
 from typed_sessions.serializers import MsgspecJSONSerializer, MsgspecMsgpackSerializer, TaggedJSONSerializer
+from typed_sessions.tools.inspection import inspect_cookie
 
 KEY = "a secret key that is long enough"
 SEALED = datetime(2026, 11, 23, 3, 15, 4, tzinfo=UTC)

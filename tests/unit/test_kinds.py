@@ -14,10 +14,10 @@ from attrs import Factory, define, field, frozen, setters, validators
 from typing_extensions import ReadOnly, TypedDict, override
 
 from typed_sessions import Essential, FieldTypeError, Schema, SchemaError, SecureCookieSession
-from typed_sessions.codec import Codec, Decoded
-from typed_sessions.kinds import kind_of
+from typed_sessions.codec.codec import Codec, Decoded
 from typed_sessions.reports import Reason, Refused
-from typed_sessions.sameness import same
+from typed_sessions.schema.kinds import kind_of
+from typed_sessions.schema.sameness import same
 from typed_sessions.serializers import MsgspecJSONSerializer, MsgspecMsgpackSerializer, TaggedJSONSerializer
 
 T = TypeVar("T")

@@ -22,17 +22,26 @@ from msgspec import Meta, structs, to_builtins
 
 from tests.strategies import FIELD_VALUES
 from typed_sessions import ConfigurationError, Essential, Formerly, Schema, SchemaError, migration
-from typed_sessions.codec import Codec, Decoded
-from typed_sessions.field_types import Reading
-from typed_sessions.field_types.base import NATIVE_CANDIDATES
-from typed_sessions.locks import Effect, Finding, LockedSchema, LockFile, compare, lock_schema, read_lock, write_lock
-from typed_sessions.locks.declarations import declarations_of
-from typed_sessions.locks.extents import extent_of
-from typed_sessions.locks.samples import Samples
+from typed_sessions.codec.codec import Codec, Decoded
+from typed_sessions.schema.types import Reading
+from typed_sessions.schema.types.base import NATIVE_CANDIDATES
 from typed_sessions.sealing.keys import SecretKeys
 from typed_sessions.sealing.set_cookie import CookieAttributes, SessionCookie
 from typed_sessions.sealing.signed import SignedSealer
 from typed_sessions.serializers import MsgspecJSONSerializer, MsgspecMsgpackSerializer, TaggedJSONSerializer
+from typed_sessions.tools.lock import (
+    Effect,
+    Finding,
+    LockedSchema,
+    LockFile,
+    compare,
+    lock_schema,
+    read_lock,
+    write_lock,
+)
+from typed_sessions.tools.lock.declarations import declarations_of
+from typed_sessions.tools.lock.extents import extent_of
+from typed_sessions.tools.lock.samples import Samples
 
 SERIALIZERS = pytest.mark.parametrize(
     "serializer",

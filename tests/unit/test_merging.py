@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from typed_sessions.errors import SessionConflictError
-from typed_sessions.markers import MergeRule
-from typed_sessions.merging import merged, rule_of
+from typed_sessions.schema.markers import MergeRule
+from typed_sessions.schema.merging import merged, rule_of
 
 KEYS = st.sampled_from("abcde")
 NEW = st.integers(4, 6)

@@ -14,13 +14,13 @@ import pytest
 from attrs import Factory, define
 
 from typed_sessions import Formerly, Schema, SchemaError, SerializationError, migration
-from typed_sessions.codec import Codec, Decoded
-from typed_sessions.contents import contents_of
-from typed_sessions.migrations import Migrations
-from typed_sessions.payloads import Read
+from typed_sessions.codec.codec import Codec, Decoded
+from typed_sessions.codec.contents import contents_of
+from typed_sessions.codec.payloads import Read
+from typed_sessions.core.state import Origin
 from typed_sessions.reports import Reason, Refused, UndeclaredNestedKeys
+from typed_sessions.schema.migrations import Migrations
 from typed_sessions.serializers import MsgspecJSONSerializer, MsgspecMsgpackSerializer, TaggedJSONSerializer
-from typed_sessions.state import Origin
 
 T = TypeVar("T")
 

@@ -9,11 +9,11 @@ import pytest
 from attrs import Factory, define
 
 from typed_sessions import Formerly, Schema, SchemaError, SecureCookieSession, UndeclaredKeyError
-from typed_sessions.codec import Codec, Decoded
-from typed_sessions.contents import Contents
-from typed_sessions.payloads import Read
+from typed_sessions.codec.codec import Codec, Decoded
+from typed_sessions.codec.contents import Contents
+from typed_sessions.codec.payloads import Read
+from typed_sessions.core.state import Origin
 from typed_sessions.serializers import TaggedJSONSerializer
-from typed_sessions.state import Origin
 
 
 @define

@@ -11,8 +11,8 @@ import pytest
 from attrs import define
 from markupsafe import Markup
 
-from typed_sessions.places import Comparison
-from typed_sessions.sameness import same, shared_mutable
+from typed_sessions.schema.places import Comparison
+from typed_sessions.schema.sameness import same, shared_mutable
 
 
 @define(eq=False)

@@ -18,7 +18,7 @@ from itsdangerous.encoding import base64_decode, base64_encode, int_to_bytes
 from typing_extensions import override
 
 from tests.strategies import any_text, edited
-from typed_sessions.codec import MAX_PAYLOAD
+from typed_sessions.codec.codec import MAX_PAYLOAD
 from typed_sessions.errors import ConfigurationError
 from typed_sessions.reports import Reason, Refused
 from typed_sessions.sealing.base import KeylessSealer, as_datetime

@@ -13,13 +13,13 @@ import pytest
 from quart import Quart
 from typing_extensions import override
 
-from typed_sessions.codec import OnBadField
+from typed_sessions.codec.codec import OnBadField
+from typed_sessions.core.settings import SETTING_NAMES, read_settings, snapshot
+from typed_sessions.core.state import ExtrasRule
 from typed_sessions.errors import ConfigurationError
 from typed_sessions.sealing.keys import SecretKeys
 from typed_sessions.sealing.set_cookie import CookieAttributes
 from typed_sessions.serializers import TaggedJSONSerializer
-from typed_sessions.settings import SETTING_NAMES, read_settings, snapshot
-from typed_sessions.state import ExtrasRule
 
 SERIALIZER = TaggedJSONSerializer()
 

@@ -21,7 +21,7 @@ import pytest
 
 from tests.checkers import run_checker
 from typed_sessions import ConfigurationError, Schema, SchemaError
-from typed_sessions.stubgen import SchemaStub, add_command, stale_files, stub_files
+from typed_sessions.tools.stubs import SchemaStub, add_command, stale_files, stub_files
 
 ROOT = Path(__file__).parents[2]
 
@@ -642,7 +642,7 @@ def test_stubs_are_formatted_at_any_usual_width(width: int, project: Path) -> No
 
 def test_equal_schemas_give_equal_stubs_in_every_process(project: Path) -> None:
     program = (
-        "import kinds, sys; from typed_sessions.stubgen import SchemaStub, stub_files; "
+        "import kinds, sys; from typed_sessions.tools.stubs import SchemaStub, stub_files; "
         "print(*stub_files(SchemaStub.of(kinds.Everything, 'kinds:Everything')).values()); "
         "assert not {'quart', 'flask'} & set(sys.modules)"
     )

@@ -22,12 +22,12 @@ from markupsafe import Markup
 from typing_extensions import override
 
 from typed_sessions import Schema
-from typed_sessions.codec import MAX_PAYLOAD, Codec
-from typed_sessions.contents import Contents, DeclaredContents, contents_of
+from typed_sessions.codec.codec import MAX_PAYLOAD, Codec
+from typed_sessions.codec.contents import Contents, DeclaredContents, contents_of
+from typed_sessions.codec.payloads import Decoded, Lowered, Read
+from typed_sessions.core.state import Origin
 from typed_sessions.errors import SerializationError
-from typed_sessions.payloads import Decoded, Lowered, Read
 from typed_sessions.serializers import MsgspecJSONSerializer, MsgspecMsgpackSerializer, TaggedJSONSerializer
-from typed_sessions.state import Origin
 
 
 class Level(Enum):

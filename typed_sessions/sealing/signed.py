@@ -16,7 +16,7 @@ from typing import Final
 
 from attrs import field, frozen
 
-from typed_sessions.codec import MAX_PAYLOAD
+from typed_sessions.codec.codec import MAX_PAYLOAD
 from typed_sessions.reports import Reason, Refused
 from typed_sessions.sealing.base import Clock, Genuine, as_datetime
 from typed_sessions.sealing.base64url import TO_URL_SAFE, from_base64, read_by_python, to_base64

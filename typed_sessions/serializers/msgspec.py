@@ -19,8 +19,8 @@ from uuid import UUID
 import msgspec
 from markupsafe import Markup
 
-from typed_sessions.narrowing import is_dict
-from typed_sessions.sameness import is_told_by_text
+from typed_sessions.schema.narrowing import is_dict
+from typed_sessions.schema.sameness import is_told_by_text
 
 __all__ = ["TAGS", "MsgspecJSONSerializer", "MsgspecMsgpackSerializer", "finite", "tagged", "untagged"]
 

@@ -18,7 +18,7 @@ from uuid import UUID
 import msgspec
 from markupsafe import Markup
 
-from typed_sessions.narrowing import is_dict
+from typed_sessions.schema.narrowing import is_dict
 from typed_sessions.serializers.http_dates import exact_http_date, http_date
 
 __all__ = ["STOCK_TAGS", "TheLongWay", "exact_float", "moment_text", "tagged", "untagged", "writer"]

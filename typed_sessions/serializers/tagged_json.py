@@ -19,7 +19,7 @@ from uuid import UUID
 from markupsafe import Markup
 from typing_extensions import override
 
-from typed_sessions.narrowing import is_dict, is_sequence
+from typed_sessions.schema.narrowing import is_dict, is_sequence
 from typed_sessions.serializers.http_dates import http_date, parsed_http_date
 
 __all__ = [

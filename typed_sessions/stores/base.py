@@ -1,7 +1,7 @@
 """`SessionStore`, the contract of whatever keeps sessions on the server, and the values that pass through it.
 
 A store keeps *records*. It knows a record by its key, which is made of the identifier in the visitor's cookie and does
-not lead back to it (see `typed_sessions.identifiers`). It never looks into the payload.
+not lead back to it (see `typed_sessions.stores.identifiers`). It never looks into the payload.
 
 What a store answers is a value: "not found" is one, and so is "somebody was faster". What keeps it from answering is an
 exception: `StoreUnavailableError`, with its cause. After that nobody knows whether a change took place; each one has

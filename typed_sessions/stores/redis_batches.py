@@ -26,7 +26,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from typed_sessions.errors import ConfigurationError, StoreUnavailableError
-from typed_sessions.narrowing import is_dict
+from typed_sessions.schema.narrowing import is_dict
 from typed_sessions.stores.redis_script import DIGEST, SCRIPT
 from typed_sessions.stores.urls import refuse_control_characters
 

@@ -10,8 +10,8 @@ from typing import Final, cast
 from urllib.parse import parse_qsl, quote_plus, unquote, unquote_plus
 
 from typed_sessions.errors import ConfigurationError
-from typed_sessions.identifiers import Namespace
 from typed_sessions.stores.base import SessionStore
+from typed_sessions.stores.identifiers import Namespace
 
 __all__ = ["check_url", "namespace_in", "open_store", "path_in", "refuse_control_characters", "with_table"]
 

@@ -1,0 +1,626 @@
+"""`Session[S]` and its kinds: the mapping that a program sees, and the flags of a session."""
+
+from __future__ import annotations
+
+import copy
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from typing import Any, Final, Generic, NoReturn, Protocol, Self, SupportsIndex, cast, overload
+
+from typing_extensions import TypeVar, override
+
+from typed_sessions.codec.codec import Codec
+from typed_sessions.codec.contents import Contents, contents_of
+from typed_sessions.core.state import Binding, Opened, Origin, Progress, Renewal, SessionState, Source
+from typed_sessions.errors import SerializationError, UndeclaredKeyError
+from typed_sessions.schema.schema import Schema
+from typed_sessions.serializers.tagged_json import TaggedJSONSerializer
+
+__all__ = [
+    "Extras",
+    "NullSession",
+    "SecureCookieSession",
+    "Session",
+    "SessionMixin",
+    "SessionsLike",
+    "is_permanent",
+    "session_from",
+    "state_of",
+]
+
+S = TypeVar("S", default=dict[str, object])
+S_co = TypeVar("S_co", covariant=True, default=dict[str, object])
+K = TypeVar("K")
+V_co = TypeVar("V_co", covariant=True)
+
+_MISSING: Final = object()
+
+
+class Keyed(Protocol[K, V_co]):
+    """What `dict.update` takes beside pairs: anything with keys and items.
+
+    Generic, so that a checker reads a dict display with the keys that are expected of it, not with those of a Literal.
+    """
+
+    def keys(self) -> Iterable[K]:
+        """Return the keys."""
+        ...
+
+    def __getitem__(self, key: K, /) -> V_co: ...
+
+
+class SessionMixin(MutableMapping[str, object]):
+    """What a framework asks of a session beyond a mapping. Same meaning as `quart.sessions.SessionMixin`."""
+
+    accessed: bool = False
+    """True once the session was used. The response then varies by cookie. May be assigned."""
+
+    _modified: bool = True
+
+    @property
+    def new(self) -> bool:
+        """True if no valid session came with the request, as far as an implementation can tell."""
+        return False
+
+    @property
+    def modified(self) -> bool:
+        """True if the session is to be saved. May be assigned; always True where changes are not tracked."""
+        return self._modified
+
+    @modified.setter
+    def modified(self, value: bool) -> None:
+        self._modified = value
+
+    @property
+    def permanent(self) -> bool:
+        """True if the session outlives the browser's, for `PERMANENT_SESSION_LIFETIME`: the key `_permanent`."""
+        return bool(self.get("_permanent", False))
+
+    @permanent.setter
+    def permanent(self, value: bool) -> None:
+        self["_permanent"] = bool(value)
+
+
+class Session(SessionMixin, Generic[S_co]):
+    """A session whose contents are an object of the class that the user declared.
+
+    `data` is that object. The mapping shows what of it is stored, by attribute name, beside undeclared keys.
+    """
+
+    @property
+    @abstractmethod
+    def data(self) -> S_co:
+        """The live object: what is changed in it, at any depth, is saved."""
+
+    @property
+    @abstractmethod
+    def extras(self) -> MutableMapping[str, object]:
+        """The keys that the schema does not declare, such as those of extensions."""
+
+    # The keys of these three may be given by name, as in Flask's session, whose signatures they have.
+
+    @override
+    def get(self, key: str, default: object = None) -> object:
+        """Return the value under a key, or the default."""
+        return super().get(key, default)
+
+    @override
+    def pop(self, key: str, default: object = _MISSING) -> object:
+        """Take a key out and return its value, or the default if there is one and the key is not stored."""
+        return super().pop(key) if default is _MISSING else super().pop(key, default)
+
+    @override
+    def setdefault(self, key: str, default: object = None) -> object:
+        """Return the value under a key, stored just now if there was none."""
+        return super().setdefault(key, default)
+
+    def copy(self) -> dict[str, object]:
+        """Return what is stored as a dict."""
+        return dict(self)
+
+    def __reversed__(self) -> Iterator[str]:
+        return reversed(list(self))
+
+    def __or__(self, other: Mapping[str, object]) -> dict[str, object]:
+        return self.copy() | dict(other)
+
+    def __ror__(self, other: Mapping[str, object]) -> dict[str, object]:
+        return dict(other) | self.copy()
+
+    @abstractmethod
+    def __ior__(self, other: Mapping[str, object]) -> Self: ...
+
+    @abstractmethod
+    def regenerate(self) -> None:
+        """Give the session a new identifier, with the same contents; the present one is dead from the save on.
+
+        A session that is kept in a cookie has no identifier: it stays as it is.
+        """
+
+    @abstractmethod
+    def invalidate(self) -> None:
+        """End the session: a logout. Everything is taken out, and what is stored afterwards is another session."""
+
+    @abstractmethod
+    def promote(self, **fields: object) -> None:
+        """Store values in the session under a new identifier: a login. Its absolute lifetime begins anew.
+
+        Raises:
+            FieldTypeError: a value does not fit its field.
+            UndeclaredKeyError: a key is not allowed.
+        """
+
+
+class SessionsLike(Protocol[S_co]):
+    """The sessions of any application whose data has what is needed, for helpers that know no framework.
+
+    `Sessions[Visitor]` is a `SessionsLike[Visitor]`, and one of each class or Protocol that `Visitor` fills.
+    """
+
+    @property
+    def current(self) -> Session[S_co]:
+        """The session of the request that is being handled."""
+        ...
+
+    @property
+    def data(self) -> S_co:
+        """The data of that session."""
+        ...
+
+
+def _opened_with(initial: Mapping[str, object], schema: Schema[S]) -> Opened[S]:
+    """Return what a program asked a session to begin with, as if it had been loaded."""
+    contents = contents_of(schema, {})
+    for key in initial:
+        _refuse_earlier_name(key, schema)
+    contents.update(initial)
+    codec = Codec(schema, TaggedJSONSerializer())
+    try:
+        return Opened(contents, Origin(codec, codec.encode(contents.stored())) if initial else None)
+    except SerializationError:  # the save will say so
+        return Opened(contents)
+
+
+def _refuse_earlier_name(key: str, schema: Schema[Any]) -> None:
+    """Refuse a key that would be read as a field, at the latest in the next request. Raises UndeclaredKeyError."""
+    if key in schema.renamed:
+        raise UndeclaredKeyError(key, (), schema.renamed[key])
+
+
+def _opened_empty() -> Opened[Any]:
+    return _opened_with({}, Schema())
+
+
+_MADE_BY_A_PROGRAM: Final = Binding(_opened_empty)
+
+
+class SecureCookieSession(Session[S_co]):
+    """A session that is kept in a signed cookie. Its contents are decoded at the first touch.
+
+    Args:
+        initial: what is stored, by key, to begin with. It does not count as a change.
+        schema: the class that declares the contents, or its `Schema`; without one, everything may be stored.
+
+    Raises:
+        SchemaError: the class cannot be a schema.
+        FieldTypeError: an initial value does not fit its field.
+        UndeclaredKeyError: an initial key is an earlier name of a field.
+    """
+
+    accessed: bool = False
+    _state: SessionState[S_co]
+
+    @overload
+    def __init__(
+        self: SecureCookieSession[dict[str, object]],
+        initial: Mapping[str, object] | Iterable[tuple[str, object]] | None = None,
+        *,
+        schema: None = None,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self,
+        initial: Mapping[str, object] | Iterable[tuple[str, object]] | None = None,
+        *,
+        schema: Callable[[], S_co] | Schema[S_co],
+    ) -> None: ...
+    def __init__(
+        self,
+        initial: Mapping[str, object] | Iterable[tuple[str, object]] | None = None,
+        *,
+        schema: Callable[[], S_co] | Schema[S_co] | None = None,
+    ) -> None:
+        self.accessed = False  # its own, which is found faster than a default
+        self._state = SessionState(_MADE_BY_A_PROGRAM)
+        if schema is None and not initial:
+            return  # as a session of a request is made: nothing that takes time
+        declared = schema if isinstance(schema, Schema) else Schema(cast("Callable[[], S_co]", schema))
+        self._state.source = Binding(lambda: _opened_with({}, declared))
+        if initial:
+            self._state.opened = _opened_with(dict(initial), declared)
+
+    @property
+    @override
+    def data(self) -> S_co:
+        return self._touched().data
+
+    @property
+    @override
+    def extras(self) -> MutableMapping[str, object]:
+        return Extras(self, self._touched, self._shown)
+
+    @property  # type: ignore[explicit-override]  # mypy does not see @override on a property with a setter
+    @override
+    def permanent(self) -> bool:
+        """True if the session outlives the browser's, for `PERMANENT_SESSION_LIFETIME`: the key `_permanent`."""
+        return bool(self._touched().get("_permanent"))
+
+    @permanent.setter
+    def permanent(self, value: bool) -> None:
+        self["_permanent"] = bool(value)
+
+    def replace(self, data: object) -> None:
+        """Make another object the data of this session, such as the successor of a frozen one.
+
+        `Sessions.replace` is the same with a static type.
+
+        Raises:
+            FieldTypeError: it is no instance of the schema.
+        """
+        contents = self._touched()
+        contents.replace(data)
+        self._mutated()
+
+    @override
+    def __getitem__(self, key: str) -> object:
+        return self._touched().read(key)
+
+    @override
+    def get(self, key: str, default: object = None) -> object:
+        return self._touched().get(key, default)
+
+    @override
+    def __setitem__(self, key: str, value: object) -> None:
+        contents = self._touched()
+        self._refuse_key(key, contents)
+        contents.store(key, value)
+        self._mutated()
+
+    @override
+    def __delitem__(self, key: str) -> None:
+        self._touched().remove(key)
+        self._mutated()
+
+    @override
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._touched())
+
+    @override
+    def __len__(self) -> int:
+        return len(self._touched().keys())
+
+    @override
+    def __contains__(self, key: object) -> bool:
+        return key in self._touched()
+
+    @override
+    def __eq__(self, other: object) -> bool:
+        stored = self._touched().stored()
+        if isinstance(other, Mapping):
+            return stored == dict(cast("Mapping[object, object]", other))
+        return NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]  # a mutable mapping has no hash, as a dict has none
+
+    @override
+    def __repr__(self) -> str:
+        shown = self._shown()
+        return f"<{type(self).__name__}{', not opened' if shown is None else f' {shown.stored()!r}'}>"
+
+    def __copy__(self) -> Self:
+        """Return a session of its own that stores the same and belongs to no request: nobody saves it."""
+        contents = self._touched()
+        contents.stored()  # what changes in a value changes in both from now on
+        return self._standing_in(contents.copied())
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        detached = memo[id(self)] = self._detached(self._touched().copied(memo))
+        vars(detached).update(copy.deepcopy(self._added, memo))
+        return detached
+
+    @override
+    def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
+        raise TypeError(
+            "a session belongs to its request and cannot be pickled; pickle session.copy(), a dict, instead"
+        )
+
+    @override
+    def __ior__(self, other: Mapping[str, object]) -> Self:  # type: ignore[override]  # | makes a dict, |= a session
+        self.update(other)
+        return self
+
+    @override
+    def clear(self) -> None:
+        """Take everything out; declared fields have their defaults again, in the live data, too."""
+        self._touched().clear()
+        self._state.cleared = True
+        self._mutated()
+
+    @override
+    def pop(self, key: str, default: object = _MISSING) -> object:
+        """Take a key out and return its value, or the default if there is one and the key is not stored."""
+        contents = self._touched()
+        if default is not _MISSING and key not in contents:
+            return default
+        value = contents.read(key)
+        contents.remove(key)
+        self._mutated()
+        return value
+
+    @override
+    def popitem(self) -> tuple[str, object]:
+        """Take the key that was stored last out, and return it with its value. Raises KeyError if there is none."""
+        keys = self._touched().keys()
+        if not keys:
+            raise KeyError("popitem(): session is empty")
+        return keys[-1], self.pop(keys[-1])
+
+    @override
+    def setdefault(self, key: str, default: object = None) -> object:
+        """Return the value under a key, stored just now if there was none."""
+        contents = self._touched()
+        if key not in contents:
+            self._store({key: default})
+        return contents.read(key)
+
+    @override
+    def regenerate(self) -> None:
+        self._touched()
+        if self._state.renewal is Renewal.NONE:
+            self._state.renewal = Renewal.REGENERATE
+        self._state.note_change()
+
+    @override
+    def invalidate(self) -> None:
+        self.clear()
+        self._state.invalidated = True
+
+    @override
+    def promote(self, **fields: object) -> None:
+        self._store(fields)
+        self._state.renewal = Renewal.PROMOTE
+        self._state.note_change()
+
+    @overload
+    def update(self, other: Keyed[str, object], /, **values: object) -> None: ...
+    @overload
+    def update(self, other: Iterable[tuple[str, object]], /, **values: object) -> None: ...
+    @overload
+    def update(self, /, **values: object) -> None: ...
+    @override
+    def update(self, other: Keyed[str, object] | Iterable[tuple[str, object]] = (), /, **values: object) -> None:
+        """Store many keys. A key that is not allowed, or a value of the wrong type, leaves everything as it was."""
+        self._store(dict(other, **values))
+
+    @property
+    @override
+    def new(self) -> bool:
+        """True if no valid session came with the request. Reading it is an access."""
+        self._touched()
+        return self._state.open().new
+
+    @property  # type: ignore[explicit-override]  # mypy does not see @override on a property with a setter
+    @override
+    def modified(self) -> bool:
+        """True if the contents differ from what was loaded, at any depth.
+
+        An assignment holds until the next change by key: True has the session written, False keeps it from it.
+        """
+        assigned = self._state.assigned
+        return self._state.judged()[0] if assigned is None else assigned
+
+    @modified.setter
+    def modified(self, value: bool) -> None:
+        self._state.assigned = value
+
+    def _shown(self) -> Contents[S_co] | None:
+        """Return what a repr shows, for which nothing is opened or used; None if the program has seen nothing of it."""
+        opened = self._state.opened
+        if opened is None or (self._state.source.sealed and not self.accessed):
+            return None
+        return opened.contents.copied()
+
+    @property
+    def _added(self) -> dict[str, object]:
+        """The attributes that a subclass has added."""
+        own = vars(self).items()
+        return {name: value for name, value in own if name != "_state" and not hasattr(SecureCookieSession, name)}
+
+    def _standing_in(self, contents: Contents[S_co]) -> Self:
+        """Return a session that holds contents, and what a subclass has added, with nobody to save it."""
+        detached = self._detached(contents)
+        vars(detached).update(self._added)
+        return detached
+
+    def _detached(self, contents: Contents[S_co]) -> Self:
+        """Return a session that holds contents and stands where this one does, with nobody to save it."""
+        state, opened = self._state, self._state.open()
+        detached = type(self).__new__(type(self))
+        of_its_own: SessionState[S_co] = SessionState(Binding(_opened_empty, rule=state.source.rule))
+        of_its_own.opened = Opened(contents, opened.origin, new=opened.new)
+        of_its_own.assigned = state.assigned
+        vars(detached)["_state"] = of_its_own
+        return detached
+
+    def _touched(self) -> Contents[S_co]:
+        state = self._state
+        if state.progress is not Progress.AWAITED:
+            state.note_use(accessed=self.accessed)
+        self.accessed = True
+        return (state.opened or state.open()).contents
+
+    def _store(self, values: Mapping[str, object]) -> None:
+        contents = self._touched()
+        for key in values:
+            self._refuse_key(key, contents)
+        if values:
+            contents.update(values)
+            self._mutated()
+
+    def _refuse_key(self, key: str, contents: Contents[S_co]) -> None:
+        _refuse_earlier_name(key, contents.schema)
+        if not contents.declares(key) and not self._state.source.rule.allows(key):
+            raise UndeclaredKeyError(key, contents.schema.fields)
+
+    def _mutated(self) -> None:
+        self._state.assigned = None
+        self._state.note_change()
+
+
+def state_of(session: SecureCookieSession[S]) -> SessionState[S]:
+    """Return what the library itself needs of a session, and does not show to programs."""
+    return session._state  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # this is the one way to it
+
+
+def session_from(source: Source[S], session_class: type[SecureCookieSession[S]]) -> SecureCookieSession[S]:
+    """Return a session that opens at the first touch, from whichever thread touches it."""
+    session: SecureCookieSession[S] = session_class()  # type: ignore[assignment]  # pyright: ignore[reportCallIssue]  # without a schema, which the source knows
+    state_of(session).source = source
+    return session
+
+
+def is_permanent(session: SecureCookieSession[Any]) -> bool:
+    """Return True if a session is permanent, without counting the question as an access."""
+    contents = state_of(session).open().contents
+    if type(session).permanent is SecureCookieSession.permanent:
+        return bool(contents.get("_permanent"))
+    # A subclass has its own word on it. It is asked of another session, where it may count as one.
+    return session._standing_in(contents).permanent  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+
+
+class Extras(MutableMapping[str, object]):
+    """The undeclared keys of a session, as a mapping of their own.
+
+    Args:
+        session: the session.
+        touched: returns what is in it, which is an access.
+        shown: returns what a repr shows of it, which is none.
+    """
+
+    def __init__(
+        self,
+        session: SecureCookieSession[object],
+        touched: Callable[[], Contents[Any]],
+        shown: Callable[[], Contents[Any] | None],
+    ) -> None:
+        self._session = session
+        self._touched = touched
+        self._shown = shown
+
+    @override
+    def __getitem__(self, key: str) -> object:
+        if self._declared(key):
+            raise KeyError(key)
+        return self._session[key]
+
+    @override
+    def __setitem__(self, key: str, value: object) -> None:
+        self._refuse_declared(key)
+        self._session[key] = value
+
+    @overload
+    def update(self, other: Keyed[str, object], /, **values: object) -> None: ...
+    @overload
+    def update(self, other: Iterable[tuple[str, object]], /, **values: object) -> None: ...
+    @overload
+    def update(self, /, **values: object) -> None: ...
+    @override
+    def update(self, other: Keyed[str, object] | Iterable[tuple[str, object]] = (), /, **values: object) -> None:
+        """Store many keys. One that is not allowed leaves everything as it was."""
+        given = dict(other, **values)
+        for key in given:
+            self._refuse_declared(key)
+        self._session.update(given)
+
+    @override
+    def __delitem__(self, key: str) -> None:
+        if self._declared(key):
+            raise KeyError(key)
+        del self._session[key]
+
+    @override
+    def __iter__(self) -> Iterator[str]:
+        return iter([key for key in self._session if not self._declared(key)])
+
+    @override
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    @override
+    def __repr__(self) -> str:
+        shown = self._shown()
+        if shown is None:
+            return "<Extras, not opened>"
+        return f"<Extras { ({key: value for key, value in shown.stored().items() if not shown.declares(key)})!r}>"
+
+    def _declared(self, key: str) -> bool:
+        return self._touched().declares(key)
+
+    def _refuse_declared(self, key: str) -> None:
+        if self._declared(key):
+            raise KeyError(f"{key} belongs to the session's data, not to its extras; set it on the session")
+
+
+class NullSession(SecureCookieSession[S_co]):
+    """The session of an application without a secret key: it reads as empty, and cannot be changed."""
+
+    @property
+    @override
+    def data(self) -> S_co:  # to a checker: what comes after `session.data` is not unreachable
+        self._unavailable()
+
+    @override
+    def _shown(self) -> Contents[S_co]:
+        return _opened_empty().contents
+
+    @override
+    def replace(self, data: object) -> NoReturn:
+        self._unavailable()
+
+    @override
+    def _store(self, values: Mapping[str, object]) -> NoReturn:
+        self._unavailable()
+
+    @override
+    def __setitem__(self, key: str, value: object) -> NoReturn:
+        self._unavailable()
+
+    @override
+    def __delitem__(self, key: str) -> NoReturn:
+        self._unavailable()
+
+    @override
+    def clear(self) -> NoReturn:
+        self._unavailable()
+
+    @override
+    def pop(self, key: str, default: object = None) -> NoReturn:
+        self._unavailable()
+
+    @override
+    def popitem(self) -> NoReturn:
+        self._unavailable()
+
+    @override
+    def setdefault(self, key: str, default: object = None) -> NoReturn:
+        self._unavailable()
+
+    @override
+    def regenerate(self) -> NoReturn:
+        self._unavailable()
+
+    def _unavailable(self) -> NoReturn:
+        raise RuntimeError(
+            "the session is unavailable, because no secret key is set: give the app a SECRET_KEY "
+            "(app.secret_key), a long random text that stays the same between restarts"
+        )

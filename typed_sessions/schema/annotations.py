@@ -1,0 +1,399 @@
+"""Resolve the annotations of a declared class: text, inheritance, type arguments, `Self` and aliases."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from enum import Enum
+from operator import is_
+from types import NoneType, UnionType
+from typing import (
+    Annotated,
+    Any,
+    ClassVar,
+    Final,
+    ForwardRef,
+    Generic,
+    Literal,
+    NamedTuple,
+    NewType,
+    Protocol,
+    Self,
+    Union,
+    cast,
+    get_args,
+    get_origin,
+)
+
+import typing_extensions
+from typing_extensions import is_typeddict
+
+from typed_sessions.errors import SchemaError
+from typed_sessions.schema.markers import Formerly
+
+__all__ = [
+    "described",
+    "former_names",
+    "is_reference",
+    "is_typed_dict",
+    "key_annotations",
+    "marks_of",
+    "origin_class",
+    "plain_form",
+    "reference_in",
+    "reference_name",
+    "required_keys",
+    "resolved_annotations",
+    "union_parts",
+]
+
+_ALIASES: Final = tuple(
+    {module.TypeAliasType for module in (sys.modules["typing"], typing_extensions) if hasattr(module, "TypeAliasType")}
+)
+_NOT_DECLARING: Final[frozenset[object]] = frozenset({Generic, Protocol, object})
+_QUALIFIERS: Final = frozenset(
+    {typing_extensions.Required, typing_extensions.NotRequired, typing_extensions.ReadOnly, Final}
+)
+
+
+def is_typed_dict(declared: object) -> bool:
+    """Return True for a TypedDict, with or without type arguments."""
+    return is_typeddict(_unsubscripted(declared))
+
+
+def origin_class(declared: object) -> type[Any] | None:
+    """Return the class of `Box[int]` and of `Box`, or None for what is no class."""
+    origin = _unsubscripted(declared)
+    return origin if isinstance(origin, type) else None
+
+
+def resolved_annotations(declared: object) -> dict[str, Any]:
+    """Return what each attribute of a class, or of a generic class with its arguments, is declared to hold.
+
+    Bases come first, a later class overrides an earlier one, and type parameters are replaced by their arguments, as
+    `Self` is by the class.
+
+    Raises:
+        SchemaError: an annotation names something that cannot be found from the class's module.
+    """
+    return {name: _substituted(annotation, {Self: declared}) for name, annotation in _inherited(declared).items()}
+
+
+def _inherited(declared: object) -> dict[str, Any]:
+    """Return the same, with `Self` as it is: it means the class that inherits."""
+    cls = origin_class(declared)
+    if cls is None:
+        return {}
+    arguments = dict(zip(_parameters(cls), get_args(declared), strict=False))
+    found: dict[str, Any] = {}
+    for base in reversed(_bases(cls)):
+        if _unsubscripted(base) not in _NOT_DECLARING:
+            found |= _inherited(_substituted(base, arguments))
+    hints = _read_hints(cls)
+    for name in vars(cls).get("__annotations__", {}):
+        if not _is_class_variable(hints[name]):
+            found[name] = _substituted(hints[name], arguments)
+    return found
+
+
+def key_annotations(declared: Any) -> dict[str, Any]:
+    """Return what each key of a TypedDict, or of a generic one with its arguments, is declared to hold.
+
+    Inherited keys are included.
+
+    Raises:
+        SchemaError: an annotation cannot be read.
+    """
+    cls = _unsubscripted(declared)
+    arguments = dict(zip(_parameters(cls), get_args(declared), strict=False))
+    found: dict[str, Any] = {}
+    for base in filter(is_typed_dict, _bases(cls)):
+        found |= key_annotations(_substituted(base, arguments))
+    for name, hint in _read_hints(cls).items():
+        found.setdefault(name, _substituted(hint, {**arguments, Self: declared}))
+    return found
+
+
+def required_keys(declared: Any) -> frozenset[str]:
+    """Return the required keys of a TypedDict, judged by what the annotations resolve to.
+
+    `__required_keys__` alone does not see `NotRequired` in annotations that are text.
+    """
+    required: set[str] = set(_unsubscripted(declared).__required_keys__)
+    for name, annotation in key_annotations(declared).items():
+        qualifiers = _qualifiers(annotation)
+        if typing_extensions.Required in qualifiers:
+            required.add(name)
+        elif typing_extensions.NotRequired in qualifiers:
+            required.discard(name)
+    return frozenset(required)
+
+
+def former_names(annotation: Any) -> tuple[str, ...]:
+    """Return what a field was called in earlier releases, as `Formerly` says."""
+    return tuple(name for mark in plain_form(annotation)[1] if isinstance(mark, Formerly) for name in mark.names)
+
+
+def marks_of(annotation: Any) -> tuple[object, ...]:
+    """Return what `Annotated` said of a field, or of one side of its union."""
+    declared, marks = plain_form(annotation)
+    return sum((plain_form(part)[1] for part in union_parts(declared)), marks)
+
+
+def union_parts(declared: Any) -> tuple[Any, ...]:
+    """Return the sides of a union; of anything else, none."""
+    return get_args(declared) if get_origin(declared) in (Union, UnionType) else ()
+
+
+def plain_form(annotation: Any) -> tuple[Any, tuple[object, ...]]:
+    """Return an annotation without its wrappers, and what `Annotated` said of it.
+
+    Wrappers are `Annotated`, `NewType`, type aliases, `Required`, `NotRequired`, `ReadOnly` and `Final`.
+
+    Raises:
+        SchemaError: an alias, or a name, cannot be resolved.
+    """
+    annotation, marks = _unwrapped(annotation)
+    passed: list[object] = []
+    while is_reference(annotation):
+        if annotation in passed:
+            raise SchemaError(f"{described(annotation)} stands for nothing but itself")
+        passed.append(annotation)
+        annotation, more = _unwrapped(_referred(annotation))
+        marks += more
+    return annotation, marks
+
+
+def reference_in(annotation: Any) -> Any:
+    """Return the alias, or the name of something that is no class, that an annotation is; None if it is none."""
+    inner, _ = _unwrapped(annotation)
+    return inner if is_reference(inner) else None
+
+
+def is_reference(annotation: Any) -> bool:
+    """Return True for what names a type that may contain itself: a type alias, or text that names no class."""
+    return isinstance(annotation, (ForwardRef, *_ALIASES)) or isinstance(get_origin(annotation), _ALIASES)
+
+
+def described(annotation: Any) -> str:
+    """Return an annotation as a reader would write it: `int | None`, `list[Item]`."""
+    return _described(annotation, ())
+
+
+def reference_name(reference: Any) -> str:
+    """Return what an alias is called: `JSON`, `Tree[int]`."""
+    if isinstance(reference, ForwardRef):
+        return reference.__forward_arg__
+    arguments = f"[{', '.join(map(described, get_args(reference)))}]" if get_args(reference) else ""
+    name: str = _unsubscripted(reference).__name__
+    return name + arguments
+
+
+def _unwrapped(annotation: Any) -> tuple[Any, tuple[object, ...]]:
+    marks: tuple[object, ...] = ()
+    while True:
+        if get_origin(annotation) is Annotated:
+            marks += annotation.__metadata__
+            annotation = annotation.__origin__
+        elif isinstance(annotation, NewType):
+            annotation = annotation.__supertype__
+        elif get_origin(annotation) in _QUALIFIERS:
+            (annotation,) = get_args(annotation)
+        else:
+            return annotation, marks
+
+
+def _referred(reference: Any) -> Any:
+    """Return what a reference stands for.
+
+    Raises:
+        SchemaError: it cannot be resolved.
+    """
+    name = reference_name(reference)
+    if isinstance(reference, ForwardRef):
+        return _resolved(reference, _Namespace(_module_of(reference) or ""), name)
+    alias = _unsubscripted(reference)
+    try:
+        value = alias.__value__  # which a `type` statement evaluates just now
+    except NameError as error:
+        raise _not_found(name, error, alias.__module__) from error
+    arguments = dict(zip(alias.__type_params__, get_args(reference), strict=False))
+    return _substituted(_resolved(value, _Namespace(alias.__module__), name), arguments)
+
+
+def _described(annotation: Any, within: tuple[object, ...]) -> str:
+    reference = reference_in(annotation)
+    if reference is not None:
+        if reference in within:
+            return reference_name(reference)
+        within = (*within, reference)
+        try:
+            annotation, _ = _unwrapped(_referred(reference))
+        except SchemaError:  # which an error names
+            return reference_name(reference)
+        return _described(annotation, within)
+    annotation, _ = _unwrapped(annotation)
+    if annotation is type(None):
+        return "None"
+    if isinstance(annotation, type) and not get_args(annotation):
+        return annotation.__name__
+    arguments = get_args(annotation)
+    origin = get_origin(annotation)
+    if not arguments:
+        return getattr(annotation, "__name__", str(annotation))
+    if isinstance(origin, type) and origin.__name__ != "UnionType":
+        inner = ", ".join("..." if argument is ... else _described(argument, within) for argument in arguments)
+        return f"{origin.__name__}[{inner}]"
+    if origin is typing_extensions.Literal:
+        return f"Literal[{', '.join(map(_choice, arguments))}]"
+    return " | ".join(_described(argument, within) for argument in arguments)
+
+
+def _choice(value: object) -> str:
+    return f"{type(value).__name__}.{value.name}" if isinstance(value, Enum) and value.name else repr(value)
+
+
+def _read_hints(cls: Any) -> dict[str, Any]:
+    """Return what a class itself annotates; of a TypedDict, what it inherits, too."""
+    own = cast("Mapping[str, Any]", vars(cls))
+    namespace = _Namespace(cls.__module__, own)
+    annotations: dict[str, Any] = own.get("__annotations__", {})
+    return {name: _resolved(each, namespace, f"{cls.__qualname__}.{name}") for name, each in annotations.items()}
+
+
+def _resolved(annotation: Any, namespace: _Namespace, place: str) -> Any:
+    """Return an annotation with its text evaluated. Text within it that names no class stays a reference."""
+    if isinstance(annotation, (str, ForwardRef)):
+        annotation = namespace.evaluated(annotation, place)
+    if annotation is None:
+        return NoneType
+    try:
+        return _rebuilt(annotation, lambda part: _reference(part, namespace, place))
+    except RecursionError:
+        raise SchemaError(
+            f"{place}: the annotation has no end; declare a generic alias that contains itself as a TypeAliasType"
+        ) from None
+
+
+def _reference(part: Any, namespace: _Namespace, place: str) -> Any:
+    """Return text within an annotation as the class that it names, or as a reference that knows its module."""
+    if not isinstance(part, (str, ForwardRef)):
+        return part
+    value = namespace.evaluated(part, place)
+    if isinstance(value, type) and not get_args(value):
+        return value
+    if _awaits_arguments(value) or namespace.needs_class(part):
+        return _rebuilt(value, lambda part: _reference(part, namespace, place))
+    return namespace.reference(part)
+
+
+def _awaits_arguments(value: Any) -> bool:
+    """Return True for what has type parameters in it, or `Self`."""
+    return value is Self or bool(_parameters(value)) or any(map(_awaits_arguments, get_args(value)))
+
+
+def _not_found(place: str, error: NameError, module: str) -> SchemaError:
+    return SchemaError(
+        f"{place}: the name {error.name!r} in its annotation cannot be found from module {module}; define it there, "
+        f"outside functions and `if TYPE_CHECKING`"
+    )
+
+
+class _Namespace(NamedTuple):
+    """Where the text of an annotation is evaluated."""
+
+    module: str
+    in_class: Mapping[str, object] = {}
+
+    def evaluated(self, text: str | ForwardRef, place: str) -> Any:
+        """Return what a text means: a name of the module goes before one of the class. Raises SchemaError."""
+        try:
+            reference = self.reference(text)
+            return eval(reference.__forward_code__, {**self.in_class}, _names_of(reference))  # noqa: S307 -- it is code
+        except NameError as error:
+            raise _not_found(place, error, _module_of(text) or self.module) from error
+        except Exception as error:  # an annotation may be any expression
+            owner, _, name = place.rpartition(".")
+            raise SchemaError(f"{owner or name}: an annotation cannot be read, that of {name}: {error}") from error
+
+    def needs_class(self, text: str | ForwardRef) -> bool:
+        """Return True if text has a name that only the class knows."""
+        reference = self.reference(text)
+        known = _names_of(reference)
+        return any(name in self.in_class and name not in known for name in reference.__forward_code__.co_names)
+
+    def reference(self, text: str | ForwardRef) -> ForwardRef:
+        """Return text as a reference that knows its module."""
+        if isinstance(text, str):
+            return ForwardRef(text, is_argument=False, module=self.module, is_class=True)
+        return ForwardRef(
+            text.__forward_arg__, is_argument=False, module=_module_of(text) or self.module, is_class=True
+        )
+
+
+def _module_of(text: str | ForwardRef) -> str | None:
+    """Return the name of the module that a reference knows."""
+    module: Any = getattr(text, "__forward_module__", None)
+    name: str | None = getattr(module, "__name__", module)
+    return name
+
+
+def _names_of(reference: ForwardRef) -> dict[str, object]:
+    """Return what the module of a reference defines."""
+    module = sys.modules.get(_module_of(reference) or "")
+    return {} if module is None else dict(vars(module))
+
+
+def _rebuilt(annotation: Any, replace: Callable[[Any], Any]) -> Any:
+    """Return an annotation in which each part that has no parts itself is replaced."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is None or origin is Literal:
+        return replace(annotation)
+    if origin is Annotated:
+        inner = _rebuilt(annotation.__origin__, replace)
+        return annotation if inner is annotation.__origin__ else Annotated[(inner, *annotation.__metadata__)]
+    rebuilt = tuple(_rebuilt(argument, replace) for argument in arguments)
+    if all(map(is_, rebuilt, arguments)):
+        return annotation
+    if origin in (Union, UnionType):
+        return Union[rebuilt]  # noqa: UP007 -- of values
+    return origin[rebuilt if len(rebuilt) != 1 else rebuilt[0]]
+
+
+def _substituted(annotation: Any, arguments: Mapping[Any, object]) -> Any:
+    """Replace type parameters in an annotation by their arguments; those without one stay."""
+
+    def replace(part: Any) -> Any:
+        try:
+            return arguments.get(part, part)
+        except TypeError:  # what has no hash is no type parameter
+            return part
+
+    return _rebuilt(annotation, replace)
+
+
+def _qualifiers(annotation: Any) -> set[object]:
+    """Return the qualifiers around a key's type, in whatever order they are nested."""
+    found: set[object] = set()
+    while get_origin(annotation) in _QUALIFIERS or get_origin(annotation) is Annotated:
+        found.add(get_origin(annotation))
+        annotation = annotation.__origin__ if get_origin(annotation) is Annotated else get_args(annotation)[0]
+    return found
+
+
+def _unsubscripted(annotation: Any) -> Any:
+    return get_origin(annotation) or annotation
+
+
+def _is_class_variable(annotation: object) -> bool:
+    return annotation is ClassVar or get_origin(annotation) is ClassVar
+
+
+def _bases(cls: type) -> tuple[Any, ...]:
+    bases: tuple[Any, ...] = getattr(cls, "__orig_bases__", cls.__bases__)
+    return bases
+
+
+def _parameters(annotation: object) -> tuple[Any, ...]:
+    parameters: tuple[Any, ...] = getattr(annotation, "__parameters__", ())
+    return parameters

@@ -1,0 +1,60 @@
+"""The standard library's dataclasses: mutable, frozen, with slots, `init=False` and `kw_only`."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from typing_extensions import override
+
+from typed_sessions.errors import SchemaError
+from typed_sessions.schema.annotations import resolved_annotations
+from typed_sessions.schema.kinds.base import Kind, Member, factory_varies, is_generated
+
+__all__ = ["DataclassKind"]
+
+
+class DataclassKind(Kind):
+    """A dataclass."""
+
+    def __init__(self, cls: Any, declared: object) -> None:
+        annotations = resolved_annotations(declared)
+        if "__dataclass_params__" not in vars(cls):
+            declared_there = resolved_annotations(cls).keys() - {field.name for field in dataclasses.fields(cls)}
+            if declared_there:
+                raise SchemaError(
+                    f"{cls.__qualname__}.{min(declared_there)} would not be stored, because {cls.__qualname__} is no "
+                    f"dataclass itself; decorate it, too: @dataclass"
+                )
+        members = [
+            Member(
+                name=field.name,
+                annotation=annotations.get(field.name, field.type),
+                alias=field.name,
+                in_constructor=field.init,
+                required=field.init and not _has_default(field),
+                converts=False,
+                varies=not field.init or _varies(field.default_factory),
+            )
+            for field in dataclasses.fields(cls)
+        ]
+        super().__init__(cls, members, frozen=cls.__dataclass_params__.frozen)
+
+    @property
+    @override
+    def has_own_constructor(self) -> bool:
+        return hasattr(self.cls, "__post_init__") or not is_generated(self.cls, "<string>")
+
+    @override
+    def replaced(self, instance: Any, values: Mapping[str, object]) -> object:
+        replaced: object = dataclasses.replace(instance, **values)
+        return replaced
+
+
+def _varies(factory: object) -> bool:
+    return factory is not dataclasses.MISSING and factory_varies(factory)
+
+
+def _has_default(field: dataclasses.Field[Any]) -> bool:
+    return field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING

@@ -1,0 +1,70 @@
+"""msgspec's Structs. Attributes go by their own names: `rename` is for msgspec's own messages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MemberDescriptorType
+from typing import Any, Final
+
+import msgspec
+from typing_extensions import override
+
+from typed_sessions.schema.annotations import resolved_annotations
+from typed_sessions.schema.kinds.base import Attributes, Kind, Member, factory_varies
+
+__all__ = ["StructKind"]
+
+
+_STRUCT: Final[Any] = msgspec.Struct
+
+
+class StructKind(Kind):
+    """A `msgspec.Struct`."""
+
+    def __init__(self, cls: type[msgspec.Struct], declared: object) -> None:
+        annotations = resolved_annotations(declared)
+        members = [
+            Member(
+                name=field.name,
+                annotation=annotations.get(field.name, field.type),
+                alias=field.name,
+                in_constructor=True,
+                required=field.required,
+                converts=False,
+                varies=field.default_factory is not msgspec.NODEFAULT and factory_varies(field.default_factory),
+            )
+            for field in msgspec.structs.fields(cls)
+        ]
+        super().__init__(cls, members, frozen=cls.__struct_config__.frozen)
+
+    @property
+    @override
+    def has_own_constructor(self) -> bool:
+        cls: Any = self.cls
+        return hasattr(cls, "__post_init__") or cls.__init__ is not msgspec.Struct.__init__
+
+    @override
+    def replaced(self, instance: Any, values: Mapping[str, object]) -> object:
+        replaced: object = msgspec.structs.replace(instance, **values)
+        return replaced
+
+    @override
+    def copied(self, instance: Any, attributes: Attributes) -> object:
+        missing = [name for name in self.members if not hasattr(instance, name)]
+        for name in missing:  # msgspec copies no Struct that lacks an attribute
+            self.force(instance, name, None)
+        made: object = _STRUCT.__copy__(instance)  # not the one that a class of the user's may have
+        for name in missing:
+            delattr(instance, name)
+            delattr(made, name)
+        if attributes[1]:
+            self._dict_of(made).update(attributes[1])
+        return made
+
+    @override
+    def _put(self, instance: object, slot: MemberDescriptorType, value: object) -> None:
+        self.force(instance, slot.__name__, value)  # tells the garbage collector what the Struct holds
+
+    @override
+    def force(self, instance: Any, name: str, value: object) -> None:
+        msgspec.structs.force_setattr(instance, name, value)

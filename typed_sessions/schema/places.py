@@ -1,0 +1,197 @@
+"""Where inside the contents of a session something is wrong, as a path such as `[2].price`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
+from types import NoneType
+from typing import Any, Final, cast
+
+from attrs import frozen
+
+from typed_sessions.schema.narrowing import is_dict, is_sequence, is_set
+from typed_sessions.schema.sameness import attribute_names, same
+
+__all__ = ["MAX_DEPTH", "SOME_KEY", "TYPE_KEY", "VALUE_KEY", "Comparison", "is_deeper", "unwritable_at"]
+
+MAX_DEPTH: Final = 100
+"""How deep containers may nest, in payloads that are read and that are written."""
+
+TYPE_KEY: Final = "__type__"
+VALUE_KEY: Final = "__value__"
+"""The keys of a union's member that is written with its name."""
+
+SOME_KEY: Final = "[...]"
+"""Stands for a key in a path: a key may be a visitor's data."""
+
+
+_CONTAINERS: Final = (dict, list, tuple, set, frozenset)
+_PLAIN: Final = frozenset({NoneType, bool, int, str})
+"""The types whose values are the same where they are equal, and of one type."""
+
+
+@frozen
+class Comparison:
+    """How what was written is compared with what came back."""
+
+    whole_seconds: bool
+    """True takes an instant for the same in UTC and without its fraction of a second, as tagged JSON keeps it."""
+    declared: Collection[str] = ()
+    """Keys of dicts that a TypedDict declares, and that can therefore be told."""
+    exact_types: bool = False
+    """False takes what a field holds as its own type for the same: a `bool` as an `int`, an `int` as a `float`."""
+
+    def came_back(self, value: object, back: object) -> bool:
+        """Return True if what was written has come back."""
+        return same(value, back) or self.lost_at(value, back) is None
+
+    def lost_at(self, value: object, back: object) -> str | None:
+        """Return where a value has come back as another one, such as `[2].price`; None if nowhere."""
+        if type(value) in _PLAIN and type(value) is type(back):
+            return None if value == back else ""
+        if self.exact_types and type(value) is not type(back):
+            return ""
+        if is_dict(value) and is_dict(back):
+            if not _same_keys(value, back, exact=self.exact_types):
+                return ""
+            parts = ((key, item, back[key]) for key, item in value.items())
+            return self._first_loss(parts, lambda key: _step(key, self.declared))
+        if is_sequence(value) and is_sequence(back):
+            numbered = ((index, *pair) for index, pair in enumerate(zip(value, back, strict=False)))
+            return self._first_loss(numbered, "[{}]".format) if len(value) == len(back) else ""
+        if self.whole_seconds and is_set(value) and is_set(back) and not same(value, back):
+            return None if self._same_in_seconds(value, back) else ""
+        cls: Any = type(value)
+        names = attribute_names(cls)
+        if names is not None and cls is type(back):
+            attributes = ((name, getattr(value, name, None), getattr(back, name, None)) for name in names)
+            return self._first_loss(attributes, ".{}".format)
+        return None if self._scalar_came_back(value, back) else ""
+
+    def _first_loss(self, parts: Iterable[tuple[object, object, object]], step: Callable[[object], str]) -> str | None:
+        for key, value, back in parts:
+            place = self.lost_at(value, back)
+            if place is not None:
+                return step(key) + place
+        return None
+
+    def _same_in_seconds(self, value: set[object] | frozenset[object], back: set[object] | frozenset[object]) -> bool:
+        if len(value) != len(back) or (self.exact_types and {*map(type, value)} != {*map(type, back)}):
+            return False
+        return {*map(_in_seconds, value)} == {*map(_in_seconds, back)}
+
+    def _scalar_came_back(self, value: object, back: object) -> bool:
+        if self.whole_seconds and isinstance(value, datetime) and isinstance(back, datetime):
+            return _second(value) == _second(back)
+        if type(value) is not type(back) and isinstance(value, (int, str, datetime)):
+            return bool(value == back)  # held as the type of its field: a bool as int, an int as float, a subclass
+        return same(value, back)
+
+
+def unwritable_at(
+    value: object, plain: object, writes: Callable[[object], bool], declared: Collection[str] = ()
+) -> str:
+    """Return where in a value the part is that cannot be written.
+
+    Halves what holds it until that is one part: to try each container with all that is in it takes as many times longer
+    as they nest.
+
+    Args:
+        value: what cannot be written.
+        plain: its plain form.
+        writes: whether a plain form can be written.
+        declared: keys of dicts that a TypedDict declares, and that can therefore be told.
+    """
+    parts: list[tuple[str, object]] = []
+    _take_leaves(parts, "", value, plain, declared)
+    while len(parts) > 1:
+        half = parts[: len(parts) // 2]
+        parts = parts[len(half) :] if writes([part for _, part in half]) else half
+    return next((place for place, part in parts if not writes(part)), "")
+
+
+def _take_leaves(
+    leaves: list[tuple[str, object]], place: str, value: object, plain: object, declared: Collection[str]
+) -> None:
+    """Take the parts of a value that have none themselves, and the keys of its dicts, each with its place."""
+    parts = list(_plain_parts(value, plain, declared))
+    if is_dict(plain) and parts:
+        leaves.append((place, dict.fromkeys(plain)))
+    if not parts:
+        leaves.append((place, plain))
+    for step, item, plain_item in parts:
+        _take_leaves(leaves, place + step, item, plain_item, declared)
+
+
+def _plain_parts(value: object, plain: object, declared: Collection[str]) -> Iterator[tuple[str, object, object]]:
+    """Return the parts of a value, each with its step and its plain form."""
+    if is_dict(plain) and plain.keys() == {TYPE_KEY, VALUE_KEY}:
+        plain = plain[VALUE_KEY]  # a member of a union that is written with its name
+    cls: Any = type(value)
+    names = attribute_names(cls)
+    if names is not None and is_dict(plain):
+        for name in names:
+            if name in plain:
+                yield f".{name}", getattr(value, name, None), plain[name]
+    elif is_sequence(value) and is_sequence(plain):
+        for index, (item, plain_item) in enumerate(zip(value, plain, strict=False)):
+            yield f"[{index}]", item, plain_item
+    elif is_dict(value) and is_dict(plain):
+        for (key, item), plain_item in zip(value.items(), plain.values(), strict=False):
+            yield _step(key, declared), item, plain_item
+
+
+def _step(key: object, declared: Collection[str]) -> str:
+    return f"[{key!r}]" if key in declared else SOME_KEY
+
+
+def _same_keys(one: dict[object, object], other: dict[object, object], *, exact: bool) -> bool:
+    return one.keys() == other.keys() and not (exact and {*map(type, one)} != {*map(type, other)})
+
+
+def _in_seconds(value: object) -> object:
+    """Return what is equal for values that differ in what a time loses: its zone, and its fraction of a second.
+
+    It has a hash, as all members of a set, so that sets are compared without trying each member with each.
+    """
+    if isinstance(value, datetime):
+        return _second(value)
+    if is_sequence(value):
+        return tuple(map(_in_seconds, value))
+    if is_set(value):
+        return frozenset(map(_in_seconds, value))
+    if is_dict(value):
+        return frozenset((key, _in_seconds(item)) for key, item in value.items())
+    cls: Any = type(value)
+    names = attribute_names(cls)
+    if names is not None:
+        return cls, tuple(_in_seconds(getattr(value, name, None)) for name in names)
+    if isinstance(value, Decimal):
+        return value.as_tuple()
+    if isinstance(value, float):
+        return repr(value) if repr(value) in ("nan", "-0.0") else value  # which Python compares otherwise than `same`
+    return value
+
+
+def _second(moment: datetime) -> datetime:
+    aware = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    return aware.replace(microsecond=0)
+
+
+def is_deeper(value: object, limit: int) -> bool:
+    """Return True if containers nest deeper than a limit.
+
+    Goes by levels, and looks at each container of a level once, however often it is held there.
+    """
+    level = _containers([value])
+    for _ in range(limit):
+        if not level:
+            return False
+        level = _containers([item for held in level for item in (held.values() if is_dict(held) else held)])
+    return bool(level)
+
+
+def _containers(items: Iterable[object]) -> list[Collection[object]]:
+    held = [cast("Collection[object]", item) for item in items if isinstance(item, _CONTAINERS)]
+    return list({id(container): container for container in held}.values())

@@ -1,0 +1,34 @@
+"""What a field may hold: one object for each type that a session can keep.
+
+A field type knows three things of its values: whether a value that a program sets is allowed (`admit`), how a value is
+written as a plain one (`lower`), and how a plain one becomes a value again (`lift`). A plain value is made of what JSON
+has, and of those further types that the serializer at hand brings back by itself: its `Wire`.
+"""
+
+from typed_sessions.schema.types.base import (
+    NAIVE_CANDIDATE,
+    NATIVE_CANDIDATES,
+    FieldType,
+    Mismatch,
+    NaiveDatetime,
+    OutOfBounds,
+    Reading,
+    Wire,
+)
+from typed_sessions.schema.types.classes import Declared, all_parts, declared_keys
+from typed_sessions.schema.types.compiler import Compiler
+
+__all__ = [
+    "NAIVE_CANDIDATE",
+    "NATIVE_CANDIDATES",
+    "Compiler",
+    "Declared",
+    "FieldType",
+    "Mismatch",
+    "NaiveDatetime",
+    "OutOfBounds",
+    "Reading",
+    "Wire",
+    "all_parts",
+    "declared_keys",
+]

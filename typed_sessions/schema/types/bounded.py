@@ -1,0 +1,99 @@
+"""Types with bounds: `Annotated[str, msgspec.Meta(max_length=40)]`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, Any, Final
+
+import msgspec
+from typing_extensions import override
+
+from typed_sessions.errors import SchemaError
+from typed_sessions.schema.types.base import Affinity, FieldType, OutOfBounds, Reading, Wire
+from typed_sessions.schema.types.containers import Items, Positions, Table
+from typed_sessions.schema.types.scalars import Scalar, Simple
+
+__all__ = ["Bounded", "bounds_of"]
+
+_BOUNDS: Final = ("gt", "ge", "lt", "le", "multiple_of", "pattern", "min_length", "max_length", "tz")
+
+
+class Bounded(FieldType):
+    """A type whose values keep bounds, as msgspec judges them.
+
+    Raises:
+        SchemaError: msgspec knows no such bounds for the type; the message begins with `place`.
+    """
+
+    def __init__(self, inner: FieldType, bounds: tuple[msgspec.Meta, ...], place: str) -> None:
+        self.inner = inner
+        self.bounds: dict[str, object] = bounds_of(bounds)
+        self.text: str = inner.text
+        self._bounded_text = f"{inner.text} ({', '.join(f'{name}={bound!r}' for name, bound in self.bounds.items())})"
+        self.constraint: Any = Annotated[(_native(inner), *bounds)]
+        """The type that msgspec judges."""
+        try:
+            msgspec.json.Decoder(self.constraint)
+        except TypeError:
+            raise SchemaError(f"{place}: msgspec.Meta has no such bounds for {inner.text}") from None
+
+    @property
+    @override
+    def unbounded(self) -> FieldType:
+        return self.inner
+
+    @override
+    def admit(self, value: object) -> object:
+        return self._within_bounds(self.inner.admit(value))
+
+    @override
+    def lower(self, value: object, wire: Wire) -> object:
+        self._within_bounds(value)
+        return self.inner.lower(value, wire)
+
+    @override
+    def lift(self, plain: object, reading: Reading) -> object:
+        return self._within_bounds(self.inner.lift(plain, reading))
+
+    @override
+    def claims(self, value: object) -> bool:
+        return self.inner.claims(value)
+
+    @override
+    def plain_types(self, wire: Wire) -> frozenset[type]:
+        return self.inner.plain_types(wire)
+
+    @override
+    def affinity(self, plain: object, wire: Wire) -> Affinity:
+        return self.inner.affinity(plain, wire)
+
+    @override
+    def parts(self) -> Iterable[FieldType]:
+        return (self.inner,)
+
+    def _within_bounds(self, value: object) -> object:
+        try:
+            msgspec.convert(value, self.constraint)
+        except msgspec.ValidationError:
+            raise OutOfBounds(self._bounded_text, "one out of bounds") from None
+        return value
+
+
+def bounds_of(marks: Iterable[object]) -> dict[str, object]:
+    """Return the bounds that marks of an annotation set; later marks go before earlier ones."""
+    return {
+        name: bound
+        for mark in marks
+        if isinstance(mark, msgspec.Meta)
+        for name in _BOUNDS
+        if (bound := getattr(mark, name)) is not None
+    }
+
+
+def _native(field_type: FieldType) -> Any:
+    """Return the type that msgspec judges: without what a container holds, which is judged already."""
+    if isinstance(field_type, (Simple, Scalar, Items)):
+        return str if issubclass(field_type.cls, str) else field_type.cls
+    if isinstance(field_type, Positions):
+        return tuple
+    return dict if isinstance(field_type, Table) else object

@@ -1,0 +1,361 @@
+"""Types that are classes of the user's: declared ones, and those that only a converter knows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Final, cast, get_origin
+
+from cattrs import Converter
+from typing_extensions import override
+
+from typed_sessions.schema.annotations import described, former_names
+from typed_sessions.schema.kinds import Kind
+from typed_sessions.schema.narrowing import is_dict, is_sequence
+from typed_sessions.schema.places import MAX_DEPTH
+from typed_sessions.schema.types.base import JSON, Affinity, FieldType, Mismatch, Reading, Wire, name_of
+
+__all__ = ["Declared", "Foreign", "Keyed", "all_parts", "declared_keys", "nests_deep"]
+
+
+class WithNames(FieldType):
+    """A type whose values are written as a dict of declared names."""
+
+    makes_class: bool
+    """True if its values are instances of a class, and no dicts."""
+
+    def __init__(self, text: str, annotations: Mapping[str, Any], required: frozenset[str]) -> None:
+        self.text = text
+        self.required = required
+        self.former_names: dict[str, tuple[str, ...]] = {
+            name: former_names(annotation) for name, annotation in annotations.items()
+        }
+        self.types: dict[str, FieldType] = {}
+        """Filled by the compiler once it has seen the class, which may contain itself."""
+
+    @override
+    def plain_types(self, wire: Wire) -> frozenset[type]:
+        return frozenset({dict})
+
+    @override
+    def affinity(self, plain: object, wire: Wire) -> Affinity:
+        if not is_dict(plain):
+            return Affinity.NONE
+        if plain.keys() <= self.types.keys() and plain.keys() >= self.required:
+            return Affinity.EXACT
+        if any(self._stored_as(plain, name) is None for name in self.required):
+            return Affinity.NONE
+        if self._is_foreign(plain):
+            return Affinity.NONE
+        known = sum(self._stored_as(plain, name) is not None for name in self.types)
+        if known == len(plain):
+            return Affinity.EXACT
+        return Affinity.OF_ITS_TYPE if known == len(self.types) else Affinity.PARTIAL
+
+    @override
+    def parts(self) -> Iterable[FieldType]:
+        return self.types.values()
+
+    def _rows(
+        self, columns: Iterable[list[object]], convert: Callable[[FieldType, list[object]], list[object] | None]
+    ) -> list[dict[str, object]] | None:
+        """Return many values at once, of what each name has in all of them; None if one has to look at each."""
+        converted_columns: list[list[object]] = []
+        for item_type, column in zip(self.types.values(), columns, strict=True):
+            column_of_it = convert(item_type, column)
+            if column_of_it is None:
+                return None
+            converted_columns.append(column_of_it)
+        return [dict(zip(self.types, row, strict=True)) for row in zip(*converted_columns, strict=True)]
+
+    def _columns_of_dicts(self, items: list[object]) -> list[list[object]] | None:
+        """Return what each name has in all of these; None if they are no dicts of just these names."""
+        if not self.types or {*map(type, items)} != {dict}:
+            return None
+        rows = cast("list[dict[str, object]]", items)
+        if any(row.keys() != self.types.keys() for row in rows):
+            return None
+        return [[row[name] for row in rows] for name in self.types]
+
+    def _lifted(self, plain: object, reading: Reading, step: str) -> dict[str, object]:
+        """Return the values of a plain dict by their present names; keys that nobody declares are counted."""
+        if not is_dict(plain):
+            raise Mismatch.of(self, plain)
+        if self._is_foreign(plain):
+            raise Mismatch(self.text, "what has none of its names")
+        values: dict[str, object] = {}
+        if plain.keys() == self.types.keys():
+            name = ""
+            try:
+                for name, item_type in self.types.items():
+                    values[name] = item_type.lift(plain[name], reading)
+            except Mismatch as mismatch:
+                raise mismatch.within(step.format(name)) from mismatch
+            return values
+        for name, item_type in self.types.items():
+            stored_as = self._stored_as(plain, name)
+            if stored_as is not None:
+                try:
+                    values[name] = item_type.lift(plain[stored_as], reading)
+                except Mismatch as mismatch:
+                    raise mismatch.within(step.format(name)) from mismatch
+            elif name in self.required:
+                raise Mismatch(item_type.text, "missing", step.format(name))
+        reading.pass_over(self.text, len(plain) - len(values))
+        return values
+
+    def _is_foreign(self, plain: dict[object, object]) -> bool:
+        """Return True for a dict with none of the names: that of another class, which would read as all defaults."""
+        if not self.types.keys().isdisjoint(plain):
+            return False
+        return bool(plain) and all(self._stored_as(plain, name) is None for name in self.types)
+
+    def _stored_as(self, plain: dict[object, object], name: str) -> str | None:
+        """Return the key under which a plain dict has a value: the present name goes before earlier ones."""
+        if name in plain:
+            return name
+        return next((known for known in self.former_names[name] if known in plain), None)
+
+
+class Declared(WithNames):
+    """An instance of a declared class: a dict of its attributes, by attribute name."""
+
+    makes_class = True
+
+    def __init__(self, kind: Kind, text: str) -> None:
+        super().__init__(
+            text,
+            {name: member.annotation for name, member in kind.members.items()},
+            frozenset(name for name, member in kind.members.items() if member.required),
+        )
+        self.kind = kind
+        self._generated = {name for name, member in kind.members.items() if member.varies}
+
+    @override
+    def admit(self, value: object) -> object:
+        name = ""
+        try:
+            for name, item_type, attribute in self._attributes(value):  # noqa: B007 -- a mismatch names it
+                item_type.admit(attribute)
+        except Mismatch as mismatch:
+            raise mismatch.within(f".{name}" if name else "") from mismatch
+        return value
+
+    @override
+    def lower(self, value: object, wire: Wire) -> object:
+        plain: dict[str, object] = {}
+        name = ""
+        try:
+            for name, item_type, attribute in self._attributes(value):
+                plain[name] = item_type.lower(attribute, wire)
+        except Mismatch as mismatch:
+            raise mismatch.within(f".{name}" if name else "") from mismatch
+        return plain
+
+    @override
+    def lift(self, plain: object, reading: Reading) -> object:
+        values = self._lifted(plain, reading, ".{}")
+        if not values.keys() >= self._generated:
+            reading.generated = True
+        try:
+            return self.kind.construct(values)
+        except RecursionError:
+            raise
+        except Exception as error:  # a converter or validator of the user's may raise anything
+            raise Mismatch(f"{self.text} that its own checks allow", "another") from error
+
+    @override
+    def all_admitted(self, items: list[object]) -> list[object] | None:
+        rows = self._attribute_rows(items, lambda item_type, column: item_type.all_admitted(column))
+        return None if rows is None else items
+
+    @override
+    def all_lowered(self, items: list[object], wire: Wire) -> list[object] | None:
+        return self._attribute_rows(items, lambda item_type, column: item_type.all_lowered(column, wire))
+
+    @override
+    def all_lifted(self, items: list[object], reading: Reading) -> list[object] | None:
+        columns = self._columns_of_dicts(items)
+        if columns is None:
+            return None
+        rows = self._rows(columns, lambda item_type, column: item_type.all_lifted(column, reading))
+        if rows is None:
+            return None
+        try:
+            return [self.kind.construct(row) for row in rows]
+        except Exception:  # noqa: BLE001 -- `lift` says what the user's code refuses
+            return None
+
+    def _attribute_rows(
+        self, items: list[object], convert: Callable[[FieldType, list[object]], list[object] | None]
+    ) -> list[object] | None:
+        if not self.types or {*map(type, items)} != {self.kind.cls}:
+            return None
+        rows = self._rows(([getattr(item, name, None) for item in items] for name in self.types), convert)
+        return cast("list[object] | None", rows)
+
+    @override
+    def claims(self, value: object) -> bool:
+        return type(value) is self.kind.cls
+
+    def _attributes(self, value: object) -> Iterator[tuple[str, FieldType, object]]:
+        if type(value) is not self.kind.cls:
+            subclass = f", which would come back as {self.text}" if isinstance(value, self.kind.cls) else ""
+            raise Mismatch(self.text, type(value).__name__ + subclass)
+        return ((name, item_type, getattr(value, name, None)) for name, item_type in self.types.items())
+
+
+class Keyed(WithNames):
+    """A TypedDict: a dict with declared keys."""
+
+    makes_class = False
+
+    def __init__(self, text: str, annotations: Mapping[str, Any], required: frozenset[str]) -> None:
+        super().__init__(text, annotations, required)
+        self.annotations = annotations
+
+    @override
+    def admit(self, value: object) -> object:
+        items = self._each(value, lambda name, item: self.types[name].admit(item))
+        if is_dict(value) and all(item is value[name] for name, item in items.items()):
+            return value
+        return items
+
+    @override
+    def lower(self, value: object, wire: Wire) -> object:
+        return self._each(value, lambda name, item: self.types[name].lower(item, wire))
+
+    @override
+    def lift(self, plain: object, reading: Reading) -> object:
+        return self._lifted(plain, reading, "[{!r}]")
+
+    @override
+    def all_admitted(self, items: list[object]) -> list[object] | None:
+        rows = self._dict_rows(items, lambda item_type, column: item_type.all_admitted(column))
+        return None if rows is None else items
+
+    @override
+    def all_lowered(self, items: list[object], wire: Wire) -> list[object] | None:
+        return self._dict_rows(items, lambda item_type, column: item_type.all_lowered(column, wire))
+
+    @override
+    def all_lifted(self, items: list[object], reading: Reading) -> list[object] | None:
+        return self._dict_rows(items, lambda item_type, column: item_type.all_lifted(column, reading))
+
+    def _dict_rows(
+        self, items: list[object], convert: Callable[[FieldType, list[object]], list[object] | None]
+    ) -> list[object] | None:
+        columns = self._columns_of_dicts(items)
+        return None if columns is None else cast("list[object] | None", self._rows(columns, convert))
+
+    @override
+    def claims(self, value: object) -> bool:
+        return type(value) is dict
+
+    def _each(self, value: object, convert: Callable[[str, object], object]) -> dict[str, object]:
+        if not is_dict(value) or type(value) is not dict:
+            raise Mismatch.of(self, value)
+        for name in sorted(self.required):
+            if name not in value:
+                raise Mismatch(self.types[name].text, "missing", f"[{name!r}]")
+        if not value.keys() <= self.types.keys():
+            raise Mismatch(f"{self.text} with its declared keys alone", "with others")
+        return converted({name: value[name] for name in self.types if name in value}, convert, "[{!r}]")
+
+
+def converted(items: dict[str, object], convert: Callable[[str, object], object], step: str) -> dict[str, object]:
+    """Convert each item by its name; a mismatch says at which step."""
+    done: dict[str, object] = {}
+    try:
+        for name, item in items.items():
+            done[name] = convert(name, item)
+    except Mismatch as mismatch:
+        name = [*items][len(done)]
+        raise mismatch.within(step.format(name)) from mismatch
+    return done
+
+
+def all_parts(field_types: Iterable[FieldType]) -> set[FieldType]:
+    """Return types and all that is in them."""
+    seen: set[FieldType] = set()
+    waiting = list(field_types)
+    while waiting:
+        field_type = waiting.pop()
+        if field_type not in seen:
+            seen.add(field_type)
+            waiting += field_type.parts()
+    return seen
+
+
+def nests_deep(field_types: Iterable[FieldType]) -> bool:
+    """Return True if values of some of these types may nest deeper than contents may, be it as they are written."""
+    depths: dict[FieldType, int] = {}
+
+    def depth(field_type: FieldType) -> int:
+        if field_type not in depths:
+            depths[field_type] = MAX_DEPTH  # for what contains itself
+            anything = object in field_type.plain_types(JSON)
+            depths[field_type] = MAX_DEPTH if anything else _LAYERS + max(map(depth, field_type.parts()), default=0)
+        return depths[field_type]
+
+    return max(map(depth, field_types), default=0) >= MAX_DEPTH
+
+
+_LAYERS: Final = 3
+"""How many containers one makes at most as it is written: with a tag, or beside its name."""
+
+
+def declared_keys(field_types: Iterable[FieldType]) -> frozenset[str]:
+    """Return the keys of all TypedDicts among types and their parts."""
+    return frozenset[str]().union(*(each.types for each in all_parts(field_types) if isinstance(each, Keyed)))
+
+
+class Foreign(FieldType):
+    """A type that only the converter's hooks know."""
+
+    def __init__(self, annotation: Any, converter: Converter) -> None:
+        self.text: str = described(annotation)
+        self._annotation = annotation
+        self._converter = converter
+        self._cls: object = get_origin(annotation) or annotation
+
+    @override
+    def admit(self, value: object) -> object:
+        if isinstance(self._cls, type) and not isinstance(value, self._cls):
+            raise Mismatch.of(self, value)
+        return value
+
+    @override
+    def lower(self, value: object, wire: Wire) -> object:
+        self.admit(value)
+        try:
+            plain: object = self._converter.unstructure(value, unstructure_as=self._annotation)
+        except Exception as error:  # a user's hook may raise anything
+            raise Mismatch(f"{self.text} that its unstructure hook takes", "another") from error
+        if not _is_plain(plain, wire):
+            raise Mismatch("a plain value, from an unstructure hook on the converter", type(plain).__name__)
+        return plain
+
+    @override
+    def lift(self, plain: object, reading: Reading) -> object:
+        try:
+            value: object = self._converter.structure(plain, self._annotation)
+        except Exception as error:  # a user's hook may raise anything
+            raise Mismatch.of(self, plain) from error
+        return self.admit(value)
+
+    @override
+    def claims(self, value: object) -> bool:
+        return not isinstance(self._cls, type) or isinstance(value, self._cls)
+
+    @override
+    def plain_types(self, wire: Wire) -> frozenset[type]:
+        return frozenset({object})
+
+
+def _is_plain(value: object, wire: Wire) -> bool:
+    if is_dict(value):
+        looks_named = name_of(value, wire) is not None  # which only members of unions may
+        return not looks_named and all(type(key) is str and _is_plain(item, wire) for key, item in value.items())
+    if is_sequence(value) and (type(value) is list or tuple in wire):
+        return all(_is_plain(item, wire) for item in value)
+    return value is None or type(value) in (bool, int, float, str) or type(value) in wire

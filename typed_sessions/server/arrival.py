@@ -1,0 +1,205 @@
+"""`StoredArrival`: what a request knows of its session, from its cookie on until the response tells the browser."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import Generic
+
+from attrs import define, field
+from typing_extensions import TypeVar
+
+from typed_sessions.codec.contents import contents_of
+from typed_sessions.core.engine import Decision, Delete, Keep, Policy, Write
+from typed_sessions.core.state import ExtrasRule, Opened
+from typed_sessions.errors import StoreUnavailableError
+from typed_sessions.reports import ChangedLate, Refused, Report, ReportSink
+from typed_sessions.server.records import Attempt, read
+from typed_sessions.stores.base import Record
+from typed_sessions.stores.identifiers import Identifier
+
+__all__ = ["Deadline", "News", "StoredArrival"]
+
+S = TypeVar("S", default=dict[str, object])
+
+
+class Deadline:
+    """How much time is left for all that a request asks of the store.
+
+    Args:
+        span: how much there is in the beginning.
+    """
+
+    def __init__(self, span: timedelta) -> None:
+        self._left = span.total_seconds()
+        self._asking = 0
+        self._start = 0.0
+        """Up to when was spent what those take who ask."""
+
+    @asynccontextmanager
+    async def spent(self) -> AsyncGenerator[None]:
+        """Spend of it what the block takes. What several blocks take at once is spent once.
+
+        Raises:
+            StoreUnavailableError: there was not enough.
+        """
+        self._spend()
+        self._asking += 1
+        try:
+            async with self._kept():
+                yield
+        finally:
+            self._spend()
+            self._asking -= 1
+
+    def _spend(self) -> None:
+        now = time.monotonic()
+        if self._asking:
+            self._left -= now - self._start
+        self._start = now
+
+    @asynccontextmanager
+    async def holding(self, lock: asyncio.Lock) -> AsyncGenerator[None]:
+        """Hold a lock for the block. To wait for it may take as much as is left, and spends nothing.
+
+        Raises:
+            StoreUnavailableError: there was not enough.
+        """
+        async with self._kept():
+            await lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
+
+    @asynccontextmanager
+    async def _kept(self) -> AsyncGenerator[None]:
+        try:
+            async with asyncio.timeout(max(0.0, self._left)):
+                yield
+        except TimeoutError:
+            # Without the frames of what was waiting, which know identifiers, and which a debugger's page shows.
+            cause = TimeoutError()
+        else:
+            return
+        raise StoreUnavailableError("the session store took longer than SESSION_STORE_TIMEOUT") from cause
+
+
+class News(Enum):
+    """What the browser has still to be told."""
+
+    NOTHING = "it knows all"
+    IDENTIFIER = "another identifier, or a later expiry"
+    END = "its session is over"
+
+
+@define(eq=False, repr=False)  # a debugger's page shows what is in a repr
+class StoredArrival(Generic[S]):
+    """A request as a session's source, and what it has made of the session in the store so far."""
+
+    policy: Policy[S]
+    sealed: tuple[str, ...]
+    """The values of the session cookie."""
+    sink: ReportSink
+    deadline: Deadline
+    raises: bool
+    """Whether a store that does not answer is an error; otherwise the visitor is a stranger for this request."""
+    began: float = field(factory=time.monotonic)
+    lock: asyncio.Lock = field(factory=asyncio.Lock)
+    """One save after the other."""
+    identifier: Identifier | None = None
+    """That of the record; None if there is none yet."""
+    key: str | None = field(default=None, repr=False)
+    """What the store knows the record by, perhaps in an earlier namespace."""
+    record: Record | None = None
+    """As it was loaded, or written last."""
+    looked_at: float = 0.0
+    """When that was, by this machine's monotonic clock."""
+    as_of: datetime | None = None
+    """From which moment, by the store's clock, the request knows what it knows; see `Written.as_of`."""
+    signed: str | None = field(default=None, repr=False)
+    """The genuine signed cookie that is to be taken in."""
+    signed_texts: tuple[str, ...] = field(default=(), repr=False)
+    """The signed cookies that came, and might be taken in."""
+    opened: Opened[S] | None = None
+    """What is in that."""
+    refused: Refused | None = None
+    came_late: bool = False
+    """True if the browser sent it before it knew that the session has another identifier, or none any more."""
+    has_ended: bool = False
+    """True once it is known that the session was ended, or got another identifier elsewhere."""
+    others: set[str] = field(factory=set[str], repr=False)
+    """The keys of what else came: records of other cookies, one that this release cannot read, one that has moved."""
+    unreadable: str | None = field(default=None, repr=False)
+    """That of the record that this release cannot read, if there is one."""
+    genuine: int = 0
+    """How many genuine session cookies came."""
+    failure: StoreUnavailableError | None = None
+    """What kept the store from answering."""
+    attempt: Attempt | None = None
+    """What was asked to be written, and not answered."""
+    news: News = News.NOTHING
+    altered: set[str] = field(factory=set[str])
+    """The undeclared keys whose values will read back as others."""
+
+    @property
+    def rule(self) -> ExtrasRule:
+        return self.policy.extras
+
+    @property
+    def leaves_untouched(self) -> bool:
+        return False
+
+    @property
+    def late_change(self) -> Report:
+        return ChangedLate()
+
+    @property
+    def has_rivals(self) -> bool:
+        return self.genuine > 1
+
+    def open(self) -> Opened[S]:
+        if self.failure is not None and self.raises:
+            raise StoreUnavailableError(str(self.failure)) from self.failure.__cause__
+        if self.opened is not None:
+            return self.opened
+        found = None if self.record is None else read(self.record.payload, self.policy)
+        if isinstance(found, Opened):
+            return found
+        refused = found or self.refused
+        if found is not None:  # another release may read it; this one must not write over it
+            self.unreadable = self.key
+            self.forget()
+        return Opened(contents_of(self.policy.schema, {}), reports=(refused,) if refused else ())
+
+    def report(self, report: Report) -> None:
+        self.sink(report)
+
+    def found(self, identifier: Identifier, key: str, record: Record) -> None:
+        """Take note of what is in the store."""
+        self.identifier, self.key, self.record, self.looked_at = identifier, key, record, time.monotonic()
+
+    def forget(self) -> None:
+        """Take note that there is no record of this session."""
+        self.identifier = self.key = self.record = None
+
+    @property
+    def unseen_for(self) -> timedelta | None:
+        """How long ago the record was counted as seen; None if there is none."""
+        if self.record is None:
+            return None
+        return self.record.as_of - self.record.last_seen + timedelta(seconds=time.monotonic() - self.looked_at)
+
+    def tell(self) -> Decision:
+        """Return what becomes of the cookie."""
+        match self.news:
+            case News.IDENTIFIER if self.identifier is not None:
+                return Write(self.identifier.text)
+            case News.END:
+                return Delete()
+            case _:
+                return Keep()

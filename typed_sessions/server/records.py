@@ -1,0 +1,105 @@
+"""What is in the payload of a record, and the notes that are no sessions."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import timedelta
+from typing import Final
+
+from attrs import field, frozen
+from typing_extensions import TypeVar
+
+from typed_sessions.codec.payloads import Decoded
+from typed_sessions.core.engine import Format, Policy, undeclared_reported
+from typed_sessions.core.state import Opened, Origin
+from typed_sessions.reports import Reason, Refused
+from typed_sessions.serializers.base import serializer_name
+from typed_sessions.stores.base import Lifetime, Written
+from typed_sessions.stores.identifiers import Identifier, Namespace
+
+__all__ = ["Attempt", "note", "packed", "read", "revoked_key", "taken_in_key", "was_written_by"]
+
+S = TypeVar("S", default=dict[str, object])
+
+_END: Final = b"\n"
+"""After the name of a format, the token of an attempt, and its stamp. The payload in that format follows."""
+
+_HEADERS: Final = 3
+
+_TOKEN_SIZE: Final = 6
+"""In bytes."""
+
+
+def _new_token() -> bytes:
+    return secrets.token_hex(_TOKEN_SIZE).encode()
+
+
+@frozen
+class Attempt:
+    """One attempt to write a record. Its token is in the record, so that it is known again if no answer comes."""
+
+    identifier: Identifier
+    stamp: int
+    """The time, by this machine's clock, in seconds since the epoch."""
+    token: bytes = field(factory=_new_token, repr=False)
+
+
+def packed(attempt: Attempt, format_: Format[S], payload: bytes) -> bytes:
+    """Return contents as a record keeps them: with the name of their format, and the token and time of the attempt."""
+    return _END.join((_name_of(format_), attempt.token, b"%d" % attempt.stamp, payload))
+
+
+def was_written_by(attempt: Attempt, kept: bytes) -> bool:
+    """Return True if a record is what an attempt wrote."""
+    return kept.partition(_END)[2].startswith(attempt.token + _END)
+
+
+def read(kept: bytes, policy: Policy[S]) -> Opened[S] | Refused:
+    """Return what a record holds, which some release of this application has written."""
+    refused = Refused(Reason.UNREADABLE)
+    parts = kept.split(_END, _HEADERS)
+    if len(parts) <= _HEADERS:
+        return refused
+    name, _, _, payload = parts
+    for format_ in policy.formats:
+        if _name_of(format_) != name:
+            continue
+        outcome = format_.codec.decode(payload, policy.on_bad_field)
+        if isinstance(outcome, Decoded):
+            origin = Origin(format_.codec, payload, outcome)
+            origin.remember()
+            return undeclared_reported(Opened(outcome.contents, origin, new=False, reports=outcome.reports), policy)
+        refused = outcome
+    return refused
+
+
+def _name_of(format_: Format[S]) -> bytes:
+    # A name of the user's may hold the line break that ends it here.
+    return (serializer_name(format_.codec.serializer) or "").encode("unicode_escape")
+
+
+def taken_in_key(namespace: Namespace, signed: str) -> str:
+    """Return the key of the note that a signed cookie was taken in.
+
+    It is made of what is signed. The signature has several spellings in base64, each of which verifies.
+    """
+    return namespace.key_of_note("taken in", signed.rpartition(".")[0])
+
+
+def revoked_key(namespace: Namespace, subject: str) -> str:
+    """Return the key of the note that the sessions of a subject were ended while signed cookies are taken in."""
+    return namespace.key_of_note("revoked", subject)
+
+
+def note(remaining: timedelta, of: str = "") -> Written:
+    """Return the record that is a note, for as long as a signed cookie is valid.
+
+    Args:
+        remaining: how long that is.
+        of: the key of the session that it became.
+    """
+    return Written(of.encode(), Lifetime(max(remaining, timedelta()) + _LEEWAY))
+
+
+_LEEWAY: Final = timedelta(days=1)
+"""How much longer than it would be valid a signed cookie is refused: clocks differ."""

@@ -1,0 +1,10 @@
+"""Locks: what a release says of its sessions, kept in a file, and what another release makes of it.
+
+`lock` writes a schema down, and `extents` says how large its cookie grows. `declarations` reads what is written
+without the classes, `samples` makes values of it, and `compatibility` tries them in the other release.
+"""
+
+from typed_sessions.tools.lock.compatibility import Effect, Finding, compare
+from typed_sessions.tools.lock.lock import LockedSchema, LockFile, lock_schema, read_lock, write_lock
+
+__all__ = ["Effect", "Finding", "LockFile", "LockedSchema", "compare", "lock_schema", "read_lock", "write_lock"]
