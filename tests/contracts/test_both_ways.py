@@ -24,7 +24,7 @@ from tests.strategies import json_objects
 from typed_sessions.codec.codec import Codec, Decoded, OnBadField
 from typed_sessions.codec.contents import Contents, contents_of
 from typed_sessions.codec.payloads import Lowered, Read
-from typed_sessions.core.state import Origin
+from typed_sessions.codec.snapshot import Origin
 from typed_sessions.errors import SerializationError
 from typed_sessions.reports import Reason, Refused
 from typed_sessions.schema.sameness import same

@@ -29,8 +29,9 @@ from tests.strategies import FIELD_VALUES, FieldValues, json_values, short_integ
 from typed_sessions import FieldTypeError, Schema, SchemaError, SecureCookieSession, SerializationError
 from typed_sessions.codec.codec import Codec, Decoded
 from typed_sessions.codec.contents import Contents
+from typed_sessions.codec.snapshot import Origin
 from typed_sessions.core.session import session_from, state_of
-from typed_sessions.core.state import Binding, Opened, Origin
+from typed_sessions.core.state import Binding, Opened
 from typed_sessions.quart import Sessions
 from typed_sessions.schema.places import Comparison
 from typed_sessions.schema.sameness import same

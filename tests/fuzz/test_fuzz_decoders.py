@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.fuzz.payloads import PAYLOADS, Visitor, changed
 from tests.strategies import json_objects
 from typed_sessions.codec.codec import Codec, Decoded, OnBadField
-from typed_sessions.core.state import Origin
+from typed_sessions.codec.snapshot import Origin
 from typed_sessions.errors import SerializationError
 from typed_sessions.reports import Reason, Refused
 from typed_sessions.schema.schema import Schema

@@ -26,7 +26,7 @@ from quart.sessions import SecureCookieSessionInterface as QuartInterface
 
 from typed_sessions import Schema
 from typed_sessions.codec.codec import Codec, Decoded
-from typed_sessions.core.state import Origin
+from typed_sessions.codec.snapshot import Origin
 from typed_sessions.errors import ConfigurationError
 from typed_sessions.quart import QuartSessionInterface, Sessions
 from typed_sessions.schema.sameness import same

@@ -17,7 +17,7 @@ from typed_sessions import Formerly, Schema, SchemaError, SerializationError, mi
 from typed_sessions.codec.codec import Codec, Decoded
 from typed_sessions.codec.contents import contents_of
 from typed_sessions.codec.payloads import Read
-from typed_sessions.core.state import Origin
+from typed_sessions.codec.snapshot import Origin
 from typed_sessions.reports import Reason, Refused, UndeclaredNestedKeys
 from typed_sessions.schema.migrations import Migrations
 from typed_sessions.serializers import MsgspecJSONSerializer, MsgspecMsgpackSerializer, TaggedJSONSerializer

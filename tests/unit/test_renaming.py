@@ -12,7 +12,7 @@ from typed_sessions import Formerly, Schema, SchemaError, SecureCookieSession, U
 from typed_sessions.codec.codec import Codec, Decoded
 from typed_sessions.codec.contents import Contents
 from typed_sessions.codec.payloads import Read
-from typed_sessions.core.state import Origin
+from typed_sessions.codec.snapshot import Origin
 from typed_sessions.serializers import TaggedJSONSerializer
 
 

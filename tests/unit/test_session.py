@@ -29,8 +29,9 @@ from typed_sessions import (
 )
 from typed_sessions.codec.codec import MAX_PAYLOAD, Codec, Decoded
 from typed_sessions.codec.contents import contents_of
+from typed_sessions.codec.snapshot import Origin
 from typed_sessions.core.session import is_permanent, session_from, state_of
-from typed_sessions.core.state import Binding, ExtrasRule, Intent, Opened, Origin, Progress, Renewal
+from typed_sessions.core.state import Binding, ExtrasRule, Intent, Opened, Progress, Renewal
 from typed_sessions.reports import ChangeLost, Reason, Refused, Report, UsedLate
 from typed_sessions.schema.schema import Schema
 from typed_sessions.serializers import TaggedJSONSerializer

@@ -25,7 +25,7 @@ from typed_sessions import Schema
 from typed_sessions.codec.codec import MAX_PAYLOAD, Codec
 from typed_sessions.codec.contents import Contents, DeclaredContents, contents_of
 from typed_sessions.codec.payloads import Decoded, Lowered, Read
-from typed_sessions.core.state import Origin
+from typed_sessions.codec.snapshot import Origin
 from typed_sessions.errors import SerializationError
 from typed_sessions.serializers import MsgspecJSONSerializer, MsgspecMsgpackSerializer, TaggedJSONSerializer
 

@@ -15,8 +15,9 @@ from typing_extensions import TypeVar, override
 from typed_sessions.codec.codec import Codec, OnBadField, Proven
 from typed_sessions.codec.contents import contents_of
 from typed_sessions.codec.payloads import Read
+from typed_sessions.codec.snapshot import Origin
 from typed_sessions.core.session import SecureCookieSession, is_permanent, session_from, state_of
-from typed_sessions.core.state import MADE_LATE, ExtrasRule, Opened, Origin, Progress
+from typed_sessions.core.state import MADE_LATE, ExtrasRule, Opened, Progress
 from typed_sessions.errors import ConfigurationError, SerializationError
 from typed_sessions.reports import FieldReset, Refused, Report, ReportSink, UndeclaredKeys
 from typed_sessions.schema.sameness import same

@@ -11,7 +11,8 @@ from typing_extensions import TypeVar, override
 
 from typed_sessions.codec.codec import Codec
 from typed_sessions.codec.contents import Contents, contents_of
-from typed_sessions.core.state import Binding, Opened, Origin, Progress, Renewal, SessionState, Source
+from typed_sessions.codec.snapshot import Origin
+from typed_sessions.core.state import Binding, Opened, Progress, Renewal, SessionState, Source
 from typed_sessions.errors import SerializationError, UndeclaredKeyError
 from typed_sessions.schema.schema import Schema
 from typed_sessions.serializers.tagged_json import TaggedJSONSerializer

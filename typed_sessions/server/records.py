@@ -10,8 +10,9 @@ from attrs import field, frozen
 from typing_extensions import TypeVar
 
 from typed_sessions.codec.payloads import Decoded
+from typed_sessions.codec.snapshot import Origin
 from typed_sessions.core.engine import Format, Policy, undeclared_reported
-from typed_sessions.core.state import Opened, Origin
+from typed_sessions.core.state import Opened
 from typed_sessions.reports import Reason, Refused
 from typed_sessions.serializers.base import serializer_name
 from typed_sessions.stores.base import Lifetime, Written

@@ -16,9 +16,10 @@ from typing_extensions import TypeVar
 from typed_sessions.codec.codec import Codec, Proven
 from typed_sessions.codec.contents import Contents, contents_of
 from typed_sessions.codec.payloads import Decoded
+from typed_sessions.codec.snapshot import Origin
 from typed_sessions.core.engine import Format
 from typed_sessions.core.session import SecureCookieSession, is_permanent, state_of
-from typed_sessions.core.state import SUPPRESSED, Intent, Opened, Origin, Renewal, SessionState
+from typed_sessions.core.state import SUPPRESSED, Intent, Opened, Renewal, SessionState
 from typed_sessions.errors import SerializationError, SessionConflictError, StoreUnavailableError
 from typed_sessions.reports import ChangeLost, Refused
 from typed_sessions.schema.merging import MISSING, Rule, merged
