@@ -19,19 +19,19 @@ settings.register_profile("long", settings.get_profile("short"), max_examples=5_
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "short"))
 
 
-def no_form(*_: object, **__: object) -> None:
-    """Take the place of `form_of`: with it, a codec has the long way alone."""
+def nothing_generated(*_: object, **__: object) -> None:
+    """Take the place of `generated_for`: with it, a codec has the explaining path alone."""
 
 
 @pytest.fixture(params=["short way", "long way"])
 def both_ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Run a test with the compiled forms of schemas and without: for modules that say so in `pytestmark`.
+    """Run a test with generated functions and without: for modules that say so in `pytestmark`.
 
-    What a module keeps from one test to the next must be kept for each `codec.form_of`.
+    What a module keeps from one test to the next must be kept for each `codec.generated_for`.
     """
     way: str = request.param
     if way == "long way":
-        monkeypatch.setattr(codec, "form_of", no_form)
+        monkeypatch.setattr(codec, "generated_for", nothing_generated)
     return way
 
 

@@ -699,7 +699,7 @@ class SecureCookieSessionInterface(
         configured = self._configuration(app)
         if configured.server_side is not None:
             raise ConfigurationError("sessions are kept on the server here; make one with Sessions.transaction")
-        return configured.policy.writer.write(state_of(session).open().contents.stored()).value
+        return configured.policy.writer.write(state_of(session).open().contents).value
 
     def _set_cookie(
         self, app: ConfiguredApp, session: SecureCookieSession[S], headers: ResponseHeaders, cookie: str

@@ -27,9 +27,8 @@ from typing_extensions import TypedDict
 from tests.cases import for_each
 from tests.strategies import FIELD_VALUES, FieldValues, json_values, short_integers, tag_like_text
 from typed_sessions import FieldTypeError, Schema, SchemaError, SecureCookieSession, SerializationError
-from typed_sessions.codec.codec import Codec, Decoded
+from typed_sessions.codec.codec import Codec, Loaded
 from typed_sessions.codec.contents import Contents
-from typed_sessions.codec.snapshot import Origin
 from typed_sessions.core.session import session_from, state_of
 from typed_sessions.core.state import Binding, Opened
 from typed_sessions.quart import Sessions
@@ -155,7 +154,7 @@ def codec_for(kind: str, name: str, serializer: str) -> Codec[Any]:
 
 def decoded(codec: Codec[Any], payload: bytes) -> Contents[Any]:
     outcome = codec.decode(payload)
-    assert isinstance(outcome, Decoded)
+    assert isinstance(outcome, Loaded)
     assert outcome.resets == ()
     return outcome.contents
 
@@ -177,7 +176,7 @@ def test_every_value_of_a_type_comes_back_with_its_type(serializer: str, name: s
         note(kind)
         codec = codec_for(kind, name, serializer)
         assert codec.schema.admit(FIELD, value) is value
-        payload = codec.prove({FIELD: value}).payload
+        payload = codec.write_stored({FIELD: value}).payload
         contents = decoded(codec, payload)
         back = contents.stored()[FIELD]
         assert held_by(contents.data) is back
@@ -194,13 +193,13 @@ def test_every_value_of_a_type_comes_back_with_its_type(serializer: str, name: s
 @EVERY_TYPE
 def test_a_default_is_not_stored_until_it_is_set_and_then_comes_back(kind: str, serializer: str, name: str) -> None:
     codec, default = codec_for(kind, name, serializer), copy.deepcopy(TYPES[name].default)
-    session = session_of(codec, codec.encode({}))
+    session = session_of(codec, codec.payload({}))
     assert FIELD not in session
     if kind != "TypedDict":
         assert same(held_by(session.data), default)
     session[FIELD] = default
     assert session.modified
-    assert same(dict(session_of(codec, codec.prove(dict(session)).payload)), {FIELD: default})
+    assert same(dict(session_of(codec, codec.write_stored(dict(session)).payload)), {FIELD: default})
 
 
 @KINDS
@@ -208,9 +207,9 @@ def test_a_default_is_not_stored_until_it_is_set_and_then_comes_back(kind: str, 
 def test_an_integer_of_more_than_64_bits_comes_back_or_is_refused_by_name(kind: str, number: int) -> None:
     for serializer in ("tagged-json", "msgspec-json"):
         codec = codec_for(kind, "int", serializer)
-        assert same(decoded(codec, codec.prove({FIELD: number}).payload).stored(), {FIELD: number})
+        assert same(decoded(codec, codec.write_stored({FIELD: number}).payload).stored(), {FIELD: number})
     with pytest.raises(SerializationError, match=FIELD):
-        codec_for(kind, "int", "msgspec-msgpack").prove({FIELD: number})
+        codec_for(kind, "int", "msgspec-msgpack").write_stored({FIELD: number})
 
 
 @KINDS
@@ -223,7 +222,7 @@ def test_every_kind_nests_in_every_kind(kind: str, serializer: str, inner_kind: 
         Schema[Any](DECLARATIONS[kind](dict_of(middle) | None, None)), SERIALIZER_OBJECTS[serializer]
     )
     value = {"a": middle(**{FIELD: [inner(**{FIELD: {date(2026, 1, 2), date(1, 1, 1)}}), inner()]})}
-    payload = codec.prove({FIELD: value}).payload
+    payload = codec.write_stored({FIELD: value}).payload
     back = decoded(codec, payload).stored()[FIELD]
     assert same(back, value)
 
@@ -234,23 +233,23 @@ def test_every_kind_nests_in_every_kind(kind: str, serializer: str, inner_kind: 
 def test_a_function_may_make_an_instance_of_any_class(made_kind: str, serializer: str, required: bool) -> None:
     cls: Any = DECLARATIONS[made_kind](list[str], NOTHING if required else [])
     codec: Codec[Any] = Codec(Schema[Any](lambda: cls(["gift"])), SERIALIZER_OBJECTS[serializer])
-    session = session_of(codec, codec.encode({}))
+    session = session_of(codec, codec.payload({}))
     assert held_by(session.data) == ["gift"]
     assert not session
     held_by(session.data).append("more")
-    again = session_of(codec, codec.prove(dict(session)).payload)
+    again = session_of(codec, codec.write_stored(dict(session)).payload)
     assert type(again.data) is cls
     assert dict(again) == {FIELD: ["gift", "more"]}
     again.clear()
     assert held_by(again.data) == ["gift"]
-    assert dict(session_of(codec, codec.prove({FIELD: []}).payload)) == {FIELD: []}
+    assert dict(session_of(codec, codec.write_stored({FIELD: []}).payload)) == {FIELD: []}
 
 
 @KINDS
 @SERIALIZERS
 def test_a_value_of_another_type_is_refused_by_name_and_changes_nothing(kind: str, serializer: str) -> None:
     codec = codec_for(kind, "list of unions", serializer)
-    session = session_of(codec, codec.encode({FIELD: ["a"]}))
+    session = session_of(codec, codec.payload({FIELD: ["a"]}))
     with pytest.raises(FieldTypeError, match=rf"{FIELD}\[1\] must be str \| date \| None, not int"):
         session[FIELD] = ["b", 7]
     assert same(dict(session), {FIELD: ["a"]})
@@ -277,7 +276,7 @@ def test_every_type_refuses_a_stranger_by_name(kind: str, name: str) -> None:
 def test_a_stored_value_that_no_longer_fits_is_reset_by_name(kind: str, serializer: str) -> None:
     earlier, codec = codec_for(kind, "str", serializer), codec_for(kind, "list of classes", serializer)
     outcome = codec.decode(earlier.encode({FIELD: "a", "extra": (1, 2)}))
-    assert isinstance(outcome, Decoded)
+    assert isinstance(outcome, Loaded)
     assert [reset.field for reset in outcome.resets] == [FIELD]
     assert same(outcome.contents.stored(), {"extra": (1, 2)})
 
@@ -593,11 +592,11 @@ def test_a_session_stores_what_a_dict_would_through_any_steps_and_saves(
     kind: str, serializer: str, steps: list[tuple[str, str, int]]
 ) -> None:
     codec, model = visitor_codec(kind, serializer), Model(kind)
-    session = session_of(codec, codec.encode({}))
+    session = session_of(codec, codec.payload({}))
     live = session.data
     for name, key, choice in steps:
         if name == SAVE:
-            session = session_of(codec, codec.prove(dict(session)).payload)
+            session = session_of(codec, codec.write_stored(dict(session)).payload)
             live, model.loaded = session.data, copy.deepcopy(model.stored)
         else:
             STEPS[name](session, model, key, copy.deepcopy(values_for(kind, key)[choice]))
@@ -620,14 +619,14 @@ def test_what_is_taken_out_has_its_default_in_the_live_data(
     kind: str, serializer: str, remove: Callable[[SecureCookieSession[Any]], object]
 ) -> None:
     codec = visitor_codec(kind, serializer)
-    session = session_of(codec, codec.prove(filled(kind)).payload)
+    session = session_of(codec, codec.write_stored(filled(kind)).payload)
     live, before = session.data, copy.deepcopy(session.data)
     remove(session)
     assert dict(session) == {}
     assert session.modified
     assert same(session.data, codec.schema.create())
     assert same(live, before) if kind in SUCCESSORS else session.data is live
-    assert dict(session_of(codec, codec.prove(dict(session)).payload)) == {}
+    assert dict(session_of(codec, codec.write_stored(dict(session)).payload)) == {}
 
 
 @KINDS
@@ -635,7 +634,7 @@ def test_what_is_taken_out_has_its_default_in_the_live_data(
 @pytest.mark.parametrize("key", ["user_id", "cart", "undeclared"])
 def test_an_absent_key_raises_key_error_and_changes_nothing(kind: str, serializer: str, key: str) -> None:
     codec = visitor_codec(kind, serializer)
-    session = session_of(codec, codec.encode({}))
+    session = session_of(codec, codec.payload({}))
     operations: list[Callable[[], object]] = [
         lambda: session[key],
         lambda: session.__delitem__(key),
@@ -654,7 +653,7 @@ def test_an_absent_key_raises_key_error_and_changes_nothing(kind: str, serialize
 def test_a_visitor_comes_back_with_extras_beside_the_declared_fields(kind: str, serializer: str) -> None:
     codec = visitor_codec(kind, serializer)
     stored = {**EXTRAS, **filled(kind)}
-    session = session_of(codec, codec.prove(stored).payload)
+    session = session_of(codec, codec.write_stored(stored).payload)
     assert same(dict(session), stored)
     assert same(dict(session.extras), dict(EXTRAS))
     assert {name: read_data(session, name) for name in DECLARED} == filled(kind)
@@ -689,14 +688,14 @@ def test_a_nested_change_is_found_in_the_payload_until_it_is_undone(
     kind: str, serializer: str, change: Callable[[Any], object], undo: Callable[[Any], object]
 ) -> None:
     codec = visitor_codec(kind, serializer)
-    payload = codec.prove({**EXTRAS, **filled(kind)}).payload
+    payload = codec.write_stored({**EXTRAS, **filled(kind)}).payload
     session = session_of(codec, payload)
     origin, contents = Origin(codec, payload), state_of(session).open().contents
     assert origin.holds(contents)
     change(session)
     assert not origin.holds(contents)
     assert session.modified
-    assert same(dict(session_of(codec, codec.prove(dict(session)).payload)), dict(session))
+    assert same(dict(session_of(codec, codec.write_stored(dict(session)).payload)), dict(session))
     undo(session)
     assert origin.holds(contents)
     assert not session.modified
@@ -706,10 +705,10 @@ def test_a_nested_change_is_found_in_the_payload_until_it_is_undone(
 @SERIALIZERS
 def test_an_item_put_into_a_list_is_saved(kind: str, serializer: str) -> None:
     codec = visitor_codec(kind, serializer)
-    session = session_of(codec, codec.prove(filled(kind)).payload)
+    session = session_of(codec, codec.write_stored(filled(kind)).payload)
     read_data(session, "cart").append(VISITORS[kind][1]("c", 0.25))
     assert session.modified
-    again = session_of(codec, codec.prove(dict(session)).payload)
+    again = session_of(codec, codec.write_stored(dict(session)).payload)
     assert read_data(again, "cart")[2] == VISITORS[kind][1]("c", 0.25)
 
 
@@ -719,7 +718,7 @@ def test_an_item_put_into_a_list_is_saved(kind: str, serializer: str) -> None:
 def test_an_equal_value_is_no_change(kind: str, serializer: str, key: str) -> None:
     codec = visitor_codec(kind, serializer)
     stored = {**EXTRAS, **filled(kind)}
-    session = session_of(codec, codec.prove(stored).payload)
+    session = session_of(codec, codec.write_stored(stored).payload)
     session[key] = copy.deepcopy(stored[key])
     session[key] = session.pop(key)
     assert not session.modified
@@ -731,7 +730,7 @@ def test_an_equal_set_of_another_order_is_no_change(kind: str, serializer: str) 
     one, other = {0, 8}, {8, 0}
     assert list(one) != list(other)
     codec = codec_for(kind, "set", serializer)
-    session = session_of(codec, codec.prove({FIELD: one}).payload)
+    session = session_of(codec, codec.write_stored({FIELD: one}).payload)
     session[FIELD] = other
     assert not session.modified
 
@@ -740,10 +739,10 @@ def test_an_equal_set_of_another_order_is_no_change(kind: str, serializer: str) 
 @SERIALIZERS
 def test_a_stored_default_is_kept_apart_from_an_absent_key(kind: str, serializer: str) -> None:
     codec = visitor_codec(kind, serializer)
-    session = session_of(codec, codec.encode({}))
+    session = session_of(codec, codec.payload({}))
     session["seen"] = None
     assert session.modified
-    assert dict(session_of(codec, codec.prove(dict(session)).payload)) == {"seen": None}
+    assert dict(session_of(codec, codec.write_stored(dict(session)).payload)) == {"seen": None}
     del session["seen"]
     assert "seen" not in session
     assert not session.modified
@@ -753,7 +752,7 @@ def test_a_stored_default_is_kept_apart_from_an_absent_key(kind: str, serializer
 @SERIALIZERS
 def test_a_stored_default_that_has_changed_since_counts_as_any_other(kind: str, serializer: str) -> None:
     codec = visitor_codec(kind, serializer)
-    session = session_of(codec, codec.prove({"seen": None}).payload)
+    session = session_of(codec, codec.write_stored({"seen": None}).payload)
     set_in_data(session, kind, "seen", SEEN)
     assert dict(session) == {"seen": SEEN}
     set_in_data(session, kind, "seen", None)
@@ -764,20 +763,20 @@ def test_a_stored_default_that_has_changed_since_counts_as_any_other(kind: str, 
 @SERIALIZERS
 def test_replaced_data_is_what_is_stored(kind: str, serializer: str) -> None:
     codec = visitor_codec(kind, serializer)
-    session = session_of(codec, codec.encode({"user_id": 8}))
+    session = session_of(codec, codec.payload({"user_id": 8}))
     data = codec.schema.construct(filled(kind))
     session.replace(data)
     assert session.data is data
     assert same(dict(session), filled(kind))
     assert session.modified
-    assert same(dict(session_of(codec, codec.prove(dict(session)).payload)), filled(kind))
+    assert same(dict(session_of(codec, codec.write_stored(dict(session)).payload)), filled(kind))
 
 
 @KINDS
 @SERIALIZERS
 def test_data_of_another_class_or_with_a_wrong_field_replaces_nothing(kind: str, serializer: str) -> None:
     codec = visitor_codec(kind, serializer)
-    session = session_of(codec, codec.encode({"user_id": 8}))
+    session = session_of(codec, codec.payload({"user_id": 8}))
     wrong = codec.schema.construct({**filled(kind), "tags": {"a", 7}})
     with pytest.raises(FieldTypeError, match="tags"):
         session.replace(wrong)
@@ -792,7 +791,7 @@ def test_data_of_another_class_or_with_a_wrong_field_replaces_nothing(kind: str,
 def test_the_payload_goes_by_attribute_names(kind: str, serializer: str) -> None:
     codec = visitor_codec(kind, serializer)
     plain: Any = SERIALIZER_OBJECTS[serializer]
-    payload = codec.prove(filled(kind)).payload
+    payload = codec.write_stored(filled(kind)).payload
     loaded = plain.loads(payload.decode() if serializer == "tagged-json" else payload)
     assert list(loaded) == list(DECLARED)
     assert list(loaded["cart"][0]) == ["sku", "price"]
@@ -831,7 +830,7 @@ def test_a_type_that_only_the_converter_knows_comes_back(
     declared = DECLARATIONS[kind](annotation, values[0])
     codec: Codec[Any] = Codec(Schema[Any](declared, converter=CONVERTER), SERIALIZER_OBJECTS[serializer])
     for value in values:
-        payload = codec.prove({FIELD: value}).payload
+        payload = codec.write_stored({FIELD: value}).payload
         contents = decoded(codec, payload)
         assert same(contents.stored(), {FIELD: value})
         assert Origin(codec, payload).holds(contents)
@@ -845,7 +844,7 @@ def test_the_converter_reaches_into_nested_classes(kind: str, serializer: str, i
     schema = Schema[Any](DECLARATIONS[kind](list_of(inner), []), converter=CONVERTER)
     codec: Codec[Any] = Codec(schema, SERIALIZER_OBJECTS[serializer])
     stored: dict[str, object] = {FIELD: [inner(**{FIELD: {"home": HOME}}), inner(**{FIELD: None})]}
-    assert same(decoded(codec, codec.prove(stored).payload).stored(), stored)
+    assert same(decoded(codec, codec.write_stored(stored).payload).stored(), stored)
 
 
 @KINDS

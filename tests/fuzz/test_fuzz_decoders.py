@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from tests.fuzz.payloads import PAYLOADS, Visitor, changed
 from tests.strategies import json_objects
-from typed_sessions.codec.codec import Codec, Decoded, OnBadField
-from typed_sessions.codec.snapshot import Origin
+from typed_sessions.codec.codec import Codec, Loaded, OnBadField
 from typed_sessions.errors import SerializationError
 from typed_sessions.reports import Reason, Refused
 from typed_sessions.schema.schema import Schema
@@ -27,24 +26,24 @@ EVERY_FORMAT = pytest.mark.parametrize("name", list(BUILT_IN))
 BOTH_RULES = st.sampled_from(OnBadField)
 
 
-def decode_all(name: str, payload: bytes, rule: OnBadField) -> list[Decoded[Visitor] | Decoded[dict[str, object]]]:
+def decode_all(name: str, payload: bytes, rule: OnBadField) -> list[Loaded[Visitor] | Loaded[dict[str, object]]]:
     """Decode with a schema and without; return what could be read, and check the rest for its reason."""
     outcomes = (CODECS[name].decode(payload, rule), OPEN_CODECS[name].decode(payload, rule))
     for outcome in outcomes:
         if isinstance(outcome, Refused):
             assert outcome.reason in READABLE
-    return [outcome for outcome in outcomes if isinstance(outcome, Decoded)]
+    return [outcome for outcome in outcomes if isinstance(outcome, Loaded)]
 
 
-def use(name: str, payload: bytes, decoded: Decoded[Any]) -> None:
+def use(name: str, payload: bytes, decoded: Loaded[Any]) -> None:
     """Do with contents what a program does: look at all of them, which is no change, and write them again."""
     contents = decoded.contents
     assert list(contents) == contents.keys() == list(contents.stored())
     assert all(key in contents for key in contents)
     assert repr(contents.data)
     codec: Codec[Any] = CODECS[name] if contents.schema is SCHEMA else OPEN_CODECS[name]
-    assert Origin(codec, payload, decoded).holds(contents)
-    for write in (codec.encode, lambda stored: codec.prove(stored).payload, codec.canonical):
+    assert (codec.diff(contents, decoded.snapshot) is None)
+    for write in (codec.encode, lambda stored: codec.write_stored(stored).payload, codec.canonical):
         with suppress(SerializationError):
             assert isinstance(write(contents.stored()), bytes)
 

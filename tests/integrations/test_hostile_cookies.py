@@ -30,7 +30,7 @@ from tests.cases import case, for_each
 from typed_sessions import Essential, migration
 from typed_sessions.codec import codec
 from typed_sessions.codec.codec import MAX_COOKIE_PAYLOAD, MAX_DEPTH
-from typed_sessions.codec.compiled.record_form import RecordForm
+from typed_sessions.codec.generated import GeneratedClass
 from typed_sessions.quart import Sessions, field_reset, session_refused
 from typed_sessions.reports import FieldReset, Reason, Refused
 
@@ -111,13 +111,13 @@ class Visit:
 
 def shop_of(name: str, schema: type = Visitor) -> Shop:
     """Return the application on a format; made once for each way, and no test changes it."""
-    return shop_of_way(name, schema, vars(codec)["form_of"])
+    return shop_of_way(name, schema, vars(codec)["generated_for"])
 
 
 @cache
-def shop_of_way(name: str, schema: type, form_of: object) -> Shop:
-    """Return the application whose codecs are made while this is `codec.form_of`, which `both_ways` replaces."""
-    assert vars(codec)["form_of"] is form_of
+def shop_of_way(name: str, schema: type, generated_for: object) -> Shop:
+    """Return the application whose codecs are made while this is `codec.generated_for`, which `both_ways` replaces."""
+    assert vars(codec)["generated_for"] is generated_for
     return made_shop(name, schema)
 
 
@@ -622,18 +622,18 @@ async def test_each_way_is_the_one_that_runs(name: str, both_ways: str, monkeypa
     """A shop is kept from one test to the next: the other way's would show nothing of this one."""
     read = list[bytes]()
 
-    def reading(form: RecordForm, payload: bytes) -> object:
+    def loading(generated: GeneratedClass, payload: bytes) -> object:
         read.append(payload)
-        return RECORD_READ(form, payload)
+        return LOAD(generated, payload)
 
-    monkeypatch.setattr(RecordForm, "read", reading)
+    monkeypatch.setattr(GeneratedClass, "load", loading)
     payload = Forge(name).dumps({"user_id": 7})
     seen = await visit(shop_of(name), f"session={Forge(name).seal(payload)}")
     assert "user_id=7" in seen.page
     assert read == ([payload] if both_ways == "short way" else [])
 
 
-RECORD_READ = RecordForm.read
+LOAD = GeneratedClass.load
 
 
 @EVERY_ATTACK
@@ -790,7 +790,7 @@ def is_alias(text: str, genuine: str, forge: Forge) -> bool:
         signed = Signer(SECRET, salt=forge.salt, key_derivation="hmac", digest_method=hashlib.sha1).unsign(text)
     except BadData:
         return False
-    return signed == genuine.rpartition(".")[0].encode() and text[:-1] == genuine[:-1]
+    return signed == genuine.rpartition(".")[0].payload() and text[:-1] == genuine[:-1]
 
 
 @EVERY_FORMAT

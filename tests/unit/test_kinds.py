@@ -14,7 +14,7 @@ from attrs import Factory, define, field, frozen, setters, validators
 from typing_extensions import ReadOnly, TypedDict, override
 
 from typed_sessions import Essential, FieldTypeError, Schema, SchemaError, SecureCookieSession
-from typed_sessions.codec.codec import Codec, Decoded
+from typed_sessions.codec.codec import Codec, Loaded
 from typed_sessions.reports import Reason, Refused
 from typed_sessions.schema.kinds import kind_of
 from typed_sessions.schema.sameness import same
@@ -103,8 +103,8 @@ def test_what_is_written_comes_back(schema: Any, item: Any) -> None:
     codec = Codec(Schema[Any](schema), TaggedJSONSerializer())
     cart = type(codec.schema.create().cart)([item("a", 1.5), item("b")])
     stored = {"user_id": 7, "cart": cart, "_secret": "s"}
-    outcome = codec.decode(codec.prove(stored).payload)
-    assert isinstance(outcome, Decoded)
+    outcome = codec.decode(codec.write_stored(stored).payload)
+    assert isinstance(outcome, Loaded)
     assert type(outcome.contents.data) is schema
     assert same(outcome.contents.stored(), stored)
 
@@ -266,8 +266,8 @@ def test_a_typeddict_comes_back_with_its_types(serializer: Any) -> None:
         "seen": datetime(2026, 1, 2, tzinfo=UTC),
         "extra": (1, 2),
     }
-    outcome = codec.decode(codec.prove(stored).payload)
-    assert isinstance(outcome, Decoded)
+    outcome = codec.decode(codec.write_stored(stored).payload)
+    assert isinstance(outcome, Loaded)
     assert same(outcome.contents.stored(), stored)
     assert same(dict(outcome.contents.data), stored)
 
@@ -301,7 +301,7 @@ def test_a_wrong_value_in_a_typeddict_is_named(key: str, value: object, place: s
 
 def test_a_stored_key_that_does_not_fit_is_reset_alone() -> None:
     outcome = cart_codec().decode(b'{"user_id":"x","lines":[{"sku":"a","gone":1}]}')
-    assert isinstance(outcome, Decoded)
+    assert isinstance(outcome, Loaded)
     assert outcome.contents.stored() == {"lines": [{"sku": "a"}]}
     assert [reset.field for reset in outcome.resets] == ["user_id"]
     assert cart_codec().decode(b'{"admin":"yes"}') == Refused(Reason.FIELD, "admin")
@@ -325,8 +325,8 @@ def test_generic_typeddicts_take_their_arguments() -> None:
     assert [field.type.text for field in Schema[Any](HeldDate).fields.values()] == ["date", "list[date]", "bool"]
     codec = Codec(Schema[Any](HoldsBoth), MsgspecJSONSerializer())
     for stored in ({"either": {"held": 7}}, {"either": {"held": "a", "more": ["b"]}}):
-        outcome = codec.decode(codec.prove(stored).payload)
-        assert isinstance(outcome, Decoded)
+        outcome = codec.decode(codec.write_stored(stored).payload)
+        assert isinstance(outcome, Loaded)
         assert outcome.contents.stored() == stored
 
 
@@ -362,8 +362,8 @@ def test_the_values_that_a_function_gives_are_the_defaults() -> None:
 
 def test_what_a_function_made_comes_back() -> None:
     codec = Codec(Schema(configured), TaggedJSONSerializer())
-    outcome = codec.decode(codec.prove({"limit": 6}).payload)
-    assert isinstance(outcome, Decoded)
+    outcome = codec.decode(codec.write_stored({"limit": 6}).payload)
+    assert isinstance(outcome, Loaded)
     assert outcome.contents.data == Configured(6, ["welcome gift"])
 
 

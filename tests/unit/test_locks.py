@@ -22,7 +22,7 @@ from msgspec import Meta, structs, to_builtins
 
 from tests.strategies import FIELD_VALUES
 from typed_sessions import ConfigurationError, Essential, Formerly, Schema, SchemaError, migration
-from typed_sessions.codec.codec import Codec, Decoded
+from typed_sessions.codec.codec import Codec, Loaded
 from typed_sessions.schema.types import Reading
 from typed_sessions.schema.types.base import NATIVE_CANDIDATES
 from typed_sessions.sealing.keys import SecretKeys
@@ -363,7 +363,7 @@ def test_where_nothing_is_said_to_be_lost_every_value_is_read(pair: tuple[str, s
     found = compare(locked(before), locked(after), unmigrated, max_cookie_size=4093)
     payload = Codec(Schema[Any](before), MsgspecJSONSerializer()).encode({"held": data.draw(old.values)})
     outcome = Codec(Schema[Any](after), MsgspecJSONSerializer()).decode(payload)
-    assert isinstance(outcome, Decoded)
+    assert isinstance(outcome, Loaded)
     if outcome.resets:
         assert [finding.effect for finding in found if finding.effect is Effect.RESETS]
     if outcome.undeclared and not outcome.resets:
@@ -647,7 +647,7 @@ bounded = st.builds(
 
 def cookie_size(serializer: Any, schema: Any, stored: dict[str, object]) -> int:
     """The size of the whole `Set-Cookie` of a permanent session, as an application with strict settings sends it."""
-    payload = Codec(Schema[Any](schema), serializer).prove({"_permanent": True, **stored}).payload
+    payload = Codec(Schema[Any](schema), serializer).write_stored({"_permanent": True, **stored}).payload
     sealer = SignedSealer(
         SecretKeys("a secret key that is long enough"),
         salt="cookie-session",

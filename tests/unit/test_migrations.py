@@ -14,10 +14,8 @@ import pytest
 from attrs import Factory, define
 
 from typed_sessions import Formerly, Schema, SchemaError, SerializationError, migration
-from typed_sessions.codec.codec import Codec, Decoded
+from typed_sessions.codec.codec import Codec, Loaded
 from typed_sessions.codec.contents import contents_of
-from typed_sessions.codec.payloads import Read
-from typed_sessions.codec.snapshot import Origin
 from typed_sessions.reports import Reason, Refused, UndeclaredNestedKeys
 from typed_sessions.schema.migrations import Migrations
 from typed_sessions.serializers import MsgspecJSONSerializer, MsgspecMsgpackSerializer, TaggedJSONSerializer
@@ -66,9 +64,9 @@ def codec(serializer: Any = None, schema: Any = Visitor) -> Codec[Any]:
     return Codec(Schema[Any](schema), serializer or TaggedJSONSerializer())
 
 
-def decoded(payload: bytes, schema: Any = Visitor) -> Decoded[Any]:
+def decoded(payload: bytes, schema: Any = Visitor) -> Loaded[Any]:
     outcome = codec(schema=schema).decode(payload)
-    assert isinstance(outcome, Decoded)
+    assert isinstance(outcome, Loaded)
     return outcome
 
 
@@ -81,7 +79,7 @@ def plain_payload(serializer: Any, plain: dict[str, object]) -> bytes:
 def test_steps_take_old_values_as_the_serializer_brings_them_back(serializer: Any) -> None:
     days = (datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC))
     outcome = codec(serializer).decode(plain_payload(serializer, {"name": "Ada L", "seen": days, "_x": (1,)}))
-    assert isinstance(outcome, Decoded)
+    assert isinstance(outcome, Loaded)
     assert outcome.contents.data == Visitor("Ada", "L", 2)
     assert outcome.contents.stored()["_x"] == (1,)
     assert calls == [1, 2]
@@ -100,7 +98,7 @@ def test_only_the_steps_that_are_missing_run(version: int, run: list[int]) -> No
 def test_the_version_is_written_and_is_no_key_of_the_session() -> None:
     outcome = decoded(b'{"name":"Ada"}')
     assert "_version" not in outcome.contents
-    payload = codec().prove(outcome.contents.stored()).payload
+    payload = codec().write_stored(outcome.contents.stored()).payload
     assert payload == b'{"first":"Ada","last":"","visits":0,"_version":2}'
     calls.clear()
     assert decoded(payload).contents.data == Visitor("Ada")
@@ -137,8 +135,8 @@ def test_a_step_whose_result_changes_each_time_is_no_change_either() -> None:
     payload = b'{"a":1}'
     read = Codec(Schema(Token), TaggedJSONSerializer())
     outcome = read.decode(payload)
-    assert isinstance(outcome, Decoded)
-    assert Origin(read, payload, outcome).holds(outcome.contents)
+    assert isinstance(outcome, Loaded)
+    assert (read.diff(outcome.contents, outcome.snapshot) is None)
 
 
 @define
@@ -176,10 +174,10 @@ def test_a_step_may_return_values_of_the_fields_own_types_in_every_format(serial
     read = codec(serializer, Booking)
     payload = plain_payload(serializer, {"old": 1})
     outcome = read.decode(payload)
-    assert isinstance(outcome, Decoded)
+    assert isinstance(outcome, Loaded)
     assert outcome.resets == ()
     assert outcome.contents.stored() == {"old": 1, **NATIVE, "day": date(2026, 1, 2)}
-    assert Origin(read, payload, outcome).holds(outcome.contents)
+    assert (read.diff(outcome.contents, outcome.snapshot) is None)
 
 
 @define
@@ -224,7 +222,7 @@ def test_a_default_that_was_generated_for_what_a_step_returns_is_no_change(seria
     read = codec(serializer, Order)
     payload = plain_payload(serializer, {"sku": "a"})
     outcome = read.decode(payload)
-    assert isinstance(outcome, Decoded)
+    assert isinstance(outcome, Loaded)
     origin = Origin(read, payload, outcome)
     assert origin.holds(outcome.contents)
     outcome.contents.data.ticket.token = "another"
@@ -274,11 +272,11 @@ def test_a_class_without_migrations_has_the_key_for_itself(version: bytes, compi
     class Plain:
         n: int = 0
 
-    plain = Codec(Schema(Plain), TaggedJSONSerializer(), compiled=compiled)
+    plain = Codec(Schema(Plain), TaggedJSONSerializer(), generates=compiled)
     outcome = plain.decode(b'{"n":1,"_version":%s}' % version)
-    assert isinstance(outcome, Decoded)
+    assert isinstance(outcome, Loaded)
     assert outcome.contents.stored() == {"n": 1, "_version": json.loads(version)}
-    assert plain.encode(outcome.contents.stored()) == b'{"n":1,"_version":%s}' % version
+    assert plain.payload(outcome.contents.stored()) == b'{"n":1,"_version":%s}' % version
 
 
 def test_the_key_cannot_be_used_beside_migrations() -> None:
@@ -331,7 +329,7 @@ def test_steps_that_are_registered_after_the_set_up_count() -> None:
         return {"n": cast("int", values["n"]) * 2}
 
     outcome = read.decode(b'{"n":2}')
-    assert isinstance(outcome, Decoded)
+    assert isinstance(outcome, Loaded)
     assert outcome.contents.data == Late(4)
 
 
@@ -375,7 +373,7 @@ def test_a_field_under_the_key_of_the_version_is_refused() -> None:
 @pytest.mark.parametrize(("version", "goes"), [(2, True), (3, False)])
 def test_of_payloads_that_need_no_step_only_the_present_version_goes_the_short_way(version: int, goes: bool) -> None:
     outcome = decoded(b'{"first":"Ada","extra":1,"_version":%d}' % version)
-    assert isinstance(outcome, Read) is goes
+    assert (isinstance(outcome, Loaded) and outcome.snapshot.decoded is not None) is goes
 
 
 class Stepped(TypedDict, total=False):
@@ -393,39 +391,39 @@ def begin_to_count(values: dict[str, object]) -> dict[str, object]:
 @SERIALIZERS
 def test_the_version_is_no_key_of_the_data(serializer: Any, compiled: bool) -> None:
     for schema, stored in ((Stepped, {"visits": 7, "extra": 1}), (Visitor, {"first": "Ada", "extra": 1})):
-        stepped: Codec[Any] = Codec(Schema[Any](schema), serializer, compiled=compiled)
-        payload = stepped.encode(stored)
+        stepped: Codec[Any] = Codec(Schema[Any](schema), serializer, generates=compiled)
+        payload = stepped.payload(stored)
         outcome = stepped.decode(payload)
-        assert isinstance(outcome, Decoded)
+        assert isinstance(outcome, Loaded)
         assert outcome.contents.stored() == stored
         assert outcome.contents.keys() == list(stored)
-        assert Origin(stepped, payload, outcome).holds(outcome.contents)
+        assert (stepped.diff(outcome.contents, outcome.snapshot) is None)
         assert stepped.draft(outcome.contents, outcome.version).payload == payload
 
 
 @pytest.mark.parametrize("compiled", [True, False])
 @SERIALIZERS
 def test_a_change_is_written_with_the_version(serializer: Any, compiled: bool) -> None:
-    stepped: Codec[Any] = Codec(Schema[Any](Visitor), serializer, compiled=compiled)
-    payload = stepped.encode({"first": "Ada", "extra": 1})
+    stepped: Codec[Any] = Codec(Schema[Any](Visitor), serializer, generates=compiled)
+    payload = stepped.payload({"first": "Ada", "extra": 1})
     outcome = stepped.decode(payload)
-    assert isinstance(outcome, Decoded)
+    assert isinstance(outcome, Loaded)
     outcome.contents.data.first = "Grace"
     holds, draft = Origin(stepped, payload, outcome).judged(outcome.contents)
     assert draft is not None
-    assert (holds, draft.payload) == (False, stepped.encode({"first": "Grace", "extra": 1}))
+    assert (holds, draft.payload) == (False, stepped.payload({"first": "Grace", "extra": 1}))
 
 
 @pytest.mark.parametrize("compiled", [True, False])
 @pytest.mark.parametrize("version", [0, 1, 2, 7])
 def test_a_draft_has_the_later_version(version: int, compiled: bool) -> None:
-    stepped: Codec[Any] = Codec(Schema[Any](Visitor), TaggedJSONSerializer(), compiled=compiled)
+    stepped: Codec[Any] = Codec(Schema[Any](Visitor), TaggedJSONSerializer(), generates=compiled)
     drafted = stepped.draft(contents_of(stepped.schema, {"first": "Ada"}), version)
     assert drafted.payload == b'{"first":"Ada","_version":%d}' % max(version, 2)
 
 
 @pytest.mark.parametrize("compiled", [True, False])
 def test_a_draft_cannot_use_the_key_beside_migrations(compiled: bool) -> None:
-    stepped: Codec[Any] = Codec(Schema[Any](Visitor), TaggedJSONSerializer(), compiled=compiled)
+    stepped: Codec[Any] = Codec(Schema[Any](Visitor), TaggedJSONSerializer(), generates=compiled)
     with pytest.raises(SerializationError, match="_version belongs to the migrations"):
         stepped.draft(contents_of(stepped.schema, {"_version": 7}))

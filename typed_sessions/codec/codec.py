@@ -1,49 +1,43 @@
-"""`Codec[S]`: a schema and a serializer together, from contents to payload bytes and back."""
+"""`Codec[S]`: a schema and a serializer together, from a payload to contents, to what has changed, and back."""
 
 from __future__ import annotations
 
-import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from copy import deepcopy
-from enum import Enum
 from functools import cached_property
-from typing import Any, Final, Generic, TypeAlias, cast
+from typing import Any, Final, Generic
 
-from attrs import frozen
+from msgspec import Raw
 from typing_extensions import TypeVar
 
-from typed_sessions.codec.compiled import THE_LONG_WAY, Form, form_of
-from typed_sessions.codec.contents import Contents, contents_of
-from typed_sessions.codec.payloads import Decoded, Draft, Lowered, Read
-from typed_sessions.errors import ConfigurationError, SerializationError
+from typed_sessions.codec.contents import Contents
+from typed_sessions.codec.explaining import (
+    Encoded,
+    Explained,
+    ExplainingPath,
+    OnBadField,
+    native_types,
+    payload_of,
+)
+from typed_sessions.codec.generated import UNUSUAL, Generated, Unwritten, generated_for
+from typed_sessions.errors import SerializationError
 from typed_sessions.reports import FieldReset, Reason, Refused, UndeclaredNestedKeys
-from typed_sessions.schema.migrations import VERSION_KEY, MigrationFailure
-from typed_sessions.schema.narrowing import is_dict, is_sequence
-from typed_sessions.schema.places import MAX_DEPTH, TYPE_KEY, VALUE_KEY, Comparison, is_deeper, unwritable_at
+from typed_sessions.schema.places import MAX_DEPTH
 from typed_sessions.schema.sameness import same
 from typed_sessions.schema.schema import Schema
-from typed_sessions.schema.types import (
-    NAIVE_CANDIDATE,
-    NATIVE_CANDIDATES,
-    Mismatch,
-    NaiveDatetime,
-    Reading,
-    Wire,
-    declared_keys,
-)
-from typed_sessions.schema.types.base import attempt, holds_name
-from typed_sessions.serializers.base import BUILT_IN, AnySerializer, Serializer, serializer_name
-from typed_sessions.serializers.tagged_json import TaggedJSONSerializer
+from typed_sessions.schema.values import Value
+from typed_sessions.serializers.base import AnySerializer, serializer_name
 
 __all__ = [
     "MAX_COOKIE_PAYLOAD",
     "MAX_DEPTH",
     "MAX_PAYLOAD",
+    "Changes",
     "Codec",
-    "Decoded",
-    "Draft",
+    "Encoded",
+    "Loaded",
     "OnBadField",
+    "Snapshot",
     "native_types",
     "payload_of",
 ]
@@ -54,43 +48,74 @@ MAX_PAYLOAD: Final = 1024 * 1024
 MAX_COOKIE_PAYLOAD: Final = 64 * 1024
 """The same in a cookie, which a visitor sends as often as they like: to read and to change it costs in proportion."""
 
-_BUILT_IN_TAGS: Final = frozenset(tag.key for tag in TaggedJSONSerializer.default_tags if tag.key)
-
-_EXACT_MOMENT: Final = dt.datetime(2000, 1, 2, 3, 4, 5, 678, dt.UTC)
-
 S = TypeVar("S", default=dict[str, object])
 
-Outcome: TypeAlias = Decoded[S] | Refused
 
+class Snapshot(Value, Generic[S]):
+    """What a session was loaded from. Changes are found by comparing with it. Nobody changes what is in it."""
 
-class OnBadField(Enum):
-    """What a stored value that no longer fits its field does to its session."""
-
-    RESET = "field"
-    """The field alone reads as its default, unless it is marked `Essential`."""
-    REFUSE = "session"
-    """The whole session is refused."""
-
-
-@frozen
-class Proven:
-    """A payload whose declared fields are proven to read back."""
-
+    codec: Codec[S]
+    """What read the payload, or wrote it."""
     payload: bytes
-    altered: tuple[str, ...] = ()
-    """The undeclared keys whose values will read back as others: a serializer may write what it does not bring back."""
+    """The payload as it came."""
+    source: bytes
+    """The payload after migration, where there was one."""
+    version: int = 0
+    """Of the source."""
+    decoded: Any = None
+    """What msgspec read of it; None on the explaining path."""
+    made: tuple[object, ...] = ()
+    """The values that were made of that, and are told by being the same."""
+    raws: Mapping[str, Raw] | None = None
+    """The undeclared keys as they came, but for `_permanent`; None if there are none."""
+    rewritten: bytes | None = None
+    """What was loaded, as this release writes it; None while nobody has asked."""
+    known: Mapping[str, object] | None = None
+    """What is stored; None while nobody has asked."""
+
+    @property
+    def stored(self) -> Mapping[str, object]:
+        """What was loaded, made anew: empty if it cannot be read again, which only a fault explains."""
+        if self.known is None:
+            outcome = self.codec.decode(self.source if self.decoded is not None else self.rewritten or self.source)
+            self.known = outcome.contents.stored() if isinstance(outcome, Loaded) else {}
+        return self.known
+
+    def keys(self) -> Iterable[str]:
+        """Return the keys of the payload, in order."""
+        return self.codec.generated.keys(self.source)
+
+    def explicit_defaults(self) -> frozenset[str]:
+        """Return the fields of which the payload holds the default itself."""
+        return self.codec.generated.explicit_defaults(self.decoded)
+
+
+class Loaded(Value, Generic[S]):
+    """What a payload held, and what could not be taken as it was."""
+
+    contents: Contents[S]
+    snapshot: Snapshot[S]
+    reports: tuple[FieldReset | UndeclaredNestedKeys, ...] = ()
+
+
+class Changes(Value, Generic[S]):
+    """What contents hold that their snapshot does not, or no longer."""
+
+    contents: Contents[S]
+    unwritten: Unwritten | None = None
+    """As msgspec is to write it; None on the explaining path, which writes everything anew."""
 
 
 class Codec(Generic[S]):
-    """Writes contents as payload bytes and reads them back; made once for a schema and a serializer.
+    """Reads contents from payloads and writes them; made once for a schema and a serializer.
 
-    There are two ways. The long one asks each field's type about each value: it takes whatever can be taken, and says
-    what cannot. The short one (see `compiled`) is for what sessions nearly always are, and gives the same.
+    There are two paths to the same. The generated one (`generated`) is for what sessions nearly always are, in a
+    built-in format. The explaining one (`explaining`) asks each field's type about each value.
 
     Args:
         schema: what a session holds.
         serializer: what writes it.
-        compiled: False leaves out the short way.
+        generates: False leaves out the generated path.
         max_payload: how long a payload may be, in bytes.
     """
 
@@ -99,21 +124,36 @@ class Codec(Generic[S]):
         schema: Schema[S],
         serializer: AnySerializer,
         *,
-        compiled: bool = True,
+        generates: bool = True,
         max_payload: int = MAX_PAYLOAD,
     ) -> None:
         self.schema = schema
         self.serializer = serializer
         self._max_payload: Final = max_payload
-        self._wire: Final = native_types(serializer)
-        self._is_text: Final = _writes_text(serializer)
-        self.is_built_in: Final = type(serializer) in BUILT_IN.values()
-        """True if one of the library's own formats is written."""
-        self._whole_seconds: Final = dt.datetime in self._wire and not _brings_back(serializer, _EXACT_MOMENT)
-        self._form = form_of(schema, serializer, self._wire, whole_seconds=self._whole_seconds) if compiled else None
+        self._explaining: Final = ExplainingPath(schema, serializer, max_payload)
+        self._generates: Final = generates
         self._tags_in_order: Sequence[object] = getattr(serializer, "order", ())
         self._tag_count = len(self._tags_in_order)
-        """How many tags the short way knows. One may be registered at any time, and then there is no short way."""
+        """How many tags the generated path knows. One may be registered at any time, and then there is none."""
+
+    @cached_property
+    def _generated(self) -> Generated | None:
+        """The generated path, made when it is first met: many formats are only read, and most of them never."""
+        if not self._generates:
+            return None
+        path = self._explaining
+        return generated_for(self.schema, self.serializer, path.native, whole_seconds=path.whole_seconds)
+
+    @property
+    def generated(self) -> Generated:
+        """The generated path.
+
+        Raises:
+            TypeError: there is none.
+        """
+        if self._generated is None:
+            raise TypeError("nothing was generated for this schema in this format")
+        return self._generated
 
     def reads_as(self, other: Codec[S]) -> bool:
         """Return True if another codec, perhaps of settings that have changed since, reads the same payloads."""
@@ -122,203 +162,125 @@ class Codec(Generic[S]):
         name = serializer_name(self.serializer)
         return name is not None and name == serializer_name(other.serializer)
 
-    def encode(self, stored: Mapping[str, object], version: int = 0) -> bytes:
-        """Return what is stored as a payload: declared fields with values of their types, and undeclared keys.
+    def decode(self, payload: bytes, on_bad_field: OnBadField = OnBadField.RESET) -> Loaded[S] | Refused:
+        """Return what a payload holds, or why it cannot be read. Raises nothing for what a payload may hold."""
+        if len(payload) > self._max_payload:
+            return Refused(Reason.TOO_LARGE)
+        generated = self._generated
+        if generated is not None and len(self._tags_in_order) == self._tag_count:
+            try:
+                loaded = generated.load(payload)
+            except UNUSUAL:
+                pass
+            else:
+                _, _, decoded, made, raws = loaded
+                snapshot: Snapshot[S] = Snapshot(self, payload, payload, generated.version, decoded, made, raws)
+                return Loaded(generated.contents(loaded, snapshot), snapshot)
+        outcome = self._explaining.decode(payload, on_bad_field)
+        return outcome if isinstance(outcome, Refused) else self._explained(outcome, payload)
+
+    def _explained(self, outcome: Explained[S], payload: bytes) -> Loaded[S]:
+        snapshot = Snapshot(self, payload, outcome.source, outcome.version)
+        with suppress(Exception):  # code of the user's may raise anything; the save meets it again
+            # While nobody has changed it: a default that was generated is not the same when it is read again.
+            snapshot.rewritten = self._explaining.payload(outcome.contents.stored(), outcome.version)
+        return Loaded(outcome.contents, snapshot, outcome.reports)
+
+    def diff(self, contents: Contents[S], snapshot: Snapshot[S]) -> Changes[S] | None:
+        """Return what contents hold that their snapshot does not; None if they mean the same.
+
+        Another order of keys, or another way to write the same, is no change.
+        """
+        generated = self._generated
+        if generated is not None and contents.loaded_from is snapshot and len(self._tags_in_order) == self._tag_count:
+            try:
+                unwritten = generated.changes(contents, snapshot)
+            except UNUSUAL:
+                pass
+            else:
+                return None if unwritten is None else Changes(contents, unwritten)
+        return Changes(contents) if self._differ(contents, snapshot) else None
+
+    def _differ(self, contents: Contents[S], snapshot: Snapshot[S]) -> bool:
+        stored, path = contents.stored(), self._explaining
+        try:
+            payload = path.payload(stored, self._version(snapshot))
+            if payload == snapshot.source or payload == self._rewritten(snapshot):
+                return False
+            return path.canonical(stored) != path.canonical(snapshot.stored)
+        except SerializationError:  # what cannot be written, and yet was loaded, is compared by value
+            return not same(stored, snapshot.stored)
+
+    def _rewritten(self, snapshot: Snapshot[S]) -> bytes:
+        if snapshot.rewritten is None:
+            snapshot.rewritten = self._explaining.payload(snapshot.stored, self._version(snapshot))
+        return snapshot.rewritten
+
+    def _version(self, snapshot: Snapshot[S]) -> int:
+        """Return the version to write: a later one than this release's is kept, so that no step runs twice."""
+        return max(snapshot.version, self.schema.migrations.version)
+
+    def encode(self, snapshot: Snapshot[S], changes: Changes[S]) -> Encoded:
+        """Return the payload of a snapshot with changes in it, as `diff` has found them, proven to read back.
+
+        Raises:
+            SerializationError: they cannot be written so that they read back; the message names the field.
+        """
+        generated, unwritten = self._generated, changes.unwritten
+        if generated is not None and unwritten is not None:
+            with suppress(*UNUSUAL):
+                payload = generated.written(snapshot.source, snapshot.decoded, unwritten)
+                if len(payload) <= self._max_payload:
+                    return Encoded(payload)
+        return self._explaining.encode(changes.contents.stored(), self._version(snapshot))
+
+    def write(self, contents: Contents[S], version: int = 0) -> Encoded:
+        """Return the payload of all that is stored, proven to read back.
 
         Args:
-            stored: what is stored.
+            contents: what is stored.
             version: of the payload that it was loaded from. A later one than this release's is kept, so that no step
                 runs twice.
 
         Raises:
-            SerializationError: the serializer cannot write it; the message names the field.
+            SerializationError: it cannot be written so that it reads back; the message names the field.
         """
-        return self._encoded(stored, max(version, self.schema.migrations.version))
+        generated = self._generated
+        if generated is not None and version <= generated.version and len(self._tags_in_order) == self._tag_count:
+            with suppress(*UNUSUAL):
+                unwritten = generated.all_of(contents)
+                payload = generated.written(generated.nothing, generated.decoded_nothing, unwritten)
+                if len(payload) <= self._max_payload:
+                    return Encoded(payload)
+        return self.write_stored(contents.stored(), version)
 
-    def prove(self, stored: Mapping[str, object], version: int = 0) -> Proven:
-        """Return the payload of what is stored, as `encode` does, with its declared fields proven to read back.
+    def write_stored(self, stored: Mapping[str, object], version: int = 0) -> Encoded:
+        """Return the same of what is stored, which the class itself may refuse.
+
+        Args:
+            stored: declared fields with values of their types, and undeclared keys.
+            version: as in `write`.
 
         Raises:
-            SerializationError: what is stored cannot be written so that it reads back; the message names the field.
+            SerializationError: it cannot be written so that it reads back; the message names the field.
         """
-        version = max(version, self.schema.migrations.version)
-        return self._proven_at_length(self._encoded(stored, version), stored)
+        return self._explaining.encode(stored, max(version, self.schema.migrations.version))
 
-    def prove_values(self, values: Mapping[str, object]) -> None:
+    def payload(self, stored: Mapping[str, object], version: int = 0) -> bytes:
+        """Return the same without proof.
+
+        Raises:
+            SerializationError: the serializer cannot write it; the message names the field.
+        """
+        return self._explaining.payload(stored, max(version, self.schema.migrations.version))
+
+    def check(self, values: Mapping[str, object]) -> None:
         """Prove of each of these values that it reads back, whatever their class says of all of them together.
 
         Raises:
             SerializationError: one does not; the message names the field.
         """
-        plain = self._loaded(self._encoded(values, 0))
-        again = plain if is_dict(plain) else {}
-        for key, value in values.items():
-            field = self.schema.fields.get(key)
-            if field is None:
-                continue
-            lifted = attempt(field.type.lift, again.get(key), Reading(self._wire))
-            place = self._lost_at(key, value, dict.fromkeys([key], *lifted) if lifted else {})
-            if place is not None:
-                raise SerializationError(f"session field {key}{place} would read back as another value")
-
-    def draft(self, contents: Contents[S], version: int = 0, *, unless: bytes = b"") -> Draft[S]:
-        """Return contents as a payload, as `encode` does.
-
-        Args:
-            contents: what is stored.
-            version: as in `encode`.
-            unless: a payload that settles everything, where it is the same.
-
-        Raises:
-            SerializationError: the serializer cannot write it; the message names the field.
-        """
-        form, version = self._form_for(contents, version)
-        if form is not None:
-            try:
-                lowered = form.lower(contents, version, unless=unless)
-                if len(lowered.payload) <= self._max_payload:
-                    return lowered
-            except THE_LONG_WAY:
-                pass
-        return Draft(contents, version, self._encoded(contents.stored(), version))
-
-    def payload(self, contents: Contents[S], version: int = 0) -> bytes:
-        """Return contents as `draft` writes them, to compare with another payload: nothing of it is proven.
-
-        Raises:
-            SerializationError: the serializer cannot write it; the message names the field.
-        """
-        form, version = self._form_for(contents, version)
-        if form is not None:
-            with suppress(*THE_LONG_WAY):
-                return form.payload(contents, version)
-        return self._encoded(contents.stored(), version)
-
-    def _form_for(self, contents: Contents[S], version: int) -> tuple[Form | None, int]:
-        """Return the short way for contents, if there is one, and the version that they are written with."""
-        if self.schema.migrations.steps:
-            version = max(version, self.schema.migrations.version)
-        if len(self._tags_in_order) != self._tag_count or (version and VERSION_KEY in contents):
-            return None, version
-        return self._form, version
-
-    def look(self, read: Read[S]) -> Read[S] | Lowered[S] | None:
-        """Return what a look at contents shows that were read.
-
-        Returns:
-            What was read, if nothing has changed since; a draft, if something has; None where a look does not tell.
-        """
-        form = self._form
-        if form is None or len(self._tags_in_order) != self._tag_count:
-            return None
-        try:
-            seen = form.look(read)
-        except THE_LONG_WAY:
-            return None
-        return None if type(seen) is Lowered and len(seen.payload) > self._max_payload else seen
-
-    def prove_draft(self, draft: Draft[S]) -> tuple[str, ...]:
-        """Prove that the declared fields of a draft read back, and return the undeclared keys whose values do not.
-
-        Raises:
-            SerializationError: it does not read back; the message names the field.
-        """
-        if (
-            type(draft) is Lowered
-            and draft.wire is not None
-            and (self.schema.is_trusting or self._keeps(draft.payload))
-        ):
-            return ()
-        return self._proven_at_length(draft.payload, draft.contents.stored()).altered
-
-    def _keeps(self, payload: bytes) -> bool:
-        """Return True if the class holds what msgspec reads of a payload; False where only the long way knows."""
-        try:
-            return self._form is not None and self._form.keeps(payload)
-        except THE_LONG_WAY:
-            return False
-
-    def differs(self, draft: Draft[S], origin: Decoded[S]) -> bool | None:
-        """Return True if a draft means something else than what was loaded; None where only the long way knows.
-
-        What is equal in Python's eyes is for the long way, too: `1` and `True` are different contents.
-        """
-        form = self._form
-        if form is None or type(draft) is not Lowered or draft.wire is None:
-            return None
-        if type(origin) is Read and origin.is_exact and self.schema.is_trusting:
-            return form.differs(origin, draft) or None
-        return None
-
-    def rewritten(self, origin: Decoded[S]) -> bytes | None:
-        """Return what reading a payload and writing it again makes of it; None if it cannot be read.
-
-        Raises:
-            SerializationError: it cannot be written; the message names the field.
-        """
-        again = self.decode(origin.payload)
-        return self.payload(again.contents, origin.version) if isinstance(again, Decoded) else None
-
-    def decode(self, payload: bytes, on_bad_field: OnBadField = OnBadField.RESET) -> Outcome[S]:
-        """Return what a payload holds, or why it cannot be read. Raises nothing for what a payload may hold."""
-        if len(payload) > self._max_payload:
-            return Refused(Reason.TOO_LARGE)
-        form = self._form
-        if form is not None and len(self._tags_in_order) == self._tag_count:
-            try:
-                return form.read(payload)
-            except THE_LONG_WAY:
-                pass
-        return self._decoded_at_length(payload, on_bad_field)
-
-    def _decoded_at_length(self, payload: bytes, on_bad_field: OnBadField) -> Outcome[S]:
-        try:
-            plain = self._loaded(payload)
-        except RecursionError:
-            return Refused(Reason.TOO_DEEP)
-        except Exception:  # noqa: BLE001 -- a serializer may raise anything for a payload of another's
-            return Refused(Reason.UNREADABLE)
-        if not is_dict(plain):
-            return Refused(Reason.SHAPE)
-        keyed = {key: value for key, value in plain.items() if isinstance(key, str)}
-        if len(keyed) != len(plain):
-            return Refused(Reason.SHAPE)
-        if is_deeper(keyed, MAX_DEPTH):
-            return Refused(Reason.TOO_DEEP)
-        if tuple not in self._wire and serializer_name(self.serializer) is None and _has_tags(keyed):
-            return Refused(Reason.UNREADABLE)  # tagged JSON, which is signed with the same salt
-        try:
-            return self._versioned(keyed, payload, on_bad_field)
-        except RecursionError:
-            return Refused(Reason.TOO_DEEP)
-
-    def _encoded(self, stored: Mapping[str, object], version: int) -> bytes:
-        plain = {key: self._lowered(key, value) for key, value in stored.items()}
-        if version:
-            if VERSION_KEY in plain:
-                raise SerializationError(f"session key {VERSION_KEY} belongs to the migrations; use another one")
-            plain[VERSION_KEY] = version
-        return self._written(plain, stored)
-
-    def _proven_at_length(self, payload: bytes, stored: Mapping[str, object]) -> Proven:
-        outcome = self.decode(payload)
-        if isinstance(outcome, Refused):
-            raise SerializationError(f"session contents would not read back: {outcome.reason.value}")
-        for reset in outcome.resets:
-            raise SerializationError(
-                f"session field {reset.field}{reset.path} would not read back as {reset.expected}; what is written is "
-                f"not what its type, its converter or its validator takes"
-            )
-        again = outcome.contents.stored()
-        altered: list[str] = []
-        for key, value in stored.items():
-            place = self._lost_at(key, value, again)
-            if place is None:
-                continue
-            if key in self.schema.fields:
-                raise SerializationError(f"session field {key}{place} would read back as another value")
-            altered.append(key)
-        return Proven(payload, tuple(altered))
+        self._explaining.check(values)
 
     def canonical(self, stored: Mapping[str, object]) -> bytes:
         """Return bytes that are the same for what means the same, whatever the order of its keys. Nothing reads them.
@@ -326,242 +288,4 @@ class Codec(Generic[S]):
         Raises:
             SerializationError: the serializer cannot write it.
         """
-        plain = {key: self._lowered(key, stored[key]) for key in sorted(stored, key=str)}
-        try:
-            return self._written({key: _key_sorted(value) for key, value in plain.items()}, stored)
-        except RecursionError:
-            raise SerializationError(f"session contents are nested more than {MAX_DEPTH} deep") from None
-
-    def _lost_at(self, key: str, value: object, again: Mapping[str, object]) -> str | None:
-        """Return where a value came back as another one; one of a class without `==` is judged by its plain form."""
-        if key not in again:
-            return ""
-        if key not in self.schema.fields:
-            return Comparison(self._whole_seconds, exact_types=True).lost_at(value, again[key])
-        place = Comparison(self._whole_seconds, self._declared_keys).lost_at(value, again[key])
-        return None if place is None or same(self._lowered(key, value), self._lowered(key, again[key])) else place
-
-    def _written(self, plain: dict[str, object], stored: Mapping[str, object]) -> bytes:
-        """Return the payload of plain values, which were made of stored ones."""
-        if is_deeper(plain, MAX_DEPTH):
-            key = next(key for key, value in plain.items() if is_deeper({key: value}, MAX_DEPTH))
-            raise SerializationError(f"{self._called(key)} is nested more than {MAX_DEPTH} deep")
-        for key, value in plain.items():
-            if tuple not in self._wire and key not in self.schema.fields and holds_name(value, self._wire):
-                keys = f"{TYPE_KEY} and {VALUE_KEY}"
-                raise SerializationError(f"{self._called(key)} holds a dict with the keys of a union's member, {keys}")
-        try:
-            payload = payload_of(self.serializer, plain)
-        except UnicodeError:  # it holds the text that cannot be written
-            raise self._unwritable(plain, stored) from None
-        except Exception as error:  # a serializer may raise anything
-            raise self._unwritable(plain, stored) from error
-        if plain and len(payload) > self._max_payload:
-            key = max(plain, key=lambda key: len(payload_of(self.serializer, {key: plain[key]})))
-            raise SerializationError(
-                f"session contents pass SESSION_MAX_PAYLOAD: they take {len(payload)} bytes, more than "
-                f"{self._max_payload}, most of them {self._called(key)}"
-            )
-        return payload
-
-    @cached_property
-    def _declared_keys(self) -> frozenset[str]:
-        """The keys of TypedDicts in the fields, which an error may name."""
-        return declared_keys(field.type for field in self.schema.fields.values())
-
-    def _unwritable(self, plain: dict[str, object], stored: Mapping[str, object]) -> SerializationError:
-        places = [
-            self._called(key) + unwritable_at(stored.get(key), value, self._writes, self._declared_keys)
-            for key, value in plain.items()
-            if not self._writes(value, key)
-        ]
-        place = places[0] if places else "session contents"
-        return SerializationError(f"{place} cannot be written by {type(self.serializer).__name__}")
-
-    def _writes(self, plain: object, key: str = "") -> bool:
-        try:
-            payload_of(self.serializer, {key: plain})
-        except Exception:  # noqa: BLE001 -- a serializer may raise anything
-            return False
-        return True
-
-    def _called(self, key: str) -> str:
-        return f"session {'field' if key in self.schema.fields else 'key'} {key}"
-
-    def _versioned(self, plain: dict[str, object], payload: bytes, on_bad_field: OnBadField) -> Outcome[S]:
-        """Return what plain values hold, brought to this release's version before if they are of an earlier one."""
-        migrations = self.schema.migrations
-        version: object = plain.pop(VERSION_KEY, 0) if migrations.version else 0
-        if type(version) is not int or version < 0:
-            return Refused(Reason.MIGRATION, step="the version is no number")
-        if version >= migrations.version:
-            return self._structured(plain, payload, version, on_bad_field)
-        try:
-            values = {key: self._plain_again(key, value) for key, value in migrations.migrated(plain, version).items()}
-            migrated = self._written({**values, VERSION_KEY: migrations.version}, {})
-        except MigrationFailure as failure:
-            return Refused(Reason.MIGRATION, step=str(failure))
-        except SerializationError:
-            return Refused(Reason.MIGRATION, step="what the steps return cannot be written")
-        return self.decode(migrated, on_bad_field)
-
-    def _plain_again(self, key: str, value: object) -> object:
-        """Return what a step gave a field as the field writes it: not every serializer brings back a `date`, or a set.
-
-        What would lose something by that, such as keys that a nested class does not declare, stays as it is.
-        """
-        field = self.schema.fields.get(self.schema.renamed.get(key, key))
-        if field is None:
-            return value
-        reading = Reading(self._wire)
-        lifted = attempt(field.type.lift, value, reading)
-        if not lifted or reading.unknown:
-            return value
-        return next(iter(attempt(field.type.lower, *lifted, self._wire)), value)
-
-    def _structured(
-        self, plain: dict[str, object], payload: bytes, version: int, on_bad_field: OnBadField
-    ) -> Outcome[S]:
-        stored: dict[str, object] = {}
-        resets: list[FieldReset] = []
-        reading = Reading(self._wire)
-        for stored_as, value in plain.items():
-            key = self._present_name(stored_as, plain)
-            field = self.schema.fields.get(key)
-            try:
-                stored[key] = value if field is None else field.type.lift(value, reading)
-            except Mismatch as mismatch:
-                resets.append(FieldReset(key, mismatch.expected, mismatch.path))
-        try:
-            contents = contents_of(self.schema, stored)
-        except RecursionError:
-            raise
-        except Exception:  # noqa: BLE001 -- a converter or validator of the user's may raise anything
-            refused = self._refused_by_class(stored)
-            resets += [FieldReset(name, "what its own converter and validator take") for name in refused]
-            try:
-                contents = contents_of(self.schema, {k: v for k, v in stored.items() if k not in refused})
-            except RecursionError:
-                raise
-            except Exception:  # noqa: BLE001 -- fields that the class refuses only together
-                return Refused(Reason.FIELD, self.schema.name)
-        for reset in resets:
-            if on_bad_field is OnBadField.REFUSE or self.schema.fields[reset.field].essential:
-                return Refused(Reason.FIELD, reset.field)
-        undeclared = tuple(UndeclaredNestedKeys(owner, count) for owner, count in reading.unknown.items())
-        decoded = Decoded(contents, payload, version, tuple(resets), undeclared, reading.generated)
-        if reading.generated:
-            with suppress(Exception):  # a class of the user's may refuse to be copied
-                decoded.remembered = deepcopy(contents.stored())  # reading it again would make other values
-        return decoded
-
-    def _present_name(self, stored_as: str, plain: Mapping[str, object]) -> str:
-        """Return the name of the field that a key stands for: its own, unless it is an earlier one of a field's.
-
-        Where a payload has several of a field's names, the first one counts; the others stay undeclared keys.
-        """
-        name = self.schema.renamed.get(stored_as, stored_as)
-        counting = next(known for known in (name, *self._former_names(name)) if known in plain)
-        return name if counting == stored_as else stored_as
-
-    def _former_names(self, name: str) -> tuple[str, ...]:
-        return self.schema.fields[name].former_names if name in self.schema.fields else ()
-
-    def _refused_by_class(self, stored: Mapping[str, object]) -> list[str]:
-        """Return the fields whose values the class's own converters and validators refuse."""
-        refused: list[str] = []
-        for name in (key for key in stored if key in self.schema.fields):
-            try:
-                self.schema.construct({name: stored[name]})
-            except RecursionError:
-                raise
-            except Exception:  # noqa: BLE001 -- a converter or validator of the user's may raise anything
-                refused.append(name)
-        return refused
-
-    def _lowered(self, key: str, value: object) -> object:
-        field = self.schema.fields.get(key)
-        if field is None:
-            return value
-        try:
-            return field.type.lower(value, self._wire)
-        except Mismatch as mismatch:
-            fault = f"{key}{mismatch.path} {mismatch}"
-            raise SerializationError(
-                f"session field {fault}; it was set in .data, which is checked only when the session is saved. A value "
-                f"that is set by key is refused at that line: {self.schema.name}.{fault}"
-            ) from None
-        except RecursionError:
-            raise SerializationError(f"session field {key} is nested more than {MAX_DEPTH} deep") from None
-
-    def _loaded(self, payload: bytes) -> object:
-        return _read_back(self.serializer, payload.decode() if self._is_text else payload)
-
-
-def _writes_text(serializer: AnySerializer) -> bool:
-    try:
-        payload = _dumped(serializer, {})
-    except Exception as error:  # a serializer may raise anything
-        raise ConfigurationError(f"{_named(serializer)} cannot write an empty session (SESSION_SERIALIZER)") from error
-    if not isinstance(payload, (str, bytes)):
-        raise ConfigurationError(f"{_named(serializer)}.dumps returns neither text nor bytes (SESSION_SERIALIZER)")
-    return isinstance(payload, str)
-
-
-def payload_of(serializer: AnySerializer, plain: dict[str, object]) -> bytes:
-    """Return what a serializer writes of a plain value, in bytes.
-
-    Raises:
-        Exception: what the serializer raises.
-    """
-    payload = _dumped(serializer, plain)
-    if isinstance(payload, bytes):
-        return payload
-    if isinstance(payload, str):
-        return payload.encode()
-    raise TypeError(f"dumps returned {type(payload).__name__}, neither text nor bytes")
-
-
-def _dumped(serializer: AnySerializer, plain: dict[str, object]) -> object:
-    """Return what a serializer makes of a plain value; it may be neither text nor bytes, whatever its type says."""
-    return serializer.dumps(plain)
-
-
-def _named(serializer: AnySerializer) -> str:
-    return serializer_name(serializer) or type(serializer).__name__
-
-
-def _read_back(serializer: AnySerializer, payload: str | bytes) -> object:
-    """Return what a payload holds: text or bytes, whichever the serializer writes itself, as in itsdangerous."""
-    loaded: object = cast("Serializer[Any]", serializer).loads(payload)
-    return loaded
-
-
-def native_types(serializer: AnySerializer) -> Wire:
-    """Return the types beyond JSON's that a serializer brings back as they were, found by trying."""
-    native = {type(value) for value in NATIVE_CANDIDATES if _brings_back(serializer, value)}
-    return frozenset({*native, NaiveDatetime} if _brings_back(serializer, NAIVE_CANDIDATE) else native)
-
-
-def _brings_back(serializer: AnySerializer, value: object) -> bool:
-    try:
-        return same(_read_back(serializer, serializer.dumps({"value": value})), {"value": value})
-    except Exception:  # noqa: BLE001 -- a serializer may raise anything for what it cannot write
-        return False
-
-
-def _has_tags(value: object) -> bool:
-    """Return True if a plain value holds a tagged one that its serializer took for a dict."""
-    if is_dict(value):
-        return (len(value) == 1 and not _BUILT_IN_TAGS.isdisjoint(value)) or any(map(_has_tags, value.values()))
-    return is_sequence(value) and any(map(_has_tags, value))
-
-
-def _key_sorted(value: object) -> object:
-    """Return a plain value whose dicts have their keys in order, at every depth."""
-    if is_dict(value) and type(value) is dict:
-        return {key: _key_sorted(value[key]) for key in sorted(value, key=str)}
-    if is_sequence(value) and type(value) in (list, tuple):
-        items = [_key_sorted(item) for item in value]
-        return items if isinstance(value, list) else tuple(items)
-    return value
+        return self._explaining.canonical(stored)

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import copy
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from types import NoneType
-from typing import Any, Final, Generic, Protocol, Self, TypeAlias, cast
+from typing import Any, Final, Generic, Protocol, Self, cast
 
-from msgspec import UNSET
+from msgspec import UNSET, Raw
 from typing_extensions import TypeVar
 
 from typed_sessions.schema.schema import Schema
 from typed_sessions.schema.values import Value
 
-__all__ = ["Contents", "DeclaredContents", "KeyedContents", "contents_of", "vacant_among"]
+__all__ = ["Contents", "DeclaredContents", "KeyedContents", "LoadedFrom", "contents_of", "unread_among"]
 
 S = TypeVar("S", default=dict[str, object])
 
@@ -29,6 +29,11 @@ class Contents(Protocol[S]):
     @property
     def schema(self) -> Schema[S]:
         """What a session holds."""
+        ...
+
+    @property
+    def loaded_from(self) -> LoadedFrom | None:
+        """What they were loaded from; None if that does not tell what has changed."""
         ...
 
     @property
@@ -91,24 +96,40 @@ class Contents(Protocol[S]):
         """Return what is stored, in the order of `keys`, with the live values."""
         ...
 
-    def laid_out(self, departed: Departed, converted: Convert) -> LaidOut:
-        """Return what is stored in the form that two functions give it.
-
-        Args:
-            departed: makes of an object the fields that are not their defaults; of a dict, of all that is in it.
-            converted: makes the same of values by name.
-        """
-        ...
-
     def __contains__(self, key: object) -> bool: ...
     def __iter__(self) -> Iterator[str]: ...
 
 
-LaidOut: TypeAlias = tuple[dict[str, Any], tuple[str, ...]]
-"""What is stored, and the keys of that which belongs to no declared field."""
-Find: TypeAlias = Callable[[Any, Any, dict[str, Any], frozenset[str]], dict[str, Any]]
-Departed: TypeAlias = Callable[[Any], dict[str, Any]]
-Convert: TypeAlias = Callable[[dict[str, Any]], dict[str, Any]]
+class LoadedFrom(Protocol):
+    """What contents were loaded from."""
+
+    @property
+    def source(self) -> bytes:
+        """The payload: after migration, where there was one."""
+        ...
+
+    @property
+    def decoded(self) -> Any:
+        """What msgspec read of it, which has nothing in common with the data that could be changed."""
+        ...
+
+    @property
+    def made(self) -> tuple[object, ...]:
+        """The values that were made of that, and are told by being the same."""
+        ...
+
+    @property
+    def raws(self) -> Mapping[str, Raw] | None:
+        """The undeclared keys as they came, but for `_permanent`; None if there are none."""
+        ...
+
+    def keys(self) -> Iterable[str]:
+        """Return the keys of the payload, in order."""
+        ...
+
+    def explicit_defaults(self) -> frozenset[str]:
+        """Return the fields of which the payload holds the default itself."""
+        ...
 
 
 _NONE: Final[frozenset[str]] = frozenset()
@@ -128,8 +149,8 @@ def contents_of(schema: Schema[S], stored: Mapping[str, object]) -> Contents[S]:
     declared = {key: value for key, value in stored.items() if key in fields}
     extras = {key: value for key, value in stored.items() if key not in fields}
     data = schema.construct(declared)
-    pinned = frozenset(schema.defaults_among(declared, data))
-    return DeclaredContents(schema, data, extras, pinned, vacant_among(schema, declared, data), dict.fromkeys(stored))
+    explicit = frozenset(schema.defaults_among(declared, data))
+    return DeclaredContents(schema, data, extras, unread_among(schema, declared, data), explicit, dict.fromkeys(stored))
 
 
 class KeyedContents(Value, Generic[S]):
@@ -140,6 +161,7 @@ class KeyedContents(Value, Generic[S]):
     """The live data. Who takes it from here changes nothing."""
     touched: set[str] | None = set()  # noqa: RUF012 -- each instance has its own
     """The keys whose values may have changed, by key or because somebody has them; None for all."""
+    loaded_from: LoadedFrom | None = None
 
     @property
     def data(self) -> S:
@@ -154,11 +176,6 @@ class KeyedContents(Value, Generic[S]):
         self._drop_superseded()
         self.touched = None
         return {**self.values}
-
-    def laid_out(self, departed: Departed, converted: Convert) -> LaidOut:  # noqa: ARG002 -- all that is there departs
-        self._drop_superseded()
-        laid_out, fields = departed(self.values), self.schema.fields
-        return laid_out, tuple([key for key in laid_out if key not in fields])
 
     def __contains__(self, key: object) -> bool:
         self._drop_superseded()
@@ -235,142 +252,142 @@ class KeyedContents(Value, Generic[S]):
         return self.schema.open or key in self.schema.fields
 
 
-def _no_keys(payload: bytes) -> tuple[str, ...]:  # noqa: ARG001 -- there is no payload
-    return ()
-
-
 class DeclaredContents(Value, Generic[S]):
     """Contents of a declared class, beside a dict of undeclared keys."""
 
     schema: Schema[S]
-    _data: S
-    _extras: dict[str, Any]
-    _pinned: frozenset[str]
-    """The fields whose default itself was stored, by key."""
-    _vacant: frozenset[str]
-    """The fields whose generated value nobody has seen yet, so that it does not count as stored."""
-    _order: dict[str, None] | None
-    """The keys stored by key, in order. None until somebody asks: they are those of the payload then."""
-    _payload: bytes = b""
-    """What the contents were loaded from."""
-    _split: Callable[[bytes], Iterable[str]] = _no_keys
-    """Finds the keys of a payload."""
+    live: S
+    """The live data. Who takes it from here changes nothing."""
+    extras: dict[str, Any]
+    """The undeclared keys."""
+    unread: frozenset[str] = frozenset()
+    """The fields whose generated default nobody has read yet, so that it does not count as stored."""
+    _explicit: frozenset[str] | None = None
+    """The fields whose default itself is stored. None until somebody asks: those of the payload then."""
+    order: dict[str, None] | None = None
+    """The keys stored by key, in order, and perhaps some that are no longer stored. None for those of the payload."""
+    loaded_from: LoadedFrom | None = None
     has_extras_by_key: bool = False
     """True once an undeclared key was stored, or taken out."""
     has_shared_extras: bool = False
     """True once somebody has what an undeclared key holds, and may change it in its place."""
-    _has_unpinned: bool = False
-    """True once a default that was stored is so no more, which the data does not show."""
+    no_longer_explicit: frozenset[str] = frozenset()
+    """The fields whose default itself was stored, and have had another value since."""
+    differing: tuple[Any, ...] = ()
+    """What was seen to have changed, as msgspec writes it, before anybody asked which defaults the payload holds."""
 
     @property
     def data(self) -> S:
-        self._vacant = _NONE
-        return self._data
+        self.unread = _NONE
+        return self.live
 
     def keys(self) -> list[str]:
         return list(self.stored())
 
     def stored(self) -> dict[str, object]:
         self.has_shared_extras = True
-        return self.laid_out(self.schema.departed, _as_they_are)[0]
-
-    def changes(self, wire: object, find: Find, unproven: dict[str, Any]) -> dict[str, Any] | None:
-        """Return what has changed in the data; None where the data alone does not tell.
-
-        Args:
-            wire: what the data was made of.
-            find: finds it, given the data, what it was made of, `unproven`, and the fields whose default itself was
-                stored.
-            unproven: gets the values of which `find` does not prove that they come back.
-        """
-        if self._has_unpinned or self._vacant:
-            return None
-        changes = find(self._data, wire, unproven, self._pinned)
-        if UNSET in changes.values():
-            for name in [name for name, value in changes.items() if value is UNSET]:
-                self._ordered().pop(name, None)  # it has its default: see `laid_out`
-        if changes and self._pinned:
-            fields, data = self.schema.fields, self._data
-            self._unpin(name for name in changes if not fields[name].is_default(self.schema.read(data, name)))
-        return changes
-
-    def _unpin(self, names: Iterable[str]) -> None:
-        """Count defaults no longer as stored: a field was given another value since, or taken out."""
-        unpinned = self._pinned.intersection(names)
-        if unpinned:
-            self._pinned -= unpinned
-            self._has_unpinned = True
-
-    @property
-    def extras(self) -> dict[str, Any]:
-        """The undeclared keys."""
-        return self._extras
-
-    @property
-    def order(self) -> dict[str, None] | None:
-        """The keys stored by key, in order, and perhaps some that are no longer stored; None if they are as loaded."""
-        return self._order
-
-    def laid_out(self, departed: Departed, converted: Convert) -> LaidOut:
+        fields, extras = self.schema.fields, self.extras
         try:
-            declared = departed(self._data)
+            declared = self.schema.departed(self.live)
         except AttributeError:  # the program deleted one: the next request has its default
-            names = [name for name in self.schema.fields if self._is_stored(name)]
-            declared = self._converted(names, converted)
+            declared = {name: self.schema.read(self.live, name) for name in fields if self._is_stored(name)}
         else:
-            if self._vacant or self._pinned:
-                self._settle_defaults(declared, converted)
-        extras = self._extras
+            for name in self.unread:
+                declared.pop(name, None)
+            explicit = self.explicit
+            if not explicit.isdisjoint(declared):
+                self.note_not_default(declared)
+                explicit = self.explicit
+            for name in explicit:
+                declared[name] = self.schema.read(self.live, name)
         if self.schema.renamed:
             for former in _superseded(self.schema, extras, declared):
                 del extras[former]
-        order = self._order
-        if order is None:
-            order = self._ordered()
-        laid_out = {**order, **extras, **declared}
-        if len(laid_out) > len(extras) + len(declared):
+        order = self.ordered()
+        stored: dict[str, object] = {**order, **extras, **declared}
+        if len(stored) > len(extras) + len(declared):
             for key in [key for key in order if key not in extras and key not in declared]:
                 del order[key]  # it has its default: stored through the data, it comes after those stored by key
-                del laid_out[key]
-        return laid_out, tuple(extras)
+                del stored[key]
+        return stored
 
-    def _ordered(self) -> dict[str, None]:
+    @property
+    def explicit(self) -> frozenset[str]:
+        """The fields whose default itself is stored."""
+        explicit = self._explicit
+        if explicit is None:
+            found = _NONE if self.loaded_from is None else self.loaded_from.explicit_defaults()
+            changed = {name for seen in self.differing for name in found if getattr(seen, name) is not UNSET}
+            self.no_longer_explicit |= changed
+            explicit = self._explicit = found - self.no_longer_explicit
+        return explicit
+
+    @property
+    def known_explicit(self) -> frozenset[str]:
+        """The same, without those of a payload at which nobody has looked."""
+        return self._explicit or _NONE
+
+    def _came(self, name: str) -> bool:
+        """Return True if the payload holds a field, as far as that is told without looking at its keys."""
+        return self.loaded_from is not None and getattr(self.loaded_from.decoded, name, UNSET) is not UNSET
+
+    def note_changed(self, changed: Any, gone: Collection[str]) -> None:
+        """Take note of fields that were seen to have changed.
+
+        Args:
+            changed: a Struct in which they are set, as msgspec writes them.
+            gone: those that have their defaults again: stored once more, they come after the others.
+        """
+        if gone:
+            self.ordered()
+            self.forget_order(gone)
+        if self._explicit is None:
+            self.differing = (*self.differing, changed)
+        elif self._explicit:
+            fields, live = self.schema.fields, self.live
+            names = [name for name in self._explicit if getattr(changed, name) is not UNSET]
+            self.note_not_default(name for name in names if not fields[name].is_default(self.schema.read(live, name)))
+
+    def forget_order(self, names: Iterable[str]) -> None:
+        """Take note that fields have their defaults: stored once more, they come after the others."""
+        if self.order is not None:
+            for name in names:
+                self.order.pop(name, None)
+
+    def note_not_default(self, names: Iterable[str]) -> None:
+        """Count defaults no longer as stored: fields were seen to hold another value, or were taken out."""
+        found = self.explicit.intersection(names)
+        if found:
+            self._explicit = self.explicit - found
+            self.no_longer_explicit |= found
+
+    def ordered(self) -> dict[str, None]:
         """Return the keys stored by key, in order; at first, those of the payload."""
-        if self._order is None:
-            self._order = dict.fromkeys(self._split(self._payload))
-        return self._order
-
-    def _settle_defaults(self, departed: dict[str, Any], converted: Convert) -> None:
-        """Make of the fields that have departed from their defaults those that are stored."""
-        for name in self._vacant:
-            departed.pop(name, None)
-        self._unpin(departed)
-        departed.update(self._converted(self._pinned, converted))
-
-    def _converted(self, names: Iterable[str], converted: Convert) -> dict[str, Any]:
-        return converted({name: self.schema.read(self._data, name) for name in names})
+        if self.order is None:
+            self.order = dict.fromkeys(() if self.loaded_from is None else self.loaded_from.keys())
+        return self.order
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.keys())
 
     def __contains__(self, key: object) -> bool:
-        if key in self._extras:
+        if key in self.extras:
             return key not in self.schema.renamed or key in self.stored()
         return isinstance(key, str) and key in self.schema.fields and self._is_stored(key)
 
     def read(self, key: str) -> object:
         if key not in self:
             raise KeyError(key)
-        return self._shared(key) if key in self._extras else self.schema.read(self._data, key)
+        return self._shared(key) if key in self.extras else self.schema.read(self.live, key)
 
     def get(self, key: str, default: object = None) -> object:
-        if key in self._extras and not self.schema.renamed:
+        if key in self.extras and not self.schema.renamed:
             return self._shared(key)
         return self.read(key) if key in self else default
 
     def _shared(self, key: str) -> object:
         """Return what an undeclared key holds, for somebody who may change it."""
-        value = self._extras[key]
+        value = self.extras[key]
         if type(value) not in _SCALARS:
             self.has_shared_extras = True
         return value
@@ -380,9 +397,9 @@ class DeclaredContents(Value, Generic[S]):
         if field is None:
             self._store_undeclared(key, value)
             return
-        assignment = self.schema.assign(self._data, {key: value})
+        assignment = self.schema.assign(self.live, {key: value})
         is_default, was_stored = field.is_default(assignment.values[key]), self._is_stored(key)
-        self._data = assignment.commit()
+        self.live = assignment.commit()
         self._note_stored(key, is_default=is_default, was_stored=was_stored)
 
     def update(self, values: Mapping[str, object]) -> None:
@@ -390,10 +407,10 @@ class DeclaredContents(Value, Generic[S]):
         declared = {key: value for key, value in values.items() if key in fields}
         judged: dict[str, tuple[bool, bool]] = {}
         if declared:
-            assignment = self.schema.assign(self._data, declared)
+            assignment = self.schema.assign(self.live, declared)
             for name, value in assignment.values.items():
                 judged[name] = fields[name].is_default(value), self._is_stored(name)
-            self._data = assignment.commit()
+            self.live = assignment.commit()
         for key, value in values.items():
             if key in judged:
                 is_default, was_stored = judged[key]
@@ -403,91 +420,92 @@ class DeclaredContents(Value, Generic[S]):
 
     def _store_undeclared(self, key: str, value: object) -> None:
         self.has_extras_by_key = True
-        self._extras[key] = value
-        self._ordered().setdefault(key)
+        self.extras[key] = value
+        self.ordered().setdefault(key)
 
     def _note_stored(self, name: str, *, is_default: bool, was_stored: bool) -> None:
         """Take note that a field was stored by key."""
-        order = self._ordered()
-        if not was_stored:
-            order.pop(name, None)
-        order[name] = None
+        if self.order is not None or not was_stored or not self._came(name):
+            order = self.ordered()
+            if not was_stored:
+                order.pop(name, None)
+            order[name] = None
         if is_default:
-            self._pinned |= {name}
+            self._explicit = self.explicit | {name}
         else:
-            self._unpin([name])
-        self._vacant -= {name}
+            self.note_not_default([name])
+        self.unread -= {name}
 
     def remove(self, key: str) -> None:
         if key not in self:
             raise KeyError(key)
-        if key not in self._extras:
+        if key not in self.extras:
             self._restore_defaults([key])
         self._forget(key)
 
     def _forget(self, key: str) -> None:
         """Take note that a key is not stored any more."""
-        if key in self._extras:
+        if key in self.extras:
             self.has_extras_by_key = True
-            del self._extras[key]
-        self._ordered().pop(key, None)
-        self._unpin([key])
+            del self.extras[key]
+        self.ordered().pop(key, None)
+        self.note_not_default([key])
 
     def clear(self) -> None:
         self._restore_defaults(self.schema.fields)
-        self._order = {}
-        self._unpin(self._pinned)
+        self.order = {}
+        self.note_not_default(self.explicit)
         self.has_extras_by_key = True
-        self._extras.clear()
+        self.extras.clear()
 
     def replace(self, data: object) -> None:
-        self._data = self.schema.adopt(data)
-        self._vacant = _NONE
+        self.live = self.schema.adopt(data)
+        self.unread = _NONE
 
     def take(self, other: Self, keys: Collection[str]) -> None:
         schema, live = self.schema, other.stored()
-        declared = {key: schema.read(other._data, key) for key in keys if key in schema.fields}
+        declared = {key: schema.read(other.live, key) for key in keys if key in schema.fields}
         if declared:
-            self._data = schema.put(self._data, declared)
+            self.live = schema.put(self.live, declared)
         for key in keys:
             if key not in live:
                 self._forget(key)
             elif key in declared:
                 is_default = schema.fields[key].is_default(declared[key])
-                self._note_stored(key, is_default=is_default, was_stored=key in self._ordered())
+                self._note_stored(key, is_default=is_default, was_stored=key in self.ordered())
             else:
                 self._store_undeclared(key, live[key])
-        self._vacant |= other._vacant.intersection(declared)
+        self.unread |= other.unread.intersection(declared)
 
     def copied(self, memo: dict[int, Any] | None = None) -> Contents[S]:
         if memo is None:
-            data, extras = self.schema.duplicate(self._data), {**self._extras}
+            data, extras = self.schema.duplicate(self.live), {**self.extras}
         else:
-            data, extras = copy.deepcopy(self._data, memo), copy.deepcopy(self._extras, memo)
-        return DeclaredContents(self.schema, data, extras, self._pinned, self._vacant, {**self._ordered()})
+            data, extras = copy.deepcopy(self.live, memo), copy.deepcopy(self.extras, memo)
+        return DeclaredContents(self.schema, data, extras, self.unread, self.explicit, {**self.ordered()})
 
     def declares(self, key: str) -> bool:
         return key in self.schema.fields
 
     def _restore_defaults(self, names: Collection[str]) -> None:
-        data = self.schema.restore_defaults(self._data, names)
+        data = self.schema.restore_defaults(self.live, names)
         fields = self.schema.fields
-        self._data = data
-        self._vacant |= {name for name in names if not fields[name].is_default(self.schema.read(data, name))}
+        self.live = data
+        self.unread |= {name for name in names if not fields[name].is_default(self.schema.read(data, name))}
 
     def _is_stored(self, name: str) -> bool:
-        if name in self._vacant:
+        if name in self.unread:
             return False
         try:
-            value = self.schema.read(self._data, name)
+            value = self.schema.read(self.live, name)
         except AttributeError:  # the program deleted the attribute: the next request has the default
             return False
         if not self.schema.fields[name].is_default(value):
-            self._unpin([name])
+            self.note_not_default([name])
             return True
-        if name in self._pinned:
+        if name in self.explicit:
             return True
-        self._ordered().pop(name, None)
+        self.ordered().pop(name, None)
         return False
 
 
@@ -514,7 +532,7 @@ def _superseded(schema: Schema[Any], extras: Iterable[str], declared: Collection
     return [key for key in extras if key in schema.renamed and schema.renamed[key] not in declared]
 
 
-def vacant_among(schema: Schema[S], declared: Mapping[str, object], data: S) -> frozenset[str]:
+def unread_among(schema: Schema[S], declared: Mapping[str, object], data: S) -> frozenset[str]:
     """Return the fields of fresh data that were made for this visitor alone, and that nobody has seen yet."""
     if not schema.varying:
         return _NONE
@@ -523,7 +541,3 @@ def vacant_among(schema: Schema[S], declared: Mapping[str, object], data: S) -> 
         for name in schema.varying
         if name not in declared and not schema.fields[name].is_default(schema.read(data, name))
     )
-
-
-def _as_they_are(values: dict[str, Any]) -> dict[str, Any]:
-    return values

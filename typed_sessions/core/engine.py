@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Final, Generic, TypeAlias, final
@@ -12,10 +12,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 from typing_extensions import TypeVar, override
 
-from typed_sessions.codec.codec import Codec, OnBadField, Proven
-from typed_sessions.codec.contents import contents_of
-from typed_sessions.codec.payloads import Read
-from typed_sessions.codec.snapshot import Origin
+from typed_sessions.codec.codec import Codec, Encoded, OnBadField, Snapshot
+from typed_sessions.codec.contents import Contents, contents_of
 from typed_sessions.core.session import SecureCookieSession, is_permanent, session_from, state_of
 from typed_sessions.core.state import MADE_LATE, ExtrasRule, Opened, Progress
 from typed_sessions.errors import ConfigurationError, SerializationError
@@ -77,14 +75,14 @@ class Format(Generic[S]):
     codec: Codec[S]
     sealer: Sealer
 
-    def write(self, stored: Mapping[str, object], version: int = 0) -> Write:
-        """Return the cookie of what is stored, proven to read back. `version` is as in `Codec.encode`.
+    def write(self, contents: Contents[S]) -> Write:
+        """Return the cookie of all that is stored, proven to read back.
 
         Raises:
             SerializationError: it would not; the message names the field.
         """
-        proven = self.codec.prove(stored, version)
-        return Write(self.sealer.seal(proven.payload), altered=proven.altered)
+        encoded = self.codec.write(contents)
+        return Write(self.sealer.seal(encoded.payload), altered=encoded.lossy_keys)
 
 
 @frozen
@@ -133,12 +131,12 @@ class Policy(Generic[S]):
             raise ConfigurationError("a session cookie needs a SECRET_KEY (app.secret_key)")
         return self.formats[0]
 
-    def format_of(self, origin: Origin[S]) -> Format[S] | None:
+    def format_of(self, origin: Snapshot[S]) -> Format[S] | None:
         """Return the format that a session came in; None if it is no longer read, or was never in a cookie."""
         return next((format_ for format_ in self.formats if format_.codec.reads_as(origin.codec)), None)
 
-    def prove(self, stored: Mapping[str, object], origin: Origin[S] | None, version: int) -> tuple[Format[S], Proven]:
-        """Return the payload of what is stored, proven to read back, and its format: the configured one.
+    def encode(self, contents: Contents[S], origin: Snapshot[S] | None, version: int) -> tuple[Format[S], Encoded]:
+        """Return the payload of all that is stored, proven to read back, and its format: the configured one.
 
         What came in another format, and the configured one cannot hold, stays in the format that it came in. What has
         changed since must fit the configured one all the same.
@@ -149,16 +147,16 @@ class Policy(Generic[S]):
         """
         writer = self.writer
         try:
-            return writer, writer.codec.prove(stored, version)
+            return writer, writer.codec.write(contents, version)
         except SerializationError:
             came_in = None if origin is None else self.format_of(origin)
             if origin is None or came_in is None or came_in is writer:
                 raise
-            loaded = origin.stored
-            writer.codec.prove_values(
+            loaded, stored = origin.stored, contents.stored()
+            writer.codec.check(
                 {key: value for key, value in stored.items() if key not in loaded or not same(value, loaded[key])}
             )
-            return came_in, came_in.codec.prove(stored, version)
+            return came_in, came_in.codec.write(contents, version)
 
     def is_genuine(self, text: str) -> bool:
         """Return True if a text was sealed under one of the keys and is of the right age, whatever is in it."""
@@ -268,27 +266,27 @@ def save_session(session: SecureCookieSession[S], policy: Policy[S], *, wanted: 
         ConfigurationError: there is no secret key any more.
     """
     state = state_of(session)
-    modified, draft = state.judged()
+    modified, changes = state.judged()
     if wanted is None:
         wanted = modified or refresh_is_due(session, policy)
     if not modified and not wanted:
         return _KEEP
     opened = state.open()
     origin = opened.origin
-    if not (opened.contents.keys() if draft is None else draft.holds_anything):
+    if not opened.contents.keys():
         return Delete() if modified else _KEEP
     if not wanted:
         return _KEEP
     writer = policy.writer
-    if modified and draft is not None and origin is not None and origin.codec is writer.codec:
-        altered = writer.codec.prove_draft(draft)
-        return Write(writer.sealer.seal(draft.payload), altered=altered)
+    if changes is not None and origin is not None and origin.codec is writer.codec:
+        encoded = writer.codec.encode(origin, changes)
+        return Write(writer.sealer.seal(encoded.payload), altered=encoded.lossy_keys)
     came_in = None if origin is None or modified else policy.format_of(origin)
     if origin is not None and came_in is not None:
         # A refresh is no change: what this release could not read stays for the one that can.
         return Write(came_in.sealer.seal(origin.payload), refresh=True)
-    format_, proven = policy.prove(opened.contents.stored(), origin, 0 if origin is None else origin.version)
-    return Write(format_.sealer.seal(proven.payload), altered=proven.altered)
+    format_, encoded = policy.encode(opened.contents, origin, 0 if origin is None else origin.version)
+    return Write(format_.sealer.seal(encoded.payload), altered=encoded.lossy_keys)
 
 
 _KEEP: Final = Keep()
@@ -323,7 +321,7 @@ def is_kept(session: SecureCookieSession[S], policy: Policy[S]) -> bool:
     if not sent:
         return not (state.compared()[0] if sent is None else state.open().contents.keys())
     held = opened((sent,), policy).origin
-    return held is not None and held.holds(state.open().contents)
+    return held is not None and held.codec.diff(state.open().contents, held) is None
 
 
 def is_valid(session: SecureCookieSession[S], policy: Policy[S]) -> bool:
@@ -384,13 +382,9 @@ def _read(text: str, format_: Format[S], on_bad_field: OnBadField) -> Opened[S] 
         return found
     payload, _ = found
     outcome = format_.codec.decode(payload, on_bad_field)
-    if isinstance(outcome, Read):
-        return Opened(outcome.contents, Origin(format_.codec, payload, outcome), text, new=False)
     if isinstance(outcome, Refused):
         return outcome
-    origin = Origin(format_.codec, payload, outcome)
-    origin.remember()
-    return Opened(outcome.contents, origin, text, new=False, reports=outcome.reports)
+    return Opened(outcome.contents, outcome.snapshot, text, new=False, reports=outcome.reports)
 
 
 def undeclared_reported(opened: Opened[S], policy: Policy[S]) -> Opened[S]:

@@ -9,9 +9,8 @@ from typing import Any, Final, Generic, NoReturn, Protocol, Self, SupportsIndex,
 
 from typing_extensions import TypeVar, override
 
-from typed_sessions.codec.codec import Codec
+from typed_sessions.codec.codec import Codec, Snapshot
 from typed_sessions.codec.contents import Contents, contents_of
-from typed_sessions.codec.snapshot import Origin
 from typed_sessions.core.state import Binding, Opened, Progress, Renewal, SessionState, Source
 from typed_sessions.errors import SerializationError, UndeclaredKeyError
 from typed_sessions.schema.schema import Schema
@@ -177,7 +176,8 @@ def _opened_with(initial: Mapping[str, object], schema: Schema[S]) -> Opened[S]:
     contents.update(initial)
     codec = Codec(schema, TaggedJSONSerializer())
     try:
-        return Opened(contents, Origin(codec, codec.encode(contents.stored())) if initial else None)
+        payload = codec.payload(contents.stored())
+        return Opened(contents, Snapshot(codec, payload, payload) if initial else None)
     except SerializationError:  # the save will say so
         return Opened(contents)
 

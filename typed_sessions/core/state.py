@@ -12,9 +12,8 @@ from typing import Any, Final, Generic, Protocol
 from attrs import field, frozen
 from typing_extensions import TypeVar
 
+from typed_sessions.codec.codec import Changes, Snapshot
 from typed_sessions.codec.contents import Contents
-from typed_sessions.codec.payloads import Draft
-from typed_sessions.codec.snapshot import Origin
 from typed_sessions.reports import ChangeLost, Report, ReportSink, UsedLate, log_report
 from typed_sessions.schema.values import Value
 
@@ -53,7 +52,7 @@ class Opened(Value, Generic[S]):
     """What opening a session gave."""
 
     contents: Contents[S]
-    origin: Origin[S] | None = None
+    origin: Snapshot[S] | None = None
     """None if there is nothing to compare with: what is stored now is the change."""
     sealed: str | None = None
     """The sealed text that was opened, of those that came."""
@@ -258,22 +257,22 @@ class SessionState(Generic[S]):
             self._loss_is_reported = True
             self.source.report(report)
 
-    def judged(self) -> tuple[bool, Draft[S] | None]:
-        """Return what `modified` says, and the draft that was made of the contents to find it out, if one was."""
+    def judged(self) -> tuple[bool, Changes[S] | None]:
+        """Return what `modified` says, and the changes that were found, if there are any to what was loaded."""
         if self.opened is None or self.assigned is False:
             return bool(self.assigned), None
-        differs, draft = self.compared()
-        return self.assigned or differs, draft
+        differs, changes = self.compared()
+        return self.assigned or differs, changes
 
-    def compared(self) -> tuple[bool, Draft[S] | None]:
-        """Return True if the contents are others than what was loaded, whatever was assigned, and the draft."""
+    def compared(self) -> tuple[bool, Changes[S] | None]:
+        """Return True if the contents are others than what was loaded, whatever was assigned, and the changes."""
         opened = self.open()
         if self.cleared and self.source.sealed and not opened.contents.keys():
             return True, None  # the cookie goes, also one that this instance could not read
         if opened.origin is None:
             return len(opened.contents.keys()) > 0, None
-        holds, draft = opened.origin.judged(opened.contents)
-        return not holds, draft
+        changes = opened.origin.codec.diff(opened.contents, opened.origin)
+        return changes is not None, changes
 
     @property
     def wants_writing(self) -> bool:

@@ -9,8 +9,7 @@ from typing import Final
 from attrs import field, frozen
 from typing_extensions import TypeVar
 
-from typed_sessions.codec.payloads import Decoded
-from typed_sessions.codec.snapshot import Origin
+from typed_sessions.codec.codec import Loaded
 from typed_sessions.core.engine import Format, Policy, undeclared_reported
 from typed_sessions.core.state import Opened
 from typed_sessions.reports import Reason, Refused
@@ -66,10 +65,9 @@ def read(kept: bytes, policy: Policy[S]) -> Opened[S] | Refused:
         if _name_of(format_) != name:
             continue
         outcome = format_.codec.decode(payload, policy.on_bad_field)
-        if isinstance(outcome, Decoded):
-            origin = Origin(format_.codec, payload, outcome)
-            origin.remember()
-            return undeclared_reported(Opened(outcome.contents, origin, new=False, reports=outcome.reports), policy)
+        if isinstance(outcome, Loaded):
+            opened = Opened(outcome.contents, outcome.snapshot, new=False, reports=outcome.reports)
+            return undeclared_reported(opened, policy)
         refused = outcome
     return refused
 

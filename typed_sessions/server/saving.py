@@ -13,10 +13,8 @@ from typing import Any, Final, Generic, TypeAlias
 from attrs import define, evolve, frozen
 from typing_extensions import TypeVar
 
-from typed_sessions.codec.codec import Codec, Proven
+from typed_sessions.codec.codec import Codec, Loaded, Snapshot
 from typed_sessions.codec.contents import Contents, contents_of
-from typed_sessions.codec.payloads import Decoded
-from typed_sessions.codec.snapshot import Origin
 from typed_sessions.core.engine import Format
 from typed_sessions.core.session import SecureCookieSession, is_permanent, state_of
 from typed_sessions.core.state import SUPPRESSED, Intent, Opened, Renewal, SessionState
@@ -511,8 +509,8 @@ class Saving(Generic[S]):
         """Return copies of what was to be written: the live objects may change while the store is asked."""
         if not change.stored:
             return {}
-        decoded = change.format.codec.decode(change.payload)
-        return decoded.contents.stored() if isinstance(decoded, Decoded) else change.stored
+        loaded = change.format.codec.decode(change.payload)
+        return loaded.contents.stored() if isinstance(loaded, Loaded) else change.stored
 
     @property
     def _rules(self) -> Mapping[str, Rule]:
@@ -554,19 +552,12 @@ class Saving(Generic[S]):
     def _prove(self, change: _Change[S]) -> None:
         """Make the payload."""
         policy, origin = self.arrival.policy, self._state.open().origin
-        try:
-            change.format, proven = policy.writer, self._proven(change)
-        except SerializationError:
-            change.format, proven = policy.prove(change.stored, origin, change.version)
-        change.payload = proven.payload
-        self.arrival.altered.update(proven.altered)
-
-    def _proven(self, change: _Change[S]) -> Proven:
-        codec = self.arrival.policy.writer.codec
         if change.contents is None:
-            return codec.prove(change.stored, change.version)
-        draft = codec.draft(change.contents, change.version)
-        return Proven(draft.payload, codec.prove_draft(draft))
+            change.format, encoded = policy.writer, policy.writer.codec.write_stored(change.stored, change.version)
+        else:
+            change.format, encoded = policy.encode(change.contents, origin, change.version)
+        change.payload = encoded.payload
+        self.arrival.altered.update(encoded.lossy_keys)
 
     async def _known_since(self) -> datetime:
         """Return from which moment, by the store's clock, the request knows whose session it is, or an earlier one."""
@@ -589,7 +580,7 @@ class Saving(Generic[S]):
         if change.as_it_was is not None and change.contents is not None:
             _take_over(opened.contents, change.as_it_was, change.contents, change.format.codec)
         was_permanent = bool(opened.origin is not None and opened.origin.stored.get("_permanent"))
-        origin = Origin(change.format.codec, change.payload, written_version=change.version)
+        origin = Snapshot(change.format.codec, change.payload, change.payload, change.version)
         self._state.rebase(Opened(opened.contents, origin, opened.sealed, new=False))
         if was_permanent or is_permanent(self.session):
             self.arrival.news = News.IDENTIFIER

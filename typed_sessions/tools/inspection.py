@@ -9,7 +9,7 @@ from typing import Final
 
 from attrs import frozen
 
-from typed_sessions.codec.codec import Codec, Decoded
+from typed_sessions.codec.codec import Codec, Loaded
 from typed_sessions.reports import Reason, Refused
 from typed_sessions.schema.schema import Schema
 from typed_sessions.sealing.keys import DigestMethod, SecretKeys
@@ -107,7 +107,7 @@ def _is_signed(text: str, key: str | bytes, salt: str | bytes, digest: DigestMet
 def _readings(payload: bytes, formats: Mapping[str, AnySerializer]) -> Iterator[tuple[str, Mapping[str, object]]]:
     for name, serializer in formats.items():
         outcome = Codec(Schema(), serializer).decode(payload)
-        if isinstance(outcome, Decoded):
+        if isinstance(outcome, Loaded):
             yield name, outcome.contents.stored()
 
 

@@ -1,0 +1,639 @@
+"""The generated path between contents and payload: one object for a schema in a built-in format.
+
+msgspec reads the fields of a payload as the types that the schema declares, and what is left to do is done by functions
+made for the schema. What has changed is written into what came. Whatever is unusual, `Unusual` hands over to the
+explaining path, which gives the same, or says what is wrong.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from itertools import filterfalse, islice
+from types import NoneType
+from typing import Any, Final, TypeAlias, Union
+
+import msgspec
+from typing_extensions import override
+
+from typed_sessions.codec.compiled.notations import Notation, notation_of
+from typed_sessions.codec.compiled.plans import PERMANENT_KEY, Plan, Planner, are_names, known_struct
+from typed_sessions.codec.contents import Contents, DeclaredContents, KeyedContents, LoadedFrom, unread_among
+from typed_sessions.codec.functions import Found, Functions
+from typed_sessions.schema.migrations import VERSION_KEY
+from typed_sessions.schema.narrowing import is_sequence
+from typed_sessions.schema.places import MAX_DEPTH, is_deeper
+from typed_sessions.schema.sameness import same
+from typed_sessions.schema.schema import Schema
+from typed_sessions.schema.types import FieldType, Mismatch, Wire
+from typed_sessions.schema.types.classes import nests_deep
+from typed_sessions.schema.types.containers import Items
+from typed_sessions.schema.types.scalars import KNOWN
+from typed_sessions.schema.types.union import OneOf
+from typed_sessions.schema.values import Value
+from typed_sessions.serializers.base import AnySerializer
+from typed_sessions.serializers.stock_tags import TheLongWay as Unusual
+
+__all__ = ["UNUSUAL", "Generated", "Loadable", "Unwritten", "generated_for"]
+
+PLAIN: Final = frozenset({NoneType, bool, int, str})
+"""The types of what is written as it is."""
+_TEXT: Final = frozenset({str})
+_NONE: Final[frozenset[str]] = frozenset()
+
+Plain: TypeAlias = dict[str, Any]
+"""What msgspec writes and reads, by key."""
+
+Raws: TypeAlias = Mapping[str, msgspec.Raw]
+"""Parts of a payload, by key."""
+
+Loadable: TypeAlias = tuple[Any, Plain, Any, tuple[object, ...], Raws | None]
+"""The data; the undeclared keys, where the data does not have them itself; what msgspec read, which has nothing in common
+with the data that could be changed; the values that were made of it, and are told by being the same; and the undeclared
+keys as they came, but for `_permanent`, None if there are none."""
+
+UNUSUAL: Final = (
+    Unusual,
+    Mismatch,
+    msgspec.MsgspecError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    OverflowError,
+    RecursionError,
+)
+"""What is raised where something is not as it nearly always is. The explaining path finds out what, and says it."""
+
+
+class Unwritten(Value):
+    """What has changed in contents since they were loaded, as msgspec is to write it."""
+
+    new: Any
+    """All fields: what has not changed is as it was read."""
+    changed: Any
+    """The fields that have changed; all others are unset."""
+    undeclared: Plain
+    """The undeclared keys that have changed, unset where they are gone."""
+    in_place: bool
+    """True if no key is new, and none has another place."""
+    order: Mapping[str, None] | None
+    """The keys stored by key, in order; None if those of the payload are."""
+
+
+class Generated(ABC):
+    """The generated path of one schema in one format. Everything raises one of `UNUSUAL` for what is unusual."""
+
+    def __init__(self, schema: Schema[Any], notation: Notation) -> None:
+        self._schema: Final = schema
+        self._encode: Final = notation.encode
+        self._tagged: Final = notation.tagged
+        self._untagged: Final = notation.untagged
+        self._tags: Final = notation.tags
+        self._marks: Final = notation.container_marks
+        self._any: Final = notation.decoder(Any)
+        self._split: Final[Callable[[bytes], dict[str, Any]]] = notation.decoder(dict[str, msgspec.Raw])
+        self._keeps_order: Final = notation.keeps_order
+        self.version: Final = schema.migrations.version if schema.migrations.steps else 0
+        """Of the payloads that are read and written."""
+        self.nothing: bytes = self._encode({VERSION_KEY: self.version} if self.version else {})
+        """The payload of a session that holds nothing."""
+        self.decoded_nothing: Any = None
+        """What msgspec reads of that."""
+
+    @abstractmethod
+    def load(self, payload: bytes) -> Loadable:
+        """Return what a payload holds."""
+
+    @abstractmethod
+    def contents(self, loaded: Loadable, loaded_from: LoadedFrom | None) -> Contents[Any]:
+        """Return contents that hold what was loaded."""
+
+    @abstractmethod
+    def changes(self, contents: Any, loaded_from: LoadedFrom) -> Unwritten | None:
+        """Return what has changed in contents since they were loaded; None if nothing has."""
+
+    @abstractmethod
+    def all_of(self, contents: Any) -> Unwritten:
+        """Return all that is stored as what has changed since nothing was."""
+
+    @abstractmethod
+    def written(self, payload: bytes, decoded: Any, unwritten: Unwritten) -> bytes:
+        """Return a payload with what has changed in it, proven to read back."""
+
+    def keys(self, payload: bytes) -> Iterable[str]:
+        """Return the keys of a payload, in order."""
+        keys = self._split(payload)
+        if self.version:
+            del keys[VERSION_KEY]
+        return keys
+
+    def explicit_defaults(self, decoded: Any) -> frozenset[str]:  # noqa: ARG002 -- of a class
+        """Return the fields of which the default itself was read."""
+        return _NONE
+
+    def _refuse_tag(self, keyed: Mapping[str, object]) -> None:
+        """Leave alone a dict whose only key is a tag: it means something else, or is written with another key."""
+        if len(keyed) == 1 and not self._tags.isdisjoint(keyed):
+            raise Unusual
+
+    def _refuse_depth(self, payload: bytes) -> None:
+        """Leave alone what may nest too deep. Most payloads have too few containers for that."""
+        if len(payload) < MAX_DEPTH:
+            return
+        containers = len(payload) - len(payload.translate(None, self._marks))
+        if containers >= MAX_DEPTH and is_deeper({"": self._any(payload)}, MAX_DEPTH):
+            raise Unusual
+
+    def _changed(self, value: object, raw: msgspec.Raw | None) -> Any:
+        """Return what msgspec writes of a key that holds anything, proven to read back; unset if that is what came.
+
+        What means the same and is spelled otherwise, such as a dict in another order, is left alone: that is no change,
+        and yet to be written where anything else changes.
+        """
+        plain = self._tagged(value)
+        part = self._encode(plain)
+        if raw is not None:
+            if part == bytes(raw):
+                return msgspec.UNSET
+            before = self._any(raw)
+            if before == plain if type(value) in PLAIN else same(self._untagged(before), value):
+                raise Unusual
+        self._refuse_depth(part)
+        if self._any(part) != plain:
+            raise Unusual
+        return plain
+
+
+class GeneratedFields(Generated):
+    """The path of a declared class or TypedDict: each field has its own type, other keys hold anything."""
+
+    def __init__(self, schema: Schema[Any], notation: Notation, planner: Planner) -> None:
+        super().__init__(schema, notation)
+        plans = {name: planner.plan(field.type) for name, field in schema.fields.items()}
+        self._has_flag: Final = PERMANENT_KEY not in {*schema.fields, *schema.renamed}
+        self._open: Final = _struct(plans, has_flag=self._has_flag, has_version=self.version > 0)
+        self._known: Final = known_struct(self._open)
+        self._names: Final = frozenset(self._known.__struct_fields__)
+        self._decode_open: Final = notation.decoder(self._open)
+        self._decode: Final = notation.decoder(self._known)
+        self.decoded_nothing = self._decode(self.nothing)
+        self._expects_undeclared = False
+        """Whether the latest payload had undeclared keys. Threads may share it: it only says what to try first."""
+        open_plans = {name: plan for name, plan in plans.items() if not plan.closed}
+        types = {name: schema.fields[name].type for name in plans}
+        self._nests_deep: Final = len(open_plans) > 0 and nests_deep(types.values())
+        self._spellings: Final = {
+            name: _Spelling(self._encode, notation.are_alike if plan.wire is Any else same, types[name])
+            for name, plan in open_plans.items()
+        }
+        text = Functions(schema, planner, plans, self._known, self._spellings)
+        names = self._defined(text)
+        usual = {name: planner.usual_of(plan) for name, plan in open_plans.items()}
+        proofs = {name: planner.proof_of(plan) for name, plan in open_plans.items()}
+        functions = planner.module.compiled()
+        self._functions: Final = {role: functions[name] for role, name in names.items()}
+        self._load: Final = self._functions["load"]
+        self._changes: Final = self._functions["changes"]
+        self._proofs: Final = {name: functions[proof] for name, proof in proofs.items()}
+        for name, spelling in self._spellings.items():
+            spelling.usual = functions[usual[name]]
+
+    @abstractmethod
+    def _defined(self, text: Functions) -> dict[str, str]:
+        """Add the functions to the text, and return their names."""
+
+    def _decoded(self, payload: bytes) -> tuple[Any, Raws | None]:
+        """Return what msgspec reads of a payload, and its undeclared keys, if there are any."""
+        raws: Raws = {}
+        if not self._expects_undeclared:
+            try:
+                decoded = self._decode(payload)
+            except msgspec.ValidationError:
+                self._expects_undeclared = True
+                return self._decoded(payload)
+        else:
+            raws = self._undeclared(self._split(payload))
+            self._expects_undeclared = len(raws) > 0
+            decoded = (self._decode_open if raws else self._decode)(payload)
+        if self._nests_deep:
+            self._refuse_depth(payload)
+        if self.version and decoded._version != self.version:  # noqa: SLF001 -- a key
+            raise Unusual
+        return decoded, raws or None
+
+    def _undeclared(self, raws: Raws) -> Raws:
+        """Return what there is of undeclared keys, but for those that msgspec reads as a field, in a payload."""
+        undeclared = {key: raws[key] for key in filterfalse(self._names.__contains__, raws)}
+        if undeclared:
+            self._refuse_tag(raws)
+            if not self._schema.renamed.keys().isdisjoint(undeclared):
+                raise Unusual
+        return undeclared
+
+    def _extras(self, decoded: Any, raws: Raws | None) -> Plain:
+        """Return the undeclared keys."""
+        flag = self._flag_of(decoded)
+        extras: Plain = {} if flag is msgspec.UNSET else {PERMANENT_KEY: flag}
+        for key, raw in (raws or {}).items():
+            extras[key] = value = self._any(raw)
+            if type(value) not in PLAIN:
+                self._refuse_depth(bytes(raw))
+                extras[key] = self._untagged(value)
+        return extras
+
+    def _flag_of(self, decoded: Any) -> object:
+        """Return what was read of `_permanent`."""
+        return getattr(decoded, PERMANENT_KEY) if self._has_flag else msgspec.UNSET
+
+    def _unwritten(
+        self, found: Found | None, decoded: Any, undeclared: Plain, order: Mapping[str, None] | None
+    ) -> Unwritten:
+        """Return what has changed, once what msgspec alone does not prove is proven to read back."""
+        if not self._keeps_order:
+            raise Unusual  # other keys than those that have changed get another place, too
+        if found is None:
+            return Unwritten(decoded.__copy__(), self._known(), undeclared, False, order)
+        new, changed, adds, _, _, unproven = found
+        for name, value, part in unproven:
+            self._proofs[name](value, part)
+        return Unwritten(new, changed, undeclared, order is None and not (adds or undeclared), order)
+
+    def _changes_of_undeclared(self, decoded: Any, raws: Raws, extras: Plain, *, by_key: bool) -> Plain:
+        """Return the undeclared keys that have changed, as msgspec writes them, unset where they are gone.
+
+        Args:
+            decoded: what msgspec has read.
+            raws: the undeclared keys as they came.
+            extras: the undeclared keys.
+            by_key: whether a key may have been stored, or taken out, since.
+        """
+        changes: Plain = {}
+        if by_key and not _TEXT.issuperset(map(type, extras)):
+            raise Unusual  # what is read of such a key is another one
+        for key, value in extras.items():
+            if type(value) not in PLAIN:
+                part = self._changed(value, raws.get(key))
+                if part is not msgspec.UNSET:
+                    changes[key] = part
+            elif by_key and not self._is_as_read(key, value, decoded, raws):
+                changes[key] = value
+        if by_key:
+            known = raws if self._flag_of(decoded) is msgspec.UNSET else (*raws, PERMANENT_KEY)
+            changes |= {key: msgspec.UNSET for key in known if key not in extras}
+        if self.version and VERSION_KEY in changes:
+            raise Unusual  # it belongs to the migrations
+        return changes
+
+    def _is_as_read(self, key: str, value: object, decoded: Any, raws: Raws) -> bool:
+        """Return True if a plain value of an undeclared key is the one that was read."""
+        if key in raws:
+            return same(self._any(raws[key]), value)
+        return key == PERMANENT_KEY and value is self._flag_of(decoded)
+
+    @override
+    def written(self, payload: bytes, decoded: Any, unwritten: Unwritten) -> bytes:
+        new, changed = unwritten.new, unwritten.changed
+        if unwritten.in_place and type(new) is self._known and self._encode(decoded) == payload:
+            written = self._encode(new)
+            if self._decode(self._encode(changed)) != changed:
+                raise Unusual
+        else:
+            written = self._written_by_key(payload, unwritten)
+        if self._nests_deep:
+            self._refuse_depth(written)
+        if not self._schema.is_trusting and not self._keeps(written):
+            raise Unusual  # the class itself makes something else of it
+        return written
+
+    def _written_by_key(self, payload: bytes, unwritten: Unwritten) -> bytes:
+        """Return the same where keys are undeclared, new, or in another order than the fields."""
+        new, undeclared = unwritten.new, unwritten.undeclared
+        fields = {name: getattr(unwritten.changed, name) for name in self._schema.fields}
+        plain: Plain = self._split(payload)
+        for key, value in {**undeclared, **fields}.items():
+            if value is not msgspec.UNSET:
+                plain[key] = value
+            elif key in undeclared or getattr(new, key) is msgspec.UNSET:
+                plain.pop(key, None)
+        if unwritten.order is not None and [*plain] != [*unwritten.order]:
+            plain = self._in_order(plain, unwritten.order)
+        if self._has_flag and PERMANENT_KEY in undeclared:
+            setattr(new, PERMANENT_KEY, undeclared[PERMANENT_KEY])
+        written = self._encode(plain)
+        if self._names.issuperset(plain):
+            again = self._decode(written)
+        else:
+            self._refuse_tag(plain)
+            again = self._decode_open(written)
+        if any(getattr(again, name) != getattr(new, name) for name in self._names):
+            raise Unusual
+        return written
+
+    def _in_order(self, plain: Plain, order: Mapping[str, None]) -> Plain:
+        """Return the same in the order in which the keys were stored; fields that are new by their declaration last."""
+        keys = (*order,)  # which another thread may change
+        return {key: plain[key] for key in (*keys, *self._schema.fields, *plain) if key in plain}
+
+    @abstractmethod
+    def _keeps(self, payload: bytes) -> bool:
+        """Return True if no code of the user's changes what is read of a payload. It raises what such code refuses."""
+
+
+class GeneratedClass(GeneratedFields):
+    """The path of a declared class: the data is an object."""
+
+    @override
+    def _defined(self, text: Functions) -> dict[str, str]:
+        return {
+            "load": text.load(self._schema.plain_class),
+            "changes": text.changes(),
+            "explicit_defaults": text.explicit_defaults(),
+        }
+
+    @override
+    def load(self, payload: bytes) -> Loadable:
+        decoded, raws = self._decoded(payload)
+        try:
+            live, made = self._load(decoded)
+        except Exception as error:
+            if self._schema.is_trusting:
+                raise
+            raise Unusual from error  # a class of the user's may raise anything
+        return live, self._extras(decoded, raws), decoded, made, raws
+
+    @override
+    def contents(self, loaded: Loadable, loaded_from: LoadedFrom | None) -> Contents[Any]:
+        live, extras, decoded, _, _ = loaded
+        unread = self._unread(live, decoded) if self._schema.varying else _NONE
+        return DeclaredContents(self._schema, live, extras, unread, None, None, loaded_from)
+
+    def _unread(self, live: Any, decoded: Any) -> frozenset[str]:
+        names = self._schema.varying
+        came = {name: None for name in names if getattr(decoded, name) is not msgspec.UNSET}
+        return unread_among(self._schema, came, live)
+
+    @override
+    def explicit_defaults(self, decoded: Any) -> frozenset[str]:
+        return frozenset(self._functions["explicit_defaults"](decoded))
+
+    @override
+    def changes(self, contents: DeclaredContents[Any], loaded_from: LoadedFrom) -> Unwritten | None:
+        decoded, raws = loaded_from.decoded, loaded_from.raws
+        found = self._found(contents, decoded, loaded_from.made)
+        undeclared: Plain = {}
+        by_key = contents.has_extras_by_key
+        if by_key or (raws and contents.has_shared_extras):
+            extras = {**contents.extras}  # threads may store more
+            undeclared = self._changes_of_undeclared(decoded, raws or {}, extras, by_key=by_key)
+        if not undeclared and (found is None or not _is_real(found)):
+            return None
+        if not self._schema.never_alters and not self._keeps(loaded_from.source):
+            raise Unusual  # what has not changed would be written as it came, which is not what the class holds
+        unwritten = self._unwritten(found, decoded, undeclared, contents.order)
+        if contents.order is not None:
+            contents.forget_order([name for name in self._schema.fields if getattr(unwritten.new, name) is msgspec.UNSET])
+        return unwritten
+
+    def _found(self, contents: DeclaredContents[Any], decoded: Any, made: tuple[object, ...]) -> Found | None:
+        found: Found | None = self._changes(contents, contents.live, decoded, made, contents.known_explicit)
+        if contents.differing or contents.no_longer_explicit:
+            found = self._without_former_defaults(contents, decoded, found)
+        if found is not None:
+            contents.note_changed(found[1], found[4])
+        return found
+
+    def _without_former_defaults(
+        self, contents: DeclaredContents[Any], decoded: Any, found: Found | None
+    ) -> Found | None:
+        """Add the fields that have their default again, which was stored, and is so no more."""
+        explicit, fields = contents.explicit, self._schema.fields
+        new, changed, adds, differs, gone, unproven = found or (decoded.__copy__(), self._known(), False, False, [], [])
+        for name in contents.no_longer_explicit - explicit:
+            is_changed = getattr(changed, name) is not msgspec.UNSET or name in gone
+            if not is_changed and getattr(decoded, name) is not msgspec.UNSET:
+                if fields[name].is_default(self._schema.read(contents.live, name)):
+                    setattr(new, name, msgspec.UNSET)
+                    gone.append(name)
+        return (new, changed, adds, differs, gone, unproven) if found or gone else None
+
+    @override
+    def all_of(self, contents: DeclaredContents[Any]) -> Unwritten:
+        empty = self.decoded_nothing
+        found: Found | None = self._changes(contents, contents.live, empty, _NEVER, contents.explicit)
+        extras = {**contents.extras}
+        undeclared = self._changes_of_undeclared(empty, {}, extras, by_key=True)
+        unwritten = self._unwritten(found, empty, undeclared, contents.ordered() or None)
+        unwritten.in_place = not undeclared and unwritten.order is None
+        return unwritten
+
+    @override
+    def _keeps(self, payload: bytes) -> bool:
+        loaded = self.load(payload)
+        live, _, decoded, made, _ = loaded
+        contents = DeclaredContents(self._schema, live, {}, self._unread(live, decoded), frozenset(self._schema.fields))
+        return self._changes(contents, live, decoded, made, _NONE) is None
+
+
+_NEVER: Final = (object(),) * 1_000
+"""Stands for the values of fields that were made of what was read, where nothing was: none is the same."""
+
+
+def _is_real(found: Found) -> bool:
+    """Return True if anything means something else than before: not all that is written otherwise does."""
+    _, _, adds, differs, gone, _ = found
+    return adds or differs or len(gone) > 0
+
+
+class GeneratedKeys(GeneratedFields):
+    """The path of a TypedDict, whose data, a dict, has the undeclared keys, too."""
+
+    @override
+    def _defined(self, text: Functions) -> dict[str, str]:
+        return {"load": text.load_keys(), "changes": text.changes_of_keys()}
+
+    @override
+    def load(self, payload: bytes) -> Loadable:
+        decoded, raws = self._decoded(payload)
+        try:
+            values = self._load(decoded)
+        except Exception as error:
+            if self._schema.is_trusting:
+                raise
+            raise Unusual from error  # a class of the user's may raise anything
+        values |= self._extras(decoded, raws)
+        if raws or self._encode(decoded) != payload:
+            values = {key: values[key] for key in self.keys(payload)}
+        return values, {}, decoded, (), raws
+
+    @override
+    def contents(self, loaded: Loadable, loaded_from: LoadedFrom | None) -> Contents[Any]:
+        return KeyedContents(self._schema, loaded[0], set(), loaded_from)
+
+    @override
+    def changes(self, contents: KeyedContents[Any], loaded_from: LoadedFrom) -> Unwritten | None:
+        if contents.touched is not None and not contents.touched:
+            return None
+        values, fields, decoded = (
+            {**contents.values},
+            self._schema.fields,
+            loaded_from.decoded,
+        )  # threads may store more
+        if self._schema.renamed:
+            raise Unusual
+        found: Found | None = self._changes(values, decoded)
+        extras = {key: value for key, value in values.items() if key not in fields}
+        undeclared = self._changes_of_undeclared(decoded, loaded_from.raws or {}, extras, by_key=True)
+        if not undeclared and (found is None or not _is_real(found)):
+            return None
+        if not self._schema.never_alters and not self._keeps(loaded_from.source):
+            raise Unusual  # what has not changed would be written as it came, which is not what a class in it holds
+        return self._unwritten(found, decoded, undeclared, dict.fromkeys(values))
+
+    @override
+    def all_of(self, contents: KeyedContents[Any]) -> Unwritten:
+        values = {**contents.values}
+        if self._schema.renamed or not _TEXT.issuperset(map(type, values)):
+            raise Unusual
+        found: Found | None = self._changes(values, self.decoded_nothing)
+        extras = {key: value for key, value in values.items() if key not in self._schema.fields}
+        undeclared = self._changes_of_undeclared(self.decoded_nothing, {}, extras, by_key=True)
+        return self._unwritten(found, self.decoded_nothing, undeclared, dict.fromkeys(values))
+
+    @override
+    def _keeps(self, payload: bytes) -> bool:
+        values, _, decoded, _, _ = self.load(payload)
+        return self._changes(values, decoded) is None
+
+
+class GeneratedOpen(Generated):
+    """The path without a schema: every key holds anything."""
+
+    def __init__(self, schema: Schema[Any], notation: Notation) -> None:
+        super().__init__(schema, notation)
+        self._decode: Final[Callable[[bytes], Plain]] = notation.decoder(dict[str, Any])
+
+    @override
+    def load(self, payload: bytes) -> Loadable:
+        plain = self._decode(payload)
+        self._refuse_depth(payload)
+        self._refuse_tag(plain)
+        values = {key: item if type(item) in PLAIN else self._untagged(item) for key, item in plain.items()}
+        return values, {}, payload, (), None
+
+    @override
+    def contents(self, loaded: Loadable, loaded_from: LoadedFrom | None) -> Contents[Any]:
+        return KeyedContents(self._schema, loaded[0], set(), loaded_from)
+
+    @override
+    def changes(self, contents: KeyedContents[Any], loaded_from: LoadedFrom) -> Unwritten | None:
+        touched = contents.touched
+        if touched is not None and not touched:
+            return None
+        values = {**contents.values}  # threads may store more
+        known = self._split(loaded_from.source)
+        changes: Plain = {}
+        for key in values if touched is None else touched.copy():
+            if key in values:
+                part = self._changed(values[key], known.get(key))
+                if part is not msgspec.UNSET:
+                    changes[key] = part
+        if not changes and len(values) == len(known):
+            return None
+        return self._unwritten(values, changes)
+
+    def _unwritten(self, values: Plain, changes: Plain) -> Unwritten:
+        if not self._keeps_order or not _TEXT.issuperset(map(type, values)):
+            raise Unusual
+        return Unwritten(None, None, changes, False, dict.fromkeys(values))
+
+    @override
+    def all_of(self, contents: KeyedContents[Any]) -> Unwritten:
+        values = {**contents.values}
+        return self._unwritten(values, {key: self._changed(value, None) for key, value in values.items()})
+
+    @override
+    def written(self, payload: bytes, decoded: Any, unwritten: Unwritten) -> bytes:
+        known: Plain = {**self._split(payload), **unwritten.undeclared}
+        plain = {key: known[key] for key in unwritten.order or ()}
+        self._refuse_tag(plain)
+        return self._encode(plain)
+
+
+class _Spelling:
+    """What tells whether the value of a field that may be written in several ways is the one that came.
+
+    Args:
+        encode: writes a part of a payload.
+        are_same: compares what is written.
+        field_type: the type of the field.
+    """
+
+    usual: Callable[[Any], Any]
+    """Makes, of what came, what would be written of the same."""
+
+    def __init__(
+        self, encode: Callable[[object], bytes], are_same: Callable[[Any, Any], bool], field_type: FieldType
+    ) -> None:
+        self._encode = encode
+        self._are_same = are_same
+        self._container = _container(field_type)
+        """The class of a container whose items each stand for themselves."""
+
+    def is_same(self, before: object, value: object) -> bool:
+        """Return True if what is written means what came."""
+        if self._differ_in_a_part(before, value):
+            return False
+        return self._are_same(self.usual(before), value)
+
+    def _differ_in_a_part(self, before: object, value: object) -> bool:
+        """Return True if one item tells two plain sequences apart, which it nearly always does. False decides nothing."""
+        usual, encode = self.usual, self._encode
+        if self._container is None or not is_sequence(before) or not is_sequence(value):
+            return False
+        if len(before) < len(value):
+            return True
+        if self._container is list:
+            pairs = zip(before, value, strict=False)
+            pair = next((pair for pair in pairs if encode(pair[0]) != encode(pair[1])), None)
+            return len(before) != len(value) or (pair is not None and not same(usual([pair[0]]), [pair[1]]))
+        known = {*map(encode, value)}
+        gone = [*islice((item for item in before if encode(item) not in known), 1)]
+        return not known.issuperset(map(encode, usual(gone)))
+
+
+def _container(field_type: FieldType) -> type | None:
+    """Return the class of a container whose items each stand for themselves, also of one that may be None."""
+    if isinstance(field_type, OneOf):
+        others = [member for member in field_type.members if member is not KNOWN[NoneType]]
+        return _container(others[0]) if len(others) == 1 else None
+    return field_type.cls if isinstance(field_type, Items) and field_type.cls is not tuple else None
+
+
+def _struct(plans: Mapping[str, Plan], *, has_flag: bool, has_version: bool) -> Any:
+    """Return the Struct that msgspec reads a payload as: the fields, and what the library itself keeps beside them."""
+    wires: dict[str, Any] = {PERMANENT_KEY: bool} if has_flag else {}
+    wires |= {name: plan.wire for name, plan in plans.items()}
+    wires |= {VERSION_KEY: int} if has_version else {}
+    fields = [(name, Union[wire, msgspec.UnsetType], msgspec.UNSET) for name, wire in wires.items()]  # noqa: UP007
+    return msgspec.defstruct("Decoded", fields, gc=False)
+
+
+def generated_for(
+    schema: Schema[Any], serializer: AnySerializer, wire: Wire, *, whole_seconds: bool
+) -> Generated | None:
+    """Return the generated path of a schema in the format of a built-in serializer; None where there is none.
+
+    Args:
+        schema: what a session holds.
+        serializer: what writes it.
+        wire: the types that the serializer brings back by itself.
+        whole_seconds: whether it keeps no more of a datetime.
+    """
+    notation = notation_of(serializer)
+    if notation is None or not are_names(schema.fields) or VERSION_KEY in schema.fields:
+        return None
+    if schema.open:
+        return None if schema.migrations.steps else GeneratedOpen(schema, notation)
+    planner = Planner(notation, wire, whole_seconds=whole_seconds)
+    return (GeneratedKeys if schema.keyed else GeneratedClass)(schema, notation, planner)
