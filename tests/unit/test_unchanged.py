@@ -187,6 +187,8 @@ def store_beside_the_data(contents: Any) -> None:
 USES: Mapping[str, Callable[[Any], object]] = {
     "store": lambda contents: contents.store("text", "other"),
     "store a default": lambda contents: contents.store("text", ""),
+    "store a default that is made of what was read": lambda contents: contents.store("moment", None),
+    "store a default list": lambda contents: contents.store("words", []),
     "store what is there": lambda contents: contents.store("text", contents.read("text")),
     "store an equal value": lambda contents: contents.store("number", 2.5),
     "store an extra": lambda contents: contents.store("extra", "a value"),

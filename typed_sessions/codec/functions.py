@@ -137,7 +137,7 @@ class Functions:
             return ["if value is not part:"]
         changed = f"if part is {self._unset} or not {look}:"
         if name in self._made and not self._schema.keyed:
-            return [f"if value is not made[{self._made.index(name)}] and (part is {self._unset} or not {look}):"]
+            return [f"if part is {self._unset} or (value is not made[{self._made.index(name)}] and not {look}):"]
         return [changed]
 
     def _change(self, name: str, plan: Plan) -> list[str]:

@@ -273,14 +273,14 @@ def save_session(session: SecureCookieSession[S], policy: Policy[S], *, wanted: 
         return _KEEP
     opened = state.open()
     origin = opened.origin
+    if wanted and changes is not None and origin is not None and policy.formats and origin.codec is policy.writer.codec:
+        encoded = origin.codec.encode(origin, changes)
+        if encoded.holds_anything:
+            return Write(policy.writer.sealer.seal(encoded.payload), altered=encoded.lossy_keys)
     if not opened.contents.keys():
         return Delete() if modified else _KEEP
     if not wanted:
         return _KEEP
-    writer = policy.writer
-    if changes is not None and origin is not None and origin.codec is writer.codec:
-        encoded = writer.codec.encode(origin, changes)
-        return Write(writer.sealer.seal(encoded.payload), altered=encoded.lossy_keys)
     came_in = None if origin is None or modified else policy.format_of(origin)
     if origin is not None and came_in is not None:
         # A refresh is no change: what this release could not read stays for the one that can.
