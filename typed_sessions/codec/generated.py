@@ -311,6 +311,8 @@ class GeneratedFields(Generated):
         new, undeclared = unwritten.new, unwritten.undeclared
         fields = {name: getattr(unwritten.changed, name) for name in self._schema.fields}
         plain: Plain = self._split(payload)
+        if self.version:
+            del plain[VERSION_KEY]  # which comes last
         for key, value in {**undeclared, **fields}.items():
             if value is not msgspec.UNSET:
                 plain[key] = value
@@ -318,6 +320,8 @@ class GeneratedFields(Generated):
                 plain.pop(key, None)
         if unwritten.order is not None and [*plain] != [*unwritten.order]:
             plain = self._in_order(plain, unwritten.order)
+        if self.version:
+            plain[VERSION_KEY] = self.version
         if self._has_flag and PERMANENT_KEY in undeclared:
             setattr(new, PERMANENT_KEY, undeclared[PERMANENT_KEY])
         written = self._encode(plain)
@@ -461,7 +465,7 @@ class GeneratedKeys(GeneratedFields):
             if self._schema.is_trusting:
                 raise
             raise Unusual from error  # a class of the user's may raise anything
-        values |= self._extras(decoded, raws)
+        values = {**self._extras(decoded, raws), **values}
         if raws or self._encode(decoded) != payload:
             values = {key: values[key] for key in self.keys(payload)}
         return values, {}, decoded, (), raws
