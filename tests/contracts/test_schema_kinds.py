@@ -27,11 +27,12 @@ from typing_extensions import TypedDict
 from tests.cases import for_each
 from tests.strategies import FIELD_VALUES, FieldValues, json_values, short_integers, tag_like_text
 from typed_sessions import FieldTypeError, Schema, SchemaError, SecureCookieSession, SerializationError
-from typed_sessions.codec.codec import Codec, Loaded
+from typed_sessions.codec.codec import Codec, Loaded, Snapshot
 from typed_sessions.codec.contents import Contents
 from typed_sessions.core.session import session_from, state_of
 from typed_sessions.core.state import Binding, Opened
 from typed_sessions.quart import Sessions
+from typed_sessions.reports import FieldReset
 from typed_sessions.schema.places import Comparison
 from typed_sessions.schema.sameness import same
 from typed_sessions.serializers import MsgspecJSONSerializer, MsgspecMsgpackSerializer, TaggedJSONSerializer
@@ -152,11 +153,15 @@ def codec_for(kind: str, name: str, serializer: str) -> Codec[Any]:
     return Codec(Schema[Any](declared), SERIALIZER_OBJECTS[serializer])
 
 
-def decoded(codec: Codec[Any], payload: bytes) -> Contents[Any]:
+def loaded(codec: Codec[Any], payload: bytes) -> Loaded[Any]:
     outcome = codec.decode(payload)
     assert isinstance(outcome, Loaded)
-    assert outcome.resets == ()
-    return outcome.contents
+    assert not any(isinstance(report, FieldReset) for report in outcome.reports)
+    return outcome
+
+
+def decoded(codec: Codec[Any], payload: bytes) -> Contents[Any]:
+    return loaded(codec, payload).contents
 
 
 def held_by(data: Any) -> Any:
@@ -177,7 +182,9 @@ def test_every_value_of_a_type_comes_back_with_its_type(serializer: str, name: s
         codec = codec_for(kind, name, serializer)
         assert codec.schema.admit(FIELD, value) is value
         payload = codec.write_stored({FIELD: value}).payload
-        contents = decoded(codec, payload)
+        outcome = loaded(codec, payload)
+        contents = outcome.contents
+        assert codec.diff(contents, outcome.snapshot) is None
         back = contents.stored()[FIELD]
         assert held_by(contents.data) is back
         if field.holds_moments and serializer == "tagged-json":
@@ -185,7 +192,8 @@ def test_every_value_of_a_type_comes_back_with_its_type(serializer: str, name: s
             assert Comparison(whole_seconds=True).came_back(value, back)
         else:
             assert same(back, value)
-        assert Origin(codec, payload).holds(contents)
+        assert codec.diff(contents, outcome.snapshot) is None
+        assert codec.diff(contents, Snapshot(codec, payload, payload)) is None
 
 
 @KINDS
@@ -275,9 +283,10 @@ def test_every_type_refuses_a_stranger_by_name(kind: str, name: str) -> None:
 @SERIALIZERS
 def test_a_stored_value_that_no_longer_fits_is_reset_by_name(kind: str, serializer: str) -> None:
     earlier, codec = codec_for(kind, "str", serializer), codec_for(kind, "list of classes", serializer)
-    outcome = codec.decode(earlier.encode({FIELD: "a", "extra": (1, 2)}))
+    outcome = codec.decode(earlier.payload({FIELD: "a", "extra": (1, 2)}))
     assert isinstance(outcome, Loaded)
-    assert [reset.field for reset in outcome.resets] == [FIELD]
+    assert [report.field for report in outcome.reports if isinstance(report, FieldReset)] == [FIELD]
+    assert len(outcome.reports) == 1
     assert same(outcome.contents.stored(), {"extra": (1, 2)})
 
 
@@ -406,7 +415,8 @@ DECLARED: Final = ("user_id", "cart", "tags", "seen")
 
 
 def session_of(codec: Codec[Any], payload: bytes) -> SecureCookieSession[Any]:
-    opened = Opened(decoded(codec, payload), Origin(codec, payload), new=False)
+    outcome = loaded(codec, payload)
+    opened = Opened(outcome.contents, outcome.snapshot, new=False)
     return session_from(Binding(lambda: opened), SecureCookieSession[Any])
 
 
@@ -690,14 +700,14 @@ def test_a_nested_change_is_found_in_the_payload_until_it_is_undone(
     codec = visitor_codec(kind, serializer)
     payload = codec.write_stored({**EXTRAS, **filled(kind)}).payload
     session = session_of(codec, payload)
-    origin, contents = Origin(codec, payload), state_of(session).open().contents
-    assert origin.holds(contents)
+    written, contents = Snapshot(codec, payload, payload), state_of(session).open().contents
+    assert codec.diff(contents, written) is None
     change(session)
-    assert not origin.holds(contents)
+    assert codec.diff(contents, written) is not None
     assert session.modified
     assert same(dict(session_of(codec, codec.write_stored(dict(session)).payload)), dict(session))
     undo(session)
-    assert origin.holds(contents)
+    assert codec.diff(contents, written) is None
     assert not session.modified
 
 
@@ -831,9 +841,11 @@ def test_a_type_that_only_the_converter_knows_comes_back(
     codec: Codec[Any] = Codec(Schema[Any](declared, converter=CONVERTER), SERIALIZER_OBJECTS[serializer])
     for value in values:
         payload = codec.write_stored({FIELD: value}).payload
-        contents = decoded(codec, payload)
-        assert same(contents.stored(), {FIELD: value})
-        assert Origin(codec, payload).holds(contents)
+        outcome = loaded(codec, payload)
+        assert codec.diff(outcome.contents, outcome.snapshot) is None
+        assert same(outcome.contents.stored(), {FIELD: value})
+        assert codec.diff(outcome.contents, outcome.snapshot) is None
+        assert codec.diff(outcome.contents, Snapshot(codec, payload, payload)) is None
 
 
 @KINDS

@@ -790,7 +790,7 @@ def is_alias(text: str, genuine: str, forge: Forge) -> bool:
         signed = Signer(SECRET, salt=forge.salt, key_derivation="hmac", digest_method=hashlib.sha1).unsign(text)
     except BadData:
         return False
-    return signed == genuine.rpartition(".")[0].payload() and text[:-1] == genuine[:-1]
+    return signed == genuine.rpartition(".")[0].encode() and text[:-1] == genuine[:-1]
 
 
 @EVERY_FORMAT

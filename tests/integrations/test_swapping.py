@@ -79,13 +79,13 @@ class DeclaringUnions:
 @pytest.mark.parametrize("declaring", [Declaring, DeclaringUnions])
 @pytest.mark.parametrize("name", ["msgspec-json", "msgspec-msgpack"])
 def test_an_undeclared_value_stays_when_a_release_declares_it(name: str, declaring: type[Any]) -> None:
-    payload = Codec(Schema(), SERIALIZERS[name]).encode(NATIVE)
+    payload = Codec(Schema(), SERIALIZERS[name]).payload(NATIVE)
     codec = Codec(Schema[Any](declaring), SERIALIZERS[name])
     outcome = codec.decode(payload)
     assert isinstance(outcome, Loaded)
-    assert outcome.resets == ()
+    assert outcome.reports == ()
     assert same(outcome.contents.stored(), NATIVE)
-    assert (codec.diff(outcome.contents, outcome.snapshot) is None)
+    assert codec.diff(outcome.contents, outcome.snapshot) is None
 
 
 @define

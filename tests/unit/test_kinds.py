@@ -15,7 +15,7 @@ from typing_extensions import ReadOnly, TypedDict, override
 
 from typed_sessions import Essential, FieldTypeError, Schema, SchemaError, SecureCookieSession
 from typed_sessions.codec.codec import Codec, Loaded
-from typed_sessions.reports import Reason, Refused
+from typed_sessions.reports import FieldReset, Reason, Refused, UndeclaredNestedKeys
 from typed_sessions.schema.kinds import kind_of
 from typed_sessions.schema.sameness import same
 from typed_sessions.serializers import MsgspecJSONSerializer, MsgspecMsgpackSerializer, TaggedJSONSerializer
@@ -303,7 +303,7 @@ def test_a_stored_key_that_does_not_fit_is_reset_alone() -> None:
     outcome = cart_codec().decode(b'{"user_id":"x","lines":[{"sku":"a","gone":1}]}')
     assert isinstance(outcome, Loaded)
     assert outcome.contents.stored() == {"lines": [{"sku": "a"}]}
-    assert [reset.field for reset in outcome.resets] == ["user_id"]
+    assert outcome.reports == (FieldReset("user_id", "int | None"), UndeclaredNestedKeys("Line", 1))
     assert cart_codec().decode(b'{"admin":"yes"}') == Refused(Reason.FIELD, "admin")
 
 

@@ -23,6 +23,7 @@ from msgspec import Meta, structs, to_builtins
 from tests.strategies import FIELD_VALUES
 from typed_sessions import ConfigurationError, Essential, Formerly, Schema, SchemaError, migration
 from typed_sessions.codec.codec import Codec, Loaded
+from typed_sessions.reports import FieldReset
 from typed_sessions.schema.types import Reading
 from typed_sessions.schema.types.base import NATIVE_CANDIDATES
 from typed_sessions.sealing.keys import SecretKeys
@@ -361,12 +362,13 @@ def test_where_nothing_is_said_to_be_lost_every_value_is_read(pair: tuple[str, s
     old, new = (FIELD_VALUES[name] for name in pair)
     before, after = one_field(old.annotation, old.default), one_field(new.annotation, new.default)
     found = compare(locked(before), locked(after), unmigrated, max_cookie_size=4093)
-    payload = Codec(Schema[Any](before), MsgspecJSONSerializer()).encode({"held": data.draw(old.values)})
+    payload = Codec(Schema[Any](before), MsgspecJSONSerializer()).payload({"held": data.draw(old.values)})
     outcome = Codec(Schema[Any](after), MsgspecJSONSerializer()).decode(payload)
     assert isinstance(outcome, Loaded)
-    if outcome.resets:
+    resets = [report for report in outcome.reports if isinstance(report, FieldReset)]
+    if resets:
         assert [finding.effect for finding in found if finding.effect is Effect.RESETS]
-    if outcome.undeclared and not outcome.resets:
+    if outcome.reports and not resets:
         assert [finding.effect for finding in found if finding.effect in (Effect.DROPS, Effect.RESETS)]
 
 

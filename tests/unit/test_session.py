@@ -27,7 +27,7 @@ from typed_sessions import (
     UndeclaredKeyError,
     migration,
 )
-from typed_sessions.codec.codec import MAX_PAYLOAD, Codec, Loaded
+from typed_sessions.codec.codec import MAX_PAYLOAD, Codec, Loaded, Snapshot
 from typed_sessions.codec.contents import contents_of
 from typed_sessions.core.session import is_permanent, session_from, state_of
 from typed_sessions.core.state import Binding, ExtrasRule, Intent, Opened, Progress, Renewal
@@ -356,17 +356,20 @@ def test_contents_that_cannot_be_written_count_as_changed() -> None:
 
 
 @pytest.mark.parametrize("assigned", [None, True, False])
-@pytest.mark.parametrize("change", [lambda s: s.data, lambda s: setattr(s.data, "user_id", 8)], ids=["none", "one"])
-def test_what_is_judged_is_modified_and_drafted_unless_that_is_denied(
-    change: Callable[[Any], object], assigned: bool | None
+@pytest.mark.parametrize(
+    ("change", "changes"), [(lambda s: s.data, False), (lambda s: setattr(s.data, "user_id", 8), True)]
+)
+def test_what_is_judged_is_modified_and_says_what_has_changed_unless_that_is_denied(
+    change: Callable[[Any], object], changes: bool, assigned: bool | None
 ) -> None:
     held = session(user_id=7)
     change(held)
     if assigned is not None:
         held.modified = assigned
-    modified, draft = state_of(held).judged()
+    modified, found = state_of(held).judged()
     assert modified is held.modified
-    assert (draft is None) is (assigned is False)
+    assert modified is (changes if assigned is None else assigned)
+    assert (found is not None) is (changes and assigned is not False)
 
 
 @pytest.mark.parametrize("assigned", [True, False])
@@ -442,7 +445,7 @@ class Shopper:
 def test_a_payload_holds_what_means_the_same(payload: bytes, contents: dict[str, object], held: bool) -> None:
     codec = Codec(Schema(Shopper), TaggedJSONSerializer())
     present = contents_of(codec.schema, contents)
-    assert Origin(codec, payload).holds(present) is held
+    assert (codec.diff(present, Snapshot(codec, payload, payload)) is None) is held
 
 
 def test_what_reads_as_it_would_be_written_is_not_read_again() -> None:
@@ -457,7 +460,7 @@ def test_what_reads_as_it_would_be_written_is_not_read_again() -> None:
     codec = Codec(Schema(Shopper), Noting())
     decoded = decoded_by(codec, b'{"user_id":7}')
     read.clear()
-    assert (codec.diff(decoded.contents, decoded.snapshot) is None)
+    assert codec.diff(decoded.contents, decoded.snapshot) is None
     assert read == []
 
 
@@ -481,19 +484,19 @@ def rename(values: dict[str, object]) -> dict[str, object]:
 def test_a_migrated_payload_holds_what_it_holds_in_its_later_version() -> None:
     codec = Codec(Schema(Migrated), TaggedJSONSerializer())
     decoded = decoded_by(codec, b'{"called":"a"}')
-    origin = Origin(codec, b'{"called":"a"}', decoded)
-    assert origin.version == 1
-    assert origin.payload == b'{"called":"a"}'
-    assert origin.holds(decoded.contents)
-    assert Origin(codec, b'{"name":"a","_version":1}').version == 0
+    snapshot = decoded.snapshot
+    assert snapshot.version == 1
+    assert snapshot.payload == b'{"called":"a"}'
+    assert codec.diff(decoded.contents, snapshot) is None
+    written = b'{"name":"a","_version":1}'
+    assert Snapshot(codec, written, written).version == 0
 
 
 def test_a_session_that_is_emptied_and_filled_as_it_was_has_not_changed() -> None:
     codec = Codec(Schema(Visitor), TaggedJSONSerializer())
     decoded = decoded_by(codec, b'{"user_id":7}')
-    origin = Origin(codec, decoded.payload, decoded)
     held = session_from(
-        Binding(lambda: Opened(decoded.contents, origin), sealed=("a.b.c",)), SecureCookieSession[Visitor]
+        Binding(lambda: Opened(decoded.contents, decoded.snapshot), sealed=("a.b.c",)), SecureCookieSession[Visitor]
     )
     held.clear()
     held["user_id"] = 7
@@ -514,17 +517,18 @@ class Order:
 def test_what_a_nested_class_makes_for_a_missing_value_is_no_change() -> None:
     codec = Codec(Schema(Order), TaggedJSONSerializer())
     decoded = decoded_by(codec, b'{"tickets":[{"sku":"a"}]}')
-    origin = Origin(codec, decoded.payload, decoded)
-    assert origin.holds(decoded.contents)
+    assert codec.diff(decoded.contents, decoded.snapshot) is None
     decoded.contents.data.tickets[0].token = "another"
-    assert not origin.holds(decoded.contents)
+    assert codec.diff(decoded.contents, decoded.snapshot) is not None
 
 
 def test_what_was_made_beside_what_cannot_be_written_again_is_read_all_the_same() -> None:
     codec = Codec(Schema(Order), TaggedJSONSerializer())
     longer_when_escaped = "é" * (MAX_PAYLOAD // 4)
-    decoded = decoded_by(codec, f'{{"tickets":[{{"sku":"a"}}],"note":"{longer_when_escaped}"}}'.encode())
-    assert Origin(codec, decoded.payload, decoded).payload == decoded.payload
+    payload = f'{{"tickets":[{{"sku":"a"}}],"note":"{longer_when_escaped}"}}'.encode()
+    decoded = decoded_by(codec, payload)
+    assert decoded.snapshot.payload == payload
+    assert [ticket.sku for ticket in decoded.contents.data.tickets] == ["a"]
 
 
 ACCESSES: dict[str, Callable[[Any], object]] = {
@@ -763,10 +767,9 @@ def test_a_read_is_no_change_where_a_default_was_made_and_the_contents_cannot_be
     payload = ('{"held":[{"sku":"a"}],"x":"%s"}' % ("é" * 400_000)).encode()  # past the limit once it is escaped
     decoded = codec.decode(payload)
     assert isinstance(decoded, Loaded)
-    origin = Origin(codec, payload, decoded)
-    assert origin.holds(decoded.contents)
+    assert codec.diff(decoded.contents, decoded.snapshot) is None
     decoded.contents.data.held[0].sku = "b"
-    assert not origin.holds(decoded.contents)
+    assert codec.diff(decoded.contents, decoded.snapshot) is not None
 
 
 @define
@@ -790,7 +793,7 @@ def test_a_class_that_refuses_to_be_copied_can_be_held_all_the_same() -> None:
     payload = b'{"held":[{"sku":"a","token":"t"},{"sku":"b"}]}'
     decoded = codec.decode(payload)
     assert isinstance(decoded, Loaded)
-    assert Origin(codec, payload, decoded).codec is codec
+    assert decoded.snapshot.codec is codec
     assert [held.sku for held in decoded.contents.data.held] == ["a", "b"]
 
 
@@ -971,9 +974,8 @@ def test_what_was_written_is_what_was_loaded_from_then_on() -> None:
     held["user_id"] = 8
     codec = Codec(Schema(Visitor), TaggedJSONSerializer())
     opened = state_of(held).open()
-    state_of(held).rebase(
-        Opened(opened.contents, Origin(codec, codec.payload({"user_id": 8}), written_version=3), new=False)
-    )
+    payload = codec.payload({"user_id": 8})
+    state_of(held).rebase(Opened(opened.contents, Snapshot(codec, payload, payload, version=3), new=False))
     assert held.modified is False
     origin = state_of(held).open().origin
     assert origin is not None
