@@ -107,7 +107,7 @@ WANTED: Final[dict[str, Wanted]] = {
         leave_out=_without_short_texts,
     ),
     "keys that have not changed are written as they came": Wanted(
-        "section 5, 'the key is the unit': classes with defaults that vary, and payloads of migrations, were written anew",
+        "section 5, 'the key is the unit': classes with defaults that vary, and migrated payloads, were written anew",
         leave_out=_without_spaces,
     ),
     "what was changed must fit the configured format": Wanted(

@@ -231,7 +231,7 @@ class Codec(Generic[S]):
             with suppress(*UNUSUAL):
                 payload = generated.written(snapshot.source, snapshot.decoded, unwritten)
                 if len(payload) <= self._max_payload:
-                    return Encoded(payload, payload != generated.nothing)
+                    return Encoded(payload, holds_anything=payload != generated.nothing)
         return self._explaining.encode(changes.contents.stored(), self._version(snapshot))
 
     def write(self, contents: Contents[S], version: int = 0) -> Encoded:
@@ -251,7 +251,7 @@ class Codec(Generic[S]):
                 unwritten = generated.all_of(contents)
                 payload = generated.written(generated.nothing, generated.decoded_nothing, unwritten)
                 if len(payload) <= self._max_payload:
-                    return Encoded(payload, payload != generated.nothing)
+                    return Encoded(payload, holds_anything=payload != generated.nothing)
         return self.write_stored(contents.stored(), version)
 
     def write_stored(self, stored: Mapping[str, object], version: int = 0) -> Encoded:

@@ -107,7 +107,8 @@ class Functions:
         for name, plan in self._plans.items():
             field = self._schema.fields[name]
             inner = [f"value, part = data.{name}, decoded.{name}", *self._unless_unchanged(name, plan)]
-            is_stored = f"{departure(field, self._module)} or ({name!r} in explicit if part is {self._unset} else {name!r} in contents.explicit)"
+            is_explicit = f"{name!r} in explicit if part is {self._unset} else {name!r} in contents.explicit"
+            is_stored = f"{departure(field, self._module)} or ({is_explicit})"
             inner += [f"    if {is_stored}:", *_indented(self._change(name, plan), 8)]
             inner += [f"    elif part is not {self._unset}:", *_indented(self._removal(name), 8)]
             varies = field.generated or field.varies
@@ -173,9 +174,9 @@ class Functions:
 
 
 Found: TypeAlias = tuple[Any, Any, bool, bool, list[str], list[tuple[str, object, object]]]
-"""What is to be written, of which all that has not changed is as it was read; what of it has changed; whether a field is
-there that was not; whether another one means something else than before; the fields that are stored no longer; and what
-is still to be proven to read back: names, values, and what is written of them."""
+"""What is to be written, of which all that has not changed is as it was read; what of it has changed; whether a field
+is there that was not; whether another one means something else than before; the fields that are stored no longer; and
+what is still to be proven to read back: names, values, and what is written of them."""
 
 _BEGIN: Final = ["new = changed = None", "adds = differs = False", "gone, unproven = [], []"]
 _END: Final = "return None if new is None else (new, changed, adds, differs, gone, unproven)"

@@ -48,9 +48,9 @@ Raws: TypeAlias = Mapping[str, msgspec.Raw]
 """Parts of a payload, by key."""
 
 Loadable: TypeAlias = tuple[Any, Plain, Any, tuple[object, ...], Raws | None]
-"""The data; the undeclared keys, where the data does not have them itself; what msgspec read, which has nothing in common
-with the data that could be changed; the values that were made of it, and are told by being the same; and the undeclared
-keys as they came, but for `_permanent`, None if there are none."""
+"""The data; the undeclared keys, where the data does not have them itself; what msgspec read, which has nothing in
+common with the data that could be changed; the values that were made of it, and are told by being the same; and the
+undeclared keys as they came, but for `_permanent`, None if there are none."""
 
 UNUSUAL: Final = (
     Unusual,
@@ -253,11 +253,12 @@ class GeneratedFields(Generated):
         if not self._keeps_order:
             raise Unusual  # other keys than those that have changed get another place, too
         if found is None:
-            return Unwritten(decoded.__copy__(), self._known(), undeclared, False, order)
+            return Unwritten(decoded.__copy__(), self._known(), undeclared, in_place=False, order=order)
         new, changed, adds, _, _, unproven = found
         for name, value, part in unproven:
             self._proofs[name](value, part)
-        return Unwritten(new, changed, undeclared, order is None and not (adds or undeclared), order)
+        in_place = order is None and not (adds or undeclared)
+        return Unwritten(new, changed, undeclared, in_place, order)
 
     def _changes_of_undeclared(self, decoded: Any, raws: Raws, extras: Plain, *, by_key: bool) -> Plain:
         """Return the undeclared keys that have changed, as msgspec writes them, unset where they are gone.
@@ -396,7 +397,8 @@ class GeneratedClass(GeneratedFields):
             raise Unusual  # what has not changed would be written as it came, which is not what the class holds
         unwritten = self._unwritten(found, decoded, undeclared, contents.order)
         if contents.order is not None:
-            contents.forget_order([name for name in self._schema.fields if getattr(unwritten.new, name) is msgspec.UNSET])
+            new = unwritten.new
+            contents.forget_order([name for name in self._schema.fields if getattr(new, name) is msgspec.UNSET])
         return unwritten
 
     def _found(self, contents: DeclaredContents[Any], decoded: Any, made: tuple[object, ...]) -> Found | None:
@@ -415,10 +417,11 @@ class GeneratedClass(GeneratedFields):
         new, changed, adds, differs, gone, unproven = found or (decoded.__copy__(), self._known(), False, False, [], [])
         for name in contents.no_longer_explicit - explicit:
             is_changed = getattr(changed, name) is not msgspec.UNSET or name in gone
-            if not is_changed and getattr(decoded, name) is not msgspec.UNSET:
-                if fields[name].is_default(self._schema.read(contents.live, name)):
-                    setattr(new, name, msgspec.UNSET)
-                    gone.append(name)
+            if is_changed or getattr(decoded, name) is msgspec.UNSET:
+                continue
+            if fields[name].is_default(self._schema.read(contents.live, name)):
+                setattr(new, name, msgspec.UNSET)
+                gone.append(name)
         return (new, changed, adds, differs, gone, unproven) if found or gone else None
 
     @override
@@ -549,7 +552,7 @@ class GeneratedOpen(Generated):
     def _unwritten(self, values: Plain, changes: Plain) -> Unwritten:
         if not self._keeps_order or not _TEXT.issuperset(map(type, values)):
             raise Unusual
-        return Unwritten(None, None, changes, False, dict.fromkeys(values))
+        return Unwritten(None, None, changes, in_place=False, order=dict.fromkeys(values))
 
     @override
     def all_of(self, contents: KeyedContents[Any]) -> Unwritten:
@@ -591,7 +594,7 @@ class _Spelling:
         return self._are_same(self.usual(before), value)
 
     def _differ_in_a_part(self, before: object, value: object) -> bool:
-        """Return True if one item tells two plain sequences apart, which it nearly always does. False decides nothing."""
+        """Return True if one item tells two plain sequences apart, as it nearly always does. False decides nothing."""
         usual, encode = self.usual, self._encode
         if self._container is None or not is_sequence(before) or not is_sequence(value):
             return False
