@@ -101,8 +101,8 @@ def test_only_a_key_that_is_there_twice_may_hide_a_value_that_nobody_reads() -> 
 @pytest.mark.parametrize("name", TYPES)
 @FEW
 @given(st.data())
-def test_every_type_is_written_and_read_alike(serializer: str, name: str, data: st.DataObject) -> None:
-    value = data.draw(TYPES[name].values)
+def test_every_type_is_written_read_and_changed_alike(serializer: str, name: str, data: st.DataObject) -> None:
+    value, after = (data.draw(TYPES[name].values) for _ in range(2))
     extras = data.draw(json_objects())
     for kind in DECLARATIONS:
         note(kind)
@@ -113,22 +113,8 @@ def test_every_type_is_written_and_read_alike(serializer: str, name: str, data: 
         if isinstance(short, bytes):
             for codec, outcome in zip(pair, assert_alike(pair, short), strict=True):
                 assert codec.diff(outcome.contents, outcome.snapshot) is None
-
-
-@SERIALIZERS
-@pytest.mark.parametrize("name", TYPES)
-@FEW
-@given(st.data())
-def test_a_change_of_every_type_is_found_and_written_alike(serializer: str, name: str, data: st.DataObject) -> None:
-    before, after = (data.draw(TYPES[name].values) for _ in range(2))
-    extras = data.draw(json_objects())
-    for kind in DECLARATIONS:
-        note(kind)
-        pair = pair_for(kind, name, serializer)
-        with suppress(SerializationError):
-            payload = pair[1].write_stored({**extras, FIELD: before}).payload
-            short, long = (changed_to(codec, payload, after) for codec in pair)
-            assert short == long
+            one, other = (changed_to(codec, short, after) for codec in pair)
+            assert one == other
 
 
 def changed_to(codec: Codec[Any], payload: bytes, value: object) -> bytes | str | None:

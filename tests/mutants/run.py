@@ -68,10 +68,9 @@ TESTS: Final[dict[str, tuple[str, ...]]] = {
         "tests/unit/test_unchanged.py",
         "tests/contracts/test_both_ways.py",
     ),
-    "codec/compiled/form": BOTH_WAYS,
-    "codec/compiled/declared_form": CHANGED,
-    "codec/compiled/record_form": CHANGED,
-    "codec/compiled/open_form": CHANGED,
+    "codec/explaining": BOTH_WAYS,
+    "codec/generated": CHANGED,
+    "codec/functions": CHANGED,
     "codec/compiled/plans": BOTH_WAYS,
     "codec/compiled/notations": BOTH_WAYS,
 }
