@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from copy import deepcopy
 from functools import cached_property
 from typing import Any, Final, Generic
 
@@ -182,8 +183,12 @@ class Codec(Generic[S]):
     def _explained(self, outcome: Explained[S], payload: bytes) -> Loaded[S]:
         snapshot = Snapshot(self, payload, outcome.source, outcome.version)
         with suppress(Exception):  # code of the user's may raise anything; the save meets it again
-            # While nobody has changed it: a default that was generated is not the same when it is read again.
-            snapshot.rewritten = self._explaining.payload(outcome.contents.stored(), outcome.version)
+            # While nobody has changed it: a default that was generated is another one when it is read again.
+            stored = outcome.contents.stored()
+            try:
+                snapshot.rewritten = self._explaining.payload(stored, outcome.version)
+            except SerializationError:
+                snapshot.known = deepcopy(stored) if outcome.is_generated else None
         return Loaded(outcome.contents, snapshot, outcome.reports)
 
     def diff(self, contents: Contents[S], snapshot: Snapshot[S]) -> Changes[S] | None:
