@@ -603,9 +603,9 @@ def redrafted(
         return True, None, ()
     try:
         encoded = codec.encode(outcome.snapshot, changes)
-        return False, encoded.payload, encoded.lossy_keys
     except SerializationError as error:
         return False, None, (str(error),)
+    return False, encoded.payload, encoded.lossy_keys
 
 
 def path_of(codec: Codec[Any], loaded: Loaded[Any]) -> str:
