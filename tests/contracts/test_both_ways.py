@@ -118,10 +118,13 @@ def test_every_type_is_written_read_and_changed_alike(serializer: str, name: str
 
 
 def changed_to(codec: Codec[Any], payload: bytes, value: object) -> bytes | str | None:
-    """What is written once another value was put into the field, in the data; None if that is no change."""
+    """What is written with another value in the data, or by key where it is frozen; None if that is no change."""
     outcome = codec.decode(payload)
     assert isinstance(outcome, Loaded)
-    set_in_data(outcome.contents.data, FIELD, deepcopy(value))
+    try:
+        set_in_data(outcome.contents.data, FIELD, deepcopy(value))
+    except AttributeError:
+        outcome.contents.store(FIELD, deepcopy(value))
     return changed_payload_or_error(outcome)
 
 
