@@ -7,7 +7,7 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from typed_sessions.codec.compiled.plans import Plan, Planner, _is
+from typed_sessions.codec.compiled.plans import _NO_LONGER, Plan, Planner, _is
 from typed_sessions.schema.generated import Module
 from typed_sessions.schema.kinds import Kind, takes_positions
 from typed_sessions.schema.sameness import same
@@ -149,7 +149,8 @@ class Functions:
         else:
             copied = plan.lower is None and plan.look is not _is
             lines = [f"lowered = {'value.copy()' if copied else plan.lowered('value')}"]
-            differs = f"lowered != part or not {self._same}(lowered, part)"
+            # What equals what came, and is not the same, such as True for 1, may be what the field makes of it.
+            differs = f"lowered != part or not ({self._same}(lowered, part) or {_NO_LONGER}())"
         lines += [f"if new is None: new, changed = decoded.__copy__(), {self._known}()"]
         lines += [f"new.{name} = changed.{name} = lowered"]
         return [
