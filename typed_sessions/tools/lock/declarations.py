@@ -1,29 +1,27 @@
-"""Field types from the text of a lock file, without the classes that it was written from."""
+"""What a lock declares: field types from its text, without the classes that it was written from."""
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Mapping
 from enum import Enum, Flag
-from typing import Any, Final, TypeGuard, cast
+from typing import Any, TypeGuard
 
 import msgspec
 from attrs import frozen
-from typing_extensions import override
 
-from typed_sessions.errors import ConfigurationError, SchemaError
-from typed_sessions.schema.types import FieldType, Mismatch, Reading, Wire
-from typed_sessions.schema.types.base import JSON, attempt, iterated
+from typed_sessions.errors import ConfigurationError
+from typed_sessions.schema.types import FieldType, Reading
+from typed_sessions.schema.types.alias import Alias
+from typed_sessions.schema.types.base import JSON, attempt
 from typed_sessions.schema.types.bounded import Bounded
-from typed_sessions.schema.types.classes import Keyed
 from typed_sessions.schema.types.containers import Items, Positions, Table
 from typed_sessions.schema.types.scalars import KNOWN, Choice, Enumeration
 from typed_sessions.schema.types.union import OneOf
 from typed_sessions.tools.lock.lock import LockedSchema
+from typed_sessions.tools.lock.locked_types import LockedClass, LockedSet, Opaque
 
-__all__ = ["Declaration", "Declarations", "LockedClass", "LockedSet", "Members", "Opaque", "declarations_of"]
-
-_KNOWN: Final[Mapping[str, FieldType]] = {known.text: known for known in KNOWN.values()}
+__all__ = ["Declaration", "Declarations", "declarations_of"]
 
 
 @frozen
@@ -33,10 +31,9 @@ class Declaration:
     text: str
     """The type, as the lock has it."""
     type: FieldType
+    required: bool
+    """True for an attribute, or a key, that is always there: it has no default."""
     default: str | None
-    """None if there is none: the attribute is required, or the key may be absent."""
-    may_be_absent: bool
-    """True for a key that is written only while it is there."""
     essential: bool
     former_names: tuple[str, ...]
 
@@ -50,93 +47,21 @@ class Declaration:
         return attempt(self.type.lift, plain, Reading(JSON))
 
 
-class Opaque(FieldType):
-    """A type that only a user's converter knows: nothing can be said of it but its name."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-
-    @override
-    def admit(self, value: object) -> object:
-        return value
-
-    @override
-    def lower(self, value: object, wire: Wire) -> object:
-        return value
-
-    @override
-    def lift(self, plain: object, reading: Reading) -> object:
-        if plain != self.sample:
-            raise Mismatch.of(self, plain)
-        return plain
-
-    @override
-    def claims(self, value: object) -> bool:
-        return value == self.sample
-
-    @override
-    def plain_types(self, wire: Wire) -> frozenset[type]:
-        return frozenset({object})
-
-    @property
-    def sample(self) -> object:
-        """The one plain form that is known to be of the type."""
-        return {"__opaque__": self.text}
-
-
-class LockedClass(Keyed):
-    """A declared class of a lock, as a type of dicts: it is written as one, and nothing else of it is locked."""
-
-    def __init__(self, text: str, *, makes_class: bool) -> None:
-        super().__init__(text, {}, frozenset())
-        self.makes_class = makes_class
-        self.may_be_absent: frozenset[str] = frozenset()
-
-    def fill(self, attributes: Mapping[str, Declaration]) -> None:
-        """Take the attributes, once they are read: the class may hold itself."""
-        for name, attribute in attributes.items():
-            self.types[name] = attribute.type
-            self.former_names[name] = attribute.former_names
-        self.may_be_absent = frozenset(name for name, attribute in attributes.items() if attribute.may_be_absent)
-        self.required: frozenset[str] = frozenset(
-            name for name, attribute in attributes.items() if attribute.default is None and not attribute.may_be_absent
-        )
-
-    @override
-    def lift(self, plain: object, reading: Reading) -> object:
-        return Attributes(self._lifted(plain, reading, ".{}"))
-
-    @override
-    def all_lifted(self, items: list[object], reading: Reading) -> list[object] | None:
-        return None  # each is to be told from a dict
-
-
-class Attributes(dict[str, object]):
-    """What a class holds, which is not the same as a dict of the same keys."""
-
-
-class LockedSet(Items):
-    """A set or a frozenset, lifted as a list of its own kind: what stands for a class here has no hash."""
-
-    def __init__(self, name: str, item: FieldType) -> None:
-        super().__init__(list, item)
-        self.text: str = f"{name}[{item.text}]"
-
-    @override
-    def lift(self, plain: object, reading: Reading) -> object:
-        return Members(iterated(super().lift(plain, reading)))
-
-
-class Members(list[object]):
-    """What a set holds."""
-
-
 @frozen
 class Declarations:
     """What a lock declares: the fields of the schema, and the classes that they hold."""
 
     fields: Mapping[str, Declaration]
     classes: Mapping[str, LockedClass]
+
+    def reader_of(self, key: str) -> str | None:
+        """Return the field that reads what is stored under a key, its own name or an earlier one; None if none does."""
+        renamed = (name for name, field in self.fields.items() if key in field.former_names)
+        return key if key in self.fields else next(renamed, None)
+
+    def names_of(self, name: str) -> tuple[str, ...]:
+        """Return the keys under which a field is found: the present name goes before earlier ones."""
+        return (name, *self.fields[name].former_names)
 
 
 def declarations_of(locked: LockedSchema) -> Declarations:
@@ -145,8 +70,8 @@ def declarations_of(locked: LockedSchema) -> Declarations:
     Raises:
         ConfigurationError: a declaration cannot be read; the message has it.
     """
+    reader = _Reader(locked)
     try:
-        reader = _Reader(locked)
         fields = {name: reader.declaration(text) for name, text in locked.fields.items()}
     except ConfigurationError:
         raise
@@ -158,10 +83,8 @@ def declarations_of(locked: LockedSchema) -> Declarations:
 class _Reader:
     def __init__(self, locked: LockedSchema) -> None:
         self._locked = locked
-        self._enumerations: dict[str, FieldType] = {
-            **{text: Enumeration(_enumeration(Enum, text, members)) for text, members in locked.enums.items()},
-            **{text: Enumeration(_enumeration(Flag, text, members)) for text, members in locked.flags.items()},
-        }
+        self._types: dict[str, FieldType] = {known.text: known for known in KNOWN.values()}
+        """The types that have a name. A class, or an alias, is here before what it holds, which may be itself."""
         self.classes: dict[str, LockedClass] = {}
 
     def declaration(self, text: str) -> Declaration:
@@ -169,48 +92,65 @@ class _Reader:
             (statement,) = ast.parse(f"_: {text}").body
             if isinstance(statement, ast.AnnAssign):
                 return self._declared(statement)
-        except (SyntaxError, ValueError, TypeError, KeyError, IndexError, SchemaError) as error:
+        except RecursionError:
+            raise
+        except Exception as error:
             raise ConfigurationError(f"the lock's declaration {text!r} cannot be read") from error
         raise ConfigurationError(f"the lock's declaration {text!r} is none")
 
     def _declared(self, statement: ast.AnnAssign) -> Declaration:
-        annotation, may_be_absent = statement.annotation, False
+        annotation, required = statement.annotation, statement.value is None
         if _is_subscript(annotation, "NotRequired"):
-            annotation, may_be_absent = annotation.slice, True
+            annotation, required = annotation.slice, False
         marks: list[ast.expr] = []
         if _is_subscript(annotation, "Annotated") and all(map(_is_mark, _elements(annotation)[1:])):
             annotation, *marks = _elements(annotation)
+        formerly = [name for mark in marks if isinstance(mark, ast.Call) for name in mark.args]
         return Declaration(
             text=ast.unparse(annotation),
             type=self._type(annotation),
+            required=required,
             default=None if statement.value is None else ast.unparse(statement.value),
-            may_be_absent=may_be_absent,
             essential=any(isinstance(mark, ast.Name) for mark in marks),
-            former_names=tuple(
-                str(ast.literal_eval(name)) for mark in marks if isinstance(mark, ast.Call) for name in mark.args
-            ),
+            former_names=tuple(str(ast.literal_eval(name)) for name in formerly),
         )
 
     def _type(self, node: ast.expr) -> FieldType:
-        text = ast.unparse(node)
-        if text in self._locked.classes:
-            return self._class(text)
-        if text in self._enumerations:
-            return self._enumerations[text]
-        if text in _KNOWN:
-            return _KNOWN[text]
+        text, locked = ast.unparse(node), self._locked
+        if text in self._types:
+            return self._types[text]
+        if text in locked.classes:
+            return self._class(text, locked.classes[text])
+        if text in locked.aliases:
+            alias = self._types[text] = Alias(text)
+            alias.target = self.declaration(locked.aliases[text]).type
+            return alias
+        if text in locked.enums or text in locked.flags:
+            return self._enumeration(text)
         if isinstance(node, ast.BinOp):
             return OneOf(tuple(self._type(member) for member in _members(node)))
-        if isinstance(node, ast.Subscript):
-            return self._subscript(node, text)
-        return Opaque(text)
+        return self._subscript(node, text) if isinstance(node, ast.Subscript) else Opaque(text)
+
+    def _class(self, text: str, attributes: Mapping[str, str]) -> FieldType:
+        cls = LockedClass(text, makes_class=text not in self._locked.typed_dicts)
+        self._types[text] = self.classes[text] = cls
+        for name, declaration in attributes.items():
+            held = self.declaration(declaration)
+            cls.declare(name, held.type, held.former_names, required=held.required)
+        return cls
+
+    def _enumeration(self, text: str) -> FieldType:
+        base: Any = Enum if text in self._locked.enums else Flag
+        held = self._types[text] = Enumeration(base(text, self._locked.enums.get(text) or self._locked.flags[text]))
+        return held
 
     def _subscript(self, node: ast.Subscript, text: str) -> FieldType:
         elements = _elements(node)
         match ast.unparse(node.value):
-            case "list" | "set" | "frozenset" as name:
-                item = self._type(elements[0])
-                return Items(list, item) if name == "list" else LockedSet(name, item)
+            case "list":
+                return Items(list, self._type(elements[0]))
+            case "set" | "frozenset" as name:
+                return LockedSet(name, self._type(elements[0]))
             case "tuple" if [ast.unparse(element) for element in elements[1:]] == ["..."]:
                 return Items(tuple, self._type(elements[0]))
             case "tuple":
@@ -226,22 +166,11 @@ class _Reader:
 
     def _choice(self, node: ast.expr) -> tuple[tuple[type, object], FieldType]:
         if isinstance(node, ast.Attribute):
-            writer = self._enumerations[ast.unparse(node.value)]
+            writer = self._type(node.value)
             if isinstance(writer, Enumeration):
                 return (writer.cls, writer.cls[node.attr]), writer
         value: object = ast.literal_eval(node)
         return (type(value), value), KNOWN[type(value)]
-
-    def _class(self, text: str) -> FieldType:
-        if text not in self.classes:
-            locked = self.classes[text] = LockedClass(text, makes_class=text not in self._locked.typed_dicts)
-            attributes = {name: self.declaration(held) for name, held in self._locked.classes[text].items()}
-            locked.fill(attributes)
-        return self.classes[text]
-
-
-def _enumeration(base: type[Enum], name: str, members: dict[str, str | int]) -> type[Enum]:
-    return cast("type[Enum]", cast("Any", base)(name, members))
 
 
 def _is_subscript(node: ast.expr, name: str) -> TypeGuard[ast.Subscript]:
