@@ -28,7 +28,7 @@ from typed_sessions.schema.annotations import (
     union_parts,
 )
 from typed_sessions.schema.generated import Module
-from typed_sessions.schema.kinds import Kind, MadeKind, Member, Trial, holds_arguments, is_record, kind_of, marks_within
+from typed_sessions.schema.kinds import Kind, Member, kind_of, marks_within
 from typed_sessions.schema.markers import Essential, Merge, Subject
 from typed_sessions.schema.merging import Rule, rule_of
 from typed_sessions.schema.migrations import Migrations
@@ -140,7 +140,7 @@ class Schema(Generic[S]):
         self.keyed: bool = declared is None or keyed
         """True if the data is a dict: a key is stored while it is there."""
         self.name: str = "dict" if declared is None else _name_of(declared if self._kind is None else self._kind.cls)
-        self.is_record: bool = self._kind is None or is_record(self._kind)
+        self.is_record: bool = self._kind is None or not self._kind.has_user_code
         """True if data holds what it was made of: no code of the user's changes or refuses a value."""
         self.fields: Mapping[str, Field] = {}
         if self._kind is not None:
@@ -151,7 +151,9 @@ class Schema(Generic[S]):
         self.is_trusting: bool = self.is_record and not any(map(_has_its_own_word, parts))
         """True if the same is so of each class within the fields."""
         kinds = [part.kind for part in parts if isinstance(part, Declared)]
-        self.never_alters: bool = all(map(holds_arguments, kinds if self._kind is None else [self._kind, *kinds]))
+        self.never_alters: bool = all(
+            kind.holds_arguments for kind in (kinds if self._kind is None else [self._kind, *kinds])
+        )
         """True if data, and each class within the fields, holds what it is given. Validators may refuse that."""
         self.varying: tuple[str, ...] = tuple(
             name for name, field in self.fields.items() if field.generated or field.varies
@@ -195,13 +197,13 @@ class Schema(Generic[S]):
     @property
     def steady_class(self) -> Kind | None:
         """The declared class, if it makes its instances itself, with defaults that are the same for all."""
-        return None if isinstance(self._kind, MadeKind) or self.varying else self._kind
+        return None if self._kind is None or self._kind.make is not None or self.varying else self._kind
 
     @property
     def plain_class(self) -> Kind | None:
         """The declared class, if it is a steady one, and instances hold what they are made of, or refuse it."""
         kind = self.steady_class
-        return None if kind is None or not holds_arguments(kind) else kind
+        return None if kind is None or not kind.holds_arguments else kind
 
     def create(self) -> S:
         """Return the data of a new visitor: all defaults, nobody else's."""
@@ -264,37 +266,29 @@ class Schema(Generic[S]):
         kind = self._declared_kind
         if self.is_record and not kind.frozen:
             admitted = {name: self.admit(name, value) for name, value in values.items()}
-            return Assignment(admitted, partial(self.place, data, admitted))
+            return Assignment(admitted, partial(self.put, data, admitted))
         if kind.frozen:
             changed = self._succeeded(data, values)
             return Assignment({name: self.read(changed, name) for name in values}, lambda: changed)
-        trial = Trial(kind, data)
+        trial = cast("S", kind.copied(data))
+        before = kind.state(trial)
         for name, value in values.items():
-            self._assign(trial.copy, name, value)
-        return Assignment({name: self.read(trial.copy, name) for name in values}, trial.commit)
+            self._assign(trial, name, value)
+        assigned = {name: self.read(trial, name) for name in values}
+        return Assignment(assigned, lambda: cast("S", kind.carried_over(data, before, trial)))
 
-    def place(self, data: S, values: Mapping[str, object]) -> S:
-        """Put values into the data past converters and validators, and return the data that has them; see `Kind`."""
-        return cast("S", self._declared_kind.place(data, values))
+    def put(self, data: S, values: Mapping[str, object]) -> S:
+        """Put all values into the data, or none, past converters and validators, and return the data that has them."""
+        return cast("S", self._declared_kind.put(data, values))
 
     def restore_defaults(self, data: S, names: Iterable[str]) -> S:
         """Put fresh defaults into fields, and return the data that has them: the same object unless it is frozen."""
         fresh = self.create()
         return self.put(data, {name: self.read(fresh, name) for name in names})
 
-    def put(self, data: S, values: Mapping[str, object]) -> S:
-        """Put all values into the data, or none, past converters and validators, and return the data that has them."""
-        kind = self._declared_kind
-        if self.is_record or kind.frozen:
-            return self.place(data, values)
-        trial = Trial(kind, data)  # a field may be a property, whose setter refuses its value
-        kind.place(trial.copy, values)
-        return trial.commit()
-
     def duplicate(self, data: S) -> S:
         """Return a shallow copy of data. Nothing of the user's runs."""
-        kind = self._declared_kind
-        return cast("S", kind.copied(data, kind.attributes(data)))
+        return cast("S", self._declared_kind.copied(data))
 
     def adopt(self, data: object) -> S:
         """Return an object as the data of a session.
@@ -312,7 +306,7 @@ class Schema(Generic[S]):
                 raise FieldTypeError(f"{self.name}.{name} is missing from the data of this session")
         exact = {name: self.admit(name, self.read(data, name)) for name in self.fields}
         widened = {name: value for name, value in exact.items() if value is not self.read(data, name)}
-        return self.place(adopted, widened) if widened else adopted
+        return self.put(adopted, widened) if widened else adopted
 
     def _subject_field(self) -> str | None:
         marked = [name for name, field in self.fields.items() if field.is_subject]
@@ -392,7 +386,7 @@ class Schema(Generic[S]):
         fields = self.fields
         taken = {name: value if fields[name].converts else self.admit(name, value) for name, value in values.items()}
         try:
-            successor = cast("S", self._declared_kind.succeeded(data, taken))
+            successor = cast("S", self._declared_kind.successor(data, taken))
         except Exception as error:  # a converter or validator of the user's may raise anything
             if len(values) == 1:
                 place = f"{self.name}.{next(iter(values))}: its converter or validator refuses the value"
@@ -416,7 +410,7 @@ class Schema(Generic[S]):
                 raise SchemaError(
                     f"{self.name}.{member.name} has no default; a new visitor has no data, so every field needs one"
                 )
-        annotation = kind.cls if isinstance(kind, MadeKind) else declared
+        annotation = declared if kind.make is None else kind.cls
         types = Compiler(converter).declared(annotation, kind, self.name).types
         one, other = self._sample(), self._sample()
         for name in kind.members:
@@ -516,7 +510,7 @@ def _holds_datetimes(field_type: FieldType) -> bool:
 
 def _has_its_own_word(field_type: FieldType) -> bool:
     """Return True for a class with code of the user's, which may change or refuse what the constructor is given."""
-    return isinstance(field_type, Declared) and not is_record(field_type.kind)
+    return isinstance(field_type, Declared) and field_type.kind.has_user_code
 
 
 def departed_of(fields: Mapping[str, Field]) -> Callable[[Any], dict[str, object]]:
@@ -574,7 +568,7 @@ def _required_kind(declared: Callable[[], object]) -> Kind:
     if origin_class(declared) is None and callable(declared):
         kind = kind_of(class_made_by(declared))
         if kind is not None:
-            return MadeKind(kind, declared)
+            return kind.made_by(declared)
     if kind_of(type(declared)) is not None:
         name = type(declared).__qualname__
         raise SchemaError(f"the schema is the class, not an instance of it: write {name}, not {name}()")
