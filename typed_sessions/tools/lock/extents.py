@@ -73,7 +73,7 @@ def extent_of(schema: Schema[Any], serializer: AnySerializer) -> Extent:
             plain[VERSION_KEY] = schema.migrations.version
         for name, field in schema.fields.items():
             try:
-                (plain[name],) = Largest(serializer, wire, filler).of(field.type, field.max_length)
+                (plain[name],) = Largest(serializer, wire, filler).of(field.type, field.member.max_length)
             except _NoBoundError as error:
                 place = f"{name}{error.path}"
                 if place not in unbounded:
