@@ -114,6 +114,12 @@ def test_a_new_bound_resets_what_lies_beyond_it(name: str) -> None:
     assert (Effect.RESETS, name) in {(finding.effect, finding.place) for finding in found}
 
 
+def test_a_new_bound_of_a_set_resets_what_lies_beyond_it() -> None:
+    loose, tight = (one_field(held, set()) for held in (set[str], Annotated[set[str], Meta(max_length=20)]))
+    found = compare(locked(loose), locked(tight), lambda values, _: values, max_cookie_size=0)
+    assert [finding.place for finding in found if finding.effect is Effect.RESETS] == ["held"]
+
+
 def test_a_new_bound_of_keys_resets_what_lies_beyond_it() -> None:
     types: tuple[Any, Any] = (dict[str, int], dict[Annotated[str, Meta(max_length=9)], int])
     loose, tight = (make_class("Bounded", {"held": field(type=held, factory=dict)}) for held in types)
@@ -350,6 +356,12 @@ def test_without_a_schema_there_is_no_lock() -> None:
 def test_a_declaration_that_nobody_can_read_is_refused(text: str) -> None:
     with pytest.raises(ConfigurationError, match="declaration"):
         declarations_of(LockedSchema(0, None, {"a": text}))
+
+
+@pytest.mark.parametrize("text", ["__import__('os').abort()", "list[().__class__]", "Colour.__class__", "[].append"])
+def test_nothing_in_a_declaration_is_run(text: str) -> None:
+    lock = LockedSchema(0, None, {"a": text}, enums={"Colour": {"RED": "red"}})
+    assert declarations_of(lock).fields["a"].type.text == text
 
 
 def one_field(annotation: Any, default: object) -> Any:

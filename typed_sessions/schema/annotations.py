@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Mapping
 from enum import Enum
 from operator import is_
-from types import NoneType, UnionType
+from types import ModuleType, NoneType, UnionType
 from typing import (
     Annotated,
     Any,
@@ -286,7 +286,7 @@ def _not_found(place: str, error: NameError, module: str) -> SchemaError:
 class _Namespace(NamedTuple):
     """Where the text of an annotation is evaluated."""
 
-    module: str
+    module: str | ModuleType
     in_class: Mapping[str, object] = {}
 
     def evaluated(self, text: str | ForwardRef, place: str) -> Any:
@@ -295,7 +295,8 @@ class _Namespace(NamedTuple):
             reference = self.reference(text)
             return eval(reference.__forward_code__, {**self.in_class}, _names_of(reference))  # noqa: S307 -- it is code
         except NameError as error:
-            raise _not_found(place, error, _module_of(text) or self.module) from error
+            module = _module_of(text) or self.module
+            raise _not_found(place, error, module if isinstance(module, str) else module.__name__) from error
         except Exception as error:  # an annotation may be any expression
             owner, _, name = place.rpartition(".")
             raise SchemaError(f"{owner or name}: an annotation cannot be read, that of {name}: {error}") from error
@@ -313,17 +314,17 @@ class _Namespace(NamedTuple):
         return ForwardRef(text, is_argument=False, module=module, is_class=True)
 
 
-def _module_of(text: str | ForwardRef) -> str | None:
-    """Return the name of the module that a reference knows."""
-    module: Any = getattr(text, "__forward_module__", None)
-    name: str | None = getattr(module, "__name__", module)
-    return name
+def _module_of(text: str | ForwardRef) -> str | ModuleType | None:
+    """Return the module that a reference knows, by its name if it was imported."""
+    module: str | ModuleType | None = getattr(text, "__forward_module__", None)
+    return module.__name__ if isinstance(module, ModuleType) and module.__name__ in sys.modules else module
 
 
 def _names_of(reference: ForwardRef) -> Mapping[str, object]:
     """Return what the module of a reference defines."""
-    module = sys.modules.get(_module_of(reference) or "")
-    return {} if module is None else vars(module)
+    module = _module_of(reference)
+    found = sys.modules.get(module) if isinstance(module, str) else module
+    return {} if found is None else vars(found)
 
 
 def _rebuilt(annotation: Any, replace: Callable[[Any], Any]) -> Any:

@@ -12,14 +12,14 @@ from enum import Enum
 from typing import Final
 
 from attrs import frozen
-from msgspec import structs
+from msgspec import Struct, structs
 
 from typed_sessions.schema.migrations import VERSION_KEY, MigrationFailure
-from typed_sessions.schema.narrowing import is_dict, is_sequence
-from typed_sessions.schema.sameness import same
+from typed_sessions.schema.narrowing import is_dict, is_set
+from typed_sessions.schema.sameness import parts_in_both, same
 from typed_sessions.schema.types import NATIVE_CANDIDATES, FieldType, NaiveDatetime, Reading, Wire
 from typed_sessions.schema.types.base import attempt
-from typed_sessions.tools.lock.declarations import Declaration, Declarations, declarations_of
+from typed_sessions.tools.lock.declarations import MISSING, Declaration, Declarations, declarations_of
 from typed_sessions.tools.lock.lock import LockedSchema
 from typed_sessions.tools.lock.samples import Samples
 
@@ -232,20 +232,27 @@ def _are_alike(one: object, other: object) -> bool:
     """Return True if two readings of one plain value are of the same types, at every depth that both of them have."""
     if _kind(one) != _kind(other):
         return False
-    if is_dict(one) and is_dict(other):
-        shared = one.keys() & other.keys()
-        return {*map(_kind, one)} == {*map(_kind, other)} and all(_are_alike(one[key], other[key]) for key in shared)
-    return not (is_sequence(one) and is_sequence(other)) or all(map(_are_alike, one, other))
+    if is_dict(one) and is_dict(other) and {*map(_kind, one)} != {*map(_kind, other)}:
+        return False
+    if is_set(one) and is_set(other):
+        return len(one) == len(other) and all(any(_are_alike(item, its) for its in other) for item in one)
+    one, other = (_attributes(held) if isinstance(held, Struct) else held for held in (one, other))
+    return all(_are_alike(item, its) for _, item, its in parts_in_both(one, other))
 
 
-def _kind(value: object) -> str:
-    """Return the name of a value's type, as far as it tells: an `int` that becomes a `float` stays equal.
+def _attributes(instance: Struct) -> dict[str, object]:
+    """Return what an instance of a locked class was made of, which may lack attributes."""
+    held = {name: getattr(instance, name) for name in instance.__struct_fields__}
+    return {name: value for name, value in held.items() if value is not MISSING}
 
-    An enumeration may have another name: its members are the same as long as their values are.
+
+def _kind(value: object) -> object:
+    """Return a value's type, as far as it tells: an `int` that becomes a `float` stays equal.
+
+    A class, or an enumeration, may have another name: what it holds, or its values, is the same.
     """
-    if isinstance(value, (int, float)):
-        return "number"
-    return "member" if isinstance(value, Enum) else type(value).__name__
+    alike = next((base for base in (int, float, Enum, Struct) if isinstance(value, base)), None)
+    return int if alike is float else alike or type(value).__name__
 
 
 def _renamed(old: Declarations, new: Declarations) -> Iterator[Finding]:

@@ -16,13 +16,12 @@ from typed_sessions.schema.types import FieldType, Reading, Wire
 from typed_sessions.schema.types.alias import Alias
 from typed_sessions.schema.types.base import JSON, SOME_KEY, attempt
 from typed_sessions.schema.types.bounded import Bounded
-from typed_sessions.schema.types.classes import Declared, WithNames
+from typed_sessions.schema.types.classes import Declared, Foreign, WithNames
 from typed_sessions.schema.types.containers import Items, Positions, Table
 from typed_sessions.schema.types.scalars import Choice, Enumeration, Scalar, Simple
 from typed_sessions.schema.types.union import OneOf
-from typed_sessions.tools.lock.locked_types import LockedClass, Opaque
 
-__all__ = ["Samples", "within"]
+__all__ = ["Samples", "plain_of_unknown", "within"]
 
 _VALUES: Final[Mapping[type, tuple[object, ...]]] = {
     NoneType: (None,),
@@ -61,6 +60,11 @@ def within(field_type: FieldType) -> list[FieldType]:
             found[held] = None
             waiting += reversed([*held.parts()])
     return [*found]
+
+
+def plain_of_unknown(text: str) -> dict[str, object]:
+    """Return the one plain value that is taken to be of a type of which a lock has nothing but the name."""
+    return {"__unknown__": text}
 
 
 class Samples:
@@ -140,14 +144,13 @@ class Samples:
 
     def _instances(self, cls: WithNames) -> list[object]:
         made = {name: self._at(f".{name}", held, _own_bound(cls, name)) for name, held in cls.types.items()}
-        if not isinstance(cls, LockedClass) or not cls.may_be_absent:
-            return _dicts(made, cls.required)
-        always = {name: plain for name, plain in made.items() if name not in cls.may_be_absent}
-        return [*_dicts(made, cls.required), *_dicts(always, cls.required)]
+        always = {name: plain for name, plain in made.items() if name in cls.required}
+        is_always_whole = cls.makes_class or len(always) == len(made)
+        return [*_dicts(made, cls.required), *([] if is_always_whole else _dicts(always, cls.required))]
 
     def _unknown(self, field_type: FieldType) -> list[object]:
         """Return plain values of a type that says nothing of them."""
-        return [field_type.sample] if isinstance(field_type, Opaque) else [*_ANYTHING]
+        return [plain_of_unknown(field_type.text)] if isinstance(field_type, Foreign) else [*_ANYTHING]
 
     def _at(self, step: str, field_type: FieldType, length: int | None = None) -> list[object]:  # noqa: ARG002 -- see Largest
         """Return the values that another one holds, a step inside."""
@@ -172,7 +175,7 @@ class Samples:
 
     def _of_length(self, field_type: FieldType, length: int) -> Iterator[object]:
         if isinstance(field_type, Items):
-            yield self.of(field_type.item)[:1] * length
+            yield _distinct(field_type.item, length) or self.of(field_type.item)[:1] * length
         elif isinstance(field_type, Table):
             yield dict.fromkeys(map(str, range(length)), next(iter(self.of(field_type.value)), None))
         elif isinstance(field_type, (Simple, Scalar)) and field_type.cls in _TEXTS:
@@ -180,6 +183,13 @@ class Samples:
 
     def _fitting(self, field_type: FieldType, plain: list[object]) -> list[object]:
         return [each for each in plain if attempt(field_type.lift, each, Reading(self._wire))]
+
+
+def _distinct(field_type: FieldType, length: int) -> list[object]:
+    """Return as many values as a set is to hold; none where they are not simply numbered."""
+    if isinstance(field_type, Simple) and field_type.cls in (int, str):
+        return [*map(field_type.cls, range(length))]
+    return []
 
 
 def _own_bound(cls: WithNames, name: str) -> int | None:
