@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
+from decimal import Decimal
 from enum import FlagBoundary
-from types import NoneType
 from typing import Any, Final, TypeVar
-from uuid import UUID
 
 from attrs import frozen
 from typing_extensions import override
@@ -31,20 +30,6 @@ _FILLERS: Final = ("\U0001f600", "\x01", "é")
 """Characters that take most room: in ASCII JSON, in JSON as UTF-8, and in MessagePack, whichever it is."""
 
 _WIDEST_INTEGERS: Final = (-(2**63), 2**64 - 1)
-_OFFSET: Final = dt.timezone(-dt.timedelta(hours=23, minutes=59, seconds=59, microseconds=999999))
-_WIDEST: Final[Mapping[type, object]] = {
-    NoneType: None,
-    bool: False,
-    int: _WIDEST_INTEGERS[0],
-    float: -2.2250738585072014e-308,
-    UUID: UUID(int=1),
-    dt.date: dt.date.max,
-    dt.datetime: dt.datetime(2000, 12, 31, 23, 59, 59, 999999, _OFFSET),
-    dt.time: dt.time(23, 59, 59, 999999, _OFFSET),
-    dt.timedelta: dt.timedelta(days=-999999999, hours=23, minutes=59, seconds=59, microseconds=999999),
-}
-"""The longest value of each type that has one."""
-
 _LATEST: Final = dt.datetime(2000, 12, 31, 23, 59, 59, tzinfo=dt.UTC)
 
 
@@ -123,13 +108,13 @@ class Largest(Samples):
 
     @override
     def _scalars(self, field_type: Simple | Scalar, length: int | None) -> list[object]:
-        if field_type.cls in _WIDEST:
-            return [field_type.lower(_WIDEST[field_type.cls], self._wire)]
+        if field_type.cls is Decimal:  # which has as many digits as it likes
+            raise _NoBoundError
         if field_type.cls is bytes:
             return [field_type.lower(self._repeated(b"\xff", length), self._wire)]
         if issubclass(field_type.cls, str):
             return [field_type.lower(field_type.cls(self._repeated(self._filler, length)), self._wire)]
-        raise _NoBoundError  # a Decimal has as many digits as it likes
+        return super()._scalars(field_type, length)
 
     @override
     def _lists(self, items: list[object], length: int | None) -> list[list[object]]:

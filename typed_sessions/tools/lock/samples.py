@@ -23,21 +23,29 @@ from typed_sessions.schema.types.union import OneOf
 
 __all__ = ["Samples", "plain_of_unknown", "within"]
 
+_OFFSET: Final = dt.timezone(-dt.timedelta(hours=23, minutes=59, seconds=59, microseconds=999999))
 _VALUES: Final[Mapping[type, tuple[object, ...]]] = {
     NoneType: (None,),
     bool: (False, True),
-    int: (7, 0, -1, 2**40),
-    float: (0.5, -1e300),
+    int: (7, 0, -1, 2**40, -(2**63)),
+    float: (0.5, -1e300, -2.2250738585072014e-308),
     str: ("text", "", "é"),
     bytes: (b"\xff", b""),
     Markup: (Markup("<b>"), Markup()),
     UUID: (UUID(int=7), UUID(int=2**127)),
     Decimal: (Decimal("1.50"), Decimal(-7)),
-    dt.datetime: (dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC), dt.datetime(1999, 12, 31, 23, tzinfo=dt.UTC)),
-    dt.date: (dt.date(2026, 1, 2), dt.date(1999, 12, 31)),
-    dt.time: (dt.time(3, 4, 5), dt.time(23, 59, 59, 999999)),
-    dt.timedelta: (dt.timedelta(days=1, seconds=2), dt.timedelta(microseconds=-1)),
+    dt.datetime: (
+        dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC),
+        dt.datetime(2000, 12, 31, 23, 59, 59, 999999, _OFFSET),
+    ),
+    dt.date: (dt.date(2026, 1, 2), dt.date.max),
+    dt.time: (dt.time(3, 4, 5), dt.time(23, 59, 59, 999999, _OFFSET)),
+    dt.timedelta: (
+        dt.timedelta(days=1, seconds=2),
+        dt.timedelta(days=-999999999, hours=23, minutes=59, seconds=59, microseconds=999999),
+    ),
 }
+"""Values of each type. Where all are of a bounded size, the one that takes most room is among them."""
 _ANYTHING: Final[tuple[object, ...]] = (None, True, 7, 0.5, "text", [1], {"key": 1})
 
 _TIMES: Final[Mapping[type, tuple[object, ...]]] = {
