@@ -96,10 +96,10 @@ class Schema(Generic[S]):
         nested = [
             part.kind for part in all_parts(field.type for field in self.fields.values()) if isinstance(part, Declared)
         ]
-        self.is_record: bool = self._kind is None or not self._kind.has_user_code
-        """True if data holds what it was made of: no code of the user's changes or refuses a value."""
-        self.is_trusting: bool = self.is_record and not any(kind.has_user_code for kind in nested)
-        """True if the same is so of each class within the fields."""
+        self.has_user_code: bool = self._kind is not None and self._kind.has_user_code
+        """True if code of the user's in the class may change or refuse a value; else data holds what it was made of."""
+        self.is_trusting: bool = not self.has_user_code and not any(kind.has_user_code for kind in nested)
+        """True if no user code runs when this class, or any within its fields, is made or assigned to."""
         self.never_alters: bool = all(kind.holds_arguments for kind in [*filter(None, [self._kind]), *nested])
         """True if data, and each class within the fields, holds what it is given. Validators may refuse that."""
         self.migrations: Migrations = Migrations(declared)
@@ -157,7 +157,7 @@ class Schema(Generic[S]):
 
     def defaults_among(self, values: Mapping[str, object], data: object) -> set[str]:
         """Return the names of the values that are the defaults of their fields; `data` was made of them."""
-        if self.is_record:
+        if not self.has_user_code:
             return values.keys() - self.departed(data).keys()
         return {name for name, value in values.items() if self.fields[name].is_default(value)}
 
@@ -202,7 +202,7 @@ class Schema(Generic[S]):
             FieldValueError: a converter or validator refuses a value.
         """
         kind = self._declared_kind
-        if self.is_record and not kind.frozen:
+        if not self.has_user_code and not kind.frozen:
             admitted = {name: self.admit(name, value) for name, value in values.items()}
             return Assignment(admitted, partial(self.put, data, admitted))
         if kind.frozen:
