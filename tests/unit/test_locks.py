@@ -364,6 +364,15 @@ def test_nothing_in_a_declaration_is_run(text: str) -> None:
     assert declarations_of(lock).fields["a"].type.text == text
 
 
+def test_a_class_may_be_called_what_a_declaration_calls_something_else() -> None:
+    bounded: Any = Annotated[int, Meta(ge=-1)]
+    other: Any = make_class("Meta", {"n": field(type=bounded, default=0)})
+    lock = locked(one_field(other | None, None))
+    assert lock.classes == {"Meta": {"n": "Annotated[int, Meta(ge=-1)] = ..."}}
+    assert compare(lock, lock, unmigrated, max_cookie_size=0) == []
+    assert [*declarations_of(lock).classes["Meta"].types] == ["n"]
+
+
 def one_field(annotation: Any, default: object) -> Any:
     held = field(factory=lambda: deepcopy(default))
     return make_class("Schema", {"held": held}, class_body={"__annotations__": {"held": annotation}})

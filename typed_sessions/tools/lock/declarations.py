@@ -158,23 +158,25 @@ class _Reader(ast.NodeTransformer):
     @override
     def visit(self, node: ast.AST) -> Any:
         match node:
-            case ast.Constant() | ast.UnaryOp(operand=ast.Constant()) | ast.Name(id="Annotated" | "Literal"):
-                return node
+            case ast.Call(func=ast.Name(id="Meta" | "Formerly")):
+                node.args, node.keywords = [*map(self.visit, node.args)], [*map(self.visit, node.keywords)]
             case ast.Attribute(value=value) if ast.unparse(value) in self._names and not node.attr.startswith("_"):
-                return self.generic_visit(node)  # a member of an enumeration
-            case ast.Call(func=ast.Name(id="Meta" | "Formerly")) | ast.Tuple() | ast.BinOp(op=ast.BitOr()):
-                return self.generic_visit(node)
-            case ast.expr():
-                return self._visit_type(node)
+                node = self.generic_visit(node)  # a member of an enumeration
+            case ast.Tuple() | ast.BinOp(op=ast.BitOr()) | ast.keyword() | ast.Load() | ast.BitOr():
+                node = self.generic_visit(node)
+            case ast.Constant() | ast.UnaryOp(operand=ast.Constant()) | ast.Name(id="Annotated" | "Literal"):
+                pass
             case _:
-                return self.generic_visit(node)
+                node = self._visit_type(node)
+        return node
 
-    def _visit_type(self, node: ast.expr) -> ast.expr:
+    def _visit_type(self, node: ast.AST) -> ast.AST:
         text = ast.unparse(node)
-        if text in _WORDS:
-            return node
-        if text not in self._names and isinstance(node, ast.Subscript) and ast.unparse(node.value) in _WORDS:
-            return cast("ast.expr", self.generic_visit(node))
+        if text not in self._names:
+            if text in _WORDS:
+                return node
+            if isinstance(node, ast.Subscript) and ast.unparse(node.value) in _WORDS:
+                return self.generic_visit(node)
         name = self._names.get(text) or self._name(text, self._unknown(text))
         return ast.copy_location(ast.Name(name, ast.Load()), node)
 
