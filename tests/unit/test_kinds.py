@@ -463,26 +463,26 @@ class WithAWriter:
 
 
 @pytest.mark.parametrize(
-    ("schema", "holds", "is_record"),
+    ("schema", "holds", "has_user_code"),
     [
-        (AttrsVisitor, True, True),
-        (FrozenAttrs, True, True),
-        (StructVisitor, True, True),
-        (configured, False, True),
-        (Validated, True, False),
-        (FrozenValidated, True, False),
-        (Hooked, True, False),
-        (Converting, False, False),
-        (Initialized, False, False),
-        (OwnAssignment, False, False),
-        (OwnAssignmentAndValidated, False, False),
-        (DataWithOwnAssignment, False, False),
-        (Interned, False, False),
-        (WithAWriter, False, False),
+        (AttrsVisitor, True, False),
+        (FrozenAttrs, True, False),
+        (StructVisitor, True, False),
+        (configured, False, False),
+        (Validated, True, True),
+        (FrozenValidated, True, True),
+        (Hooked, True, True),
+        (Converting, False, True),
+        (Initialized, False, True),
+        (OwnAssignment, False, True),
+        (OwnAssignmentAndValidated, False, True),
+        (DataWithOwnAssignment, False, True),
+        (Interned, False, True),
+        (WithAWriter, False, True),
     ],
 )
-def test_a_class_that_holds_what_it_is_given_is_told_from_one_that_has_its_own_word(
-    schema: Any, *, holds: bool, is_record: bool
+def test_a_class_that_holds_what_it_is_given_is_told_from_one_with_user_code(
+    schema: Any, *, holds: bool, has_user_code: bool
 ) -> None:
     compiled = Schema[Any](schema)
-    assert (compiled.plain_class is not None, compiled.is_record) == (holds, is_record)
+    assert (compiled.plain_class is not None, compiled.has_user_code) == (holds, has_user_code)

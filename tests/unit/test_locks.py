@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import secrets
+import sys
 from copy import deepcopy
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from enum import Enum, Flag, FlagBoundary
 from itertools import permutations
 from pathlib import Path, PurePosixPath
-from types import GenericAlias
-from typing import Annotated, Any, Literal, NotRequired, TypedDict
+from types import GenericAlias, ModuleType
+from typing import Annotated, Any, ForwardRef, Literal, NotRequired, TypedDict
 from uuid import UUID
 
 import pytest
@@ -19,6 +20,7 @@ from cattrs import Converter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Meta, structs, to_builtins
+from typing_extensions import TypeAliasType
 
 from tests.strategies import FIELD_VALUES
 from typed_sessions import ConfigurationError, Essential, Formerly, Schema, SchemaError, migration
@@ -111,6 +113,12 @@ def test_a_new_bound_resets_what_lies_beyond_it(name: str) -> None:
     loose, tight = (make_class("Bounded", {name: field(type=held, default=DEFAULT[name])}) for held in types)
     found = compare(locked(loose), locked(tight), lambda values, _: values, max_cookie_size=0)
     assert (Effect.RESETS, name) in {(finding.effect, finding.place) for finding in found}
+
+
+def test_a_new_bound_of_a_set_resets_what_lies_beyond_it() -> None:
+    loose, tight = (one_field(held, set()) for held in (set[str], Annotated[set[str], Meta(max_length=20)]))
+    found = compare(locked(loose), locked(tight), lambda values, _: values, max_cookie_size=0)
+    assert [finding.place for finding in found if finding.effect is Effect.RESETS] == ["held"]
 
 
 def test_a_new_bound_of_keys_resets_what_lies_beyond_it() -> None:
@@ -262,6 +270,41 @@ def test_a_lock_says_what_a_release_says() -> None:
     }
 
 
+Tree = TypeAliasType("Tree", "list[Tree] | int")
+
+
+def test_a_lock_says_what_an_alias_stands_for_that_contains_itself() -> None:
+    lock = locked(one_field(Tree | None, None))
+    assert lock.fields == {"held": "Tree | None = None"}
+    assert lock.aliases == {"Tree": "list[Tree] | int"}
+    assert compare(lock, lock, unmigrated, max_cookie_size=0) == []
+
+
+def test_an_alias_that_stands_for_something_else_is_told() -> None:
+    tree, text = (structs.replace(locked(one_field(Tree | None, None)), aliases={"Tree": held}) for held in TREES)
+    found = compare(text, tree, unmigrated, max_cookie_size=0)
+    assert [(finding.effect, finding.place) for finding in found] == [(Effect.RESETS, "held")]
+    found = compare(tree, text, unmigrated, max_cookie_size=0)
+    assert [(finding.effect, finding.place) for finding in found] == [(Effect.LOSES_ON_ROLLBACK, "held")]
+
+
+TREES = ("list[Tree] | int", "list[Tree | str] | int")
+
+
+def test_an_alias_is_taken_to_be_as_it_was_where_an_old_lock_does_not_say() -> None:
+    lock = locked(one_field(Tree | None, None))
+    assert compare(structs.replace(lock, aliases={}), lock, unmigrated, max_cookie_size=0) == []
+
+
+def test_two_aliases_of_one_name_cannot_be_locked(monkeypatch: pytest.MonkeyPatch) -> None:
+    elsewhere: Any = ModuleType("elsewhere")
+    elsewhere.Tree = list["Tree"] | str
+    monkeypatch.setitem(sys.modules, "elsewhere", elsewhere)
+    other: Any = ForwardRef("Tree", module="elsewhere")
+    with pytest.raises(SchemaError, match="two types called Tree"):
+        locked(one_field(tuple[Tree | None, other | None], (None, None)))
+
+
 class Keyed(TypedDict, total=False):
     user_id: Annotated[int, Essential]
 
@@ -314,6 +357,21 @@ def test_without_a_schema_there_is_no_lock() -> None:
 def test_a_declaration_that_nobody_can_read_is_refused(text: str) -> None:
     with pytest.raises(ConfigurationError, match="declaration"):
         declarations_of(LockedSchema(0, None, {"a": text}))
+
+
+@pytest.mark.parametrize("text", ["__import__('os').abort()", "list[().__class__]", "Colour.__class__", "[].append"])
+def test_nothing_in_a_declaration_is_run(text: str) -> None:
+    lock = LockedSchema(0, None, {"a": text}, enums={"Colour": {"RED": "red"}})
+    assert declarations_of(lock).fields["a"].type.text == text
+
+
+def test_a_class_may_be_called_what_a_declaration_calls_something_else() -> None:
+    bounded: Any = Annotated[int, Meta(ge=-1)]
+    other: Any = make_class("Meta", {"n": field(type=bounded, default=0)})
+    lock = locked(one_field(other | None, None))
+    assert lock.classes == {"Meta": {"n": "Annotated[int, Meta(ge=-1)] = ..."}}
+    assert compare(lock, lock, unmigrated, max_cookie_size=0) == []
+    assert [*declarations_of(lock).classes["Meta"].types] == ["n"]
 
 
 def one_field(annotation: Any, default: object) -> Any:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Mapping
 from enum import Enum
 from operator import is_
-from types import NoneType, UnionType
+from types import ModuleType, NoneType, UnionType
 from typing import (
     Annotated,
     Any,
@@ -26,12 +26,14 @@ from typing import (
 )
 
 import typing_extensions
-from typing_extensions import is_typeddict
+from typing_extensions import get_original_bases, is_typeddict
 
 from typed_sessions.errors import SchemaError
 from typed_sessions.schema.markers import Formerly
 
 __all__ = [
+    "ALIASES",
+    "QUALIFIERS",
     "described",
     "former_names",
     "is_reference",
@@ -47,11 +49,12 @@ __all__ = [
     "union_parts",
 ]
 
-_ALIASES: Final = tuple(
+ALIASES: Final = tuple(
     {module.TypeAliasType for module in (sys.modules["typing"], typing_extensions) if hasattr(module, "TypeAliasType")}
 )
+"""The classes of type aliases: one, or two where typing_extensions has its own."""
 _NOT_DECLARING: Final[frozenset[object]] = frozenset({Generic, Protocol, object})
-_QUALIFIERS: Final = frozenset(
+QUALIFIERS: Final = frozenset(
     {typing_extensions.Required, typing_extensions.NotRequired, typing_extensions.ReadOnly, Final}
 )
 
@@ -68,13 +71,16 @@ def origin_class(declared: object) -> type[Any] | None:
 
 
 def resolved_annotations(declared: object) -> dict[str, Any]:
-    """Return what each attribute of a class, or of a generic class with its arguments, is declared to hold.
+    """Return what each attribute of a class, or each key of a TypedDict, is declared to hold.
 
     Bases come first, a later class overrides an earlier one, and type parameters are replaced by their arguments, as
     `Self` is by the class.
 
+    Args:
+        declared: the class, or a generic one with its arguments.
+
     Raises:
-        SchemaError: an annotation names something that cannot be found from the class's module.
+        SchemaError: an annotation cannot be read, or names something that cannot be found from the class's module.
     """
     return {name: _substituted(annotation, {Self: declared}) for name, annotation in _inherited(declared).items()}
 
@@ -85,33 +91,18 @@ def _inherited(declared: object) -> dict[str, Any]:
     if cls is None:
         return {}
     arguments = dict(zip(_parameters(cls), get_args(declared), strict=False))
+    bases = [base for base in get_original_bases(cls) if _unsubscripted(base) not in _NOT_DECLARING]
     found: dict[str, Any] = {}
-    for base in reversed(_bases(cls)):
-        if _unsubscripted(base) not in _NOT_DECLARING:
-            found |= _inherited(_substituted(base, arguments))
-    hints = _read_hints(cls)
-    for name in vars(cls).get("__annotations__", {}):
-        if not _is_class_variable(hints[name]):
-            found[name] = _substituted(hints[name], arguments)
-    return found
-
-
-def key_annotations(declared: Any) -> dict[str, Any]:
-    """Return what each key of a TypedDict, or of a generic one with its arguments, is declared to hold.
-
-    Inherited keys are included.
-
-    Raises:
-        SchemaError: an annotation cannot be read.
-    """
-    cls = _unsubscripted(declared)
-    arguments = dict(zip(_parameters(cls), get_args(declared), strict=False))
-    found: dict[str, Any] = {}
-    for base in filter(is_typed_dict, _bases(cls)):
-        found |= key_annotations(_substituted(base, arguments))
+    for base in bases if is_typeddict(cls) else reversed(bases):
+        found |= _inherited(_substituted(base, arguments))
     for name, hint in _read_hints(cls).items():
-        found.setdefault(name, _substituted(hint, {**arguments, Self: declared}))
+        annotates_again = is_typeddict(cls) and name in found  # what it inherits, without arguments
+        if not annotates_again and _unsubscripted(hint) is not ClassVar:
+            found[name] = _substituted(hint, arguments)
     return found
+
+
+key_annotations = resolved_annotations
 
 
 def required_keys(declared: Any) -> frozenset[str]:
@@ -120,11 +111,11 @@ def required_keys(declared: Any) -> frozenset[str]:
     `__required_keys__` alone does not see `NotRequired` in annotations that are text.
     """
     required: set[str] = set(_unsubscripted(declared).__required_keys__)
-    for name, annotation in key_annotations(declared).items():
-        qualifiers = _qualifiers(annotation)
-        if typing_extensions.Required in qualifiers:
+    for name, annotation in resolved_annotations(declared).items():
+        _, marks = _unwrapped(annotation)
+        if typing_extensions.Required in marks:
             required.add(name)
-        elif typing_extensions.NotRequired in qualifiers:
+        elif typing_extensions.NotRequired in marks:
             required.discard(name)
     return frozenset(required)
 
@@ -146,9 +137,10 @@ def union_parts(declared: Any) -> tuple[Any, ...]:
 
 
 def plain_form(annotation: Any) -> tuple[Any, tuple[object, ...]]:
-    """Return an annotation without its wrappers, and what `Annotated` said of it.
+    """Return an annotation without its wrappers, and what they said of it: the marks of `Annotated`, and qualifiers.
 
-    Wrappers are `Annotated`, `NewType`, type aliases, `Required`, `NotRequired`, `ReadOnly` and `Final`.
+    Wrappers are `Annotated`, `NewType`, type aliases, and the qualifiers `Required`, `NotRequired`, `ReadOnly` and
+    `Final`.
 
     Raises:
         SchemaError: an alias, or a name, cannot be resolved.
@@ -172,7 +164,7 @@ def reference_in(annotation: Any) -> Any:
 
 def is_reference(annotation: Any) -> bool:
     """Return True for what names a type that may contain itself: a type alias, or text that names no class."""
-    return isinstance(annotation, (ForwardRef, *_ALIASES)) or isinstance(get_origin(annotation), _ALIASES)
+    return isinstance(annotation, (ForwardRef, *ALIASES)) or isinstance(get_origin(annotation), ALIASES)
 
 
 def described(annotation: Any) -> str:
@@ -197,7 +189,8 @@ def _unwrapped(annotation: Any) -> tuple[Any, tuple[object, ...]]:
             annotation = annotation.__origin__
         elif isinstance(annotation, NewType):
             annotation = annotation.__supertype__
-        elif get_origin(annotation) in _QUALIFIERS:
+        elif get_origin(annotation) in QUALIFIERS:
+            marks += (get_origin(annotation),)
             (annotation,) = get_args(annotation)
         else:
             return annotation, marks
@@ -222,31 +215,22 @@ def _referred(reference: Any) -> Any:
 
 
 def _described(annotation: Any, within: tuple[object, ...]) -> str:
-    reference = reference_in(annotation)
-    if reference is not None:
-        if reference in within:
-            return reference_name(reference)
-        within = (*within, reference)
-        try:
-            annotation, _ = _unwrapped(_referred(reference))
-        except SchemaError:  # which an error names
-            return reference_name(reference)
-        return _described(annotation, within)
     annotation, _ = _unwrapped(annotation)
-    if annotation is type(None):
+    if is_reference(annotation):
+        try:
+            referred = None if annotation in within else _referred(annotation)
+        except SchemaError:  # which an error names
+            referred = None
+        return reference_name(annotation) if referred is None else _described(referred, (*within, annotation))
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if annotation is NoneType:
         return "None"
-    if isinstance(annotation, type) and not get_args(annotation):
-        return annotation.__name__
-    arguments = get_args(annotation)
-    origin = get_origin(annotation)
     if not arguments:
         return getattr(annotation, "__name__", str(annotation))
-    if isinstance(origin, type) and origin.__name__ != "UnionType":
-        inner = ", ".join("..." if argument is ... else _described(argument, within) for argument in arguments)
-        return f"{origin.__name__}[{inner}]"
-    if origin is typing_extensions.Literal:
+    if origin is Literal:
         return f"Literal[{', '.join(map(_choice, arguments))}]"
-    return " | ".join(_described(argument, within) for argument in arguments)
+    inner = ["..." if argument is ... else _described(argument, within) for argument in arguments]
+    return " | ".join(inner) if union_parts(annotation) else f"{origin.__name__}[{', '.join(inner)}]"
 
 
 def _choice(value: object) -> str:
@@ -302,7 +286,7 @@ def _not_found(place: str, error: NameError, module: str) -> SchemaError:
 class _Namespace(NamedTuple):
     """Where the text of an annotation is evaluated."""
 
-    module: str
+    module: str | ModuleType
     in_class: Mapping[str, object] = {}
 
     def evaluated(self, text: str | ForwardRef, place: str) -> Any:
@@ -311,7 +295,8 @@ class _Namespace(NamedTuple):
             reference = self.reference(text)
             return eval(reference.__forward_code__, {**self.in_class}, _names_of(reference))  # noqa: S307 -- it is code
         except NameError as error:
-            raise _not_found(place, error, _module_of(text) or self.module) from error
+            module = _module_of(text) or self.module
+            raise _not_found(place, error, module if isinstance(module, str) else module.__name__) from error
         except Exception as error:  # an annotation may be any expression
             owner, _, name = place.rpartition(".")
             raise SchemaError(f"{owner or name}: an annotation cannot be read, that of {name}: {error}") from error
@@ -319,29 +304,27 @@ class _Namespace(NamedTuple):
     def needs_class(self, text: str | ForwardRef) -> bool:
         """Return True if text has a name that only the class knows."""
         reference = self.reference(text)
-        known = _names_of(reference)
-        return any(name in self.in_class and name not in known for name in reference.__forward_code__.co_names)
+        names = {*reference.__forward_code__.co_names} & self.in_class.keys()
+        return not names <= _names_of(reference).keys()
 
     def reference(self, text: str | ForwardRef) -> ForwardRef:
         """Return text as a reference that knows its module."""
-        if isinstance(text, str):
-            return ForwardRef(text, is_argument=False, module=self.module, is_class=True)
-        return ForwardRef(
-            text.__forward_arg__, is_argument=False, module=_module_of(text) or self.module, is_class=True
-        )
+        module = _module_of(text) or self.module
+        text = text if isinstance(text, str) else text.__forward_arg__
+        return ForwardRef(text, is_argument=False, module=module, is_class=True)
 
 
-def _module_of(text: str | ForwardRef) -> str | None:
-    """Return the name of the module that a reference knows."""
-    module: Any = getattr(text, "__forward_module__", None)
-    name: str | None = getattr(module, "__name__", module)
-    return name
+def _module_of(text: str | ForwardRef) -> str | ModuleType | None:
+    """Return the module that a reference knows, by its name if it was imported."""
+    module: str | ModuleType | None = getattr(text, "__forward_module__", None)
+    return module.__name__ if isinstance(module, ModuleType) and module.__name__ in sys.modules else module
 
 
-def _names_of(reference: ForwardRef) -> dict[str, object]:
+def _names_of(reference: ForwardRef) -> Mapping[str, object]:
     """Return what the module of a reference defines."""
-    module = sys.modules.get(_module_of(reference) or "")
-    return {} if module is None else dict(vars(module))
+    module = _module_of(reference)
+    found = sys.modules.get(module) if isinstance(module, str) else module
+    return {} if found is None else vars(found)
 
 
 def _rebuilt(annotation: Any, replace: Callable[[Any], Any]) -> Any:
@@ -372,26 +355,8 @@ def _substituted(annotation: Any, arguments: Mapping[Any, object]) -> Any:
     return _rebuilt(annotation, replace)
 
 
-def _qualifiers(annotation: Any) -> set[object]:
-    """Return the qualifiers around a key's type, in whatever order they are nested."""
-    found: set[object] = set()
-    while get_origin(annotation) in _QUALIFIERS or get_origin(annotation) is Annotated:
-        found.add(get_origin(annotation))
-        annotation = annotation.__origin__ if get_origin(annotation) is Annotated else get_args(annotation)[0]
-    return found
-
-
 def _unsubscripted(annotation: Any) -> Any:
     return get_origin(annotation) or annotation
-
-
-def _is_class_variable(annotation: object) -> bool:
-    return annotation is ClassVar or get_origin(annotation) is ClassVar
-
-
-def _bases(cls: type) -> tuple[Any, ...]:
-    bases: tuple[Any, ...] = getattr(cls, "__orig_bases__", cls.__bases__)
-    return bases
 
 
 def _parameters(annotation: object) -> tuple[Any, ...]:

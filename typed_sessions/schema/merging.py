@@ -68,14 +68,14 @@ def rule_of(rule: MergeRule, name: str) -> Rule:
     Raises:
         ValueError: there is no such rule; the message says what there is.
     """
-    if isinstance(rule, str):
-        if rule not in _NAMED:
-            raise ValueError(f"Merge takes {', '.join(map(repr, _NAMED))} or a function, not {rule!r}")
-        return partial(_fail, name) if rule == "fail" else _NAMED[rule]
-    known = next((known for function, known in _KNOWN if function is rule), None)
+    known = rule if isinstance(rule, str) else next((name for name, one in _FUNCTIONS.items() if one is rule), None)
+    if known == "fail":
+        return partial(_fail, name)
+    if known is not None and known not in _RULES:
+        raise ValueError(f"Merge takes {', '.join(map(repr, [*_RULES, 'fail']))} or a function, not {known!r}")
     if known is None and not _takes_three(rule):
         raise ValueError("Merge takes a function of three values: the one before, ours and theirs")
-    return known or rule
+    return cast("Rule", rule) if known is None else partial(_unless_none, _RULES[known])
 
 
 def _takes_three(function: object) -> bool:
@@ -105,21 +105,13 @@ def _union(before: Any, ours: Any, theirs: Any) -> object:
     return {key: value for key, value in {**ours, **theirs, **changed}.items() if key not in gone}
 
 
-def _maximum(_before: Any, ours: Any, theirs: Any) -> object:
-    return ours if theirs is None else max(ours, theirs)
+def _best_by(choose: Callable[[Any, Any], object], _before: Any, ours: Any, theirs: Any) -> object:
+    return ours if theirs is None else choose(ours, theirs)
 
 
-def _minimum(_before: Any, ours: Any, theirs: Any) -> object:
-    return ours if theirs is None else min(ours, theirs)
-
-
-def _none_last(rule: Rule) -> Rule:
-    """Return a rule that leaves a value that was set to None at that: the last writer counts."""
-
-    def merge(before: Any, ours: Any, theirs: Any) -> object:
-        return None if ours is None else rule(before, ours, theirs)
-
-    return merge
+def _unless_none(rule: Rule, before: Any, ours: Any, theirs: Any) -> object:
+    """Leave a value that was set to None at that: the last writer counts."""
+    return None if ours is None else rule(before, ours, theirs)
 
 
 def _fail(name: str, _before: object, ours: object, theirs: object) -> object:
@@ -130,15 +122,11 @@ def _fail(name: str, _before: object, ours: object, theirs: object) -> object:
     return ours
 
 
-_NAMED: Final[Mapping[str, Rule]] = {
-    "add": _none_last(_add),
-    "union": _none_last(_union),
-    "max": _none_last(_maximum),
-    "min": _none_last(_minimum),
-    "fail": partial(_fail, ""),
+_RULES: Final[Mapping[str, Rule]] = {
+    "add": _add,
+    "union": _union,
+    "max": partial(_best_by, max),
+    "min": partial(_best_by, min),
 }
-_KNOWN: Final[tuple[tuple[object, Rule], ...]] = (
-    (operator.add, _NAMED["add"]),
-    (max, _NAMED["max"]),
-    (min, _NAMED["min"]),
-)
+_FUNCTIONS: Final[Mapping[str, object]] = {"add": operator.add, "max": max, "min": min}
+"""The functions that mean the same as a name."""

@@ -11,7 +11,7 @@ from typing import Any, Final, cast
 from attrs import frozen
 
 from typed_sessions.schema.narrowing import is_dict, is_sequence, is_set
-from typed_sessions.schema.sameness import attribute_names, same
+from typed_sessions.schema.sameness import attribute_names, parts_in_both, same
 
 __all__ = ["MAX_DEPTH", "SOME_KEY", "TYPE_KEY", "VALUE_KEY", "Comparison", "is_deeper", "unwritable_at"]
 
@@ -53,40 +53,32 @@ class Comparison:
         if self.exact_types and type(value) is not type(back):
             return ""
         if is_dict(value) and is_dict(back):
-            if not _same_keys(value, back, exact=self.exact_types):
+            if value.keys() != back.keys() or (self.exact_types and {*map(type, value)} != {*map(type, back)}):
                 return ""
-            parts = ((key, item, back[key]) for key, item in value.items())
-            return self._first_loss(parts, lambda key: _step(key, self.declared))
-        if is_sequence(value) and is_sequence(back):
-            numbered = ((index, *pair) for index, pair in enumerate(zip(value, back, strict=False)))
-            return self._first_loss(numbered, "[{}]".format) if len(value) == len(back) else ""
-        if self.whole_seconds and is_set(value) and is_set(back) and not same(value, back):
-            return None if self._same_in_seconds(value, back) else ""
-        cls: Any = type(value)
-        names = attribute_names(cls)
-        if names is not None and cls is type(back):
-            attributes = ((name, getattr(value, name, None), getattr(back, name, None)) for name in names)
-            return self._first_loss(attributes, ".{}".format)
-        return None if self._scalar_came_back(value, back) else ""
-
-    def _first_loss(self, parts: Iterable[tuple[object, object, object]], step: Callable[[object], str]) -> str | None:
-        for key, value, back in parts:
-            place = self.lost_at(value, back)
+        elif is_sequence(value) and is_sequence(back):
+            if len(value) != len(back):
+                return ""
+        elif type(value) is not type(back) or _attributes(value) is None:
+            return None if self._came_back_whole(value, back) else ""
+        for key, item, its in parts_in_both(value, back):
+            place = self.lost_at(item, its)
             if place is not None:
-                return step(key) + place
+                return _step(value, key, self.declared) + place
         return None
+
+    def _came_back_whole(self, value: object, back: object) -> bool:
+        if self.whole_seconds and isinstance(value, datetime) and isinstance(back, datetime):
+            return _second(value) == _second(back)
+        if type(value) is not type(back) and isinstance(value, (int, str, datetime)):
+            return bool(value == back)  # held as the type of its field: a bool as int, an int as float, a subclass
+        return same(value, back) or (
+            self.whole_seconds and is_set(value) and is_set(back) and self._same_in_seconds(value, back)
+        )
 
     def _same_in_seconds(self, value: set[object] | frozenset[object], back: set[object] | frozenset[object]) -> bool:
         if len(value) != len(back) or (self.exact_types and {*map(type, value)} != {*map(type, back)}):
             return False
         return {*map(_in_seconds, value)} == {*map(_in_seconds, back)}
-
-    def _scalar_came_back(self, value: object, back: object) -> bool:
-        if self.whole_seconds and isinstance(value, datetime) and isinstance(back, datetime):
-            return _second(value) == _second(back)
-        if type(value) is not type(back) and isinstance(value, (int, str, datetime)):
-            return bool(value == back)  # held as the type of its field: a bool as int, an int as float, a subclass
-        return same(value, back)
 
 
 def unwritable_at(
@@ -125,29 +117,30 @@ def _take_leaves(
 
 
 def _plain_parts(value: object, plain: object, declared: Collection[str]) -> Iterator[tuple[str, object, object]]:
-    """Return the parts of a value, each with its step and its plain form."""
+    """Yield the parts of a value, each with its step and its plain form."""
     if is_dict(plain) and plain.keys() == {TYPE_KEY, VALUE_KEY}:
         plain = plain[VALUE_KEY]  # a member of a union that is written with its name
-    cls: Any = type(value)
-    names = attribute_names(cls)
+    names = _attributes(value)
+    parts: Iterable[tuple[object, object, object]] = ()
     if names is not None and is_dict(plain):
-        for name in names:
-            if name in plain:
-                yield f".{name}", getattr(value, name, None), plain[name]
+        parts = ((name, getattr(value, name, None), plain[name]) for name in names if name in plain)
+    elif is_dict(value) and is_dict(plain):  # whose keys may be other texts
+        parts = ((key, item, its) for (key, item), its in zip(value.items(), plain.values(), strict=False))
     elif is_sequence(value) and is_sequence(plain):
-        for index, (item, plain_item) in enumerate(zip(value, plain, strict=False)):
-            yield f"[{index}]", item, plain_item
-    elif is_dict(value) and is_dict(plain):
-        for (key, item), plain_item in zip(value.items(), plain.values(), strict=False):
-            yield _step(key, declared), item, plain_item
+        parts = parts_in_both(value, plain)
+    return ((_step(value, key, declared), item, its) for key, item, its in parts)
 
 
-def _step(key: object, declared: Collection[str]) -> str:
-    return f"[{key!r}]" if key in declared else SOME_KEY
+def _step(holder: object, key: object, declared: Collection[str]) -> str:
+    """Return the step of a path from what holds a part to the part."""
+    if is_dict(holder):
+        return f"[{key!r}]" if key in declared else SOME_KEY
+    return f"[{key}]" if is_sequence(holder) else f".{key}"
 
 
-def _same_keys(one: dict[object, object], other: dict[object, object], *, exact: bool) -> bool:
-    return one.keys() == other.keys() and not (exact and {*map(type, one)} != {*map(type, other)})
+def _attributes(value: object) -> tuple[str, ...] | None:
+    cls: Any = type(value)
+    return attribute_names(cls)
 
 
 def _in_seconds(value: object) -> object:
@@ -163,10 +156,9 @@ def _in_seconds(value: object) -> object:
         return frozenset(map(_in_seconds, value))
     if is_dict(value):
         return frozenset((key, _in_seconds(item)) for key, item in value.items())
-    cls: Any = type(value)
-    names = attribute_names(cls)
+    names = _attributes(value)
     if names is not None:
-        return cls, tuple(_in_seconds(getattr(value, name, None)) for name in names)
+        return type(value), tuple(_in_seconds(getattr(value, name, None)) for name in names)
     if isinstance(value, Decimal):
         return value.as_tuple()
     if isinstance(value, float):

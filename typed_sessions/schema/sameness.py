@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from collections.abc import Set as AbstractSet
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -18,7 +18,7 @@ import msgspec
 
 from typed_sessions.schema.narrowing import is_dict, is_sequence, is_set
 
-__all__ = ["attribute_names", "is_told_by_text", "same", "shared_mutable"]
+__all__ = ["attribute_names", "is_told_by_text", "parts_in_both", "same", "shared_mutable"]
 
 _PLAIN: Final = frozenset({NoneType, bool, int, str, bytes, date, timedelta, UUID})
 """The types whose values are the same where they are equal, and of one type."""
@@ -50,20 +50,25 @@ def same(one: object, other: object) -> bool:
     return _same_scalars(one, other)
 
 
+def parts_in_both(one: object, other: object) -> Iterator[tuple[object, object, object]]:
+    """Yield what two containers, or two instances of a declared class, both hold, each with its key, index or name."""
+    cls: Any = type(one)
+    if is_dict(one) and is_dict(other):
+        yield from ((key, item, other[key]) for key, item in one.items() if key in other)
+    elif is_sequence(one) and is_sequence(other):
+        yield from ((index, *pair) for index, pair in enumerate(zip(one, other, strict=False)))
+    elif type(one) is type(other):
+        names = attribute_names(cls) or ()
+        yield from ((name, getattr(one, name, None), getattr(other, name, None)) for name in names)
+
+
 def shared_mutable(one: object, other: object) -> object | None:
     """Return an object that can be changed and that two values have in common, at any depth; None if there is none."""
     cls: Any = type(one)
-    names = attribute_names(cls)
-    if one is other and (cls in (list, dict, set) or (names is not None and not _is_frozen(cls))):
+    if one is other and (cls in (list, dict, set) or (attribute_names(cls) is not None and not _is_frozen(cls))):
         return one
-    pairs: list[tuple[object, object]] = []
-    if is_dict(one) and is_dict(other):
-        pairs = [(item, other[key]) for key, item in one.items() if key in other]
-    elif is_sequence(one) and is_sequence(other):
-        pairs = list(zip(one, other, strict=False))
-    elif names is not None and cls is type(other):
-        pairs = [(getattr(one, name, None), getattr(other, name, None)) for name in names]
-    return next((found for pair in pairs if (found := shared_mutable(*pair)) is not None), None)
+    shared = (shared_mutable(item, its) for _, item, its in parts_in_both(one, other))
+    return next((found for found in shared if found is not None), None)
 
 
 @lru_cache(maxsize=1024)

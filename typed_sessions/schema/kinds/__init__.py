@@ -13,27 +13,31 @@ import msgspec
 
 from typed_sessions.schema.annotations import origin_class, plain_form, reference_in
 from typed_sessions.schema.kinds.attrs_class import AttrsKind
-from typed_sessions.schema.kinds.base import Kind, Member, Trial
+from typed_sessions.schema.kinds.base import Kind, Member
 from typed_sessions.schema.kinds.dataclass import DataclassKind
-from typed_sessions.schema.kinds.made import MadeKind
-from typed_sessions.schema.kinds.records import has_plain_attributes, holds_arguments, is_record, takes_positions
 from typed_sessions.schema.kinds.struct import StructKind
 
 __all__ = [
     "AttrsKind",
     "DataclassKind",
     "Kind",
-    "MadeKind",
     "Member",
     "StructKind",
-    "Trial",
     "has_plain_attributes",
-    "holds_arguments",
-    "is_record",
     "kind_of",
     "marks_within",
     "takes_positions",
 ]
+
+
+def has_plain_attributes(kind: Kind) -> bool:
+    """Return what the kind says of its attributes."""
+    return kind.has_plain_attributes
+
+
+def takes_positions(kind: Kind) -> bool:
+    """Return what the kind says of its constructor."""
+    return kind.takes_positions
 
 
 def kind_of(declared: object) -> Kind | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any, Final, cast
 
 import attrs
@@ -10,7 +11,7 @@ from typing_extensions import override
 
 from typed_sessions.errors import SchemaError
 from typed_sessions.schema.annotations import resolved_annotations
-from typed_sessions.schema.kinds.base import Attributes, Kind, Member, factory_varies, is_generated
+from typed_sessions.schema.kinds.base import Kind, Member, factory_varies, is_generated
 
 __all__ = ["AttrsKind"]
 
@@ -31,10 +32,11 @@ class AttrsKind(Kind):
                 name=field.name,
                 annotation=annotations.get(field.name, field.type),
                 alias=field.alias or field.name,
-                in_constructor=field.init,
                 required=field.init and field.default is attrs.NOTHING,
-                converts=field.converter is not None,
                 varies=not field.init or _varies(field.default),
+                in_constructor=field.init,
+                converts=field.converter is not None,
+                validates=field.validator is not None,
                 max_length=_max_length(field.validator),
             )
             for field in attrs.fields(cls)
@@ -61,22 +63,19 @@ class AttrsKind(Kind):
             super().assign(instance, name, value)
 
     @override
-    def copied(self, instance: object, attributes: Attributes) -> object:
-        made = super().copied(instance, attributes)
+    def copied(self, instance: object, *, computed: bool = True) -> object:
+        made = super().copied(instance, computed=computed)
         if self.frozen and hasattr(made, _CACHED_HASH):
             self.force(made, _CACHED_HASH, None)  # as in attrs' own copies
         return made
 
+    @cached_property
     @override
-    def _cached_properties(self) -> set[str]:
-        """Return the names of what an instance keeps once it was asked for; attrs puts it into slots of its own."""
-        return super()._cached_properties() | {
-            slot
-            for base in self.cls.__mro__
-            if "__attrs_attrs__" in vars(base)
-            for slot in vars(base).get("__slots__", ())
-            if slot not in self.members and slot != _CACHED_HASH
-        }
+    def _computed(self) -> frozenset[str]:
+        """The names of what an instance keeps once it was asked for; attrs puts it into slots of its own."""
+        bases = [vars(base) for base in self.cls.__mro__ if "__attrs_attrs__" in vars(base)]
+        slots = {slot for base in bases for slot in base.get("__slots__", ())}
+        return super()._computed | (slots - self.members.keys() - {_CACHED_HASH})
 
     @override
     def replaced(self, instance: Any, values: Mapping[str, object]) -> object:

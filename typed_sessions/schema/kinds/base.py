@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from copy import copy
 from functools import cached_property
 from types import MemberDescriptorType
-from typing import Any, Final, Generic, TypeAlias, TypeVar, cast, get_origin
+from typing import Any, Final, Self, TypeAlias, cast, get_origin
 
-from attrs import frozen
+import msgspec
+from attrs import evolve, frozen
 
-__all__ = ["Attributes", "Kind", "Member", "Trial", "factory_varies", "is_generated"]
-
-
-T = TypeVar("T")
+__all__ = ["Kind", "Member", "factory_varies", "is_generated"]
 
 
 @frozen
@@ -25,12 +24,13 @@ class Member:
     annotation: Any
     alias: str
     """The constructor's name for it."""
-    in_constructor: bool
     required: bool
-    converts: bool
-    """True if the class converts what is assigned to it, so that its type is known only afterwards."""
     varies: bool
     """True if each instance may get a default that is another."""
+    in_constructor: bool = True
+    converts: bool = False
+    """True if the class converts what is assigned to it, so that its type is known only afterwards."""
+    validates: bool = False
     max_length: int | None = None
     """How long a value may be, as far as the class itself sees to that."""
 
@@ -42,48 +42,55 @@ def factory_varies(factory: object) -> bool:
 
 _CONSTANT: Final = (bool, int, float, str, bytes, list, tuple, dict, set, frozenset)
 
-Attributes: TypeAlias = tuple[list[object], dict[str, object] | None]
-"""All that an instance has, declared or not: what is in its slots, and its `__dict__`, if it has one."""
+State: TypeAlias = dict[MemberDescriptorType | str, object]
+"""All that an instance has, declared or not: what is in its slots, and by name what is in its `__dict__`."""
 
-_ABSENT: Final = object()
 _IS_MADE_BY_PYTHON: Final = 1 << 9
 """`Py_TPFLAGS_HEAPTYPE`."""
 
 
 class Kind(ABC):
-    """A declared class: how its instances are made, read and changed."""
+    """A declared class: how its instances are made, read, copied and changed."""
 
-    def __init__(self, cls: type, members: list[Member], *, frozen: bool) -> None:
+    def __init__(self, cls: type, members: Iterable[Member], *, frozen: bool) -> None:
         self.cls = cls
         self.members: Mapping[str, Member] = {member.name: member for member in members}
         """The attributes by name, in the order of their declaration."""
         self.frozen = frozen
+        self.make: Callable[[], object] | None = None
+        """The function of the user's that makes a new instance; None if the class does."""
         mro: list[Any] = list(cls.__mro__)
         slotted: list[Mapping[str, object]] = [vars(base) for base in mro if "__slots__" in vars(base)]
         self._slots = [each for held in slotted for each in held.values() if isinstance(each, MemberDescriptorType)]
-        self._getters: list[Callable[[object], object]] = [slot.__get__ for slot in self._slots]
-        self._setters: list[Callable[[object, object], None]] = [slot.__set__ for slot in self._slots]
         self._has_dict = bool(cls.__dictoffset__)
         self._new: Callable[[type], object] = next(b for b in mro if not b.__flags__ & _IS_MADE_BY_PYTHON).__new__
-        self._computed = frozenset(self._cached_properties())
-        """What a frozen instance keeps of its other attributes: a successor computes it anew."""
         self._takes_names = all(member.in_constructor and member.alias == name for name, member in self.members.items())
+
+    def made_by(self, make: Callable[[], object]) -> Self:
+        """Return the kind of a class whose instances a function makes: its values are the defaults."""
+        kind = copy(self)
+        kind.make = make
+        kind.members = {name: evolve(member, required=False, varies=True) for name, member in self.members.items()}
+        return kind
 
     def construct(self, values: Mapping[str, object]) -> object:
         """Return a new instance that holds these values, by attribute name, and defaults for the rest.
 
         The constructor's converters and validators run, and raise what they raise.
         """
+        if self.make is not None:
+            made = self.make()
+            if type(made) is not self.cls:
+                raise TypeError(f"the function returned {type(made).__name__}, and {self.cls.__name__} before")
+            if not values:
+                return made
+            values = {name: getattr(made, name) for name in self.members} | dict(values)
         if self._takes_names:
-            made: object = self.cls(**values)
-            return made
-        arguments = {
-            self.members[name].alias: value for name, value in values.items() if self.members[name].in_constructor
-        }
-        instance: object = self.cls(**arguments)
-        for name, value in values.items():
-            if not self.members[name].in_constructor:
-                self.force(instance, name, value)
+            return cast("object", self.cls(**values))
+        given = {name: value for name, value in values.items() if self.members[name].in_constructor}
+        instance: object = self.cls(**{self.members[name].alias: value for name, value in given.items()})
+        for name in values.keys() - given.keys():
+            self.force(instance, name, values[name])
         return instance
 
     def assign(self, instance: object, name: str, value: object) -> None:
@@ -95,128 +102,158 @@ class Kind(ABC):
                 value = getattr(self.replaced(instance, {name: value}), name)
             self.force(instance, name, value)
 
-    def place(self, instance: object, values: Mapping[str, object]) -> object:
-        """Put values into an instance past converters, validators and frozenness, and return the one that has them.
-
-        A frozen instance stays as it is: the returned one is its successor.
-        """
-        changed = self._successor(instance) if self.frozen else instance
-        for name, value in values.items():
-            self.force(changed, name, value)
-        return changed
-
-    def succeeded(self, instance: object, values: Mapping[str, object]) -> object:
-        """Return the successor of a frozen instance, which its constructor makes: converters and validators run."""
+    def successor(self, instance: object, values: Mapping[str, object]) -> object:
+        """Return what a frozen instance becomes with these values. Its constructor, converters and validators run."""
         given = {name: value for name, value in values.items() if self.members[name].in_constructor}
-        successor = self.replaced(instance, given) if given else self._successor(instance)
+        made = self.replaced(instance, given) if given else self.copied(instance, computed=False)
         for name, member in self.members.items():
             if name in values and not member.in_constructor:
-                self.force(successor, name, values[name])
+                self.force(made, name, values[name])
             elif not member.in_constructor and not self.has_own_constructor and hasattr(instance, name):
-                self.force(successor, name, getattr(instance, name))
-        return successor
-
-    def attributes(self, instance: object) -> Attributes:
-        """Return all that an instance has. Nothing of the user's runs."""
-        named = dict(self._dict_of(instance)) if self._has_dict else None
-        try:
-            return [get(instance) for get in self._getters], named
-        except AttributeError:  # it lacks one
-            return [_held_in(slot, instance) for slot in self._slots], named
-
-    def copied(self, instance: object, attributes: Attributes) -> object:  # noqa: ARG002 -- a Struct is copied by it
-        """Return a shallow copy of an instance that has these attributes. Nothing of the user's runs."""
-        made: object = self._new(self.cls)
-        slotted, named = attributes
-        for set_slot, value in zip(self._setters, slotted, strict=True):
-            if value is not _ABSENT:
-                set_slot(made, value)
-        if named:
-            self._dict_of(made).update(named)
+                self.force(made, name, getattr(instance, name))
         return made
 
-    def _successor(self, instance: object) -> object:
-        """Return a shallow copy of a frozen instance, which is about to get other values."""
-        slotted, named = self.attributes(instance)
-        if self._computed:
-            slotted = [
-                _ABSENT if slot.__name__ in self._computed else value
-                for slot, value in zip(self._slots, slotted, strict=True)
-            ]
-            named = named and {name: value for name, value in named.items() if name not in self._computed}
-        return self.copied(instance, (slotted, named))
+    def put(self, instance: object, values: Mapping[str, object]) -> object:
+        """Put all values into an instance, or none, past converters and validators, and return the one that has them.
 
-    def _cached_properties(self) -> set[str]:
-        """Return the names of what an instance keeps once it was asked for."""
-        return {
-            name for base in self.cls.__mro__ for name, each in vars(base).items() if isinstance(each, cached_property)
-        }
+        A frozen instance stays as it is: the returned one is a copy.
+        """
+        if self.has_plain_attributes and not self.frozen:
+            for name, value in values.items():
+                self.force(instance, name, value)
+            return instance
+        changed = self.copied(instance, computed=not self.frozen)
+        before = self.state(changed)
+        for name, value in values.items():
+            self.force(changed, name, value)
+        return changed if self.frozen else self.carried_over(instance, before, changed)
 
-    def carry_over(self, instance: object, before: Attributes, after: Attributes) -> None:
-        """Put into an instance what has changed of attributes. Nothing of the user's runs."""
-        for slot, former, value in zip(self._slots, before[0], after[0], strict=True):
-            if value is former:
+    def state(self, instance: object) -> State:
+        """Return all that an instance has. Nothing of the user's runs."""
+        held: State = {}
+        for slot in self._slots:
+            try:
+                held[slot] = slot.__get__(instance)
+            except AttributeError:  # it lacks this one
                 continue
-            if value is _ABSENT:
-                slot.__delete__(instance)
+        if self._has_dict:
+            held.update(_dict_of(instance).items())
+        return held
+
+    def copied(self, instance: object, *, computed: bool = True) -> object:
+        """Return a shallow copy of an instance. Nothing of the user's runs.
+
+        Args:
+            instance: what to copy.
+            computed: whether the copy keeps what the class has computed of its attributes once.
+        """
+        made: object = self._new(self.cls)
+        for key, value in self.state(instance).items():
+            if computed or _name_of(key) not in self._computed:
+                self._put(made, key, value)
+        return made
+
+    def carried_over(self, instance: object, before: State, changed: object) -> object:
+        """Give an instance what has changed in a copy of it, and return it. Nothing of the user's runs.
+
+        Args:
+            instance: what gets it.
+            before: the state of the copy as it was.
+            changed: the copy.
+        """
+        after = self.state(changed)
+        for key, value in after.items():
+            if key not in before or before[key] is not value:
+                self._put(instance, key, value)
+        for key in before.keys() - after.keys():
+            if isinstance(key, str):
+                _dict_of(instance).pop(key, None)
             else:
-                self._put(instance, slot, value)
-        if before[1] is None or after[1] is None:
-            return
-        named = self._dict_of(instance)
-        for name, value in after[1].items():
-            if before[1].get(name, _ABSENT) is not value:
-                named[name] = value
-        for name in before[1].keys() - after[1].keys():
-            named.pop(name, None)
+                key.__delete__(instance)
+        return instance
+
+    def force(self, instance: object, name: str, value: object) -> None:
+        """Put a value into an instance past converters, validators and frozenness."""
+        object.__setattr__(instance, name, value)
+
+    @abstractmethod
+    def replaced(self, instance: Any, values: Mapping[str, object]) -> object:
+        """Return a copy with some attributes of the constructor's replaced, as the kind's own function does it."""
 
     @property
     @abstractmethod
     def has_own_constructor(self) -> bool:
         """True if code of the user's runs as an instance is made, beside converters and validators."""
 
-    @abstractmethod
-    def replaced(self, instance: Any, values: Mapping[str, object]) -> object:
-        """Return a copy with some attributes of the constructor's replaced, as the kind's own function does it."""
+    @cached_property
+    def has_plain_attributes(self) -> bool:
+        """True if the constructor takes all attributes, and to read or put one runs nothing of the user's."""
+        cls: Any = self.cls
+        if cls.__getattribute__ is not object.__getattribute__ or hasattr(cls, "__getattr__"):
+            return False
+        return all(member.in_constructor and _holds(cls, name) for name, member in self.members.items())
 
-    def _put(self, instance: object, slot: MemberDescriptorType, value: object) -> None:
-        slot.__set__(instance, value)
+    @property
+    def holds_arguments(self) -> bool:
+        """True if the class makes its instances, and they hold what it was given. Validators may have refused that."""
+        return self.make is None and self._holds_arguments
 
-    def _dict_of(self, instance: object) -> dict[str, object]:
-        attributes: dict[str, object] = object.__getattribute__(instance, "__dict__")
-        return attributes
+    @cached_property
+    def has_user_code(self) -> bool:
+        """True if code of the user's in the class may change or refuse what an instance is made of, or assigned."""
+        validates = any(member.validates for member in self.members.values())
+        return not self._holds_arguments or not self._assigns_plainly or validates
 
-    def force(self, instance: object, name: str, value: object) -> None:
-        """Put a value into an instance past converters, validators and frozenness."""
-        object.__setattr__(instance, name, value)
+    @cached_property
+    def _holds_arguments(self) -> bool:
+        cls: Any = self.cls
+        return (
+            self.has_plain_attributes
+            and cls.__new__ in (object.__new__, msgspec.Struct.__new__)
+            # attrs' own is for assignments: its constructor goes round it.
+            and (self._assigns_plainly or cls.__dict__.get("__attrs_own_setattr__", False))
+            and not self.has_own_constructor
+            and not any(member.converts for member in self.members.values())
+        )
+
+    @property
+    def takes_positions(self) -> bool:
+        """True if the constructor takes the values of all attributes in the order of their declaration."""
+        parameters = inspect.signature(self.cls).parameters.values()
+        names = [parameter.name for parameter in parameters if parameter.kind is parameter.POSITIONAL_OR_KEYWORD]
+        return len(names) == len(parameters) and names == [member.alias for member in self.members.values()]
+
+    @property
+    def _assigns_plainly(self) -> bool:
+        cls: Any = self.cls
+        return self.frozen or cls.__setattr__ in (object.__setattr__, msgspec.Struct.__setattr__)
+
+    @cached_property
+    def _computed(self) -> frozenset[str]:
+        """The names of what an instance keeps once it was asked for."""
+        kept = (vars(base).items() for base in self.cls.__mro__)
+        return frozenset(name for held in kept for name, each in held if isinstance(each, cached_property))
+
+    def _put(self, instance: object, key: MemberDescriptorType | str, value: object) -> None:
+        if isinstance(key, str):
+            _dict_of(instance)[key] = value
+        else:
+            key.__set__(instance, value)
 
 
-class Trial(Generic[T]):
-    """A shallow copy of an instance, where changes are tried; the instance gets all of them, or none.
-
-    Args:
-        kind: the instance's class.
-        instance: what is to be changed. It is not frozen.
-    """
-
-    def __init__(self, kind: Kind, instance: T) -> None:
-        self._kind = kind
-        self._instance = instance
-        self._before = kind.attributes(instance)
-        self.copy = cast("T", kind.copied(instance, self._before))
-        """What is changed: the user's converters, validators and hooks get to see it."""
-
-    def commit(self) -> T:
-        """Give the instance what has changed in the copy, past its hooks, and return it."""
-        self._kind.carry_over(self._instance, self._before, self._kind.attributes(self.copy))
-        return self._instance
+def _dict_of(instance: object) -> dict[str, object]:
+    attributes: dict[str, object] = object.__getattribute__(instance, "__dict__")
+    return attributes
 
 
-def _held_in(slot: MemberDescriptorType, instance: object) -> object:
-    try:
-        return slot.__get__(instance)
-    except AttributeError:
-        return _ABSENT
+def _name_of(key: MemberDescriptorType | str) -> str:
+    return key if isinstance(key, str) else key.__name__
+
+
+def _holds(cls: Any, name: str) -> bool:
+    """Return True if an attribute gives what it was given: no property, and no other descriptor of the user's."""
+    attribute: object = inspect.getattr_static(cls, name, None)
+    return isinstance(attribute, MemberDescriptorType) or not hasattr(type(attribute), "__set__")
 
 
 def is_generated(cls: Any, file_name: str) -> bool:

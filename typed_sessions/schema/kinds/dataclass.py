@@ -32,10 +32,9 @@ class DataclassKind(Kind):
                 name=field.name,
                 annotation=annotations.get(field.name, field.type),
                 alias=field.name,
-                in_constructor=field.init,
                 required=field.init and not _has_default(field),
-                converts=False,
                 varies=not field.init or _varies(field.default_factory),
+                in_constructor=field.init,
             )
             for field in dataclasses.fields(cls)
         ]

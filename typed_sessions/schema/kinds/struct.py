@@ -10,7 +10,7 @@ import msgspec
 from typing_extensions import override
 
 from typed_sessions.schema.annotations import resolved_annotations
-from typed_sessions.schema.kinds.base import Attributes, Kind, Member, factory_varies
+from typed_sessions.schema.kinds.base import Kind, Member, factory_varies
 
 __all__ = ["StructKind"]
 
@@ -28,9 +28,7 @@ class StructKind(Kind):
                 name=field.name,
                 annotation=annotations.get(field.name, field.type),
                 alias=field.name,
-                in_constructor=True,
                 required=field.required,
-                converts=False,
                 varies=field.default_factory is not msgspec.NODEFAULT and factory_varies(field.default_factory),
             )
             for field in msgspec.structs.fields(cls)
@@ -49,7 +47,7 @@ class StructKind(Kind):
         return replaced
 
     @override
-    def copied(self, instance: Any, attributes: Attributes) -> object:
+    def copied(self, instance: Any, *, computed: bool = True) -> object:
         missing = [name for name in self.members if not hasattr(instance, name)]
         for name in missing:  # msgspec copies no Struct that lacks an attribute
             self.force(instance, name, None)
@@ -57,13 +55,17 @@ class StructKind(Kind):
         for name in missing:
             delattr(instance, name)
             delattr(made, name)
-        if attributes[1]:
-            self._dict_of(made).update(attributes[1])
+        for key, value in self.state(instance).items():
+            if isinstance(key, str) and (computed or key not in self._computed):
+                self._put(made, key, value)
         return made
 
     @override
-    def _put(self, instance: object, slot: MemberDescriptorType, value: object) -> None:
-        self.force(instance, slot.__name__, value)  # tells the garbage collector what the Struct holds
+    def _put(self, instance: object, key: MemberDescriptorType | str, value: object) -> None:
+        if isinstance(key, str):
+            super()._put(instance, key, value)
+        else:
+            self.force(instance, key.__name__, value)  # tells the garbage collector what the Struct holds
 
     @override
     def force(self, instance: Any, name: str, value: object) -> None:

@@ -1,7 +1,7 @@
 """Locks: what a release says of its sessions, kept in a file, and what another release makes of it.
 
-`lock` writes a schema down, and `extents` says how large its cookie grows. `declarations` reads what is written
-without the classes, `samples` makes values of it, and `compatibility` tries them in the other release.
+`lock` writes a schema down. `samples` makes values of types, and `extents` the largest one: how large the cookie grows.
+`declarations` reads what is written without the classes, and `compatibility` tries its values in the other release.
 """
 
 from typed_sessions.tools.lock.compatibility import Effect, Finding, compare

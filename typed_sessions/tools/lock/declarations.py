@@ -1,42 +1,63 @@
-"""Field types from the text of a lock file, without the classes that it was written from."""
+"""What a lock declares: the types that its text means, made without the classes that it was written from.
+
+The text becomes annotations, with classes made for the ones that it names, and the library's own compiler reads these.
+"""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+import datetime as dt
+from collections.abc import Collection, Mapping
+from decimal import Decimal
 from enum import Enum, Flag
-from typing import Any, Final, TypeGuard, cast
+from types import ModuleType
+from typing import Annotated, Any, Final, ForwardRef, Literal, NotRequired, TypedDict, cast
+from uuid import UUID
 
 import msgspec
 from attrs import frozen
-from typing_extensions import override
+from cattrs import Converter
+from markupsafe import Markup
+from msgspec import Meta
+from typing_extensions import TypeAliasType, override
 
 from typed_sessions.errors import ConfigurationError, SchemaError
-from typed_sessions.schema.types import FieldType, Mismatch, Reading, Wire
-from typed_sessions.schema.types.base import JSON, attempt, iterated
-from typed_sessions.schema.types.bounded import Bounded
-from typed_sessions.schema.types.classes import Keyed
-from typed_sessions.schema.types.containers import Items, Positions, Table
-from typed_sessions.schema.types.scalars import KNOWN, Choice, Enumeration
-from typed_sessions.schema.types.union import OneOf
+from typed_sessions.schema.annotations import former_names, plain_form
+from typed_sessions.schema.markers import Essential, Formerly
+from typed_sessions.schema.types import Compiler, FieldType, Reading
+from typed_sessions.schema.types.base import JSON, attempt
+from typed_sessions.schema.types.classes import WithNames
 from typed_sessions.tools.lock.lock import LockedSchema
+from typed_sessions.tools.lock.samples import plain_of_unknown, within
 
-__all__ = ["Declaration", "Declarations", "LockedClass", "LockedSet", "Members", "Opaque", "declarations_of"]
+__all__ = ["MISSING", "Declaration", "Declarations", "declarations_of"]
 
-_KNOWN: Final[Mapping[str, FieldType]] = {known.text: known for known in KNOWN.values()}
+MISSING: Final = object()
+"""Stands for the default of an attribute, which no lock has."""
+
+_WORDS: Final[Mapping[str, object]] = {
+    **{cls.__name__: cls for cls in (list, set, frozenset, tuple, dict, bool, int, float, str, bytes, object, Markup)},
+    **{cls.__name__: cls for cls in (UUID, Decimal, dt.datetime, dt.date, dt.time, dt.timedelta)},
+    "None": None,
+    "Annotated": Annotated,
+    "Literal": Literal,
+    "NotRequired": NotRequired,
+    "Meta": Meta,
+    "Essential": Essential,
+    "Formerly": Formerly,
+}
+"""What a declaration may use by itself. Nothing else of Python is known where it is evaluated."""
 
 
 @frozen
 class Declaration:
-    """One field of a locked schema, or one attribute of a locked class."""
+    """One field of a locked schema."""
 
     text: str
     """The type, as the lock has it."""
     type: FieldType
     default: str | None
-    """None if there is none: the attribute is required, or the key may be absent."""
-    may_be_absent: bool
-    """True for a key that is written only while it is there."""
+    """None if there is none: the key may be absent."""
     essential: bool
     former_names: tuple[str, ...]
 
@@ -50,93 +71,21 @@ class Declaration:
         return attempt(self.type.lift, plain, Reading(JSON))
 
 
-class Opaque(FieldType):
-    """A type that only a user's converter knows: nothing can be said of it but its name."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-
-    @override
-    def admit(self, value: object) -> object:
-        return value
-
-    @override
-    def lower(self, value: object, wire: Wire) -> object:
-        return value
-
-    @override
-    def lift(self, plain: object, reading: Reading) -> object:
-        if plain != self.sample:
-            raise Mismatch.of(self, plain)
-        return plain
-
-    @override
-    def claims(self, value: object) -> bool:
-        return value == self.sample
-
-    @override
-    def plain_types(self, wire: Wire) -> frozenset[type]:
-        return frozenset({object})
-
-    @property
-    def sample(self) -> object:
-        """The one plain form that is known to be of the type."""
-        return {"__opaque__": self.text}
-
-
-class LockedClass(Keyed):
-    """A declared class of a lock, as a type of dicts: it is written as one, and nothing else of it is locked."""
-
-    def __init__(self, text: str, *, makes_class: bool) -> None:
-        super().__init__(text, {}, frozenset())
-        self.makes_class = makes_class
-        self.may_be_absent: frozenset[str] = frozenset()
-
-    def fill(self, attributes: Mapping[str, Declaration]) -> None:
-        """Take the attributes, once they are read: the class may hold itself."""
-        for name, attribute in attributes.items():
-            self.types[name] = attribute.type
-            self.former_names[name] = attribute.former_names
-        self.may_be_absent = frozenset(name for name, attribute in attributes.items() if attribute.may_be_absent)
-        self.required: frozenset[str] = frozenset(
-            name for name, attribute in attributes.items() if attribute.default is None and not attribute.may_be_absent
-        )
-
-    @override
-    def lift(self, plain: object, reading: Reading) -> object:
-        return Attributes(self._lifted(plain, reading, ".{}"))
-
-    @override
-    def all_lifted(self, items: list[object], reading: Reading) -> list[object] | None:
-        return None  # each is to be told from a dict
-
-
-class Attributes(dict[str, object]):
-    """What a class holds, which is not the same as a dict of the same keys."""
-
-
-class LockedSet(Items):
-    """A set or a frozenset, lifted as a list of its own kind: what stands for a class here has no hash."""
-
-    def __init__(self, name: str, item: FieldType) -> None:
-        super().__init__(list, item)
-        self.text: str = f"{name}[{item.text}]"
-
-    @override
-    def lift(self, plain: object, reading: Reading) -> object:
-        return Members(iterated(super().lift(plain, reading)))
-
-
-class Members(list[object]):
-    """What a set holds."""
-
-
 @frozen
 class Declarations:
     """What a lock declares: the fields of the schema, and the classes that they hold."""
 
     fields: Mapping[str, Declaration]
-    classes: Mapping[str, LockedClass]
+    classes: Mapping[str, WithNames]
+
+    def reader_of(self, key: str) -> str | None:
+        """Return the field that reads what is stored under a key, its own name or an earlier one; None if none does."""
+        renamed = (name for name, field in self.fields.items() if key in field.former_names)
+        return key if key in self.fields else next(renamed, None)
+
+    def names_of(self, name: str) -> tuple[str, ...]:
+        """Return the keys under which a field is found: the present name goes before earlier ones."""
+        return (name, *self.fields[name].former_names)
 
 
 def declarations_of(locked: LockedSchema) -> Declarations:
@@ -147,121 +96,127 @@ def declarations_of(locked: LockedSchema) -> Declarations:
     """
     try:
         reader = _Reader(locked)
-        fields = {name: reader.declaration(text) for name, text in locked.fields.items()}
+        fields = {name: reader.declaration(name, text) for name, text in locked.fields.items()}
     except ConfigurationError:
         raise
     except Exception as error:  # a file that somebody has edited may hold anything
         raise ConfigurationError(f"the lock cannot be read: {type(error).__name__}; lock the schema again") from error
-    return Declarations(fields, reader.classes)
+    held = [held for field in fields.values() for held in within(field.type)]
+    return Declarations(fields, {each.text: each for each in held if isinstance(each, WithNames)})
 
 
-class _Reader:
+class _Reader(ast.NodeTransformer):
+    """Evaluates declarations, in which all that is no word of a declaration has become a name of its own."""
+
     def __init__(self, locked: LockedSchema) -> None:
-        self._locked = locked
-        self._enumerations: dict[str, FieldType] = {
-            **{text: Enumeration(_enumeration(Enum, text, members)) for text, members in locked.enums.items()},
-            **{text: Enumeration(_enumeration(Flag, text, members)) for text, members in locked.flags.items()},
-        }
-        self.classes: dict[str, LockedClass] = {}
+        self._module = ModuleType("lock")
+        self._known: dict[str, object] = vars(self._module)
+        self._known.update(_WORDS)
+        self._names: dict[str, str] = {}
+        """By its text, what each class, enumeration, alias and unknown type is called in the module."""
+        self._converter = Converter()
+        self._compiler = Compiler(self._converter)
+        for base, enumerations in ((Enum, locked.enums), (Flag, locked.flags)):
+            for text, members in enumerations.items():
+                self._name(text, cast("Any", base)(text, members))
+        for text in locked.aliases:
+            target: Any = ForwardRef(f"target_{len(self._names)}", module=self._module)
+            self._name(text, cast("Any", TypeAliasType)(text, target))
+        classes = {text: _class(text, held, locked.typed_dicts) for text, held in locked.classes.items()}
+        for text, cls in classes.items():  # first all of them: they may hold each other
+            self._name(text, cls)
+        for text, cls in classes.items():
+            cls.__annotations__ = {name: self._read(held)[0] for name, held in locked.classes[text].items()}
+        for text, held in locked.aliases.items():
+            self._known[self._names[text].replace("type", "target")] = self._read(held)[0]
 
-    def declaration(self, text: str) -> Declaration:
+    def declaration(self, name: str, text: str) -> Declaration:
+        annotation, statement = self._read(text)
         try:
-            (statement,) = ast.parse(f"_: {text}").body
-            if isinstance(statement, ast.AnnAssign):
-                return self._declared(statement)
-        except (SyntaxError, ValueError, TypeError, KeyError, IndexError, SchemaError) as error:
+            field_type = self._compiler.compile(annotation, name)
+        except (SchemaError, IndexError) as error:
             raise ConfigurationError(f"the lock's declaration {text!r} cannot be read") from error
-        raise ConfigurationError(f"the lock's declaration {text!r} is none")
-
-    def _declared(self, statement: ast.AnnAssign) -> Declaration:
-        annotation, may_be_absent = statement.annotation, False
-        if _is_subscript(annotation, "NotRequired"):
-            annotation, may_be_absent = annotation.slice, True
-        marks: list[ast.expr] = []
-        if _is_subscript(annotation, "Annotated") and all(map(_is_mark, _elements(annotation)[1:])):
-            annotation, *marks = _elements(annotation)
         return Declaration(
-            text=ast.unparse(annotation),
-            type=self._type(annotation),
+            text=ast.unparse(_without_marks(statement.annotation)),
+            type=field_type,
             default=None if statement.value is None else ast.unparse(statement.value),
-            may_be_absent=may_be_absent,
-            essential=any(isinstance(mark, ast.Name) for mark in marks),
-            former_names=tuple(
-                str(ast.literal_eval(name)) for mark in marks if isinstance(mark, ast.Call) for name in mark.args
-            ),
+            essential=Essential in plain_form(annotation)[1],
+            former_names=former_names(annotation),
         )
 
-    def _type(self, node: ast.expr) -> FieldType:
-        text = ast.unparse(node)
-        if text in self._locked.classes:
-            return self._class(text)
-        if text in self._enumerations:
-            return self._enumerations[text]
-        if text in _KNOWN:
-            return _KNOWN[text]
-        if isinstance(node, ast.BinOp):
-            return OneOf(tuple(self._type(member) for member in _members(node)))
-        if isinstance(node, ast.Subscript):
-            return self._subscript(node, text)
-        return Opaque(text)
+    def _read(self, text: str) -> tuple[Any, ast.AnnAssign]:
+        """Return a declaration as an annotation, and as Python's parser has it."""
+        try:
+            statement, evaluated = (cast("ast.AnnAssign", ast.parse(f"_: {text}").body[0]) for _ in range(2))
+            code = compile(ast.Expression(self.visit(evaluated.annotation)), "<lock>", "eval")
+            return eval(code, {"__builtins__": {}}, self._known), statement  # noqa: S307 -- nothing but known words
+        except RecursionError:
+            raise
+        except Exception as error:  # it may be any text
+            raise ConfigurationError(f"the lock's declaration {text!r} cannot be read") from error
 
-    def _subscript(self, node: ast.Subscript, text: str) -> FieldType:
-        elements = _elements(node)
-        match ast.unparse(node.value):
-            case "list" | "set" | "frozenset" as name:
-                item = self._type(elements[0])
-                return Items(list, item) if name == "list" else LockedSet(name, item)
-            case "tuple" if [ast.unparse(element) for element in elements[1:]] == ["..."]:
-                return Items(tuple, self._type(elements[0]))
-            case "tuple":
-                return Positions(tuple(self._type(element) for element in elements))
-            case "dict":
-                return Table(self._type(elements[0]), self._type(elements[1]))
-            case "Literal":
-                return Choice(text, dict(map(self._choice, elements)))
-            case "Annotated":
-                return Bounded(self._type(elements[0]), (msgspec.Meta(**_bounds(elements[1])),), text)
+    @override
+    def visit(self, node: ast.AST) -> Any:
+        match node:
+            case ast.Call(func=ast.Name(id="Meta" | "Formerly")):
+                node.args, node.keywords = [*map(self.visit, node.args)], [*map(self.visit, node.keywords)]
+            case ast.Attribute(value=value) if ast.unparse(value) in self._names and not node.attr.startswith("_"):
+                node = self.generic_visit(node)  # a member of an enumeration
+            case ast.Tuple() | ast.BinOp(op=ast.BitOr()) | ast.keyword() | ast.Load() | ast.BitOr():
+                node = self.generic_visit(node)
+            case ast.Constant() | ast.UnaryOp(operand=ast.Constant()) | ast.Name(id="Annotated" | "Literal"):
+                pass
             case _:
-                return Opaque(text)
+                node = self._visit_type(node)
+        return node
 
-    def _choice(self, node: ast.expr) -> tuple[tuple[type, object], FieldType]:
-        if isinstance(node, ast.Attribute):
-            writer = self._enumerations[ast.unparse(node.value)]
-            if isinstance(writer, Enumeration):
-                return (writer.cls, writer.cls[node.attr]), writer
-        value: object = ast.literal_eval(node)
-        return (type(value), value), KNOWN[type(value)]
+    def _visit_type(self, node: ast.AST) -> ast.AST:
+        text = ast.unparse(node)
+        if text not in self._names:
+            if text in _WORDS:
+                return node
+            if isinstance(node, ast.Subscript) and ast.unparse(node.value) in _WORDS:
+                return self.generic_visit(node)
+        name = self._names.get(text) or self._name(text, self._unknown(text))
+        return ast.copy_location(ast.Name(name, ast.Load()), node)
 
-    def _class(self, text: str) -> FieldType:
-        if text not in self.classes:
-            locked = self.classes[text] = LockedClass(text, makes_class=text not in self._locked.typed_dicts)
-            attributes = {name: self.declaration(held) for name, held in self._locked.classes[text].items()}
-            locked.fill(attributes)
-        return self.classes[text]
+    def _name(self, text: str, value: object) -> str:
+        name = self._names[text] = f"type_{len(self._names)}"
+        self._known[name] = value
+        return name
+
+    def _unknown(self, text: str) -> type:
+        """Return what stands for a type that only a user's converter knows: nothing can be said of it but its name."""
+        cls, plain = type(text, (), {}), plain_of_unknown(text)
+
+        def structure(found: object, _: object) -> object:
+            if found != plain:
+                raise ValueError("it is of another type")
+            return cls()
+
+        self._converter.register_structure_hook(cls, structure)
+        self._converter.register_unstructure_hook(cls, lambda _: plain)
+        return cls
 
 
-def _enumeration(base: type[Enum], name: str, members: dict[str, str | int]) -> type[Enum]:
-    return cast("type[Enum]", cast("Any", base)(name, members))
+def _class(text: str, attributes: Mapping[str, str], typed_dicts: Collection[str]) -> Any:
+    """Return a class of the names that a locked one has; its annotations come later, for it may hold itself."""
+    if text in typed_dicts:
+        return cast("Any", TypedDict)(text, dict.fromkeys(attributes, object))
+    fields = [(name, Any, MISSING) if held.endswith(" = ...") else (name, Any) for name, held in attributes.items()]
+    return msgspec.defstruct(text, fields, eq=False, kw_only=True)
 
 
-def _is_subscript(node: ast.expr, name: str) -> TypeGuard[ast.Subscript]:
-    return isinstance(node, ast.Subscript) and ast.unparse(node.value) == name
-
-
-def _elements(node: ast.Subscript) -> list[ast.expr]:
-    return node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
-
-
-def _members(node: ast.expr) -> list[ast.expr]:
-    """Return the members of a union, in order."""
-    return [*_members(node.left), node.right] if isinstance(node, ast.BinOp) else [node]
+def _without_marks(annotation: ast.expr) -> ast.expr:
+    """Return a declared type without what is said of the field."""
+    match annotation:
+        case ast.Subscript(value=ast.Name(id="NotRequired"), slice=inner):
+            return _without_marks(inner)
+        case ast.Subscript(value=ast.Name(id="Annotated"), slice=ast.Tuple(elts=[inner, *marks])):
+            return inner if all(map(_is_mark, marks)) else annotation
+        case _:
+            return annotation
 
 
 def _is_mark(node: ast.expr) -> bool:
-    """Return True for what `Annotated` says of a field, and not of its type."""
     return ast.unparse(node.func if isinstance(node, ast.Call) else node) in ("Essential", "Formerly")
-
-
-def _bounds(node: ast.expr) -> dict[str, Any]:
-    words = node.keywords if isinstance(node, ast.Call) else []
-    return {str(word.arg): ast.literal_eval(word.value) for word in words}

@@ -5,8 +5,8 @@ A field is written as Python declares it, `"user_id": "int | None = None"`, and 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from enum import Enum, Flag
+from collections.abc import Mapping
+from enum import Flag
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +15,7 @@ import msgspec
 from typed_sessions.errors import ConfigurationError, SchemaError
 from typed_sessions.schema.schema import Field, Schema
 from typed_sessions.schema.types import FieldType, Mismatch
+from typed_sessions.schema.types.alias import Alias
 from typed_sessions.schema.types.base import JSON
 from typed_sessions.schema.types.bounded import Bounded
 from typed_sessions.schema.types.classes import Keyed, WithNames
@@ -23,6 +24,7 @@ from typed_sessions.schema.types.scalars import KNOWN, Enumeration
 from typed_sessions.schema.types.union import OneOf
 from typed_sessions.serializers.base import AnySerializer
 from typed_sessions.tools.lock.extents import extent_of
+from typed_sessions.tools.lock.samples import within
 
 __all__ = ["LockFile", "LockedSchema", "lock_schema", "read_lock", "write_lock"]
 
@@ -37,6 +39,8 @@ class LockedSchema(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unkno
     largest_cookie: int | None
     """In bytes; None where some field has no bound."""
     fields: dict[str, str]
+    aliases: dict[str, str] = {}
+    """What each alias that contains itself stands for."""
     classes: dict[str, dict[str, str]] = {}
     """The declared classes that fields hold, at any depth, each with its attributes."""
     enums: dict[str, dict[str, str | int]] = {}
@@ -58,20 +62,21 @@ def lock_schema(schema: Schema[Any], serializer: AnySerializer) -> LockedSchema:
     """Return what a schema says of its sessions.
 
     Raises:
-        SchemaError: there is no schema, or two of its classes have one name.
+        SchemaError: there is no schema, or two of its types have one name.
     """
     if schema.open:
         raise SchemaError("without a schema there is nothing to lock")
-    named = _named_parts(schema)
+    named = _named_types(schema)
     extent = extent_of(schema, serializer)
     return LockedSchema(
         version=schema.migrations.version,
         largest_cookie=extent.bytes,
         fields={name: _field_text(schema, field) for name, field in schema.fields.items()},
-        classes={text: _attributes(part) for text, part in named.items() if isinstance(part, WithNames)},
+        aliases={text: declaration(alias.target) for text, alias in named.items() if isinstance(alias, Alias)},
+        classes={text: _attributes(cls) for text, cls in named.items() if isinstance(cls, WithNames)},
         enums=_members(named, flags=False),
         flags=_members(named, flags=True),
-        typed_dicts=[text for text, part in named.items() if isinstance(part, Keyed)],
+        typed_dicts=[text for text, cls in named.items() if isinstance(cls, Keyed)],
         unbounded=list(extent.unbounded),
     )
 
@@ -126,10 +131,14 @@ def declaration(field_type: FieldType) -> str:
 
 def _field_text(schema: Schema[Any], field: Field) -> str:
     marks = ["Essential"] * field.essential
-    marks += [f"Formerly({', '.join(map(repr, field.former_names))})"] if field.former_names else []
-    text = declaration(field.type)
-    text = f"Annotated[{', '.join([text, *marks])}]" if marks else text
+    text = _marked(declaration(field.type), marks, field.former_names)
     return f"NotRequired[{text}]" if schema.keyed else f"{text} = {_default_text(field)}"
+
+
+def _marked(text: str, marks: list[str], former_names: tuple[str, ...]) -> str:
+    if former_names:
+        marks = [*marks, f"Formerly({', '.join(map(repr, former_names))})"]
+    return f"Annotated[{', '.join([text, *marks])}]" if marks else text
 
 
 def _default_text(field: Field) -> str:
@@ -142,47 +151,39 @@ def _default_text(field: Field) -> str:
         return "..."
 
 
-def _attributes(part: WithNames) -> dict[str, str]:
-    return {name: _attribute_text(part, name) for name in part.types}
-
-
-def _attribute_text(part: WithNames, name: str) -> str:
-    text = declaration(part.types[name])
-    if part.former_names[name]:
-        text = f"Annotated[{text}, Formerly({', '.join(map(repr, part.former_names[name]))})]"
-    if name in part.required:
-        return text
-    return f"NotRequired[{text}]" if isinstance(part, Keyed) else f"{text} = ..."
+def _attributes(cls: WithNames) -> dict[str, str]:
+    absent = "NotRequired[{}]" if isinstance(cls, Keyed) else "{} = ..."
+    return {
+        name: ("{}" if name in cls.required else absent).format(_marked(declaration(held), [], cls.former_names[name]))
+        for name, held in cls.types.items()
+    }
 
 
 def _members(named: Mapping[str, FieldType], *, flags: bool) -> dict[str, dict[str, str | int]]:
     return {
-        text: {member.name: member.value for member in part.cls}
-        for text, part in named.items()
-        if isinstance(part, Enumeration) and issubclass(part.cls, Flag) is flags
+        text: {member.name: member.value for member in held.cls}
+        for text, held in named.items()
+        if isinstance(held, Enumeration) and issubclass(held.cls, Flag) is flags
     }
 
 
-def _named_parts(schema: Schema[Any]) -> dict[str, WithNames | Enumeration]:
-    """Return the classes and enumerations that a schema's fields hold, at any depth, by their text."""
-    named: dict[str, WithNames | Enumeration] = {}
+def _named_types(schema: Schema[Any]) -> dict[str, FieldType]:
+    """Return the classes, enumerations and aliases that a schema's fields hold, at any depth, by their text."""
+    named: dict[str, FieldType] = {}
     known = {known.text for known in KNOWN.values()}
     for field in schema.fields.values():
-        for part in _parts(field.type, set()):
-            if part.text in known or _cls(named.setdefault(part.text, part)) is not _cls(part):
-                raise SchemaError(f"{schema.name} holds two types called {part.text}; rename one to lock it")
+        for held in within(field.type):
+            if not isinstance(held, (WithNames, Enumeration, Alias)):
+                continue
+            if held.text in known or not _is_one(named.setdefault(held.text, held), held):
+                raise SchemaError(f"{schema.name} holds two types called {held.text}; rename one to lock it")
     return named
 
 
-def _parts(field_type: FieldType, seen: set[FieldType]) -> Iterator[WithNames | Enumeration]:
-    if field_type in seen:
-        return
-    seen.add(field_type)
-    if isinstance(field_type, (WithNames, Enumeration)):
-        yield field_type
-    for part in field_type.parts():
-        yield from _parts(part, seen)
-
-
-def _cls(part: WithNames | Enumeration) -> type[Enum] | WithNames:
-    return part.cls if isinstance(part, Enumeration) else part
+def _is_one(one: FieldType, other: FieldType) -> bool:
+    """Return True if two types of one name are one: an alias may be met by itself, and by text that names it."""
+    if isinstance(one, Alias) and isinstance(other, Alias):
+        return declaration(one.target) == declaration(other.target)
+    if isinstance(one, Enumeration) and isinstance(other, Enumeration):
+        return one.cls is other.cls
+    return one is other

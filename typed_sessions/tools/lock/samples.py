@@ -3,40 +3,49 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from copy import copy
 from decimal import Decimal
 from types import NoneType
-from typing import Final
+from typing import Final, cast
 from uuid import UUID
 
 from markupsafe import Markup
 
-from typed_sessions.schema.narrowing import is_sequence
 from typed_sessions.schema.types import FieldType, Reading, Wire
-from typed_sessions.schema.types.base import JSON, attempt
+from typed_sessions.schema.types.alias import Alias
+from typed_sessions.schema.types.base import JSON, SOME_KEY, attempt
 from typed_sessions.schema.types.bounded import Bounded
+from typed_sessions.schema.types.classes import Declared, Foreign, WithNames
 from typed_sessions.schema.types.containers import Items, Positions, Table
-from typed_sessions.schema.types.scalars import Anything, Choice, Enumeration, Scalar, Simple
+from typed_sessions.schema.types.scalars import Choice, Enumeration, Scalar, Simple
 from typed_sessions.schema.types.union import OneOf
-from typed_sessions.tools.lock.declarations import LockedClass, Opaque
 
-__all__ = ["Samples"]
+__all__ = ["Samples", "plain_of_unknown", "within"]
 
+_OFFSET: Final = dt.timezone(-dt.timedelta(hours=23, minutes=59, seconds=59, microseconds=999999))
 _VALUES: Final[Mapping[type, tuple[object, ...]]] = {
     NoneType: (None,),
     bool: (False, True),
-    int: (7, 0, -1, 2**40),
-    float: (0.5, -1e300),
+    int: (7, 0, -1, 2**40, -(2**63)),
+    float: (0.5, -1e300, -2.2250738585072014e-308),
     str: ("text", "", "é"),
     bytes: (b"\xff", b""),
     Markup: (Markup("<b>"), Markup()),
     UUID: (UUID(int=7), UUID(int=2**127)),
     Decimal: (Decimal("1.50"), Decimal(-7)),
-    dt.datetime: (dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC), dt.datetime(1999, 12, 31, 23, tzinfo=dt.UTC)),
-    dt.date: (dt.date(2026, 1, 2), dt.date(1999, 12, 31)),
-    dt.time: (dt.time(3, 4, 5), dt.time(23, 59, 59, 999999)),
-    dt.timedelta: (dt.timedelta(days=1, seconds=2), dt.timedelta(microseconds=-1)),
+    dt.datetime: (
+        dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC),
+        dt.datetime(2000, 12, 31, 23, 59, 59, 999999, _OFFSET),
+    ),
+    dt.date: (dt.date(2026, 1, 2), dt.date.max),
+    dt.time: (dt.time(3, 4, 5), dt.time(23, 59, 59, 999999, _OFFSET)),
+    dt.timedelta: (
+        dt.timedelta(days=1, seconds=2),
+        dt.timedelta(days=-999999999, hours=23, minutes=59, seconds=59, microseconds=999999),
+    ),
 }
+"""Values of each type. Where all are of a bounded size, the one that takes most room is among them."""
 _ANYTHING: Final[tuple[object, ...]] = (None, True, 7, 0.5, "text", [1], {"key": 1})
 
 _TIMES: Final[Mapping[type, tuple[object, ...]]] = {
@@ -49,132 +58,161 @@ _LONGEST: Final = 10_000
 """How long a value at a bound is made at most."""
 
 
+def within(field_type: FieldType) -> list[FieldType]:
+    """Return a type and all that it holds, each once, in the order of the declarations."""
+    found: dict[FieldType, None] = {}
+    waiting = [field_type]
+    while waiting:
+        held = waiting.pop()
+        if held not in found:
+            found[held] = None
+            waiting += reversed([*held.parts()])
+    return [*found]
+
+
+def plain_of_unknown(text: str) -> dict[str, object]:
+    """Return the one plain value that is taken to be of a type of which a lock has nothing but the name."""
+    return {"__unknown__": text}
+
+
 class Samples:
-    """Makes plain values of types, as a serializer with a wire is given them."""
+    """Makes plain values of types, as a serializer with a wire is given them.
+
+    Args:
+        wire: the types that the serializer brings back.
+        other: the type by which another release reads the values: some are made that lie just beyond its bounds.
+    """
 
     def __init__(self, wire: Wire, other: FieldType | None = None) -> None:
         self._wire = wire
-        self._other = other
-        self._bounds = list(_bounded_within(other, set())) if other is not None else []
-        """The bounds that the other release sets, which what is written may lie beyond."""
-        self._classes: list[FieldType] = []
-        """The classes that are being made: one that holds itself is left out inside."""
+        self._bounds = [] if other is None else [held for held in within(other) if isinstance(held, Bounded)]
+        self._around: list[FieldType] = []
+        """The classes and aliases around a value, which may hold themselves."""
 
-    def of(self, field_type: FieldType) -> list[object]:
-        """Return plain values of a type; none if it has none that can be made."""
+    def of(self, field_type: FieldType, length: int | None = None) -> list[object]:
+        """Return plain values of a type; none if it has none that can be made.
+
+        Args:
+            field_type: the type.
+            length: a bound of texts and containers that is not part of the type.
+        """
         match field_type:
             case Bounded(inner=inner):
-                return [
-                    plain for plain in (*self._at_bounds(field_type), *self.of(inner)) if self._fits(field_type, plain)
-                ]
+                return self._fitting(field_type, [*self._at_bounds(field_type), *self.of(inner)])
             case Simple() | Scalar():
-                own = [field_type.lower(value, self._wire) for value in _VALUES[field_type.cls]]
-                return [*own, *self._at_others_bounds(field_type)]
-            case Anything():
-                return list(_ANYTHING)
-            case Enumeration():
-                return [field_type.lower(member, self._wire) for member in field_type.members]
-            case Choice():
-                return [field_type.lower(value, self._wire) for value in field_type.values]
+                return [*self._scalars(field_type, length), *self._at_others_bounds(field_type)]
+            case Enumeration(members=values) | Choice(values=values):
+                return [field_type.lower(value, self._wire) for value in values]
             case OneOf(members=members):
-                return [
-                    field_type.written(member, plain, self._wire) for member in members for plain in self.of(member)
-                ]
-            case LockedClass():
-                return self._of_class(field_type)
-            case Opaque(sample=sample):
-                return [sample]
+                held = [(member, plain) for member in members for plain in self.of(member, length)]
+                return [field_type.written(member, plain, self._wire) for member, plain in held]
+            case Items() | Positions() | Table():
+                return [*self._containers(field_type, length), *self._at_others_bounds(field_type)]
+            case Alias() | WithNames():
+                return self._named(field_type, length)
             case _:
-                return self._of_container(field_type)
+                return self._unknown(field_type)
 
-    def _of_container(self, field_type: FieldType) -> list[object]:
-        match field_type:
-            case Items(cls=cls, item=item):
-                held: list[list[object]] = [[], *([plain] for plain in self.of(item))]
-                held += [list(items) for items in self._at_others_bounds(field_type) if is_sequence(items)]
-                return [tuple(items) for items in held] if cls is tuple and tuple in self._wire else list(held)
-            case Positions(items=items):
-                made = [list(row) for row in _rows([self.of(item) for item in items])]
-                return [tuple(row) for row in made] if tuple in self._wire else list(made)
-            case Table(key=key, value=value):
-                pairs = _rows([Samples(JSON, self._other).of(key), self.of(value)])
-                return [{}, *({str(text): plain} for text, plain in pairs), *self._at_others_bounds(field_type)]
-            case _:
-                return []
+    def _scalars(self, field_type: Simple | Scalar, length: int | None) -> list[object]:  # noqa: ARG002 -- see Largest
+        return [field_type.lower(value, self._wire) for value in _VALUES[field_type.cls]]
 
-    def _of_class(self, locked: LockedClass) -> list[object]:
-        if locked in self._classes:
-            return []
-        self._classes.append(locked)
+    def _containers(self, field_type: Items | Positions | Table, length: int | None) -> list[object]:
+        if isinstance(field_type, Table):
+            keys = copy(self)
+            keys._wire = JSON  # noqa: SLF001 -- its own, of a copy
+            texts = [plain if isinstance(plain, str) else str(plain) for plain in keys._at(" (a key)", field_type.key)]  # noqa: SLF001
+            pairs = _rows([texts, self._at(SOME_KEY, field_type.value)])
+            return [self._dict(each) for each in self._lists([*pairs], length)]
+        if isinstance(field_type, Items):
+            made = self._lists(self._at(SOME_KEY, field_type.item), length)
+            is_tuple = field_type.cls is tuple
+        else:
+            made = _rows([self._at(f"[{index}]", item) for index, item in enumerate(field_type.items)])
+            is_tuple = True
+        return [tuple(each) if is_tuple and tuple in self._wire else each for each in made]
+
+    def _lists(self, items: list[object], length: int | None) -> list[list[object]]:  # noqa: ARG002 -- see Largest
+        return [[], *([item] for item in items)]
+
+    def _dict(self, pairs: list[object]) -> object:
+        return dict(cast("list[tuple[object, object]]", pairs))
+
+    def _named(self, field_type: Alias | WithNames, length: int | None) -> list[object]:
+        if field_type in self._around:
+            return self._within_itself()
+        self._around.append(field_type)
         try:
-            attributes = {name: self.of(held) for name, held in locked.types.items()}
+            return self.of(field_type.target, length) if isinstance(field_type, Alias) else self._instances(field_type)
         finally:
-            self._classes.pop()
-        return [*self._instances(attributes, locked), *self._without_absent(attributes, locked)]
+            self._around.pop()
 
-    def _instances(self, attributes: Mapping[str, list[object]], locked: LockedClass) -> list[object]:
-        """Return dicts of all attributes that can be made; none if a required one cannot."""
-        if any(name in locked.required and not plain for name, plain in attributes.items()):
-            return []
-        made = {name: plain for name, plain in attributes.items() if plain}
-        return [dict(zip(made, row, strict=True)) for row in _rows(list(made.values()))]
+    def _within_itself(self) -> list[object]:
+        """Return what a class or an alias holds where it holds itself."""
+        return []
 
-    def _without_absent(self, attributes: Mapping[str, list[object]], locked: LockedClass) -> list[object]:
-        if not locked.may_be_absent:
-            return []
-        kept = {name: plain for name, plain in attributes.items() if name not in locked.may_be_absent}
-        return self._instances(kept, locked) or [{}]
+    def _instances(self, cls: WithNames) -> list[object]:
+        made = {name: self._at(f".{name}", held, _own_bound(cls, name)) for name, held in cls.types.items()}
+        always = {name: plain for name, plain in made.items() if name in cls.required}
+        is_always_whole = cls.makes_class or len(always) == len(made)
+        return [*_dicts(made, cls.required), *([] if is_always_whole else _dicts(always, cls.required))]
+
+    def _unknown(self, field_type: FieldType) -> list[object]:
+        """Return plain values of a type that says nothing of them."""
+        return [plain_of_unknown(field_type.text)] if isinstance(field_type, Foreign) else [*_ANYTHING]
+
+    def _at(self, step: str, field_type: FieldType, length: int | None = None) -> list[object]:  # noqa: ARG002 -- see Largest
+        """Return the values that another one holds, a step inside."""
+        return self.of(field_type, length)
 
     def _at_others_bounds(self, field_type: FieldType) -> list[object]:
         """Return values of a type without bounds at those which the other release sets to the same type."""
         alike = [bounded for bounded in self._bounds if bounded.inner.text == field_type.text]
-        plain = [plain for bounded in alike for plain in self._at_bounds(bounded)]
-        return [each for each in plain if self._fits(field_type, each)]
+        return self._fitting(field_type, [plain for bounded in alike for plain in self._at_bounds(bounded)])
 
-    def _at_bounds(self, bounded: Bounded) -> Iterable[object]:
-        """Return values at the bounds of a type, and next to them."""
+    def _at_bounds(self, bounded: Bounded) -> Iterator[object]:
+        """Yield values at the bounds of a type, and next to them."""
         for name, bound in bounded.bounds.items():
             if name.endswith("_length") and isinstance(bound, int):
                 for length in (bound, bound + 1):
                     yield from self._of_length(bounded.inner, min(length, _LONGEST))
             elif isinstance(bound, (int, float)) and not isinstance(bound, bool):
                 yield from (bound - 1, bound, bound + 1)
-            elif name == "tz":
-                yield from self._with_and_without_time_zone(bounded.inner)
+            elif name == "tz" and isinstance(bounded.inner, Scalar):
+                for value in _TIMES.get(bounded.inner.cls, ()):
+                    yield from attempt(bounded.inner.lower, value, self._wire)
 
-    def _with_and_without_time_zone(self, field_type: FieldType) -> Iterable[object]:
-        if isinstance(field_type, Scalar) and field_type.cls in _TIMES:
-            for value in _TIMES[field_type.cls]:
-                yield from attempt(field_type.lower, value, self._wire)
-
-    def _of_length(self, field_type: FieldType, length: int) -> Iterable[object]:
+    def _of_length(self, field_type: FieldType, length: int) -> Iterator[object]:
         if isinstance(field_type, Items):
-            items = next(iter(self.of(field_type.item)), None)
-            yield [items] * length
+            yield _distinct(field_type.item, length) or self.of(field_type.item)[:1] * length
         elif isinstance(field_type, Table):
-            value = next(iter(self.of(field_type.value)), None)
-            yield {str(number): value for number in range(length)}
+            yield dict.fromkeys(map(str, range(length)), next(iter(self.of(field_type.value)), None))
         elif isinstance(field_type, (Simple, Scalar)) and field_type.cls in _TEXTS:
             yield field_type.lower(_TEXTS[field_type.cls] * length, self._wire)
 
-    def _fits(self, field_type: FieldType, plain: object) -> bool:
-        return bool(attempt(field_type.lift, plain, Reading(self._wire)))
+    def _fitting(self, field_type: FieldType, plain: list[object]) -> list[object]:
+        return [each for each in plain if attempt(field_type.lift, each, Reading(self._wire))]
 
 
-def _bounded_within(field_type: FieldType, seen: set[FieldType]) -> Iterator[Bounded]:
-    """Yield the types with bounds that a type holds, itself included."""
-    if field_type in seen:
-        return
-    seen.add(field_type)
-    if isinstance(field_type, Bounded):
-        yield field_type
-    for part in field_type.parts():
-        yield from _bounded_within(part, seen)
+def _distinct(field_type: FieldType, length: int) -> list[object]:
+    """Return as many values as a set is to hold; none where they are not simply numbered."""
+    if isinstance(field_type, Simple) and field_type.cls in (int, str):
+        return [*map(field_type.cls, range(length))]
+    return []
 
 
-def _rows(columns: Sequence[Sequence[object]]) -> list[tuple[object, ...]]:
+def _own_bound(cls: WithNames, name: str) -> int | None:
+    return cls.kind.members[name].max_length if isinstance(cls, Declared) else None
+
+
+def _dicts(columns: Mapping[str, list[object]], required: Collection[str]) -> list[object]:
+    """Return dicts of all attributes that can be made; none if a required one cannot."""
+    made = {name: plain for name, plain in columns.items() if plain or name in required}
+    return [dict(zip(made, row, strict=True)) for row in _rows([*made.values()])]
+
+
+def _rows(columns: Sequence[Sequence[object]]) -> list[list[object]]:
     """Return rows in which every value of every column has a place; none if a column has no value."""
     if not all(columns):
         return []
     count = max(map(len, columns), default=1)
-    return [tuple(column[row % len(column)] for column in columns) for row in range(count)]
+    return [[column[row % len(column)] for column in columns] for row in range(count)]

@@ -28,7 +28,7 @@ import typing_extensions
 from attrs import frozen
 
 from typed_sessions.errors import SchemaError
-from typed_sessions.schema.annotations import plain_form
+from typed_sessions.schema.annotations import ALIASES, QUALIFIERS, plain_form
 
 __all__ = [
     "ANY",
@@ -45,13 +45,6 @@ __all__ = [
     "one_of",
     "quoted",
 ]
-
-_ALIASES: Final = tuple(
-    {module.TypeAliasType for module in (sys.modules["typing"], typing_extensions) if hasattr(module, "TypeAliasType")}
-)
-_QUALIFIERS: Final = frozenset(
-    {typing_extensions.Required, typing_extensions.NotRequired, typing_extensions.ReadOnly, Final}
-)
 
 
 @frozen
@@ -156,7 +149,7 @@ def expression_of(annotation: Any) -> Expression:
         return ANY
     if isinstance(annotation, TypeVar):
         return _without_argument(annotation)
-    if isinstance(annotation, (NewType, *_ALIASES)):
+    if isinstance(annotation, (NewType, *ALIASES)):
         return _named(annotation)
     if isinstance(annotation, ForwardRef):
         return _referred(annotation)
@@ -165,7 +158,7 @@ def expression_of(annotation: Any) -> Expression:
 
 def _built(annotation: Any) -> Expression:
     origin, arguments = get_origin(annotation), get_args(annotation)
-    if origin is Annotated or origin in _QUALIFIERS:
+    if origin is Annotated or origin in QUALIFIERS:
         return expression_of(arguments[0])
     if origin is Literal:
         return literal(*arguments)
@@ -182,7 +175,7 @@ def _built(annotation: Any) -> Expression:
 
 
 def _subscripted(annotation: Any, origin: Any, arguments: tuple[Any, ...]) -> Expression:
-    head = expression_of(origin) if isinstance(origin, _ALIASES) else _name_of(origin)
+    head = expression_of(origin) if isinstance(origin, ALIASES) else _name_of(origin)
     if not isinstance(head, Name):  # an alias that only the class knows
         return expression_of(plain_form(annotation)[0])
     return Subscript(head, tuple(map(expression_of, arguments)))

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 import types
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Annotated, Any, Final, Literal, NotRequired, Required, TypeGuard, Union, get_args, get_origin
+from typing import Any, Final, Literal, TypeGuard, Union, get_args, get_origin
 
 from attrs import frozen
 from typing_extensions import ReadOnly
 
 from typed_sessions.errors import ConfigurationError, SchemaError
-from typed_sessions.schema.annotations import is_typed_dict, key_annotations, plain_form
+from typed_sessions.schema.annotations import is_typed_dict, plain_form, resolved_annotations
 from typed_sessions.schema.kinds import kind_of
 from typed_sessions.schema.schema import Schema, class_made_by
 from typed_sessions.tools.stubs.expressions import OBJECT, Expression, Name, expression_of
@@ -153,18 +153,17 @@ def _is_schema(value: object) -> TypeGuard[Schema[Any]]:
 
 def _keys(declared: Any, name: str) -> Iterator[Key]:
     kind = kind_of(declared)
-    if kind is None:
-        annotations = key_annotations(declared)
-    else:
-        annotations = {member.name: member.annotation for member in kind.members.values()}
+    annotations = resolved_annotations(declared)
+    if kind is not None:
+        annotations = {key: member.annotation for key, member in kind.members.items()}
     for key, annotation in annotations.items():
-        plain = set(_plain_members(annotation))
+        plain, (_, marks) = set(_plain_members(annotation)), plain_form(annotation)
         admits_all = not _UNIVERSAL.isdisjoint(plain)
         try:
             expression = expression_of(annotation)
         except SchemaError as error:
             raise SchemaError(f"{name}.{key}: {error}") from None
-        yield Key(key, expression, admits_all or types.NoneType in plain, admits_all, _is_readonly(annotation))
+        yield Key(key, expression, admits_all or types.NoneType in plain, admits_all, ReadOnly in marks)
 
 
 def _plain_members(annotation: Any) -> Iterator[object]:
@@ -178,11 +177,3 @@ def _plain_members(annotation: Any) -> Iterator[object]:
         yield plain
     elif origin is Literal and None in get_args(plain):
         yield types.NoneType
-
-
-def _is_readonly(annotation: Any) -> bool:
-    """Return True for `ReadOnly`, wherever it stands among the qualifiers of a TypedDict's key."""
-    if get_origin(annotation) is ReadOnly:
-        return True
-    is_wrapped = get_origin(annotation) in {Annotated, Required, NotRequired}
-    return is_wrapped and _is_readonly(get_args(annotation)[0])
