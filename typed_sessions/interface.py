@@ -79,7 +79,7 @@ from typed_sessions.serializers.base import (
     serializer_name,
 )
 from typed_sessions.serializers.tagged_json import TaggedJSONSerializer
-from typed_sessions.server import ServerSide, StoredArrival
+from typed_sessions.server import EVENT_LOOP, Runtime, ServerSide, StoredArrival
 from typed_sessions.stores import Lifetime, SessionStore, namespace_in, open_store
 from typed_sessions.stores.identifiers import Namespace
 
@@ -349,6 +349,8 @@ class SecureCookieSessionInterface(
         SchemaError: the class cannot be a schema.
         ConfigurationError: there is no such serializer.
     """
+
+    _runtime: Runtime = EVENT_LOOP
 
     salt: str | bytes = "cookie-session"
     """What sets these signatures apart from others under the same secret key."""
@@ -967,6 +969,7 @@ class SecureCookieSessionInterface(
             timeout=settings.store_timeout,
             raises=settings.raise_on_store_error,
             adopt_signed_before=settings.adopt_signed_before,
+            runtime=self._runtime,
         )
 
     def _formats(self, settings: Settings) -> tuple[engine.Format[S], ...]:

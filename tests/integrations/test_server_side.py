@@ -16,6 +16,7 @@ from attrs import Factory, define
 from quart import Quart, Response, got_request_exception, redirect, stream_with_context, websocket
 from quart import session as quart_session
 from typing_extensions import override
+from werkzeug.datastructures import Headers
 
 from typed_sessions import (
     ConfigurationError,
@@ -30,8 +31,20 @@ from typed_sessions import (
 from typed_sessions.core.settings import read_settings
 from typed_sessions.interface import ConfiguredApp
 from typed_sessions.quart import Sessions
+from typed_sessions.server import EVENT_LOOP, THREAD, Runtime
 from typed_sessions.server.records import Attempt
-from typed_sessions.stores import Conflict, Created, Exists, Found, Lifetime, Record, SessionStore, Updated, Written
+from typed_sessions.stores import (
+    Conflict,
+    Created,
+    Exists,
+    Found,
+    Lifetime,
+    Record,
+    SessionStore,
+    Updated,
+    Written,
+    time_left,
+)
 from typed_sessions.stores.identifiers import Identifier, Namespace
 from typed_sessions.stores.memory import MemoryStore
 
@@ -62,6 +75,8 @@ def key_of(text: str) -> str:
 
 class Site:
     """An application whose views are given by the test, and its store."""
+
+    runtime: Runtime = EVENT_LOOP
 
     def __init__(self, store: SessionStore | None = None, **config: Any) -> None:
         self.clock = Clock()
@@ -106,7 +121,7 @@ class Site:
                 await socket.receive()
 
     def client(self, cookie: str | None = None) -> Client:
-        return Client(self.app, cookie)
+        return (Client if self.runtime is EVENT_LOOP else ClientInThread)(self.app, cookie)
 
     @property
     def records(self) -> int:
@@ -123,16 +138,43 @@ class Client:
         self.cookie = cookie
 
     async def get(self, path: str) -> Response:
-        headers = {"Cookie": f"session={self.cookie}"} if self.cookie else {}
-        response = await self.app.test_client(use_cookies=False).get(path, headers=headers)
+        response = await self.answer(path, {"Cookie": f"session={self.cookie}"} if self.cookie else {})
         for header in response.headers.getlist("Set-Cookie"):
             value = header.partition(";")[0].partition("=")[2]
             self.cookie = value or None
         return response
 
+    async def answer(self, path: str, headers: dict[str, str]) -> Response:
+        return await self.app.test_client(use_cookies=False).get(path, headers=headers)
 
-@pytest.fixture
-def site() -> Iterator[Site]:
+
+class ClientInThread(Client):
+    """One whose requests are handled in a thread each, where there is no event loop: all that Quart does blocks."""
+
+    @override
+    async def answer(self, path: str, headers: dict[str, str]) -> Response:
+        async def handled() -> Response:
+            request = self.app.request_class(
+                "GET",
+                "http",
+                path,
+                b"",
+                Headers(headers),
+                "",
+                "1.1",
+                cast("Any", {}),
+                send_push_promise=cast("Any", None),
+            )
+            return cast("Response", await self.app.handle_request(request))
+
+        return await asyncio.to_thread(lambda: THREAD.run(handled(), self.app))
+
+
+@pytest.fixture(params=[EVENT_LOOP, THREAD], ids=["event_loop", "thread"])
+def site(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    """One whose requests are handled in an event loop, or in threads without one."""
+    monkeypatch.setattr(Site, "runtime", request.param)
+    monkeypatch.setattr(SecureCookieSessionInterface, "_runtime", request.param)
     site = Site()
 
     @site.view
@@ -166,6 +208,10 @@ def site() -> Iterator[Site]:
 
     yield site
     assert site.failures == []
+
+
+in_event_loop = pytest.mark.parametrize("site", [EVENT_LOOP], indirect=True, ids=["event_loop"])
+"""For tests whose requests have tasks, or streams, which only an event loop runs."""
 
 
 async def text(response: Response) -> str:
@@ -548,9 +594,18 @@ class Broken(MemoryStore):
             raise StoreUnavailableError("no answer") from ConnectionResetError()
 
     async def _break(self, method: str) -> None:
-        await asyncio.sleep(self.seconds)
+        await _take(self.seconds)
         if method in self.failing:
             raise StoreUnavailableError("down") from OSError()
+
+
+async def _take(seconds: float) -> None:
+    """Take some time to answer, in whatever the test runs."""
+    left = time_left()  # which only threads have to ask for
+    if left is not None and left < seconds:
+        await Site.runtime.sleep(left)
+        time_left()
+    await Site.runtime.sleep(seconds)
 
 
 @pytest.fixture
@@ -790,6 +845,7 @@ async def test_a_stream_saves_after_the_response_has_begun(site: Site, caplog: p
     assert "change is lost" not in caplog.text
 
 
+@in_event_loop
 async def test_a_change_in_a_stream_is_reported_until_it_is_saved(site: Site, caplog: pytest.LogCaptureFixture) -> None:
     @site.app.get("/stream")
     async def stream() -> Response:
@@ -1117,6 +1173,7 @@ async def test_an_identifier_that_save_changed_is_told_with_an_error(site: Site,
     assert await text(await client.get("/read")) == "7 [] 1 en"
 
 
+@in_event_loop
 async def test_saves_of_one_session_come_one_after_the_other(site: Site, broken: Broken) -> None:
     @site.view
     async def saving() -> str:
@@ -1132,6 +1189,7 @@ async def test_saves_of_one_session_come_one_after_the_other(site: Site, broken:
     assert len(broken._records) == 1
 
 
+@in_event_loop
 async def test_a_change_during_a_save_is_for_the_next_one(site: Site, broken: Broken) -> None:
     @site.view
     async def saving() -> str:
@@ -1152,6 +1210,7 @@ async def test_a_change_during_a_save_is_for_the_next_one(site: Site, broken: Br
     assert await text(await client.get("/read")) == "None [] 2 de"
 
 
+@in_event_loop
 async def test_many_writers_all_get_their_turn(site: Site) -> None:
     site.app.config["SESSION_STORE_TIMEOUT"] = timedelta(seconds=60)  # on a machine that is busy, too
     client = site.client()
@@ -1666,6 +1725,7 @@ async def test_what_depends_on_the_current_session_varies_by_cookie(
     assert response.headers.get("Vary") == ("Cookie" if varies else None)
 
 
+@in_event_loop
 async def test_a_list_of_sessions_that_a_stream_asks_for_first_is_reported(
     site: Site, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -1793,6 +1853,7 @@ async def test_each_call_of_a_stream_has_a_deadline_of_its_own(
 
 
 @pytest.mark.usefixtures("slow")
+@in_event_loop
 async def test_all_calls_of_a_request_share_its_deadline(site: Site) -> None:
     @site.view
     async def asks() -> str:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Generic
 
-from attrs import define, field
+from attrs import Factory, define, field
 from typing_extensions import TypeVar
 
 from typed_sessions.codec.contents import contents_of
@@ -18,75 +15,15 @@ from typed_sessions.core.engine import Decision, Delete, Keep, Policy, Write
 from typed_sessions.core.state import ExtrasRule, Opened
 from typed_sessions.errors import StoreUnavailableError
 from typed_sessions.reports import ChangedLate, Refused, Report, ReportSink
+from typed_sessions.server.deadline import Deadline
 from typed_sessions.server.records import Attempt, read
+from typed_sessions.server.runtime import Lock
 from typed_sessions.stores.base import Record
 from typed_sessions.stores.identifiers import Identifier
 
-__all__ = ["Deadline", "News", "StoredArrival"]
+__all__ = ["News", "StoredArrival"]
 
 S = TypeVar("S", default=dict[str, object])
-
-
-class Deadline:
-    """How much time is left for all that a request asks of the store.
-
-    Args:
-        span: how much there is in the beginning.
-    """
-
-    def __init__(self, span: timedelta) -> None:
-        self._left = span.total_seconds()
-        self._asking = 0
-        self._start = 0.0
-        """Up to when was spent what those take who ask."""
-
-    @asynccontextmanager
-    async def spent(self) -> AsyncGenerator[None]:
-        """Spend of it what the block takes. What several blocks take at once is spent once.
-
-        Raises:
-            StoreUnavailableError: there was not enough.
-        """
-        self._spend()
-        self._asking += 1
-        try:
-            async with self._kept():
-                yield
-        finally:
-            self._spend()
-            self._asking -= 1
-
-    def _spend(self) -> None:
-        now = time.monotonic()
-        if self._asking:
-            self._left -= now - self._start
-        self._start = now
-
-    @asynccontextmanager
-    async def holding(self, lock: asyncio.Lock) -> AsyncGenerator[None]:
-        """Hold a lock for the block. To wait for it may take as much as is left, and spends nothing.
-
-        Raises:
-            StoreUnavailableError: there was not enough.
-        """
-        async with self._kept():
-            await lock.acquire()
-        try:
-            yield
-        finally:
-            lock.release()
-
-    @asynccontextmanager
-    async def _kept(self) -> AsyncGenerator[None]:
-        try:
-            async with asyncio.timeout(max(0.0, self._left)):
-                yield
-        except TimeoutError:
-            # Without the frames of what was waiting, which know identifiers, and which a debugger's page shows.
-            cause = TimeoutError()
-        else:
-            return
-        raise StoreUnavailableError("the session store took longer than SESSION_STORE_TIMEOUT") from cause
 
 
 class News(Enum):
@@ -109,7 +46,7 @@ class StoredArrival(Generic[S]):
     raises: bool
     """Whether a store that does not answer is an error; otherwise the visitor is a stranger for this request."""
     began: float = field(factory=time.monotonic)
-    lock: asyncio.Lock = field(factory=asyncio.Lock)
+    lock: Lock = Factory(lambda self: self.deadline.runtime.lock(), takes_self=True)
     """One save after the other."""
     identifier: Identifier | None = None
     """That of the record; None if there is none yet."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 import time
 from collections.abc import Mapping
@@ -128,7 +127,8 @@ class Saving(Generic[S]):
             return await self._is_kept()
         try:
             opened = self._state.open()
-            turn = Turn() if arrival.key is None else turns.of(arrival.key)
+            runtime = arrival.deadline.runtime
+            turn = Turn(runtime.lock()) if arrival.key is None else turns.of(arrival.key, runtime)
             async with arrival.deadline.holding(turn.lock), arrival.deadline.spent():
                 return await self._carry_out(opened, intent, wanted, turn)
         except BaseException:
@@ -453,7 +453,8 @@ class Saving(Generic[S]):
             start = time.monotonic()
             self._merge(change, record)
             pause = max(min(attempt * _PAUSE, _LONGEST_PAUSE), time.monotonic() - start)
-            await asyncio.sleep(random.uniform(0, pause))  # noqa: S311 -- only so that others take turns
+            pause = random.uniform(0, pause)  # noqa: S311 -- only so that others take turns
+            await self.arrival.deadline.runtime.sleep(pause)
         raise SessionConflictError("too many requests change this session at once")
 
     async def _moved_on(self) -> Found:

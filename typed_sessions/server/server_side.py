@@ -16,8 +16,10 @@ from typed_sessions.core.state import Opened
 from typed_sessions.errors import SerializationError, StoreUnavailableError
 from typed_sessions.reports import ChangeLost, Reason, Refused, ReportSink
 from typed_sessions.schema.schema import Schema
-from typed_sessions.server.arrival import Deadline, StoredArrival
+from typed_sessions.server.arrival import StoredArrival
+from typed_sessions.server.deadline import Deadline
 from typed_sessions.server.records import note, revoked_key, taken_in_key
+from typed_sessions.server.runtime import EVENT_LOOP, Runtime
 from typed_sessions.server.saving import Saving
 from typed_sessions.server.subjects import named_subject, subject_of
 from typed_sessions.server.turns import Turns
@@ -46,11 +48,13 @@ class ServerSide(Generic[S]):
     """Whether a store that does not answer fails the request; otherwise the visitor is a stranger for this one."""
     adopt_signed_before: datetime | None
     """Until when a signed cookie must have been made to be taken in; None takes in none."""
+    runtime: Runtime = EVENT_LOOP
+    """What waits. One that is not an event loop takes a store that never waits for one."""
     turns: Turns = field(factory=Turns)
 
     def new_deadline(self) -> Deadline:
         """Return all the time that one request has."""
-        return Deadline(self.timeout)
+        return Deadline(self.timeout, self.runtime)
 
     async def open(self, texts: Sequence[str], policy: Policy[S], report: ReportSink) -> StoredArrival[S]:
         """Return what the cookies of a request lead to. Without one, the store is not asked.

@@ -23,6 +23,7 @@ from typed_sessions.stores.base import (
     SessionStore,
     Updated,
     Written,
+    time_left,
 )
 from typed_sessions.stores.purging import purge
 from typed_sessions.stores.urls import check_url, namespace_in, open_store, path_in, with_table
@@ -59,6 +60,7 @@ __all__ = [
     "open_store",
     "path_in",
     "purge",
+    "time_left",
     "with_table",
 ]
 

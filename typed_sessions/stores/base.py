@@ -12,11 +12,16 @@ Time is the store's own. Spans come in, moments go out, so that the clocks of ma
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import datetime, timedelta
 from typing import Final, Protocol, TypeAlias, runtime_checkable
 
 from attrs import field, frozen
+
+from typed_sessions.errors import StoreUnavailableError
 
 __all__ = [
     "MOVES_KEPT",
@@ -35,6 +40,8 @@ __all__ = [
     "SessionStore",
     "Updated",
     "Written",
+    "no_longer_than",
+    "time_left",
 ]
 
 REVOCATIONS_KEPT: Final = timedelta(days=1)
@@ -148,6 +155,10 @@ class SessionStore(Protocol):
     change is atomic and, once it is answered, as durable as the store is. A method that is cancelled may or may not
     have taken place. All methods may be called at once, from tasks of one event loop.
 
+    A store whose methods block until they can answer, and never wait for an event loop, may say so by an attribute
+    `never_waits = True`. Then they may be called in any thread, in many at once, without any event loop. What they
+    block for must take no longer than `time_left`.
+
     A key is a text of 64 hexadecimal digits. Records that have expired are not there, whether or not they have been
     deleted yet.
     """
@@ -236,3 +247,32 @@ class PlacedStore(SessionStore, Protocol):
     def place_of(self, subject: str) -> str:
         """Return the place of a subject: four hexadecimal digits in small letters, always the same ones."""
         ...
+
+
+_until: Final[ContextVar[float | None]] = ContextVar("until", default=None)
+"""When a blocking store has to have answered, by this machine's monotonic clock."""
+
+
+@contextmanager
+def no_longer_than(seconds: float) -> Generator[None, None, None]:
+    """Let blocking stores know that they have so much time for all that they are asked in the block."""
+    token = _until.set(time.monotonic() + seconds)
+    try:
+        yield
+    finally:
+        _until.reset(token)
+
+
+def time_left() -> float | None:
+    """Return how many seconds a store may block for at most: the timeout of its driver. None if nobody has said.
+
+    Raises:
+        StoreUnavailableError: there is no time left.
+    """
+    until = _until.get()
+    if until is None:
+        return None
+    left = until - time.monotonic()
+    if left <= 0:
+        raise StoreUnavailableError("the session store took longer than SESSION_STORE_TIMEOUT")
+    return left

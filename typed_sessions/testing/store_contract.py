@@ -10,7 +10,8 @@ The tests are plain methods with asserts; they need no plugin. A test module of 
             yield store
             await store.close()
 
-and pytest finds the rest. `store_machine` looks for what no single test does.
+and pytest finds the rest. A store that says `never_waits = True` is asked without an event loop, and raced in many
+threads, too. `store_machine` looks for what no single test does.
 """
 
 from __future__ import annotations
@@ -18,13 +19,18 @@ from __future__ import annotations
 import asyncio
 import secrets
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, suppress
 from datetime import UTC, datetime, timedelta
-from typing import Any, ClassVar, Final, TypeVar
+from inspect import iscoroutinefunction
+from threading import Barrier
+from types import SimpleNamespace
+from typing import Any, ClassVar, Final, Protocol, TypeVar, cast
 
 from attrs import evolve
 
+from typed_sessions.server import THREAD
 from typed_sessions.stores.base import (
     MOVES_KEPT,
     REVOCATIONS_KEPT,
@@ -82,6 +88,15 @@ _ODD_SUBJECTS: Final = (
 """Each is another one than all others: nothing is normalized, none is a pattern."""
 
 ContractT = TypeVar("ContractT", bound="StoreContract")
+T = TypeVar("T")
+
+_METHODS: Final = [name for name, value in vars(SessionStore).items() if iscoroutinefunction(value)]
+
+
+class _Together(Protocol):
+    """Makes calls at once, and returns their answers."""
+
+    async def __call__(self, *calls: Coroutine[Any, Any, T]) -> Sequence[T]: ...
 
 
 class ManualClock:
@@ -112,14 +127,65 @@ def _on_a_store(
         async def run() -> None:
             clock = ManualClock()
             async with contract.open(clock) as store:
-                await test(contract, store, clock)
+                await test(contract, _driven(store), clock)
 
         asyncio.run(run())
 
+    return _named_as(test, on_a_store)
+
+
+def _raced(
+    test: Callable[[ContractT, SessionStore, ManualClock, _Together], Coroutine[Any, Any, None]],
+) -> Callable[[ContractT], None]:
+    """Do the same for a test of many calls at once: in tasks; and in threads, if the store never waits for a loop."""
+
+    def raced(contract: ContractT) -> None:
+        async def run() -> None:
+            clock = ManualClock()
+            async with contract.open(clock) as store:
+                await test(contract, store, clock, _in_tasks)
+            if getattr(store, "never_waits", False):
+                async with contract.open(clock) as store:
+                    await test(contract, _driven(store), clock, _in_threads)
+
+        asyncio.run(run())
+
+    return _named_as(test, raced)
+
+
+def _named_as(test: Callable[..., object], run: Callable[[ContractT], None]) -> Callable[[ContractT], None]:
     # No functools.wraps: pytest would take the parameters of the test itself for fixtures.
-    on_a_store.__name__, on_a_store.__qualname__ = test.__name__, test.__qualname__
-    on_a_store.__doc__ = test.__doc__
-    return on_a_store
+    run.__name__, run.__qualname__, run.__doc__ = test.__name__, test.__qualname__, test.__doc__
+    return run
+
+
+async def _in_tasks(*calls: Coroutine[Any, Any, T]) -> Sequence[T]:
+    return await asyncio.gather(*calls)
+
+
+async def _in_threads(*calls: Coroutine[Any, Any, T]) -> Sequence[T]:
+    begin = Barrier(len(calls))
+
+    def run(call: Coroutine[Any, Any, T]) -> T:
+        begin.wait()
+        return THREAD.run(call, call)
+
+    with ThreadPoolExecutor(len(calls)) as threads:
+        return list(threads.map(run, calls))
+
+
+def _driven(store: SessionStore) -> SessionStore:
+    """Return a store that is asked as it is where there is no event loop, if it says that it can be."""
+    if not getattr(store, "never_waits", False):
+        return store
+
+    def driven(name: str) -> Callable[..., Coroutine[Any, Any, object]]:
+        async def call(*arguments: Any, **named: Any) -> object:
+            return THREAD.run(getattr(store, name)(*arguments, **named), store)
+
+        return call
+
+    return cast("SessionStore", SimpleNamespace(**{name: driven(name) for name in _METHODS}))
 
 
 class StoreContract(ABC):
@@ -924,33 +990,37 @@ class StoreContract(ABC):
 
     # All at once
 
-    @_on_a_store
-    async def test_of_many_updates_of_one_version_one_wins(self, store: SessionStore, _: ManualClock) -> None:
+    @_raced
+    async def test_of_many_updates_of_one_version_one_wins(
+        self, store: SessionStore, _: ManualClock, together: _Together
+    ) -> None:
         key = _key()
         record = _record(await store.create(key, Written(b"", _AN_HOUR)))
         written = [Written(bytes([rival]), _AN_HOUR) for rival in range(_RIVALS)]
-        answers = await asyncio.gather(*(store.update(key, record.version, one) for one in written))
+        answers = await together(*(store.update(key, record.version, one) for one in written))
         (winner,) = (answer for answer in answers if isinstance(answer, Record))
         assert winner.payload == written[answers.index(winner)].payload
         assert [answer for answer in answers if answer is not winner] == [Conflict(winner)] * (_RIVALS - 1)
         assert await store.load(key) == winner
 
-    @_on_a_store
-    async def test_of_many_creates_of_one_key_one_wins(self, store: SessionStore, _: ManualClock) -> None:
+    @_raced
+    async def test_of_many_creates_of_one_key_one_wins(
+        self, store: SessionStore, _: ManualClock, together: _Together
+    ) -> None:
         key = _key()
-        answers = await asyncio.gather(
-            *(store.create(key, Written(bytes([rival]), _AN_HOUR)) for rival in range(_RIVALS))
-        )
+        answers = await together(*(store.create(key, Written(bytes([rival]), _AN_HOUR)) for rival in range(_RIVALS)))
         (winner,) = (answer for answer in answers if isinstance(answer, Record))
         assert answers.count(Exists()) == _RIVALS - 1
         assert await store.load(key) == winner
 
-    @_on_a_store
-    async def test_of_many_moves_of_one_version_one_wins(self, store: SessionStore, _: ManualClock) -> None:
+    @_raced
+    async def test_of_many_moves_of_one_version_one_wins(
+        self, store: SessionStore, _: ManualClock, together: _Together
+    ) -> None:
         old, keys = _key(), [_key() for _ in range(_RIVALS)]
         record = _record(await store.create(old, await _written(store, subject="7")))
         written = await _written(store, subject="7")
-        answers = await asyncio.gather(*(store.update(old, record.version, written, move_to=key) for key in keys))
+        answers = await together(*(store.update(old, record.version, written, move_to=key) for key in keys))
         (winner,) = (key for key, answer in zip(keys, answers, strict=True) if isinstance(answer, Record))
         assert answers.count(Gone()) == _RIVALS - 1
         assert await _keys_of(store, "7") == [winner]
@@ -959,24 +1029,28 @@ class StoreContract(ABC):
         assert isinstance(moved, Moved)
         assert moved.target == winner
 
-    @_on_a_store
-    async def test_of_many_deletes_one_was_it(self, store: SessionStore, _: ManualClock) -> None:
+    @_raced
+    async def test_of_many_deletes_one_was_it(self, store: SessionStore, _: ManualClock, together: _Together) -> None:
         key = _key()
         await store.create(key, Written(b"", _AN_HOUR))
-        assert sum(await asyncio.gather(*(store.delete(key) for _ in range(_RIVALS)))) == 1
+        assert sum(await together(*(store.delete(key) for _ in range(_RIVALS)))) == 1
 
-    @_on_a_store
-    async def test_many_records_are_written_at_once(self, store: SessionStore, _: ManualClock) -> None:
+    @_raced
+    async def test_many_records_are_written_at_once(
+        self, store: SessionStore, _: ManualClock, together: _Together
+    ) -> None:
         keys = [_key() for _ in range(_RIVALS)]
-        answers = await asyncio.gather(*(store.create(key, Written(key.encode(), _AN_HOUR)) for key in keys))
-        assert await asyncio.gather(*map(store.load, keys)) == answers
+        answers = await together(*(store.create(key, Written(key.encode(), _AN_HOUR)) for key in keys))
+        assert await together(*map(store.load, keys)) == answers
 
-    @_on_a_store
-    async def test_a_delete_wins_over_whatever_is_in_flight(self, store: SessionStore, _: ManualClock) -> None:
+    @_raced
+    async def test_a_delete_wins_over_whatever_is_in_flight(
+        self, store: SessionStore, _: ManualClock, together: _Together
+    ) -> None:
         for _round in range(10):
             key = _key()
             record = _record(await store.create(key, Written(b"", _AN_HOUR)))
-            await asyncio.gather(
+            await together(
                 store.touch(key, _AN_HOUR),
                 store.update(key, record.version, Written(b"late", _AN_HOUR)),
                 store.delete(key),
@@ -985,25 +1059,27 @@ class StoreContract(ABC):
             )
             assert await store.load(key) is None
 
-    @_on_a_store
-    async def test_touches_in_flight_leave_an_update_as_it_is(self, store: SessionStore, _: ManualClock) -> None:
+    @_raced
+    async def test_touches_in_flight_leave_an_update_as_it_is(
+        self, store: SessionStore, _: ManualClock, together: _Together
+    ) -> None:
         key = _key()
         record = _record(await store.create(key, Written(b"old", _AN_HOUR)))
         touches = [store.touch(key, _AN_HOUR) for _ in range(_RIVALS)]
-        updated, *_touched = await asyncio.gather(
-            store.update(key, record.version, Written(b"new", _AN_HOUR)), *touches
-        )
+        updated, *_touched = await together(store.update(key, record.version, Written(b"new", _AN_HOUR)), *touches)
         assert await store.load(key) == updated
 
-    @_on_a_store
-    async def test_no_login_in_flight_outlives_a_revocation(self, store: SessionStore, clock: ManualClock) -> None:
+    @_raced
+    async def test_no_login_in_flight_outlives_a_revocation(
+        self, store: SessionStore, clock: ManualClock, together: _Together
+    ) -> None:
         written = await _written(store, subject="7")
         clock.forward(_MICROSECOND)
         keys = [_key() for _ in range(_RIVALS)]
         creates = [store.create(key, written) for key in keys]
-        await asyncio.gather(*creates[: _RIVALS // 2], store.delete_subject("7"), *creates[_RIVALS // 2 :])
+        await together(*creates[: _RIVALS // 2], store.delete_subject("7"), *creates[_RIVALS // 2 :])
         assert not await store.ids_of("7")
-        assert await asyncio.gather(*map(store.load, keys)) == [None] * _RIVALS
+        assert await together(*map(store.load, keys)) == [None] * _RIVALS
 
     # Closing and cancelling
 

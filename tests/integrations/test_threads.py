@@ -1,0 +1,244 @@
+"""Sessions on the server where there is no event loop: each request in a thread that blocks, many at once."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from threading import Barrier, Event
+from typing import Annotated, Any, Final
+
+import pytest
+from attrs import define, field
+from typing_extensions import override
+from werkzeug.datastructures import Headers
+
+from typed_sessions import Merge, SecureCookieSession, SecureCookieSessionInterface, StoreUnavailableError, Subject
+from typed_sessions.server import THREAD
+from typed_sessions.stores import Found, MemoryStore, Updated, Written, time_left
+
+THREADS: Final = 8
+
+
+@define
+class Visitor:
+    user_id: Annotated[int | None, Subject] = None
+    visits: Annotated[int, Merge("add")] = 0
+
+
+@define
+class Request:
+    cookies: dict[str, str]
+
+
+@define
+class Response:
+    headers: Headers = field(factory=Headers)
+
+
+class App:
+    def __init__(self) -> None:
+        self.config: dict[str, Any] = {**SETTINGS}
+
+
+SETTINGS: Final = {"SESSION_NAMESPACE": "threads", "PERMANENT_SESSION_LIFETIME": timedelta(days=1)}
+
+
+class Site:
+    """An application without a framework."""
+
+    def __init__(self, store: MemoryStore | None = None, **config: Any) -> None:
+        self.store = store or MemoryStore()
+        self.app = App()
+        self.app.config |= config
+        self.interface = SecureCookieSessionInterface(Visitor, store=self.store)
+        self.interface._runtime = THREAD
+
+    def answer(self, cookie: str | None, view: Callable[[SecureCookieSession[Visitor]], object]) -> str | None:
+        """Handle a request in this thread, and return the cookie that the browser has then."""
+
+        async def handled() -> str | None:
+            request, response = Request({} if cookie is None else {"session": cookie}), Response()
+            session = await self.interface.open_session(self.app, request)
+            assert session is not None
+            view(session)
+            await self.interface.save_session(self.app, session, response)
+            told = response.headers.get("Set-Cookie")
+            return cookie if told is None else told.partition(";")[0].partition("=")[2] or None
+
+        return THREAD.run(handled(), self.store)
+
+    def visits(self, cookie: str | None) -> int:
+        seen = list[int]()
+        self.answer(cookie, lambda session: seen.append(session.data.visits))
+        return seen[0]
+
+
+def visit(session: SecureCookieSession[Visitor]) -> None:
+    session.data.visits += 1
+
+
+@pytest.fixture
+def nervous_threads() -> Iterator[None]:
+    """Let threads take turns as often as they can."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+def in_threads(work: Callable[[int], object], count: int = THREADS) -> list[object]:
+    begin = Barrier(count)
+
+    def run(number: int) -> object:
+        begin.wait()
+        return work(number)
+
+    with ThreadPoolExecutor(count) as pool:
+        return list(pool.map(run, range(count)))
+
+
+@pytest.mark.usefixtures("nervous_threads")
+def test_threads_that_change_one_session_lose_nothing() -> None:
+    site, rounds = Site(SESSION_STORE_TIMEOUT=timedelta(seconds=60)), 25
+    cookie = site.answer(None, visit)
+    in_threads(lambda _: [site.answer(cookie, visit) for _ in range(rounds)])
+    assert site.visits(cookie) == 1 + THREADS * rounds
+
+
+@pytest.mark.usefixtures("nervous_threads")
+def test_processes_in_threads_that_change_one_session_lose_nothing() -> None:
+    """Without turns: each one has an interface of its own over the same store."""
+    store, rounds = MemoryStore(), 10
+    sites = [Site(store, SESSION_STORE_TIMEOUT=timedelta(seconds=60)) for _ in range(THREADS)]
+    cookie = sites[0].answer(None, visit)
+    in_threads(lambda number: [sites[number].answer(cookie, visit) for _ in range(rounds)])
+    assert sites[0].visits(cookie) == 1 + THREADS * rounds
+
+
+@pytest.mark.usefixtures("nervous_threads")
+def test_of_threads_that_log_in_with_one_session_all_are_logged_in() -> None:
+    site = Site()
+    cookie = site.answer(None, visit)
+    cookies = in_threads(lambda number: site.answer(cookie, lambda session: session.promote(user_id=number)))
+    assert len(set(cookies)) == THREADS
+    assert cookie not in cookies
+    assert site.visits(cookie) == 0
+    seen = list[int | None]()
+    for each in cookies:
+        site.answer(str(each), lambda session: seen.append(session.data.user_id))
+    assert seen == list(range(THREADS))
+
+
+@pytest.mark.usefixtures("nervous_threads")
+def test_no_login_in_flight_in_another_thread_outlives_a_revocation() -> None:
+    site = Site()
+    server_side = site.interface.server_side(site.app)
+    for _ in range(20):
+        opened = Barrier(THREADS)
+
+        def log_in(session: SecureCookieSession[Visitor], opened: Barrier = opened) -> None:
+            session.promote(user_id=7)
+            opened.wait()
+
+        def work(number: int, opened: Barrier = opened, log_in: Any = log_in) -> object:
+            if number:
+                return site.answer(None, log_in)
+            opened.wait()
+            time.sleep(0.001)  # later than all of them have begun, by the clock, too
+            return THREAD.run(server_side.revoke(7, server_side.new_deadline()), site.store)
+
+        in_threads(work)
+        assert THREAD.run(server_side.listed(7, server_side.new_deadline()), site.store) == []
+
+
+class Waiting(MemoryStore):
+    """Says that it never waits for an event loop, and does."""
+
+    was_closed = False
+
+    @override
+    async def load(self, key: str) -> Found:
+        try:
+            await asyncio.sleep(0)
+        finally:
+            self.was_closed = True
+        return await super().load(key)
+
+
+def test_a_store_that_waits_for_an_event_loop_is_named() -> None:
+    store = Waiting()
+    with pytest.raises(RuntimeError, match="Waiting waits for an event loop"):
+        Site(store).answer("A" * 43, visit)
+    assert store.was_closed
+
+
+class Blocking(MemoryStore):
+    """Blocks until it may go on, for as long as it is given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.free = Event()
+        self.free.set()
+
+    def block(self) -> None:
+        if not self.free.wait(time_left()):
+            raise StoreUnavailableError("it blocks")
+
+    @override
+    async def load(self, key: str) -> Found:
+        self.block()
+        return await super().load(key)
+
+    @override
+    async def update(self, key: str, version: int, written: Written, *, move_to: str | None = None) -> Updated:
+        self.block()
+        return await super().update(key, version, written, move_to=move_to)
+
+
+def test_a_store_that_blocks_is_given_what_is_left_of_the_time() -> None:
+    site = Site(Blocking(), SESSION_STORE_TIMEOUT=timedelta(milliseconds=100))
+    cookie = site.answer(None, visit)
+    assert isinstance(site.store, Blocking)
+    site.store.free.clear()
+    start = time.monotonic()
+    with pytest.raises(StoreUnavailableError):
+        site.answer(cookie, visit)
+    assert 0.1 <= time.monotonic() - start < 1
+    site.store.free.set()
+    assert site.visits(cookie) == 1
+    assert time_left() is None
+
+
+def test_a_thread_has_its_own_time() -> None:
+    async def asks() -> tuple[float | None, object]:
+        async with THREAD.timeout(60):
+            with ThreadPoolExecutor(1) as pool:
+                return time_left(), pool.submit(time_left).result()
+
+    left, elsewhere = THREAD.run(asks(), None)
+    assert left is not None
+    assert 59 < left <= 60
+    assert elsewhere is None
+
+
+def test_a_lock_is_waited_for_no_longer_than_there_is_time() -> None:
+    async def locks() -> None:
+        lock = THREAD.lock()
+        async with lock, THREAD.timeout(0.01):
+            await lock.acquire()
+
+    with pytest.raises(TimeoutError):
+        THREAD.run(locks(), None)
+
+
+def test_nothing_is_begun_when_there_is_no_time_left() -> None:
+    async def late() -> None:
+        async with THREAD.timeout(0):
+            pytest.fail("there was no time for this")
+
+    with pytest.raises(TimeoutError):
+        THREAD.run(late(), None)
