@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from threading import Barrier, Event
+from threading import Barrier, Event, local
 from typing import Annotated, Any, Final
 
 import pytest
@@ -16,8 +16,18 @@ from attrs import define, field
 from typing_extensions import override
 from werkzeug.datastructures import Headers
 
-from typed_sessions import Merge, SecureCookieSession, SecureCookieSessionInterface, StoreUnavailableError, Subject
-from typed_sessions.server import THREAD
+from typed_sessions import (
+    Essential,
+    Merge,
+    SecureCookieSession,
+    SecureCookieSessionInterface,
+    StoreUnavailableError,
+    Subject,
+)
+from typed_sessions.core.session import session_from, state_of
+from typed_sessions.core.state import Opened
+from typed_sessions.reports import log_report
+from typed_sessions.server import THREAD, StoredArrival
 from typed_sessions.stores import Found, MemoryStore, Updated, Written, time_left
 
 THREADS: Final = 8
@@ -153,6 +163,60 @@ def test_no_login_in_flight_in_another_thread_outlives_a_revocation() -> None:
 
         in_threads(work)
         assert THREAD.run(server_side.listed(7, server_side.new_deadline()), site.store) == []
+
+
+class Doubt(local):
+    """What the validator of `Doubtful` does in this thread."""
+
+    meets: Barrier | None = None
+    rejects = False
+
+
+doubt = Doubt()
+
+
+def validate(_instance: object, _attribute: object, value: int) -> None:
+    meeting, doubt.meets = doubt.meets, None
+    if meeting is not None:
+        meeting.wait(5)  # would never come to its end if a thread that opens the session kept others from that
+    if doubt.rejects and value:
+        raise ValueError
+
+
+@define
+class Doubtful:
+    visits: Annotated[int, Essential] = field(default=0, validator=validate)
+
+
+@pytest.mark.parametrize("rejecting", [(), (0,), (1,), (0, 1)], ids=str)
+def test_threads_that_touch_a_session_first_find_the_same(rejecting: tuple[int, ...]) -> None:
+    """Also where the class refuses what is stored, in all of them or in some."""
+    store, app = MemoryStore(), App()
+    interface = SecureCookieSessionInterface(Doubtful, store=store)
+    interface._runtime = THREAD
+    server_side, policy = interface.server_side(app), interface._configuration(app).policy
+
+    async def stored() -> str:
+        session = session_from(await server_side.open([], policy, log_report), interface.session_class)
+        session.data.visits = 1
+        arrival = state_of(session).source
+        assert isinstance(arrival, StoredArrival)
+        await server_side.save(session, arrival, wanted=None, answers=True)
+        assert arrival.identifier is not None
+        return arrival.identifier.text
+
+    arrival = THREAD.run(server_side.open([THREAD.run(stored(), store)], policy, log_report), store)
+    key, meeting = arrival.key, Barrier(2)
+
+    def touch(number: int) -> object:
+        doubt.meets, doubt.rejects = meeting, number in rejecting
+        return arrival.open()
+
+    one, other = in_threads(touch, 2)
+    assert one is other
+    assert isinstance(one, Opened)
+    assert (arrival.key, arrival.unreadable) == ((None, key) if one.new else (key, None))
+    assert one.new == (len(rejecting) > 1) or len(rejecting) == 1
 
 
 class Waiting(MemoryStore):

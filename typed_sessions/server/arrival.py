@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from datetime import datetime, timedelta
 from enum import Enum
-from typing import Generic
+from threading import Lock as Mutex
+from typing import Final, Generic
 
 from attrs import Factory, define, field
 from typing_extensions import TypeVar
@@ -24,6 +25,9 @@ from typed_sessions.stores.identifiers import Identifier
 __all__ = ["News", "StoredArrival"]
 
 S = TypeVar("S", default=dict[str, object])
+
+_deciding: Final = Mutex()
+"""Is held while what was found becomes what is there; no code of the user's runs meanwhile."""
 
 
 class News(Enum):
@@ -63,7 +67,7 @@ class StoredArrival(Generic[S]):
     signed_texts: tuple[str, ...] = field(default=(), repr=False)
     """The signed cookies that came, and might be taken in."""
     opened: Opened[S] | None = None
-    """What is in that."""
+    """What is in that; for other cookies, what is in the record, once the session was touched."""
     refused: Refused | None = None
     came_late: bool = False
     """True if the browser sent it before it knew that the session has another identifier, or none any more."""
@@ -102,15 +106,20 @@ class StoredArrival(Generic[S]):
     def open(self) -> Opened[S]:
         if self.failure is not None and self.raises:
             raise StoreUnavailableError(str(self.failure)) from self.failure.__cause__
-        if self.opened is not None:
+        record, opened = self.record, self.opened
+        if opened is not None:
+            return opened
+        found = None if record is None else read(record.payload, self.policy)
+        opened = found if isinstance(found, Opened) else self._fresh(found or self.refused)
+        with _deciding:  # what one of the threads has found that touch the session first, all have
+            if self.opened is None:
+                self.opened = opened
+                if isinstance(found, Refused):  # another release may read it; this one must not write over it
+                    self.unreadable = self.key
+                    self.forget()
             return self.opened
-        found = None if self.record is None else read(self.record.payload, self.policy)
-        if isinstance(found, Opened):
-            return found
-        refused = found or self.refused
-        if found is not None:  # another release may read it; this one must not write over it
-            self.unreadable = self.key
-            self.forget()
+
+    def _fresh(self, refused: Refused | None) -> Opened[S]:
         return Opened(contents_of(self.policy.schema, {}), reports=(refused,) if refused else ())
 
     def report(self, report: Report) -> None:
