@@ -1661,6 +1661,79 @@ async def test_after_a_save_the_session_lacks_what_another_request_took_out(site
     assert await text(await in_parallel(site, client, saving, "/shorten")) == "False"
 
 
+@in_event_loop
+@pytest.mark.parametrize("theirs", [datetime(41, 1, 1, tzinfo=UTC), None], ids=["another value", "no value"])
+async def test_what_another_request_has_written_in_its_format_is_no_change_of_this_one(
+    site: Site, theirs: datetime | None
+) -> None:
+    """An instance that has the earlier settings yet writes what the configured format cannot hold."""
+    sessions, client = Sessions[Keyed](Keyed, site.app, store=site.store), site.client()
+
+    @site.view
+    async def begin() -> str:
+        sessions.current["begun"] = True
+        sessions.data["moment"] = datetime(40, 1, 1, tzinfo=UTC)
+        return ""
+
+    @site.view
+    async def elsewhere() -> str:
+        if theirs is None:
+            del sessions.data["moment"]
+        else:
+            sessions.data["moment"] = theirs
+        return ""
+
+    @site.view
+    async def change() -> str:
+        sessions.data["tags"] = {"one"}
+        site.app.config["SESSION_SERIALIZER"] = "msgspec-json"
+        await client.get("/elsewhere")
+        site.app.config["SESSION_SERIALIZER"] = "tagged-json"
+        return ""
+
+    @site.view
+    async def seen() -> str:
+        return f"{sessions.data.get('tags')} {sessions.data.get('moment')}"
+
+    site.app.config["SESSION_SERIALIZER"] = "msgspec-json"
+    await client.get("/begin")
+    site.app.config["SESSION_SERIALIZER"] = "tagged-json"
+    assert (await client.get("/change")).status_code == 200
+    assert await text(await client.get("/seen")) == f"{{'one'}} {theirs}"
+    assert client.cookie is not None
+    record = await site.store.load(key_of(client.cookie))
+    assert isinstance(record, Record)
+    assert record.payload.startswith(b"tagged-json" if theirs is None else b"msgspec-json")
+
+
+@in_event_loop
+async def test_a_change_that_is_merged_must_fit_the_configured_format_all_the_same(site: Site) -> None:
+    sessions, client = Sessions[Keyed](Keyed, site.app, store=site.store), site.client()
+
+    @site.view
+    async def begin() -> str:
+        sessions.data["tags"] = {"one"}
+        return ""
+
+    @site.view
+    async def elsewhere() -> str:
+        sessions.data["tags"] = {"two"}
+        return ""
+
+    @site.view
+    async def change() -> str:
+        sessions.data["moment"] = datetime(40, 1, 1, tzinfo=UTC)
+        site.app.config["SESSION_SERIALIZER"] = "msgspec-json"
+        await client.get("/elsewhere")
+        site.app.config["SESSION_SERIALIZER"] = "tagged-json"
+        return ""
+
+    site.app.config["SESSION_SERIALIZER"] = "msgspec-json"
+    await client.get("/begin")
+    site.app.config["SESSION_SERIALIZER"] = "tagged-json"
+    assert (await client.get("/change")).status_code == 500
+
+
 async def test_a_change_that_cannot_be_written_stays_a_change_of_its_own(site: Site, broken: Broken) -> None:
     client = site.client()
     await client.get("/visit")

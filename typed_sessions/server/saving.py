@@ -80,8 +80,8 @@ Outcome: TypeAlias = Record | Emptied | Gone | Revoked
 class _Change(Generic[S]):
     """What is to be written, and what it is compared with when others were faster."""
 
-    before: Mapping[str, object]
-    """What this request has loaded, or what was there when it merged last."""
+    origin: Origin[S] | None
+    """What this request has loaded, or what was there when it merged last; None if there was nothing."""
     contents: Contents[S] | None
     """The live ones, or others once they were merged; None if the class refuses those."""
     stored: Mapping[str, object]
@@ -340,9 +340,8 @@ class Saving(Generic[S]):
         theirs, unchanged = [read(record.payload, self.arrival.policy) for _ in range(2)]
         if isinstance(theirs, Refused) or isinstance(unchanged, Refused):
             raise SessionConflictError(_UNREADABLE)
-        before: Mapping[str, object] = {} if opened.origin is None else opened.origin.stored
         ours = opened.contents.stored()
-        together = self._merged(before, ours, theirs.contents.stored())
+        together = self._merged(opened.origin, ours, theirs.contents.stored())
         try:
             merged_contents = contents_of(self.schema, together)
         except Exception as error:  # a converter or validator of the user's may raise anything
@@ -353,11 +352,11 @@ class Saving(Generic[S]):
             self._state.source.report(report)
 
     def _merged(
-        self, before: Mapping[str, object], ours: Mapping[str, object], theirs: Mapping[str, object]
+        self, origin: Origin[S] | None, ours: Mapping[str, object], theirs: Mapping[str, object]
     ) -> dict[str, object]:
         """Return what is stored after a change here and one there. Raises SessionConflictError."""
         return merged(
-            before,
+            {} if origin is None else origin.stored,
             ours,
             theirs,
             means_the_same=_Meanings(self.arrival.policy.writer.codec).are_the_same,
@@ -373,7 +372,7 @@ class Saving(Generic[S]):
     def _change(self, opened: Opened[S], intent: Intent) -> _Change[S]:
         origin, stored, record = opened.origin, opened.contents.stored(), self.arrival.record
         change = _Change(
-            before={} if origin is None else origin.stored,
+            origin=origin,
             contents=opened.contents,
             stored=stored,
             version=0 if origin is None else origin.version,
@@ -499,10 +498,9 @@ class Saving(Generic[S]):
         if change.replaces:
             return
         ours = self._read_back(change)
-        present = theirs.contents.stored()
-        together = self._merged(change.before, ours, present)
+        together = self._merged(change.origin, ours, theirs.contents.stored())
         change.as_it_was = ours if change.as_it_was is None else change.as_it_was
-        change.before, change.stored, change.payload = present, together, b""
+        change.origin, change.stored, change.payload = theirs.origin, together, b""
         try:
             change.contents = contents_of(self.schema, together)
         except Exception:  # noqa: BLE001 -- a converter or validator of the user's may raise anything
@@ -554,11 +552,11 @@ class Saving(Generic[S]):
 
     def _prove(self, change: _Change[S]) -> None:
         """Make the payload."""
-        policy, origin = self.arrival.policy, self._state.open().origin
+        policy = self.arrival.policy
         try:
             change.format, proven = policy.writer, self._proven(change)
         except SerializationError:
-            change.format, proven = policy.prove(change.stored, origin, change.version)
+            change.format, proven = policy.prove(change.stored, change.origin, change.version)
         change.payload = proven.payload
         self.arrival.altered.update(proven.altered)
 
