@@ -42,7 +42,7 @@ from typed_sessions.stores import (
     Record,
     SessionStore,
     Updated,
-    Written,
+    WriteRequest,
     time_left,
 )
 from typed_sessions.stores.identifiers import Identifier, Namespace
@@ -566,11 +566,11 @@ class Broken(MemoryStore):
     seconds = 0.0
 
     @override
-    async def create(self, key: str, written: Written) -> Created:
+    async def create(self, key: str, write: WriteRequest) -> Created:
         await self._break("create")
         if self.exists:
             return Exists()
-        created = await super().create(key, written)
+        created = await super().create(key, write)
         self._fall_silent()
         return created
 
@@ -580,12 +580,12 @@ class Broken(MemoryStore):
         return await super().load(key)
 
     @override
-    async def update(self, key: str, version: int, written: Written, *, move_to: str | None = None) -> Updated:
+    async def update(self, key: str, version: int, write: WriteRequest, *, move_to: str | None = None) -> Updated:
         await self._break("update")
         present = await super().load(key) if self.conflicts else None
         if isinstance(present, Record):
             return Conflict(present)
-        updated = await super().update(key, version, written, move_to=move_to)
+        updated = await super().update(key, version, write, move_to=move_to)
         self._fall_silent()
         return updated
 
@@ -718,7 +718,7 @@ async def test_nothing_of_a_visitor_is_logged(site: Site, caplog: pytest.LogCapt
 
 
 def test_a_record_shows_nothing_of_what_it_holds() -> None:
-    written = Written(b"secret-payload", Lifetime(timedelta(1)), "subject-7")
+    written = WriteRequest(b"secret-payload", Lifetime(timedelta(1)), "subject-7")
     assert "secret-payload" not in repr(written)
     assert "subject-7" not in repr(written)
 
@@ -761,7 +761,7 @@ async def test_what_this_release_cannot_read_is_a_fresh_session_and_stays_for_th
     site: Site, caplog: pytest.LogCaptureFixture
 ) -> None:
     client = site.client("A" * 43)
-    await site.store.create(key_of("A" * 43), Written(b"tagged-json\ntoken\n0\n{nonsense", Lifetime(timedelta(1))))
+    await site.store.create(key_of("A" * 43), WriteRequest(b"tagged-json\ntoken\n0\n{nonsense", Lifetime(timedelta(1))))
     assert await text(await client.get("/read")) == "None [] 0 en"
     assert "session cookie refused" in caplog.text
     await client.get("/add")
@@ -1583,7 +1583,7 @@ async def test_what_a_newer_release_has_made_of_the_session_is_not_overwritten(s
         site.sessions.data.visits += 1
         record = await site.store.load(key)
         assert isinstance(record, Record)
-        await site.store.update(key, record.version, Written(b"future\ntoken\n...", Lifetime(timedelta(1))))
+        await site.store.update(key, record.version, WriteRequest(b"future\ntoken\n...", Lifetime(timedelta(1))))
         return ""
 
     assert (await client.get("/overtaken")).status_code == 500
@@ -1853,9 +1853,9 @@ class Slow(MemoryStore):
         return await super().delete_subject(subject, spare=spare)
 
     @override
-    async def update(self, key: str, version: int, written: Written, *, move_to: str | None = None) -> Updated:
+    async def update(self, key: str, version: int, write: WriteRequest, *, move_to: str | None = None) -> Updated:
         await self._take_time()
-        return await super().update(key, version, written, move_to=move_to)
+        return await super().update(key, version, write, move_to=move_to)
 
 
 async def listed(site: Site) -> None:

@@ -28,7 +28,7 @@ from typed_sessions.core.session import session_from, state_of
 from typed_sessions.core.state import Opened
 from typed_sessions.reports import log_report
 from typed_sessions.server import THREAD, StoredArrival
-from typed_sessions.stores import Found, MemoryStore, Updated, Written, time_left
+from typed_sessions.stores import Found, MemoryStore, Updated, WriteRequest, time_left
 
 THREADS: Final = 8
 
@@ -258,9 +258,9 @@ class Blocking(MemoryStore):
         return await super().load(key)
 
     @override
-    async def update(self, key: str, version: int, written: Written, *, move_to: str | None = None) -> Updated:
+    async def update(self, key: str, version: int, write: WriteRequest, *, move_to: str | None = None) -> Updated:
         self.block()
-        return await super().update(key, version, written, move_to=move_to)
+        return await super().update(key, version, write, move_to=move_to)
 
 
 def test_a_store_that_blocks_is_given_what_is_left_of_the_time() -> None:

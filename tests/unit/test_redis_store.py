@@ -24,12 +24,12 @@ from typing_extensions import override
 from tests.faults.proxy import Fault, Proxy, proxied
 from tests.valkey_servers import connect_to_valkey, valkey, valkey_url
 from typed_sessions.errors import ConfigurationError, StoreUnavailableError
-from typed_sessions.stores.base import REVOCATIONS_KEPT, Conflict, Found, Lifetime, Record, Revoked, Written
+from typed_sessions.stores.base import REVOCATIONS_KEPT, Conflict, Found, Lifetime, Record, Revoked, WriteRequest
 from typed_sessions.stores.redis import RedisStore
 
 KEY, OTHER = "a" * 64, "b" * 64
 LIFETIME = Lifetime(timedelta(hours=1), timedelta(days=1))
-PLAIN = Written(b"\x00\xff payload", LIFETIME)
+PLAIN = WriteRequest(b"\x00\xff payload", LIFETIME)
 DAY = timedelta(days=1)
 
 
@@ -78,12 +78,12 @@ def through(proxy: Proxy) -> str:
     return f"redis://127.0.0.1:{proxy.port}"
 
 
-async def of(store: RedisStore, subject: str = "7", lifetime: Lifetime = LIFETIME) -> Written:
-    return Written(b"payload", lifetime, subject, as_of=await store.now())
+async def of(store: RedisStore, subject: str = "7", lifetime: Lifetime = LIFETIME) -> WriteRequest:
+    return WriteRequest(b"payload", lifetime, subject, as_of=await store.now())
 
 
-async def created(store: RedisStore, key: str, written: Written = PLAIN) -> Record:
-    record = await store.create(key, written)
+async def created(store: RedisStore, key: str, write: WriteRequest = PLAIN) -> Record:
+    record = await store.create(key, write)
     assert isinstance(record, Record)
     return record
 
@@ -142,7 +142,7 @@ async def test_many_at_once_take_few_connections_and_get_their_own_answers(proxy
             key = f"{number:064x}"
             for step in range(3):
                 await asyncio.sleep(0)
-                await created(store, key, Written(f"{number} {step}".encode(), LIFETIME))
+                await created(store, key, WriteRequest(f"{number} {step}".encode(), LIFETIME))
                 record = await store.load(key)
                 assert isinstance(record, Record)
                 assert record.payload == f"{number} {step}".encode()
@@ -309,7 +309,7 @@ async def test_large_payloads_travel_alone_and_small_ones_together(proxy: Proxy,
     sizes = [1, 700_000, 700_000, 2_000_000, 1, 1]
     async with opened(through(proxy), prefix) as store:
         await asyncio.gather(
-            *(created(store, f"{at:064x}", Written(bytes([at]) * size, LIFETIME)) for at, size in enumerate(sizes))
+            *(created(store, f"{at:064x}", WriteRequest(bytes([at]) * size, LIFETIME)) for at, size in enumerate(sizes))
         )
         loaded = await asyncio.gather(*(store.load(f"{at:064x}") for at in range(len(sizes))))
     for at, (size, record) in enumerate(zip(sizes, loaded, strict=True)):
@@ -371,7 +371,7 @@ async def test_a_repeated_update_is_recognised(
     store = RedisStore(repeating, prefix=prefix)
     version = (await created(store, KEY)).version
     await proxy.switch(Fault.SWALLOWS_ANSWERS)
-    record = await store.update(KEY, version, Written(b"new", LIFETIME), move_to=move_to)
+    record = await store.update(KEY, version, WriteRequest(b"new", LIFETIME), move_to=move_to)
     assert isinstance(record, Record)
     loaded = await store.load(move_to or KEY)
     assert isinstance(loaded, Record)
@@ -394,7 +394,7 @@ async def test_a_url_repeats_nothing(proxy: Proxy, prefix: str) -> None:
 async def test_a_cancelled_call_takes_nobody_elses_answer_along(proxy: Proxy, prefix: str) -> None:
     async with opened(through(proxy), prefix) as store:
         for number in range(6):
-            await created(store, f"{number:064x}", Written(b"%d" % number, LIFETIME))
+            await created(store, f"{number:064x}", WriteRequest(b"%d" % number, LIFETIME))
         await proxy.switch(Fault.HANGS)
         loads = [asyncio.create_task(store.load(f"{number:064x}")) for number in range(6)]
         await asyncio.sleep(0.01)
@@ -439,7 +439,7 @@ async def test_a_call_that_is_cancelled_before_it_is_sent_is_not_made(store: Red
 async def test_cancelling_at_any_point_leaves_the_store_as_it_should_be(store: RedisStore) -> None:
     version = (await created(store, KEY)).version
     for number in range(60):
-        task = asyncio.create_task(store.update(KEY, version, Written(b"%d" % number, LIFETIME)))
+        task = asyncio.create_task(store.update(KEY, version, WriteRequest(b"%d" % number, LIFETIME)))
         for _ in range(number % 15):
             await asyncio.sleep(0)
         task.cancel()
@@ -524,7 +524,7 @@ async def test_on_a_full_server_sessions_can_still_be_ended(own_server: Path, pr
             await admin.config_set("maxmemory", "0")
         assert await store.load(OTHER) is None
         for subject in ("7", "8"):
-            assert await store.create(KEY, Written(b"", LIFETIME, subject, as_of=written.as_of)) == Revoked()
+            assert await store.create(KEY, WriteRequest(b"", LIFETIME, subject, as_of=written.as_of)) == Revoked()
 
 
 async def test_a_replica_is_an_unavailable_store(own_server: Path, prefix: str) -> None:

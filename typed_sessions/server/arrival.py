@@ -61,7 +61,7 @@ class StoredArrival(Generic[S]):
     looked_at: float = 0.0
     """When that was, by this machine's monotonic clock."""
     as_of: datetime | None = None
-    """From which moment, by the store's clock, the request knows what it knows; see `Written.as_of`."""
+    """From which moment, by the store's clock, the request knows what it knows; see `WriteRequest.as_of`."""
     signed: str | None = field(default=None, repr=False)
     """The genuine signed cookie that is to be taken in."""
     signed_texts: tuple[str, ...] = field(default=(), repr=False)

@@ -15,7 +15,7 @@ from typed_sessions.core.engine import Format, Policy, undeclared_reported
 from typed_sessions.core.state import Opened
 from typed_sessions.reports import Reason, Refused
 from typed_sessions.serializers.base import serializer_name
-from typed_sessions.stores.base import Lifetime, Written
+from typed_sessions.stores.base import Lifetime, WriteRequest
 from typed_sessions.stores.identifiers import Identifier, Namespace
 
 __all__ = ["Attempt", "note", "packed", "read", "revoked_key", "taken_in_key", "was_written_by"]
@@ -92,14 +92,14 @@ def revoked_key(namespace: Namespace, subject: str) -> str:
     return namespace.key_of_note("revoked", subject)
 
 
-def note(remaining: timedelta, of: str = "") -> Written:
+def note(remaining: timedelta, of: str = "") -> WriteRequest:
     """Return the record that is a note, for as long as a signed cookie is valid.
 
     Args:
         remaining: how long that is.
         of: the key of the session that it became.
     """
-    return Written(of.encode(), Lifetime(max(remaining, timedelta()) + _LEEWAY))
+    return WriteRequest(of.encode(), Lifetime(max(remaining, timedelta()) + _LEEWAY))
 
 
 _LEEWAY: Final = timedelta(days=1)

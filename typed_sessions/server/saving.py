@@ -39,7 +39,7 @@ from typed_sessions.stores.base import (
     Record,
     Revoked,
     SessionStore,
-    Written,
+    WriteRequest,
 )
 from typed_sessions.stores.identifiers import Identifier, Namespace
 
@@ -191,7 +191,7 @@ class Saving(Generic[S]):
         """Bring a record as it is into the present namespace."""
         owner = _owner(record)
         subject = None if owner is None else self.namespaces[0].subject(owner)
-        written = Written(record.payload, self.lifetime, subject, self.arrival.as_of, device=record.device)
+        written = WriteRequest(record.payload, self.lifetime, subject, self.arrival.as_of, device=record.device)
         return await self.store.update(key, record.version, written, move_to=present)
 
     async def _end(self) -> None:
@@ -251,7 +251,7 @@ class Saving(Generic[S]):
         del signed  # debugging pages show locals
         return not isinstance(await self.store.create(*burial), Exists)
 
-    def _burial(self, text: str, key: str) -> tuple[str, Written]:
+    def _burial(self, text: str, key: str) -> tuple[str, WriteRequest]:
         """Return the note that a signed cookie became the session of a key, or none, and the key of the note."""
         made = self.arrival.policy.sealed_at(text) or datetime.now(UTC)
         remaining = made + self.lifetime.idle - self.arrival.policy.now()
@@ -524,7 +524,7 @@ class Saving(Generic[S]):
         fresh = self.schema.create()  # a rule may change what it is given
         return {name: self.schema.read(fresh, name) for name in self.schema.fields}
 
-    async def _written(self, change: _Change[S], record: Record | None) -> tuple[Written, Identifier]:
+    async def _written(self, change: _Change[S], record: Record | None) -> tuple[WriteRequest, Identifier]:
         """Return what the store is to keep, proven to read back, and its identifier. `record` is what is there now."""
         if not change.payload:
             self._prove(change)
@@ -535,7 +535,7 @@ class Saving(Generic[S]):
         was_subject = None if record is None else record.subject
         since = await self._known_since() if subject not in (None, was_subject) else None
         attempt = self.arrival.attempt = Attempt(identifier, int(self.arrival.policy.clock()))
-        written = Written(
+        written = WriteRequest(
             packed(attempt, change.format, change.payload),
             self.lifetime,
             subject,

@@ -22,7 +22,7 @@ from typed_sessions.stores.base import (
     Revoked,
     SessionStore,
     Updated,
-    Written,
+    WriteRequest,
     time_left,
 )
 from typed_sessions.stores.purging import purge
@@ -54,7 +54,7 @@ __all__ = [
     "SQLiteStore",
     "SessionStore",
     "Updated",
-    "Written",
+    "WriteRequest",
     "check_url",
     "namespace_in",
     "open_store",

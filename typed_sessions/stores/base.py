@@ -39,7 +39,7 @@ __all__ = [
     "Revoked",
     "SessionStore",
     "Updated",
-    "Written",
+    "WriteRequest",
     "no_longer_than",
     "time_left",
 ]
@@ -62,7 +62,7 @@ class Lifetime:
 
 
 @frozen
-class Written:
+class WriteRequest:
     """What a request wants a record to be."""
 
     payload: bytes = field(repr=False)
@@ -163,10 +163,10 @@ class SessionStore(Protocol):
     deleted yet.
     """
 
-    async def create(self, key: str, written: Written) -> Created:
+    async def create(self, key: str, write: WriteRequest) -> Created:
         """Make a record, unless there is one: `Exists`.
 
-        Refused with `Revoked` if the sessions of its subject have been ended since `written.as_of`, or if nobody can
+        Refused with `Revoked` if the sessions of its subject have been ended since `write.as_of`, or if nobody can
         know: that is None, or longer ago than REVOCATIONS_KEPT. A revocation that is more than a second ahead of the
         store's time was made before the clock was set back: whoever has a time by the present clock knows of it.
         """
@@ -179,7 +179,7 @@ class SessionStore(Protocol):
         """
         ...
 
-    async def update(self, key: str, version: int, written: Written, *, move_to: str | None = None) -> Updated:
+    async def update(self, key: str, version: int, write: WriteRequest, *, move_to: str | None = None) -> Updated:
         """Replace a live record if it still has this version (compare-and-swap), and return it as it is then.
 
         If there is none: `Gone`. If it has another version: `Conflict`. `Revoked` is as in `create`, for a record whose
@@ -188,7 +188,7 @@ class SessionStore(Protocol):
         Args:
             key: of the record.
             version: what the record has as far as the caller knows.
-            written: what it is to be. The time that it was created stays, unless `written.restart`.
+            write: what it is to be. The time that it was created stays, unless `write.restart`.
             move_to: the key that it has from then on. Nobody may have it yet. In the same step the former key becomes
                 `Moved`.
         """
@@ -222,7 +222,7 @@ class SessionStore(Protocol):
     async def delete_subject(self, subject: str, *, spare: str | None = None) -> datetime:
         """Delete all records of a subject but the one to be spared, and keep the time, which is returned.
 
-        From then on nothing that is older becomes the subject's: see `Written.as_of`. The time is kept for
+        From then on nothing that is older becomes the subject's: see `WriteRequest.as_of`. The time is kept for
         REVOCATIONS_KEPT. It is the very time with which `as_of` is compared: a request that ended the other sessions
         may name it as its own, and is not refused.
         """

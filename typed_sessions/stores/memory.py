@@ -24,9 +24,8 @@ from typed_sessions.stores.base import (
     Record,
     Revoked,
     Updated,
-    Written,
+    WriteRequest,
 )
-from typed_sessions.stores.kept import Kept, kept, moved
 from typed_sessions.stores.moments import (
     Clock,
     Microseconds,
@@ -37,6 +36,7 @@ from typed_sessions.stores.moments import (
     reading,
     revoked_at,
 )
+from typed_sessions.stores.row import StoredRow
 
 __all__ = ["MemoryStore"]
 
@@ -65,7 +65,7 @@ class MemoryStore:
             raise ConfigurationError(f"max_records is {max_records}: a MemoryStore has to hold at least one record")
         self._max_records: Final = max_records
         self._clock: Final = clock
-        self._records: Final[OrderedDict[str, Kept]] = OrderedDict()
+        self._records: Final[OrderedDict[str, StoredRow]] = OrderedDict()
         """The one seen longest ago first."""
         self._ends: Final[list[tuple[Microseconds, str]]] = []
         """A heap. An end that is not its record's any more stays until it is met, or until there are too many."""
@@ -77,16 +77,17 @@ class MemoryStore:
         self._lock: Final = Lock()
         """Held for each call, of whichever thread."""
 
-    async def create(self, key: str, written: Written) -> Created:
+    async def create(self, key: str, write: WriteRequest) -> Created:
         with self._lock:
             now = self._now()
             if self._live(key, now) is not None:
                 return Exists()
-            if not self._may_be_of(written, now):
+            if not self._may_be_of(write, now):
                 return Revoked()
             self._forget(key)
             self._make_room(now, 1)
-            return self._keep(key, kept(written, next(self._versions), created=now, issued=now, now=now)).record(now)
+            created = StoredRow.of(write, next(self._versions), created=now, issued=now, now=now)
+            return self._keep(key, created).record(now)
 
     async def load(self, key: str) -> Found:
         with self._lock:
@@ -94,7 +95,7 @@ class MemoryStore:
             present = self._found(key, now)
             return None if present is None else present.found(now)
 
-    async def update(self, key: str, version: int, written: Written, *, move_to: str | None = None) -> Updated:
+    async def update(self, key: str, version: int, write: WriteRequest, *, move_to: str | None = None) -> Updated:
         with self._lock:
             now = self._now()
             present = self._live(key, now)
@@ -102,19 +103,19 @@ class MemoryStore:
                 return Gone()
             if present.version != version:
                 return Conflict(present.record(now))
-            if written.subject != present.subject and not self._may_be_of(written, now):
+            if write.subject != present.subject and not self._may_be_of(write, now):
                 return Revoked()
             if move_to is not None:
                 if self._live(move_to, now) is not None:
                     raise ValueError("a record is to move to a key that another one has")
                 self._forget(move_to)
             self._forget(key)
-            created, issued = now if written.restart else present.created, present.issued
+            created, issued = now if write.restart else present.created, present.issued
             if move_to is not None:
                 issued = now
                 self._make_room(now, 2)
-                self._keep(key, moved(move_to, now=now))
-            updated = kept(written, next(self._versions), created=created, issued=issued, now=now)
+                self._keep(key, StoredRow.of_move(move_to, now=now))
+            updated = StoredRow.of(write, next(self._versions), created=created, issued=issued, now=now)
             return self._keep(move_to or key, updated).record(now)
 
     async def touch(self, key: str, lifetime: Lifetime) -> Record | None:
@@ -172,18 +173,18 @@ class MemoryStore:
     def _now(self) -> Microseconds:
         return reading(self._clock)
 
-    def _found(self, key: str, now: Microseconds) -> Kept | None:
+    def _found(self, key: str, now: Microseconds) -> StoredRow | None:
         present = self._records.get(key)
         return None if present is None or present.expires_at <= now else present
 
-    def _live(self, key: str, now: Microseconds) -> Kept | None:
+    def _live(self, key: str, now: Microseconds) -> StoredRow | None:
         present = self._found(key, now)
         return None if present is None or present.target is not None else present
 
-    def _may_be_of(self, written: Written, now: Microseconds) -> bool:
-        return written.subject is None or is_known_since(written.as_of, self._revocations.get(written.subject), now)
+    def _may_be_of(self, write: WriteRequest, now: Microseconds) -> bool:
+        return write.subject is None or is_known_since(write.as_of, self._revocations.get(write.subject), now)
 
-    def _keep(self, key: str, present: Kept) -> Kept:
+    def _keep(self, key: str, present: StoredRow) -> StoredRow:
         self._records[key] = present
         if present.subject is not None:
             self._keys.setdefault(present.subject, set()).add(key)

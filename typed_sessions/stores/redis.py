@@ -20,7 +20,7 @@ from typed_sessions.stores.base import (
     Record,
     Revoked,
     Updated,
-    Written,
+    WriteRequest,
 )
 from typed_sessions.stores.loops import PerLoop
 from typed_sessions.stores.moments import Clock, in_microseconds, moment, reading
@@ -82,16 +82,16 @@ class RedisStore:
         self._batches: Final = PerLoop(redis_batches.opener(client_or_url, _bytes(prefix)), batches.close)
         self._clock: Final = clock
 
-    async def create(self, key: str, written: Written) -> Created:
+    async def create(self, key: str, write: WriteRequest) -> Created:
         version = _new_version()
-        answer = await self._run("create", key, str(version), *_what(written), size=len(written.payload))
+        answer = await self._run("create", key, str(version), *_what(write), size=len(write.payload))
         match answer:
             case b"exists":
                 return Exists()
             case b"revoked":
                 return Revoked()
             case _:
-                return _as_written(answer, version, written)
+                return _as_written(answer, version, write)
 
     async def load(self, key: str) -> Found:
         answer = await self._run("load", key)
@@ -100,10 +100,10 @@ class RedisStore:
             return Moved(target.decode(), moved_at=_moment(moved_at), as_of=_moment(now))
         return _present(answer)
 
-    async def update(self, key: str, version: int, written: Written, *, move_to: str | None = None) -> Updated:
+    async def update(self, key: str, version: int, write: WriteRequest, *, move_to: str | None = None) -> Updated:
         new = _new_version()
-        last = str(version), move_to or key, written.restart
-        answer = await self._run("update", key, str(new), *_what(written), *last, size=len(written.payload))
+        last = str(version), move_to or key, write.restart
+        answer = await self._run("update", key, str(new), *_what(write), *last, size=len(write.payload))
         match answer:
             case b"gone":
                 return Gone()
@@ -114,7 +114,7 @@ class RedisStore:
             case _ if answer.startswith(b"conflict"):
                 return Conflict(_record(answer))
             case _:
-                return _as_written(answer, new, written)
+                return _as_written(answer, new, write)
 
     async def touch(self, key: str, lifetime: Lifetime) -> Record | None:
         return _present(await self._run("touch", key, *_spans(lifetime)))
@@ -161,14 +161,14 @@ def _moment(microseconds: bytes) -> datetime:
     return moment(int(microseconds))
 
 
-def _what(written: Written) -> Call:
+def _what(write: WriteRequest) -> Call:
     """Return the payload, both spans, the time that is known, the subject, and the device."""
     return (
-        written.payload,
-        *_spans(written.lifetime),
-        False if written.as_of is None else in_microseconds(written.as_of),
-        False if written.subject is None else _bytes(written.subject),
-        False if written.device is None else _bytes(written.device),
+        write.payload,
+        *_spans(write.lifetime),
+        False if write.as_of is None else in_microseconds(write.as_of),
+        False if write.subject is None else _bytes(write.subject),
+        False if write.device is None else _bytes(write.device),
     )
 
 
@@ -223,17 +223,17 @@ def _text(stored: bytes | None) -> str | None:
     return None if stored is None else stored.decode("utf-8", "surrogatepass")
 
 
-def _as_written(answer: bytes, version: int, written: Written) -> Record:
+def _as_written(answer: bytes, version: int, write: WriteRequest) -> Record:
     """Return the record as it is now. Its payload did not have to come back."""
     now, created, last_seen, expires_at, issued = map(_moment, answer.split()[1:])
     return Record(
-        payload=written.payload,
+        payload=write.payload,
         version=version,
         created=created,
         last_seen=last_seen,
         expires_at=expires_at,
         as_of=now,
         issued=issued,
-        subject=written.subject,
-        device=written.device,
+        subject=write.subject,
+        device=write.device,
     )

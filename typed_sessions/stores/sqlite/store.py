@@ -24,9 +24,8 @@ from typed_sessions.stores.base import (
     Record,
     Revoked,
     Updated,
-    Written,
+    WriteRequest,
 )
-from typed_sessions.stores.kept import Kept, kept, moved
 from typed_sessions.stores.moments import (
     Clock,
     Microseconds,
@@ -37,6 +36,7 @@ from typed_sessions.stores.moments import (
     reading,
     revoked_at,
 )
+from typed_sessions.stores.row import StoredRow
 from typed_sessions.stores.sqlite.file import SQLiteFile
 from typed_sessions.stores.sqlite.worker import Worker
 
@@ -47,7 +47,7 @@ _BUSY_TIMEOUT: Final = timedelta(seconds=2)
 _VERSION_BITS: Final = 63
 """What a column holds. Random, so that a key that is used again never has a version that it had before."""
 
-# The columns are in the order of `Kept`.
+# The columns are in the order of `StoredRow`.
 _LOAD: Final = """
     SELECT payload, version, created, last_seen, expires_at, issued, subject, device, target
     FROM records WHERE key = ? AND expires_at > ?
@@ -103,14 +103,14 @@ class SQLiteStore:
         self._writer: Final = Worker("sessions-writer", partial(file.connect, read_only=False), "BEGIN IMMEDIATE")
         self._reader: Final = Worker("sessions-reader", partial(file.connect, read_only=True), "BEGIN")
 
-    async def create(self, key: str, written: Written) -> Created:
-        return await self._writer.do(lambda connection: self._create(connection, key, written))
+    async def create(self, key: str, write: WriteRequest) -> Created:
+        return await self._writer.do(lambda connection: self._create(connection, key, write))
 
     async def load(self, key: str) -> Found:
         return await self._reader.do(lambda connection: self._load(connection, key))
 
-    async def update(self, key: str, version: int, written: Written, *, move_to: str | None = None) -> Updated:
-        return await self._writer.do(lambda connection: self._update(connection, key, version, written, move_to))
+    async def update(self, key: str, version: int, write: WriteRequest, *, move_to: str | None = None) -> Updated:
+        return await self._writer.do(lambda connection: self._update(connection, key, version, write, move_to))
 
     async def touch(self, key: str, lifetime: Lifetime) -> Record | None:
         return await self._writer.do(lambda connection: self._touch(connection, key, lifetime))
@@ -134,13 +134,14 @@ class SQLiteStore:
         await self._writer.close()
         await self._reader.close()
 
-    def _create(self, connection: sqlite3.Connection, key: str, written: Written) -> Created:
+    def _create(self, connection: sqlite3.Connection, key: str, write: WriteRequest) -> Created:
         now = self._now()
         if _live(connection, key, now) is not None:
             return Exists()
-        if not _may_be_of(connection, written, now):
+        if not _may_be_of(connection, write, now):
             return Revoked()
-        return _write(connection, key, kept(written, _new_version(), created=now, issued=now, now=now)).record(now)
+        created = StoredRow.of(write, _new_version(), created=now, issued=now, now=now)
+        return _write(connection, key, created).record(now)
 
     def _load(self, connection: sqlite3.Connection, key: str) -> Found:
         now = self._now()
@@ -148,7 +149,7 @@ class SQLiteStore:
         return None if present is None else present.found(now)
 
     def _update(
-        self, connection: sqlite3.Connection, key: str, version: int, written: Written, move_to: str | None
+        self, connection: sqlite3.Connection, key: str, version: int, write: WriteRequest, move_to: str | None
     ) -> Updated:
         now = self._now()
         present = _live(connection, key, now)
@@ -156,14 +157,14 @@ class SQLiteStore:
             return Gone()
         if present.version != version:
             return Conflict(present.record(now))
-        if written.subject != present.subject and not _may_be_of(connection, written, now):
+        if write.subject != present.subject and not _may_be_of(connection, write, now):
             return Revoked()
         if move_to is not None:
             if _live(connection, move_to, now) is not None:
                 raise ValueError("a record is to move to a key that another one has")
-            _write(connection, key, moved(move_to, now=now))
-        created, issued = now if written.restart else present.created, present.issued if move_to is None else now
-        updated = kept(written, _new_version(), created=created, issued=issued, now=now)
+            _write(connection, key, StoredRow.of_move(move_to, now=now))
+        created, issued = now if write.restart else present.created, present.issued if move_to is None else now
+        updated = StoredRow.of(write, _new_version(), created=created, issued=issued, now=now)
         return _write(connection, move_to or key, updated).record(now)
 
     def _touch(self, connection: sqlite3.Connection, key: str, lifetime: Lifetime) -> Record | None:
@@ -204,17 +205,17 @@ class SQLiteStore:
         return reading(self._clock)
 
 
-def _found(connection: sqlite3.Connection, key: str, now: Microseconds) -> Kept | None:
+def _found(connection: sqlite3.Connection, key: str, now: Microseconds) -> StoredRow | None:
     row = connection.execute(_LOAD, (key, now)).fetchone()
-    return None if row is None else Kept(*row)
+    return None if row is None else StoredRow(*row)
 
 
-def _live(connection: sqlite3.Connection, key: str, now: Microseconds) -> Kept | None:
+def _live(connection: sqlite3.Connection, key: str, now: Microseconds) -> StoredRow | None:
     present = _found(connection, key, now)
     return None if present is None or present.target is not None else present
 
 
-def _write(connection: sqlite3.Connection, key: str, record: Kept) -> Kept:
+def _write(connection: sqlite3.Connection, key: str, record: StoredRow) -> StoredRow:
     connection.execute(
         _WRITE,
         (
@@ -233,10 +234,10 @@ def _write(connection: sqlite3.Connection, key: str, record: Kept) -> Kept:
     return record
 
 
-def _may_be_of(connection: sqlite3.Connection, written: Written, now: Microseconds) -> bool:
-    if written.subject is None:
+def _may_be_of(connection: sqlite3.Connection, write: WriteRequest, now: Microseconds) -> bool:
+    if write.subject is None:
         return True
-    return is_known_since(written.as_of, _revoked(connection, written.subject), now)
+    return is_known_since(write.as_of, _revoked(connection, write.subject), now)
 
 
 def _revoked(connection: sqlite3.Connection, subject: str) -> Microseconds | None:
