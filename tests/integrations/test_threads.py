@@ -27,7 +27,7 @@ from typed_sessions import (
 from typed_sessions.core.session import session_from, state_of
 from typed_sessions.core.state import Opened
 from typed_sessions.reports import log_report
-from typed_sessions.server import THREAD, StoredArrival
+from typed_sessions.server import THREAD, RequestContext
 from typed_sessions.stores import Found, MemoryStore, Updated, WriteRequest, time_left
 
 THREADS: Final = 8
@@ -200,7 +200,7 @@ def test_threads_that_touch_a_session_first_find_the_same(rejecting: tuple[int, 
         session = session_from(await server_side.open([], policy, log_report), interface.session_class)
         session.data.visits = 1
         arrival = state_of(session).source
-        assert isinstance(arrival, StoredArrival)
+        assert isinstance(arrival, RequestContext)
         await server_side.save(session, arrival, wanted=None, answers=True)
         assert arrival.identifier is not None
         return arrival.identifier.text

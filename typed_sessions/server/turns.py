@@ -36,8 +36,10 @@ class Turns:
         self._turns: Final[WeakValueDictionary[tuple[Hashable, str], Turn]] = WeakValueDictionary()
         self._looking: Final = Mutex()
 
-    def of(self, key: str, runtime: Runtime) -> Turn:
-        """Return the turn of a record, for what a lock of this runtime is good for."""
+    def of(self, key: str | None, runtime: Runtime) -> Turn:
+        """Return the turn of a record, for what a lock of this runtime is good for; that of a new record is its own."""
+        if key is None:
+            return Turn(runtime.lock())
         place = runtime.scope(), key
         with self._looking:
             turn = self._turns.get(place)

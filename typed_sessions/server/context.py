@@ -1,4 +1,4 @@
-"""`StoredArrival`: what a request knows of its session, from its cookie on until the response tells the browser."""
+"""`RequestContext`: what a request knows of its session, from its cookie on until the response tells the browser."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from typed_sessions.server.runtime import Lock
 from typed_sessions.stores.base import Record
 from typed_sessions.stores.identifiers import Identifier
 
-__all__ = ["News", "StoredArrival"]
+__all__ = ["CookieAction", "RequestContext"]
 
 S = TypeVar("S", default=dict[str, object])
 
@@ -30,16 +30,16 @@ _deciding: Final = Mutex()
 """Is held while what was found becomes what is there; no code of the user's runs meanwhile."""
 
 
-class News(Enum):
-    """What the browser has still to be told."""
+class CookieAction(Enum):
+    """What is to become of the browser's cookie."""
 
-    NOTHING = "it knows all"
-    IDENTIFIER = "another identifier, or a later expiry"
-    END = "its session is over"
+    KEEP = "it stays as it is"
+    SEND = "it gets the session's identifier, and a later expiry"
+    DELETE = "its session is over"
 
 
 @define(eq=False, repr=False)  # a debugger's page shows what is in a repr
-class StoredArrival(Generic[S]):
+class RequestContext(Generic[S]):
     """A request as a session's source, and what it has made of the session in the store so far."""
 
     policy: Policy[S]
@@ -63,13 +63,13 @@ class StoredArrival(Generic[S]):
     as_of: datetime | None = None
     """From which moment, by the store's clock, the request knows what it knows; see `WriteRequest.as_of`."""
     signed: str | None = field(default=None, repr=False)
-    """The genuine signed cookie that is to be taken in."""
+    """The genuine signed cookie that is to be adopted: to become a session in the store."""
     signed_texts: tuple[str, ...] = field(default=(), repr=False)
-    """The signed cookies that came, and might be taken in."""
+    """The signed cookies that came, and might be adopted."""
     opened: Opened[S] | None = None
     """What is in that; for other cookies, what is in the record, once the session was touched."""
     refused: Refused | None = None
-    came_late: bool = False
+    stale_id: bool = False
     """True if the browser sent it before it knew that the session has another identifier, or none any more."""
     has_ended: bool = False
     """True once it is known that the session was ended, or got another identifier elsewhere."""
@@ -83,8 +83,8 @@ class StoredArrival(Generic[S]):
     """What kept the store from answering."""
     attempt: Attempt | None = None
     """What was asked to be written, and not answered."""
-    news: News = News.NOTHING
-    altered: set[str] = field(factory=set[str])
+    cookie_action: CookieAction = CookieAction.KEEP
+    lossy_keys: set[str] = field(factory=set[str])
     """The undeclared keys whose values will read back as others."""
 
     @property
@@ -140,12 +140,12 @@ class StoredArrival(Generic[S]):
             return None
         return self.record.as_of - self.record.last_seen + timedelta(seconds=time.monotonic() - self.looked_at)
 
-    def tell(self) -> Decision:
+    def decision(self) -> Decision:
         """Return what becomes of the cookie."""
-        match self.news:
-            case News.IDENTIFIER if self.identifier is not None:
+        match self.cookie_action:
+            case CookieAction.SEND if self.identifier is not None:
                 return Write(self.identifier.text)
-            case News.END:
+            case CookieAction.DELETE:
                 return Delete()
             case _:
                 return Keep()
