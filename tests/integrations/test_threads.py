@@ -199,23 +199,23 @@ def test_threads_that_touch_a_session_first_find_the_same(rejecting: tuple[int, 
     async def stored() -> str:
         session = session_from(await server_side.open([], policy, log_report), interface.session_class)
         session.data.visits = 1
-        arrival = state_of(session).source
-        assert isinstance(arrival, RequestContext)
-        await server_side.save(session, arrival, wanted=None, answers=True)
-        assert arrival.identifier is not None
-        return arrival.identifier.text
+        context = state_of(session).source
+        assert isinstance(context, RequestContext)
+        await server_side.save(session, context, wanted=None, answers=True)
+        assert context.identifier is not None
+        return context.identifier.text
 
-    arrival = THREAD.run(server_side.open([THREAD.run(stored(), store)], policy, log_report), store)
-    key, meeting = arrival.key, Barrier(2)
+    context = THREAD.run(server_side.open([THREAD.run(stored(), store)], policy, log_report), store)
+    key, meeting = context.key, Barrier(2)
 
     def touch(number: int) -> object:
         doubt.meets, doubt.rejects = meeting, number in rejecting
-        return arrival.open()
+        return context.open()
 
     one, other = in_threads(touch, 2)
     assert one is other
     assert isinstance(one, Opened)
-    assert (arrival.key, arrival.unreadable) == ((None, key) if one.new else (key, None))
+    assert (context.key, context.unreadable) == ((None, key) if one.new else (key, None))
     assert one.new == (len(rejecting) > 1) or len(rejecting) == 1
 
 

@@ -19,7 +19,7 @@ from typed_sessions.reports import ChangedLate, Refused, Report, ReportSink
 from typed_sessions.server.deadline import Deadline
 from typed_sessions.server.records import Attempt, read
 from typed_sessions.server.runtime import Lock
-from typed_sessions.stores.base import Record
+from typed_sessions.stores.base import Record, SessionStore
 from typed_sessions.stores.identifiers import Identifier
 
 __all__ = ["CookieAction", "RequestContext"]
@@ -139,6 +139,13 @@ class RequestContext(Generic[S]):
         if self.record is None:
             return None
         return self.record.as_of - self.record.last_seen + timedelta(seconds=time.monotonic() - self.looked_at)
+
+    async def known_since(self, store: SessionStore) -> datetime:
+        """Return from which moment, by the store's clock, the request knows whose session it is, or an earlier one."""
+        if self.as_of is None:
+            now = await store.now()
+            self.as_of = now - timedelta(seconds=time.monotonic() - self.began)
+        return self.as_of
 
     def decision(self) -> Decision:
         """Return what becomes of the cookie."""

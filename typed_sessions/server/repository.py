@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from attrs import frozen
@@ -65,6 +65,23 @@ class Repository:
         if isinstance(found, Moved) and found.target in self.keys_of(identifier):
             return found.target, await self.store.load(found.target)
         return key, found
+
+    async def touch(self, identifier: Identifier, key: str, record: Record, as_of: datetime | None) -> Record | None:
+        """Count a session as seen, and return its record; None if it has ended or changed. It moves to its present key.
+
+        Args:
+            identifier: of the session.
+            key: the one that it was found under.
+            record: what was found.
+            as_of: see `WriteRequest.as_of`.
+        """
+        present = self.key_of(identifier)
+        if key == present:
+            return await self.store.touch(key, self.lifetime)
+        subject = self.subjects_of(owner_of(record))[0]
+        write = WriteRequest(record.payload, self.lifetime, subject, as_of, device=record.device)
+        seen = await self.store.update(key, record.version, write, move_to=present)
+        return seen if isinstance(seen, Record) else None
 
     async def end(self, key: str, loaded: Record | None = None) -> bool:
         """End the session of a key, wherever it has moved, and return True if it was there.

@@ -6,13 +6,12 @@ import random
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import datetime, timedelta
-from typing import Any, Final, Generic, TypeAlias
+from typing import Final, Generic, TypeAlias
 
-from attrs import define, evolve, field, frozen
+from attrs import Factory, define, evolve, field
 from typing_extensions import TypeVar
 
-from typed_sessions.codec.codec import Codec, Proven
+from typed_sessions.codec.codec import Proven
 from typed_sessions.codec.contents import Contents, contents_of
 from typed_sessions.codec.payloads import Decoded
 from typed_sessions.codec.snapshot import Origin
@@ -20,13 +19,13 @@ from typed_sessions.core.engine import Format
 from typed_sessions.core.session import SecureCookieSession, is_permanent, state_of
 from typed_sessions.core.state import SUPPRESSED, Intent, Opened, Renewal, SessionState
 from typed_sessions.errors import SerializationError, SessionConflictError, StoreUnavailableError
-from typed_sessions.reports import ChangeLost, Refused
+from typed_sessions.reports import ChangeLost, Refused, Report
 from typed_sessions.schema.merging import MISSING, merged
 from typed_sessions.schema.sameness import same
 from typed_sessions.schema.schema import Schema
 from typed_sessions.server.context import CookieAction, RequestContext
 from typed_sessions.server.records import Attempt, packed, read, was_written_by
-from typed_sessions.server.repository import Repository, owner_of
+from typed_sessions.server.repository import Repository
 from typed_sessions.server.subjects import subject_of
 from typed_sessions.server.turns import Turn, Turns
 from typed_sessions.stores.base import Conflict, Exists, Found, Gone, Moved, Record, Revoked, WriteRequest
@@ -44,22 +43,16 @@ _PAUSE: Final = 0.002
 
 _LONGEST_PAUSE: Final = 0.05
 
-_NO_COOKIE: Final = (
+_NO_COOKIE: Final = ChangeLost(
     "there is no response to carry the session's identifier; begin or renew the session in a request, before a "
     "websocket opens or a stream begins"
 )
-_LATE: Final = "its session had got another identifier just before it came"
-_GONE: Final = "the session was ended, or got another identifier, while this request was in flight"
-_UNREADABLE: Final = "another request has made of the session what this one cannot read"
-_REVOKED: Final = "the sessions of its subject were ended while this request was in flight"
+_LATE: Final = ChangeLost("its session had got another identifier just before it came")
+_GONE: Final = ChangeLost("the session was ended, or got another identifier, while this request was in flight")
+_REVOKED: Final = ChangeLost("the sessions of its subject were ended while this request was in flight")
 
-
-@frozen
-class Emptied:
-    """The record was deleted, for nothing is stored any more."""
-
-
-Outcome: TypeAlias = Record | Emptied | Gone | Revoked
+Outcome: TypeAlias = Record | Gone | Revoked | None
+"""The record as it was written; None if it was deleted, for nothing is stored any more."""
 
 
 @define(eq=False, repr=False)
@@ -74,7 +67,7 @@ class Saving(Generic[S]):
     """Whether a response will carry a cookie."""
     verifies: bool = field(kw_only=True)
     """Whether to find out, although nothing is to be written, whether what is in the session is kept."""
-    state: SessionState[S] = field(init=False)
+    state: SessionState[S] = Factory(lambda self: state_of(self.session), takes_self=True)
     opened: Opened[S] = field(init=False)
     """What is live in the session, and what it was loaded from."""
     intent: Intent = field(init=False)
@@ -87,15 +80,14 @@ class Saving(Generic[S]):
     """What is stored of that."""
     unmerged: Mapping[str, object] | None = None
     """What was stored before it was merged; None if it was not."""
+    replaces: bool = False
+    """Whether everything was taken out of what was loaded: nothing that others have put in is of it."""
     version: int = 0
     """Of the payload."""
     payload: bytes = b""
     """Proven to read back; empty while nobody knows."""
     format: Format[S] = field(init=False)
     """That of the payload."""
-
-    def __attrs_post_init__(self) -> None:
-        self.state = state_of(self.session)
 
     async def run(self, wanted: bool | None, turns: Turns) -> bool:  # noqa: FBT001 -- what should_set_cookie says
         """See `ServerSide.save`."""
@@ -115,7 +107,7 @@ class Saving(Generic[S]):
     async def _carry_out(self, wanted: bool | None, turn: Turn) -> bool:  # noqa: FBT001 -- as in `run`
         context, intent = self.context, self.intent
         if context.attempt is not None:
-            await self._settle(context.attempt)
+            await self._find_out(context.attempt)
         if context.has_ended and not (intent.invalidated or intent.cleared or self._logs_in):
             return self._lost(_GONE) if intent.wants_writing or self.verifies else True
         stores = len(self.opened.contents.keys()) > 0
@@ -147,11 +139,9 @@ class Saving(Generic[S]):
             return False
         return opened.origin is None or opened.origin.stored.get(subject) != opened.contents.get(subject)
 
-    def _lost(self, reason: str) -> bool:
-        self.state.report_loss(ChangeLost(reason))
+    def _lost(self, report: Report) -> bool:
+        self.state.report_loss(report)
         return False
-
-    # Keeping it alive
 
     @property
     def _is_due(self) -> bool:
@@ -162,16 +152,9 @@ class Saving(Generic[S]):
         identifier, key, record = self.context.identifier, self.context.key, self.context.record
         if identifier is None or key is None or record is None or not self._is_due:
             return
-        store, lifetime, present = self.repository.store, self.repository.lifetime, self.repository.key_of(identifier)
-        seen: object
-        if key == present:
-            seen = await store.touch(key, lifetime)
-        else:  # into the present namespace, as it is
-            subject = self.repository.subjects_of(owner_of(record))[0]
-            write = WriteRequest(record.payload, lifetime, subject, self.context.as_of, device=record.device)
-            seen = await store.update(key, record.version, write, move_to=present)
-        if isinstance(seen, Record):
-            self.context.found(identifier, present, seen)
+        seen = await self.repository.touch(identifier, key, record, self.context.as_of)
+        if seen is not None:
+            self.context.found(identifier, self.repository.key_of(identifier), seen)
             if is_permanent(self.session):
                 self.context.cookie_action = CookieAction.SEND
 
@@ -183,10 +166,7 @@ class Saving(Generic[S]):
             is_there = await self._present()
         if not is_there:
             return self._lost(_GONE)
-        if self.state.compared()[0]:
-            self.state.report_loss(SUPPRESSED)
-            return False
-        return True
+        return self._lost(SUPPRESSED) if self.state.compared()[0] else True
 
     async def _present(self) -> Record | bool:
         """Return the present record; True if there never was one; False if it has ended, or has got another key."""
@@ -194,10 +174,8 @@ class Saving(Generic[S]):
         if context.record is None or context.has_ended:
             return not context.has_ended
         found = await self._moved_on()
-        if isinstance(found, Record):
-            return found
-        context.has_ended = True
-        return False
+        context.has_ended = not isinstance(found, Record)
+        return found if isinstance(found, Record) else False
 
     async def _moved_on(self) -> Found:
         """Return what is there of a record that is gone from its key: itself, if it is in another namespace by now.
@@ -214,7 +192,7 @@ class Saving(Generic[S]):
         """See `ServerSide.reload`."""
         context, self.opened = self.context, self.state.open()
         if context.attempt is not None:
-            await self._settle(context.attempt)
+            await self._find_out(context.attempt)
             self.state.opened = self.opened
         context.has_ended = context.has_ended or context.stale_id
         present = await self._present()
@@ -224,8 +202,6 @@ class Saving(Generic[S]):
             self._bring(present)
         context.record, context.looked_at = present, time.monotonic()
         return True
-
-    # Ending it
 
     async def _end(self) -> None:
         """Make sure that what came with the request opens no session any more."""
@@ -265,8 +241,6 @@ class Saving(Generic[S]):
         del signed  # debugging pages show locals
         return not isinstance(await self.repository.store.create(*tombstone), Exists)
 
-    # Writing it
-
     async def _write(self, turn: Turn) -> bool:
         context, intent = self.context, self.intent
         self._begin()
@@ -280,9 +254,9 @@ class Saving(Generic[S]):
         outcome = await (self._create() if record is None else self._update(record, turn))
         match outcome:
             case Record():
-                self._take_note(outcome)
+                self._take_note()
                 return True
-            case Emptied():
+            case None:
                 context.forget()
                 context.cookie_action = CookieAction.DELETE
                 self.state.rebase(Opened(self.opened.contents))
@@ -292,15 +266,19 @@ class Saving(Generic[S]):
                 return self._lost(_GONE if isinstance(outcome, Gone) else _REVOKED)
 
     def _begin(self) -> None:
-        """Find out what is to be written, before anybody has merged it with something."""
-        origin, record = self.opened.origin, self.context.record
-        self.origin, self.contents, self.stored = origin, self.opened.contents, self.opened.contents.stored()
-        self.version, self.renewal = 0 if origin is None else origin.version, self.intent.renewal
+        """Find out what is to be written, before it is merged with anything."""
+        self._take_stock()
+        self.renewal, self.replaces = self.intent.renewal, self.intent.cleared
         if self.stored:
             self._prove()
-        former = None if record is None else record.subject
-        if former not in self._subjects:
+        record = self.context.record
+        if (None if record is None else record.subject) not in self._subjects:
             self.renewal = Renewal.PROMOTE  # another subject always gets another identifier
+
+    def _take_stock(self) -> None:
+        origin = self.origin = self.opened.origin
+        self.contents, self.stored = self.opened.contents, self.opened.contents.stored()
+        self.version = 0 if origin is None else origin.version
 
     @property
     def _subjects(self) -> list[str | None]:
@@ -324,13 +302,9 @@ class Saving(Generic[S]):
         write, identifier = await self._requested(None)
         created = await self.repository.store.create(self.repository.key_of(identifier), write)
         self.context.attempt = None
-        match created:
-            case Exists():
-                raise StoreUnavailableError("the session store has a record under an identifier made just now")
-            case Revoked():
-                return created
-            case Record():
-                return await self._adopted(identifier, created)
+        if isinstance(created, Exists):
+            raise StoreUnavailableError("the session store has a record under an identifier made just now")
+        return created if isinstance(created, Revoked) else await self._adopted(identifier, created)
 
     async def _adopted(self, identifier: Identifier, created: Record) -> Outcome:
         """Return a record that was made of a signed cookie, unless another request was faster with that."""
@@ -344,8 +318,7 @@ class Saving(Generic[S]):
         if not is_first:
             self.context.stale_id = True
             return Gone()
-        self.context.found(identifier, key, created)
-        self.context.cookie_action = CookieAction.SEND
+        self._note_written(identifier, key, created)
         return created
 
     async def _update(self, record: Record, turn: Turn) -> Outcome:
@@ -377,20 +350,23 @@ class Saving(Generic[S]):
 
     async def _put(self, record: Record) -> Outcome | Conflict:
         store, key = self.repository.store, self.context.key or ""
-        if self.stored:
-            write, identifier = await self._requested(record)
-            target = self.repository.key_of(identifier)
-            outcome = await store.update(key, record.version, write, move_to=None if target == key else target)
-            self.context.attempt = None
-            if isinstance(outcome, Record):
-                if identifier != self.context.identifier:
-                    self.context.cookie_action = CookieAction.SEND
-                self.context.found(identifier, target, outcome)
-            return outcome
-        if await store.delete(key, version=record.version):
-            return Emptied()
-        present = await store.load(key)
-        return Conflict(present) if isinstance(present, Record) else Gone()
+        if not self.stored:
+            if await store.delete(key, version=record.version):
+                return None
+            present = await store.load(key)
+            return Conflict(present) if isinstance(present, Record) else Gone()
+        write, identifier = await self._requested(record)
+        target = self.repository.key_of(identifier)
+        outcome = await store.update(key, record.version, write, move_to=None if target == key else target)
+        self.context.attempt = None
+        if isinstance(outcome, Record):
+            self._note_written(identifier, target, outcome)
+        return outcome
+
+    def _note_written(self, identifier: Identifier, key: str, record: Record) -> None:
+        if identifier != self.context.identifier:
+            self.context.cookie_action = CookieAction.SEND
+        self.context.found(identifier, key, record)
 
     async def _requested(self, record: Record | None) -> tuple[WriteRequest, Identifier]:
         """Return what the store is to keep, proven to read back, and its identifier. `record` is what is there now."""
@@ -399,8 +375,8 @@ class Saving(Generic[S]):
         subject, identifier = self._subjects[0], self.context.identifier
         if identifier is None or record is None or self.renewal is not Renewal.NONE:
             identifier = self.repository.new_identifier(subject)
-        was_subject = None if record is None else record.subject
-        since = await self._known_since() if subject not in (None, was_subject) else None
+        is_anew = subject not in (None, record and record.subject)
+        since = await self.context.known_since(self.repository.store) if is_anew else None
         attempt = self.context.attempt = Attempt(identifier, int(self.context.policy.clock()))
         write = WriteRequest(
             packed(attempt, self.format, self.payload),
@@ -411,14 +387,6 @@ class Saving(Generic[S]):
             device=None if record is None else record.device,
         )
         return write, identifier
-
-    async def _known_since(self) -> datetime:
-        """Return from which moment, by the store's clock, the request knows whose session it is, or an earlier one."""
-        context = self.context
-        if context.as_of is None:
-            now = await self.repository.store.now()
-            context.as_of = now - timedelta(seconds=time.monotonic() - context.began)
-        return context.as_of
 
     def _prove(self) -> None:
         """Make the payload."""
@@ -435,20 +403,18 @@ class Saving(Generic[S]):
         self.payload = proven.payload
         self.context.lossy_keys.update(proven.altered)
 
-    def _take_note(self, record: Record) -> None:
+    def _take_note(self) -> None:
         """Take what was written as what was loaded, and show in the session what was merged into it."""
         opened = self.opened
-        if self.unmerged is not None and self.contents is not None:
-            _take_over(opened.contents, self.unmerged, self.contents, self.format.codec)
+        self._take_over()
         was_permanent = bool(opened.origin is not None and opened.origin.stored.get("_permanent"))
         origin = Origin(self.format.codec, self.payload, written_version=self.version)
         self.state.rebase(Opened(opened.contents, origin, opened.sealed, new=False))
         if was_permanent or is_permanent(self.session):
             self.context.cookie_action = CookieAction.SEND
-        self.context.record = record
 
-    async def _settle(self, attempt: Attempt) -> None:
-        """Find out what became of a write that was not answered, and take it as loaded if it took place."""
+    async def _find_out(self, attempt: Attempt) -> None:
+        """Ask what became of a write that was not answered, and take it as loaded if it took place."""
         context, opened, key = self.context, self.opened, self.repository.key_of(attempt.identifier)
         present = await self.repository.store.load(key)
         context.attempt = None
@@ -456,96 +422,77 @@ class Saving(Generic[S]):
             return
         if context.record is None and isinstance(await self._adopted(attempt.identifier, present), Gone):
             return
-        if attempt.identifier != context.identifier:
-            context.cookie_action = CookieAction.SEND
-        context.found(attempt.identifier, key, present)
+        self._note_written(attempt.identifier, key, present)
         written = read(present.payload, context.policy)
         origin = opened.origin if isinstance(written, Refused) else written.origin
         self.opened = Opened(opened.contents, origin, opened.sealed, new=False)
 
-    # Merging it with what others have made of it
-
     def _merge(self, record: Record) -> None:
-        """Merge what is to be written with what is there now. Raises SessionConflictError."""
-        theirs, replaces = read(record.payload, self.context.policy), self.intent.cleared
-        if isinstance(theirs, Refused) and not replaces:
-            raise SessionConflictError(_UNREADABLE)
-        if isinstance(theirs, Refused):
+        """Merge what is to be written into what is there now. Raises SessionConflictError."""
+        if self.replaces:
             return
-        self.version = max(self.version, 0 if theirs.origin is None else theirs.origin.version)
-        if replaces:
-            return
-        ours = self._read_back()
-        self.stored = self._merged(self.origin, ours, theirs.contents.stored())
+        theirs, ours = self._read(record), self.stored
+        if self.payload:  # copies: the live objects may change while the store is asked
+            decoded = self.format.codec.decode(self.payload)
+            ours = decoded.contents.stored() if isinstance(decoded, Decoded) else ours
+        schema = self.schema
+        fresh = None if schema.keyed else schema.create()  # a rule may change what it is given
+        self.stored = merged(
+            {} if self.origin is None else self.origin.stored,
+            ours,
+            theirs.contents.stored(),
+            means_the_same=self._mean_the_same,
+            rules={name: field.merge for name, field in schema.fields.items() if field.merge is not None},
+            defaults={} if fresh is None else {name: schema.read(fresh, name) for name in schema.fields},
+            generated=frozenset(schema.varying),
+        )
         self.unmerged = ours if self.unmerged is None else self.unmerged
         self.origin, self.payload = theirs.origin, b""
+        self.version = max(self.version, 0 if theirs.origin is None else theirs.origin.version)
         try:
             self.contents = contents_of(self.schema, self.stored)
         except Exception:  # noqa: BLE001 -- a converter or validator of the user's may raise anything
             self.contents = None
 
-    def _read_back(self) -> Mapping[str, object]:
-        """Return copies of what was to be written: the live objects may change while the store is asked."""
-        if not self.stored:
-            return {}
-        decoded = self.format.codec.decode(self.payload)
-        return decoded.contents.stored() if isinstance(decoded, Decoded) else self.stored
-
     def _bring(self, record: Record) -> None:
         """Merge unsaved changes into what is there now, and show it in the session, or change nothing."""
-        # Twice: what was read is in the session then, where it may change, and changes are told by what was read.
-        theirs, unchanged = [read(record.payload, self.context.policy) for _ in range(2)]
-        if isinstance(theirs, Refused) or isinstance(unchanged, Refused):
-            raise SessionConflictError(_UNREADABLE)
-        opened, ours = self.opened, self.opened.contents.stored()
-        together = self._merged(opened.origin, ours, theirs.contents.stored())
-        try:
-            merged_contents = contents_of(self.schema, together)
-        except Exception as error:  # a converter or validator of the user's may raise anything
-            raise SessionConflictError("the class refuses what two requests have made of the session") from error
-        _take_over(opened.contents, ours, merged_contents, self.context.policy.writer.codec)
-        self.state.opened = Opened(opened.contents, unchanged.origin, opened.sealed, new=False)
+        self._take_stock()
+        self._merge(record)
+        if self.contents is None:
+            raise SessionConflictError("the class refuses what two requests have made of the session")
+        self._take_over()
+        theirs = self._read(record)  # once more: what was read is in the session by now, where it may change
+        self.state.opened = Opened(self.opened.contents, theirs.origin, self.opened.sealed, new=False)
         for report in theirs.reports:
             self.state.source.report(report)
 
-    def _merged(
-        self, origin: Origin[S] | None, ours: Mapping[str, object], theirs: Mapping[str, object]
-    ) -> dict[str, object]:
-        """Return what is stored after a change here and one there. Raises SessionConflictError."""
-        schema, codec = self.schema, self.context.policy.writer.codec
-        fresh = None if schema.keyed else schema.create()  # a rule may change what it is given
-        return merged(
-            {} if origin is None else origin.stored,
-            ours,
-            theirs,
-            means_the_same=lambda key, one, other: _mean_the_same(codec, key, one, other),
-            rules={name: field.merge for name, field in schema.fields.items() if field.merge is not None},
-            defaults={} if fresh is None else {name: schema.read(fresh, name) for name in schema.fields},
-            generated=frozenset(schema.varying),
-        )
+    def _read(self, record: Record) -> Opened[S]:
+        found = read(record.payload, self.context.policy)
+        if isinstance(found, Refused):
+            raise SessionConflictError("another request has made of the session what this one cannot read")
+        return found
 
-
-def _take_over(contents: Contents[S], ours: Mapping[str, object], together: Contents[S], codec: Codec[S]) -> None:
-    """Bring into live contents what others have changed. What has changed here meanwhile stays, and is a change."""
-    live, theirs = contents.stored(), together.stored()
-    contents.take(
-        together,
-        [
+    def _take_over(self) -> None:
+        """Show in the session what others have changed. What has changed here meanwhile stays, and is a change."""
+        if self.unmerged is None or self.contents is None:
+            return
+        live, theirs, ours = self.opened.contents.stored(), self.contents.stored(), self.unmerged
+        merged_keys = [
             key
             for key in {**theirs, **ours}
-            if not _mean_the_same(codec, key, theirs.get(key, MISSING), ours.get(key, MISSING))
-            and _mean_the_same(codec, key, live.get(key, MISSING), ours.get(key, MISSING))
-        ],
-    )
+            if not self._mean_the_same(key, theirs.get(key, MISSING), ours.get(key, MISSING))
+            and self._mean_the_same(key, live.get(key, MISSING), ours.get(key, MISSING))
+        ]
+        self.opened.contents.take(self.contents, merged_keys)
 
-
-def _mean_the_same(codec: Codec[Any], key: str, one: object, other: object) -> bool:
-    """Return True if what would be written of two values of a key, either of which may be MISSING, is the same."""
-    if one is MISSING or other is MISSING:
-        return one is other
-    if same(one, other):
-        return True
-    try:
-        return codec.canonical({key: one}) == codec.canonical({key: other})
-    except SerializationError:
-        return False
+    def _mean_the_same(self, key: str, one: object, other: object) -> bool:
+        """Return True if what would be written of two values of a key, either of which may be MISSING, is the same."""
+        if one is MISSING or other is MISSING:
+            return one is other
+        if same(one, other):
+            return True
+        canonical = self.context.policy.writer.codec.canonical
+        try:
+            return canonical({key: one}) == canonical({key: other})
+        except SerializationError:
+            return False

@@ -133,8 +133,7 @@ class ServerSide(Generic[S]):
 
     async def _has_ended(self, context: RequestContext[S], genuine: Opened[S], made: datetime) -> bool:
         """Return True if a signed session was adopted before, or its subject's sessions were ended since."""
-        if context.as_of is None:
-            context.as_of = await self.store.now()  # what is ended from now on, the store refuses
+        await context.known_since(self.store)  # what is ended from now on, the store refuses
         for tombstone in await self.repository.found(self.repository.tombstone_keys(genuine.sealed or "")):
             context.refused = Refused(Reason.TAKEN_IN)
             if tombstone.as_of - tombstone.created < MOVES_KEPT:
@@ -160,7 +159,7 @@ class ServerSide(Generic[S]):
         answers: bool,
         verifies: bool = False,
     ) -> bool:
-        """Have the store keep a session as it is now. What the browser has to be told is in the context afterwards.
+        """Have the store keep a session as it is now. What becomes of the cookie is in the context afterwards.
 
         Args:
             session: the session.
