@@ -67,6 +67,31 @@ class TestSQLiteStore(StoreContract):
             yield store
 
 
+class TestBlockingSQLiteStore(StoreContract):
+    @override
+    @asynccontextmanager
+    async def open(self, clock: Callable[[], float]) -> AsyncGenerator[SessionStore, None]:
+        with TemporaryDirectory() as directory:
+            store = SQLiteStore(Path(directory) / "sessions.db", clock=clock, blocking=True)
+            yield store
+            await store.close()
+
+
+@asynccontextmanager
+async def open_sqlite_both_ways(clock: Callable[[], float]) -> AsyncGenerator[tuple[SessionStore, SessionStore], None]:
+    """One that blocks, and one that does not, on one file."""
+    with TemporaryDirectory() as directory:
+        path = Path(directory) / "sessions.db"
+        one, other = SQLiteStore(path, clock=clock, blocking=True), SQLiteStore(path, clock=clock)
+        yield one, other
+        await one.close()
+        await other.close()
+
+
+class TestSQLiteStoreBothWaysMachine(store_machine(open_sqlite_both_ways).TestCase):  # type: ignore[misc]  # made at run time
+    settings = FEWER
+
+
 class TestSQLiteStoreMachine(store_machine(open_sqlite_twice).TestCase):  # type: ignore[misc]  # made at run time
     settings = FEWER
 

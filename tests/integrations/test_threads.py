@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from pathlib import Path
 from threading import Barrier, Event, local
 from typing import Annotated, Any, Final
 
@@ -28,7 +29,7 @@ from typed_sessions.core.session import session_from, state_of
 from typed_sessions.core.state import Opened
 from typed_sessions.reports import log_report
 from typed_sessions.server import THREAD, RequestContext
-from typed_sessions.stores import Found, MemoryStore, Updated, WriteRequest, time_left
+from typed_sessions.stores import Found, MemoryStore, SessionStore, Updated, WriteRequest, open_store, time_left
 
 THREADS: Final = 8
 
@@ -60,7 +61,7 @@ SETTINGS: Final = {"SESSION_NAMESPACE": "threads", "PERMANENT_SESSION_LIFETIME":
 class Site:
     """An application without a framework."""
 
-    def __init__(self, store: MemoryStore | None = None, **config: Any) -> None:
+    def __init__(self, store: SessionStore | None = None, **config: Any) -> None:
         self.store = store or MemoryStore()
         self.app = App()
         self.app.config |= config
@@ -111,18 +112,26 @@ def in_threads(work: Callable[[int], object], count: int = THREADS) -> list[obje
         return list(pool.map(run, range(count)))
 
 
+@pytest.fixture(params=["memory", "sqlite"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SessionStore]:
+    urls = {"memory": "memory://", "sqlite": f"sqlite:///{tmp_path}/sessions.db"}
+    store = open_store(urls[request.param], blocking=True)
+    yield store
+    THREAD.run(store.close(), store)
+
+
 @pytest.mark.usefixtures("nervous_threads")
-def test_threads_that_change_one_session_lose_nothing() -> None:
-    site, rounds = Site(SESSION_STORE_TIMEOUT=timedelta(seconds=60)), 25
+def test_threads_that_change_one_session_lose_nothing(store: SessionStore) -> None:
+    site, rounds = Site(store, SESSION_STORE_TIMEOUT=timedelta(seconds=60)), 25
     cookie = site.answer(None, visit)
     in_threads(lambda _: [site.answer(cookie, visit) for _ in range(rounds)])
     assert site.visits(cookie) == 1 + THREADS * rounds
 
 
 @pytest.mark.usefixtures("nervous_threads")
-def test_processes_in_threads_that_change_one_session_lose_nothing() -> None:
-    """Without turns: each one has an interface of its own over the same store."""
-    store, rounds = MemoryStore(), 10
+def test_threads_without_turns_lose_nothing(store: SessionStore) -> None:
+    """As processes: each one has an interface of its own over the same store."""
+    rounds = 10
     sites = [Site(store, SESSION_STORE_TIMEOUT=timedelta(seconds=60)) for _ in range(THREADS)]
     cookie = sites[0].answer(None, visit)
     in_threads(lambda number: [sites[number].answer(cookie, visit) for _ in range(rounds)])
@@ -130,8 +139,8 @@ def test_processes_in_threads_that_change_one_session_lose_nothing() -> None:
 
 
 @pytest.mark.usefixtures("nervous_threads")
-def test_of_threads_that_log_in_with_one_session_all_are_logged_in() -> None:
-    site = Site()
+def test_of_threads_that_log_in_with_one_session_all_are_logged_in(store: SessionStore) -> None:
+    site = Site(store)
     cookie = site.answer(None, visit)
     cookies = in_threads(lambda number: site.answer(cookie, lambda session: session.promote(user_id=number)))
     assert len(set(cookies)) == THREADS
@@ -144,8 +153,8 @@ def test_of_threads_that_log_in_with_one_session_all_are_logged_in() -> None:
 
 
 @pytest.mark.usefixtures("nervous_threads")
-def test_no_login_in_flight_in_another_thread_outlives_a_revocation() -> None:
-    site = Site()
+def test_no_login_in_flight_in_another_thread_outlives_a_revocation(store: SessionStore) -> None:
+    site = Site(store)
     server_side = site.interface.server_side(site.app)
     for _ in range(20):
         opened = Barrier(THREADS)

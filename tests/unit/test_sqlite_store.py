@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -21,10 +22,13 @@ from pathlib import Path
 from unittest.mock import ANY
 
 import pytest
+from attrs import evolve
 
 from typed_sessions import ConfigurationError
 from typed_sessions.errors import StoreUnavailableError
+from typed_sessions.server import THREAD
 from typed_sessions.stores import Lifetime, Moved, Record, SQLiteStore, WriteRequest, open_store
+from typed_sessions.stores.base import no_longer_than
 from typed_sessions.stores.sqlite.file import FileConnection, SQLiteFile
 from typed_sessions.stores.sqlite.worker import Worker
 
@@ -299,6 +303,36 @@ async def test_its_time_is_the_systems_by_default(path: Path) -> None:
         assert before < (await create(store)).created < before + timedelta(minutes=1)
 
 
+def test_a_store_that_blocks_needs_no_event_loop(path: Path) -> None:
+    store = open_store(f"sqlite:///{path}", blocking=True)
+    assert isinstance(store, SQLiteStore)
+    assert store.never_waits
+    with ThreadPoolExecutor(8) as threads:
+        keys = [f"{number:064x}" for number in range(40)]
+        made = list(threads.map(lambda key: THREAD.run(create(store, key), store), keys))
+        assert list(threads.map(lambda key: THREAD.run(store.load(key), store), keys)) == [
+            evolve(record, as_of=ANY) for record in made
+        ]
+    THREAD.run(store.close(), store)
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("sessions-")]
+
+
+def test_a_thread_waits_for_no_longer_than_it_may(path: Path) -> None:
+    store = SQLiteStore(path, busy_timeout=timedelta(seconds=30), blocking=True)
+    THREAD.run(create(store), store)
+    with written_by_another(path) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        start = time.monotonic()
+        for call in (store.delete(KEY), store.delete(KEY)):  # the second one is not even begun
+            with no_longer_than(0.05), pytest.raises(StoreUnavailableError):
+                THREAD.run(call, store)
+        assert 0.1 <= time.monotonic() - start < 5
+        connection.execute("ROLLBACK")
+    THREAD.run(store.close(), store)
+    assert THREAD.run(store.load(KEY), store) is None  # the first one took place
+    THREAD.run(store.close(), store)
+
+
 async def test_a_closed_store_has_no_threads(path: Path) -> None:
     async with opened(path) as store:
         await create(store)
@@ -471,8 +505,9 @@ def in_a_fork(path: Path, store: SQLiteStore, expected: bytes | None) -> int | N
     return process.exitcode
 
 
-def test_a_store_is_used_on_both_sides_of_a_fork(path: Path) -> None:
-    store = SQLiteStore(path)
+@pytest.mark.parametrize("blocking", [False, True])
+def test_a_store_is_used_on_both_sides_of_a_fork(path: Path, blocking: bool) -> None:
+    store = SQLiteStore(path, blocking=blocking)
 
     async def use() -> None:
         await create(store)
@@ -520,6 +555,7 @@ import asyncio, os
 from datetime import timedelta
 from pathlib import Path
 from unittest.mock import ANY
+from typed_sessions.server import THREAD
 from typed_sessions.stores import Lifetime, Record, SQLiteStore, WriteRequest
 
 async def main():

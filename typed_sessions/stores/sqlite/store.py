@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from os import PathLike
-from typing import Final
+from typing import Final, TypeVar
 
 from attrs import evolve
 
@@ -38,9 +38,11 @@ from typed_sessions.stores.moments import (
 )
 from typed_sessions.stores.row import StoredRow
 from typed_sessions.stores.sqlite.file import SQLiteFile
-from typed_sessions.stores.sqlite.worker import Worker
+from typed_sessions.stores.sqlite.worker import Work, Worker
 
 __all__ = ["SQLiteStore"]
+
+T = TypeVar("T")
 
 _BUSY_TIMEOUT: Final = timedelta(seconds=2)
 
@@ -86,6 +88,8 @@ class SQLiteStore:
         path: of the file, which is made if there is none; in a directory on a disk of this machine.
         clock: the time, in seconds since the epoch; the system's by default.
         busy_timeout: how long to wait for another process that writes.
+        blocking: for threads without an event loop: each call blocks its thread until it is answered, or for as long as
+            `time_left` says. Other stores, and other processes, may have the same file open, blocking or not.
 
     Raises:
         ConfigurationError: there can be no such file, or another user may put sessions into it. Any method raises it
@@ -94,45 +98,57 @@ class SQLiteStore:
     """
 
     def __init__(
-        self, path: str | PathLike[str], *, clock: Clock | None = None, busy_timeout: timedelta = _BUSY_TIMEOUT
+        self,
+        path: str | PathLike[str],
+        *,
+        clock: Clock | None = None,
+        busy_timeout: timedelta = _BUSY_TIMEOUT,
+        blocking: bool = False,
     ) -> None:
         if str(path) == ":memory:":
             raise ConfigurationError("SQLiteStore needs a file: what is to stay in memory belongs in a MemoryStore")
         file = SQLiteFile.at(path, busy_timeout)
+        self.never_waits: Final = blocking
         self._clock: Final = clock
         self._writer: Final = Worker("sessions-writer", partial(file.connect, read_only=False), "BEGIN IMMEDIATE")
         self._reader: Final = Worker("sessions-reader", partial(file.connect, read_only=True), "BEGIN")
 
     async def create(self, key: str, write: WriteRequest) -> Created:
-        return await self._writer.do(lambda connection: self._create(connection, key, write))
+        return await self._do(self._writer, lambda connection: self._create(connection, key, write))
 
     async def load(self, key: str) -> Found:
-        return await self._reader.do(lambda connection: self._load(connection, key))
+        return await self._do(self._reader, lambda connection: self._load(connection, key))
 
     async def update(self, key: str, version: int, write: WriteRequest, *, move_to: str | None = None) -> Updated:
-        return await self._writer.do(lambda connection: self._update(connection, key, version, write, move_to))
+        return await self._do(self._writer, lambda connection: self._update(connection, key, version, write, move_to))
 
     async def touch(self, key: str, lifetime: Lifetime) -> Record | None:
-        return await self._writer.do(lambda connection: self._touch(connection, key, lifetime))
+        return await self._do(self._writer, lambda connection: self._touch(connection, key, lifetime))
 
     async def delete(self, key: str, *, version: int | None = None) -> bool:
-        return await self._writer.do(lambda connection: self._delete(connection, key, version))
+        return await self._do(self._writer, lambda connection: self._delete(connection, key, version))
 
     async def delete_expired(self, limit: int = 1000) -> int:
-        return await self._writer.do(lambda connection: self._delete_expired(connection, limit))
+        return await self._do(self._writer, lambda connection: self._delete_expired(connection, limit))
 
     async def ids_of(self, subject: str) -> Sequence[Listed]:
-        return await self._reader.do(lambda connection: self._ids_of(connection, subject))
+        return await self._do(self._reader, lambda connection: self._ids_of(connection, subject))
 
     async def delete_subject(self, subject: str, *, spare: str | None = None) -> datetime:
-        return await self._writer.do(lambda connection: self._delete_subject(connection, subject, spare))
+        return await self._do(self._writer, lambda connection: self._delete_subject(connection, subject, spare))
 
     async def now(self) -> datetime:
         return moment(self._now())
 
     async def close(self) -> None:
-        await self._writer.close()
-        await self._reader.close()
+        for worker in (self._writer, self._reader):
+            if self.never_waits:
+                worker.end()
+            else:
+                await worker.close()
+
+    async def _do(self, worker: Worker, work: Work[T]) -> T:
+        return worker.wait(work) if self.never_waits else await worker.do(work)
 
     def _create(self, connection: sqlite3.Connection, key: str, write: WriteRequest) -> Created:
         now = self._now()
