@@ -113,6 +113,15 @@ class TestRedisStore(StoreContract):
             await store.close()
 
 
+class TestBlockingRedisStore(TestRedisStore):
+    @override
+    @asynccontextmanager
+    async def open(self, clock: Callable[[], float]) -> AsyncGenerator[SessionStore, None]:
+        store = RedisStore(self.url, prefix=f"{uuid4().hex}:", clock=clock, blocking=True)
+        yield store
+        await store.close()
+
+
 @asynccontextmanager
 async def open_redis_twice(clock: Callable[[], float]) -> AsyncGenerator[tuple[SessionStore, SessionStore], None]:
     prefix = f"{uuid4().hex}:"

@@ -112,10 +112,10 @@ def in_threads(work: Callable[[int], object], count: int = THREADS) -> list[obje
         return list(pool.map(run, range(count)))
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "redis"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SessionStore]:
     urls = {"memory": "memory://", "sqlite": f"sqlite:///{tmp_path}/sessions.db"}
-    store = open_store(urls[request.param], blocking=True)
+    store = open_store(urls.get(request.param) or request.getfixturevalue("redis_url"), blocking=True)
     yield store
     THREAD.run(store.close(), store)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import time
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -24,8 +25,19 @@ from typing_extensions import override
 from tests.faults.proxy import Fault, Proxy, proxied
 from tests.valkey_servers import connect_to_valkey, valkey, valkey_url
 from typed_sessions.errors import ConfigurationError, StoreUnavailableError
-from typed_sessions.stores.base import REVOCATIONS_KEPT, Conflict, Found, Lifetime, Record, Revoked, WriteRequest
+from typed_sessions.server import THREAD
+from typed_sessions.stores.base import (
+    REVOCATIONS_KEPT,
+    Conflict,
+    Found,
+    Lifetime,
+    Record,
+    Revoked,
+    WriteRequest,
+    no_longer_than,
+)
 from typed_sessions.stores.redis import RedisStore
+from typed_sessions.stores.redis.batches import LoopServer
 
 KEY, OTHER = "a" * 64, "b" * 64
 LIFETIME = Lifetime(timedelta(hours=1), timedelta(days=1))
@@ -95,7 +107,8 @@ async def until(holds: Callable[[], bool]) -> None:
 
 
 def batches_under_way(store: RedisStore) -> int:
-    return sum(len(opened.value._senders) for opened, _ in store._batches._opened.values())
+    assert isinstance(store._server, LoopServer)
+    return sum(len(opened.value._senders) for opened, _ in store._server._batches._opened.values())
 
 
 async def remaining(client: Redis, name: str) -> timedelta:
@@ -298,7 +311,7 @@ async def test_a_subject_may_be_any_text(store: RedisStore, subject: str) -> Non
 
 async def test_versions_are_kept_to_the_last_digit(store: RedisStore, monkeypatch: pytest.MonkeyPatch) -> None:
     versions = iter([2**63 - 1, 2**63 - 2, 2**63 - 3])
-    monkeypatch.setattr("typed_sessions.stores.redis.secrets.randbits", lambda _: next(versions))
+    monkeypatch.setattr("typed_sessions.stores.redis.store.secrets.randbits", lambda _: next(versions))
     record = await created(store, KEY)
     assert isinstance(await store.update(KEY, 2**63 - 2, PLAIN), Conflict)
     assert record.version == 2**63 - 1
@@ -568,7 +581,9 @@ def test_clients_that_cannot_do_are_refused() -> None:
     with pytest.raises(ConfigurationError, match="decode_responses"):
         RedisStore("redis://localhost?decode_responses=True")
     with pytest.raises(ConfigurationError, match=r"redis\.asyncio"):
-        RedisStore(redis.Redis())  # type: ignore[arg-type]  # that is the point
+        RedisStore(redis.Redis())  # type: ignore[call-overload]  # that is the point
+    with pytest.raises(ConfigurationError, match="to block"):
+        RedisStore(Redis(), blocking=True)  # type: ignore[call-overload]  # that, too
 
 
 @pytest.mark.parametrize("prefix", ["session:", "{session}:"])
@@ -661,3 +676,49 @@ def test_a_store_that_was_made_before_a_fork_works_in_both_processes(redis_url: 
         os._exit(0 if asyncio.run(make(KEY)) else 1)
     assert asyncio.run(make(OTHER))
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_a_thread_waits_for_no_longer_than_it_may(own_server: Path) -> None:
+    url = valkey_url(own_server)
+    store = RedisStore(url, prefix=f"{uuid4().hex}:", blocking=True)
+    record = THREAD.run(created(store, KEY), store)
+    with redis.Redis.from_url(url) as other:
+        other.execute_command("CLIENT", "PAUSE", 400, "ALL")
+        start = time.monotonic()
+        with no_longer_than(0.1), pytest.raises(StoreUnavailableError) as raised:
+            THREAD.run(store.load(KEY), store)
+        assert 0.1 <= time.monotonic() - start < 0.4
+        assert isinstance(raised.value.__cause__, redis.TimeoutError)
+    found = THREAD.run(store.load(KEY), store)
+    assert isinstance(found, Record)
+    assert found.version == record.version
+    THREAD.run(store.close(), store)
+
+
+def test_a_thread_does_not_wait_for_ever_for_a_connection() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        store = RedisStore(f"redis://127.0.0.1:{mute.getsockname()[1]}", blocking=True)
+        start = time.monotonic()
+        with no_longer_than(0.1), pytest.raises(StoreUnavailableError):
+            THREAD.run(store.load(KEY), store)
+        assert time.monotonic() - start < 2
+    THREAD.run(store.close(), store)
+
+
+def test_a_url_says_how_long_a_thread_waits_at_most() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        store = RedisStore(f"redis://127.0.0.1:{mute.getsockname()[1]}?socket_timeout=0.1", blocking=True)
+        start = time.monotonic()
+        with no_longer_than(60), pytest.raises(StoreUnavailableError):
+            THREAD.run(store.load(KEY), store)
+        assert time.monotonic() - start < 5
+    THREAD.run(store.close(), store)
+
+
+def test_a_client_that_is_given_may_block(redis_url: str) -> None:
+    with redis.Redis.from_url(redis_url) as client:
+        store = RedisStore(client, prefix=f"{uuid4().hex}:", blocking=True)
+        THREAD.run(created(store, KEY), store)
+        THREAD.run(store.close(), store)
+        assert client.ping()
+        assert THREAD.run(store.delete(KEY), store)

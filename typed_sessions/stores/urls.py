@@ -28,7 +28,7 @@ _STORES: Final = {
 }
 """The class of each scheme. It is loaded when a URL names it: its module may need a driver."""
 
-_BLOCKING: Final = frozenset({"SQLiteStore"})
+_BLOCKING: Final = frozenset({"SQLiteStore", "RedisStore"})
 """Those that take `blocking`."""
 
 _LIBRARYS: Final = frozenset({"namespace", "table", "timeout"})

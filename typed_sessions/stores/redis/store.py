@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal, overload
 
 from typed_sessions.errors import ConfigurationError
 from typed_sessions.stores.base import (
@@ -22,13 +22,13 @@ from typed_sessions.stores.base import (
     Updated,
     WriteRequest,
 )
-from typed_sessions.stores.loops import PerLoop
 from typed_sessions.stores.moments import Clock, in_microseconds, moment, reading
 
 if TYPE_CHECKING:
-    from redis.asyncio import Redis
+    import redis
+    import redis.asyncio
 
-    from typed_sessions.stores.redis_batches import Call
+    from typed_sessions.stores.redis.calls import Call
 
 __all__ = ["RedisStore"]
 
@@ -67,19 +67,45 @@ class RedisStore:
             to, and is closed by whoever has made it.
         prefix: of every key. Stores with different prefixes do not see each other.
         clock: the time, in seconds since the epoch; the server's by default.
+        blocking: for threads without an event loop: each call blocks its thread until it is answered, or for as long as
+            `time_left` says. A client that is given is one of `redis` then, and is used as it is set up: it does not
+            know how much time there is.
 
     Raises:
         ConfigurationError: the URL or the client is none that the store can use, or redis-py is not installed. At first
             use: the server is a node of a cluster.
     """
 
-    def __init__(self, client_or_url: Redis | str, *, prefix: str = "session:", clock: Clock | None = None) -> None:
+    @overload
+    def __init__(
+        self,
+        client_or_url: redis.asyncio.Redis | str,
+        *,
+        prefix: str = ...,
+        clock: Clock | None = ...,
+        blocking: Literal[False] = ...,
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self, client_or_url: redis.Redis | str, *, prefix: str = ..., clock: Clock | None = ..., blocking: Literal[True]
+    ) -> None: ...
+
+    def __init__(
+        self,
+        client_or_url: redis.asyncio.Redis | redis.Redis | str,
+        *,
+        prefix: str = "session:",
+        clock: Clock | None = None,
+        blocking: bool = False,
+    ) -> None:
         try:
-            from typed_sessions.stores import redis_batches  # noqa: PLC0415 - the driver is an extra
+            from typed_sessions.stores.redis.batches import LoopServer  # noqa: PLC0415 - the driver is an extra
+            from typed_sessions.stores.redis.blocking import ThreadServer  # noqa: PLC0415
         except ImportError as error:
             raise ConfigurationError("RedisStore needs redis-py: pip install 'typed_sessions[redis]'") from error
-        batches = redis_batches.Batches
-        self._batches: Final = PerLoop(redis_batches.opener(client_or_url, _bytes(prefix)), batches.close)
+        self.never_waits: Final = blocking
+        self._server: Final = (ThreadServer if blocking else LoopServer)(client_or_url, _bytes(prefix))
         self._clock: Final = clock
 
     async def create(self, key: str, write: WriteRequest) -> Created:
@@ -140,13 +166,12 @@ class RedisStore:
 
     async def close(self) -> None:
         """Close what has been opened here, in the event loop that runs. A client that was given stays open."""
-        await self._batches.close()
+        await self._server.close()
 
     async def _run(self, name: str, *arguments: str | bytes | int, size: int = 0) -> bytes:
         """Return what the script answers to a call."""
-        batches = await self._batches.get()
         time = False if self._clock is None else reading(self._clock)
-        return await batches.run((name, time, *arguments), size)
+        return await self._server.run((name, time, *arguments), size)
 
 
 def _new_version() -> int:
