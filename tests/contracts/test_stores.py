@@ -136,6 +136,25 @@ async def open_redis_twice(clock: Callable[[], float]) -> AsyncGenerator[tuple[S
             await store.close()
 
 
+@asynccontextmanager
+async def open_redis_both_ways(clock: Callable[[], float]) -> AsyncGenerator[tuple[SessionStore, SessionStore], None]:
+    """One that blocks, and one that does not, on one server."""
+    prefix = f"{uuid4().hex}:"
+    one = RedisStore(URLS["redis"], prefix=prefix, clock=clock, blocking=True)
+    other = RedisStore(URLS["redis"], prefix=prefix, clock=clock)
+    yield one, other
+    await one.close()
+    await other.close()
+
+
+class TestRedisStoreBothWaysMachine(store_machine(open_redis_both_ways).TestCase):  # type: ignore[misc]  # made at run time
+    settings = FEWER
+
+    @pytest.fixture(autouse=True)
+    def have_a_server(self, redis_url: str) -> None:
+        URLS["redis"] = redis_url
+
+
 class TestRedisStoreMachine(store_machine(open_redis_twice).TestCase):  # type: ignore[misc]  # made at run time
     settings = FEWER
 
