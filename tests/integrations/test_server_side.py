@@ -27,6 +27,7 @@ from typed_sessions import (
     SessionConflictError,
     StoreUnavailableError,
     Subject,
+    migration,
 )
 from typed_sessions.core.settings import read_settings
 from typed_sessions.interface import ConfiguredApp
@@ -1659,6 +1660,59 @@ async def test_after_a_save_the_session_lacks_what_another_request_took_out(site
     await client.get("/visit")
     await client.get("/add")
     assert await text(await in_parallel(site, client, saving, "/shorten")) == "False"
+
+
+@define
+class Counted:
+    visits: int = 0
+    locale: str = "en"
+
+
+@define
+class Spelled:
+    """The next release of that."""
+
+    visits: str = ""
+    locale: str = "en"
+
+
+@migration(Spelled, 1)
+def spell(values: dict[str, object]) -> dict[str, object]:
+    return {**values, "visits": f"{values['visits']} visits"}
+
+
+@in_event_loop
+async def test_what_replaces_a_later_releases_session_is_migrated_by_that(site: Site) -> None:
+    present, later = Quart("present"), Quart("later")
+    for app in (present, later):
+        app.config["SESSION_NAMESPACE"] = "site"
+    counted, spelled = (Sessions(Counted, present, store=site.store), Sessions(Spelled, later, store=site.store))
+    client = Client(present, None)
+
+    @present.get("/visit")
+    async def visit() -> str:
+        counted.data.visits += 1
+        return ""
+
+    @later.get("/change")
+    async def change() -> str:
+        spelled.data.locale = "de"
+        return ""
+
+    @present.get("/replace")
+    async def replace() -> str:
+        counted.current.clear()
+        counted.data.visits = 7
+        await Client(later, client.cookie).get("/change")
+        return ""
+
+    @later.get("/read")
+    async def read() -> str:
+        return f"{spelled.data.visits} {spelled.data.locale}"
+
+    await client.get("/visit")
+    assert (await client.get("/replace")).status_code == 200
+    assert await text(await Client(later, client.cookie).get("/read")) == "7 visits en"
 
 
 @in_event_loop
