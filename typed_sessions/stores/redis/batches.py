@@ -44,7 +44,7 @@ class _Waiting:
     batch: Sequence[_Waiting] = ()
     sender: asyncio.Task[None] | None = None
 
-    def settle(self, answer: bytes | Exception) -> None:
+    def resolve(self, answer: bytes | Exception) -> None:
         if self.answer.done():
             return
         if isinstance(answer, Exception):
@@ -123,13 +123,13 @@ class Batches:
             raise
         except ConfigurationError as error:
             raise ConfigurationError(*error.args) from None  # one of its own for each who waits
-        except Exception as error:  # noqa: BLE001 - as in `_settle`
+        except Exception as error:  # noqa: BLE001 - as in `_resolve`
             raise StoreUnavailableError("the session store did not answer as it should") from discreet(error)
 
     async def close(self) -> None:
         """Break off what is under way, and close the client if it is ours. Who waits is told of a store unavailable."""
         while self._waiting:
-            self._waiting.popleft().settle(_closed())
+            self._waiting.popleft().resolve(_closed())
         senders = list(self._senders)
         for sender in senders:
             sender.cancel()
@@ -150,7 +150,7 @@ class Batches:
         self._starting = False
         batch = self._take()
         if batch:
-            sender = self.loop.create_task(self._settle(batch))
+            sender = self.loop.create_task(self._resolve(batch))
             for waiting in batch:
                 waiting.batch, waiting.sender = batch, sender
             self._senders.add(sender)
@@ -174,7 +174,7 @@ class Batches:
         self._senders.discard(sender)
         self._start()
 
-    async def _settle(self, batch: Sequence[_Waiting]) -> None:
+    async def _resolve(self, batch: Sequence[_Waiting]) -> None:
         answers: Iterable[bytes | Exception] = repeat(_closed())
         try:
             answers = answers_in(await self._ask(*packed([waiting.call for waiting in batch])))
@@ -182,7 +182,7 @@ class Batches:
             answers = repeat(error)
         finally:
             for waiting, answer in zip(batch, answers, strict=False):
-                waiting.settle(answer)
+                waiting.resolve(answer)
 
     async def _ask(self, calls: bytes, binary: bytes) -> bytes:
         client = cast("Commands", self._client)
