@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from tests.postgresql_servers import postgresql_schema, postgresql_server
-from typed_sessions.stores import Lifetime, PostgreSQLStore, Record, Written
+from typed_sessions.stores import Lifetime, PostgreSQLStore, Record, WriteRequest
 
 _VISITORS: Final = 64
 _CONNECTIONS: Final = 10
@@ -104,7 +104,7 @@ async def _compare(url: str, schema: str, *, seconds: float, rounds: int) -> Non
     store = PostgreSQLStore(url, table=f"{schema}.sessions", connections=_CONNECTIONS)
     usual = _PeerStore(url, schema, isolation_level="READ COMMITTED")
     autocommit = _PeerStore(url, schema, isolation_level="AUTOCOMMIT")
-    written = Written(_PAYLOAD, _LIFETIME)
+    written = WriteRequest(_PAYLOAD, _LIFETIME)
 
     async def visit(key: str) -> None:
         record = await store.load(key)

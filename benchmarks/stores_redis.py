@@ -29,7 +29,7 @@ from redis.asyncio import Redis
 
 from benchmarks.table import Table
 from tests.valkey_servers import valkey, valkey_url
-from typed_sessions.stores.base import Lifetime, Record, Written
+from typed_sessions.stores.base import Lifetime, Record, WriteRequest
 from typed_sessions.stores.redis import RedisStore
 
 CONCURRENT: Final = 64
@@ -59,14 +59,14 @@ async def ours(url: str, subject: str | None) -> AsyncGenerator[Visits, None]:
     as_of = await store.now()
     subjects = [None if subject is None else f"{subject}{number}" for number in range(CONCURRENT)]
     for key, whose in zip(keys, subjects, strict=True):
-        await store.create(key, Written(secrets.token_bytes(PAYLOAD), LIFETIME, whose, as_of=as_of))
+        await store.create(key, WriteRequest(secrets.token_bytes(PAYLOAD), LIFETIME, whose, as_of=as_of))
 
     async def visit(number: int, step: int) -> None:
         record = await store.load(keys[number])
         if not isinstance(record, Record):
             raise TypeError("a session is gone")
         changed = record.payload[:-4] + step.to_bytes(4, "big")
-        written = await store.update(keys[number], record.version, Written(changed, LIFETIME, subjects[number]))
+        written = await store.update(keys[number], record.version, WriteRequest(changed, LIFETIME, subjects[number]))
         if not isinstance(written, Record):
             raise TypeError("a save was refused")
 

@@ -30,7 +30,7 @@ from typing import Any, Final, Protocol
 from typing_extensions import override
 
 from benchmarks.contenders import BrokenContender
-from typed_sessions.stores import Lifetime, Record, SQLiteStore, Written
+from typed_sessions.stores import Lifetime, Record, SQLiteStore, WriteRequest
 
 __all__ = ["main"]
 
@@ -54,14 +54,14 @@ class _Ours(_Contender):
 
     @override
     async def create(self, key: str, payload: bytes) -> None:
-        await self._store.create(key, Written(payload, Lifetime(_IDLE)))
+        await self._store.create(key, WriteRequest(payload, Lifetime(_IDLE)))
 
     @override
     async def load_and_save(self, key: str, payload: bytes) -> None:
         record = await self._store.load(key)
         if not isinstance(record, Record):
             raise BrokenContender("a record was not there")
-        answer = await self._store.update(key, record.version, Written(payload, Lifetime(_IDLE)))
+        answer = await self._store.update(key, record.version, WriteRequest(payload, Lifetime(_IDLE)))
         _prove(isinstance(answer, Record))
 
 

@@ -79,7 +79,7 @@ from typed_sessions.serializers.base import (
     serializer_name,
 )
 from typed_sessions.serializers.tagged_json import TaggedJSONSerializer
-from typed_sessions.server import ServerSide, StoredArrival
+from typed_sessions.server import EVENT_LOOP, RequestContext, Runtime, ServerSide
 from typed_sessions.stores import Lifetime, SessionStore, namespace_in, open_store
 from typed_sessions.stores.identifiers import Namespace
 
@@ -350,6 +350,8 @@ class SecureCookieSessionInterface(
         ConfigurationError: there is no such serializer.
     """
 
+    _runtime: Runtime = EVENT_LOOP
+
     salt: str | bytes = "cookie-session"
     """What sets these signatures apart from others under the same secret key."""
 
@@ -497,7 +499,7 @@ class SecureCookieSessionInterface(
 
     async def _stored_arrival(
         self, app: ConfiguredApp, request: CookieRequest | None, server_side: ServerSide[S]
-    ) -> StoredArrival[S]:
+    ) -> RequestContext[S]:
         def report(report: Report) -> None:
             self.report_handler(app, report)
 
@@ -523,7 +525,7 @@ class SecureCookieSessionInterface(
         source = state.source
         if not accessed and state.is_untouched:
             state.note_saved(streams=self._is_streamed(response))
-        elif type(source) is StoredArrival or (owned is not session and self._is_on_server(app)):
+        elif type(source) is RequestContext or (owned is not session and self._is_on_server(app)):
             await self._save_on_server(app, owned, response)
         elif response is None:
             if state.judged()[0]:
@@ -555,7 +557,7 @@ class SecureCookieSessionInterface(
         self, app: ConfiguredApp, session: SecureCookieSession[S], response: CookieResponse | None
     ) -> None:
         state, accessed = state_of(session), session.accessed
-        if response is None and isinstance(state.source, StoredArrival):
+        if response is None and isinstance(state.source, RequestContext):
             state.source.deadline = self.server_side(app).new_deadline()  # the websocket may have been open for hours
         elif response is not None and accessed:
             _vary_by_cookie(response.headers)
@@ -606,7 +608,7 @@ class SecureCookieSessionInterface(
             SessionConflictError: a change cannot be merged; nothing is changed.
         """
         arrival = state_of(session).source
-        if not isinstance(arrival, StoredArrival):
+        if not isinstance(arrival, RequestContext):
             return engine.is_valid(session, self._configuration(app).policy)
         return await answered(self.server_side(app).reload(session, arrival))
 
@@ -635,12 +637,12 @@ class SecureCookieSessionInterface(
         try:
             server_side = self.server_side(app)
             arrival = state.source
-            if not isinstance(arrival, StoredArrival):
+            if not isinstance(arrival, RequestContext):
                 arrival = await self._stored_arrival(app, None, server_side)
             decides = type(self).should_set_cookie is not SecureCookieSessionInterface.should_set_cookie
             wanted = self.should_set_cookie(app, session) if decides else None
             kept = await answered(server_side.save(session, arrival, wanted=wanted, answers=answers, verifies=verifies))
-            self._report_altered(app, tuple(arrival.altered))
+            self._report_altered(app, tuple(arrival.lossy_keys))
             session_saved = True
         finally:
             if not is_answered:
@@ -650,9 +652,9 @@ class SecureCookieSessionInterface(
     def tell(self, app: ConfiguredApp, session: SecureCookieSession[S], response: CookieResponse) -> None:
         """Put what the browser has to know of a session that is kept on the server on a response."""
         source = state_of(session).source
-        if not isinstance(source, StoredArrival):
+        if not isinstance(source, RequestContext):
             return
-        decision = source.tell()
+        decision = source.decision()
         header = (
             None
             if isinstance(decision, engine.Keep)
@@ -967,6 +969,7 @@ class SecureCookieSessionInterface(
             timeout=settings.store_timeout,
             raises=settings.raise_on_store_error,
             adopt_signed_before=settings.adopt_signed_before,
+            runtime=self._runtime,
         )
 
     def _formats(self, settings: Settings) -> tuple[engine.Format[S], ...]:

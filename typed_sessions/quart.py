@@ -25,7 +25,7 @@ from typed_sessions.errors import ConfigurationError, StoreUnavailableError
 from typed_sessions.reports import FieldReset, Refused, Report, log_report, logger
 from typed_sessions.schema.schema import Schema
 from typed_sessions.serializers.base import AnySerializer, SerializerName
-from typed_sessions.server import ServerSide, StoredArrival
+from typed_sessions.server import RequestContext, ServerSide
 from typed_sessions.stores import SessionStore, purge
 
 try:
@@ -170,7 +170,7 @@ class Sessions(Generic[S]):
         state = state_of(session)
         if state.progress is not Progress.SAVED or not state.was_used_late:
             return
-        if not isinstance(state.source, StoredArrival):
+        if not isinstance(state.source, RequestContext):
             self._interface.is_kept(_current_app(), session, answers=False)
         elif state.compared()[0]:
             state.report_loss(state.source.late_change)
@@ -257,7 +257,7 @@ class Sessions(Generic[S]):
         app, session = _current_app(), cast("SecureCookieSession[S]", self.current)
         if self._interface.is_null_session(session):
             return True
-        if not isinstance(state_of(session).source, StoredArrival):
+        if not isinstance(state_of(session).source, RequestContext):
             return self._interface.is_kept(app, session, answers=_awaits_response(session))
         _current_arrival(self._interface.server_side(app))
         return await self._interface.store(app, session, answers=_awaits_response(session), verifies=True)
@@ -282,7 +282,7 @@ class Sessions(Generic[S]):
         if self._interface.is_null_session(session):
             return True
         bool(session)  # a use
-        if isinstance(state_of(session).source, StoredArrival):
+        if isinstance(state_of(session).source, RequestContext):
             _current_arrival(self._interface.server_side(app))
         return await self._interface.reload(app, session)
 
@@ -507,7 +507,7 @@ def _current_app() -> Quart:
     return cast("Quart", _unproxied(current_app))
 
 
-def _current_arrival(server_side: ServerSide[Any]) -> StoredArrival[Any] | None:
+def _current_arrival(server_side: ServerSide[Any]) -> RequestContext[Any] | None:
     """Return where the session of the current request came from, if there is one, and it is kept on the server.
 
     Its deadline is that of the request. A websocket, or a stream, may go on for hours: each call gets one of its own.
@@ -518,7 +518,7 @@ def _current_arrival(server_side: ServerSide[Any]) -> StoredArrival[Any] | None:
     if not isinstance(session, SecureCookieSession):
         return None
     arrival = state_of(session).source
-    if not isinstance(arrival, StoredArrival):
+    if not isinstance(arrival, RequestContext):
         return None
     if not _awaits_response(session):
         arrival.deadline = server_side.new_deadline()

@@ -67,6 +67,31 @@ class TestSQLiteStore(StoreContract):
             yield store
 
 
+class TestBlockingSQLiteStore(StoreContract):
+    @override
+    @asynccontextmanager
+    async def open(self, clock: Callable[[], float]) -> AsyncGenerator[SessionStore, None]:
+        with TemporaryDirectory() as directory:
+            store = SQLiteStore(Path(directory) / "sessions.db", clock=clock, blocking=True)
+            yield store
+            await store.close()
+
+
+@asynccontextmanager
+async def open_sqlite_both_ways(clock: Callable[[], float]) -> AsyncGenerator[tuple[SessionStore, SessionStore], None]:
+    """One that blocks, and one that does not, on one file."""
+    with TemporaryDirectory() as directory:
+        path = Path(directory) / "sessions.db"
+        one, other = SQLiteStore(path, clock=clock, blocking=True), SQLiteStore(path, clock=clock)
+        yield one, other
+        await one.close()
+        await other.close()
+
+
+class TestSQLiteStoreBothWaysMachine(store_machine(open_sqlite_both_ways).TestCase):  # type: ignore[misc]  # made at run time
+    settings = FEWER
+
+
 class TestSQLiteStoreMachine(store_machine(open_sqlite_twice).TestCase):  # type: ignore[misc]  # made at run time
     settings = FEWER
 
@@ -88,6 +113,15 @@ class TestRedisStore(StoreContract):
             await store.close()
 
 
+class TestBlockingRedisStore(TestRedisStore):
+    @override
+    @asynccontextmanager
+    async def open(self, clock: Callable[[], float]) -> AsyncGenerator[SessionStore, None]:
+        store = RedisStore(self.url, prefix=f"{uuid4().hex}:", clock=clock, blocking=True)
+        yield store
+        await store.close()
+
+
 @asynccontextmanager
 async def open_redis_twice(clock: Callable[[], float]) -> AsyncGenerator[tuple[SessionStore, SessionStore], None]:
     prefix = f"{uuid4().hex}:"
@@ -100,6 +134,25 @@ async def open_redis_twice(clock: Callable[[], float]) -> AsyncGenerator[tuple[S
     finally:
         for store in stores:
             await store.close()
+
+
+@asynccontextmanager
+async def open_redis_both_ways(clock: Callable[[], float]) -> AsyncGenerator[tuple[SessionStore, SessionStore], None]:
+    """One that blocks, and one that does not, on one server."""
+    prefix = f"{uuid4().hex}:"
+    one = RedisStore(URLS["redis"], prefix=prefix, clock=clock, blocking=True)
+    other = RedisStore(URLS["redis"], prefix=prefix, clock=clock)
+    yield one, other
+    await one.close()
+    await other.close()
+
+
+class TestRedisStoreBothWaysMachine(store_machine(open_redis_both_ways).TestCase):  # type: ignore[misc]  # made at run time
+    settings = FEWER
+
+    @pytest.fixture(autouse=True)
+    def have_a_server(self, redis_url: str) -> None:
+        URLS["redis"] = redis_url
 
 
 class TestRedisStoreMachine(store_machine(open_redis_twice).TestCase):  # type: ignore[misc]  # made at run time

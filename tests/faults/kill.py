@@ -28,7 +28,7 @@ import msgspec
 from attrs import Factory, asdict, define, frozen
 
 from tests.faults.running import STORES, Running, running
-from typed_sessions.stores import Lifetime, Moved, Record, SessionStore, Written, open_store
+from typed_sessions.stores import Lifetime, Moved, Record, SessionStore, WriteRequest, open_store
 
 __all__ = ["Outcome", "run_rounds"]
 
@@ -209,8 +209,8 @@ class _Saving:
         self._say(_Step(self.slot, is_answered=False, state=state))
         return state
 
-    def _written(self, as_of: datetime) -> Written:
-        return Written(_payload(self.number), _HOUR, self.subject, as_of)
+    def _written(self, as_of: datetime) -> WriteRequest:
+        return WriteRequest(_payload(self.number), _HOUR, self.subject, as_of)
 
     def _answered(self, answer: object, state: State) -> Record:
         assert isinstance(answer, Record)

@@ -22,7 +22,7 @@ from attrs import define, field
 
 from tests.valkey_servers import valkey, valkey_url
 from typed_sessions.errors import StoreUnavailableError
-from typed_sessions.stores.base import Found, Lifetime, Moved, Record, Revoked, SessionStore, Written
+from typed_sessions.stores.base import Found, Lifetime, Moved, Record, Revoked, SessionStore, WriteRequest
 from typed_sessions.stores.redis import RedisStore
 
 VISITORS: Final = 16
@@ -60,7 +60,7 @@ class Visitor:
     async def come(self) -> None:
         """Start with a record, whatever was there."""
         self.key, self.former, self.under_way = secrets.token_hex(32), None, None
-        written = Written(self.payload(), LIFETIME, self.subject, as_of=await self.store.now())
+        written = WriteRequest(self.payload(), LIFETIME, self.subject, as_of=await self.store.now())
         record = await self.store.create(self.key, written)
         assert isinstance(record, Record)
         self.record = record
@@ -74,7 +74,7 @@ class Visitor:
             await asyncio.sleep(self.random.random() * 0.002)
             assert self.record is not None
             target = self.random.choice((self.key, secrets.token_hex(32)))
-            written = Written(self.payload(), LIFETIME, self.subject)
+            written = WriteRequest(self.payload(), LIFETIME, self.subject)
             self.under_way = target, written.payload
             try:
                 moved = await self.store.update(self.key, self.record.version, written, move_to=target)
@@ -109,7 +109,7 @@ class Visitor:
         if [listed.key for listed in await self.store.ids_of(self.subject)] != [key]:
             tally.wrong.append("a subject's list is not that of its records")
         if self.revoked is not None:
-            late = Written(b"", LIFETIME, self.subject, as_of=self.revoked - timedelta(microseconds=1))
+            late = WriteRequest(b"", LIFETIME, self.subject, as_of=self.revoked - timedelta(microseconds=1))
             if await self.store.create(secrets.token_hex(32), late) != Revoked():
                 tally.wrong.append("a revocation is forgotten")
 

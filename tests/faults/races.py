@@ -26,7 +26,7 @@ from typing_extensions import override
 
 from tests.faults.running import STORES, running
 from tests.faults.visits import NAMESPACE, begin_session, visit
-from typed_sessions.stores import Conflict, Found, Gone, Lifetime, Moved, Record, SessionStore, Written, open_store
+from typed_sessions.stores import Conflict, Found, Gone, Lifetime, Moved, Record, SessionStore, WriteRequest, open_store
 from typed_sessions.stores.identifiers import Identifier
 
 __all__ = ["RACES", "Outcome", "run_races"]
@@ -80,7 +80,7 @@ class DifferentFields(Race):
 
     @override
     async def prepare(self, store: SessionStore, key: str) -> None:
-        await store.create(key, Written(msgspec.json.encode({}), _HOUR))
+        await store.create(key, WriteRequest(msgspec.json.encode({}), _HOUR))
 
     @override
     async def run(self, store: SessionStore, key: str, side: int, record: Found) -> bool:
@@ -88,7 +88,7 @@ class DifferentFields(Race):
         conflicts = 0
         while True:
             fields = {**msgspec.json.decode(record.payload), str(side): True}
-            match await store.update(key, record.version, Written(msgspec.json.encode(fields), _HOUR)):
+            match await store.update(key, record.version, WriteRequest(msgspec.json.encode(fields), _HOUR)):
                 case Conflict(present):
                     conflicts += 1
                     record = present
@@ -110,7 +110,7 @@ class Logout(Race):
 
     @override
     async def prepare(self, store: SessionStore, key: str) -> None:
-        await store.create(key, Written(b"", _HOUR, "7", await store.now()))
+        await store.create(key, WriteRequest(b"", _HOUR, "7", await store.now()))
 
     @override
     async def run(self, store: SessionStore, key: str, side: int, record: Found) -> bool:
@@ -118,7 +118,7 @@ class Logout(Race):
         if side == 0:
             return not await store.delete(key)
         await store.touch(key, _HOUR)
-        updated = await store.update(key, record.version, Written(b"late", _HOUR, "7"))
+        updated = await store.update(key, record.version, WriteRequest(b"late", _HOUR, "7"))
         return updated == Gone() or await store.touch(key, _HOUR) is None
 
     @override
@@ -133,7 +133,7 @@ class Revocation(Race):
 
     @override
     async def prepare(self, store: SessionStore, key: str) -> None:
-        await store.create(key, Written(b"", _HOUR, key, await store.now()))
+        await store.create(key, WriteRequest(b"", _HOUR, key, await store.now()))
 
     @override
     async def run(self, store: SessionStore, key: str, side: int, record: Found) -> bool:
@@ -141,7 +141,7 @@ class Revocation(Race):
         if side == 0:
             await store.delete_subject(key)
             return False
-        answer = await store.create(_other(key), Written(b"", _HOUR, key, record.as_of))
+        answer = await store.create(_other(key), WriteRequest(b"", _HOUR, key, record.as_of))
         return not isinstance(answer, Record)
 
     @override
@@ -156,18 +156,18 @@ class Rotation(Race):
 
     @override
     async def prepare(self, store: SessionStore, key: str) -> None:
-        await store.create(key, Written(b"", _HOUR))
+        await store.create(key, WriteRequest(b"", _HOUR))
 
     @override
     async def run(self, store: SessionStore, key: str, side: int, record: Found) -> bool:
         assert isinstance(record, Record)
         if side == 1:
-            return not isinstance(await store.update(key, record.version, Written(b"changed", _HOUR)), Record)
-        answer = await store.update(key, record.version, Written(record.payload, _HOUR), move_to=_other(key))
+            return not isinstance(await store.update(key, record.version, WriteRequest(b"changed", _HOUR)), Record)
+        answer = await store.update(key, record.version, WriteRequest(record.payload, _HOUR), move_to=_other(key))
         if not isinstance(answer, Conflict):
             return False
         present = answer.present
-        await store.update(key, present.version, Written(present.payload, _HOUR), move_to=_other(key))
+        await store.update(key, present.version, WriteRequest(present.payload, _HOUR), move_to=_other(key))
         return True
 
     @override

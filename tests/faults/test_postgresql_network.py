@@ -16,7 +16,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from tests.faults.proxy import Fault, Proxy, proxied
 from tests.postgresql_servers import connect_to_postgresql
 from typed_sessions.errors import StoreUnavailableError
-from typed_sessions.stores import Lifetime, PostgreSQLStore, Record, Written
+from typed_sessions.stores import Lifetime, PostgreSQLStore, Record, WriteRequest
 
 DEADLINE: Final = 0.3
 LATE: Final = 0.5
@@ -59,7 +59,7 @@ async def direct(postgresql_url: str, postgresql_table: str) -> AsyncIterator[Po
 async def fresh(store: PostgreSQLStore) -> dict[str, Record]:
     records: dict[str, Record] = {}
     for _ in range(VISITORS):
-        record = await store.create(key := secrets.token_hex(32), Written(b"old " * 50, LIFETIME))
+        record = await store.create(key := secrets.token_hex(32), WriteRequest(b"old " * 50, LIFETIME))
         assert isinstance(record, Record)
         records[key] = record
     return records
@@ -71,7 +71,7 @@ async def saved(store: PostgreSQLStore, key: str, version: int, payload: bytes) 
     started = loop.time()
     try:
         async with asyncio.timeout(DEADLINE):
-            answer = await store.update(key, version, Written(payload, LIFETIME))
+            answer = await store.update(key, version, WriteRequest(payload, LIFETIME))
     except (StoreUnavailableError, TimeoutError):
         return False
     finally:
@@ -154,15 +154,15 @@ async def test_no_password_is_logged_when_connections_break(
 
 async def test_each_operation_is_one_round_trip(proxy: Proxy, store: PostgreSQLStore, direct: PostgreSQLStore) -> None:
     key, other, lifetime = secrets.token_hex(32), secrets.token_hex(32), LIFETIME
-    record = await store.create(key, Written(b"", lifetime))
+    record = await store.create(key, WriteRequest(b"", lifetime))
     assert isinstance(record, Record)
     as_of = await direct.now()
     operations: list[tuple[Callable[[], Awaitable[object]], int]] = [
-        (lambda: store.create(other, Written(b"", lifetime, "7", as_of)), 1),
+        (lambda: store.create(other, WriteRequest(b"", lifetime, "7", as_of)), 1),
         (lambda: store.load(key), 1),
         (lambda: store.touch(key, lifetime), 1),
-        (lambda: store.update(key, record.version, Written(b"", lifetime)), 1),
-        (lambda: store.update(key, record.version, Written(b"", lifetime)), 2),  # a conflict
+        (lambda: store.update(key, record.version, WriteRequest(b"", lifetime)), 1),
+        (lambda: store.update(key, record.version, WriteRequest(b"", lifetime)), 2),  # a conflict
         (lambda: store.ids_of("7"), 1),
         (store.delete_expired, 1),
         (lambda: store.delete(key), 1),

@@ -14,7 +14,7 @@ import pytest
 from tests.faults.proxy import Fault, Proxy, proxied
 from tests.valkey_servers import connect_to_valkey, valkey, valkey_url
 from typed_sessions.errors import StoreUnavailableError
-from typed_sessions.stores.base import Lifetime, Record, Written
+from typed_sessions.stores.base import Lifetime, Record, WriteRequest
 from typed_sessions.stores.redis import RedisStore
 
 DEADLINE: Final = 0.15
@@ -63,7 +63,7 @@ async def fresh(store: RedisStore) -> list[Record]:
     records: list[Record] = []
     for visitor in range(VISITORS):
         await store.delete(key_of(visitor))
-        record = await store.create(key_of(visitor), Written(b"old " * 50, LIFETIME))
+        record = await store.create(key_of(visitor), WriteRequest(b"old " * 50, LIFETIME))
         assert isinstance(record, Record)
         records.append(record)
     return records
@@ -74,7 +74,7 @@ async def save(store: RedisStore, visitor: int, version: int, payload: bytes) ->
     started = asyncio.get_running_loop().time()
     try:
         async with asyncio.timeout(DEADLINE):
-            record = await store.update(key_of(visitor), version, Written(payload, LIFETIME))
+            record = await store.update(key_of(visitor), version, WriteRequest(payload, LIFETIME))
     except (StoreUnavailableError, TimeoutError):
         return False
     finally:

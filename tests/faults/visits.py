@@ -13,7 +13,7 @@ from werkzeug.datastructures import Headers
 from typed_sessions import SecureCookieSession, SecureCookieSessionInterface
 from typed_sessions.interface import ConfiguredApp
 from typed_sessions.reports import Report
-from typed_sessions.stores import Lifetime, Record, SessionStore, Written
+from typed_sessions.stores import Lifetime, Record, SessionStore, WriteRequest
 from typed_sessions.stores.identifiers import Identifier, Namespace
 
 __all__ = ["NAMESPACE", "begin_session", "visit"]
@@ -64,6 +64,6 @@ async def begin_session(store: SessionStore, identifier: Identifier) -> None:
     given = Identifier(response.headers["Set-Cookie"].partition(";")[0].removeprefix("session="))
     record = await store.load(NAMESPACE.key_of(given))
     assert isinstance(record, Record)
-    written = Written(record.payload, Lifetime(timedelta(hours=1)))
+    written = WriteRequest(record.payload, Lifetime(timedelta(hours=1)))
     moved = await store.update(NAMESPACE.key_of(given), record.version, written, move_to=NAMESPACE.key_of(identifier))
     assert isinstance(moved, Record)

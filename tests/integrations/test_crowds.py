@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from typed_sessions import Merge, Subject
 from typed_sessions.quart import Sessions
-from typed_sessions.stores import Conflict, MemoryStore, Updated, Written
+from typed_sessions.stores import Conflict, MemoryStore, Updated, WriteRequest
 
 AT_ONCE = 40
 
@@ -33,11 +33,11 @@ class Watched(MemoryStore):
         self.hangs = False
 
     @override
-    async def update(self, key: str, version: int, written: Written, *, move_to: str | None = None) -> Updated:
+    async def update(self, key: str, version: int, write: WriteRequest, *, move_to: str | None = None) -> Updated:
         await asyncio.sleep(0)  # as a store does that is elsewhere
         if self.hangs:
             await asyncio.Event().wait()
-        updated = await super().update(key, version, written, move_to=move_to)
+        updated = await super().update(key, version, write, move_to=move_to)
         self.updates.append(updated)
         return updated
 
@@ -141,8 +141,8 @@ async def test_who_waits_keeps_what_another_process_has_written_since_its_turn_b
 
     update = store.update
 
-    async def slow(key: str, version: int, written: Written, *, move_to: str | None = None) -> Updated:
-        updated = await update(key, version, written, move_to=move_to)
+    async def slow(key: str, version: int, write: WriteRequest, *, move_to: str | None = None) -> Updated:
+        updated = await update(key, version, write, move_to=move_to)
         store.update = update  # type: ignore[method-assign]  # the next ones are fast
         waits.set()
         await goes_on.wait()

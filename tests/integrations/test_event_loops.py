@@ -21,10 +21,10 @@ from redis import Redis
 
 from typed_sessions import StoreUnavailableError, Subject
 from typed_sessions.quart import Sessions
-from typed_sessions.stores import Lifetime, PostgreSQLStore, Record, RedisStore, SessionStore, SQLiteStore, Written
+from typed_sessions.stores import Lifetime, PostgreSQLStore, Record, RedisStore, SessionStore, SQLiteStore, WriteRequest
 
 KEY = "ab" * 32
-PLAIN = Written(b"payload", Lifetime(timedelta(hours=1)))
+PLAIN = WriteRequest(b"payload", Lifetime(timedelta(hours=1)))
 
 
 @define

@@ -16,6 +16,7 @@ from attrs import Factory, define
 from quart import Quart, Response, got_request_exception, redirect, stream_with_context, websocket
 from quart import session as quart_session
 from typing_extensions import override
+from werkzeug.datastructures import Headers
 
 from typed_sessions import (
     ConfigurationError,
@@ -26,12 +27,25 @@ from typed_sessions import (
     SessionConflictError,
     StoreUnavailableError,
     Subject,
+    migration,
 )
 from typed_sessions.core.settings import read_settings
 from typed_sessions.interface import ConfiguredApp
 from typed_sessions.quart import Sessions
+from typed_sessions.server import EVENT_LOOP, THREAD, Runtime
 from typed_sessions.server.records import Attempt
-from typed_sessions.stores import Conflict, Created, Exists, Found, Lifetime, Record, SessionStore, Updated, Written
+from typed_sessions.stores import (
+    Conflict,
+    Created,
+    Exists,
+    Found,
+    Lifetime,
+    Record,
+    SessionStore,
+    Updated,
+    WriteRequest,
+    time_left,
+)
 from typed_sessions.stores.identifiers import Identifier, Namespace
 from typed_sessions.stores.memory import MemoryStore
 
@@ -62,6 +76,8 @@ def key_of(text: str) -> str:
 
 class Site:
     """An application whose views are given by the test, and its store."""
+
+    runtime: Runtime = EVENT_LOOP
 
     def __init__(self, store: SessionStore | None = None, **config: Any) -> None:
         self.clock = Clock()
@@ -106,7 +122,7 @@ class Site:
                 await socket.receive()
 
     def client(self, cookie: str | None = None) -> Client:
-        return Client(self.app, cookie)
+        return (Client if self.runtime is EVENT_LOOP else ClientInThread)(self.app, cookie)
 
     @property
     def records(self) -> int:
@@ -123,16 +139,43 @@ class Client:
         self.cookie = cookie
 
     async def get(self, path: str) -> Response:
-        headers = {"Cookie": f"session={self.cookie}"} if self.cookie else {}
-        response = await self.app.test_client(use_cookies=False).get(path, headers=headers)
+        response = await self.answer(path, {"Cookie": f"session={self.cookie}"} if self.cookie else {})
         for header in response.headers.getlist("Set-Cookie"):
             value = header.partition(";")[0].partition("=")[2]
             self.cookie = value or None
         return response
 
+    async def answer(self, path: str, headers: dict[str, str]) -> Response:
+        return await self.app.test_client(use_cookies=False).get(path, headers=headers)
 
-@pytest.fixture
-def site() -> Iterator[Site]:
+
+class ClientInThread(Client):
+    """One whose requests are handled in a thread each, where there is no event loop: all that Quart does blocks."""
+
+    @override
+    async def answer(self, path: str, headers: dict[str, str]) -> Response:
+        async def handled() -> Response:
+            request = self.app.request_class(
+                "GET",
+                "http",
+                path,
+                b"",
+                Headers(headers),
+                "",
+                "1.1",
+                cast("Any", {}),
+                send_push_promise=cast("Any", None),
+            )
+            return cast("Response", await self.app.handle_request(request))
+
+        return await asyncio.to_thread(lambda: THREAD.run(handled(), self.app))
+
+
+@pytest.fixture(params=[EVENT_LOOP, THREAD], ids=["event_loop", "thread"])
+def site(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    """One whose requests are handled in an event loop, or in threads without one."""
+    monkeypatch.setattr(Site, "runtime", request.param)
+    monkeypatch.setattr(SecureCookieSessionInterface, "_runtime", request.param)
     site = Site()
 
     @site.view
@@ -166,6 +209,10 @@ def site() -> Iterator[Site]:
 
     yield site
     assert site.failures == []
+
+
+in_event_loop = pytest.mark.parametrize("site", [EVENT_LOOP], indirect=True, ids=["event_loop"])
+"""For tests whose requests have tasks, or streams, which only an event loop runs."""
 
 
 async def text(response: Response) -> str:
@@ -520,11 +567,11 @@ class Broken(MemoryStore):
     seconds = 0.0
 
     @override
-    async def create(self, key: str, written: Written) -> Created:
+    async def create(self, key: str, write: WriteRequest) -> Created:
         await self._break("create")
         if self.exists:
             return Exists()
-        created = await super().create(key, written)
+        created = await super().create(key, write)
         self._fall_silent()
         return created
 
@@ -534,12 +581,12 @@ class Broken(MemoryStore):
         return await super().load(key)
 
     @override
-    async def update(self, key: str, version: int, written: Written, *, move_to: str | None = None) -> Updated:
+    async def update(self, key: str, version: int, write: WriteRequest, *, move_to: str | None = None) -> Updated:
         await self._break("update")
         present = await super().load(key) if self.conflicts else None
         if isinstance(present, Record):
             return Conflict(present)
-        updated = await super().update(key, version, written, move_to=move_to)
+        updated = await super().update(key, version, write, move_to=move_to)
         self._fall_silent()
         return updated
 
@@ -548,9 +595,18 @@ class Broken(MemoryStore):
             raise StoreUnavailableError("no answer") from ConnectionResetError()
 
     async def _break(self, method: str) -> None:
-        await asyncio.sleep(self.seconds)
+        await _take(self.seconds)
         if method in self.failing:
             raise StoreUnavailableError("down") from OSError()
+
+
+async def _take(seconds: float) -> None:
+    """Take some time to answer, in whatever the test runs."""
+    left = time_left()  # which only threads have to ask for
+    if left is not None and left < seconds:
+        await Site.runtime.sleep(left)
+        time_left()
+    await Site.runtime.sleep(seconds)
 
 
 @pytest.fixture
@@ -663,7 +719,7 @@ async def test_nothing_of_a_visitor_is_logged(site: Site, caplog: pytest.LogCapt
 
 
 def test_a_record_shows_nothing_of_what_it_holds() -> None:
-    written = Written(b"secret-payload", Lifetime(timedelta(1)), "subject-7")
+    written = WriteRequest(b"secret-payload", Lifetime(timedelta(1)), "subject-7")
     assert "secret-payload" not in repr(written)
     assert "subject-7" not in repr(written)
 
@@ -706,7 +762,7 @@ async def test_what_this_release_cannot_read_is_a_fresh_session_and_stays_for_th
     site: Site, caplog: pytest.LogCaptureFixture
 ) -> None:
     client = site.client("A" * 43)
-    await site.store.create(key_of("A" * 43), Written(b"tagged-json\ntoken\n0\n{nonsense", Lifetime(timedelta(1))))
+    await site.store.create(key_of("A" * 43), WriteRequest(b"tagged-json\ntoken\n0\n{nonsense", Lifetime(timedelta(1))))
     assert await text(await client.get("/read")) == "None [] 0 en"
     assert "session cookie refused" in caplog.text
     await client.get("/add")
@@ -790,6 +846,7 @@ async def test_a_stream_saves_after_the_response_has_begun(site: Site, caplog: p
     assert "change is lost" not in caplog.text
 
 
+@in_event_loop
 async def test_a_change_in_a_stream_is_reported_until_it_is_saved(site: Site, caplog: pytest.LogCaptureFixture) -> None:
     @site.app.get("/stream")
     async def stream() -> Response:
@@ -1117,6 +1174,7 @@ async def test_an_identifier_that_save_changed_is_told_with_an_error(site: Site,
     assert await text(await client.get("/read")) == "7 [] 1 en"
 
 
+@in_event_loop
 async def test_saves_of_one_session_come_one_after_the_other(site: Site, broken: Broken) -> None:
     @site.view
     async def saving() -> str:
@@ -1132,6 +1190,7 @@ async def test_saves_of_one_session_come_one_after_the_other(site: Site, broken:
     assert len(broken._records) == 1
 
 
+@in_event_loop
 async def test_a_change_during_a_save_is_for_the_next_one(site: Site, broken: Broken) -> None:
     @site.view
     async def saving() -> str:
@@ -1152,6 +1211,7 @@ async def test_a_change_during_a_save_is_for_the_next_one(site: Site, broken: Br
     assert await text(await client.get("/read")) == "None [] 2 de"
 
 
+@in_event_loop
 async def test_many_writers_all_get_their_turn(site: Site) -> None:
     site.app.config["SESSION_STORE_TIMEOUT"] = timedelta(seconds=60)  # on a machine that is busy, too
     client = site.client()
@@ -1524,7 +1584,7 @@ async def test_what_a_newer_release_has_made_of_the_session_is_not_overwritten(s
         site.sessions.data.visits += 1
         record = await site.store.load(key)
         assert isinstance(record, Record)
-        await site.store.update(key, record.version, Written(b"future\ntoken\n...", Lifetime(timedelta(1))))
+        await site.store.update(key, record.version, WriteRequest(b"future\ntoken\n...", Lifetime(timedelta(1))))
         return ""
 
     assert (await client.get("/overtaken")).status_code == 500
@@ -1602,6 +1662,132 @@ async def test_after_a_save_the_session_lacks_what_another_request_took_out(site
     assert await text(await in_parallel(site, client, saving, "/shorten")) == "False"
 
 
+@define
+class Counted:
+    visits: int = 0
+    locale: str = "en"
+
+
+@define
+class Spelled:
+    """The next release of that."""
+
+    visits: str = ""
+    locale: str = "en"
+
+
+@migration(Spelled, 1)
+def spell(values: dict[str, object]) -> dict[str, object]:
+    return {**values, "visits": f"{values['visits']} visits"}
+
+
+@in_event_loop
+async def test_what_replaces_a_later_releases_session_is_migrated_by_that(site: Site) -> None:
+    present, later = Quart("present"), Quart("later")
+    for app in (present, later):
+        app.config["SESSION_NAMESPACE"] = "site"
+    counted, spelled = (Sessions(Counted, present, store=site.store), Sessions(Spelled, later, store=site.store))
+    client = Client(present, None)
+
+    @present.get("/visit")
+    async def visit() -> str:
+        counted.data.visits += 1
+        return ""
+
+    @later.get("/change")
+    async def change() -> str:
+        spelled.data.locale = "de"
+        return ""
+
+    @present.get("/replace")
+    async def replace() -> str:
+        counted.current.clear()
+        counted.data.visits = 7
+        await Client(later, client.cookie).get("/change")
+        return ""
+
+    @later.get("/read")
+    async def read() -> str:
+        return f"{spelled.data.visits} {spelled.data.locale}"
+
+    await client.get("/visit")
+    assert (await client.get("/replace")).status_code == 200
+    assert await text(await Client(later, client.cookie).get("/read")) == "7 visits en"
+
+
+@in_event_loop
+@pytest.mark.parametrize("theirs", [datetime(41, 1, 1, tzinfo=UTC), None], ids=["another value", "no value"])
+async def test_what_another_request_has_written_in_its_format_is_no_change_of_this_one(
+    site: Site, theirs: datetime | None
+) -> None:
+    """An instance that has the earlier settings yet writes what the configured format cannot hold."""
+    sessions, client = Sessions[Keyed](Keyed, site.app, store=site.store), site.client()
+
+    @site.view
+    async def begin() -> str:
+        sessions.current["begun"] = True
+        sessions.data["moment"] = datetime(40, 1, 1, tzinfo=UTC)
+        return ""
+
+    @site.view
+    async def elsewhere() -> str:
+        if theirs is None:
+            del sessions.data["moment"]
+        else:
+            sessions.data["moment"] = theirs
+        return ""
+
+    @site.view
+    async def change() -> str:
+        sessions.data["tags"] = {"one"}
+        site.app.config["SESSION_SERIALIZER"] = "msgspec-json"
+        await client.get("/elsewhere")
+        site.app.config["SESSION_SERIALIZER"] = "tagged-json"
+        return ""
+
+    @site.view
+    async def seen() -> str:
+        return f"{sessions.data.get('tags')} {sessions.data.get('moment')}"
+
+    site.app.config["SESSION_SERIALIZER"] = "msgspec-json"
+    await client.get("/begin")
+    site.app.config["SESSION_SERIALIZER"] = "tagged-json"
+    assert (await client.get("/change")).status_code == 200
+    assert await text(await client.get("/seen")) == f"{{'one'}} {theirs}"
+    assert client.cookie is not None
+    record = await site.store.load(key_of(client.cookie))
+    assert isinstance(record, Record)
+    assert record.payload.startswith(b"tagged-json" if theirs is None else b"msgspec-json")
+
+
+@in_event_loop
+async def test_a_change_that_is_merged_must_fit_the_configured_format_all_the_same(site: Site) -> None:
+    sessions, client = Sessions[Keyed](Keyed, site.app, store=site.store), site.client()
+
+    @site.view
+    async def begin() -> str:
+        sessions.data["tags"] = {"one"}
+        return ""
+
+    @site.view
+    async def elsewhere() -> str:
+        sessions.data["tags"] = {"two"}
+        return ""
+
+    @site.view
+    async def change() -> str:
+        sessions.data["moment"] = datetime(40, 1, 1, tzinfo=UTC)
+        site.app.config["SESSION_SERIALIZER"] = "msgspec-json"
+        await client.get("/elsewhere")
+        site.app.config["SESSION_SERIALIZER"] = "tagged-json"
+        return ""
+
+    site.app.config["SESSION_SERIALIZER"] = "msgspec-json"
+    await client.get("/begin")
+    site.app.config["SESSION_SERIALIZER"] = "tagged-json"
+    assert (await client.get("/change")).status_code == 500
+
+
 async def test_a_change_that_cannot_be_written_stays_a_change_of_its_own(site: Site, broken: Broken) -> None:
     client = site.client()
     await client.get("/visit")
@@ -1666,6 +1852,7 @@ async def test_what_depends_on_the_current_session_varies_by_cookie(
     assert response.headers.get("Vary") == ("Cookie" if varies else None)
 
 
+@in_event_loop
 async def test_a_list_of_sessions_that_a_stream_asks_for_first_is_reported(
     site: Site, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -1720,9 +1907,9 @@ class Slow(MemoryStore):
         return await super().delete_subject(subject, spare=spare)
 
     @override
-    async def update(self, key: str, version: int, written: Written, *, move_to: str | None = None) -> Updated:
+    async def update(self, key: str, version: int, write: WriteRequest, *, move_to: str | None = None) -> Updated:
         await self._take_time()
-        return await super().update(key, version, written, move_to=move_to)
+        return await super().update(key, version, write, move_to=move_to)
 
 
 async def listed(site: Site) -> None:
@@ -1793,6 +1980,7 @@ async def test_each_call_of_a_stream_has_a_deadline_of_its_own(
 
 
 @pytest.mark.usefixtures("slow")
+@in_event_loop
 async def test_all_calls_of_a_request_share_its_deadline(site: Site) -> None:
     @site.view
     async def asks() -> str:

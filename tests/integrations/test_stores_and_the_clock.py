@@ -16,7 +16,7 @@ from freezegun import freeze_time
 from quart import Quart
 
 from typed_sessions.quart import Sessions
-from typed_sessions.stores import Lifetime, MemoryStore, Record, SessionStore, SQLiteStore, Written
+from typed_sessions.stores import Lifetime, MemoryStore, Record, SessionStore, SQLiteStore, WriteRequest
 
 KEY = "ab" * 32
 LATER = datetime(2031, 5, 6, 7, 8, 9, tzinfo=UTC)
@@ -60,7 +60,7 @@ def test_a_store_goes_by_the_time_of_a_test(
         before = await store.now()
         with time() as forward:
             assert await store.now() == LATER
-            record = await store.create(KEY, Written(b"", Lifetime(timedelta(hours=1))))
+            record = await store.create(KEY, WriteRequest(b"", Lifetime(timedelta(hours=1))))
             assert isinstance(record, Record)
             assert (record.created, record.expires_at) == (LATER, LATER + timedelta(hours=1))
             forward(timedelta(minutes=59))

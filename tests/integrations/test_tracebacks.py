@@ -18,7 +18,7 @@ from typing_extensions import override
 from typed_sessions import CookieTooLargeError, StoreUnavailableError, Subject
 from typed_sessions.interface import SecureCookieSessionInterface
 from typed_sessions.quart import Sessions
-from typed_sessions.stores import Found, SessionStore, SQLiteStore, Updated, Written
+from typed_sessions.stores import Found, SessionStore, SQLiteStore, Updated, WriteRequest
 from typed_sessions.stores.identifiers import Identifier, Namespace
 from typed_sessions.stores.memory import MemoryStore
 
@@ -59,9 +59,9 @@ class Failing(MemoryStore):
         return await super().load(key)
 
     @override
-    async def update(self, key: str, version: int, written: Written, *, move_to: str | None = None) -> Updated:
+    async def update(self, key: str, version: int, write: WriteRequest, *, move_to: str | None = None) -> Updated:
         await self._break("update")
-        return await super().update(key, version, written, move_to=move_to)
+        return await super().update(key, version, write, move_to=move_to)
 
     @override
     async def ids_of(self, subject: str) -> Any:

@@ -22,7 +22,7 @@ from decimal import Decimal
 from functools import cache
 from inspect import isawaitable
 from types import CodeType
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 from uuid import UUID
 
 import attrs
@@ -42,7 +42,10 @@ from tests.oracle.outcomes import Aliases, Outcome, SetCookie, shown, told
 from tests.oracle.schemas import CATALOGUE, new_token
 from tests.oracle.sequences import Cookie, Requests, Visit
 from typed_sessions.quart import Sessions, field_reset, session_refused
-from typed_sessions.stores import Created, MemoryStore, SessionStore, Updated, Written, open_store
+from typed_sessions.stores import Created, MemoryStore, SessionStore, Updated, open_store
+
+if TYPE_CHECKING:
+    from typed_sessions.stores import WriteRequest  # the oracle's has another name
 
 __all__ = ["outcomes_of"]
 
@@ -125,14 +128,14 @@ class _WatchedStore(MemoryStore):
         self.payloads: list[str] = []
 
     @override
-    async def create(self, key: str, written: Written) -> Created:
-        self.payloads.append(ascii(written.payload))
-        return await super().create(key, written)
+    async def create(self, key: str, write: WriteRequest) -> Created:
+        self.payloads.append(ascii(write.payload))
+        return await super().create(key, write)
 
     @override
-    async def update(self, key: str, version: int, written: Written, *, move_to: str | None = None) -> Updated:
-        self.payloads.append(ascii(written.payload))
-        return await super().update(key, version, written, move_to=move_to)
+    async def update(self, key: str, version: int, write: WriteRequest, *, move_to: str | None = None) -> Updated:
+        self.payloads.append(ascii(write.payload))
+        return await super().update(key, version, write, move_to=move_to)
 
 
 # A browser and an application

@@ -16,7 +16,7 @@ import pytest
 
 from typed_sessions import SecureCookieSession, SecureCookieSessionInterface
 from typed_sessions.serializers import TaggedJSONSerializer
-from typed_sessions.stores import Lifetime, Record, Written, open_store
+from typed_sessions.stores import Lifetime, Record, WriteRequest, open_store
 from typed_sessions.stores.identifiers import Identifier
 from typed_sessions.tools.cli import main
 
@@ -317,7 +317,7 @@ def test_purge_deletes_what_has_expired(tmp_path: Path, capsys: pytest.CaptureFi
     async def fill() -> None:
         store = open_store(url)
         for key, days in (("a" * 64, 0), ("b" * 64, 0), ("c" * 64, 1)):
-            await store.create(key, Written(b"", Lifetime(timedelta(days=days))))
+            await store.create(key, WriteRequest(b"", Lifetime(timedelta(days=days))))
         await store.close()
 
     asyncio.run(fill())
@@ -347,7 +347,7 @@ def test_purge_takes_the_url_of_an_application_with_its_table(
 
 async def expire_one(url: str) -> None:
     store = open_store(url)
-    assert isinstance(await store.create("a" * 64, Written(b"", Lifetime(timedelta(0)))), Record)
+    assert isinstance(await store.create("a" * 64, WriteRequest(b"", Lifetime(timedelta(0)))), Record)
     await store.close()
 
 

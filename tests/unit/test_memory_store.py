@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from typed_sessions import ConfigurationError
-from typed_sessions.stores import MOVES_KEPT, Lifetime, MemoryStore, Moved, Record, Written
+from typed_sessions.stores import MOVES_KEPT, Lifetime, MemoryStore, Moved, Record, WriteRequest
 from typed_sessions.testing import ManualClock
 
 HOUR = timedelta(hours=1)
@@ -17,14 +17,16 @@ MINUTE = timedelta(minutes=1)
 
 async def create(store: MemoryStore, *keys: str, idle: timedelta = HOUR, subject: str | None = None) -> None:
     for key in keys:
-        written = Written(b"", Lifetime(idle), subject, await store.now())
+        written = WriteRequest(b"", Lifetime(idle), subject, await store.now())
         assert isinstance(await store.create(key, written), Record)
 
 
 async def move(store: MemoryStore, key: str, target: str) -> None:
     record = await store.load(key)
     assert isinstance(record, Record)
-    assert isinstance(await store.update(key, record.version, Written(b"", Lifetime(HOUR)), move_to=target), Record)
+    assert isinstance(
+        await store.update(key, record.version, WriteRequest(b"", Lifetime(HOUR)), move_to=target), Record
+    )
 
 
 async def there(store: MemoryStore, keys: str) -> str:
@@ -60,7 +62,7 @@ async def test_what_is_updated_in_a_full_store_takes_no_room() -> None:
     await create(store, "a", "b")
     record = await store.load("b")
     assert isinstance(record, Record)
-    assert isinstance(await store.update("b", record.version, Written(b"new", Lifetime(HOUR))), Record)
+    assert isinstance(await store.update("b", record.version, WriteRequest(b"new", Lifetime(HOUR))), Record)
     assert await there(store, "ab") == "ab"
 
 

@@ -21,7 +21,17 @@ from psycopg.sql import SQL, Identifier
 from psycopg_pool import AsyncConnectionPool, PoolClosed
 
 from typed_sessions.errors import ConfigurationError, StoreUnavailableError
-from typed_sessions.stores import REVOCATIONS_KEPT, Conflict, Exists, Gone, Lifetime, Moved, Record, Revoked, Written
+from typed_sessions.stores import (
+    REVOCATIONS_KEPT,
+    Conflict,
+    Exists,
+    Gone,
+    Lifetime,
+    Moved,
+    Record,
+    Revoked,
+    WriteRequest,
+)
 from typed_sessions.stores.postgresql import PostgreSQLStore, statements
 from typed_sessions.testing import ManualClock
 
@@ -79,13 +89,13 @@ def fresh_key() -> str:
     return secrets.token_hex(32)
 
 
-async def written(store: PostgreSQLStore, payload: bytes = b"", *, subject: str = "7") -> Written:
-    return Written(payload, LIFETIME, subject, await store.now())
+async def written(store: PostgreSQLStore, payload: bytes = b"", *, subject: str = "7") -> WriteRequest:
+    return WriteRequest(payload, LIFETIME, subject, await store.now())
 
 
 async def created(store: PostgreSQLStore, key: str, *, subject: str | None = None) -> Record:
     record = await store.create(
-        key, Written(b"", LIFETIME) if subject is None else await written(store, subject=subject)
+        key, WriteRequest(b"", LIFETIME) if subject is None else await written(store, subject=subject)
     )
     assert isinstance(record, Record)
     return record
@@ -260,7 +270,7 @@ async def test_who_waited_for_a_delete_finds_the_record_gone(
     key = fresh_key()
     record = await created(store, key)
     await rival.execute(SQL("DELETE FROM {}").format(of(postgresql_table)))
-    updating = asyncio.create_task(store.update(key, record.version, Written(b"", LIFETIME)))
+    updating = asyncio.create_task(store.update(key, record.version, WriteRequest(b"", LIFETIME)))
     touching = asyncio.create_task(store.touch(key, LIFETIME))
     await until_waiting(observer, postgresql_table, 2)
     await rival.commit()
@@ -442,7 +452,7 @@ async def test_an_update_or_a_touch_writes_no_index(postgresql_url: str, postgre
         for _ in range(50):
             clock.forward(timedelta(seconds=1))
             await store.touch(key, LIFETIME)
-            updated = await store.update(key, record.version, Written(b"x" * 200, LIFETIME))
+            updated = await store.update(key, record.version, WriteRequest(b"x" * 200, LIFETIME))
             assert isinstance(updated, Record)
             record = updated
         async with pool.connection() as connection:
@@ -657,7 +667,7 @@ async def test_a_cancelled_call_does_not_take_place_later(
     await lock(rival, postgresql_table, key)
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.05):
-            await store.update(key, record.version, Written(b"late", LIFETIME))
+            await store.update(key, record.version, WriteRequest(b"late", LIFETIME))
     await until_waiting(observer, postgresql_table, 0)
     await rival.rollback()
     loaded = await store.load(key)
@@ -683,7 +693,7 @@ async def test_a_move_to_a_key_that_is_taken_does_not_tell_which(store: PostgreS
     record = await created(store, old)
     await created(store, new)
     with pytest.raises(ValueError, match="a key that another one has") as raised:
-        await store.update(old, record.version, Written(b"", LIFETIME), move_to=new)
+        await store.update(old, record.version, WriteRequest(b"", LIFETIME), move_to=new)
     assert new not in "".join(traceback.format_exception(raised.value))
     assert await store.load(old)
 

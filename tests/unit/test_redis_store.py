@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import time
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -24,12 +25,23 @@ from typing_extensions import override
 from tests.faults.proxy import Fault, Proxy, proxied
 from tests.valkey_servers import connect_to_valkey, valkey, valkey_url
 from typed_sessions.errors import ConfigurationError, StoreUnavailableError
-from typed_sessions.stores.base import REVOCATIONS_KEPT, Conflict, Found, Lifetime, Record, Revoked, Written
+from typed_sessions.server import THREAD
+from typed_sessions.stores.base import (
+    REVOCATIONS_KEPT,
+    Conflict,
+    Found,
+    Lifetime,
+    Record,
+    Revoked,
+    WriteRequest,
+    no_longer_than,
+)
 from typed_sessions.stores.redis import RedisStore
+from typed_sessions.stores.redis.batches import LoopServer
 
 KEY, OTHER = "a" * 64, "b" * 64
 LIFETIME = Lifetime(timedelta(hours=1), timedelta(days=1))
-PLAIN = Written(b"\x00\xff payload", LIFETIME)
+PLAIN = WriteRequest(b"\x00\xff payload", LIFETIME)
 DAY = timedelta(days=1)
 
 
@@ -78,12 +90,12 @@ def through(proxy: Proxy) -> str:
     return f"redis://127.0.0.1:{proxy.port}"
 
 
-async def of(store: RedisStore, subject: str = "7", lifetime: Lifetime = LIFETIME) -> Written:
-    return Written(b"payload", lifetime, subject, as_of=await store.now())
+async def of(store: RedisStore, subject: str = "7", lifetime: Lifetime = LIFETIME) -> WriteRequest:
+    return WriteRequest(b"payload", lifetime, subject, as_of=await store.now())
 
 
-async def created(store: RedisStore, key: str, written: Written = PLAIN) -> Record:
-    record = await store.create(key, written)
+async def created(store: RedisStore, key: str, write: WriteRequest = PLAIN) -> Record:
+    record = await store.create(key, write)
     assert isinstance(record, Record)
     return record
 
@@ -95,7 +107,8 @@ async def until(holds: Callable[[], bool]) -> None:
 
 
 def batches_under_way(store: RedisStore) -> int:
-    return sum(len(opened.value._senders) for opened, _ in store._batches._opened.values())
+    assert isinstance(store._server, LoopServer)
+    return sum(len(opened.value._senders) for opened, _ in store._server._batches._opened.values())
 
 
 async def remaining(client: Redis, name: str) -> timedelta:
@@ -142,7 +155,7 @@ async def test_many_at_once_take_few_connections_and_get_their_own_answers(proxy
             key = f"{number:064x}"
             for step in range(3):
                 await asyncio.sleep(0)
-                await created(store, key, Written(f"{number} {step}".encode(), LIFETIME))
+                await created(store, key, WriteRequest(f"{number} {step}".encode(), LIFETIME))
                 record = await store.load(key)
                 assert isinstance(record, Record)
                 assert record.payload == f"{number} {step}".encode()
@@ -298,7 +311,7 @@ async def test_a_subject_may_be_any_text(store: RedisStore, subject: str) -> Non
 
 async def test_versions_are_kept_to_the_last_digit(store: RedisStore, monkeypatch: pytest.MonkeyPatch) -> None:
     versions = iter([2**63 - 1, 2**63 - 2, 2**63 - 3])
-    monkeypatch.setattr("typed_sessions.stores.redis.secrets.randbits", lambda _: next(versions))
+    monkeypatch.setattr("typed_sessions.stores.redis.store.secrets.randbits", lambda _: next(versions))
     record = await created(store, KEY)
     assert isinstance(await store.update(KEY, 2**63 - 2, PLAIN), Conflict)
     assert record.version == 2**63 - 1
@@ -309,7 +322,7 @@ async def test_large_payloads_travel_alone_and_small_ones_together(proxy: Proxy,
     sizes = [1, 700_000, 700_000, 2_000_000, 1, 1]
     async with opened(through(proxy), prefix) as store:
         await asyncio.gather(
-            *(created(store, f"{at:064x}", Written(bytes([at]) * size, LIFETIME)) for at, size in enumerate(sizes))
+            *(created(store, f"{at:064x}", WriteRequest(bytes([at]) * size, LIFETIME)) for at, size in enumerate(sizes))
         )
         loaded = await asyncio.gather(*(store.load(f"{at:064x}") for at in range(len(sizes))))
     for at, (size, record) in enumerate(zip(sizes, loaded, strict=True)):
@@ -371,7 +384,7 @@ async def test_a_repeated_update_is_recognised(
     store = RedisStore(repeating, prefix=prefix)
     version = (await created(store, KEY)).version
     await proxy.switch(Fault.SWALLOWS_ANSWERS)
-    record = await store.update(KEY, version, Written(b"new", LIFETIME), move_to=move_to)
+    record = await store.update(KEY, version, WriteRequest(b"new", LIFETIME), move_to=move_to)
     assert isinstance(record, Record)
     loaded = await store.load(move_to or KEY)
     assert isinstance(loaded, Record)
@@ -394,7 +407,7 @@ async def test_a_url_repeats_nothing(proxy: Proxy, prefix: str) -> None:
 async def test_a_cancelled_call_takes_nobody_elses_answer_along(proxy: Proxy, prefix: str) -> None:
     async with opened(through(proxy), prefix) as store:
         for number in range(6):
-            await created(store, f"{number:064x}", Written(b"%d" % number, LIFETIME))
+            await created(store, f"{number:064x}", WriteRequest(b"%d" % number, LIFETIME))
         await proxy.switch(Fault.HANGS)
         loads = [asyncio.create_task(store.load(f"{number:064x}")) for number in range(6)]
         await asyncio.sleep(0.01)
@@ -439,7 +452,7 @@ async def test_a_call_that_is_cancelled_before_it_is_sent_is_not_made(store: Red
 async def test_cancelling_at_any_point_leaves_the_store_as_it_should_be(store: RedisStore) -> None:
     version = (await created(store, KEY)).version
     for number in range(60):
-        task = asyncio.create_task(store.update(KEY, version, Written(b"%d" % number, LIFETIME)))
+        task = asyncio.create_task(store.update(KEY, version, WriteRequest(b"%d" % number, LIFETIME)))
         for _ in range(number % 15):
             await asyncio.sleep(0)
         task.cancel()
@@ -524,7 +537,7 @@ async def test_on_a_full_server_sessions_can_still_be_ended(own_server: Path, pr
             await admin.config_set("maxmemory", "0")
         assert await store.load(OTHER) is None
         for subject in ("7", "8"):
-            assert await store.create(KEY, Written(b"", LIFETIME, subject, as_of=written.as_of)) == Revoked()
+            assert await store.create(KEY, WriteRequest(b"", LIFETIME, subject, as_of=written.as_of)) == Revoked()
 
 
 async def test_a_replica_is_an_unavailable_store(own_server: Path, prefix: str) -> None:
@@ -568,7 +581,9 @@ def test_clients_that_cannot_do_are_refused() -> None:
     with pytest.raises(ConfigurationError, match="decode_responses"):
         RedisStore("redis://localhost?decode_responses=True")
     with pytest.raises(ConfigurationError, match=r"redis\.asyncio"):
-        RedisStore(redis.Redis())  # type: ignore[arg-type]  # that is the point
+        RedisStore(redis.Redis())  # type: ignore[call-overload]  # that is the point
+    with pytest.raises(ConfigurationError, match="to block"):
+        RedisStore(Redis(), blocking=True)  # type: ignore[call-overload]  # that, too
 
 
 @pytest.mark.parametrize("prefix", ["session:", "{session}:"])
@@ -661,3 +676,49 @@ def test_a_store_that_was_made_before_a_fork_works_in_both_processes(redis_url: 
         os._exit(0 if asyncio.run(make(KEY)) else 1)
     assert asyncio.run(make(OTHER))
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_a_thread_waits_for_no_longer_than_it_may(own_server: Path) -> None:
+    url = valkey_url(own_server)
+    store = RedisStore(url, prefix=f"{uuid4().hex}:", blocking=True)
+    record = THREAD.run(created(store, KEY), store)
+    with redis.Redis.from_url(url) as other:
+        other.execute_command("CLIENT", "PAUSE", 400, "ALL")
+        start = time.monotonic()
+        with no_longer_than(0.1), pytest.raises(StoreUnavailableError) as raised:
+            THREAD.run(store.load(KEY), store)
+        assert 0.1 <= time.monotonic() - start < 0.4
+        assert isinstance(raised.value.__cause__, redis.TimeoutError)
+    found = THREAD.run(store.load(KEY), store)
+    assert isinstance(found, Record)
+    assert found.version == record.version
+    THREAD.run(store.close(), store)
+
+
+def test_a_thread_does_not_wait_for_ever_for_a_connection() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        store = RedisStore(f"redis://127.0.0.1:{mute.getsockname()[1]}", blocking=True)
+        start = time.monotonic()
+        with no_longer_than(0.1), pytest.raises(StoreUnavailableError):
+            THREAD.run(store.load(KEY), store)
+        assert time.monotonic() - start < 2
+    THREAD.run(store.close(), store)
+
+
+def test_a_url_says_how_long_a_thread_waits_at_most() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        store = RedisStore(f"redis://127.0.0.1:{mute.getsockname()[1]}?socket_timeout=0.1", blocking=True)
+        start = time.monotonic()
+        with no_longer_than(60), pytest.raises(StoreUnavailableError):
+            THREAD.run(store.load(KEY), store)
+        assert time.monotonic() - start < 5
+    THREAD.run(store.close(), store)
+
+
+def test_a_client_that_is_given_may_block(redis_url: str) -> None:
+    with redis.Redis.from_url(redis_url) as client:
+        store = RedisStore(client, prefix=f"{uuid4().hex}:", blocking=True)
+        THREAD.run(created(store, KEY), store)
+        THREAD.run(store.close(), store)
+        assert client.ping()
+        assert THREAD.run(store.delete(KEY), store)

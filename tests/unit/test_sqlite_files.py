@@ -16,11 +16,11 @@ from secrets import token_hex
 import pytest
 
 from typed_sessions.errors import StoreUnavailableError
-from typed_sessions.stores import Lifetime, Record, SQLiteStore, Written
+from typed_sessions.stores import Lifetime, Record, SQLiteStore, WriteRequest
 from typed_sessions.stores.sqlite.file import FileConnection
 
 HOUR = timedelta(hours=1)
-PLAIN = Written(b"payload", Lifetime(HOUR))
+PLAIN = WriteRequest(b"payload", Lifetime(HOUR))
 ENDS = ("", "-wal", "-shm")
 
 
@@ -147,10 +147,10 @@ async def test_who_finds_out_late_takes_nothing_from_who_found_out(
         code = f"""
 import asyncio
 from datetime import timedelta
-from typed_sessions.stores import Lifetime, Record, SQLiteStore, Written
+from typed_sessions.stores import Lifetime, Record, SQLiteStore, WriteRequest
 store = SQLiteStore({str(path)!r})
 async def main():
-    assert isinstance(await store.create({key!r}, Written(b"", Lifetime(timedelta(hours=1)))), Record)
+    assert isinstance(await store.create({key!r}, WriteRequest(b"", Lifetime(timedelta(hours=1)))), Record)
 asyncio.run(main())
 import os; os._exit(0)  # without closing
 """

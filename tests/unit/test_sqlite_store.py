@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -21,10 +22,13 @@ from pathlib import Path
 from unittest.mock import ANY
 
 import pytest
+from attrs import evolve
 
 from typed_sessions import ConfigurationError
 from typed_sessions.errors import StoreUnavailableError
-from typed_sessions.stores import Lifetime, Moved, Record, SQLiteStore, Written, open_store
+from typed_sessions.server import THREAD
+from typed_sessions.stores import Lifetime, Moved, Record, SQLiteStore, WriteRequest, open_store
+from typed_sessions.stores.base import no_longer_than
 from typed_sessions.stores.sqlite.file import FileConnection, SQLiteFile
 from typed_sessions.stores.sqlite.worker import Worker
 
@@ -71,7 +75,7 @@ async def opened(path: Path, busy_timeout: timedelta = AT_ONCE) -> AsyncGenerato
 
 
 async def create(store: SQLiteStore, key: str = KEY, payload: bytes = b"payload") -> Record:
-    record = await store.create(key, Written(payload, Lifetime(HOUR)))
+    record = await store.create(key, WriteRequest(payload, Lifetime(HOUR)))
     assert isinstance(record, Record)
     return record
 
@@ -299,6 +303,36 @@ async def test_its_time_is_the_systems_by_default(path: Path) -> None:
         assert before < (await create(store)).created < before + timedelta(minutes=1)
 
 
+def test_a_store_that_blocks_needs_no_event_loop(path: Path) -> None:
+    store = open_store(f"sqlite:///{path}", blocking=True)
+    assert isinstance(store, SQLiteStore)
+    assert store.never_waits
+    with ThreadPoolExecutor(8) as threads:
+        keys = [f"{number:064x}" for number in range(40)]
+        made = list(threads.map(lambda key: THREAD.run(create(store, key), store), keys))
+        assert list(threads.map(lambda key: THREAD.run(store.load(key), store), keys)) == [
+            evolve(record, as_of=ANY) for record in made
+        ]
+    THREAD.run(store.close(), store)
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("sessions-")]
+
+
+def test_a_thread_waits_for_no_longer_than_it_may(path: Path) -> None:
+    store = SQLiteStore(path, busy_timeout=timedelta(seconds=30), blocking=True)
+    THREAD.run(create(store), store)
+    with written_by_another(path) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        start = time.monotonic()
+        for call in (store.delete(KEY), store.delete(KEY)):  # the second one is not even begun
+            with no_longer_than(0.05), pytest.raises(StoreUnavailableError):
+                THREAD.run(call, store)
+        assert 0.1 <= time.monotonic() - start < 5
+        connection.execute("ROLLBACK")
+    THREAD.run(store.close(), store)
+    assert THREAD.run(store.load(KEY), store) is None  # the first one took place
+    THREAD.run(store.close(), store)
+
+
 async def test_a_closed_store_has_no_threads(path: Path) -> None:
     async with opened(path) as store:
         await create(store)
@@ -346,7 +380,7 @@ async def test_a_file_of_the_first_release_is_brought_up_to_date(path: Path) -> 
         async with opened(path) as store:
             assert await store.load(KEY) is None
             assert await store.ids_of("7") == []
-            written = Written(b"", Lifetime(HOUR), "7", await store.now(), device="a phone")
+            written = WriteRequest(b"", Lifetime(HOUR), "7", await store.now(), device="a phone")
             record = await store.create(ANOTHER_KEY, written)
             assert isinstance(record, Record)
             assert record.issued == record.created
@@ -433,9 +467,9 @@ async def test_a_full_disk_is_unavailable_until_there_is_room(path: Path) -> Non
 
 async def test_one_write_that_fails_does_not_take_those_beside_it_along(path: Path) -> None:
     async with opened(path) as store:
-        unwritable = Written(b"", Lifetime(HOUR), "\ud800", datetime.now(UTC))
+        unwritable = WriteRequest(b"", Lifetime(HOUR), "\ud800", datetime.now(UTC))
         keys = [f"{number:064x}" for number in range(20)]
-        calls = [store.create(key, Written(b"", Lifetime(HOUR))) for key in keys]
+        calls = [store.create(key, WriteRequest(b"", Lifetime(HOUR))) for key in keys]
         answers = await asyncio.gather(*calls[:10], store.create(KEY, unwritable), *calls[10:], return_exceptions=True)
         assert isinstance(answers.pop(10), UnicodeEncodeError)
         assert all(isinstance(answer, Record) for answer in answers)
@@ -447,7 +481,7 @@ async def test_an_error_says_nothing_of_what_is_stored(path: Path) -> None:
     path.write_bytes(b"no database " * 1000)
     async with opened(path) as store:
         with pytest.raises(StoreUnavailableError) as caught:
-            await store.create(KEY, Written(b"secret payload", Lifetime(HOUR), "secret subject"))
+            await store.create(KEY, WriteRequest(b"secret payload", Lifetime(HOUR), "secret subject"))
         text = f"{caught.value!r} {caught.value.__cause__!r}"
         assert not any(word in text for word in (KEY, "secret"))
 
@@ -471,8 +505,9 @@ def in_a_fork(path: Path, store: SQLiteStore, expected: bytes | None) -> int | N
     return process.exitcode
 
 
-def test_a_store_is_used_on_both_sides_of_a_fork(path: Path) -> None:
-    store = SQLiteStore(path)
+@pytest.mark.parametrize("blocking", [False, True])
+def test_a_store_is_used_on_both_sides_of_a_fork(path: Path, blocking: bool) -> None:
+    store = SQLiteStore(path, blocking=blocking)
 
     async def use() -> None:
         await create(store)
@@ -498,7 +533,7 @@ def test_a_fork_waits_for_what_is_being_written(path: Path) -> None:
 
     async def use() -> None:
         creates = [
-            asyncio.create_task(store.create(f"{number:064x}", Written(bytes(1000), Lifetime(HOUR))))
+            asyncio.create_task(store.create(f"{number:064x}", WriteRequest(bytes(1000), Lifetime(HOUR))))
             for number in range(300)
         ]
         await asyncio.sleep(0)
@@ -520,12 +555,13 @@ import asyncio, os
 from datetime import timedelta
 from pathlib import Path
 from unittest.mock import ANY
-from typed_sessions.stores import Lifetime, Record, SQLiteStore, Written
+from typed_sessions.server import THREAD
+from typed_sessions.stores import Lifetime, Record, SQLiteStore, WriteRequest
 
 async def main():
     store = SQLiteStore({str(path)!r}, busy_timeout=timedelta(seconds=30))
     input()
-    written = Written(b"", Lifetime(timedelta(hours=1)))
+    written = WriteRequest(b"", Lifetime(timedelta(hours=1)))
     assert isinstance(await store.create(os.urandom(32).hex(), written), Record)
     await store.close()
 

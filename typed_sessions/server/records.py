@@ -1,9 +1,8 @@
-"""What is in the payload of a record, and the notes that are no sessions."""
+"""What is in the payload of a record."""
 
 from __future__ import annotations
 
 import secrets
-from datetime import timedelta
 from typing import Final
 
 from attrs import field, frozen
@@ -14,10 +13,9 @@ from typed_sessions.core.engine import Format, Policy, undeclared_reported
 from typed_sessions.core.state import Opened
 from typed_sessions.reports import Reason, Refused
 from typed_sessions.serializers.base import serializer_name
-from typed_sessions.stores.base import Lifetime, Written
-from typed_sessions.stores.identifiers import Identifier, Namespace
+from typed_sessions.stores.identifiers import Identifier
 
-__all__ = ["Attempt", "note", "packed", "read", "revoked_key", "taken_in_key", "was_written_by"]
+__all__ = ["Attempt", "packed", "read", "was_written_by"]
 
 S = TypeVar("S", default=dict[str, object])
 
@@ -75,30 +73,3 @@ def read(kept: bytes, policy: Policy[S]) -> Opened[S] | Refused:
 def _name_of(format_: Format[S]) -> bytes:
     # A name of the user's may hold the line break that ends it here.
     return (serializer_name(format_.codec.serializer) or "").encode("unicode_escape")
-
-
-def taken_in_key(namespace: Namespace, signed: str) -> str:
-    """Return the key of the note that a signed cookie was taken in.
-
-    It is made of what is signed. The signature has several spellings in base64, each of which verifies.
-    """
-    return namespace.key_of_note("taken in", signed.rpartition(".")[0])
-
-
-def revoked_key(namespace: Namespace, subject: str) -> str:
-    """Return the key of the note that the sessions of a subject were ended while signed cookies are taken in."""
-    return namespace.key_of_note("revoked", subject)
-
-
-def note(remaining: timedelta, of: str = "") -> Written:
-    """Return the record that is a note, for as long as a signed cookie is valid.
-
-    Args:
-        remaining: how long that is.
-        of: the key of the session that it became.
-    """
-    return Written(of.encode(), Lifetime(max(remaining, timedelta()) + _LEEWAY))
-
-
-_LEEWAY: Final = timedelta(days=1)
-"""How much longer than it would be valid a signed cookie is refused: clocks differ."""

@@ -2,45 +2,32 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
-from typing import Any, Final, Generic, TypeAlias
+from typing import Final, Generic, TypeAlias
 
-from attrs import define, evolve, frozen
+from attrs import Factory, define, evolve, field
 from typing_extensions import TypeVar
 
-from typed_sessions.codec.codec import Codec, Loaded, Snapshot
+from typed_sessions.codec.codec import Loaded, Snapshot
 from typed_sessions.codec.contents import Contents, contents_of
 from typed_sessions.core.engine import Format
 from typed_sessions.core.session import SecureCookieSession, is_permanent, state_of
 from typed_sessions.core.state import SUPPRESSED, Intent, Opened, Renewal, SessionState
 from typed_sessions.errors import SerializationError, SessionConflictError, StoreUnavailableError
-from typed_sessions.reports import ChangeLost, Refused
-from typed_sessions.schema.merging import MISSING, Rule, merged
+from typed_sessions.reports import ChangeLost, Refused, Report
+from typed_sessions.schema.merging import MISSING, merged
 from typed_sessions.schema.sameness import same
 from typed_sessions.schema.schema import Schema
-from typed_sessions.server.arrival import News, StoredArrival
-from typed_sessions.server.records import Attempt, note, packed, read, taken_in_key, was_written_by
+from typed_sessions.server.context import CookieAction, RequestContext
+from typed_sessions.server.records import Attempt, packed, read, was_written_by
+from typed_sessions.server.repository import Repository
 from typed_sessions.server.subjects import subject_of
 from typed_sessions.server.turns import Turn, Turns
-from typed_sessions.stores.base import (
-    Conflict,
-    Exists,
-    Found,
-    Gone,
-    Lifetime,
-    Moved,
-    PlacedStore,
-    Record,
-    Revoked,
-    SessionStore,
-    Written,
-)
-from typed_sessions.stores.identifiers import Identifier, Namespace
+from typed_sessions.stores.base import Conflict, Exists, Found, Gone, Moved, Record, Revoked, WriteRequest
+from typed_sessions.stores.identifiers import Identifier
 
 __all__ = ["Saving"]
 
@@ -49,585 +36,456 @@ S = TypeVar("S", default=dict[str, object])
 MOST_ATTEMPTS: Final = 1_000
 """How often a change is merged with those of others that were faster. The deadline is the nearer bound."""
 
-MOST_MOVES: Final = 20
-"""How often a session that is to end is followed: nobody moves one so often in the meantime without meaning to."""
-
 _PAUSE: Final = 0.002
 """In seconds: after each attempt the next one waits up to so much longer, so that many writers get their turns."""
 
 _LONGEST_PAUSE: Final = 0.05
 
-_NO_COOKIE: Final = (
+_NO_COOKIE: Final = ChangeLost(
     "there is no response to carry the session's identifier; begin or renew the session in a request, before a "
     "websocket opens or a stream begins"
 )
-_LATE: Final = "its session had got another identifier just before it came"
-_GONE: Final = "the session was ended, or got another identifier, while this request was in flight"
-_UNREADABLE: Final = "another request has made of the session what this one cannot read"
-_REVOKED: Final = "the sessions of its subject were ended while this request was in flight"
+_LATE: Final = ChangeLost("its session had got another identifier just before it came")
+_GONE: Final = ChangeLost("the session was ended, or got another identifier, while this request was in flight")
+_REVOKED: Final = ChangeLost("the sessions of its subject were ended while this request was in flight")
 
-
-@frozen
-class Emptied:
-    """The record was deleted, for nothing is stored any more."""
-
-
-Outcome: TypeAlias = Record | Emptied | Gone | Revoked
+Outcome: TypeAlias = Record | Gone | Revoked | None
+"""The record as it was written; None if it was deleted, for nothing is stored any more."""
 
 
 @define(eq=False, repr=False)
-class _Change(Generic[S]):
-    """What is to be written, and what it is compared with when others were faster."""
-
-    before: Mapping[str, object]
-    """What this request has loaded, or what was there when it merged last."""
-    contents: Contents[S] | None
-    """The live ones, or others once they were merged; None if the class refuses those."""
-    stored: Mapping[str, object]
-    """What is in them."""
-    version: int
-    replaces: bool
-    """True if everything was taken out of what was loaded: nothing that others have put in is of it."""
-    renewal: Renewal
-    logs_in: bool
-    """True if the session becomes somebody's."""
-    format: Format[S]
-    as_it_was: Mapping[str, object] | None = None
-    """What is stored, as it was before it was merged; None if it was not."""
-    payload: bytes = b""
-    """Proven to read back; empty while nobody knows."""
-
-
-@frozen
 class Saving(Generic[S]):
     """One save of one session."""
 
-    store: SessionStore
+    repository: Repository
     schema: Schema[S]
-    namespaces: tuple[Namespace, ...]
-    """The present one first."""
-    lifetime: Lifetime
     session: SecureCookieSession[S]
-    arrival: StoredArrival[S]
-    answers: bool
+    context: RequestContext[S]
+    answers: bool = field(kw_only=True)
     """Whether a response will carry a cookie."""
-    verifies: bool
+    verifies: bool = field(kw_only=True)
     """Whether to find out, although nothing is to be written, whether what is in the session is kept."""
-
-    @property
-    def _state(self) -> SessionState[S]:
-        return state_of(self.session)
+    state: SessionState[S] = Factory(lambda self: state_of(self.session), takes_self=True)
+    opened: Opened[S] = field(init=False)
+    """What is live in the session, and what it was loaded from."""
+    intent: Intent = field(init=False)
+    renewal: Renewal = field(init=False)
+    origin: Snapshot[S] | None = field(init=False)
+    """What this request has loaded, or what was there when it merged last; None if there was nothing."""
+    contents: Contents[S] | None = field(init=False)
+    """What is to be written: the live contents, or others once they were merged; None if the class refuses those."""
+    stored: Mapping[str, object] = field(init=False)
+    """What is stored of that."""
+    unmerged: Mapping[str, object] | None = None
+    """What was stored before it was merged; None if it was not."""
+    replaces: bool = False
+    """Whether everything was taken out of what was loaded: nothing that others have put in is of it."""
+    version: int = 0
+    """Of the payload."""
+    payload: bytes = b""
+    """Proven to read back; empty while nobody knows."""
+    format: Format[S] = field(init=False)
+    """That of the payload."""
 
     async def run(self, wanted: bool | None, turns: Turns) -> bool:  # noqa: FBT001 -- what should_set_cookie says
         """See `ServerSide.save`."""
-        arrival, intent = self.arrival, self._state.take_intent()
-        if not (intent.wants_writing or arrival.signed or wanted or self._is_due):
-            self._state.give_back(intent)
+        context, self.intent = self.context, self.state.take_intent()
+        if not (self.intent.wants_writing or context.signed or wanted or self._is_due):
+            self.state.give_back(self.intent)
             return await self._is_kept()
         try:
-            opened = self._state.open()
-            turn = Turn() if arrival.key is None else turns.of(arrival.key)
-            async with arrival.deadline.holding(turn.lock), arrival.deadline.spent():
-                return await self._carry_out(opened, intent, wanted, turn)
+            self.opened = self.state.open()
+            turn = turns.of(context.key, context.deadline.runtime)
+            async with context.deadline.holding(turn.lock), context.deadline.spent():
+                return await self._carry_out(wanted, turn)
         except BaseException:
-            self._state.give_back(intent)
+            self.state.give_back(self.intent)
             raise
 
-    async def _carry_out(self, opened: Opened[S], intent: Intent, wanted: bool | None, turn: Turn) -> bool:  # noqa: FBT001
-        arrival = self.arrival
-        if arrival.attempt is not None:
-            opened = await self._settled(opened, arrival.attempt)
-        if arrival.has_ended and not (intent.invalidated or intent.cleared or self._logs_in(opened, intent)):
+    async def _carry_out(self, wanted: bool | None, turn: Turn) -> bool:  # noqa: FBT001 -- as in `run`
+        context, intent = self.context, self.intent
+        if context.attempt is not None:
+            await self._find_out(context.attempt)
+        if context.has_ended and not (intent.invalidated or intent.cleared or self._logs_in):
             return self._lost(_GONE) if intent.wants_writing or self.verifies else True
-        stores = len(opened.contents.keys()) > 0
-        is_emptied = not stores and (intent.cleared or arrival.signed is not None)
-        if intent.invalidated or is_emptied or (intent.cleared and arrival.record is None):
+        stores = len(self.opened.contents.keys()) > 0
+        is_emptied = not stores and (intent.cleared or context.signed is not None)
+        if intent.invalidated or is_emptied or (intent.cleared and context.record is None):
             await self._end()
         elif intent.cleared:
             await self._end_others()
-        elif arrival.came_late and not self._logs_in(opened, intent):
+        elif context.stale_id and not self._logs_in:
             return self._lost(_LATE) if intent.wants_writing else True
         if intent.renewal is not Renewal.NONE or intent.cleared:
             await self._end_unreadable()
-        if not stores and arrival.record is None:
-            self._state.rebase(Opened(opened.contents))
+        if not stores and context.record is None:
+            self.state.rebase(Opened(self.opened.contents))
             return True
         is_change = (intent.modified and wanted is not False) or intent.renewal is not Renewal.NONE
-        if is_change or wanted or arrival.signed is not None:
-            return await self._write(opened, intent, turn)
+        if is_change or wanted or context.signed is not None:
+            return await self._write(turn)
         await self._refresh()
         return await self._is_kept()
 
-    def _logs_in(self, opened: Opened[S], intent: Intent) -> bool:
-        """Return True if the session has become somebody's: that counts, whatever the browser did not know yet."""
-        if intent.renewal is Renewal.PROMOTE:
+    @property
+    def _logs_in(self) -> bool:
+        """True if the session has become somebody's: that counts, whatever the browser did not know yet."""
+        opened, subject = self.opened, self.schema.subject
+        if self.intent.renewal is Renewal.PROMOTE:
             return True
-        subject = self.schema.subject
         if subject is None or opened.contents.get(subject) is None:
             return False
         return opened.origin is None or opened.origin.stored.get(subject) != opened.contents.get(subject)
 
+    def _lost(self, report: Report) -> bool:
+        self.state.report_loss(report)
+        return False
+
     @property
     def _is_due(self) -> bool:
-        policy, unseen_for = self.arrival.policy, self.arrival.unseen_for
+        policy, unseen_for = self.context.policy, self.context.unseen_for
         return unseen_for is not None and policy.refresh_each_request and unseen_for >= policy.refresh_after
 
     async def _refresh(self) -> None:
-        identifier, key, record = self.arrival.identifier, self.arrival.key, self.arrival.record
+        identifier, key, record = self.context.identifier, self.context.key, self.context.record
         if identifier is None or key is None or record is None or not self._is_due:
             return
-        present = self.namespaces[0].key_of(identifier)
-        seen = (
-            await self.store.touch(key, self.lifetime) if key == present else await self._brought(record, key, present)
-        )
-        if isinstance(seen, Record):
-            self.arrival.found(identifier, present, seen)
+        seen = await self.repository.touch(identifier, key, record, self.context.as_of)
+        if seen is not None:
+            self.context.found(identifier, self.repository.key_of(identifier), seen)
             if is_permanent(self.session):
-                self.arrival.news = News.IDENTIFIER
-
-    async def _brought(self, record: Record, key: str, present: str) -> object:
-        """Bring a record as it is into the present namespace."""
-        owner = _owner(record)
-        subject = None if owner is None else self.namespaces[0].subject(owner)
-        written = Written(record.payload, self.lifetime, subject, self.arrival.as_of, device=record.device)
-        return await self.store.update(key, record.version, written, move_to=present)
-
-    async def _end(self) -> None:
-        """Make sure that what came with the request opens no session any more."""
-        arrival = self.arrival
-        led_somewhere = arrival.key is not None or len(arrival.others) > 0
-        has_ended = arrival.key is not None and await self._have_ended(arrival.key)
-        has_ended = await self._end_others() or has_ended
-        if arrival.signed is not None:
-            await self._bury_signed("")
-        arrival.forget()
-        arrival.came_late = arrival.has_ended = False
-        if arrival.sealed and (has_ended or not led_somewhere):  # otherwise a newer login may have replaced the cookie
-            arrival.news = News.END
-
-    async def _end_others(self) -> bool:
-        """Do the same for what else came, and return True if any of it was there."""
-        arrival = self.arrival
-        others, arrival.others = arrival.others - {arrival.key}, set()
-        have_ended = [await self._have_ended(key) for key in others]
-        genuine = filter(arrival.policy.is_genuine, set(arrival.signed_texts) - {arrival.signed})
-        for key, written in [self._burial(text, "") for text in genuine]:
-            await self.store.create(key, written)
-        arrival.signed_texts = ()
-        return any(have_ended)
-
-    async def _have_ended(self, key: str) -> bool:
-        """End the session of a key, wherever it has moved, and return True if it was there.
-
-        The one that this request has loaded may have become somebody else's since: then it is another session.
-        """
-        loaded = self.arrival.record if key == self.arrival.key else None
-        for _ in range(MOST_MOVES):
-            if await self.store.delete(key):
-                return True
-            found = await self.store.load(key)
-            if not isinstance(found, Moved):
-                return False
-            key = found.target
-            present = None if loaded is None else await self.store.load(key)
-            if loaded is not None and isinstance(present, Record) and _owner(present) != _owner(loaded):
-                return False
-        raise SessionConflictError("the session that is to end moves on and on")
-
-    async def _end_unreadable(self) -> None:
-        """End what this release cannot read: the session becomes another one, and no release is to open that again."""
-        unreadable, self.arrival.unreadable = self.arrival.unreadable, None
-        if unreadable is not None and await self._have_ended(unreadable):
-            self.arrival.news = News.END
-
-    async def _bury_signed(self, key: str) -> bool:
-        """Refuse the signed cookie from now on, for what became of it, and return True if nobody was faster."""
-        signed, self.arrival.signed = self.arrival.signed, None
-        if signed is None:
-            return True
-        burial = self._burial(signed, key)
-        del signed  # debugging pages show locals
-        return not isinstance(await self.store.create(*burial), Exists)
-
-    def _burial(self, text: str, key: str) -> tuple[str, Written]:
-        """Return the note that a signed cookie became the session of a key, or none, and the key of the note."""
-        made = self.arrival.policy.sealed_at(text) or datetime.now(UTC)
-        remaining = made + self.lifetime.idle - self.arrival.policy.now()
-        return taken_in_key(self.namespaces[0], text), note(remaining, key)
-
-    async def _settled(self, opened: Opened[S], attempt: Attempt) -> Opened[S]:
-        """Find out what became of a write that was not answered, and take it as loaded if it took place."""
-        key = self.namespaces[0].key_of(attempt.identifier)
-        present = await self.store.load(key)
-        self.arrival.attempt = None
-        if not isinstance(present, Record) or not was_written_by(attempt, present.payload):
-            return opened
-        if self.arrival.record is None and isinstance(await self._taking_in(attempt.identifier, present), Gone):
-            return opened
-        if attempt.identifier != self.arrival.identifier:
-            self.arrival.news = News.IDENTIFIER
-        self.arrival.found(attempt.identifier, key, present)
-        written = read(present.payload, self.arrival.policy)
-        origin = opened.origin if isinstance(written, Refused) else written.origin
-        return Opened(opened.contents, origin, opened.sealed, new=False)
-
-    async def _write(self, opened: Opened[S], intent: Intent, turn: Turn) -> bool:
-        change = self._change(opened, intent)
-        if not self.answers and not self._needs_no_response(change, intent):
-            if intent.cleared and self.arrival.record is not None:
-                await self._end()  # a logout is one, although what was stored since is lost
-            return not (intent.modified or intent.renewal is Renewal.PROMOTE)
-        record = self.arrival.record
-        if change.renewal is not Renewal.NONE:
-            await self._end_unreadable()
-        outcome = await (self._create(change) if record is None else self._update(change, record, turn))
-        match outcome:
-            case Record():
-                self._take_note(opened, change, outcome)
-                return True
-            case Emptied():
-                self.arrival.forget()
-                self.arrival.news = News.END
-                self._state.rebase(Opened(opened.contents))
-                return True
-            case _:
-                self.arrival.has_ended = isinstance(outcome, Gone) and record is not None
-                return self._lost(_GONE if isinstance(outcome, Gone) else _REVOKED)
+                self.context.cookie_action = CookieAction.SEND
 
     async def _is_kept(self) -> bool:
         """Return True if the store has what is in the session, or nobody asks. Otherwise say that it is lost."""
         if not self.verifies:
             return True
-        async with self.arrival.deadline.spent():
+        async with self.context.deadline.spent():
             is_there = await self._present()
         if not is_there:
             return self._lost(_GONE)
-        if self._state.compared()[0]:
-            self._state.report_loss(SUPPRESSED)
-            return False
-        return True
+        return self._lost(SUPPRESSED) if self.state.compared()[0] else True
 
     async def _present(self) -> Record | bool:
         """Return the present record; True if there never was one; False if it has ended, or has got another key."""
-        arrival = self.arrival
-        if arrival.record is None or arrival.has_ended:
-            return not arrival.has_ended
+        context = self.context
+        if context.record is None or context.has_ended:
+            return not context.has_ended
         found = await self._moved_on()
-        if isinstance(found, Record):
-            return found
-        arrival.has_ended = True
-        return False
-
-    async def reload(self) -> bool:
-        """See `ServerSide.reload`."""
-        arrival, opened = self.arrival, self._state.open()
-        if arrival.attempt is not None:
-            opened = self._state.opened = await self._settled(opened, arrival.attempt)
-        arrival.has_ended = arrival.has_ended or arrival.came_late
-        present = await self._present()
-        if not isinstance(present, Record) or arrival.record is None:
-            return present is True
-        if present.version != arrival.record.version and not self._state.cleared:
-            self._bring(opened, present)
-        arrival.record, arrival.looked_at = present, time.monotonic()
-        return True
-
-    def _bring(self, opened: Opened[S], record: Record) -> None:
-        """Merge unsaved changes into what is there now, and show it in the session, or change nothing."""
-        # Twice: what was read is in the session then, where it may change, and changes are told by what was read.
-        theirs, unchanged = [read(record.payload, self.arrival.policy) for _ in range(2)]
-        if isinstance(theirs, Refused) or isinstance(unchanged, Refused):
-            raise SessionConflictError(_UNREADABLE)
-        before: Mapping[str, object] = {} if opened.origin is None else opened.origin.stored
-        ours = opened.contents.stored()
-        together = self._merged(before, ours, theirs.contents.stored())
-        try:
-            merged_contents = contents_of(self.schema, together)
-        except Exception as error:  # a converter or validator of the user's may raise anything
-            raise SessionConflictError("the class refuses what two requests have made of the session") from error
-        _take_over(opened.contents, ours, merged_contents, self.arrival.policy.writer.codec)
-        self._state.opened = Opened(opened.contents, unchanged.origin, opened.sealed, new=False)
-        for report in theirs.reports:
-            self._state.source.report(report)
-
-    def _merged(
-        self, before: Mapping[str, object], ours: Mapping[str, object], theirs: Mapping[str, object]
-    ) -> dict[str, object]:
-        """Return what is stored after a change here and one there. Raises SessionConflictError."""
-        return merged(
-            before,
-            ours,
-            theirs,
-            means_the_same=_Meanings(self.arrival.policy.writer.codec).are_the_same,
-            rules=self._rules,
-            defaults=self._defaults,
-            generated=frozenset(self.schema.varying),
-        )
-
-    def _lost(self, reason: str) -> bool:
-        self._state.report_loss(ChangeLost(reason))
-        return False
-
-    def _change(self, opened: Opened[S], intent: Intent) -> _Change[S]:
-        origin, stored, record = opened.origin, opened.contents.stored(), self.arrival.record
-        change = _Change(
-            before={} if origin is None else origin.stored,
-            contents=opened.contents,
-            stored=stored,
-            version=0 if origin is None else origin.version,
-            replaces=intent.cleared,
-            renewal=intent.renewal,
-            logs_in=self._logs_in(opened, intent),
-            format=self.arrival.policy.writer,
-        )
-        if stored:
-            self._prove(change)
-        former = None if record is None else record.subject
-        if former not in self._subjects_of(stored):
-            change.renewal = Renewal.PROMOTE  # another subject always gets another identifier
-        return change
-
-    def _needs_no_response(self, change: _Change[S], intent: Intent) -> bool:
-        """Return True if what is to be written needs no cookie to be told. Otherwise say so, if it is a change."""
-        if self.arrival.record is not None and change.renewal is not Renewal.PROMOTE:
-            if change.renewal is Renewal.REGENERATE:
-                self._state.give_back(evolve(intent, assigned=None, cleared=False))  # until there is a response
-                change.renewal = Renewal.NONE
-            return True
-        if intent.modified or intent.renewal is Renewal.PROMOTE:
-            self._state.give_back(intent)
-            self._lost(_NO_COOKIE)
-        return False
-
-    async def _create(self, change: _Change[S]) -> Outcome:
-        written, identifier = await self._written(change, None)
-        created = await self.store.create(self._key_of(identifier), written)
-        self.arrival.attempt = None
-        match created:
-            case Exists():
-                raise StoreUnavailableError("the session store has a record under an identifier made just now")
-            case Revoked():
-                return created
-            case Record():
-                return await self._taking_in(identifier, created)
-
-    async def _taking_in(self, identifier: Identifier, created: Record) -> Outcome:
-        """Return a record that was made of a signed cookie, unless another request was faster with that."""
-        is_first, key = False, self._key_of(identifier)
-        try:
-            is_first = await self._bury_signed(key)
-        finally:
-            if not is_first:
-                with suppress(StoreUnavailableError):
-                    await self.store.delete(key)
-        if not is_first:
-            self.arrival.came_late = True
-            return Gone()
-        self.arrival.found(identifier, key, created)
-        self.arrival.news = News.IDENTIFIER
-        return created
-
-    async def _update(self, change: _Change[S], record: Record, turn: Turn) -> Outcome:
-        latest = turn.latest
-        if latest is not None and latest.version != record.version and latest.as_of >= record.as_of:
-            record = latest  # if it is older, another process has written since, and this request knows of that
-            self._merge(change, record)
-        for attempt in range(MOST_ATTEMPTS):
-            outcome = await self._put(change, record)
-            if isinstance(outcome, Gone):
-                present = await self._moved_on()
-                if isinstance(present, Moved) and change.logs_in and change.stored:
-                    self.arrival.forget()
-                    self.arrival.has_ended = False
-                    return await self._create(change)
-            elif isinstance(outcome, Conflict):
-                present = outcome.present
-            else:
-                turn.latest = outcome if isinstance(outcome, Record) and change.renewal is Renewal.NONE else None
-                return outcome
-            if not isinstance(present, Record):
-                return Gone()
-            record = present
-            start = time.monotonic()
-            self._merge(change, record)
-            pause = max(min(attempt * _PAUSE, _LONGEST_PAUSE), time.monotonic() - start)
-            await asyncio.sleep(random.uniform(0, pause))  # noqa: S311 -- only so that others take turns
-        raise SessionConflictError("too many requests change this session at once")
+        context.has_ended = not isinstance(found, Record)
+        return found if isinstance(found, Record) else False
 
     async def _moved_on(self) -> Found:
         """Return what is there of a record that is gone from its key: itself, if it is in another namespace by now.
 
         That is the present one, or one of a key that only other instances write with yet.
         """
-        arrival = self.arrival
-        if arrival.identifier is None or arrival.key is None:
+        context = self.context
+        if context.identifier is None or context.key is None:
             return None
-        found = await self.store.load(arrival.key)
-        keys = [namespace.key_of(arrival.identifier) for namespace in self.namespaces]
-        if isinstance(found, Moved) and found.target in keys:
-            arrival.key = found.target
-            return await self.store.load(found.target)
+        context.key, found = await self.repository.load(context.key, context.identifier)
         return found
 
-    async def _put(self, change: _Change[S], record: Record) -> Outcome | Conflict:
-        key = self.arrival.key or ""
-        if change.stored:
-            written, identifier = await self._written(change, record)
-            target = self._key_of(identifier)
-            outcome = await self.store.update(key, record.version, written, move_to=None if target == key else target)
-            self.arrival.attempt = None
-            if isinstance(outcome, Record):
-                if identifier != self.arrival.identifier:
-                    self.arrival.news = News.IDENTIFIER
-                self.arrival.found(identifier, target, outcome)
-            return outcome
-        if await self.store.delete(key, version=record.version):
-            return Emptied()
-        present = await self.store.load(key)
-        return Conflict(present) if isinstance(present, Record) else Gone()
+    async def reload(self) -> bool:
+        """See `ServerSide.reload`."""
+        context, self.opened = self.context, self.state.open()
+        if context.attempt is not None:
+            await self._find_out(context.attempt)
+            self.state.opened = self.opened
+        context.has_ended = context.has_ended or context.stale_id
+        present = await self._present()
+        if not isinstance(present, Record) or context.record is None:
+            return present is True
+        if present.version != context.record.version and not self.state.cleared:
+            self._bring(present)
+        context.record, context.looked_at = present, time.monotonic()
+        return True
 
-    def _merge(self, change: _Change[S], record: Record) -> None:
-        theirs = read(record.payload, self.arrival.policy)
-        if isinstance(theirs, Refused):
-            if change.replaces:
-                return
-            raise SessionConflictError(_UNREADABLE)
-        change.version = max(change.version, 0 if theirs.origin is None else theirs.origin.version)
-        if change.replaces:
-            return
-        ours = self._read_back(change)
-        present = theirs.contents.stored()
-        together = self._merged(change.before, ours, present)
-        change.as_it_was = ours if change.as_it_was is None else change.as_it_was
-        change.before, change.stored, change.payload = present, together, b""
+    async def _end(self) -> None:
+        """Make sure that what came with the request opens no session any more."""
+        context = self.context
+        led_somewhere = context.key is not None or len(context.others) > 0
+        has_ended = context.key is not None and await self.repository.end(context.key, context.record)
+        has_ended = await self._end_others() or has_ended
+        await self._refuse_signed("")
+        context.forget()
+        context.stale_id = context.has_ended = False
+        if context.sealed and (has_ended or not led_somewhere):  # otherwise a newer login may have replaced the cookie
+            context.cookie_action = CookieAction.DELETE
+
+    async def _end_others(self) -> bool:
+        """Do the same for what else came, and return True if any of it was there."""
+        context = self.context
+        others, context.others = context.others - {context.key}, set()
+        have_ended = [await self.repository.end(key) for key in others]
+        genuine = filter(context.policy.is_genuine, set(context.signed_texts) - {context.signed})
+        for key, tombstone in [self.repository.tombstone(text, context.policy) for text in genuine]:
+            await self.repository.store.create(key, tombstone)
+        context.signed_texts = ()
+        return any(have_ended)
+
+    async def _end_unreadable(self) -> None:
+        """End what this release cannot read: the session becomes another one, and no release is to open that again."""
+        unreadable, self.context.unreadable = self.context.unreadable, None
+        if unreadable is not None and await self.repository.end(unreadable):
+            self.context.cookie_action = CookieAction.DELETE
+
+    async def _refuse_signed(self, key: str) -> bool:
+        """Refuse the signed cookie from now on, for what became of it, and return True if nobody was faster."""
+        signed, self.context.signed = self.context.signed, None
+        if signed is None:
+            return True
+        tombstone = self.repository.tombstone(signed, self.context.policy, key)
+        del signed  # debugging pages show locals
+        return not isinstance(await self.repository.store.create(*tombstone), Exists)
+
+    async def _write(self, turn: Turn) -> bool:
+        context, intent = self.context, self.intent
+        self._begin()
+        if not self.answers and not self._needs_no_response():
+            if intent.cleared and context.record is not None:
+                await self._end()  # a logout is one, although what was stored since is lost
+            return not (intent.modified or intent.renewal is Renewal.PROMOTE)
+        record = context.record
+        if self.renewal is not Renewal.NONE:
+            await self._end_unreadable()
+        outcome = await (self._create() if record is None else self._update(record, turn))
+        match outcome:
+            case Record():
+                self._take_note()
+                return True
+            case None:
+                context.forget()
+                context.cookie_action = CookieAction.DELETE
+                self.state.rebase(Opened(self.opened.contents))
+                return True
+            case _:
+                context.has_ended = isinstance(outcome, Gone) and record is not None
+                return self._lost(_GONE if isinstance(outcome, Gone) else _REVOKED)
+
+    def _begin(self) -> None:
+        """Find out what is to be written, before it is merged with anything."""
+        self._take_stock()
+        self.renewal, self.replaces = self.intent.renewal, self.intent.cleared
+        if self.stored:
+            self._prove()
+        record = self.context.record
+        if (None if record is None else record.subject) not in self._subjects:
+            self.renewal = Renewal.PROMOTE  # another subject always gets another identifier
+
+    def _take_stock(self) -> None:
+        origin = self.origin = self.opened.origin
+        self.contents, self.stored = self.opened.contents, self.opened.contents.stored()
+        self.version = 0 if origin is None else origin.version
+
+    @property
+    def _subjects(self) -> list[str | None]:
+        """Whose session it is to be, in each namespace, the present one first."""
+        return self.repository.subjects_of(subject_of(self.schema, self.stored))
+
+    def _needs_no_response(self) -> bool:
+        """Return True if what is to be written needs no cookie to be told. Otherwise say so, if it is a change."""
+        intent = self.intent
+        if self.context.record is not None and self.renewal is not Renewal.PROMOTE:
+            if self.renewal is Renewal.REGENERATE:
+                self.state.give_back(evolve(intent, assigned=None, cleared=False))  # until there is a response
+                self.renewal = Renewal.NONE
+            return True
+        if intent.modified or intent.renewal is Renewal.PROMOTE:
+            self.state.give_back(intent)
+            self._lost(_NO_COOKIE)
+        return False
+
+    async def _create(self) -> Outcome:
+        write, identifier = await self._requested(None)
+        created = await self.repository.store.create(self.repository.key_of(identifier), write)
+        self.context.attempt = None
+        if isinstance(created, Exists):
+            raise StoreUnavailableError("the session store has a record under an identifier made just now")
+        return created if isinstance(created, Revoked) else await self._adopted(identifier, created)
+
+    async def _adopted(self, identifier: Identifier, created: Record) -> Outcome:
+        """Return a record that was made of a signed cookie, unless another request was faster with that."""
+        is_first, key = False, self.repository.key_of(identifier)
         try:
-            change.contents = contents_of(self.schema, together)
-        except Exception:  # noqa: BLE001 -- a converter or validator of the user's may raise anything
-            change.contents = None
+            is_first = await self._refuse_signed(key)
+        finally:
+            if not is_first:
+                with suppress(StoreUnavailableError):
+                    await self.repository.store.delete(key)
+        if not is_first:
+            self.context.stale_id = True
+            return Gone()
+        self._note_written(identifier, key, created)
+        return created
 
-    def _read_back(self, change: _Change[S]) -> Mapping[str, object]:
-        """Return copies of what was to be written: the live objects may change while the store is asked."""
-        if not change.stored:
-            return {}
-        loaded = change.format.codec.decode(change.payload)
-        return loaded.contents.stored() if isinstance(loaded, Loaded) else change.stored
+    async def _update(self, record: Record, turn: Turn) -> Outcome:
+        latest = turn.latest
+        if latest is not None and latest.version != record.version and latest.as_of >= record.as_of:
+            record = latest  # if it is older, another process has written since, and this request knows of that
+            self._merge(record)
+        for attempt in range(MOST_ATTEMPTS):
+            outcome = await self._put(record)
+            if isinstance(outcome, Gone):
+                present = await self._moved_on()
+                if isinstance(present, Moved) and self._logs_in and self.stored:
+                    self.context.forget()
+                    self.context.has_ended = False
+                    return await self._create()
+            elif isinstance(outcome, Conflict):
+                present = outcome.present
+            else:
+                turn.latest = outcome if isinstance(outcome, Record) and self.renewal is Renewal.NONE else None
+                return outcome
+            if not isinstance(present, Record):
+                return Gone()
+            record = present
+            start = time.monotonic()
+            self._merge(record)
+            pause = max(min(attempt * _PAUSE, _LONGEST_PAUSE), time.monotonic() - start)
+            await self.context.deadline.runtime.sleep(random.uniform(0, pause))  # noqa: S311 -- others take turns
+        raise SessionConflictError("too many requests change this session at once")
 
-    @property
-    def _rules(self) -> Mapping[str, Rule]:
-        return {name: field.merge for name, field in self.schema.fields.items() if field.merge is not None}
+    async def _put(self, record: Record) -> Outcome | Conflict:
+        store, key = self.repository.store, self.context.key or ""
+        if not self.stored:
+            if await store.delete(key, version=record.version):
+                return None
+            present = await store.load(key)
+            return Conflict(present) if isinstance(present, Record) else Gone()
+        write, identifier = await self._requested(record)
+        target = self.repository.key_of(identifier)
+        outcome = await store.update(key, record.version, write, move_to=None if target == key else target)
+        self.context.attempt = None
+        if isinstance(outcome, Record):
+            self._note_written(identifier, target, outcome)
+        return outcome
 
-    @property
-    def _defaults(self) -> Mapping[str, object]:
-        if self.schema.keyed:
-            return {}
-        fresh = self.schema.create()  # a rule may change what it is given
-        return {name: self.schema.read(fresh, name) for name in self.schema.fields}
+    def _note_written(self, identifier: Identifier, key: str, record: Record) -> None:
+        if identifier != self.context.identifier:
+            self.context.cookie_action = CookieAction.SEND
+        self.context.found(identifier, key, record)
 
-    async def _written(self, change: _Change[S], record: Record | None) -> tuple[Written, Identifier]:
+    async def _requested(self, record: Record | None) -> tuple[WriteRequest, Identifier]:
         """Return what the store is to keep, proven to read back, and its identifier. `record` is what is there now."""
-        if not change.payload:
-            self._prove(change)
-        subject, *_ = self._subjects_of(change.stored)
-        identifier = self.arrival.identifier
-        if identifier is None or record is None or change.renewal is not Renewal.NONE:
-            identifier = self._new_identifier(subject)
-        was_subject = None if record is None else record.subject
-        since = await self._known_since() if subject not in (None, was_subject) else None
-        attempt = self.arrival.attempt = Attempt(identifier, int(self.arrival.policy.clock()))
-        written = Written(
-            packed(attempt, change.format, change.payload),
-            self.lifetime,
+        if not self.payload:
+            self._prove()
+        subject, identifier = self._subjects[0], self.context.identifier
+        if identifier is None or record is None or self.renewal is not Renewal.NONE:
+            identifier = self.repository.new_identifier(subject)
+        is_anew = subject not in (None, record and record.subject)
+        since = await self.context.known_since(self.repository.store) if is_anew else None
+        attempt = self.context.attempt = Attempt(identifier, int(self.context.policy.clock()))
+        write = WriteRequest(
+            packed(attempt, self.format, self.payload),
+            self.repository.lifetime,
             subject,
             since,
-            restart=change.renewal is Renewal.PROMOTE,
+            restart=self.renewal is Renewal.PROMOTE,
             device=None if record is None else record.device,
         )
-        return written, identifier
+        return write, identifier
 
-    def _new_identifier(self, subject: str | None) -> Identifier:
-        if subject is not None and isinstance(self.store, PlacedStore):
-            return Identifier.new(self.store.place_of(subject))
-        return Identifier.new()
-
-    def _prove(self, change: _Change[S]) -> None:
+    def _prove(self) -> None:
         """Make the payload."""
-        policy, origin = self.arrival.policy, self._state.open().origin
-        if change.contents is None:
-            change.format, encoded = policy.writer, policy.writer.codec.write_stored(change.stored, change.version)
+        policy = self.context.policy
+        if self.contents is None:
+            self.format, encoded = policy.writer, policy.writer.codec.write_stored(self.stored, self.version)
         else:
-            change.format, encoded = policy.encode(change.contents, origin, change.version)
-        change.payload = encoded.payload
-        self.arrival.altered.update(encoded.lossy_keys)
+            self.format, encoded = policy.encode(self.contents, self.origin, self.version)
+        self.payload = encoded.payload
+        self.context.lossy_keys.update(encoded.lossy_keys)
 
-    async def _known_since(self) -> datetime:
-        """Return from which moment, by the store's clock, the request knows whose session it is, or an earlier one."""
-        arrival = self.arrival
-        if arrival.as_of is None:
-            now = await self.store.now()
-            arrival.as_of = now - timedelta(seconds=time.monotonic() - arrival.began)
-        return arrival.as_of
-
-    def _key_of(self, identifier: Identifier) -> str:
-        return self.namespaces[0].key_of(identifier)
-
-    def _subjects_of(self, stored: Mapping[str, object]) -> list[str | None]:
-        """Return whose session it is, as each namespace has it, the present one first."""
-        subject = subject_of(self.schema, stored)
-        return [None if subject is None else namespace.subject(subject) for namespace in self.namespaces]
-
-    def _take_note(self, opened: Opened[S], change: _Change[S], record: Record) -> None:
+    def _take_note(self) -> None:
         """Take what was written as what was loaded, and show in the session what was merged into it."""
-        if change.as_it_was is not None and change.contents is not None:
-            _take_over(opened.contents, change.as_it_was, change.contents, change.format.codec)
+        opened = self.opened
+        self._take_over()
         was_permanent = bool(opened.origin is not None and opened.origin.stored.get("_permanent"))
-        origin = Snapshot(change.format.codec, change.payload, change.payload, change.version)
-        self._state.rebase(Opened(opened.contents, origin, opened.sealed, new=False))
+        origin = Snapshot(self.format.codec, self.payload, self.payload, self.version)
+        self.state.rebase(Opened(opened.contents, origin, opened.sealed, new=False))
         if was_permanent or is_permanent(self.session):
-            self.arrival.news = News.IDENTIFIER
-        self.arrival.record = record
+            self.context.cookie_action = CookieAction.SEND
 
+    async def _find_out(self, attempt: Attempt) -> None:
+        """Ask what became of a write that was not answered, and take it as loaded if it took place."""
+        context, opened, key = self.context, self.opened, self.repository.key_of(attempt.identifier)
+        present = await self.repository.store.load(key)
+        context.attempt = None
+        if not isinstance(present, Record) or not was_written_by(attempt, present.payload):
+            return
+        if context.record is None and isinstance(await self._adopted(attempt.identifier, present), Gone):
+            return
+        self._note_written(attempt.identifier, key, present)
+        written = read(present.payload, context.policy)
+        origin = opened.origin if isinstance(written, Refused) else written.origin
+        self.opened = Opened(opened.contents, origin, opened.sealed, new=False)
 
-def _owner(record: Record) -> str | None:
-    """Return whose record it is, in whatever namespace."""
-    return None if record.subject is None else record.subject.partition(":")[2]
+    def _merge(self, record: Record) -> None:
+        """Merge what is to be written into what is there now. Raises SessionConflictError."""
+        if self.replaces:
+            return
+        theirs, ours = self._read(record), self.stored
+        if self.payload:  # copies: the live objects may change while the store is asked
+            loaded = self.format.codec.decode(self.payload)
+            ours = loaded.contents.stored() if isinstance(loaded, Loaded) else ours
+        schema = self.schema
+        fresh = None if schema.keyed else schema.create()  # a rule may change what it is given
+        self.stored = merged(
+            {} if self.origin is None else self.origin.stored,
+            ours,
+            theirs.contents.stored(),
+            means_the_same=self._mean_the_same,
+            rules={name: field.merge for name, field in schema.fields.items() if field.merge is not None},
+            defaults={} if fresh is None else {name: schema.read(fresh, name) for name in schema.fields},
+            generated=frozenset(schema.varying),
+        )
+        self.unmerged = ours if self.unmerged is None else self.unmerged
+        self.origin, self.payload = theirs.origin, b""
+        self.version = max(self.version, 0 if theirs.origin is None else theirs.origin.version)
+        try:
+            self.contents = contents_of(self.schema, self.stored)
+        except Exception:  # noqa: BLE001 -- a converter or validator of the user's may raise anything
+            self.contents = None
 
+    def _bring(self, record: Record) -> None:
+        """Merge unsaved changes into what is there now, and show it in the session, or change nothing."""
+        self._take_stock()
+        self._merge(record)
+        if self.contents is None:
+            raise SessionConflictError("the class refuses what two requests have made of the session")
+        self._take_over()
+        theirs = self._read(record)  # once more: what was read is in the session by now, where it may change
+        self.state.opened = Opened(self.opened.contents, theirs.origin, self.opened.sealed, new=False)
+        for report in theirs.reports:
+            self.state.source.report(report)
 
-def _take_over(contents: Contents[S], ours: Mapping[str, object], together: Contents[S], codec: Codec[S]) -> None:
-    """Bring into live contents what others have changed. What has changed here meanwhile stays, and is a change."""
-    live, means, theirs = contents.stored(), _Meanings(codec), together.stored()
-    contents.take(
-        together,
-        [
+    def _read(self, record: Record) -> Opened[S]:
+        found = read(record.payload, self.context.policy)
+        if isinstance(found, Refused):
+            raise SessionConflictError("another request has made of the session what this one cannot read")
+        return found
+
+    def _take_over(self) -> None:
+        """Show in the session what others have changed. What has changed here meanwhile stays, and is a change."""
+        if self.unmerged is None or self.contents is None:
+            return
+        live, theirs, ours = self.opened.contents.stored(), self.contents.stored(), self.unmerged
+        merged_keys = [
             key
             for key in {**theirs, **ours}
-            if not means.are_the_same(key, theirs.get(key, MISSING), ours.get(key, MISSING))
-            and means.are_the_same(key, live.get(key, MISSING), ours.get(key, MISSING))
-        ],
-    )
+            if not self._mean_the_same(key, theirs.get(key, MISSING), ours.get(key, MISSING))
+            and self._mean_the_same(key, live.get(key, MISSING), ours.get(key, MISSING))
+        ]
+        self.opened.contents.take(self.contents, merged_keys)
 
-
-class _Meanings:
-    """Compares values by what would be written of them, which is made once for each."""
-
-    def __init__(self, codec: Codec[Any]) -> None:
-        self._codec = codec
-        self._known: dict[tuple[str, int], tuple[object, bytes | None]] = {}
-        """By the key and the identity of a value, which is kept so that no other one gets that identity."""
-
-    def are_the_same(self, key: str, one: object, other: object) -> bool:
+    def _mean_the_same(self, key: str, one: object, other: object) -> bool:
+        """Return True if what would be written of two values of a key, either of which may be MISSING, is the same."""
         if one is MISSING or other is MISSING:
             return one is other
         if same(one, other):
             return True
-        meaning = self._meaning(key, one)
-        return meaning is not None and meaning == self._meaning(key, other)
-
-    def _meaning(self, key: str, value: object) -> bytes | None:
-        """Return what would be written of a value; None if it cannot be written."""
-        place = key, id(value)
-        if place not in self._known:
-            meaning = None
-            with suppress(SerializationError):
-                meaning = self._codec.canonical({key: value})
-            self._known[place] = (value, meaning)
-        return self._known[place][1]
+        canonical = self.context.policy.writer.codec.canonical
+        try:
+            return canonical({key: one}) == canonical({key: other})
+        except SerializationError:
+            return False

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
+from collections.abc import Hashable
+from threading import Lock as Mutex
 from typing import Final
 from weakref import WeakValueDictionary
 
-from attrs import define, field
+from attrs import define
 
+from typed_sessions.server.runtime import Lock, Runtime
 from typed_sessions.stores.base import Record
 
 __all__ = ["Turn", "Turns"]
@@ -21,7 +23,7 @@ class Turn:
     other, each of them merges once.
     """
 
-    lock: asyncio.Lock = field(factory=asyncio.Lock)
+    lock: Lock
     """Held by the one whose turn it is."""
     latest: Record | None = None
     """What the one before has written."""
@@ -31,12 +33,16 @@ class Turns:
     """The turns that somebody takes, or waits for."""
 
     def __init__(self) -> None:
-        self._turns: Final[WeakValueDictionary[tuple[asyncio.AbstractEventLoop, str], Turn]] = WeakValueDictionary()
+        self._turns: Final[WeakValueDictionary[tuple[Hashable, str], Turn]] = WeakValueDictionary()
+        self._looking: Final = Mutex()
 
-    def of(self, key: str) -> Turn:
-        """Return the turn of a record, for this event loop."""
-        place = asyncio.get_running_loop(), key
-        turn = self._turns.get(place)
-        if turn is None:
-            turn = self._turns[place] = Turn()
-        return turn
+    def of(self, key: str | None, runtime: Runtime) -> Turn:
+        """Return the turn of a record, for what a lock of this runtime is good for; that of a new record is its own."""
+        if key is None:
+            return Turn(runtime.lock())
+        place = runtime.scope(), key
+        with self._looking:
+            turn = self._turns.get(place)
+            if turn is None:
+                turn = self._turns[place] = Turn(runtime.lock())
+            return turn

@@ -22,7 +22,8 @@ from typed_sessions.stores.base import (
     Revoked,
     SessionStore,
     Updated,
-    Written,
+    WriteRequest,
+    time_left,
 )
 from typed_sessions.stores.purging import purge
 from typed_sessions.stores.urls import check_url, namespace_in, open_store, path_in, with_table
@@ -53,12 +54,13 @@ __all__ = [
     "SQLiteStore",
     "SessionStore",
     "Updated",
-    "Written",
+    "WriteRequest",
     "check_url",
     "namespace_in",
     "open_store",
     "path_in",
     "purge",
+    "time_left",
     "with_table",
 ]
 

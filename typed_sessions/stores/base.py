@@ -12,11 +12,16 @@ Time is the store's own. Spans come in, moments go out, so that the clocks of ma
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import datetime, timedelta
 from typing import Final, Protocol, TypeAlias, runtime_checkable
 
 from attrs import field, frozen
+
+from typed_sessions.errors import StoreUnavailableError
 
 __all__ = [
     "MOVES_KEPT",
@@ -34,7 +39,9 @@ __all__ = [
     "Revoked",
     "SessionStore",
     "Updated",
-    "Written",
+    "WriteRequest",
+    "no_longer_than",
+    "time_left",
 ]
 
 REVOCATIONS_KEPT: Final = timedelta(days=1)
@@ -55,7 +62,7 @@ class Lifetime:
 
 
 @frozen
-class Written:
+class WriteRequest:
     """What a request wants a record to be."""
 
     payload: bytes = field(repr=False)
@@ -148,14 +155,18 @@ class SessionStore(Protocol):
     change is atomic and, once it is answered, as durable as the store is. A method that is cancelled may or may not
     have taken place. All methods may be called at once, from tasks of one event loop.
 
+    A store whose methods block until they can answer, and never wait for an event loop, may say so by an attribute
+    `never_waits = True`. Then they may be called in any thread, in many at once, without any event loop. What they
+    block for must take no longer than `time_left`.
+
     A key is a text of 64 hexadecimal digits. Records that have expired are not there, whether or not they have been
     deleted yet.
     """
 
-    async def create(self, key: str, written: Written) -> Created:
+    async def create(self, key: str, write: WriteRequest) -> Created:
         """Make a record, unless there is one: `Exists`.
 
-        Refused with `Revoked` if the sessions of its subject have been ended since `written.as_of`, or if nobody can
+        Refused with `Revoked` if the sessions of its subject have been ended since `write.as_of`, or if nobody can
         know: that is None, or longer ago than REVOCATIONS_KEPT. A revocation that is more than a second ahead of the
         store's time was made before the clock was set back: whoever has a time by the present clock knows of it.
         """
@@ -168,7 +179,7 @@ class SessionStore(Protocol):
         """
         ...
 
-    async def update(self, key: str, version: int, written: Written, *, move_to: str | None = None) -> Updated:
+    async def update(self, key: str, version: int, write: WriteRequest, *, move_to: str | None = None) -> Updated:
         """Replace a live record if it still has this version (compare-and-swap), and return it as it is then.
 
         If there is none: `Gone`. If it has another version: `Conflict`. `Revoked` is as in `create`, for a record whose
@@ -177,7 +188,7 @@ class SessionStore(Protocol):
         Args:
             key: of the record.
             version: what the record has as far as the caller knows.
-            written: what it is to be. The time that it was created stays, unless `written.restart`.
+            write: what it is to be. The time that it was created stays, unless `write.restart`.
             move_to: the key that it has from then on. Nobody may have it yet. In the same step the former key becomes
                 `Moved`.
         """
@@ -211,7 +222,7 @@ class SessionStore(Protocol):
     async def delete_subject(self, subject: str, *, spare: str | None = None) -> datetime:
         """Delete all records of a subject but the one to be spared, and keep the time, which is returned.
 
-        From then on nothing that is older becomes the subject's: see `Written.as_of`. The time is kept for
+        From then on nothing that is older becomes the subject's: see `WriteRequest.as_of`. The time is kept for
         REVOCATIONS_KEPT. It is the very time with which `as_of` is compared: a request that ended the other sessions
         may name it as its own, and is not refused.
         """
@@ -236,3 +247,32 @@ class PlacedStore(SessionStore, Protocol):
     def place_of(self, subject: str) -> str:
         """Return the place of a subject: four hexadecimal digits in small letters, always the same ones."""
         ...
+
+
+_until: Final[ContextVar[float | None]] = ContextVar("until", default=None)
+"""When a blocking store has to have answered, by this machine's monotonic clock."""
+
+
+@contextmanager
+def no_longer_than(seconds: float) -> Generator[None, None, None]:
+    """Let blocking stores know that they have so much time for all that they are asked in the block."""
+    token = _until.set(time.monotonic() + seconds)
+    try:
+        yield
+    finally:
+        _until.reset(token)
+
+
+def time_left() -> float | None:
+    """Return how many seconds a store may block for at most: the timeout of its driver. None if nobody has said.
+
+    Raises:
+        StoreUnavailableError: there is no time left.
+    """
+    until = _until.get()
+    if until is None:
+        return None
+    left = until - time.monotonic()
+    if left <= 0:
+        raise StoreUnavailableError("the session store took longer than SESSION_STORE_TIMEOUT")
+    return left

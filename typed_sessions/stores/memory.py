@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from heapq import heapify, heappop, heappush
 from itertools import count
+from threading import Lock
 from typing import Final
 
 from attrs import evolve
@@ -23,9 +24,8 @@ from typed_sessions.stores.base import (
     Record,
     Revoked,
     Updated,
-    Written,
+    WriteRequest,
 )
-from typed_sessions.stores.kept import Kept, kept, moved
 from typed_sessions.stores.moments import (
     Clock,
     Microseconds,
@@ -36,6 +36,7 @@ from typed_sessions.stores.moments import (
     reading,
     revoked_at,
 )
+from typed_sessions.stores.row import StoredRow
 
 __all__ = ["MemoryStore"]
 
@@ -47,7 +48,7 @@ class MemoryStore:
     """Keeps records until the process ends. It holds only so many: a full one forgets what is needed least.
 
     Those that have expired go first, then the one that was seen longest ago. Other processes see none of them: an
-    application that is served by several needs another store.
+    application that is served by several needs another store. All threads of the process may use it.
 
     Args:
         max_records: how many records it holds at most.
@@ -57,12 +58,14 @@ class MemoryStore:
         ConfigurationError: if it could not hold any.
     """
 
+    never_waits: Final = True
+
     def __init__(self, max_records: int = 100_000, *, clock: Clock | None = None) -> None:
         if max_records < 1:
             raise ConfigurationError(f"max_records is {max_records}: a MemoryStore has to hold at least one record")
         self._max_records: Final = max_records
         self._clock: Final = clock
-        self._records: Final[OrderedDict[str, Kept]] = OrderedDict()
+        self._records: Final[OrderedDict[str, StoredRow]] = OrderedDict()
         """The one seen longest ago first."""
         self._ends: Final[list[tuple[Microseconds, str]]] = []
         """A heap. An end that is not its record's any more stays until it is met, or until there are too many."""
@@ -71,82 +74,95 @@ class MemoryStore:
         self._revocations: Final[OrderedDict[str, Microseconds]] = OrderedDict()
         """When the sessions of a subject were ended last; the longest ago first."""
         self._versions: Final = count(1)
+        self._lock: Final = Lock()
+        """Held for each call, of whichever thread."""
 
-    async def create(self, key: str, written: Written) -> Created:
-        now = self._now()
-        if self._live(key, now) is not None:
-            return Exists()
-        if not self._may_be_of(written, now):
-            return Revoked()
-        self._forget(key)
-        self._make_room(now, 1)
-        return self._keep(key, kept(written, next(self._versions), created=now, issued=now, now=now)).record(now)
+    async def create(self, key: str, write: WriteRequest) -> Created:
+        with self._lock:
+            now = self._now()
+            if self._live(key, now) is not None:
+                return Exists()
+            if not self._may_be_of(write, now):
+                return Revoked()
+            self._forget(key)
+            self._make_room(now, 1)
+            created = StoredRow.of(write, next(self._versions), created=now, issued=now, now=now)
+            return self._keep(key, created).record(now)
 
     async def load(self, key: str) -> Found:
-        now = self._now()
-        present = self._found(key, now)
-        return None if present is None else present.found(now)
+        with self._lock:
+            now = self._now()
+            present = self._found(key, now)
+            return None if present is None else present.found(now)
 
-    async def update(self, key: str, version: int, written: Written, *, move_to: str | None = None) -> Updated:
-        now = self._now()
-        present = self._live(key, now)
-        if present is None:
-            return Gone()
-        if present.version != version:
-            return Conflict(present.record(now))
-        if written.subject != present.subject and not self._may_be_of(written, now):
-            return Revoked()
-        if move_to is not None:
-            if self._live(move_to, now) is not None:
-                raise ValueError("a record is to move to a key that another one has")
-            self._forget(move_to)
-        self._forget(key)
-        created, issued = now if written.restart else present.created, present.issued
-        if move_to is not None:
-            issued = now
-            self._make_room(now, 2)
-            self._keep(key, moved(move_to, now=now))
-        updated = kept(written, next(self._versions), created=created, issued=issued, now=now)
-        return self._keep(move_to or key, updated).record(now)
+    async def update(self, key: str, version: int, write: WriteRequest, *, move_to: str | None = None) -> Updated:
+        with self._lock:
+            now = self._now()
+            present = self._live(key, now)
+            if present is None:
+                return Gone()
+            if present.version != version:
+                return Conflict(present.record(now))
+            if write.subject != present.subject and not self._may_be_of(write, now):
+                return Revoked()
+            if move_to is not None:
+                if self._live(move_to, now) is not None:
+                    raise ValueError("a record is to move to a key that another one has")
+                self._forget(move_to)
+            self._forget(key)
+            created, issued = now if write.restart else present.created, present.issued
+            if move_to is not None:
+                issued = now
+                self._make_room(now, 2)
+                self._keep(key, StoredRow.of_move(move_to, now=now))
+            updated = StoredRow.of(write, next(self._versions), created=created, issued=issued, now=now)
+            return self._keep(move_to or key, updated).record(now)
 
     async def touch(self, key: str, lifetime: Lifetime) -> Record | None:
-        now = self._now()
-        present = self._live(key, now)
-        if present is None:
-            return None
-        self._forget(key)
-        touched = evolve(present, last_seen=now, expires_at=expiry(present.created, now, lifetime))
-        return self._keep(key, touched).record(now)
+        with self._lock:
+            now = self._now()
+            present = self._live(key, now)
+            if present is None:
+                return None
+            self._forget(key)
+            touched = evolve(present, last_seen=now, expires_at=expiry(present.created, now, lifetime))
+            return self._keep(key, touched).record(now)
 
     async def delete(self, key: str, *, version: int | None = None) -> bool:
-        present = self._live(key, self._now())
-        if present is None or version not in (None, present.version):
-            return False
-        self._forget(key)
-        return True
+        with self._lock:
+            present = self._live(key, self._now())
+            if present is None or version not in (None, present.version):
+                return False
+            self._forget(key)
+            return True
 
     async def delete_expired(self, limit: int = 1000) -> int:
-        now = self._now()
-        self._forget_revocations(now)
-        deleted = 0
-        while deleted < limit and self._forget_expired(now):
-            deleted += 1
-        return deleted
+        with self._lock:
+            now = self._now()
+            self._forget_revocations(now)
+            deleted = 0
+            while deleted < limit and self._forget_expired(now):
+                deleted += 1
+            return deleted
 
     async def ids_of(self, subject: str) -> Sequence[Listed]:
-        now = self._now()
-        live = [
-            present.listed(key) for key in self._keys.get(subject, ()) if (present := self._live(key, now)) is not None
-        ]
-        return sorted(live, key=lambda listed: listed.last_seen, reverse=True)
+        with self._lock:
+            now = self._now()
+            live = [
+                present.listed(key)
+                for key in self._keys.get(subject, ())
+                if (present := self._live(key, now)) is not None
+            ]
+            return sorted(live, key=lambda listed: listed.last_seen, reverse=True)
 
     async def delete_subject(self, subject: str, *, spare: str | None = None) -> datetime:
-        now = self._now()
-        self._forget_revocations(now)
-        revoked = self._revocations[subject] = revoked_at(now, self._revocations.pop(subject, None))
-        for key in self._keys.get(subject, set[str]()) - {spare}:
-            self._forget(key)
-        return moment(revoked)
+        with self._lock:
+            now = self._now()
+            self._forget_revocations(now)
+            revoked = self._revocations[subject] = revoked_at(now, self._revocations.pop(subject, None))
+            for key in self._keys.get(subject, set[str]()) - {spare}:
+                self._forget(key)
+            return moment(revoked)
 
     async def now(self) -> datetime:
         return moment(self._now())
@@ -157,18 +173,18 @@ class MemoryStore:
     def _now(self) -> Microseconds:
         return reading(self._clock)
 
-    def _found(self, key: str, now: Microseconds) -> Kept | None:
+    def _found(self, key: str, now: Microseconds) -> StoredRow | None:
         present = self._records.get(key)
         return None if present is None or present.expires_at <= now else present
 
-    def _live(self, key: str, now: Microseconds) -> Kept | None:
+    def _live(self, key: str, now: Microseconds) -> StoredRow | None:
         present = self._found(key, now)
         return None if present is None or present.target is not None else present
 
-    def _may_be_of(self, written: Written, now: Microseconds) -> bool:
-        return written.subject is None or is_known_since(written.as_of, self._revocations.get(written.subject), now)
+    def _may_be_of(self, write: WriteRequest, now: Microseconds) -> bool:
+        return write.subject is None or is_known_since(write.as_of, self._revocations.get(write.subject), now)
 
-    def _keep(self, key: str, present: Kept) -> Kept:
+    def _keep(self, key: str, present: StoredRow) -> StoredRow:
         self._records[key] = present
         if present.subject is not None:
             self._keys.setdefault(present.subject, set()).add(key)

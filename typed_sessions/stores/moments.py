@@ -74,7 +74,7 @@ def is_known_since(as_of: datetime | None, revoked: Microseconds | None, now: Mi
     """Return True if a record may be made its subject's by who knows of the subject from this moment.
 
     Args:
-        as_of: `Written.as_of`.
+        as_of: `WriteRequest.as_of`.
         revoked: when the sessions of the subject were ended last, as far as that is kept.
         now: the store's time.
     """

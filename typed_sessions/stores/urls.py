@@ -28,6 +28,8 @@ _STORES: Final = {
 }
 """The class of each scheme. It is loaded when a URL names it: its module may need a driver."""
 
+_BLOCKING: Final = frozenset({"SQLiteStore", "RedisStore"})
+"""Those that take `blocking`."""
 
 _LIBRARYS: Final = frozenset({"namespace", "table", "timeout"})
 """The parameters that are for this library. The driver gets the others."""
@@ -37,7 +39,7 @@ _SECONDS: Final = re.compile(r"[0-9]{1,5}(\.[0-9]{1,6})?")
 _UNPRINTABLE: Final = re.compile(r"^\s|\s\Z|[\x00-\x1f\x7f]")
 
 
-def open_store(url: str) -> SessionStore:
+def open_store(url: str, *, blocking: bool = False) -> SessionStore:
     """Return the store that a URL names. It connects at its first use.
 
     `sqlite:///sessions.db` is a path from the working directory, `sqlite:////var/lib/sessions.db` one from the root,
@@ -46,25 +48,29 @@ def open_store(url: str) -> SessionStore:
     `namespace_in`), that of PostgreSQL `?table=web.sessions`, and that of SQLite `?timeout=5`: for how many seconds to
     wait for another process that writes.
 
+    Args:
+        url: of the store.
+        blocking: whether it is for threads without an event loop. The store says by `never_waits` if it is; there is
+            none yet for PostgreSQL.
+
     Raises:
         ConfigurationError: there is no such store, or its driver is not installed.
     """
     scheme = check_url(url)
     base, parameters = _parsed(url)
     name = _STORES[scheme]
+    arguments: list[object] = [base.replace("valkey", "redis", 1) if "valkey" in scheme else base]
+    options: dict[str, object] = {"blocking": True} if blocking and name in _BLOCKING else {}
+    if name == "MemoryStore":
+        arguments = []
+    elif name == "SQLiteStore":
+        arguments = [path_in(url)]
+    if "timeout" in parameters:
+        options["busy_timeout"] = timedelta(seconds=float(parameters["timeout"]))
+    if "table" in parameters:
+        options["table"] = parameters["table"]
     cls = getattr(import_module("typed_sessions.stores"), name)
-    match name:
-        case "MemoryStore":
-            return cast("SessionStore", cls())
-        case "SQLiteStore":
-            path = path_in(url)
-            if "timeout" not in parameters:
-                return cast("SessionStore", cls(path))
-            return cast("SessionStore", cls(path, busy_timeout=timedelta(seconds=float(parameters["timeout"]))))
-        case "PostgreSQLStore" if "table" in parameters:
-            return cast("SessionStore", cls(base, table=parameters["table"]))
-        case _:
-            return cast("SessionStore", cls(base.replace("valkey", "redis", 1) if "valkey" in scheme else base))
+    return cast("SessionStore", cls(*arguments, **options))
 
 
 def namespace_in(url: str) -> str | None:

@@ -10,7 +10,8 @@ The tests are plain methods with asserts; they need no plugin. A test module of 
             yield store
             await store.close()
 
-and pytest finds the rest. `store_machine` looks for what no single test does.
+and pytest finds the rest. A store that says `never_waits = True` is asked without an event loop, and raced in many
+threads, too. `store_machine` looks for what no single test does.
 """
 
 from __future__ import annotations
@@ -18,13 +19,18 @@ from __future__ import annotations
 import asyncio
 import secrets
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, suppress
 from datetime import UTC, datetime, timedelta
-from typing import Any, ClassVar, Final, TypeVar
+from inspect import iscoroutinefunction
+from threading import Barrier
+from types import SimpleNamespace
+from typing import Any, ClassVar, Final, Protocol, TypeVar, cast
 
 from attrs import evolve
 
+from typed_sessions.server import THREAD
 from typed_sessions.stores.base import (
     MOVES_KEPT,
     REVOCATIONS_KEPT,
@@ -40,7 +46,7 @@ from typed_sessions.stores.base import (
     Revoked,
     SessionStore,
     Updated,
-    Written,
+    WriteRequest,
 )
 
 __all__ = ["ManualClock", "StoreContract"]
@@ -82,6 +88,15 @@ _ODD_SUBJECTS: Final = (
 """Each is another one than all others: nothing is normalized, none is a pattern."""
 
 ContractT = TypeVar("ContractT", bound="StoreContract")
+T = TypeVar("T")
+
+_METHODS: Final = [name for name, value in vars(SessionStore).items() if iscoroutinefunction(value)]
+
+
+class _Together(Protocol):
+    """Makes calls at once, and returns their answers."""
+
+    async def __call__(self, *calls: Coroutine[Any, Any, T]) -> Sequence[T]: ...
 
 
 class ManualClock:
@@ -112,14 +127,65 @@ def _on_a_store(
         async def run() -> None:
             clock = ManualClock()
             async with contract.open(clock) as store:
-                await test(contract, store, clock)
+                await test(contract, _driven(store), clock)
 
         asyncio.run(run())
 
+    return _named_as(test, on_a_store)
+
+
+def _raced(
+    test: Callable[[ContractT, SessionStore, ManualClock, _Together], Coroutine[Any, Any, None]],
+) -> Callable[[ContractT], None]:
+    """Do the same for a test of many calls at once: in tasks; and in threads, if the store never waits for a loop."""
+
+    def raced(contract: ContractT) -> None:
+        async def run() -> None:
+            clock = ManualClock()
+            async with contract.open(clock) as store:
+                await test(contract, store, clock, _in_tasks)
+            if getattr(store, "never_waits", False):
+                async with contract.open(clock) as store:
+                    await test(contract, _driven(store), clock, _in_threads)
+
+        asyncio.run(run())
+
+    return _named_as(test, raced)
+
+
+def _named_as(test: Callable[..., object], run: Callable[[ContractT], None]) -> Callable[[ContractT], None]:
     # No functools.wraps: pytest would take the parameters of the test itself for fixtures.
-    on_a_store.__name__, on_a_store.__qualname__ = test.__name__, test.__qualname__
-    on_a_store.__doc__ = test.__doc__
-    return on_a_store
+    run.__name__, run.__qualname__, run.__doc__ = test.__name__, test.__qualname__, test.__doc__
+    return run
+
+
+async def _in_tasks(*calls: Coroutine[Any, Any, T]) -> Sequence[T]:
+    return await asyncio.gather(*calls)
+
+
+async def _in_threads(*calls: Coroutine[Any, Any, T]) -> Sequence[T]:
+    begin = Barrier(len(calls))
+
+    def run(call: Coroutine[Any, Any, T]) -> T:
+        begin.wait()
+        return THREAD.run(call, call)
+
+    with ThreadPoolExecutor(len(calls)) as threads:
+        return list(threads.map(run, calls))
+
+
+def _driven(store: SessionStore) -> SessionStore:
+    """Return a store that is asked as it is where there is no event loop, if it says that it can be."""
+    if not getattr(store, "never_waits", False):
+        return store
+
+    def driven(name: str) -> Callable[..., Coroutine[Any, Any, object]]:
+        async def call(*arguments: Any, **named: Any) -> object:
+            return THREAD.run(getattr(store, name)(*arguments, **named), store)
+
+        return call
+
+    return cast("SessionStore", SimpleNamespace(**{name: driven(name) for name in _METHODS}))
 
 
 class StoreContract(ABC):
@@ -165,13 +231,13 @@ class StoreContract(ABC):
 
     @_on_a_store
     async def test_an_unknown_key_is_not_loaded(self, store: SessionStore, _: ManualClock) -> None:
-        await store.create(_key(), Written(b"another", _AN_HOUR))
+        await store.create(_key(), WriteRequest(b"another", _AN_HOUR))
         assert await store.load(_key()) is None
 
     @_on_a_store
     async def test_a_load_changes_nothing_and_says_when_it_was(self, store: SessionStore, clock: ManualClock) -> None:
         key = _key()
-        created = _record(await store.create(key, Written(b"1", _AN_HOUR)))
+        created = _record(await store.create(key, WriteRequest(b"1", _AN_HOUR)))
         clock.forward(_MINUTE + _MICROSECOND)
         loaded = _record(await store.load(key))
         assert loaded.as_of == clock.now
@@ -181,7 +247,7 @@ class StoreContract(ABC):
     @_on_a_store
     async def test_a_second_create_leaves_the_first(self, store: SessionStore, clock: ManualClock) -> None:
         key = _key()
-        first = _record(await store.create(key, Written(b"first", _AN_HOUR)))
+        first = _record(await store.create(key, WriteRequest(b"first", _AN_HOUR)))
         clock.forward(_MINUTE)
         assert await store.create(key, await _written(store, b"second", subject="7")) == Exists()
         assert _state(await store.load(key)) == _state(first)
@@ -190,7 +256,7 @@ class StoreContract(ABC):
     @_on_a_store
     async def test_a_record_is_gone_when_it_expires(self, store: SessionStore, clock: ManualClock) -> None:
         key = _key()
-        record = _record(await store.create(key, Written(b"", _AN_HOUR)))
+        record = _record(await store.create(key, WriteRequest(b"", _AN_HOUR)))
         clock.forward(_HOUR - _MICROSECOND)
         assert await store.load(key)
         clock.forward(_MICROSECOND)
@@ -211,8 +277,8 @@ class StoreContract(ABC):
 
     @_on_a_store
     async def test_the_absolute_end_applies_if_it_comes_first(self, store: SessionStore, clock: ManualClock) -> None:
-        soon = _record(await store.create(_key(), Written(b"", Lifetime(_HOUR, _MINUTE))))
-        late = _record(await store.create(_key(), Written(b"", Lifetime(_HOUR, 2 * _HOUR))))
+        soon = _record(await store.create(_key(), WriteRequest(b"", Lifetime(_HOUR, _MINUTE))))
+        late = _record(await store.create(_key(), WriteRequest(b"", Lifetime(_HOUR, 2 * _HOUR))))
         assert soon.expires_at == clock.now + _MINUTE
         assert late.expires_at == clock.now + _HOUR
 
@@ -221,7 +287,7 @@ class StoreContract(ABC):
     @_on_a_store
     async def test_an_update_replaces_a_record(self, store: SessionStore, clock: ManualClock) -> None:
         key = _key()
-        created = _record(await store.create(key, Written(b"old", _AN_HOUR)))
+        created = _record(await store.create(key, WriteRequest(b"old", _AN_HOUR)))
         clock.forward(_MINUTE)
         written = await _written(store, b"new", subject="7", lifetime=Lifetime(2 * _HOUR))
         updated = _record(await store.update(key, created.version, written))
@@ -243,10 +309,10 @@ class StoreContract(ABC):
         self, store: SessionStore, clock: ManualClock
     ) -> None:
         key = _key()
-        created = _record(await store.create(key, Written(b"0", _AN_HOUR)))
+        created = _record(await store.create(key, WriteRequest(b"0", _AN_HOUR)))
         first = _record(await store.update(key, created.version, await _written(store, b"1", subject="7")))
         clock.forward(_SECOND)
-        answer = await store.update(key, created.version, Written(b"2", Lifetime(2 * _HOUR)))
+        answer = await store.update(key, created.version, WriteRequest(b"2", Lifetime(2 * _HOUR)))
         assert isinstance(answer, Conflict)
         assert answer.present == await store.load(key)
         assert answer.present.as_of == clock.now
@@ -255,9 +321,9 @@ class StoreContract(ABC):
     @_on_a_store
     async def test_an_update_makes_no_record(self, store: SessionStore, clock: ManualClock) -> None:
         unknown, deleted, expired = _key(), _key(), _key()
-        await store.create(deleted, Written(b"", _AN_HOUR))
+        await store.create(deleted, WriteRequest(b"", _AN_HOUR))
         await store.delete(deleted)
-        last = _record(await store.create(expired, Written(b"", _AN_HOUR)))
+        last = _record(await store.create(expired, WriteRequest(b"", _AN_HOUR)))
         clock.forward(_HOUR)
         for key in (unknown, deleted, expired):
             assert await store.update(key, last.version, await _written(store, b"", subject="7")) == Gone()
@@ -267,9 +333,9 @@ class StoreContract(ABC):
     @_on_a_store
     async def test_a_deleted_record_is_not_updated(self, store: SessionStore, _: ManualClock) -> None:
         key = _key()
-        record = _record(await store.create(key, Written(b"", _AN_HOUR)))
+        record = _record(await store.create(key, WriteRequest(b"", _AN_HOUR)))
         assert await store.delete(key)
-        assert await store.update(key, record.version, Written(b"late", _AN_HOUR)) == Gone()
+        assert await store.update(key, record.version, WriteRequest(b"late", _AN_HOUR)) == Gone()
         assert await store.touch(key, _AN_HOUR) is None
         assert await store.load(key) is None
 
@@ -278,10 +344,10 @@ class StoreContract(ABC):
         key = _key()
         versions = list[int]()
         for _round in range(5):
-            record = _record(await store.create(key, Written(b"", _AN_HOUR)))
+            record = _record(await store.create(key, WriteRequest(b"", _AN_HOUR)))
             versions.append(record.version)
             for _update in range(3):
-                record = _record(await store.update(key, record.version, Written(b"", _AN_HOUR)))
+                record = _record(await store.update(key, record.version, WriteRequest(b"", _AN_HOUR)))
                 versions.append(record.version)
             await store.delete(key)
         assert len(set(versions)) == len(versions)
@@ -291,28 +357,28 @@ class StoreContract(ABC):
         self, store: SessionStore, _: ManualClock
     ) -> None:
         key = _key()
-        former = _record(await store.create(key, Written(b"former", _AN_HOUR)))
+        former = _record(await store.create(key, WriteRequest(b"former", _AN_HOUR)))
         await store.delete(key)
-        present = await store.create(key, Written(b"present", _AN_HOUR))
-        assert await store.update(key, former.version, Written(b"late", _AN_HOUR)) == Conflict(_record(present))
+        present = await store.create(key, WriteRequest(b"present", _AN_HOUR))
+        assert await store.update(key, former.version, WriteRequest(b"late", _AN_HOUR)) == Conflict(_record(present))
 
     @_on_a_store
     async def test_an_update_moves_the_end_both_ways(self, store: SessionStore, clock: ManualClock) -> None:
         key = _key()
-        record = _record(await store.create(key, Written(b"", _AN_HOUR)))
-        record = _record(await store.update(key, record.version, Written(b"", Lifetime(_MINUTE))))
+        record = _record(await store.create(key, WriteRequest(b"", _AN_HOUR)))
+        record = _record(await store.update(key, record.version, WriteRequest(b"", Lifetime(_MINUTE))))
         assert record.expires_at == clock.now + _MINUTE
-        record = _record(await store.update(key, record.version, Written(b"", Lifetime(2 * _HOUR))))
+        record = _record(await store.update(key, record.version, WriteRequest(b"", Lifetime(2 * _HOUR))))
         clock.forward(_HOUR)
         assert await store.load(key)
 
     @_on_a_store
     async def test_updates_do_not_put_off_the_absolute_end(self, store: SessionStore, clock: ManualClock) -> None:
         key, lifetime = _key(), Lifetime(_HOUR, 2 * _HOUR)
-        created = record = _record(await store.create(key, Written(b"", lifetime)))
+        created = record = _record(await store.create(key, WriteRequest(b"", lifetime)))
         for _half_hour in range(3):
             clock.forward(_HOUR / 2)
-            record = _record(await store.update(key, record.version, Written(b"", lifetime)))
+            record = _record(await store.update(key, record.version, WriteRequest(b"", lifetime)))
         assert record.created == created.created
         assert record.expires_at == created.created + 2 * _HOUR
         clock.forward(_HOUR / 2)
@@ -321,9 +387,9 @@ class StoreContract(ABC):
     @_on_a_store
     async def test_a_restart_puts_off_the_absolute_end(self, store: SessionStore, clock: ManualClock) -> None:
         key, lifetime = _key(), Lifetime(2 * _HOUR, _HOUR)
-        record = _record(await store.create(key, Written(b"", lifetime)))
+        record = _record(await store.create(key, WriteRequest(b"", lifetime)))
         clock.forward(_HOUR / 2)
-        record = _record(await store.update(key, record.version, Written(b"", lifetime, restart=True)))
+        record = _record(await store.update(key, record.version, WriteRequest(b"", lifetime, restart=True)))
         assert (record.created, record.expires_at) == (clock.now, clock.now + _HOUR)
         assert await store.load(key) == record
 
@@ -343,18 +409,18 @@ class StoreContract(ABC):
         assert await store.load(new) == moved
         assert await store.load(old) == Moved(new, moved_at=clock.now, as_of=clock.now)
         assert await _keys_of(store, "7") == [new]
-        assert await store.update(new, moved.version, Written(b"", _AN_HOUR)) != Gone()
+        assert await store.update(new, moved.version, WriteRequest(b"", _AN_HOUR)) != Gone()
 
     @_on_a_store
     async def test_it_is_known_for_a_while_where_a_record_has_moved(
         self, store: SessionStore, clock: ManualClock
     ) -> None:
         first, second, third = (_key() for _ in range(3))
-        record = _record(await store.create(first, Written(b"", _AN_HOUR)))
-        record = _record(await store.update(first, record.version, Written(b"", _AN_HOUR), move_to=second))
+        record = _record(await store.create(first, WriteRequest(b"", _AN_HOUR)))
+        record = _record(await store.update(first, record.version, WriteRequest(b"", _AN_HOUR), move_to=second))
         moved_at = clock.now
         clock.forward(_MINUTE)
-        await store.update(second, record.version, Written(b"", _AN_HOUR), move_to=third)
+        await store.update(second, record.version, WriteRequest(b"", _AN_HOUR), move_to=third)
         await store.delete_expired()
         assert await store.load(first) == Moved(second, moved_at, as_of=clock.now)
         assert await store.load(second) == Moved(third, clock.now, as_of=clock.now)
@@ -380,11 +446,11 @@ class StoreContract(ABC):
     @_on_a_store
     async def test_a_move_that_is_refused_leaves_no_word(self, store: SessionStore, clock: ManualClock) -> None:
         old, new = _key(), _key()
-        created = _record(await store.create(old, Written(b"", _AN_HOUR)))
-        before = Written(b"", _AN_HOUR, "7", clock.now)
+        created = _record(await store.create(old, WriteRequest(b"", _AN_HOUR)))
+        before = WriteRequest(b"", _AN_HOUR, "7", clock.now)
         clock.forward(_MICROSECOND)
         await store.delete_subject("7")
-        assert await store.update(old, created.version + 1, Written(b"", _AN_HOUR), move_to=new) == Conflict(
+        assert await store.update(old, created.version + 1, WriteRequest(b"", _AN_HOUR), move_to=new) == Conflict(
             _record(await store.load(old))
         )
         assert await store.update(old, created.version, before, move_to=new) == Revoked()
@@ -395,8 +461,8 @@ class StoreContract(ABC):
         self, store: SessionStore, clock: ManualClock
     ) -> None:
         keys = old, new, other = _key(), _key(), _key()
-        record = _record(await store.create(old, Written(b"1", _AN_HOUR)))
-        record = _record(await store.update(old, record.version, Written(b"2", _AN_HOUR), move_to=new))
+        record = _record(await store.create(old, WriteRequest(b"1", _AN_HOUR)))
+        record = _record(await store.update(old, record.version, WriteRequest(b"2", _AN_HOUR), move_to=new))
         back = _record(await store.update(new, record.version, await _written(store, b"3", subject="7"), move_to=old))
         assert (await store.load(old), await store.load(new)) == (back, Moved(old, clock.now, as_of=clock.now))
         created = [_record(await store.create(key, await _written(store, b"4", subject="7"))) for key in (new, other)]
@@ -408,20 +474,20 @@ class StoreContract(ABC):
     @_on_a_store
     async def test_an_identifier_is_as_old_as_its_last_move(self, store: SessionStore, clock: ManualClock) -> None:
         old, new = _key(), _key()
-        record = created = _record(await store.create(old, Written(b"", _AN_HOUR)))
+        record = created = _record(await store.create(old, WriteRequest(b"", _AN_HOUR)))
         clock.forward(_MINUTE)
         for written in (
-            Written(b"", _AN_HOUR),
+            WriteRequest(b"", _AN_HOUR),
             await _written(store, subject="7"),
-            Written(b"", _AN_HOUR, restart=True),
+            WriteRequest(b"", _AN_HOUR, restart=True),
         ):
             record = _record(await store.update(old, record.version, written))
             assert record.issued == created.issued
         assert _record(await store.touch(old, _AN_HOUR)).issued == created.issued
-        record = _record(await store.update(old, record.version, Written(b"", _AN_HOUR), move_to=new))
+        record = _record(await store.update(old, record.version, WriteRequest(b"", _AN_HOUR), move_to=new))
         assert record.issued == clock.now
         clock.forward(_MINUTE)
-        assert await store.update(new, record.version, Written(b"", _AN_HOUR)) == await store.load(new)
+        assert await store.update(new, record.version, WriteRequest(b"", _AN_HOUR)) == await store.load(new)
         assert _record(await store.load(new)).issued == record.issued
 
     @_on_a_store
@@ -429,11 +495,11 @@ class StoreContract(ABC):
         self, store: SessionStore, _: ManualClock
     ) -> None:
         old, new = _key(), _key()
-        created = _record(await store.create(old, Written(b"old", _AN_HOUR)))
-        moved = _record(await store.update(old, created.version, Written(b"new", _AN_HOUR), move_to=new))
+        created = _record(await store.create(old, WriteRequest(b"old", _AN_HOUR)))
+        moved = _record(await store.update(old, created.version, WriteRequest(b"new", _AN_HOUR), move_to=new))
         for version in (created.version, moved.version):
-            assert await store.update(old, version, Written(b"late", _AN_HOUR)) == Gone()
-        assert await store.update(old, created.version, Written(b"", _AN_HOUR), move_to=_key()) == Gone()
+            assert await store.update(old, version, WriteRequest(b"late", _AN_HOUR)) == Gone()
+        assert await store.update(old, created.version, WriteRequest(b"", _AN_HOUR), move_to=_key()) == Gone()
         assert await store.touch(old, _AN_HOUR) is None
         assert not await store.delete(old)
         assert await store.load(new) == moved
@@ -441,17 +507,17 @@ class StoreContract(ABC):
     @_on_a_store
     async def test_a_move_may_restart_the_record(self, store: SessionStore, clock: ManualClock) -> None:
         old, new = _key(), _key()
-        created = _record(await store.create(old, Written(b"", _AN_HOUR)))
+        created = _record(await store.create(old, WriteRequest(b"", _AN_HOUR)))
         clock.forward(_MINUTE)
-        written = Written(b"", _AN_HOUR, restart=True)
+        written = WriteRequest(b"", _AN_HOUR, restart=True)
         assert _record(await store.update(old, created.version, written, move_to=new)).created == clock.now
 
     @_on_a_store
     async def test_a_move_of_another_version_is_refused(self, store: SessionStore, _: ManualClock) -> None:
         old, new = _key(), _key()
-        created = _record(await store.create(old, Written(b"0", _AN_HOUR)))
-        present = _record(await store.update(old, created.version, Written(b"1", _AN_HOUR)))
-        answer = await store.update(old, created.version, Written(b"2", _AN_HOUR), move_to=new)
+        created = _record(await store.create(old, WriteRequest(b"0", _AN_HOUR)))
+        present = _record(await store.update(old, created.version, WriteRequest(b"1", _AN_HOUR)))
+        answer = await store.update(old, created.version, WriteRequest(b"2", _AN_HOUR), move_to=new)
         assert answer == Conflict(present)
         assert await store.load(old) == present
         assert await store.load(new) is None
@@ -459,18 +525,18 @@ class StoreContract(ABC):
     @_on_a_store
     async def test_what_is_not_there_is_not_moved(self, store: SessionStore, clock: ManualClock) -> None:
         old, new = _key(), _key()
-        expired = _record(await store.create(old, Written(b"", _AN_HOUR)))
+        expired = _record(await store.create(old, WriteRequest(b"", _AN_HOUR)))
         clock.forward(_HOUR)
-        assert await store.update(old, expired.version, Written(b"", _AN_HOUR), move_to=new) == Gone()
+        assert await store.update(old, expired.version, WriteRequest(b"", _AN_HOUR), move_to=new) == Gone()
         assert await store.load(new) is None
 
     @_on_a_store
     async def test_a_record_moves_to_a_key_whose_record_expired(self, store: SessionStore, clock: ManualClock) -> None:
         old, new = _key(), _key()
         await store.create(new, await _written(store, b"expired", subject="7", lifetime=Lifetime(_MINUTE)))
-        created = _record(await store.create(old, Written(b"", _AN_HOUR)))
+        created = _record(await store.create(old, WriteRequest(b"", _AN_HOUR)))
         clock.forward(_MINUTE)
-        moved = await store.update(old, created.version, Written(b"moved", _AN_HOUR), move_to=new)
+        moved = await store.update(old, created.version, WriteRequest(b"moved", _AN_HOUR), move_to=new)
         assert await store.load(new) == moved
         assert not await store.ids_of("7")
 
@@ -478,10 +544,10 @@ class StoreContract(ABC):
     async def test_a_move_replaces_no_live_record(self, store: SessionStore, _: ManualClock) -> None:
         """What the store answers is its own affair: nobody may ask for it."""
         old, new = _key(), _key()
-        created = _record(await store.create(old, Written(b"moving", _AN_HOUR)))
-        present = await store.create(new, Written(b"present", _AN_HOUR))
+        created = _record(await store.create(old, WriteRequest(b"moving", _AN_HOUR)))
+        present = await store.create(new, WriteRequest(b"present", _AN_HOUR))
         with suppress(Exception):
-            await store.update(old, created.version, Written(b"", _AN_HOUR), move_to=new)
+            await store.update(old, created.version, WriteRequest(b"", _AN_HOUR), move_to=new)
         assert await store.load(new) == present
         assert await store.load(old) == created
 
@@ -511,14 +577,14 @@ class StoreContract(ABC):
     @_on_a_store
     async def test_a_touched_record_is_updated_by_the_version_it_had(self, store: SessionStore, _: ManualClock) -> None:
         key = _key()
-        created = _record(await store.create(key, Written(b"", _AN_HOUR)))
+        created = _record(await store.create(key, WriteRequest(b"", _AN_HOUR)))
         await store.touch(key, _AN_HOUR)
-        assert _record(await store.update(key, created.version, Written(b"new", _AN_HOUR))).payload == b"new"
+        assert _record(await store.update(key, created.version, WriteRequest(b"new", _AN_HOUR))).payload == b"new"
 
     @_on_a_store
     async def test_a_touch_may_shorten_a_life(self, store: SessionStore, clock: ManualClock) -> None:
         key = _key()
-        await store.create(key, Written(b"", _AN_HOUR))
+        await store.create(key, WriteRequest(b"", _AN_HOUR))
         await store.touch(key, Lifetime(_MINUTE))
         clock.forward(_MINUTE)
         assert await store.load(key) is None
@@ -526,7 +592,7 @@ class StoreContract(ABC):
     @_on_a_store
     async def test_touches_do_not_put_off_the_absolute_end(self, store: SessionStore, clock: ManualClock) -> None:
         key, lifetime = _key(), Lifetime(_HOUR, _HOUR + 2 * _MINUTE)
-        created = _record(await store.create(key, Written(b"", lifetime)))
+        created = _record(await store.create(key, WriteRequest(b"", lifetime)))
         clock.forward(_HOUR / 2)
         touched = _record(await store.touch(key, lifetime))
         assert touched.expires_at == created.created + _HOUR + 2 * _MINUTE
@@ -538,18 +604,18 @@ class StoreContract(ABC):
         self, store: SessionStore, clock: ManualClock
     ) -> None:
         touched, updated = _key(), _key()
-        await store.create(touched, Written(b"", _AN_HOUR))
-        record = _record(await store.create(updated, Written(b"", _AN_HOUR)))
+        await store.create(touched, WriteRequest(b"", _AN_HOUR))
+        record = _record(await store.create(updated, WriteRequest(b"", _AN_HOUR)))
         clock.forward(_MINUTE)
         await store.touch(touched, Lifetime(_HOUR, _SECOND))
-        await store.update(updated, record.version, Written(b"", Lifetime(_HOUR, _SECOND)))
+        await store.update(updated, record.version, WriteRequest(b"", Lifetime(_HOUR, _SECOND)))
         assert await store.load(touched) is None
         assert await store.load(updated) is None
 
     @_on_a_store
     async def test_a_touch_makes_no_record(self, store: SessionStore, clock: ManualClock) -> None:
         unknown, expired = _key(), _key()
-        await store.create(expired, Written(b"", _AN_HOUR))
+        await store.create(expired, WriteRequest(b"", _AN_HOUR))
         clock.forward(_HOUR)
         for key in (unknown, expired):
             assert await store.touch(key, _AN_HOUR) is None
@@ -569,9 +635,9 @@ class StoreContract(ABC):
     @_on_a_store
     async def test_deleting_says_whether_a_live_one_was_there(self, store: SessionStore, clock: ManualClock) -> None:
         expired, other = _key(), _key()
-        await store.create(expired, Written(b"", _AN_HOUR))
+        await store.create(expired, WriteRequest(b"", _AN_HOUR))
         clock.forward(_HOUR)
-        await store.create(other, Written(b"", _AN_HOUR))
+        await store.create(other, WriteRequest(b"", _AN_HOUR))
         assert await store.delete(_key()) is False
         assert await store.delete(expired) is False
         assert await store.load(other)
@@ -592,16 +658,16 @@ class StoreContract(ABC):
     @_on_a_store
     async def test_a_delete_of_a_version_that_expired_finds_none(self, store: SessionStore, clock: ManualClock) -> None:
         key = _key()
-        record = _record(await store.create(key, Written(b"", _AN_HOUR)))
+        record = _record(await store.create(key, WriteRequest(b"", _AN_HOUR)))
         clock.forward(_HOUR)
         assert await store.delete(key, version=record.version) is False
 
     @_on_a_store
     async def test_a_deleted_key_may_be_created_again(self, store: SessionStore, _: ManualClock) -> None:
         key = _key()
-        await store.create(key, Written(b"first", _AN_HOUR))
+        await store.create(key, WriteRequest(b"first", _AN_HOUR))
         await store.delete(key)
-        second = _record(await store.create(key, Written(b"second", _AN_HOUR)))
+        second = _record(await store.create(key, WriteRequest(b"second", _AN_HOUR)))
         assert await store.load(key) == second
 
     @_on_a_store
@@ -619,7 +685,7 @@ class StoreContract(ABC):
     @_on_a_store
     async def test_what_was_touched_has_not_expired(self, store: SessionStore, clock: ManualClock) -> None:
         key = _key()
-        await store.create(key, Written(b"", Lifetime(_MINUTE)))
+        await store.create(key, WriteRequest(b"", Lifetime(_MINUTE)))
         await store.touch(key, _AN_HOUR)
         clock.forward(_MINUTE)
         assert await store.delete_expired() == 0
@@ -632,7 +698,7 @@ class StoreContract(ABC):
         key = _key()
         record = _record(await store.create(key, await _written(store, subject="7")))
         await store.create(_key(), await _written(store, subject="8"))
-        await store.create(_key(), Written(b"", _AN_HOUR))
+        await store.create(_key(), WriteRequest(b"", _AN_HOUR))
         clock.forward(_MINUTE)
         record = _record(await store.touch(key, _AN_HOUR))
         assert list(await store.ids_of("7")) == [Listed(key, record.created, record.last_seen, record.expires_at)]
@@ -678,7 +744,7 @@ class StoreContract(ABC):
         record = _record(await store.create(key, await _written(store, subject="7")))
         record = _record(await store.update(key, record.version, await _written(store, subject="8")))
         assert (await _keys_of(store, "7"), await _keys_of(store, "8")) == ([], [key])
-        record = _record(await store.update(key, record.version, Written(b"", _AN_HOUR)))
+        record = _record(await store.update(key, record.version, WriteRequest(b"", _AN_HOUR)))
         assert record.subject is None
         assert await store.load(key) == record
         assert await _keys_of(store, "8") == []
@@ -699,7 +765,7 @@ class StoreContract(ABC):
         records = [_record(await store.create(key, await _written(store, subject="7"))) for key in keys]
         others, nobodys = _key(), _key()
         await store.create(others, await _written(store, subject="8"))
-        await store.create(nobodys, Written(b"", _AN_HOUR))
+        await store.create(nobodys, WriteRequest(b"", _AN_HOUR))
         clock.forward(_MINUTE)
         assert await store.delete_subject("7") == clock.now
         for key, record in zip(keys, records, strict=True):
@@ -733,7 +799,7 @@ class StoreContract(ABC):
         assert await _keys_of(store, "7") == [spared]
         assert await store.touch(spared, _AN_HOUR)
         record = _record(await store.update(spared, record.version, before))
-        record = _record(await store.update(spared, record.version, Written(b"", _AN_HOUR, "7")))
+        record = _record(await store.update(spared, record.version, WriteRequest(b"", _AN_HOUR, "7")))
         moved = _record(await store.update(spared, record.version, before, move_to=new))
         assert await store.load(new) == moved
         await store.delete_subject("7")
@@ -772,13 +838,13 @@ class StoreContract(ABC):
         revoked = await store.delete_subject("7")
         clock.forward(_SECOND)
         key = _key()
-        assert await store.create(key, Written(b"", _AN_HOUR, "7", before)) == Revoked()
+        assert await store.create(key, WriteRequest(b"", _AN_HOUR, "7", before)) == Revoked()
         assert await store.load(key) is None
         assert not await store.ids_of("7")
-        assert _record(await store.create(key, Written(b"", _AN_HOUR, "7", revoked))).subject == "7"
+        assert _record(await store.create(key, WriteRequest(b"", _AN_HOUR, "7", revoked))).subject == "7"
         _record(await store.create(_key(), await _written(store, subject="7")))
-        _record(await store.create(_key(), Written(b"", _AN_HOUR, "8", before)))
-        _record(await store.create(_key(), Written(b"", _AN_HOUR, None, before)))
+        _record(await store.create(_key(), WriteRequest(b"", _AN_HOUR, "8", before)))
+        _record(await store.create(_key(), WriteRequest(b"", _AN_HOUR, None, before)))
 
     @_on_a_store
     async def test_what_is_older_than_a_revocation_does_not_become_the_subjects(
@@ -787,8 +853,8 @@ class StoreContract(ABC):
         old, new = _key(), _key()
         record = _record(await store.create(old, await _written(store, b"8", subject="8")))
         nobodys = _key()
-        other = _record(await store.create(nobodys, Written(b"", _AN_HOUR)))
-        before = Written(b"7", _AN_HOUR, "7", await store.now())
+        other = _record(await store.create(nobodys, WriteRequest(b"", _AN_HOUR)))
+        before = WriteRequest(b"7", _AN_HOUR, "7", await store.now())
         clock.forward(_MICROSECOND)
         revoked = await store.delete_subject("7")
         assert await store.update(old, record.version, before) == Revoked()
@@ -797,7 +863,7 @@ class StoreContract(ABC):
         assert _state(await store.load(old)) == _state(record)
         assert await store.load(new) is None
         assert (await _keys_of(store, "7"), await _keys_of(store, "8")) == ([], [old])
-        after = Written(b"7", _AN_HOUR, "7", revoked)
+        after = WriteRequest(b"7", _AN_HOUR, "7", revoked)
         assert _record(await store.update(old, record.version, after, move_to=new)).subject == "7"
 
     @_on_a_store
@@ -808,18 +874,18 @@ class StoreContract(ABC):
         record = _record(await store.create(key, await _written(store, subject="7")))
         clock.forward(_SECOND)
         await store.delete_subject("7", spare=key)
-        record = _record(await store.update(key, record.version, Written(b"", _AN_HOUR)))
-        back = Written(b"", _AN_HOUR, "7", record.created)
+        record = _record(await store.update(key, record.version, WriteRequest(b"", _AN_HOUR)))
+        back = WriteRequest(b"", _AN_HOUR, "7", record.created)
         assert await store.update(key, record.version, back) == Revoked()
 
     @_on_a_store
     async def test_nobody_becomes_a_subjects_who_does_not_say_since_when(
         self, store: SessionStore, _: ManualClock
     ) -> None:
-        written = Written(b"", _AN_HOUR, "7")
+        written = WriteRequest(b"", _AN_HOUR, "7")
         assert await store.create(_key(), written) == Revoked()
         key = _key()
-        record = _record(await store.create(key, Written(b"", _AN_HOUR)))
+        record = _record(await store.create(key, WriteRequest(b"", _AN_HOUR)))
         assert await store.update(key, record.version, written) == Revoked()
         assert not await store.ids_of("7")
 
@@ -828,7 +894,7 @@ class StoreContract(ABC):
         self, store: SessionStore, clock: ManualClock
     ) -> None:
         key = _key()
-        record = _record(await store.create(key, Written(b"", _FOREVER)))
+        record = _record(await store.create(key, WriteRequest(b"", _FOREVER)))
         written = await _written(store, subject="7")
         clock.forward(REVOCATIONS_KEPT)
         _record(await store.create(_key(), written))
@@ -866,7 +932,7 @@ class StoreContract(ABC):
         await store.delete_subject("7")
         clock.forward(-_HOUR)
         assert _record(await store.create(key, await _written(store, subject="7"))).subject == "7"
-        record = _record(await store.create(nobodys, Written(b"", _AN_HOUR)))
+        record = _record(await store.create(nobodys, WriteRequest(b"", _AN_HOUR)))
         assert _record(await store.update(nobodys, record.version, await _written(store, subject="7"))).subject == "7"
         before = await _written(store, subject="7")
         clock.forward(_MICROSECOND)
@@ -903,9 +969,9 @@ class StoreContract(ABC):
     async def test_every_payload_comes_back(self, store: SessionStore, _: ManualClock) -> None:
         for payload in (b"", b"\0", bytes(range(256)), b"\xff\xfe", b"\r\n", secrets.token_bytes(_LARGE)):
             key = _key()
-            record = _record(await store.create(key, Written(payload, _AN_HOUR)))
+            record = _record(await store.create(key, WriteRequest(payload, _AN_HOUR)))
             assert _record(await store.load(key)).payload == payload
-            _record(await store.update(key, record.version, Written(payload[::-1], _AN_HOUR)))
+            _record(await store.update(key, record.version, WriteRequest(payload[::-1], _AN_HOUR)))
             assert _record(await store.load(key)).payload == payload[::-1]
 
     @_on_a_store
@@ -924,33 +990,39 @@ class StoreContract(ABC):
 
     # All at once
 
-    @_on_a_store
-    async def test_of_many_updates_of_one_version_one_wins(self, store: SessionStore, _: ManualClock) -> None:
+    @_raced
+    async def test_of_many_updates_of_one_version_one_wins(
+        self, store: SessionStore, _: ManualClock, together: _Together
+    ) -> None:
         key = _key()
-        record = _record(await store.create(key, Written(b"", _AN_HOUR)))
-        written = [Written(bytes([rival]), _AN_HOUR) for rival in range(_RIVALS)]
-        answers = await asyncio.gather(*(store.update(key, record.version, one) for one in written))
+        record = _record(await store.create(key, WriteRequest(b"", _AN_HOUR)))
+        written = [WriteRequest(bytes([rival]), _AN_HOUR) for rival in range(_RIVALS)]
+        answers = await together(*(store.update(key, record.version, one) for one in written))
         (winner,) = (answer for answer in answers if isinstance(answer, Record))
         assert winner.payload == written[answers.index(winner)].payload
         assert [answer for answer in answers if answer is not winner] == [Conflict(winner)] * (_RIVALS - 1)
         assert await store.load(key) == winner
 
-    @_on_a_store
-    async def test_of_many_creates_of_one_key_one_wins(self, store: SessionStore, _: ManualClock) -> None:
+    @_raced
+    async def test_of_many_creates_of_one_key_one_wins(
+        self, store: SessionStore, _: ManualClock, together: _Together
+    ) -> None:
         key = _key()
-        answers = await asyncio.gather(
-            *(store.create(key, Written(bytes([rival]), _AN_HOUR)) for rival in range(_RIVALS))
+        answers = await together(
+            *(store.create(key, WriteRequest(bytes([rival]), _AN_HOUR)) for rival in range(_RIVALS))
         )
         (winner,) = (answer for answer in answers if isinstance(answer, Record))
         assert answers.count(Exists()) == _RIVALS - 1
         assert await store.load(key) == winner
 
-    @_on_a_store
-    async def test_of_many_moves_of_one_version_one_wins(self, store: SessionStore, _: ManualClock) -> None:
+    @_raced
+    async def test_of_many_moves_of_one_version_one_wins(
+        self, store: SessionStore, _: ManualClock, together: _Together
+    ) -> None:
         old, keys = _key(), [_key() for _ in range(_RIVALS)]
         record = _record(await store.create(old, await _written(store, subject="7")))
         written = await _written(store, subject="7")
-        answers = await asyncio.gather(*(store.update(old, record.version, written, move_to=key) for key in keys))
+        answers = await together(*(store.update(old, record.version, written, move_to=key) for key in keys))
         (winner,) = (key for key, answer in zip(keys, answers, strict=True) if isinstance(answer, Record))
         assert answers.count(Gone()) == _RIVALS - 1
         assert await _keys_of(store, "7") == [winner]
@@ -959,51 +1031,57 @@ class StoreContract(ABC):
         assert isinstance(moved, Moved)
         assert moved.target == winner
 
-    @_on_a_store
-    async def test_of_many_deletes_one_was_it(self, store: SessionStore, _: ManualClock) -> None:
+    @_raced
+    async def test_of_many_deletes_one_was_it(self, store: SessionStore, _: ManualClock, together: _Together) -> None:
         key = _key()
-        await store.create(key, Written(b"", _AN_HOUR))
-        assert sum(await asyncio.gather(*(store.delete(key) for _ in range(_RIVALS)))) == 1
+        await store.create(key, WriteRequest(b"", _AN_HOUR))
+        assert sum(await together(*(store.delete(key) for _ in range(_RIVALS)))) == 1
 
-    @_on_a_store
-    async def test_many_records_are_written_at_once(self, store: SessionStore, _: ManualClock) -> None:
+    @_raced
+    async def test_many_records_are_written_at_once(
+        self, store: SessionStore, _: ManualClock, together: _Together
+    ) -> None:
         keys = [_key() for _ in range(_RIVALS)]
-        answers = await asyncio.gather(*(store.create(key, Written(key.encode(), _AN_HOUR)) for key in keys))
-        assert await asyncio.gather(*map(store.load, keys)) == answers
+        answers = await together(*(store.create(key, WriteRequest(key.encode(), _AN_HOUR)) for key in keys))
+        assert await together(*map(store.load, keys)) == answers
 
-    @_on_a_store
-    async def test_a_delete_wins_over_whatever_is_in_flight(self, store: SessionStore, _: ManualClock) -> None:
+    @_raced
+    async def test_a_delete_wins_over_whatever_is_in_flight(
+        self, store: SessionStore, _: ManualClock, together: _Together
+    ) -> None:
         for _round in range(10):
             key = _key()
-            record = _record(await store.create(key, Written(b"", _AN_HOUR)))
-            await asyncio.gather(
+            record = _record(await store.create(key, WriteRequest(b"", _AN_HOUR)))
+            await together(
                 store.touch(key, _AN_HOUR),
-                store.update(key, record.version, Written(b"late", _AN_HOUR)),
+                store.update(key, record.version, WriteRequest(b"late", _AN_HOUR)),
                 store.delete(key),
-                store.update(key, record.version, Written(b"later", _AN_HOUR)),
+                store.update(key, record.version, WriteRequest(b"later", _AN_HOUR)),
                 store.touch(key, _AN_HOUR),
             )
             assert await store.load(key) is None
 
-    @_on_a_store
-    async def test_touches_in_flight_leave_an_update_as_it_is(self, store: SessionStore, _: ManualClock) -> None:
+    @_raced
+    async def test_touches_in_flight_leave_an_update_as_it_is(
+        self, store: SessionStore, _: ManualClock, together: _Together
+    ) -> None:
         key = _key()
-        record = _record(await store.create(key, Written(b"old", _AN_HOUR)))
+        record = _record(await store.create(key, WriteRequest(b"old", _AN_HOUR)))
         touches = [store.touch(key, _AN_HOUR) for _ in range(_RIVALS)]
-        updated, *_touched = await asyncio.gather(
-            store.update(key, record.version, Written(b"new", _AN_HOUR)), *touches
-        )
+        updated, *_touched = await together(store.update(key, record.version, WriteRequest(b"new", _AN_HOUR)), *touches)
         assert await store.load(key) == updated
 
-    @_on_a_store
-    async def test_no_login_in_flight_outlives_a_revocation(self, store: SessionStore, clock: ManualClock) -> None:
+    @_raced
+    async def test_no_login_in_flight_outlives_a_revocation(
+        self, store: SessionStore, clock: ManualClock, together: _Together
+    ) -> None:
         written = await _written(store, subject="7")
         clock.forward(_MICROSECOND)
         keys = [_key() for _ in range(_RIVALS)]
         creates = [store.create(key, written) for key in keys]
-        await asyncio.gather(*creates[: _RIVALS // 2], store.delete_subject("7"), *creates[_RIVALS // 2 :])
+        await together(*creates[: _RIVALS // 2], store.delete_subject("7"), *creates[_RIVALS // 2 :])
         assert not await store.ids_of("7")
-        assert await asyncio.gather(*map(store.load, keys)) == [None] * _RIVALS
+        assert await together(*map(store.load, keys)) == [None] * _RIVALS
 
     # Closing and cancelling
 
@@ -1011,7 +1089,7 @@ class StoreContract(ABC):
     async def test_a_closed_store_opens_again(self, store: SessionStore, _: ManualClock) -> None:
         key = _key()
         await store.close()
-        record = await store.create(key, Written(b"", _AN_HOUR))
+        record = await store.create(key, WriteRequest(b"", _AN_HOUR))
         await store.close()
         await store.close()
         assert await store.load(key) == record
@@ -1022,7 +1100,7 @@ class StoreContract(ABC):
         self, store: SessionStore, _: ManualClock
     ) -> None:
         key = _key()
-        record = await store.create(key, Written(b"", _AN_HOUR))
+        record = await store.create(key, WriteRequest(b"", _AN_HOUR))
         await store.close()
 
         async def elsewhere() -> Found:
@@ -1037,8 +1115,8 @@ class StoreContract(ABC):
     @_on_a_store
     async def test_a_store_is_as_usable_after_cancelled_calls(self, store: SessionStore, _: ManualClock) -> None:
         key = _key()
-        record = _record(await store.create(key, Written(b"old", _AN_HOUR)))
-        new = Written(b"new", _AN_HOUR)
+        record = _record(await store.create(key, WriteRequest(b"old", _AN_HOUR)))
+        new = WriteRequest(b"new", _AN_HOUR)
         for steps in range(25):
             calls: list[Coroutine[Any, Any, Created | Updated | Found]] = [
                 store.load(key),
@@ -1058,10 +1136,10 @@ class StoreContract(ABC):
                 (b"new", False),
             }
         present = _record(await store.load(key))
-        answer = await store.update(key, present.version, Written(b"last", _AN_HOUR))
+        answer = await store.update(key, present.version, WriteRequest(b"last", _AN_HOUR))
         if isinstance(answer, Conflict):  # one that was cancelled took place meanwhile: the only one that could
             assert (answer.present.payload, present.payload) == (b"new", b"old")
-            answer = await store.update(key, answer.present.version, Written(b"last", _AN_HOUR))
+            answer = await store.update(key, answer.present.version, WriteRequest(b"last", _AN_HOUR))
         assert _record(answer).payload == b"last"
 
 
@@ -1076,9 +1154,9 @@ async def _written(
     subject: str,
     lifetime: Lifetime = _AN_HOUR,
     device: str | None = None,
-) -> Written:
+) -> WriteRequest:
     """Return what a request wants that knows from now on whose session it is."""
-    return Written(payload, lifetime, subject, as_of=await store.now(), device=device)
+    return WriteRequest(payload, lifetime, subject, as_of=await store.now(), device=device)
 
 
 def _record(answer: Created | Updated | Found) -> Record:

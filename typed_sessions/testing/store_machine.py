@@ -21,7 +21,7 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 from typing_extensions import override
 
 from typed_sessions.errors import StoreUnavailableError
-from typed_sessions.stores.base import Conflict, Lifetime, Record, SessionStore, Written
+from typed_sessions.stores.base import Conflict, Lifetime, Record, SessionStore, WriteRequest
 from typed_sessions.testing.store_contract import ManualClock
 from typed_sessions.testing.store_model import Model, Step
 
@@ -61,9 +61,9 @@ class _Wish:
     restart: bool
     device: str | None
 
-    def written(self, now: datetime) -> Written:
+    def written(self, now: datetime) -> WriteRequest:
         as_of = None if self.since is None else now - self.since
-        return Written(self.payload, self.lifetime, self.subject, as_of, self.restart, self.device)
+        return WriteRequest(self.payload, self.lifetime, self.subject, as_of, self.restart, self.device)
 
 
 _WISHES: Final = st.builds(

@@ -23,7 +23,7 @@ from typed_sessions.stores.base import (
     Moved,
     Record,
     Revoked,
-    Written,
+    WriteRequest,
 )
 
 __all__ = ["Model", "Step"]
@@ -107,12 +107,12 @@ class World:
             return self
         return self._with(key, evolve(self.rows[key], version=record.version))
 
-    def create(self, key: str, written: Written) -> list[Outcome]:
+    def create(self, key: str, write: WriteRequest) -> list[Outcome]:
         if key in self.rows:
-            return [_equals(Exists(), self)] + ([] if self._may_be_of(written) else [_equals(Revoked(), self)])
-        if not self._may_be_of(written):
+            return [_equals(Exists(), self)] + ([] if self._may_be_of(write) else [_equals(Revoked(), self)])
+        if not self._may_be_of(write):
             return [_equals(Revoked(), self)]
-        return self.written(key, written, created=self.now, issued=self.now)
+        return self.written(key, write, created=self.now, issued=self.now)
 
     def load(self, key: str) -> list[Outcome]:
         row, note = self.rows.get(key), self.notes.get(key)
@@ -120,21 +120,21 @@ class World:
             return [Outcome(lambda answer: row.shown_by(answer, self.now), self, key)]
         return [_equals(None if note is None else Moved(note.target, note.moved_at, as_of=self.now), self)]
 
-    def update(self, key: str, version: int, written: Written, move_to: str | None) -> list[Outcome]:
+    def update(self, key: str, version: int, write: WriteRequest, move_to: str | None) -> list[Outcome]:
         row = self.rows.get(key)
         if row is None:
             return [_equals(Gone(), self)]
-        is_refused = written.subject != row.subject and not self._may_be_of(written)
+        is_refused = write.subject != row.subject and not self._may_be_of(write)
         refused = [_equals(Revoked(), self)] if is_refused else []
         if row.version != version:
             return [Outcome(lambda answer: self._conflicts(row, answer), self, key), *refused]
         if refused:
             return refused
-        created = self.now if written.restart else row.created
+        created = self.now if write.restart else row.created
         if move_to is None:
-            return self.written(key, written, created=created, issued=row.issued)
+            return self.written(key, write, created=created, issued=row.issued)
         notes = {**self.notes, key: Note(move_to, self.now)}
-        return evolve(self, notes=notes).written(move_to, written, created=created, issued=self.now, instead_of=key)
+        return evolve(self, notes=notes).written(move_to, write, created=created, issued=self.now, instead_of=key)
 
     def touch(self, key: str, lifetime: Lifetime) -> list[Outcome]:
         row = self.rows.get(key)
@@ -171,10 +171,10 @@ class World:
         return [Outcome(lambda answer: isinstance(answer, int) and 0 <= answer <= limit, self)]
 
     def written(
-        self, key: str, written: Written, *, created: datetime, issued: datetime, instead_of: str | None = None
+        self, key: str, write: WriteRequest, *, created: datetime, issued: datetime, instead_of: str | None = None
     ) -> list[Outcome]:
-        expires_at = _expiry(created, self.now, written.lifetime)
-        row = Row(written.payload, None, created, self.now, expires_at, issued, written.subject, written.device)
+        expires_at = _expiry(created, self.now, write.lifetime)
+        row = Row(write.payload, None, created, self.now, expires_at, issued, write.subject, write.device)
         return self._shown(key, row, instead_of or key)
 
     def _shown(self, key: str, row: Row, instead_of: str) -> list[Outcome]:
@@ -190,12 +190,12 @@ class World:
     def _conflicts(self, row: Row, answer: object) -> bool:
         return isinstance(answer, Conflict) and row.shown_by(answer.present, self.now)
 
-    def _may_be_of(self, written: Written) -> bool:
-        if written.subject is None:
+    def _may_be_of(self, write: WriteRequest) -> bool:
+        if write.subject is None:
             return True
-        if written.as_of is None or written.as_of < self.now - REVOCATIONS_KEPT:
+        if write.as_of is None or write.as_of < self.now - REVOCATIONS_KEPT:
             return False
-        return written.as_of >= self.revocations.get(written.subject, written.as_of)
+        return write.as_of >= self.revocations.get(write.subject, write.as_of)
 
     def _with(self, key: str, row: Row) -> World:
         return evolve(self, rows={**self.rows, key: row})

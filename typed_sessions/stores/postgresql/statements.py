@@ -7,8 +7,8 @@ knows what the earlier one did. (Under REPEATABLE READ or SERIALIZABLE nothing g
 fails instead of waiting.)
 
 Reading, and what depends on it, goes by the time at which a statement began, which is before it looks: whoever takes
-that time for `Written.as_of` cannot have missed a revocation that is older. A revocation goes by the time at which it
-has its lock.
+that time for `WriteRequest.as_of` cannot have missed a revocation that is older. A revocation goes by the time at which
+it has its lock.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ from typed_sessions.stores.base import (
     Record,
     Revoked,
     Updated,
-    Written,
+    WriteRequest,
 )
 from typed_sessions.stores.moments import Clock, moment, reading
 from typed_sessions.stores.postgresql.connections import Connection, Connections, Pool
@@ -76,9 +76,9 @@ class PostgreSQLStore:
         self._connections: Final = Connections(url_or_pool, size=connections, prepare=tables.bring_up_to_date)
         self._clock: Final = clock
 
-    async def create(self, key: str, written: Written) -> Created:
-        parameters = {"key": _stored_key(key), **self._written(written)}
-        if written.subject is None:
+    async def create(self, key: str, write: WriteRequest) -> Created:
+        parameters = {"key": _stored_key(key), **self._written(write)}
+        if write.subject is None:
             row = await self._row(self._statements.create, parameters)
             return Exists() if row is None else _record(row)
         row = await self._row(self._statements.create_for_subject, parameters)
@@ -95,14 +95,14 @@ class PostgreSQLStore:
         record = _record(columns)
         return record if target is None else Moved(target.hex(), moved_at=record.created, as_of=record.as_of)
 
-    async def update(self, key: str, version: int, written: Written, *, move_to: str | None = None) -> Updated:
+    async def update(self, key: str, version: int, write: WriteRequest, *, move_to: str | None = None) -> Updated:
         parameters = {
             "key": _stored_key(key),
             "version": version,
             "new_key": _stored_key(move_to or key),
-            "restart": written.restart,
+            "restart": write.restart,
             "moves_kept": MOVES_KEPT,
-            **self._written(written),
+            **self._written(write),
         }
 
         async def updated(connection: Connection) -> Updated:
@@ -184,18 +184,18 @@ class PostgreSQLStore:
             return Conflict(record) if record.version != version else Revoked()
         return Gone()
 
-    def _written(self, written: Written) -> _Parameters:
-        subject = written.subject
+    def _written(self, write: WriteRequest) -> _Parameters:
+        subject = write.subject
         return self._timed(
             {
                 "new_version": secrets.randbits(_VERSION_BITS),
-                "payload": written.payload,
+                "payload": write.payload,
                 "subject": None if subject is None else _stored_text(subject),
-                "device": None if written.device is None else _stored_text(written.device),
+                "device": None if write.device is None else _stored_text(write.device),
                 "subject_hash": None if subject is None else _hash(subject),
-                "as_of": written.as_of,
+                "as_of": write.as_of,
                 "revocations_kept": REVOCATIONS_KEPT,
-                **_spans(written.lifetime),
+                **_spans(write.lifetime),
             }
         )
 

@@ -85,7 +85,7 @@ class FileConnection(sqlite3.Connection):
     path: Path
     seen: tuple[_Identity | None, ...]
 
-    def look(self) -> bool:
+    def remember_files(self) -> bool:
         """Take note of what has been opened, and return True if the file was still there afterwards."""
         former, self.seen = self.seen, _identities(self.path)
         return former == self.seen[:1] and None not in self.seen
@@ -156,7 +156,7 @@ class SQLiteFile:
                 self._prepare(connection)
                 if read_only:
                     connection.execute("PRAGMA query_only = ON")
-                if connection.look():
+                if connection.remember_files():
                     return connection
             except BaseException:
                 connection.close()

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from os import PathLike
-from typing import Final
+from typing import Final, TypeVar
 
 from attrs import evolve
 
@@ -24,9 +24,8 @@ from typed_sessions.stores.base import (
     Record,
     Revoked,
     Updated,
-    Written,
+    WriteRequest,
 )
-from typed_sessions.stores.kept import Kept, kept, moved
 from typed_sessions.stores.moments import (
     Clock,
     Microseconds,
@@ -37,17 +36,20 @@ from typed_sessions.stores.moments import (
     reading,
     revoked_at,
 )
+from typed_sessions.stores.row import StoredRow
 from typed_sessions.stores.sqlite.file import SQLiteFile
-from typed_sessions.stores.sqlite.worker import Worker
+from typed_sessions.stores.sqlite.worker import Work, Worker
 
 __all__ = ["SQLiteStore"]
+
+T = TypeVar("T")
 
 _BUSY_TIMEOUT: Final = timedelta(seconds=2)
 
 _VERSION_BITS: Final = 63
 """What a column holds. Random, so that a key that is used again never has a version that it had before."""
 
-# The columns are in the order of `Kept`.
+# The columns are in the order of `StoredRow`.
 _LOAD: Final = """
     SELECT payload, version, created, last_seen, expires_at, issued, subject, device, target
     FROM records WHERE key = ? AND expires_at > ?
@@ -86,6 +88,8 @@ class SQLiteStore:
         path: of the file, which is made if there is none; in a directory on a disk of this machine.
         clock: the time, in seconds since the epoch; the system's by default.
         busy_timeout: how long to wait for another process that writes.
+        blocking: for threads without an event loop: each call blocks its thread until it is answered, or for as long as
+            `time_left` says. Other stores, and other processes, may have the same file open, blocking or not.
 
     Raises:
         ConfigurationError: there can be no such file, or another user may put sessions into it. Any method raises it
@@ -94,53 +98,66 @@ class SQLiteStore:
     """
 
     def __init__(
-        self, path: str | PathLike[str], *, clock: Clock | None = None, busy_timeout: timedelta = _BUSY_TIMEOUT
+        self,
+        path: str | PathLike[str],
+        *,
+        clock: Clock | None = None,
+        busy_timeout: timedelta = _BUSY_TIMEOUT,
+        blocking: bool = False,
     ) -> None:
         if str(path) == ":memory:":
             raise ConfigurationError("SQLiteStore needs a file: what is to stay in memory belongs in a MemoryStore")
         file = SQLiteFile.at(path, busy_timeout)
+        self.never_waits: Final = blocking
         self._clock: Final = clock
         self._writer: Final = Worker("sessions-writer", partial(file.connect, read_only=False), "BEGIN IMMEDIATE")
         self._reader: Final = Worker("sessions-reader", partial(file.connect, read_only=True), "BEGIN")
 
-    async def create(self, key: str, written: Written) -> Created:
-        return await self._writer.do(lambda connection: self._create(connection, key, written))
+    async def create(self, key: str, write: WriteRequest) -> Created:
+        return await self._do(self._writer, lambda connection: self._create(connection, key, write))
 
     async def load(self, key: str) -> Found:
-        return await self._reader.do(lambda connection: self._load(connection, key))
+        return await self._do(self._reader, lambda connection: self._load(connection, key))
 
-    async def update(self, key: str, version: int, written: Written, *, move_to: str | None = None) -> Updated:
-        return await self._writer.do(lambda connection: self._update(connection, key, version, written, move_to))
+    async def update(self, key: str, version: int, write: WriteRequest, *, move_to: str | None = None) -> Updated:
+        return await self._do(self._writer, lambda connection: self._update(connection, key, version, write, move_to))
 
     async def touch(self, key: str, lifetime: Lifetime) -> Record | None:
-        return await self._writer.do(lambda connection: self._touch(connection, key, lifetime))
+        return await self._do(self._writer, lambda connection: self._touch(connection, key, lifetime))
 
     async def delete(self, key: str, *, version: int | None = None) -> bool:
-        return await self._writer.do(lambda connection: self._delete(connection, key, version))
+        return await self._do(self._writer, lambda connection: self._delete(connection, key, version))
 
     async def delete_expired(self, limit: int = 1000) -> int:
-        return await self._writer.do(lambda connection: self._delete_expired(connection, limit))
+        return await self._do(self._writer, lambda connection: self._delete_expired(connection, limit))
 
     async def ids_of(self, subject: str) -> Sequence[Listed]:
-        return await self._reader.do(lambda connection: self._ids_of(connection, subject))
+        return await self._do(self._reader, lambda connection: self._ids_of(connection, subject))
 
     async def delete_subject(self, subject: str, *, spare: str | None = None) -> datetime:
-        return await self._writer.do(lambda connection: self._delete_subject(connection, subject, spare))
+        return await self._do(self._writer, lambda connection: self._delete_subject(connection, subject, spare))
 
     async def now(self) -> datetime:
         return moment(self._now())
 
     async def close(self) -> None:
-        await self._writer.close()
-        await self._reader.close()
+        for worker in (self._writer, self._reader):
+            if self.never_waits:
+                worker.end()
+            else:
+                await worker.close()
 
-    def _create(self, connection: sqlite3.Connection, key: str, written: Written) -> Created:
+    async def _do(self, worker: Worker, work: Work[T]) -> T:
+        return worker.wait(work) if self.never_waits else await worker.do(work)
+
+    def _create(self, connection: sqlite3.Connection, key: str, write: WriteRequest) -> Created:
         now = self._now()
         if _live(connection, key, now) is not None:
             return Exists()
-        if not _may_be_of(connection, written, now):
+        if not _may_be_of(connection, write, now):
             return Revoked()
-        return _write(connection, key, kept(written, _new_version(), created=now, issued=now, now=now)).record(now)
+        created = StoredRow.of(write, _new_version(), created=now, issued=now, now=now)
+        return _write(connection, key, created).record(now)
 
     def _load(self, connection: sqlite3.Connection, key: str) -> Found:
         now = self._now()
@@ -148,7 +165,7 @@ class SQLiteStore:
         return None if present is None else present.found(now)
 
     def _update(
-        self, connection: sqlite3.Connection, key: str, version: int, written: Written, move_to: str | None
+        self, connection: sqlite3.Connection, key: str, version: int, write: WriteRequest, move_to: str | None
     ) -> Updated:
         now = self._now()
         present = _live(connection, key, now)
@@ -156,14 +173,14 @@ class SQLiteStore:
             return Gone()
         if present.version != version:
             return Conflict(present.record(now))
-        if written.subject != present.subject and not _may_be_of(connection, written, now):
+        if write.subject != present.subject and not _may_be_of(connection, write, now):
             return Revoked()
         if move_to is not None:
             if _live(connection, move_to, now) is not None:
                 raise ValueError("a record is to move to a key that another one has")
-            _write(connection, key, moved(move_to, now=now))
-        created, issued = now if written.restart else present.created, present.issued if move_to is None else now
-        updated = kept(written, _new_version(), created=created, issued=issued, now=now)
+            _write(connection, key, StoredRow.of_move(move_to, now=now))
+        created, issued = now if write.restart else present.created, present.issued if move_to is None else now
+        updated = StoredRow.of(write, _new_version(), created=created, issued=issued, now=now)
         return _write(connection, move_to or key, updated).record(now)
 
     def _touch(self, connection: sqlite3.Connection, key: str, lifetime: Lifetime) -> Record | None:
@@ -204,17 +221,17 @@ class SQLiteStore:
         return reading(self._clock)
 
 
-def _found(connection: sqlite3.Connection, key: str, now: Microseconds) -> Kept | None:
+def _found(connection: sqlite3.Connection, key: str, now: Microseconds) -> StoredRow | None:
     row = connection.execute(_LOAD, (key, now)).fetchone()
-    return None if row is None else Kept(*row)
+    return None if row is None else StoredRow(*row)
 
 
-def _live(connection: sqlite3.Connection, key: str, now: Microseconds) -> Kept | None:
+def _live(connection: sqlite3.Connection, key: str, now: Microseconds) -> StoredRow | None:
     present = _found(connection, key, now)
     return None if present is None or present.target is not None else present
 
 
-def _write(connection: sqlite3.Connection, key: str, record: Kept) -> Kept:
+def _write(connection: sqlite3.Connection, key: str, record: StoredRow) -> StoredRow:
     connection.execute(
         _WRITE,
         (
@@ -233,10 +250,10 @@ def _write(connection: sqlite3.Connection, key: str, record: Kept) -> Kept:
     return record
 
 
-def _may_be_of(connection: sqlite3.Connection, written: Written, now: Microseconds) -> bool:
-    if written.subject is None:
+def _may_be_of(connection: sqlite3.Connection, write: WriteRequest, now: Microseconds) -> bool:
+    if write.subject is None:
         return True
-    return is_known_since(written.as_of, _revoked(connection, written.subject), now)
+    return is_known_since(write.as_of, _revoked(connection, write.subject), now)
 
 
 def _revoked(connection: sqlite3.Connection, subject: str) -> Microseconds | None:

@@ -7,6 +7,7 @@ import os
 import sqlite3
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread
@@ -16,6 +17,7 @@ from weakref import WeakSet
 from attrs import frozen
 
 from typed_sessions.errors import StoreUnavailableError
+from typed_sessions.stores.base import time_left
 from typed_sessions.stores.sqlite.file import FileConnection, transaction
 
 __all__ = ["Work", "Worker"]
@@ -31,25 +33,25 @@ _MOST_AT_ONCE: Final = 256
 @frozen(eq=False)
 class _Job(Generic[T]):
     work: Work[T]
-    future: asyncio.Future[T]
+    future: asyncio.Future[T] | Future[T]
+    """The one of a thread that blocks is not asyncio's."""
 
 
 @frozen(eq=False)
 class _Done:
     """What came of a job."""
 
-    future: asyncio.Future[Any]
+    future: asyncio.Future[Any] | Future[Any]
     value: object = None
     error: Exception | None = None
 
-    def tell(self) -> None:
-        """Tell who waits for it, if anybody still does."""
-        if self.future.done():
-            return
-        if self.error is None:
-            self.future.set_result(self.value)
-        else:
-            self.future.set_exception(self.error)
+    def deliver(self) -> None:
+        """Give it to who waits for it, if anybody still does."""
+        with suppress(InvalidStateError, asyncio.InvalidStateError):
+            if self.error is None:
+                self.future.set_result(self.value)
+            else:
+                self.future.set_exception(self.error)
 
 
 _Queue: TypeAlias = "SimpleQueue[_Job[Any] | None]"
@@ -106,18 +108,30 @@ class Worker:
             StoreUnavailableError: SQLite, or the system, could not do it.
         """
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        with self._lock:
-            queue = self._queue or self._start()
-            queue.put(_Job(work, future))
+        self._put(_Job(work, future))
         return await future
+
+    def wait(self, work: Work[T]) -> T:
+        """Do the same for a thread, which blocks meanwhile, for no longer than it may. Raises what `do` raises."""
+        future, seconds = Future[T](), time_left()
+        self._put(_Job(work, future))
+        try:
+            return future.result(seconds)
+        except TimeoutError:
+            future.cancel()
+        raise StoreUnavailableError("SQLite took longer than SESSION_STORE_TIMEOUT")
 
     async def close(self) -> None:
         """Let the thread finish what waits, and end."""
+        await asyncio.to_thread(self.end)
+
+    def end(self) -> None:
+        """Do the same, and block meanwhile."""
         with self._lock:
             self._stop()
             threads = set(self._threads)
         for thread in threads:
-            await asyncio.to_thread(thread.join)
+            thread.join()
         self._threads.difference_update(threads)
 
     def pause(self) -> None:
@@ -131,6 +145,10 @@ class Worker:
     def resume(self) -> None:
         """Let a thread be started again."""
         self._lock.release()
+
+    def _put(self, job: _Job[Any]) -> None:
+        with self._lock:
+            (self._queue or self._start()).put(job)
 
     def _start(self) -> _Queue:
         self._queue = SimpleQueue()
@@ -149,11 +167,11 @@ class Worker:
         is_last = False
         while not is_last:
             jobs, is_last = _waiting(queue)
-            _tell(self._done(connecting, jobs))
+            _deliver(self._done(connecting, jobs))
         connecting.close()
 
     def _done(self, connecting: _Connecting, jobs: list[_Job[Any]]) -> list[_Done]:
-        """Return what came of jobs, which nobody has been told yet."""
+        """Return what came of jobs, which nobody has got yet."""
         jobs = [job for job in jobs if not job.future.cancelled()]
         if not jobs:
             return []
@@ -174,7 +192,7 @@ class Worker:
     def _failed(self, connecting: _Connecting, jobs: list[_Job[Any]], error: Exception) -> list[_Done]:
         if isinstance(error, sqlite3.Error | OSError) and not isinstance(error, _MixedError):
             connecting.close()  # the next one finds the file as it is then
-        return [_Done(job.future, error=_as_told(error)) for job in jobs]
+        return [_Done(job.future, error=_as_raised(error)) for job in jobs]
 
 
 class _Connecting:
@@ -219,7 +237,7 @@ def _result(job: _Job[Any], connection: sqlite3.Connection) -> object:
         raise _WorkError(error) from error
 
 
-def _as_told(error: Exception) -> Exception:
+def _as_raised(error: Exception) -> Exception:
     """Return what a caller gets to see of an error: one of its own, since each adds to it where it has been."""
     if isinstance(error, sqlite3.Error | OSError):
         unavailable = StoreUnavailableError("SQLite cannot read or write the sessions")
@@ -228,19 +246,22 @@ def _as_told(error: Exception) -> Exception:
     return error
 
 
-def _tell(done: Iterable[_Done]) -> None:
-    """Tell all who wait, waking each event loop once."""
+def _deliver(done: Iterable[_Done]) -> None:
+    """Give all who wait what they wait for, waking each event loop once."""
     loops = defaultdict[asyncio.AbstractEventLoop, list[_Done]](list)
     for one in done:
-        loops[one.future.get_loop()].append(one)
+        if isinstance(one.future, Future):
+            one.deliver()
+        else:
+            loops[one.future.get_loop()].append(one)
     for loop, its in loops.items():
         with suppress(RuntimeError):  # it was closed: nobody waits
-            loop.call_soon_threadsafe(_tell_all, its)
+            loop.call_soon_threadsafe(_deliver_all, its)
 
 
-def _tell_all(done: list[_Done]) -> None:
+def _deliver_all(done: list[_Done]) -> None:
     for one in done:
-        one.tell()
+        one.deliver()
 
 
 _workers: Final[WeakSet[Worker]] = WeakSet()

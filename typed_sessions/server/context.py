@@ -1,16 +1,14 @@
-"""`StoredArrival`: what a request knows of its session, from its cookie on until the response tells the browser."""
+"""`RequestContext`: what a request knows of its session, from its cookie on until the response tells the browser."""
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from enum import Enum
-from typing import Generic
+from threading import Lock as Mutex
+from typing import Final, Generic
 
-from attrs import define, field
+from attrs import Factory, define, field
 from typing_extensions import TypeVar
 
 from typed_sessions.codec.contents import contents_of
@@ -18,87 +16,30 @@ from typed_sessions.core.engine import Decision, Delete, Keep, Policy, Write
 from typed_sessions.core.state import ExtrasRule, Opened
 from typed_sessions.errors import StoreUnavailableError
 from typed_sessions.reports import ChangedLate, Refused, Report, ReportSink
+from typed_sessions.server.deadline import Deadline
 from typed_sessions.server.records import Attempt, read
-from typed_sessions.stores.base import Record
+from typed_sessions.server.runtime import Lock
+from typed_sessions.stores.base import Record, SessionStore
 from typed_sessions.stores.identifiers import Identifier
 
-__all__ = ["Deadline", "News", "StoredArrival"]
+__all__ = ["CookieAction", "RequestContext"]
 
 S = TypeVar("S", default=dict[str, object])
 
-
-class Deadline:
-    """How much time is left for all that a request asks of the store.
-
-    Args:
-        span: how much there is in the beginning.
-    """
-
-    def __init__(self, span: timedelta) -> None:
-        self._left = span.total_seconds()
-        self._asking = 0
-        self._start = 0.0
-        """Up to when was spent what those take who ask."""
-
-    @asynccontextmanager
-    async def spent(self) -> AsyncGenerator[None]:
-        """Spend of it what the block takes. What several blocks take at once is spent once.
-
-        Raises:
-            StoreUnavailableError: there was not enough.
-        """
-        self._spend()
-        self._asking += 1
-        try:
-            async with self._kept():
-                yield
-        finally:
-            self._spend()
-            self._asking -= 1
-
-    def _spend(self) -> None:
-        now = time.monotonic()
-        if self._asking:
-            self._left -= now - self._start
-        self._start = now
-
-    @asynccontextmanager
-    async def holding(self, lock: asyncio.Lock) -> AsyncGenerator[None]:
-        """Hold a lock for the block. To wait for it may take as much as is left, and spends nothing.
-
-        Raises:
-            StoreUnavailableError: there was not enough.
-        """
-        async with self._kept():
-            await lock.acquire()
-        try:
-            yield
-        finally:
-            lock.release()
-
-    @asynccontextmanager
-    async def _kept(self) -> AsyncGenerator[None]:
-        try:
-            async with asyncio.timeout(max(0.0, self._left)):
-                yield
-        except TimeoutError:
-            # Without the frames of what was waiting, which know identifiers, and which a debugger's page shows.
-            cause = TimeoutError()
-        else:
-            return
-        raise StoreUnavailableError("the session store took longer than SESSION_STORE_TIMEOUT") from cause
+_deciding: Final = Mutex()
+"""Is held while what was found becomes what is there; no code of the user's runs meanwhile."""
 
 
-class News(Enum):
-    """What the browser has still to be told."""
+class CookieAction(Enum):
+    """What is to become of the browser's cookie."""
 
-    NOTHING = "it knows all"
-    IDENTIFIER = "another identifier, or a later expiry"
-    END = "its session is over"
+    KEEP = "it stays as it is"
+    SEND = "it gets the session's identifier, and a later expiry"
+    DELETE = "its session is over"
 
 
 @define(eq=False, repr=False)  # a debugger's page shows what is in a repr
-class StoredArrival(Generic[S]):
+class RequestContext(Generic[S]):
     """A request as a session's source, and what it has made of the session in the store so far."""
 
     policy: Policy[S]
@@ -109,7 +50,7 @@ class StoredArrival(Generic[S]):
     raises: bool
     """Whether a store that does not answer is an error; otherwise the visitor is a stranger for this request."""
     began: float = field(factory=time.monotonic)
-    lock: asyncio.Lock = field(factory=asyncio.Lock)
+    lock: Lock = Factory(lambda self: self.deadline.runtime.lock(), takes_self=True)
     """One save after the other."""
     identifier: Identifier | None = None
     """That of the record; None if there is none yet."""
@@ -120,15 +61,15 @@ class StoredArrival(Generic[S]):
     looked_at: float = 0.0
     """When that was, by this machine's monotonic clock."""
     as_of: datetime | None = None
-    """From which moment, by the store's clock, the request knows what it knows; see `Written.as_of`."""
+    """From which moment, by the store's clock, the request knows what it knows; see `WriteRequest.as_of`."""
     signed: str | None = field(default=None, repr=False)
-    """The genuine signed cookie that is to be taken in."""
+    """The genuine signed cookie that is to be adopted: to become a session in the store."""
     signed_texts: tuple[str, ...] = field(default=(), repr=False)
-    """The signed cookies that came, and might be taken in."""
+    """The signed cookies that came, and might be adopted."""
     opened: Opened[S] | None = None
-    """What is in that."""
+    """What is in that; for other cookies, what is in the record, once the session was touched."""
     refused: Refused | None = None
-    came_late: bool = False
+    stale_id: bool = False
     """True if the browser sent it before it knew that the session has another identifier, or none any more."""
     has_ended: bool = False
     """True once it is known that the session was ended, or got another identifier elsewhere."""
@@ -142,8 +83,8 @@ class StoredArrival(Generic[S]):
     """What kept the store from answering."""
     attempt: Attempt | None = None
     """What was asked to be written, and not answered."""
-    news: News = News.NOTHING
-    altered: set[str] = field(factory=set[str])
+    cookie_action: CookieAction = CookieAction.KEEP
+    lossy_keys: set[str] = field(factory=set[str])
     """The undeclared keys whose values will read back as others."""
 
     @property
@@ -165,15 +106,20 @@ class StoredArrival(Generic[S]):
     def open(self) -> Opened[S]:
         if self.failure is not None and self.raises:
             raise StoreUnavailableError(str(self.failure)) from self.failure.__cause__
-        if self.opened is not None:
+        record, opened = self.record, self.opened
+        if opened is not None:
+            return opened
+        found = None if record is None else read(record.payload, self.policy)
+        opened = found if isinstance(found, Opened) else self._fresh(found or self.refused)
+        with _deciding:  # what one of the threads has found that touch the session first, all have
+            if self.opened is None:
+                self.opened = opened
+                if isinstance(found, Refused):  # another release may read it; this one must not write over it
+                    self.unreadable = self.key
+                    self.forget()
             return self.opened
-        found = None if self.record is None else read(self.record.payload, self.policy)
-        if isinstance(found, Opened):
-            return found
-        refused = found or self.refused
-        if found is not None:  # another release may read it; this one must not write over it
-            self.unreadable = self.key
-            self.forget()
+
+    def _fresh(self, refused: Refused | None) -> Opened[S]:
         return Opened(contents_of(self.policy.schema, {}), reports=(refused,) if refused else ())
 
     def report(self, report: Report) -> None:
@@ -194,12 +140,19 @@ class StoredArrival(Generic[S]):
             return None
         return self.record.as_of - self.record.last_seen + timedelta(seconds=time.monotonic() - self.looked_at)
 
-    def tell(self) -> Decision:
+    async def known_since(self, store: SessionStore) -> datetime:
+        """Return from which moment, by the store's clock, the request knows whose session it is, or an earlier one."""
+        if self.as_of is None:
+            now = await store.now()
+            self.as_of = now - timedelta(seconds=time.monotonic() - self.began)
+        return self.as_of
+
+    def decision(self) -> Decision:
         """Return what becomes of the cookie."""
-        match self.news:
-            case News.IDENTIFIER if self.identifier is not None:
+        match self.cookie_action:
+            case CookieAction.SEND if self.identifier is not None:
                 return Write(self.identifier.text)
-            case News.END:
+            case CookieAction.DELETE:
                 return Delete()
             case _:
                 return Keep()

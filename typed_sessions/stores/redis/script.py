@@ -43,7 +43,7 @@ local LAST = 253370764800000000
 -- Another clock than the server's may be slower: by the server's a key then stays a day longer.
 local now, more = 0, 0
 
-local function look_at_the_clock(given)
+local function read_clock(given)
   if given then
     now, more = given, 86400000
   else
@@ -66,7 +66,7 @@ local function ends(created, idle, absolute)
   return first
 end
 
-local function kept(key)
+local function row(key)
   local record = redis.call('HMGET', prefix .. key,
     'payload', 'version', 'created', 'last_seen', 'expires_at', 'subject', 'issued', 'device', 'target')
   if record[5] and tonumber(record[5]) > now then return record end
@@ -74,7 +74,7 @@ local function kept(key)
 end
 
 local function live(key)
-  local record = kept(key)
+  local record = row(key)
   if record and not record[9] then return record end
   return nil
 end
@@ -149,7 +149,7 @@ end
 
 _LOAD: Final = """
 function calls.load(key)
-  local record = kept(key)
+  local record = row(key)
   if record and record[9] then return table.concat({'moved', text(now), record[7], record[9]}, ' ') end
   return record and found('present', record) or 'gone'
 end
@@ -254,7 +254,7 @@ end
 
 local lengths, answers = {}, {}
 for at, call in ipairs(cmsgpack.unpack(ARGV[1])) do
-  look_at_the_clock(call[2])
+  read_clock(call[2])
   local well, answer = pcall(calls[call[1]], unpack(with_bytes(call), 3))
   if well then
     answer = '+' .. answer

@@ -1,21 +1,21 @@
-"""`Kept`: a record as a store in this process has it, in numbers."""
+"""`StoredRow`: a record as a store in this process has it, in numbers."""
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Self
 
 from attrs import field, frozen
 
-from typed_sessions.stores.base import MOVES_KEPT, Found, Lifetime, Listed, Moved, Record, Written
+from typed_sessions.stores.base import MOVES_KEPT, Found, Lifetime, Listed, Moved, Record, WriteRequest
 from typed_sessions.stores.moments import Microseconds, expiry, moment
 
-__all__ = ["Kept", "kept", "moved"]
+__all__ = ["StoredRow"]
 
 _MOVES_KEPT: Final = Lifetime(MOVES_KEPT)
 
 
 @frozen
-class Kept:
+class StoredRow:
     """All of a record but its key; or the note that a record has moved away from its key."""
 
     payload: bytes = field(repr=False)
@@ -28,6 +28,19 @@ class Kept:
     device: str | None = field(default=None, repr=False)
     target: str | None = field(default=None, repr=False)
     """The key that the record has moved to; None if this is a record."""
+
+    @classmethod
+    def of(
+        cls, write: WriteRequest, version: int, *, created: Microseconds, issued: Microseconds, now: Microseconds
+    ) -> Self:
+        """Return what is stored of what a request writes now."""
+        expires_at = expiry(created, now, write.lifetime)
+        return cls(write.payload, version, created, now, expires_at, issued, write.subject, write.device)
+
+    @classmethod
+    def of_move(cls, target: str, *, now: Microseconds) -> Self:
+        """Return what is stored under the key that a record moves away from now."""
+        return cls(b"", 0, now, now, expiry(now, now, _MOVES_KEPT), now, target=target)
 
     def found(self, now: Microseconds) -> Found:
         """Return what a load answers now."""
@@ -52,14 +65,3 @@ class Kept:
     def listed(self, key: str) -> Listed:
         """Return it as the list of its subject shows it."""
         return Listed(key, moment(self.created), moment(self.last_seen), moment(self.expires_at), self.device)
-
-
-def kept(written: Written, version: int, *, created: Microseconds, issued: Microseconds, now: Microseconds) -> Kept:
-    """Return what is kept of what a request writes now."""
-    expires_at = expiry(created, now, written.lifetime)
-    return Kept(written.payload, version, created, now, expires_at, issued, written.subject, written.device)
-
-
-def moved(target: str, *, now: Microseconds) -> Kept:
-    """Return what is kept under the key that a record moves away from now."""
-    return Kept(b"", 0, now, now, expiry(now, now, _MOVES_KEPT), now, target=target)

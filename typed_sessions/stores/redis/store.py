@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal, overload
 
 from typed_sessions.errors import ConfigurationError
 from typed_sessions.stores.base import (
@@ -20,15 +20,15 @@ from typed_sessions.stores.base import (
     Record,
     Revoked,
     Updated,
-    Written,
+    WriteRequest,
 )
-from typed_sessions.stores.loops import PerLoop
 from typed_sessions.stores.moments import Clock, in_microseconds, moment, reading
 
 if TYPE_CHECKING:
-    from redis.asyncio import Redis
+    import redis
+    import redis.asyncio
 
-    from typed_sessions.stores.redis_batches import Call
+    from typed_sessions.stores.redis.calls import Call
 
 __all__ = ["RedisStore"]
 
@@ -67,31 +67,57 @@ class RedisStore:
             to, and is closed by whoever has made it.
         prefix: of every key. Stores with different prefixes do not see each other.
         clock: the time, in seconds since the epoch; the server's by default.
+        blocking: for threads without an event loop: each call blocks its thread until it is answered, or for as long as
+            `time_left` says. A client that is given is one of `redis` then, and is used as it is set up: it does not
+            know how much time there is.
 
     Raises:
         ConfigurationError: the URL or the client is none that the store can use, or redis-py is not installed. At first
             use: the server is a node of a cluster.
     """
 
-    def __init__(self, client_or_url: Redis | str, *, prefix: str = "session:", clock: Clock | None = None) -> None:
+    @overload
+    def __init__(
+        self,
+        client_or_url: redis.asyncio.Redis | str,
+        *,
+        prefix: str = ...,
+        clock: Clock | None = ...,
+        blocking: Literal[False] = ...,
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self, client_or_url: redis.Redis | str, *, prefix: str = ..., clock: Clock | None = ..., blocking: Literal[True]
+    ) -> None: ...
+
+    def __init__(
+        self,
+        client_or_url: redis.asyncio.Redis | redis.Redis | str,
+        *,
+        prefix: str = "session:",
+        clock: Clock | None = None,
+        blocking: bool = False,
+    ) -> None:
         try:
-            from typed_sessions.stores import redis_batches  # noqa: PLC0415 - the driver is an extra
+            from typed_sessions.stores.redis.batches import LoopServer  # noqa: PLC0415 - the driver is an extra
+            from typed_sessions.stores.redis.blocking import ThreadServer  # noqa: PLC0415
         except ImportError as error:
             raise ConfigurationError("RedisStore needs redis-py: pip install 'typed_sessions[redis]'") from error
-        batches = redis_batches.Batches
-        self._batches: Final = PerLoop(redis_batches.opener(client_or_url, _bytes(prefix)), batches.close)
+        self.never_waits: Final = blocking
+        self._server: Final = (ThreadServer if blocking else LoopServer)(client_or_url, _bytes(prefix))
         self._clock: Final = clock
 
-    async def create(self, key: str, written: Written) -> Created:
+    async def create(self, key: str, write: WriteRequest) -> Created:
         version = _new_version()
-        answer = await self._run("create", key, str(version), *_what(written), size=len(written.payload))
+        answer = await self._run("create", key, str(version), *_what(write), size=len(write.payload))
         match answer:
             case b"exists":
                 return Exists()
             case b"revoked":
                 return Revoked()
             case _:
-                return _as_written(answer, version, written)
+                return _as_written(answer, version, write)
 
     async def load(self, key: str) -> Found:
         answer = await self._run("load", key)
@@ -100,10 +126,10 @@ class RedisStore:
             return Moved(target.decode(), moved_at=_moment(moved_at), as_of=_moment(now))
         return _present(answer)
 
-    async def update(self, key: str, version: int, written: Written, *, move_to: str | None = None) -> Updated:
+    async def update(self, key: str, version: int, write: WriteRequest, *, move_to: str | None = None) -> Updated:
         new = _new_version()
-        last = str(version), move_to or key, written.restart
-        answer = await self._run("update", key, str(new), *_what(written), *last, size=len(written.payload))
+        last = str(version), move_to or key, write.restart
+        answer = await self._run("update", key, str(new), *_what(write), *last, size=len(write.payload))
         match answer:
             case b"gone":
                 return Gone()
@@ -114,7 +140,7 @@ class RedisStore:
             case _ if answer.startswith(b"conflict"):
                 return Conflict(_record(answer))
             case _:
-                return _as_written(answer, new, written)
+                return _as_written(answer, new, write)
 
     async def touch(self, key: str, lifetime: Lifetime) -> Record | None:
         return _present(await self._run("touch", key, *_spans(lifetime)))
@@ -140,13 +166,12 @@ class RedisStore:
 
     async def close(self) -> None:
         """Close what has been opened here, in the event loop that runs. A client that was given stays open."""
-        await self._batches.close()
+        await self._server.close()
 
     async def _run(self, name: str, *arguments: str | bytes | int, size: int = 0) -> bytes:
         """Return what the script answers to a call."""
-        batches = await self._batches.get()
         time = False if self._clock is None else reading(self._clock)
-        return await batches.run((name, time, *arguments), size)
+        return await self._server.run((name, time, *arguments), size)
 
 
 def _new_version() -> int:
@@ -161,14 +186,14 @@ def _moment(microseconds: bytes) -> datetime:
     return moment(int(microseconds))
 
 
-def _what(written: Written) -> Call:
+def _what(write: WriteRequest) -> Call:
     """Return the payload, both spans, the time that is known, the subject, and the device."""
     return (
-        written.payload,
-        *_spans(written.lifetime),
-        False if written.as_of is None else in_microseconds(written.as_of),
-        False if written.subject is None else _bytes(written.subject),
-        False if written.device is None else _bytes(written.device),
+        write.payload,
+        *_spans(write.lifetime),
+        False if write.as_of is None else in_microseconds(write.as_of),
+        False if write.subject is None else _bytes(write.subject),
+        False if write.device is None else _bytes(write.device),
     )
 
 
@@ -223,17 +248,17 @@ def _text(stored: bytes | None) -> str | None:
     return None if stored is None else stored.decode("utf-8", "surrogatepass")
 
 
-def _as_written(answer: bytes, version: int, written: Written) -> Record:
+def _as_written(answer: bytes, version: int, write: WriteRequest) -> Record:
     """Return the record as it is now. Its payload did not have to come back."""
     now, created, last_seen, expires_at, issued = map(_moment, answer.split()[1:])
     return Record(
-        payload=written.payload,
+        payload=write.payload,
         version=version,
         created=created,
         last_seen=last_seen,
         expires_at=expires_at,
         as_of=now,
         issued=issued,
-        subject=written.subject,
-        device=written.device,
+        subject=write.subject,
+        device=write.device,
     )

@@ -1,0 +1,156 @@
+"""`Repository`: the sessions of one application in a store, which others may share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from attrs import frozen
+
+from typed_sessions.core.engine import Policy
+from typed_sessions.errors import SessionConflictError
+from typed_sessions.stores.base import (
+    Exists,
+    Found,
+    Lifetime,
+    Listed,
+    Moved,
+    PlacedStore,
+    Record,
+    SessionStore,
+    WriteRequest,
+)
+from typed_sessions.stores.identifiers import Identifier, Namespace
+
+__all__ = ["Repository", "owner_of"]
+
+MOST_MOVES: Final = 20
+"""How often a session that is to end is followed: nobody moves one so often in the meantime without meaning to."""
+
+_LEEWAY: Final = timedelta(days=1)
+"""How much longer than it would be valid a signed cookie is refused: clocks differ."""
+
+
+@frozen
+class Repository:
+    """A store, and the namespaces in which an application has its sessions there."""
+
+    store: SessionStore
+    namespaces: tuple[Namespace, ...]
+    """The present one first. What is found in an earlier one moves with its next write."""
+    lifetime: Lifetime
+
+    def key_of(self, identifier: Identifier) -> str:
+        """Return the key that a session has, or will have with its next write."""
+        return self.namespaces[0].key_of(identifier)
+
+    def keys_of(self, identifier: Identifier) -> list[str]:
+        """Return all keys that a session may have."""
+        return [namespace.key_of(identifier) for namespace in self.namespaces]
+
+    def subjects_of(self, subject: str | None) -> list[str | None]:
+        """Return what the store knows a subject by, in each namespace."""
+        return [None if subject is None else namespace.subject(subject) for namespace in self.namespaces]
+
+    def new_identifier(self, subject: str | None) -> Identifier:
+        """Return one for a session of what the store knows a subject by, or of nobody's."""
+        if subject is not None and isinstance(self.store, PlacedStore):
+            return Identifier.new(self.store.place_of(subject))
+        return Identifier.new()
+
+    async def load(self, key: str, identifier: Identifier) -> tuple[str, Found]:
+        """Return what is under one of the keys of a session; or under another one, if it has just moved there."""
+        found = await self.store.load(key)
+        if isinstance(found, Moved) and found.target in self.keys_of(identifier):
+            return found.target, await self.store.load(found.target)
+        return key, found
+
+    async def touch(self, identifier: Identifier, key: str, record: Record, as_of: datetime | None) -> Record | None:
+        """Count a session as seen, and return its record; None if it has ended or changed. It moves to its present key.
+
+        Args:
+            identifier: of the session.
+            key: the one that it was found under.
+            record: what was found.
+            as_of: see `WriteRequest.as_of`.
+        """
+        present = self.key_of(identifier)
+        if key == present:
+            return await self.store.touch(key, self.lifetime)
+        subject = self.subjects_of(owner_of(record))[0]
+        write = WriteRequest(record.payload, self.lifetime, subject, as_of, device=record.device)
+        seen = await self.store.update(key, record.version, write, move_to=present)
+        return seen if isinstance(seen, Record) else None
+
+    async def end(self, key: str, loaded: Record | None = None) -> bool:
+        """End the session of a key, wherever it has moved, and return True if it was there.
+
+        Args:
+            key: of the session.
+            loaded: what the request has loaded of it. It may have become somebody else's since: then it is another
+                session.
+        """
+        for _ in range(MOST_MOVES):
+            if await self.store.delete(key):
+                return True
+            found = await self.store.load(key)
+            if not isinstance(found, Moved):
+                return False
+            key = found.target
+            present = None if loaded is None else await self.store.load(key)
+            if loaded is not None and isinstance(present, Record) and owner_of(present) != owner_of(loaded):
+                return False
+        raise SessionConflictError("the session that is to end moves on and on")
+
+    def tombstone(self, signed: str, policy: Policy[Any], became: str = "") -> tuple[str, WriteRequest]:
+        """Return the record, and its key, that refuses a signed cookie as long as it is valid.
+
+        Args:
+            signed: the cookie.
+            policy: how it is opened.
+            became: the key of the session that was made of it.
+        """
+        made = policy.sealed_at(signed) or policy.now()
+        return self.tombstone_keys(signed)[0], self._note(made + self.lifetime.idle - policy.now(), became)
+
+    def tombstone_keys(self, signed: str) -> list[str]:
+        """Return the keys that the tombstone of a signed cookie may have.
+
+        They are made of what is signed. The signature has several spellings in base64, each of which verifies.
+        """
+        return self._keys_of_note("taken in", signed.rpartition(".")[0])
+
+    async def ids_of(self, subject: str) -> list[Listed]:
+        """Return the live sessions of a subject."""
+        return [one for namespace in self.namespaces for one in await self.store.ids_of(namespace.subject(subject))]
+
+    async def end_all(self, subject: str, *, spare: str | None) -> None:
+        """End the sessions of a subject but the one of a key."""
+        for namespace in self.namespaces:
+            await self.store.delete_subject(namespace.subject(subject), spare=spare)
+
+    async def refuse_signed(self, subject: str, remaining: timedelta) -> None:
+        """Keep the signed cookies of a subject that were made until now from being adopted, for so long."""
+        key, note = self._keys_of_note("revoked", subject)[0], self._note(remaining)
+        if isinstance(await self.store.create(key, note), Exists):
+            await self.store.touch(key, note.lifetime)
+
+    async def signed_refused(self, subject: str) -> Sequence[Record]:
+        """Return the notes that say so: the cookies that were made until one was last seen."""
+        return await self.found(self._keys_of_note("revoked", subject))
+
+    async def found(self, keys: Iterable[str]) -> list[Record]:
+        """Return the records of keys."""
+        return [found for key in keys if isinstance(found := await self.store.load(key), Record)]
+
+    def _keys_of_note(self, kind: str, of: str) -> list[str]:
+        return [namespace.key_of_note(kind, of) for namespace in self.namespaces]
+
+    def _note(self, remaining: timedelta, payload: str = "") -> WriteRequest:
+        return WriteRequest(payload.encode(), Lifetime(max(remaining, timedelta()) + _LEEWAY))
+
+
+def owner_of(record: Record) -> str | None:
+    """Return whose record it is, in whatever namespace."""
+    return None if record.subject is None else record.subject.partition(":")[2]

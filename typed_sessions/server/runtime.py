@@ -1,0 +1,152 @@
+"""`Runtime`: how what a request asks of the store waits: in an event loop, or in the thread that handles the request.
+
+The way of a session is written once, as coroutines. An event loop awaits them; where there is none, `THREAD.run` drives
+them to their end, for stores that only ever block.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import time
+from collections.abc import AsyncGenerator, Coroutine, Hashable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from types import TracebackType
+from typing import Any, Final, Protocol, TypeVar, cast
+
+from typing_extensions import override
+
+from typed_sessions.stores.base import no_longer_than, time_left
+
+__all__ = ["EVENT_LOOP", "THREAD", "Lock", "Runtime", "ThreadRuntime"]
+
+T = TypeVar("T")
+
+
+class Lock(Protocol):
+    """Is held by one at a time."""
+
+    async def acquire(self) -> object:
+        """Wait until nobody else holds it, and hold it."""
+        ...
+
+    def release(self) -> None:
+        """Let the next one have it."""
+        ...
+
+    async def __aenter__(self) -> object: ...
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None, /
+    ) -> None: ...
+
+
+class Runtime(Protocol):
+    """What waiting is."""
+
+    def scope(self) -> Hashable:
+        """Return what a lock is good for: the running event loop, or all threads of this process."""
+        ...
+
+    def lock(self) -> Lock:
+        """Return a new lock for the present scope."""
+        ...
+
+    def timeout(self, seconds: float) -> AbstractAsyncContextManager[object]:
+        """Return a context that may last so long. What waits in it for longer is broken off, with a TimeoutError."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Let others have their turn meanwhile."""
+        ...
+
+
+class _EventLoopRuntime(Runtime):
+    @override
+    def scope(self) -> Hashable:
+        return asyncio.get_running_loop()
+
+    @override
+    def lock(self) -> Lock:
+        return asyncio.Lock()
+
+    @override
+    def timeout(self, seconds: float) -> AbstractAsyncContextManager[object]:
+        return asyncio.timeout(seconds)
+
+    @override
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+class ThreadRuntime(Runtime):
+    """Waits by blocking the thread. Nobody can break off a driver there, so that it has to ask for its `time_left`."""
+
+    @override
+    def scope(self) -> Hashable:
+        return os.getpid()  # in a fork, who held a lock of the parent's never gives it up
+
+    @override
+    def lock(self) -> Lock:
+        return _ThreadLock()
+
+    @override
+    @asynccontextmanager
+    async def timeout(self, seconds: float) -> AsyncGenerator[None]:
+        if seconds <= 0:
+            raise TimeoutError
+        with no_longer_than(seconds):
+            yield
+
+    @override
+    async def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)  # noqa: ASYNC251 -- there is no event loop here that it would keep from its work
+
+    def run(self, coroutine: Coroutine[Any, Any, T], store: object) -> T:
+        """Return what a coroutine returns that waits for nothing but the store, which blocks.
+
+        Raises:
+            RuntimeError: it waits for an event loop: the store is not what it says to be (`never_waits`).
+            Exception: what the coroutine raises.
+        """
+        try:
+            coroutine.send(None)
+        except StopIteration as end:
+            return cast("T", end.value)
+        with suppress(RuntimeError):  # it may be about to wait once more, to tidy up
+            coroutine.close()
+        raise RuntimeError(
+            f"{type(store).__name__} waits for an event loop, and there is none in this thread: a store that says "
+            f"never_waits = True has to block until it can answer"
+        )
+
+
+class _ThreadLock(Lock):
+    def __init__(self) -> None:
+        self._lock: Final = threading.Lock()
+
+    @override
+    async def acquire(self) -> None:
+        left = time_left()
+        if not self._lock.acquire(timeout=-1 if left is None else left):
+            raise TimeoutError
+
+    @override
+    def release(self) -> None:
+        self._lock.release()
+
+    @override
+    async def __aenter__(self) -> None:
+        await self.acquire()
+
+    @override
+    async def __aexit__(self, *raised: object) -> None:
+        self.release()
+
+
+EVENT_LOOP: Final[Runtime] = _EventLoopRuntime()
+"""Waits in the event loop that runs. Stores may be of any kind."""
+
+THREAD: Final = ThreadRuntime()
+"""Waits in the thread that runs. Stores have to say `never_waits = True`."""

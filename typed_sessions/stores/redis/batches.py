@@ -1,0 +1,196 @@
+"""`Batches`: what many tasks ask of the server, in one command.
+
+What tasks ask for in the same turn of the event loop, or while all connections are busy, is one run of the script. A
+task that is cancelled leaves its answer to be read by the batch, so that no connection falls out of step; when all who
+wait for a batch are gone, it is broken off, and its connection closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable, Sequence
+from itertools import repeat
+from typing import Final, cast
+
+import redis
+from attrs import define, field
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from typed_sessions.errors import ConfigurationError, StoreUnavailableError
+from typed_sessions.stores.loops import PerLoop
+from typed_sessions.stores.redis.calls import Call, answers_in, discreet, packed, run_by
+from typed_sessions.stores.redis.client import Commands, check, client_of, refuse_cluster
+
+__all__ = ["Batches", "LoopServer"]
+
+CONNECTIONS: Final = 8
+"""So many batches are under way at most, each on a connection of its own."""
+
+CALLS_OF_A_BATCH: Final = 64
+
+BYTES_OF_A_BATCH: Final = 1 << 20
+"""A batch takes calls until it has so many bytes, and a larger one is alone."""
+
+
+@define(eq=False)
+class _Waiting:
+    """A call that a task waits for, and the batch in which it was sent."""
+
+    call: Call = field(repr=False)
+    answer: asyncio.Future[bytes]
+    size: int
+    batch: Sequence[_Waiting] = ()
+    sender: asyncio.Task[None] | None = None
+
+    def resolve(self, answer: bytes | Exception) -> None:
+        if self.answer.done():
+            return
+        if isinstance(answer, Exception):
+            self.answer.set_exception(answer)
+        else:
+            self.answer.set_result(answer)
+
+    def stop_if_nobody_waits(self) -> None:
+        if self.sender is not None and all(waiting.answer.done() for waiting in self.batch):
+            self.sender.cancel()
+
+
+class LoopServer:
+    """A server, as event loops ask it.
+
+    Args:
+        client_or_url: see `RedisStore`.
+        prefix: of the store's keys.
+
+    Raises:
+        ConfigurationError: the URL or the client is none that the store can use.
+    """
+
+    def __init__(self, client_or_url: Redis | redis.Redis | str, prefix: bytes) -> None:
+        check(client_of(client_or_url) if isinstance(client_or_url, str) else client_or_url, blocking=False)
+
+        def opened() -> Batches:
+            if isinstance(client_or_url, str):
+                return Batches(client_of(client_or_url), prefix, owned=True)
+            return Batches(cast("Redis", client_or_url), prefix, owned=False)
+
+        self._batches: Final = PerLoop(opened, Batches.close)
+
+    async def run(self, call: Call, size: int) -> bytes:
+        """See `Batches.run`."""
+        return await (await self._batches.get()).run(call, size)
+
+    async def close(self) -> None:
+        """Close what the event loop that runs has opened."""
+        await self._batches.close()
+
+
+class Batches:
+    """Has a server run the script, in one event loop.
+
+    Args:
+        client: what asks the server.
+        prefix: of the store's keys.
+        owned: whether to close the client in the end.
+    """
+
+    def __init__(self, client: Redis, prefix: bytes, *, owned: bool) -> None:
+        self.loop: Final = asyncio.get_running_loop()
+        self._client: Final = client
+        self._prefix: Final = prefix
+        self._owned: Final = owned
+        self._waiting: Final[deque[_Waiting]] = deque()
+        self._senders: Final[set[asyncio.Task[None]]] = set()
+        self._starting = False
+        self._is_checked = False
+
+    async def run(self, call: Call, size: int = 0) -> bytes:
+        """Return what the script answers to a call of about so many bytes.
+
+        Raises:
+            StoreUnavailableError: it may have taken place, or not.
+            ConfigurationError: the server is a node of a cluster.
+        """
+        waiting = _Waiting(call, self.loop.create_future(), size)
+        self._waiting.append(waiting)
+        self._start()
+        try:
+            return await waiting.answer
+        except asyncio.CancelledError:
+            waiting.stop_if_nobody_waits()
+            raise
+        except ConfigurationError as error:
+            raise ConfigurationError(*error.args) from None  # one of its own for each who waits
+        except Exception as error:  # noqa: BLE001 - as in `_resolve`
+            raise StoreUnavailableError("the session store did not answer as it should") from discreet(error)
+
+    async def close(self) -> None:
+        """Break off what is under way, and close the client if it is ours. Who waits is told of a store unavailable."""
+        while self._waiting:
+            self._waiting.popleft().resolve(_closed())
+        senders = list(self._senders)
+        for sender in senders:
+            sender.cancel()
+        await asyncio.gather(*senders, return_exceptions=True)
+        if self._owned:
+            try:
+                await self._client.aclose()
+            except (RedisError, OSError) as error:
+                raise StoreUnavailableError("a connection of the session store did not close") from error
+
+    def _start(self) -> None:
+        """Have a sender take all that waits, once the tasks that run in this turn of the event loop have spoken."""
+        if self._waiting and not self._starting and len(self._senders) < CONNECTIONS:
+            self._starting = True
+            self.loop.call_soon(self._send)
+
+    def _send(self) -> None:
+        self._starting = False
+        batch = self._take()
+        if batch:
+            sender = self.loop.create_task(self._resolve(batch))
+            for waiting in batch:
+                waiting.batch, waiting.sender = batch, sender
+            self._senders.add(sender)
+            sender.add_done_callback(self._end)
+        self._start()
+
+    def _take(self) -> list[_Waiting]:
+        batch: list[_Waiting] = []
+        size = 0
+        while self._waiting and len(batch) < CALLS_OF_A_BATCH:
+            waiting = self._waiting[0]
+            size += waiting.size
+            if batch and size > BYTES_OF_A_BATCH:
+                break
+            self._waiting.popleft()
+            if not waiting.answer.done():
+                batch.append(waiting)
+        return batch
+
+    def _end(self, sender: asyncio.Task[None]) -> None:
+        self._senders.discard(sender)
+        self._start()
+
+    async def _resolve(self, batch: Sequence[_Waiting]) -> None:
+        answers: Iterable[bytes | Exception] = repeat(_closed())
+        try:
+            answers = answers_in(await self._ask(*packed([waiting.call for waiting in batch])))
+        except Exception as error:  # noqa: BLE001 - whatever a driver raises, the tasks that wait have to know
+            answers = repeat(error)
+        finally:
+            for waiting, answer in zip(batch, answers, strict=False):
+                waiting.resolve(answer)
+
+    async def _ask(self, calls: bytes, binary: bytes) -> bytes:
+        client = cast("Commands", self._client)
+        if not self._is_checked:
+            await refuse_cluster(client)
+            self._is_checked = True
+        return await run_by(client, self._prefix, calls, binary)
+
+
+def _closed() -> Exception:
+    return ConnectionAbortedError("the store was closed")

@@ -1,0 +1,173 @@
+"""The clients of redis-py that a `RedisStore` makes of its URL, or is given."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from typing import Any, Final, Protocol, cast
+from urllib.parse import parse_qsl, urlsplit
+
+import redis
+import redis.asyncio
+from attrs import frozen
+from redis.asyncio.retry import Retry as AsyncRetry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError, ResponseError
+from redis.retry import Retry
+from typing_extensions import override
+
+from typed_sessions.errors import ConfigurationError
+from typed_sessions.schema.narrowing import is_dict
+from typed_sessions.stores.base import time_left
+from typed_sessions.stores.urls import refuse_control_characters
+
+__all__ = ["BlockingCommands", "Commands", "blocking_client_of", "check", "client_of", "refuse_cluster"]
+
+TIMEOUT: Final = 5.0
+"""Seconds until a server that does not answer is given up, unless the URL says otherwise (`?socket_timeout=2`)."""
+
+_DATABASE: Final = re.compile(r"[0-9]{1,9}")
+
+_NO_CLUSTERS: Final = (
+    "RedisStore keeps no sessions on a cluster: while it moves a slot, sessions would not be found, or survive a "
+    "revocation; take a single server, with replicas if need be"
+)
+
+
+class Commands(Protocol):
+    """What redis-py does not type."""
+
+    async def execute_command(self, *args: bytes | str | int) -> object: ...
+
+
+@frozen
+class BlockingCommands(Commands):
+    """The same of a client that blocks until it can answer."""
+
+    client: redis.Redis
+
+    @override
+    async def execute_command(self, *args: bytes | str | int) -> object:
+        return cast("Any", self.client).execute_command(*args)
+
+
+def client_of(url: str) -> redis.asyncio.Redis:
+    """Return a client that connects when it is used.
+
+    It never repeats a call by itself: the request that waits for it has a deadline, and knows better. With RESP3, whose
+    default it is to listen for a host's maintenance, redis-py would not see that an idle connection has been closed.
+
+    Raises:
+        ConfigurationError: the URL is none that the store can use. The message does not show it, for it may hold a
+            password.
+    """
+    return cast("redis.asyncio.Redis", _made(redis.asyncio.Redis, url, AsyncRetry(NoBackoff(), 0)))
+
+
+def blocking_client_of(url: str) -> redis.Redis:
+    """Return one that blocks, for no longer than it may: see `time_left`. Raises what `client_of` raises."""
+    client = _made(redis.Redis, url, Retry(NoBackoff(), 0))
+    pool = client.connection_pool
+    pool.connection_class = _no_longer_than_allowed(pool.connection_class)
+    pool.reset()  # of the connection that was made on trial
+    return cast("redis.Redis", client)
+
+
+def _made(cls: Any, url: str, retry: object) -> Any:
+    try:
+        client = cls.from_url(
+            _checked(url), retry=retry, protocol=2, socket_timeout=TIMEOUT, socket_connect_timeout=TIMEOUT
+        )
+        client.connection_pool.make_connection()  # it takes the parameters, and connects to nothing yet
+    except (ValueError, TypeError, RedisError):
+        # Not `from` that error: its text may hold a part of the password.
+        raise ConfigurationError(
+            "the URL of a RedisStore is redis://, rediss:// or unix://, as redis-py takes it: "
+            "redis://user:password@host:6379/0, with what is special in the password percent-encoded, "
+            "and with no parameters but those that redis-py knows"
+        ) from None
+    return client
+
+
+def _no_longer_than_allowed(connection_class: Any) -> Any:
+    """Return the class of connections that wait for each step as long as the deadline leaves: to connect, to answer."""
+
+    def init(self: Any, *arguments: Any, **named: Any) -> None:
+        connection_class.__init__(self, *arguments, **named)
+        self.longest = self.socket_connect_timeout, self.socket_timeout
+
+    def connect(self: Any) -> None:
+        self.socket_connect_timeout, self.socket_timeout = map(_at_most, self.longest)
+        connection_class.connect(self)
+
+    def send_packed_command(self: Any, *arguments: Any, **named: Any) -> None:
+        if self._sock:
+            self._sock.settimeout(_at_most(self.longest[1]))  # until the answer is there
+        connection_class.send_packed_command(self, *arguments, **named)
+
+    methods = {"__init__": init, "connect": connect, "send_packed_command": send_packed_command}
+    return type("Connection", (connection_class,), methods)
+
+
+def _at_most(longest: float | None) -> float | None:
+    left = time_left()
+    return longest if left is None else min(left, longest or left)
+
+
+def _checked(url: str) -> str:
+    """Return a URL that names what it should; redis-py takes the default for what it does not understand.
+
+    Raises:
+        ValueError: it does not.
+    """
+    refuse_control_characters(url)
+    parts = urlsplit(url)
+    parameters = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
+    names = [name for name, _ in parameters]
+    databases = [value for name, value in parameters if name == "db"]
+    is_socket = parts.scheme == "unix"
+    if not is_socket and parts.path not in {"", "/"}:
+        databases.append(parts.path[1:])
+    if (
+        parts.fragment
+        or parts.port == 0
+        or len(set(names)) < len(names)
+        or not all(value for _, value in parameters)
+        or (is_socket and (parts.hostname or not parts.path.startswith("/")))
+        or len(set(databases)) > 1
+        or not all(_DATABASE.fullmatch(each) for each in databases)
+    ):
+        raise ValueError
+    return url
+
+
+def check(client: Any, *, blocking: bool) -> None:
+    """Refuse a client that the store cannot use.
+
+    Raises:
+        ConfigurationError: it cannot use this one.
+    """
+    if any(each.__name__.endswith("Cluster") for each in type(client).__mro__):
+        raise ConfigurationError(_NO_CLUSTERS)
+    if inspect.iscoroutinefunction(getattr(client, "execute_command", None)) is blocking:
+        raise ConfigurationError(
+            "RedisStore takes a client of redis, not one of redis.asyncio, if it is to block"
+            if blocking
+            else "RedisStore takes a client of redis.asyncio, not one of redis"
+        )
+    if client.get_encoder().decode_responses:
+        raise ConfigurationError("RedisStore keeps bytes: its client cannot have decode_responses=True")
+
+
+async def refuse_cluster(client: Commands) -> None:
+    """Refuse a server that is a node of a cluster.
+
+    Raises:
+        ConfigurationError: it is one.
+    """
+    try:
+        info = await client.execute_command("INFO", "cluster")
+    except ResponseError:  # the user of the database may not ask, or a proxy does not know
+        return
+    if is_dict(info) and info.get("cluster_enabled"):
+        raise ConfigurationError(_NO_CLUSTERS)
