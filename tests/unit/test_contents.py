@@ -248,7 +248,7 @@ def test_what_is_stored_is_laid_out_with_the_keys_that_are_no_fields(schema: Any
         return {key: (value,) for key, value in values.items()}
 
     def departed(data: Any) -> dict[str, Any]:
-        return converted(data if held.schema.keyed else held.schema.departed(data))
+        return converted(data if held.schema.keyed else held.schema.non_defaults(data))
 
     plain, undeclared = held.laid_out(departed, converted)
     assert list(plain.items()) == [("cart", (["a"],)), ("extra", extra), ("user_id", (None,))]

@@ -223,11 +223,7 @@ class Codec(Generic[S]):
         Raises:
             SerializationError: it does not read back; the message names the field.
         """
-        if (
-            type(draft) is Lowered
-            and draft.wire is not None
-            and (self.schema.is_trusting or self._keeps(draft.payload))
-        ):
+        if type(draft) is Lowered and draft.wire is not None and (self.schema.is_pure or self._keeps(draft.payload)):
             return ()
         return self._proven_at_length(draft.payload, draft.contents.stored()).altered
 
@@ -246,7 +242,7 @@ class Codec(Generic[S]):
         form = self._form
         if form is None or type(draft) is not Lowered or draft.wire is None:
             return None
-        if type(origin) is Read and origin.is_exact and self.schema.is_trusting:
+        if type(origin) is Read and origin.is_exact and self.schema.is_pure:
             return form.differs(origin, draft) or None
         return None
 

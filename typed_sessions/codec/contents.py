@@ -193,13 +193,15 @@ class KeyedContents(Value, Generic[S]):
             self.update({key: value})
             return
         if key in self.schema.fields:
-            value = self.schema.admit(key, value)
+            value = self.schema.validate(key, value)
         self.values[key] = value
         self._touch(key)
 
     def update(self, values: Mapping[str, object]) -> None:
         schema, live = self.schema, self.values
-        admitted = {key: schema.admit(key, value) if key in schema.fields else value for key, value in values.items()}
+        admitted = {
+            key: schema.validate(key, value) if key in schema.fields else value for key, value in values.items()
+        }
         if type(live) is dict:
             live.update(admitted)
         else:
@@ -272,7 +274,7 @@ class DeclaredContents(Value, Generic[S]):
 
     def stored(self) -> dict[str, object]:
         self.has_shared_extras = True
-        return self.laid_out(self.schema.departed, _as_they_are)[0]
+        return self.laid_out(self.schema.non_defaults, _as_they_are)[0]
 
     def changes(self, wire: object, find: Find, unproven: dict[str, Any]) -> dict[str, Any] | None:
         """Return what has changed in the data; None where the data alone does not tell.

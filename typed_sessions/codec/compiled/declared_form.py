@@ -138,7 +138,7 @@ class DeclaredForm(Form):
         if not self._schema.never_alters and not self.keeps(read.payload):
             return None
         for key, value in unproven.items():
-            if key in others or self._schema.is_trusting:  # else `keeps` proves what is written of it
+            if key in others or self._schema.is_pure:  # else `keeps` proves what is written of it
                 self._spelled[key].proven(value, changes[key])
         plain, wire = self._changed_copy(read, changes)
         if order is not None and [*plain] != [*order]:
