@@ -180,7 +180,7 @@ def test_every_value_of_a_type_comes_back_with_its_type(serializer: str, name: s
     for kind in DECLARATIONS:
         note(kind)
         codec = codec_for(kind, name, serializer)
-        assert codec.schema.admit(FIELD, value) is value
+        assert codec.schema.validate(FIELD, value) is value
         payload = codec.write_stored({FIELD: value}).payload
         outcome = loaded(codec, payload)
         contents = outcome.contents
@@ -273,10 +273,10 @@ class Opaque:
 def test_every_type_refuses_a_stranger_by_name(kind: str, name: str) -> None:
     schema, stranger = codec_for(kind, name, "tagged-json").schema, Opaque()
     if TYPES[name].annotation is object:  # to which nobody is one
-        assert schema.admit(FIELD, stranger) is stranger
+        assert schema.validate(FIELD, stranger) is stranger
         return
     with pytest.raises(FieldTypeError, match=rf"\.{FIELD} must be .*, not Opaque"):
-        schema.admit(FIELD, stranger)
+        schema.validate(FIELD, stranger)
 
 
 @KINDS

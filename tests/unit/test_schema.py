@@ -127,15 +127,15 @@ def test_generated_defaults_are_told_from_constant_ones() -> None:
     ],
 )
 def test_generic_classes_take_their_arguments(schema: Callable[[], Any], name: str, value: object) -> None:
-    assert Schema(schema).admit(name, value) == value
+    assert Schema(schema).validate(name, value) == value
     with pytest.raises(FieldTypeError, match=name):
-        Schema(schema).admit(name, "wrong")
+        Schema(schema).validate(name, "wrong")
 
 
 def test_a_class_may_contain_itself() -> None:
     schema = Schema(Node)
     tree = [Node("a", [Node("b")])]
-    assert schema.admit("children", tree) is tree
+    assert schema.validate("children", tree) is tree
 
 
 @pytest.mark.parametrize(
@@ -147,13 +147,13 @@ def test_a_class_may_contain_itself() -> None:
     ],
 )
 def test_what_a_checker_accepts_is_stored_as_the_type_of_the_field(value: object, stored: object) -> None:
-    admitted = Schema(Visitor).admit("user_id", value)
+    admitted = Schema(Visitor).validate("user_id", value)
     assert (admitted, type(admitted)) == (stored, type(stored))
 
 
 def test_a_wrong_type_is_refused_by_the_name_of_the_field_and_not_its_value() -> None:
     with pytest.raises(FieldTypeError) as caught:
-        Schema(Visitor).admit("cart", [Item("a"), Item("b", "4711")])  # type: ignore[arg-type]  # the misuse
+        Schema(Visitor).validate("cart", [Item("a"), Item("b", "4711")])  # type: ignore[arg-type]  # the misuse
     assert str(caught.value) == "Visitor.cart[1].price must be float, not str"
     assert isinstance(caught.value, TypeError)
 
@@ -291,7 +291,7 @@ def test_a_converter_with_hooks_makes_a_type_known() -> None:
     converter.register_structure_hook(NotAttrs, lambda _value, _type: NotAttrs())
     converter.register_unstructure_hook(NotAttrs, lambda _value: "not")
     thing = NotAttrs()
-    assert Schema(Holds, converter=converter).admit("thing", thing) is thing
+    assert Schema(Holds, converter=converter).validate("thing", thing) is thing
 
 
 def test_a_time_generated_by_the_class_counts_as_generated() -> None:
@@ -438,9 +438,9 @@ class Bound:
 def test_a_value_out_of_bounds_is_refused_at_its_line() -> None:
     schema = Schema(Bound)
     with pytest.raises(FieldValueError, match=r"Bound\.name must be str \(max_length=3\), not one out of bounds"):
-        schema.admit("name", "long")
+        schema.validate("name", "long")
     with pytest.raises(FieldTypeError, match=r"Bound\.name must be str, not int"):
-        schema.admit("name", 7)
+        schema.validate("name", 7)
 
 
 def test_a_value_nested_too_deep_is_refused_at_its_line() -> None:
@@ -448,7 +448,7 @@ def test_a_value_nested_too_deep_is_refused_at_its_line() -> None:
     for _ in range(sys.getrecursionlimit() + 1000):  # hypothesis may have raised it
         node = Node("n", [node])
     with pytest.raises(FieldTypeError, match="nested too deep"):
-        Schema(Node).admit("children", [node])
+        Schema(Node).validate("children", [node])
 
 
 def test_the_subject_is_found_where_it_is_marked() -> None:

@@ -210,13 +210,15 @@ class KeyedContents(Value, Generic[S]):
             self.update({key: value})
             return
         if key in self.schema.fields:
-            value = self.schema.admit(key, value)
+            value = self.schema.validate(key, value)
         self.values[key] = value
         self._touch(key)
 
     def update(self, values: Mapping[str, object]) -> None:
         schema, live = self.schema, self.values
-        admitted = {key: schema.admit(key, value) if key in schema.fields else value for key, value in values.items()}
+        admitted = {
+            key: schema.validate(key, value) if key in schema.fields else value for key, value in values.items()
+        }
         if type(live) is dict:
             live.update(admitted)
         else:
@@ -288,7 +290,7 @@ class DeclaredContents(Value, Generic[S]):
         self.has_shared_extras = True
         fields, extras = self.schema.fields, self.extras
         try:
-            declared = self.schema.departed(self.live)
+            declared = self.schema.non_defaults(self.live)
         except AttributeError:  # the program deleted one: the next request has its default
             declared = {name: self.schema.read(self.live, name) for name in fields if self._is_stored(name)}
         else:

@@ -8,10 +8,11 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from typed_sessions.codec.compiled.plans import _NO_LONGER, Plan, Planner, _is
+from typed_sessions.schema.field import non_default
 from typed_sessions.schema.generated import Module
-from typed_sessions.schema.kinds import Kind, takes_positions
+from typed_sessions.schema.kinds import Kind
 from typed_sessions.schema.sameness import same
-from typed_sessions.schema.schema import Schema, departure
+from typed_sessions.schema.schema import Schema
 from typed_sessions.schema.types import FieldType, all_parts
 from typed_sessions.schema.types.bounded import Bounded
 from typed_sessions.schema.types.containers import Items, Positions
@@ -72,7 +73,7 @@ class Functions:
         if kind is None:
             data = f"{self._module.name(self._schema.construct, 'construct')}(values)"
         else:
-            takes = "" if takes_positions(kind) else "{}="
+            takes = "" if kind.takes_positions else "{}="
             parts = [f"{takes.format(member.alias)}part_{numbers[name]}" for name, member in kind.members.items()]
             data = f"{self._module.name(kind.cls, kind.cls.__name__)}({', '.join(parts)})"
         return self._module.define("load", "decoded", [*lines, f"return {data}, ({made})"])
@@ -95,7 +96,7 @@ class Functions:
             if not field.generated:
                 lines += [f"value = decoded.{name}", f"if value is not {self._unset}:"]
                 lines += [] if plan.lift is None else [f"    value = {plan.lifted('value')}"]
-                lines += [f"    if not ({departure(field, self._module)}): found.append({name!r})"]
+                lines += [f"    if not ({non_default(field, self._module)}): found.append({name!r})"]
         return self._module.define("explicit_defaults", "decoded", [*lines, "return found"])
 
     def changes(self) -> str:
@@ -108,7 +109,7 @@ class Functions:
             field = self._schema.fields[name]
             inner = [f"value, part = data.{name}, decoded.{name}", *self._unless_unchanged(name, plan)]
             is_explicit = f"{name!r} in explicit if part is {self._unset} else {name!r} in contents.explicit"
-            is_stored = f"{departure(field, self._module)} or ({is_explicit})"
+            is_stored = f"{non_default(field, self._module)} or ({is_explicit})"
             inner += [f"    if {is_stored}:", *_indented(self._change(name, plan), 8)]
             inner += [f"    elif part is not {self._unset}:", *_indented(self._removal(name), 8)]
             varies = field.generated or field.varies

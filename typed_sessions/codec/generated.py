@@ -303,7 +303,7 @@ class GeneratedFields(Generated):
             written = self._written_by_key(payload, unwritten)
         if self._nests_deep:
             self._refuse_depth(written)
-        if not self._schema.is_trusting and not self._keeps(written):
+        if not self._schema.is_pure and not self._keeps(written):
             raise Unusual  # the class itself makes something else of it
         return written
 
@@ -362,7 +362,7 @@ class GeneratedClass(GeneratedFields):
         try:
             live, made = self._load(decoded)
         except Exception as error:
-            if self._schema.is_trusting:
+            if self._schema.is_pure:
                 raise
             raise Unusual from error  # a class of the user's may raise anything
         return live, self._extras(decoded, raws), decoded, made, raws
@@ -466,7 +466,7 @@ class GeneratedKeys(GeneratedFields):
         try:
             values = self._load(decoded)
         except Exception as error:
-            if self._schema.is_trusting:
+            if self._schema.is_pure:
                 raise
             raise Unusual from error  # a class of the user's may raise anything
         values = {**self._extras(decoded, raws), **values}

@@ -38,7 +38,6 @@ __all__ = [
     "former_names",
     "is_reference",
     "is_typed_dict",
-    "key_annotations",
     "marks_of",
     "origin_class",
     "plain_form",
@@ -100,9 +99,6 @@ def _inherited(declared: object) -> dict[str, Any]:
         if not annotates_again and _unsubscripted(hint) is not ClassVar:
             found[name] = _substituted(hint, arguments)
     return found
-
-
-key_annotations = resolved_annotations
 
 
 def required_keys(declared: Any) -> frozenset[str]:

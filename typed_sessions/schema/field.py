@@ -21,7 +21,7 @@ from typed_sessions.schema.merging import Rule, rule_of
 from typed_sessions.schema.sameness import same
 from typed_sessions.schema.types import FieldType, Mismatch
 
-__all__ = ["Field", "declared_field", "define_departed", "departure"]
+__all__ = ["Field", "declared_field", "define_non_defaults", "non_default"]
 
 M = TypeVar("M", Essential, Subject, Merge)
 
@@ -132,7 +132,7 @@ def _classes_of(annotation: Any) -> set[object]:
     return {get_origin(part) or part for part in parts} - {NoneType}
 
 
-def define_departed(module: Module, fields: Mapping[str, Field], forms: Mapping[str, str]) -> str:
+def define_non_defaults(module: Module, fields: Mapping[str, Field], forms: Mapping[str, str]) -> str:
     """Add a function that returns the fields of an object whose values are not their defaults, and return its name.
 
     Args:
@@ -140,15 +140,15 @@ def define_departed(module: Module, fields: Mapping[str, Field], forms: Mapping[
         fields: the fields.
         forms: for each field the expression that makes of `value` what is returned.
     """
-    lines = ['"""Return the fields whose values are not their defaults."""', "departed = {}"]
+    lines = ['"""Return the fields whose values are not their defaults."""', "found = {}"]
     for name, field in fields.items():
         plain = name.isidentifier() and not iskeyword(name)
         lines += [f"value = {f'data.{name}' if plain else f'getattr(data, {name!r})'}"]
-        lines += [f"if {departure(field, module)}:", f"    departed[{name!r}] = {forms[name]}"]
-    return module.define("departed", "data", [*lines, "return departed"])
+        lines += [f"if {non_default(field, module)}:", f"    found[{name!r}] = {forms[name]}"]
+    return module.define("non_defaults", "data", [*lines, "return found"])
 
 
-def departure(field: Field, module: Module, value: str = "value") -> str:
+def non_default(field: Field, module: Module, value: str = "value") -> str:
     """Return the condition that a value is not a field's default; a comparison that may settle it goes first."""
     if field.generated:
         return "True"

@@ -14,7 +14,7 @@ from typing_extensions import TypeVar, override
 
 from typed_sessions.errors import FieldTypeError, FieldValueError, SchemaError
 from typed_sessions.schema.annotations import is_typed_dict, origin_class
-from typed_sessions.schema.field import Field, declared_field, define_departed, departure
+from typed_sessions.schema.field import Field, declared_field, define_non_defaults
 from typed_sessions.schema.generated import Module
 from typed_sessions.schema.kinds import Kind, Member, kind_of
 from typed_sessions.schema.migrations import Migrations
@@ -33,7 +33,7 @@ from typed_sessions.schema.types import (
 from typed_sessions.schema.types.scalars import KNOWN
 from typed_sessions.schema.values import Value
 
-__all__ = ["Assignment", "Field", "Schema", "class_made_by", "define_departed", "departure"]
+__all__ = ["Assignment", "Schema", "class_made_by"]
 
 S = TypeVar("S", default=dict[str, object])
 
@@ -98,7 +98,7 @@ class Schema(Generic[S]):
         ]
         self.has_user_code: bool = self._kind is not None and self._kind.has_user_code
         """True if code of the user's in the class may change or refuse a value; else data holds what it was made of."""
-        self.is_trusting: bool = not self.has_user_code and not any(kind.has_user_code for kind in nested)
+        self.is_pure: bool = not self.has_user_code and not any(kind.has_user_code for kind in nested)
         """True if no user code runs when this class, or any within its fields, is made or assigned to."""
         self.never_alters: bool = all(kind.holds_arguments for kind in [*filter(None, [self._kind]), *nested])
         """True if data, and each class within the fields, holds what it is given. Validators may refuse that."""
@@ -145,20 +145,20 @@ class Schema(Generic[S]):
         return self.construct({})
 
     @cached_property
-    def departed(self) -> Callable[[object], dict[str, object]]:
+    def non_defaults(self) -> Callable[[object], dict[str, object]]:
         """Returns the fields of data whose values are not their defaults, in the order of their declaration.
 
         Raises:
             AttributeError: the program deleted an attribute.
         """
         module = Module("the fields of a schema")
-        function = define_departed(module, self.fields, dict.fromkeys(self.fields, "value"))
+        function = define_non_defaults(module, self.fields, dict.fromkeys(self.fields, "value"))
         return module.compiled()[function]
 
     def defaults_among(self, values: Mapping[str, object], data: object) -> set[str]:
         """Return the names of the values that are the defaults of their fields; `data` was made of them."""
         if not self.has_user_code:
-            return values.keys() - self.departed(data).keys()
+            return values.keys() - self.non_defaults(data).keys()
         return {name for name, value in values.items() if self.fields[name].is_default(value)}
 
     def read(self, data: object, name: str) -> object:
@@ -170,7 +170,7 @@ class Schema(Generic[S]):
         value: object = getattr(data, name)
         return value
 
-    def admit(self, name: str, value: object) -> object:
+    def validate(self, name: str, value: object) -> object:
         """Return a value as its field holds it: itself wherever it fits.
 
         Raises:
@@ -179,18 +179,18 @@ class Schema(Generic[S]):
         """
         field = self.fields[name]
         try:
-            admitted = field.type.admit(value)
+            validated = field.type.admit(value)
             if name in self._aware:
-                field.type.lower(admitted, self._aware[name])
+                field.type.lower(validated, self._aware[name])
         except OutOfBounds as mismatch:
             raise FieldValueError(f"{self.name}.{name}{mismatch.path} {mismatch}") from None
         except Mismatch as mismatch:
             raise FieldTypeError(f"{self.name}.{name}{mismatch.path} {mismatch}") from None
         except RecursionError:
             raise FieldTypeError(f"{self.name}.{name} is nested too deep to be held") from None
-        if field.is_subject and not _is_writable_subject(admitted):
+        if field.is_subject and not _is_writable_subject(validated):
             raise FieldValueError(f"{self.name}.{name} must be a text that can be written as UTF-8")
-        return admitted
+        return validated
 
     def assign(self, data: S, values: Mapping[str, object]) -> Assignment[S]:
         """Set fields as the class's author meant it, in this order, in data that nobody has yet.
@@ -203,8 +203,8 @@ class Schema(Generic[S]):
         """
         kind = self._declared_kind
         if not self.has_user_code and not kind.frozen:
-            admitted = {name: self.admit(name, value) for name, value in values.items()}
-            return Assignment(admitted, partial(self.put, data, admitted))
+            validated = {name: self.validate(name, value) for name, value in values.items()}
+            return Assignment(validated, partial(self.put, data, validated))
         if kind.frozen:
             changed = self._changed(data, values)
             return Assignment({name: self.read(changed, name) for name in values}, lambda: changed)
@@ -241,7 +241,7 @@ class Schema(Generic[S]):
         for name in self.fields:
             if not hasattr(data, name):
                 raise FieldTypeError(f"{self.name}.{name} is missing from the data of this session")
-        exact = {name: self.admit(name, self.read(data, name)) for name in self.fields}
+        exact = {name: self.validate(name, self.read(data, name)) for name in self.fields}
         widened = {name: value for name, value in exact.items() if value is not self.read(data, name)}
         return self.put(cast("S", data), widened) if widened else cast("S", data)
 
@@ -249,7 +249,7 @@ class Schema(Generic[S]):
         if not isinstance(data, dict):
             raise FieldTypeError(f"the data of this session must be a dict, not {type(data).__name__}")
         adopted = cast("dict[str, object]", data)
-        exact = {key: self.admit(key, value) for key, value in adopted.items() if key in self.fields}
+        exact = {key: self.validate(key, value) for key, value in adopted.items() if key in self.fields}
         adopted.update({key: value for key, value in exact.items() if value is not adopted[key]})
         return cast("S", adopted)
 
@@ -266,7 +266,7 @@ class Schema(Generic[S]):
         """
         kind = self._declared_kind
         converted = [name for name in values if self.fields[name].member.converts]
-        taken = {name: value if name in converted else self.admit(name, value) for name, value in values.items()}
+        taken = {name: value if name in converted else self.validate(name, value) for name, value in values.items()}
         try:
             if kind.frozen:
                 data = cast("S", kind.successor(data, taken))
@@ -277,9 +277,9 @@ class Schema(Generic[S]):
             raise FieldValueError(self._refusal(values)) from error
         for name in converted:
             value = self.read(data, name)
-            admitted = self.admit(name, value)
-            if admitted is not value:
-                kind.force(data, name, admitted)
+            validated = self.validate(name, value)
+            if validated is not value:
+                kind.force(data, name, validated)
         return data
 
     def _refusal(self, names: Iterable[str]) -> str:

@@ -21,7 +21,7 @@ def subject_of(schema: Schema[Any], stored: Mapping[str, object]) -> str | None:
     if name is None or stored.get(name) is None:
         return None
     try:
-        return str(schema.admit(name, stored[name]))
+        return str(schema.validate(name, stored[name]))
     except FieldTypeError as error:
         raise SerializationError(f"session field {name} cannot say whose session it is: {error}") from None
 
@@ -41,4 +41,4 @@ def named_subject(schema: Schema[Any], subject: object) -> str:
         )
     if subject is None:
         raise ConfigurationError("None is nobody, and the sessions of nobody can be neither listed nor ended")
-    return str(schema.admit(name, subject))
+    return str(schema.validate(name, subject))

@@ -13,11 +13,11 @@ import msgspec
 from attrs import frozen
 
 from typed_sessions.codec.compiled.notations import Leaf, Notation
+from typed_sessions.schema.field import Field, define_non_defaults, non_default
 from typed_sessions.schema.generated import Module
-from typed_sessions.schema.kinds import Kind, has_plain_attributes, takes_positions
+from typed_sessions.schema.kinds import Kind
 from typed_sessions.schema.places import MAX_DEPTH, TYPE_KEY, Comparison
 from typed_sessions.schema.sameness import same
-from typed_sessions.schema.schema import Field, define_departed, departure
 from typed_sessions.schema.types import FieldType, Reading, Wire
 from typed_sessions.schema.types.alias import Alias
 from typed_sessions.schema.types.bounded import Bounded
@@ -142,7 +142,10 @@ class Planner:
                 lines += [f"    value = {plan.lift('value')}"]
             lines += [f"    values[{name!r}] = value"]
             if name in fields and not fields[name].generated:
-                lines += [f"    if not ({departure(fields[name], self.module)}):", f"        defaults.append({name!r})"]
+                lines += [
+                    f"    if not ({non_default(fields[name], self.module)}):",
+                    f"        defaults.append({name!r})",
+                ]
         return self.module.define("lift", "wire", [*lines, "return values, defaults"])
 
     def made_of(self, plans: Mapping[str, Plan], fields: Mapping[str, Field], kind: Kind, *, has_flag: bool) -> str:
@@ -163,8 +166,8 @@ class Planner:
             field, part = fields[name], f"part_{number}"
             lines += [f"{part} = wire.{name}", f"if {part} is {unset}:", f"    {part} = {self._fresh(field)}", "else:"]
             lines += [] if plan.lift is None else [f"    {part} = {plan.lift(part)}"]
-            lines += [f"    if not ({departure(field, self.module, part)}):", f"        defaults |= {{{name!r}}}"]
-        takes = "" if takes_positions(kind) else "{}="
+            lines += [f"    if not ({non_default(field, self.module, part)}):", f"        defaults |= {{{name!r}}}"]
+        takes = "" if kind.takes_positions else "{}="
         parts = [f"{takes.format(member.alias)}part_{number}" for number, member in enumerate(kind.members.values())]
         cls = self.module.name(kind.cls, kind.cls.__name__)
         extras = f"{{}} if wire.{PERMANENT_KEY} is {unset} else {{{PERMANENT_KEY!r}: wire.{PERMANENT_KEY}}}"
@@ -194,7 +197,7 @@ class Planner:
         lines = ['"""Return the fields that may have changed, as msgspec writes them; those not stored are unset."""']
         lines += ["changes = {}"]
         for name, plan in plans.items():
-            has_departed = departure(fields[name], self.module)
+            has_departed = non_default(fields[name], self.module)
             lines += [f"value, part = data.{name}, wire.{name}", *self._unless_unchanged(plan)]
             lines += [f"    if {has_departed} or {name!r} in defaults:", *self._change(name, plan, indent=8)]
             lines += [f"    elif part is not {unset}: changes[{name!r}] = {unset}"]
@@ -245,7 +248,7 @@ class Planner:
     def lower_data_of(self, plans: Mapping[str, Plan], fields: Mapping[str, Field], *, proven: bool) -> str:
         """Add the same for the fields of an object that have departed from their defaults."""
         lowered = {name: (self._proven(plan) if proven else plan.lowered)("value") for name, plan in plans.items()}
-        return define_departed(self.module, fields, lowered)
+        return define_non_defaults(self.module, fields, lowered)
 
     def usual_of(self, plan: Plan) -> str:
         """Add a function that makes, of what msgspec has read, what it would write of the same, and return its name."""
@@ -582,12 +585,12 @@ class Planner:
     def _declared(self, field_type: Declared) -> Plan | None:
         """Return the plan of a declared class. What its constructor does of its own accord, a look at it finds."""
         kind = field_type.kind
-        if not has_plain_attributes(kind) or not are_names(field_type.types):
+        if not kind.has_plain_attributes or not are_names(field_type.types):
             return None
         plans = {name: self.plan(item) for name, item in field_type.types.items()}
         struct = self._struct(field_type.text, plans, frozenset(plans))
         struct_name, cls = self.module.name(struct, struct.__name__), self.module.name(kind.cls, kind.cls.__name__)
-        takes = "" if takes_positions(kind) else "{}="
+        takes = "" if kind.takes_positions else "{}="
         aliases = [takes.format(member.alias) for member in kind.members.values()]
 
         def lower(value: str) -> str:

@@ -23,21 +23,9 @@ __all__ = [
     "Kind",
     "Member",
     "StructKind",
-    "has_plain_attributes",
     "kind_of",
     "marks_within",
-    "takes_positions",
 ]
-
-
-def has_plain_attributes(kind: Kind) -> bool:
-    """Return what the kind says of its attributes."""
-    return kind.has_plain_attributes
-
-
-def takes_positions(kind: Kind) -> bool:
-    """Return what the kind says of its constructor."""
-    return kind.takes_positions
 
 
 def kind_of(declared: object) -> Kind | None:

@@ -17,11 +17,11 @@ from typed_sessions.errors import SchemaError
 from typed_sessions.schema.annotations import (
     described,
     is_typed_dict,
-    key_annotations,
     plain_form,
     reference_in,
     reference_name,
     required_keys,
+    resolved_annotations,
 )
 from typed_sessions.schema.kinds import Kind, kind_of
 from typed_sessions.schema.places import MAX_DEPTH, TYPE_KEY, VALUE_KEY
@@ -128,7 +128,7 @@ class Compiler:
         return declared
 
     def _keyed(self, annotation: Any, place: str) -> Keyed:
-        text, annotations = described(annotation), key_annotations(annotation)
+        text, annotations = described(annotation), resolved_annotations(annotation)
         if annotations.keys() >= {TYPE_KEY, VALUE_KEY}:
             raise SchemaError(f"{place}: {TYPE_KEY} and {VALUE_KEY} belong to unions; rename these keys of {text}")
         for name, item in annotations.items():

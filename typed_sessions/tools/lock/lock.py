@@ -13,7 +13,8 @@ from typing import Any, Final
 import msgspec
 
 from typed_sessions.errors import ConfigurationError, SchemaError
-from typed_sessions.schema.schema import Field, Schema
+from typed_sessions.schema.field import Field
+from typed_sessions.schema.schema import Schema
 from typed_sessions.schema.types import FieldType, Mismatch
 from typed_sessions.schema.types.alias import Alias
 from typed_sessions.schema.types.base import JSON
