@@ -183,6 +183,16 @@ class TestPostgreSQLStore(StoreContract):
             await store.close()
 
 
+class TestBlockingPostgreSQLStore(TestPostgreSQLStore):
+    @override
+    @asynccontextmanager
+    async def open(self, clock: Callable[[], float]) -> AsyncGenerator[SessionStore, None]:
+        with postgresql_schema(self.url) as schema:
+            store = PostgreSQLStore(self.url, table=f"{schema}.sessions", clock=clock, blocking=True)
+            yield store
+            await store.close()
+
+
 class TestPostgreSQLStoreOnConnectionsWithoutState(TestPostgreSQLStore):
     """As behind a pooler: every transaction finds a connection that knows nothing, and that is not in autocommit."""
 

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 from threading import Barrier, Event, local
@@ -17,6 +18,7 @@ from attrs import define, field
 from typing_extensions import override
 from werkzeug.datastructures import Headers
 
+from tests.postgresql_servers import postgresql_schema
 from typed_sessions import (
     Essential,
     Merge,
@@ -29,7 +31,16 @@ from typed_sessions.core.session import session_from, state_of
 from typed_sessions.core.state import Opened
 from typed_sessions.reports import log_report
 from typed_sessions.server import THREAD, RequestContext
-from typed_sessions.stores import Found, MemoryStore, SessionStore, Updated, WriteRequest, open_store, time_left
+from typed_sessions.stores import (
+    Found,
+    MemoryStore,
+    SessionStore,
+    Updated,
+    WriteRequest,
+    open_store,
+    time_left,
+    with_table,
+)
 
 THREADS: Final = 8
 
@@ -112,12 +123,22 @@ def in_threads(work: Callable[[int], object], count: int = THREADS) -> list[obje
         return list(pool.map(run, range(count)))
 
 
-@pytest.fixture(params=["memory", "sqlite", "redis"])
+@pytest.fixture(params=["memory", "sqlite", "redis", "postgresql"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SessionStore]:
-    urls = {"memory": "memory://", "sqlite": f"sqlite:///{tmp_path}/sessions.db"}
-    store = open_store(urls.get(request.param) or request.getfixturevalue("redis_url"), blocking=True)
-    yield store
-    THREAD.run(store.close(), store)
+    with ExitStack() as schemas:
+        match request.param:
+            case "memory":
+                url = "memory://"
+            case "sqlite":
+                url = f"sqlite:///{tmp_path}/sessions.db"
+            case "redis":
+                url = request.getfixturevalue("redis_url")
+            case _:
+                server = request.getfixturevalue("postgresql_url")
+                url = with_table(server, f"{schemas.enter_context(postgresql_schema(server))}.sessions")
+        store = open_store(url, blocking=True)
+        yield store
+        THREAD.run(store.close(), store)
 
 
 @pytest.mark.usefixtures("nervous_threads")

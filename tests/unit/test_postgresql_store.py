@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import multiprocessing
 import secrets
+import socket
 import subprocess
 import sys
+import time
 import traceback
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from unittest.mock import ANY
 
 import pytest
 from attrs import evolve
-from psycopg import AsyncConnection, errors
+from psycopg import AsyncConnection, Connection, errors
 from psycopg.conninfo import make_conninfo
 from psycopg.rows import TupleRow
 from psycopg.sql import SQL, Identifier
 from psycopg_pool import AsyncConnectionPool, PoolClosed
 
 from typed_sessions.errors import ConfigurationError, StoreUnavailableError
+from typed_sessions.server import THREAD
 from typed_sessions.stores import (
     REVOCATIONS_KEPT,
     Conflict,
@@ -32,6 +37,7 @@ from typed_sessions.stores import (
     Revoked,
     WriteRequest,
 )
+from typed_sessions.stores.base import no_longer_than
 from typed_sessions.stores.postgresql import PostgreSQLStore, statements
 from typed_sessions.testing import ManualClock
 
@@ -738,3 +744,66 @@ def test_without_the_driver_the_extra_is_named() -> None:
     )
     told = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout  # noqa: S603  # our own program
     assert "typed_sessions[postgresql]" in told
+
+
+def test_a_thread_waits_for_no_longer_than_it_may(postgresql_url: str, postgresql_table: str) -> None:
+    store, key = PostgreSQLStore(postgresql_url, table=postgresql_table, blocking=True), fresh_key()
+    record = THREAD.run(created(store, key), store)
+    with Connection.connect(postgresql_url) as rival:
+        rival.execute(SQL("LOCK TABLE {}").format(of(postgresql_table)))
+        start = time.monotonic()
+        with no_longer_than(0.2), pytest.raises(StoreUnavailableError):
+            THREAD.run(store.delete(key), store)
+        assert 0.2 <= time.monotonic() - start < 2
+    found = THREAD.run(store.load(key), store)  # on a connection that knows nothing of that; it may have taken place
+    assert found is None or (isinstance(found, Record) and found.version == record.version)
+    THREAD.run(store.close(), store)
+
+
+def test_a_thread_does_not_wait_for_ever_for_a_connection() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        store = PostgreSQLStore(f"postgresql://127.0.0.1:{mute.getsockname()[1]}/web", blocking=True)
+        start = time.monotonic()
+        with no_longer_than(0.5), pytest.raises(StoreUnavailableError):
+            THREAD.run(store.now(), store)
+        assert time.monotonic() - start < 4
+    THREAD.run(store.close(), store)
+
+
+def test_threads_share_some_connections(postgresql_url: str, postgresql_table: str) -> None:
+    url = make_conninfo(postgresql_url, application_name=postgresql_table)
+    store = PostgreSQLStore(url, table=postgresql_table, connections=2, blocking=True)
+    with ThreadPoolExecutor(8) as threads:
+        keys = [fresh_key() for _ in range(40)]
+        made = list(threads.map(lambda key: THREAD.run(created(store, key), store), keys))
+        assert list(threads.map(lambda key: THREAD.run(store.load(key), store), keys)) == [
+            evolve(record, as_of=ANY) for record in made
+        ]
+    with Connection.connect(postgresql_url) as connection:
+        asked = "SELECT count(*) FROM pg_stat_activity WHERE application_name = %s"
+        (count,) = connection.execute(asked, [postgresql_table[:63]]).fetchone() or (0,)
+    assert 1 <= count <= 2
+    THREAD.run(store.close(), store)
+
+
+def test_threads_of_a_fork_have_connections_of_their_own(postgresql_url: str, postgresql_table: str) -> None:
+    store, keys = PostgreSQLStore(postgresql_url, table=postgresql_table, blocking=True), [fresh_key(), fresh_key()]
+    THREAD.run(created(store, keys[0]), store)
+
+    def child() -> None:
+        assert THREAD.run(store.delete(keys[0]), store)
+        THREAD.run(created(store, keys[1]), store)
+
+    process = multiprocessing.get_context("fork").Process(target=child)
+    process.start()
+    process.join(30)
+    assert process.exitcode == 0
+    assert THREAD.run(store.load(keys[0]), store) is None
+    assert THREAD.run(store.delete(keys[1]), store)
+    THREAD.run(store.close(), store)
+
+
+async def test_a_pool_is_for_an_event_loop(postgresql_url: str) -> None:
+    async with AsyncConnectionPool(postgresql_url, min_size=1, open=False) as pool:
+        with pytest.raises(ConfigurationError, match="not a pool"):
+            PostgreSQLStore(pool, blocking=True)

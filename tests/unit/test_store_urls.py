@@ -84,6 +84,13 @@ def test_a_url_names_a_store_and_no_namespace(url: str) -> None:
 
 
 @EACH_SCHEME
+def test_a_url_names_a_store_for_threads(url: str) -> None:
+    store = open_store(url, blocking=True)
+    assert type(store) is URLS[url]
+    assert getattr(store, "never_waits", False) is True
+
+
+@EACH_SCHEME
 @pytest.mark.parametrize(
     "query", ["namespace=shop", "namespace=sh%6Fp", "%6eamespace=shop", "&namespace=shop&"], ids=lambda query: query
 )

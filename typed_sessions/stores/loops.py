@@ -1,4 +1,4 @@
-"""`PerLoop`: what a store has open in each event loop, and closes with it."""
+"""`PerLoop`: what a store has open in each event loop, and closes with it; `OfProcess`: what threads share."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from weakref import WeakSet
 
 from attrs import define
 
-__all__ = ["PerLoop"]
+__all__ = ["OfProcess", "PerLoop"]
 
 T = TypeVar("T")
 
@@ -78,6 +78,22 @@ class PerLoop(Generic[T]):
             present = self._opened.pop(loop, None)  # another thread may have been faster
             if present is not None and present[0].is_open:
                 self._abandon(present[0].value)
+
+
+class OfProcess(Generic[T]):
+    """Opens something once for all threads of a process. What a fork has inherited stays untouched there."""
+
+    def __init__(self, open_: Callable[[], T]) -> None:
+        self._open: Final = open_
+        self._opened: Final[dict[int, T]] = {}
+        """By the process."""
+
+    def get(self) -> T:
+        """Return what is open in this process."""
+        process = os.getpid()
+        if process not in self._opened:
+            self._opened.setdefault(process, self._open())  # another thread may have been faster
+        return self._opened[process]
 
 
 async def _closed_with_loop(opened: _Opened[T], close: Callable[[T], Awaitable[None]]) -> AsyncGenerator[None]:

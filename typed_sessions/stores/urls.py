@@ -28,9 +28,6 @@ _STORES: Final = {
 }
 """The class of each scheme. It is loaded when a URL names it: its module may need a driver."""
 
-_BLOCKING: Final = frozenset({"SQLiteStore", "RedisStore"})
-"""Those that take `blocking`."""
-
 _LIBRARYS: Final = frozenset({"namespace", "table", "timeout"})
 """The parameters that are for this library. The driver gets the others."""
 
@@ -50,8 +47,7 @@ def open_store(url: str, *, blocking: bool = False) -> SessionStore:
 
     Args:
         url: of the store.
-        blocking: whether it is for threads without an event loop. The store says by `never_waits` if it is; there is
-            none yet for PostgreSQL.
+        blocking: whether it is for threads without an event loop.
 
     Raises:
         ConfigurationError: there is no such store, or its driver is not installed.
@@ -60,9 +56,9 @@ def open_store(url: str, *, blocking: bool = False) -> SessionStore:
     base, parameters = _parsed(url)
     name = _STORES[scheme]
     arguments: list[object] = [base.replace("valkey", "redis", 1) if "valkey" in scheme else base]
-    options: dict[str, object] = {"blocking": True} if blocking and name in _BLOCKING else {}
+    options: dict[str, object] = {"blocking": blocking}
     if name == "MemoryStore":
-        arguments = []
+        arguments, options = [], {}
     elif name == "SQLiteStore":
         arguments = [path_in(url)]
     if "timeout" in parameters:

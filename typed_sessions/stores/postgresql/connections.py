@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import Final, TypeAlias, TypeVar
 
 import psycopg
@@ -15,8 +15,8 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg_pool import AsyncConnectionPool
 
 from typed_sessions.errors import ConfigurationError, StoreUnavailableError
-from typed_sessions.stores.loops import PerLoop
-from typed_sessions.stores.postgresql.pool import Connection, LoopPool, has_ended
+from typed_sessions.stores.loops import OfProcess, PerLoop
+from typed_sessions.stores.postgresql.pool import Connection, LoopPool, ThreadPool, has_ended
 from typed_sessions.stores.urls import refuse_control_characters
 
 __all__ = ["Connection", "Connections", "Pool"]
@@ -78,41 +78,37 @@ class Connections:
         size: how many connections there are at most in each event loop, if it is a URL.
         prepare: makes a connection ready before anything else is done, once in each event loop, and once more when
             something that it has made is not there.
+        blocking: whether threads without an event loop use them. That takes a URL.
 
     Raises:
         ConfigurationError: if it is no URL of a PostgreSQL database.
     """
 
-    def __init__(self, source: str | Pool, *, size: int, prepare: Callable[[Connection], Awaitable[None]]) -> None:
+    def __init__(
+        self, source: str | Pool, *, size: int, prepare: Callable[[Connection], Awaitable[None]], blocking: bool
+    ) -> None:
         if size < 1:
             raise ConfigurationError(f"connections={size} is too few: a store needs one at least")
         conninfo = _conninfo(source) if isinstance(source, str) else None
+        if conninfo is None and blocking:
+            raise ConfigurationError("a PostgreSQLStore that blocks takes the URL of its database, not a pool")
         self._given_pool: Final = None if isinstance(source, str) else source
         self._prepare: Final = prepare
         self._opened: Final = PerLoop(
             lambda: _Opened(None if conninfo is None else LoopPool(conninfo, size)), _Opened.close, _Opened.abandon
         )
+        self._of_threads: Final = OfProcess(lambda: _Opened(ThreadPool(conninfo or "", size))) if blocking else None
         self._unfinished: Final[set[asyncio.Task[object]]] = set()
         """What nobody waits for any more; an event loop does not hold its tasks."""
 
     async def use(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         """Return what comes of some work on a connection.
 
-        The work is a task of its own: the driver's answer to a cancellation is to ask the server to stop, and a server
-        that hangs does not answer that, either. Who is cancelled waits for a moment, so that what was asked for has
-        taken place or not; then the connection is closed, and nobody knows.
-
         Raises:
             StoreUnavailableError: the server could not be asked, or failed.
         """
-        task = asyncio.create_task(self._done(work))
         try:
-            await asyncio.wait((task,))
-        except asyncio.CancelledError:
-            await self._break_off(task)
-            raise
-        try:
-            return task.result()
+            return await (self._in_task(work) if self._of_threads is None else self._done(work))
         except (psycopg.IntegrityError, psycopg.DataError) as error:
             # What such an error tells besides has values in it.
             reason = psycopg.DatabaseError(error.diag.message_primary or "")
@@ -122,7 +118,25 @@ class Connections:
 
     async def close(self) -> None:
         """Close what has been opened here, in the event loop that runs. A pool that was given stays open."""
-        await self._opened.close()
+        if self._of_threads is None:
+            await self._opened.close()
+        else:
+            await self._of_threads.get().close()
+
+    async def _in_task(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+        """Do it in a task of its own.
+
+        The driver's answer to a cancellation is to ask the server to stop, and a server that hangs does not answer
+        that, either. Who is cancelled waits for a moment, so that what was asked for has taken place or not; then the
+        connection is closed, and nobody knows.
+        """
+        task = asyncio.create_task(self._done(work))
+        try:
+            await asyncio.wait((task,))
+        except asyncio.CancelledError:
+            await self._break_off(task)
+            raise
+        return task.result()
 
     async def _break_off(self, task: asyncio.Task[T]) -> None:
         def forget(ended: asyncio.Task[object]) -> None:
@@ -139,7 +153,7 @@ class Connections:
             task.cancel()  # for the second time, at which the driver closes the connection
 
     async def _done(self, work: Callable[[Connection], Awaitable[T]]) -> T:
-        opened = await self._opened.get()
+        opened = await self._opened.get() if self._of_threads is None else self._of_threads.get()
         try:
             return await self._done_once(opened, work)
         except _LACKING:
@@ -156,7 +170,8 @@ class Connections:
             return await work(connection)
 
     async def _get_ready(self, opened: _Opened) -> None:
-        async with opened.lock:
+        # Threads may do it at once, as processes may.
+        async with opened.lock if self._of_threads is None else nullcontext():
             if opened.ready:
                 return
             async with self._lent(opened.pool, waits=False) as connection:

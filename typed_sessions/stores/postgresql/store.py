@@ -57,6 +57,8 @@ class PostgreSQLStore:
         table: the name of the table of records; with its schema, if that is not the first in the search path.
         clock: the time, in seconds since the epoch; the server's by default.
         connections: how many there are at most in each event loop, unless a pool is given.
+        blocking: for threads without an event loop: each call blocks its thread until it is answered, or for as long as
+            `time_left` says. It takes a URL.
 
     Raises:
         ConfigurationError: if the URL or the name of the table is none. At first use: if the server is too old, the
@@ -70,10 +72,14 @@ class PostgreSQLStore:
         table: str = "typed_sessions",
         clock: Clock | None = None,
         connections: int = 10,
+        blocking: bool = False,
     ) -> None:
         tables = Tables.named(table)
         self._statements: Final = Statements.on(tables, clock_given=clock is not None)
-        self._connections: Final = Connections(url_or_pool, size=connections, prepare=tables.bring_up_to_date)
+        self.never_waits: Final = blocking
+        self._connections: Final = Connections(
+            url_or_pool, size=connections, prepare=tables.bring_up_to_date, blocking=blocking
+        )
         self._clock: Final = clock
 
     async def create(self, key: str, write: WriteRequest) -> Created:
