@@ -9,9 +9,13 @@ from itertools import count
 from typing import Any, Final
 from weakref import finalize
 
-__all__ = ["Module"]
+__all__ = ["Module", "Unusual"]
 
 _numbers: Final = count(1)
+
+
+class Unusual(Exception):  # noqa: N818 -- never leaves the library
+    """Generated code met what it was not made for. It hands over to the explaining path, which knows what to say."""
 
 
 class Module:

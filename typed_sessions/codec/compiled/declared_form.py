@@ -17,6 +17,7 @@ from typed_sessions.codec.compiled.notations import Notation
 from typed_sessions.codec.compiled.plans import PERMANENT_KEY, Plan, Planner, known_struct, wire_struct
 from typed_sessions.codec.contents import Contents, DeclaredContents, KeyedContents, vacant_among
 from typed_sessions.codec.payloads import Lowered, Read
+from typed_sessions.schema.generated import Unusual
 from typed_sessions.schema.migrations import VERSION_KEY
 from typed_sessions.schema.narrowing import is_sequence
 from typed_sessions.schema.sameness import same
@@ -26,7 +27,6 @@ from typed_sessions.schema.types.classes import nests_deep
 from typed_sessions.schema.types.containers import Items
 from typed_sessions.schema.types.scalars import KNOWN
 from typed_sessions.schema.types.union import OneOf
-from typed_sessions.serializers.stock_tags import TheLongWay
 
 __all__ = ["DeclaredForm", "reads_flag"]
 
@@ -225,7 +225,7 @@ class DeclaredForm(Form):
         try:
             declared, pinned = self._lift(wire)
         except Exception as error:  # a class of the user's may raise anything
-            raise TheLongWay from error
+            raise Unusual from error
         extras: Plain = {} if self._flag_of(wire) is msgspec.UNSET else {PERMANENT_KEY: self._flag_of(wire)}
         version, is_exact = 0, self._is_closed
         if undeclared:
@@ -234,7 +234,7 @@ class DeclaredForm(Form):
             version = schema.migrations.version
             written = extras.pop(VERSION_KEY, 0)
             if type(written) is not int or written != version:
-                raise TheLongWay
+                raise Unusual
             raws.pop(VERSION_KEY, None)
         contents = self._contents(dict.fromkeys(raws), declared, extras, pinned)
         return Read(contents, payload, version, wire=wire, is_exact=is_exact, raws=undeclared)
@@ -246,7 +246,7 @@ class DeclaredForm(Form):
             if len(raws) == 1:
                 self._refuse_tag(raws)
             if not self._schema.renamed.keys().isdisjoint(undeclared):
-                raise TheLongWay
+                raise Unusual
         return undeclared
 
     def _contents(self, order: dict[str, None], declared: Plain, extras: Plain, pinned: list[str]) -> Contents[Any]:
@@ -256,7 +256,7 @@ class DeclaredForm(Form):
         try:
             data = schema.construct(declared)
         except Exception as error:  # a converter or validator of the user's may raise anything
-            raise TheLongWay from error
+            raise Unusual from error
         vacant = vacant_among(schema, declared, data)
         return DeclaredContents(schema, data, extras, frozenset(pinned), vacant, order)
 
@@ -318,7 +318,7 @@ class DeclaredForm(Form):
             if is_known and not version:
                 lowered.wire = wire = self._decode_known(payload)
                 if wire != self._wire_of(self._known, plain):
-                    raise TheLongWay
+                    raise Unusual
             else:
                 lowered.wire = self._read_back(lowered)
             if self._nests_deep:
@@ -346,7 +346,7 @@ class DeclaredForm(Form):
         """Return what msgspec reads of a payload with undeclared keys, if that is what was written."""
         wire = self._decode(lowered.payload)
         if wire != self._wire_of(self._wire, lowered.plain):
-            raise TheLongWay
+            raise Unusual
         for key in lowered.undeclared:
             value = lowered.plain[key]
             if type(value) not in PLAIN:

@@ -12,11 +12,11 @@ import msgspec
 from typed_sessions.codec.compiled.notations import Notation
 from typed_sessions.codec.contents import Contents
 from typed_sessions.codec.payloads import Lowered, Read
+from typed_sessions.schema.generated import Unusual
 from typed_sessions.schema.places import MAX_DEPTH, is_deeper
 from typed_sessions.schema.sameness import same
 from typed_sessions.schema.schema import Schema
 from typed_sessions.schema.types import Mismatch
-from typed_sessions.serializers.stock_tags import TheLongWay
 
 __all__ = ["PLAIN", "THE_LONG_WAY", "Form", "Plain"]
 
@@ -28,7 +28,7 @@ PLAIN: Final = frozenset({NoneType, bool, int, str})
 _TEXT: Final = frozenset({str})
 
 THE_LONG_WAY: Final = (
-    TheLongWay,
+    Unusual,
     Mismatch,
     msgspec.MsgspecError,
     ValueError,
@@ -97,12 +97,12 @@ class Form(ABC):
     def _refuse_tag(self, keyed: Mapping[str, object]) -> None:
         """Leave alone a dict whose only key is a tag: it means something else, or is written with another key."""
         if not self._tags.isdisjoint(keyed):
-            raise TheLongWay
+            raise Unusual
 
     def _refuse_keys(self, keys: Iterable[object]) -> None:
         """Leave alone keys that are no text, or are of a subclass: what is read of them is another key."""
         if not _TEXT.issuperset(map(type, keys)):
-            raise TheLongWay
+            raise Unusual
 
     def _refuse_depth(self, payload: bytes) -> None:
         """Leave alone what may nest too deep. Most payloads have too few containers for that."""
@@ -110,7 +110,7 @@ class Form(ABC):
             return
         containers = len(payload) - len(payload.translate(None, self._marks))
         if containers >= MAX_DEPTH and is_deeper({"": self._any(payload)}, MAX_DEPTH):
-            raise TheLongWay
+            raise Unusual
 
     def _changed(self, value: object, raw: msgspec.Raw | None) -> Any:
         """Return what msgspec writes of a key that holds anything; unset if that is what it has read.
@@ -125,7 +125,7 @@ class Form(ABC):
                 return msgspec.UNSET
             before = self._any(raw)
             if before == plain if type(value) in PLAIN else same(self._untagged(before), value):
-                raise TheLongWay
+                raise Unusual
         self._prove(part, plain)
         return plain
 
@@ -133,4 +133,4 @@ class Form(ABC):
         """Leave alone what msgspec does not read back, or nests too deep."""
         self._refuse_depth(part)
         if self._any(part) != plain:
-            raise TheLongWay
+            raise Unusual

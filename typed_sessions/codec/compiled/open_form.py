@@ -11,9 +11,9 @@ from typed_sessions.codec.compiled.form import PLAIN, Form, Plain
 from typed_sessions.codec.compiled.notations import Notation
 from typed_sessions.codec.contents import Contents, KeyedContents
 from typed_sessions.codec.payloads import Lowered, Read
+from typed_sessions.schema.generated import Unusual
 from typed_sessions.schema.migrations import VERSION_KEY
 from typed_sessions.schema.schema import Schema
-from typed_sessions.serializers.stock_tags import TheLongWay
 
 __all__ = ["OpenForm"]
 
@@ -79,7 +79,7 @@ class OpenForm(Form):
         read = self._decode(payload)
         self._refuse_depth(payload)
         if read != plain:
-            raise TheLongWay
+            raise Unusual
         return Lowered(contents, version, payload, plain, (), read)
 
     @override

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from copy import deepcopy
+from datetime import datetime
 from keyword import iskeyword
 from operator import is_
 from types import NoneType
@@ -12,20 +13,20 @@ from typing import Any, Final, Union, cast
 import msgspec
 from attrs import frozen
 
-from typed_sessions.codec.compiled.notations import Leaf, Notation
-from typed_sessions.schema.generated import Module
+from typed_sessions.codec.compiled.notations import Notation
+from typed_sessions.schema.generated import Module, Unusual
 from typed_sessions.schema.kinds import Kind, has_plain_attributes, takes_positions
 from typed_sessions.schema.places import MAX_DEPTH, TYPE_KEY, Comparison
 from typed_sessions.schema.sameness import same
 from typed_sessions.schema.schema import Field, define_departed, departure
-from typed_sessions.schema.types import FieldType, Reading, Wire
+from typed_sessions.schema.types import FieldType, NaiveDatetime, Reading, Wire
 from typed_sessions.schema.types.alias import Alias
 from typed_sessions.schema.types.bounded import Bounded
 from typed_sessions.schema.types.classes import Declared, Foreign, Keyed, all_parts
 from typed_sessions.schema.types.containers import Items, Positions, Table
+from typed_sessions.schema.types.notation import Convert
 from typed_sessions.schema.types.scalars import KNOWN, Enumeration, Scalar, Simple
 from typed_sessions.schema.types.union import OneOf
-from typed_sessions.serializers.stock_tags import TheLongWay
 
 __all__ = ["PERMANENT_KEY", "Plan", "Planner", "are_names", "known_struct", "wire_struct"]
 
@@ -285,7 +286,7 @@ class Planner:
                 plain = deepcopy(plain)
             value = field_type.lift(self._notation.untagged(plain) if needs_tags else plain, reading)
             if reading.unknown or reading.generated:  # which is for the long way to report, and to remember
-                raise TheLongWay
+                raise Unusual
             return value
 
         def lower(value: object) -> object:
@@ -353,22 +354,38 @@ class Planner:
         check = self._call(self._notation.exact_float, "exact_float")
         return Plan(_union_of((float, int)), check, check, _is)  # msgspec would round an int that no float is equal to
 
-    def _scalar(self, field_type: Scalar) -> Plan | None:
-        leaf = self._notation.leaves.get(field_type.cls)
-        if leaf is not None and field_type.cls in self._wire:
-            return self._leaf(leaf)
-        return self._text(field_type)
+    def _scalar(self, field_type: Scalar) -> Plan:
+        spelling = self._notation.spellings.get(field_type.cls)
+        if spelling is None or field_type.cls not in self._wire:
+            return self._text(field_type)
+        if spelling.native is not None:
+            return self._tagged(spelling.tag, spelling.native, None, None)
+        may_be_naive = field_type.cls is not datetime or NaiveDatetime in self._wire
 
-    def _leaf(self, leaf: Leaf) -> Plan:
-        struct = self._tagged_struct(leaf.tag, leaf.content)
+        def write(value: Any) -> object:
+            if type(value) is not field_type.cls or not (may_be_naive or value.utcoffset() is not None):
+                raise Unusual
+            return spelling.write(value)
+
+        def read(content: object) -> object:
+            try:
+                return spelling.read_exactly(content)
+            except ValueError:
+                raise Unusual from None
+
+        return self._tagged(spelling.tag, str, write, read)
+
+    def _tagged(self, tag: str, content: type, write: Convert | None, read: Convert | None) -> Plan:
+        struct = self._tagged_struct(tag, content)
         name = self.module.name(struct, struct.__name__)
-        lower = None if leaf.lower is None else self._call(leaf.lower, f"lower{leaf.tag}")
-        lift = None if leaf.lift is None else self._call(leaf.lift, f"lift{leaf.tag}")
+        if write is None or read is None:
+            return Plan(struct, lambda value: f"{name}({value})", lambda wire: f"{wire}.content", _is_content)
+        lower, lift = self._call(write, f"write{tag}"), self._call(read, f"read{tag}")
         return Plan(
             struct,
-            lambda value: f"{name}({value if lower is None else lower(value)})",
-            lambda wire: f"{wire}.content" if lift is None else lift(f"{wire}.content"),
-            _is_content if lift is None or lower is None else lambda value, wire: f"({lower(value)} == {wire}.content)",
+            lambda value: f"{name}({lower(value)})",
+            lambda wire: lift(f"{wire}.content"),
+            lambda value, wire: f"({lower(value)} == {wire}.content)",
         )
 
     def _text(self, field_type: Scalar) -> Plan:
@@ -378,13 +395,13 @@ class Planner:
         def lower(value: object) -> object:
             text = field_type.lower(value, wire)
             if not comparison.came_back(value, field_type.lift(text, Reading(wire))):
-                raise TheLongWay
+                raise Unusual
             return text
 
         def lift(text: object) -> object:
             value = field_type.lift(text, Reading(wire))
             if field_type.lower(value, wire) != text:
-                raise TheLongWay
+                raise Unusual
             return value
 
         def looks_the_same(value: object, text: object) -> bool:
@@ -405,14 +422,14 @@ class Planner:
             try:
                 member = cls(value)
             except Exception as error:  # a user's `_missing_` may raise anything
-                raise TheLongWay from error
+                raise Unusual from error
             if type(member.value) is not type(value):
-                raise TheLongWay
+                raise Unusual
             return member
 
         def lower(member: Any) -> object:
             if type(member) is not cls or lift(member.value) is not member:
-                raise TheLongWay
+                raise Unusual
             return member.value
 
         types: set[type] = {type(cast("object", member.value)) for member in field_type.members}
@@ -462,13 +479,13 @@ class Planner:
 
         def lower(value: Any) -> object:
             if type(value) is not cls:
-                raise TheLongWay
+                raise Unusual
             return sorted(value, key=repr)
 
         def lift(items: list[object]) -> object:
             value: Any = cls(items)
             if sorted(value, key=repr) != items:
-                raise TheLongWay
+                raise Unusual
             return value
 
         name = cls.__name__
@@ -557,7 +574,7 @@ class Planner:
 
         def check(value: object) -> object:
             if type(value) is int and int not in types:
-                raise TheLongWay
+                raise Unusual
             return exact(value) if isinstance(value, float) else value
 
         return Plan(_union_of({*types, int}), self._call(check, "exact"), self._call(check, "exact"), _is)
@@ -731,4 +748,4 @@ def _only(cls: type, name: str) -> str:
 
 
 def _the_long_way() -> None:
-    raise TheLongWay
+    raise Unusual

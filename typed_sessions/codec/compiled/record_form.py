@@ -14,9 +14,9 @@ from typed_sessions.codec.compiled.notations import Notation
 from typed_sessions.codec.compiled.plans import Plan, Planner
 from typed_sessions.codec.contents import DeclaredContents
 from typed_sessions.codec.payloads import Read
+from typed_sessions.schema.generated import Unusual
 from typed_sessions.schema.kinds import Kind
 from typed_sessions.schema.schema import Schema
-from typed_sessions.serializers.stock_tags import TheLongWay
 
 __all__ = ["RecordForm"]
 
@@ -62,7 +62,7 @@ class RecordForm(DeclaredForm):
         try:
             data, pinned, extras = self._made(wire)
         except Exception as error:  # a class of the user's may raise anything
-            raise TheLongWay from error
+            raise Unusual from error
         contents = DeclaredContents(self._schema, data, extras, pinned, _NONE, None, payload, self._split)
         return Read(contents, payload, 0, wire=wire, is_exact=self._is_closed)
 

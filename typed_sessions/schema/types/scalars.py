@@ -19,7 +19,7 @@ import msgspec
 from markupsafe import Markup
 from typing_extensions import override
 
-from typed_sessions.schema.narrowing import is_dict, is_sequence
+from typed_sessions.schema.narrowing import PLAIN, is_dict, is_sequence
 from typed_sessions.schema.places import TYPE_KEY, VALUE_KEY
 from typed_sessions.schema.sameness import is_told_by_text, same
 from typed_sessions.schema.types.base import (
@@ -39,7 +39,6 @@ from typed_sessions.schema.types.base import (
 
 __all__ = ["KNOWN", "Anything", "Choice", "Enumeration", "Scalar", "Simple"]
 
-_PLAIN: Final = frozenset({types.NoneType, bool, int, str})
 _TEXT: Final = frozenset({str})
 _JSON_TYPES: Final = (bool, int, float, str, list, tuple, dict)
 _NATIVE_TYPES: Final = frozenset(type(value) for value in NATIVE_CANDIDATES)
@@ -56,7 +55,7 @@ class Anything(FieldType):
 
     @override
     def lower(self, value: object, wire: Wire) -> object:
-        if type(value) in _PLAIN:
+        if type(value) in PLAIN:
             return value
         if (copied := _copied(value)) is not None:
             return copied
@@ -73,7 +72,7 @@ class Anything(FieldType):
 
     @override
     def lift(self, plain: object, reading: Reading) -> object:
-        if type(plain) in _PLAIN:
+        if type(plain) in PLAIN:
             return plain
         if (copied := _copied(plain)) is not None:
             return copied
@@ -123,9 +122,9 @@ def _copied(value: object) -> object | None:
     """Return a copy of a list or dict that holds nothing but plain values, and no name; None of anything else."""
     cls: type[object] = type(value)
     if cls is list and is_sequence(value):
-        return [*value] if _PLAIN.issuperset(map(type, value)) else None
+        return [*value] if PLAIN.issuperset(map(type, value)) else None
     if cls is dict and is_dict(value) and TYPE_KEY not in value and _TEXT.issuperset(map(type, value)):
-        return {**value} if _PLAIN.issuperset(map(type, value.values())) else None
+        return {**value} if PLAIN.issuperset(map(type, value.values())) else None
     return None
 
 
