@@ -40,8 +40,8 @@ from typed_sessions.schema.types import (
     FieldType,
     Mismatch,
     NaiveDatetime,
+    NativeTypes,
     OutOfBounds,
-    Wire,
     all_parts,
 )
 from typed_sessions.schema.types.scalars import KNOWN
@@ -58,7 +58,7 @@ _MERGED: Final[Mapping[str, set[object]]] = {
 }
 """What the rules of those names can merge. All others can merge anything that can be compared."""
 
-_ALL_NATIVE: Wire = frozenset({*(type(value) for value in NATIVE_CANDIDATES), NaiveDatetime})
+_ALL_NATIVE: NativeTypes = frozenset({*(type(value) for value in NATIVE_CANDIDATES), NaiveDatetime})
 """A default may be anything that some serializer takes: which one it will be is not known yet."""
 
 
@@ -103,7 +103,7 @@ class Field:
         if type(value) is type(self.default):
             return same(value, self.default)
         try:
-            return same(self.type.admit(value), self.default)
+            return same(self.type.validate(value), self.default)
         except Mismatch:
             return False
 
@@ -163,14 +163,14 @@ class Schema(Generic[S]):
         self.renamed: Mapping[str, str] = self._former_names()
         """The present name of each field, by each of its earlier ones."""
         self.migrations: Migrations = Migrations(declared)
-        self._aware: Mapping[str, Wire] = {}
+        self._aware: Mapping[str, NativeTypes] = {}
         """The fields that take no naive datetimes, each with the wire that would not bring one back."""
 
     @override
     def __repr__(self) -> str:
         return f"Schema({self.name})"
 
-    def written_as(self, wire: Wire) -> Schema[S]:
+    def written_as(self, wire: NativeTypes) -> Schema[S]:
         """Return the schema as it is where values are written by a serializer with this wire.
 
         It is the same but for naive datetimes, which some serializers bring back as aware ones: fields take none then.
@@ -185,7 +185,7 @@ class Schema(Generic[S]):
             return self
         for name in () if self.keyed else sorted(fields):
             try:
-                self.fields[name].type.lower(self.fields[name].default, wire)
+                self.fields[name].type.unstructure(self.fields[name].default, wire)
             except Mismatch as mismatch:
                 raise SchemaError(f"{self.name}.{name}{mismatch.path}: the default {mismatch}") from None
         written = copy(self)
@@ -239,9 +239,9 @@ class Schema(Generic[S]):
         """
         field = self.fields[name]
         try:
-            admitted = field.type.admit(value)
+            admitted = field.type.validate(value)
             if name in self._aware:
-                field.type.lower(admitted, self._aware[name])
+                field.type.unstructure(admitted, self._aware[name])
         except OutOfBounds as mismatch:
             raise FieldValueError(f"{self.name}.{name}{mismatch.path} {mismatch}") from None
         except Mismatch as mismatch:
@@ -455,7 +455,7 @@ class Schema(Generic[S]):
 
     def _field(self, member: Member, field_type: FieldType, default: object, another: object) -> Field:
         try:
-            field_type.lower(default, _ALL_NATIVE)
+            field_type.unstructure(default, _ALL_NATIVE)
         except Mismatch as mismatch:
             raise SchemaError(f"{self.name}.{member.name}{mismatch.path}: the default {mismatch}") from None
         shared = shared_mutable(default, another)

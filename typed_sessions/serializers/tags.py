@@ -12,14 +12,14 @@ from base64 import b64decode, b64encode
 from collections.abc import Container, Iterable, Mapping
 from decimal import Decimal
 from functools import partial
-from typing import Any, Final, cast
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
 from markupsafe import Markup
 
 from typed_sessions.schema.generated import Unusual
-from typed_sessions.schema.narrowing import PLAIN, is_dict
+from typed_sessions.schema.narrowing import PLAIN, is_dict, is_sequence
 from typed_sessions.schema.sameness import is_told_by_text
 from typed_sessions.schema.types.notation import Convert, Spelling
 from typed_sessions.serializers.http_dates import exact_http_date, http_date
@@ -165,9 +165,7 @@ class Tags:
             return value
         untag = self._untaggers.get(cls)
         if untag is None:
-            raise TagValueError(
-                "a value that is never written"
-            )  # MessagePack has bytes and times of its own
+            raise TagValueError("a value that is never written")  # MessagePack has bytes and times of its own
         return untag(value)
 
     def _tagged_dict(self, value: dict[Any, Any]) -> Any:
@@ -201,9 +199,9 @@ class Tags:
         return value if PLAIN.issuperset(map(type, value)) else [self.untagged(item) for item in value]
 
     def _untagged_items(self, cls: type[Any], content: object) -> object:
-        if type(content) is not list:  # whatever a payload has there
+        if not is_sequence(content) or type(content) is not list:  # whatever a payload has there
             raise TagValueError("a tag of a container holds no list")
-        items = self._untagged_list(cast("list[Any]", content))
+        items = self._untagged_list(content)
         try:
             return cls(items)
         except TypeError:

@@ -17,13 +17,13 @@ from typed_sessions.codec.compiled.open_form import OpenForm
 from typed_sessions.codec.compiled.plans import Planner, are_names
 from typed_sessions.codec.compiled.record_form import RecordForm
 from typed_sessions.schema.schema import Schema
-from typed_sessions.schema.types import Wire
+from typed_sessions.schema.types import NativeTypes
 from typed_sessions.serializers.base import AnySerializer
 
 __all__ = ["THE_LONG_WAY", "Form", "form_of"]
 
 
-def form_of(schema: Schema[Any], serializer: AnySerializer, wire: Wire, *, whole_seconds: bool) -> Form | None:
+def form_of(schema: Schema[Any], serializer: AnySerializer, wire: NativeTypes, *, whole_seconds: bool) -> Form | None:
     """Return the short way of a schema in the notation of a built-in serializer; None where there is none.
 
     Args:

@@ -19,7 +19,7 @@ from typed_sessions.schema.kinds import Kind, has_plain_attributes, takes_positi
 from typed_sessions.schema.places import MAX_DEPTH, TYPE_KEY, Comparison
 from typed_sessions.schema.sameness import same
 from typed_sessions.schema.schema import Field, define_departed, departure
-from typed_sessions.schema.types import FieldType, NaiveDatetime, Reading, Wire
+from typed_sessions.schema.types import FieldType, NaiveDatetime, NativeTypes, Reading
 from typed_sessions.schema.types.alias import Alias
 from typed_sessions.schema.types.bounded import Bounded
 from typed_sessions.schema.types.classes import Declared, Foreign, Keyed, all_parts
@@ -91,7 +91,7 @@ class Planner:
         whole_seconds: whether it keeps no more of a datetime.
     """
 
-    def __init__(self, notation: Notation, wire: Wire, *, whole_seconds: bool) -> None:
+    def __init__(self, notation: Notation, wire: NativeTypes, *, whole_seconds: bool) -> None:
         self.module: Final = Module("a schema and its serializer")
         self._notation: Final = notation
         self._wire: Final = wire
@@ -284,13 +284,13 @@ class Planner:
             reading = Reading(wire)
             if is_kept:  # a hook of the user's may make its value of the very list that is compared with it later
                 plain = deepcopy(plain)
-            value = field_type.lift(self._notation.untagged(plain) if needs_tags else plain, reading)
+            value = field_type.structure(self._notation.untagged(plain) if needs_tags else plain, reading)
             if reading.unknown or reading.generated:  # which is for the long way to report, and to remember
                 raise Unusual
             return value
 
         def lower(value: object) -> object:
-            plain = field_type.lower(value, wire)
+            plain = field_type.unstructure(value, wire)
             return self._notation.tagged(plain) if needs_tags else plain
 
         return Plan(Any, self._call(lower, "lower"), self._call(lift, "lift"), closed=False)
@@ -393,19 +393,19 @@ class Planner:
         wire, comparison = self._wire, self._comparison
 
         def lower(value: object) -> object:
-            text = field_type.lower(value, wire)
-            if not comparison.came_back(value, field_type.lift(text, Reading(wire))):
+            text = field_type.unstructure(value, wire)
+            if not comparison.came_back(value, field_type.structure(text, Reading(wire))):
                 raise Unusual
             return text
 
         def lift(text: object) -> object:
-            value = field_type.lift(text, Reading(wire))
-            if field_type.lower(value, wire) != text:
+            value = field_type.structure(text, Reading(wire))
+            if field_type.unstructure(value, wire) != text:
                 raise Unusual
             return value
 
         def looks_the_same(value: object, text: object) -> bool:
-            return bool(field_type.lower(value, wire) == text)
+            return bool(field_type.unstructure(value, wire) == text)
 
         look = self.module.name(looks_the_same, f"looks_the_same_{field_type.text}")
         return Plan(

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from typing_extensions import override
 
-from typed_sessions.schema.types.base import Affinity, FieldType, Reading, Wire
+from typed_sessions.schema.types.base import Affinity, FieldType, NativeTypes, Reading
 from typed_sessions.schema.types.union import OneOf
 
 __all__ = ["Alias"]
@@ -30,40 +30,40 @@ class Alias(FieldType):
         return self.target.unbounded if hasattr(self, "target") else self
 
     @override
-    def admit(self, value: object) -> object:
-        return self.target.admit(value)
+    def validate(self, value: object) -> object:
+        return self.target.validate(value)
 
     @override
-    def lower(self, value: object, wire: Wire) -> object:
-        return self.target.lower(value, wire)
+    def unstructure(self, value: object, native: NativeTypes) -> object:
+        return self.target.unstructure(value, native)
 
     @override
-    def lift(self, plain: object, reading: Reading) -> object:
-        return self.target.lift(plain, reading)
+    def structure(self, plain: object, reading: Reading) -> object:
+        return self.target.structure(plain, reading)
 
     @override
-    def all_admitted(self, items: list[object]) -> list[object] | None:
-        return self.target.all_admitted(items)
+    def all_validated(self, items: list[object]) -> list[object] | None:
+        return self.target.all_validated(items)
 
     @override
-    def all_lowered(self, items: list[object], wire: Wire) -> list[object] | None:
-        return self.target.all_lowered(items, wire)
+    def all_unstructured(self, items: list[object], native: NativeTypes) -> list[object] | None:
+        return self.target.all_unstructured(items, native)
 
     @override
-    def all_lifted(self, items: list[object], reading: Reading) -> list[object] | None:
-        return self.target.all_lifted(items, reading)
+    def all_structured(self, items: list[object], reading: Reading) -> list[object] | None:
+        return self.target.all_structured(items, reading)
 
     @override
-    def claims(self, value: object) -> bool:
-        return self.target.claims(value)
+    def matches(self, value: object) -> bool:
+        return self.target.matches(value)
 
     @override
-    def plain_types(self, wire: Wire) -> frozenset[type]:
-        return self.target.plain_types(wire)
+    def plain_types(self, native: NativeTypes) -> frozenset[type]:
+        return self.target.plain_types(native)
 
     @override
-    def affinity(self, plain: object, wire: Wire) -> Affinity:
-        return self.target.affinity(plain, wire)
+    def affinity(self, plain: object, native: NativeTypes) -> Affinity:
+        return self.target.affinity(plain, native)
 
     @override
     def parts(self) -> Iterable[FieldType]:

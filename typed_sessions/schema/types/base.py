@@ -24,9 +24,9 @@ __all__ = [
     "FieldType",
     "Mismatch",
     "NaiveDatetime",
+    "NativeTypes",
     "OutOfBounds",
     "Reading",
-    "Wire",
     "attempt",
     "holds_name",
     "in_bulk",
@@ -36,7 +36,7 @@ __all__ = [
     "named",
 ]
 
-Wire: TypeAlias = frozenset[type]
+NativeTypes: TypeAlias = frozenset[type]
 """The types beyond JSON's that a serializer brings back as they were."""
 
 NATIVE_CANDIDATES: Final[tuple[object, ...]] = (
@@ -46,26 +46,26 @@ NATIVE_CANDIDATES: Final[tuple[object, ...]] = (
     dt.datetime(2000, 1, 2, 3, 4, 5, tzinfo=dt.UTC),
     Markup("<b>"),
 )
-"""A value of each type that may be in a `Wire`, to find out with."""
+"""A value of each type that may be in a `NativeTypes`, to find out with."""
 
 
 class NaiveDatetime:
-    """Stands, in a `Wire`, for datetimes without a time zone: tagged JSON would bring back an aware one."""
+    """Stands, in a `NativeTypes`, for datetimes without a time zone: tagged JSON would bring back an aware one."""
 
 
 NAIVE_CANDIDATE: Final = dt.datetime(2000, 1, 2, 3, 4, 5)  # noqa: DTZ001 -- naive on purpose
 """A naive datetime, to find out with."""
 
 
-JSON: Final[Wire] = frozenset()
-"""The wire of a serializer that has JSON's types alone."""
+JSON: Final[NativeTypes] = frozenset()
+"""The native types of a serializer that has JSON's types alone."""
 
 
 class Reading:
     """One reading of a payload: what its serializer brings back by itself, and what was passed over."""
 
-    def __init__(self, wire: Wire) -> None:
-        self.wire = wire
+    def __init__(self, native: NativeTypes) -> None:
+        self.native = native
         self.unknown: dict[str, int] = {}
         """How many keys a declared class did not know, by the name of the class."""
         self.generated = False
@@ -111,7 +111,7 @@ class FieldType(ABC):
     """The type as its author would write it."""
 
     @abstractmethod
-    def admit(self, value: object) -> object:
+    def validate(self, value: object) -> object:
         """Return the value as this type holds it: itself wherever it fits.
 
         What a type checker accepts is accepted: a `bool` for `int`, an `int` for `float`, a subclass of `str`.
@@ -121,7 +121,7 @@ class FieldType(ABC):
         """
 
     @abstractmethod
-    def lower(self, value: object, wire: Wire) -> object:
+    def unstructure(self, value: object, native: NativeTypes) -> object:
         """Return the plain form of a value.
 
         Raises:
@@ -129,36 +129,36 @@ class FieldType(ABC):
         """
 
     @abstractmethod
-    def lift(self, plain: object, reading: Reading) -> object:
+    def structure(self, plain: object, reading: Reading) -> object:
         """Return the value that a plain form stands for. The plain form may come from any program that had the key.
 
         Raises:
             Mismatch: the plain form is of no such value.
         """
 
-    def all_admitted(self, items: list[object]) -> list[object] | None:  # noqa: ARG002 -- a scalar's look at them
-        """Return what `admit` makes of each value; None if one has to look at each."""
+    def all_validated(self, items: list[object]) -> list[object] | None:  # noqa: ARG002 -- a scalar's look at them
+        """Return what `validate` makes of each value; None if one has to look at each."""
         return None
 
-    def all_lowered(self, items: list[object], wire: Wire) -> list[object] | None:  # noqa: ARG002 -- as above
-        """Return what `lower` makes of each value; None if one has to look at each."""
+    def all_unstructured(self, items: list[object], native: NativeTypes) -> list[object] | None:  # noqa: ARG002 -- as above
+        """Return what `unstructure` makes of each value; None if one has to look at each."""
         return None
 
-    def all_lifted(self, items: list[object], reading: Reading) -> list[object] | None:  # noqa: ARG002 -- as above
-        """Return what `lift` makes of each plain form; None if one has to look at each."""
+    def all_structured(self, items: list[object], reading: Reading) -> list[object] | None:  # noqa: ARG002 -- as above
+        """Return what `structure` makes of each plain form; None if one has to look at each."""
         return None
 
     @abstractmethod
-    def claims(self, value: object) -> bool:
+    def matches(self, value: object) -> bool:
         """Return True if a value is of exactly this type, judged without a look inside."""
 
     @abstractmethod
-    def plain_types(self, wire: Wire) -> frozenset[type]:
+    def plain_types(self, native: NativeTypes) -> frozenset[type]:
         """Return the types that plain forms of this type have; `object` if that cannot be said."""
 
-    def affinity(self, plain: object, wire: Wire) -> Affinity:
+    def affinity(self, plain: object, native: NativeTypes) -> Affinity:
         """Return how well a plain form suits this type, judged without a look inside."""
-        return Affinity.OF_ITS_TYPE if type(plain) in self.plain_types(wire) else Affinity.POSSIBLE
+        return Affinity.OF_ITS_TYPE if type(plain) in self.plain_types(native) else Affinity.POSSIBLE
 
     @property
     def unbounded(self) -> FieldType:
@@ -181,31 +181,31 @@ class Affinity(IntEnum):
     EXACT = 4
 
 
-def named(name: str, plain: object, wire: Wire) -> dict[str, object]:
+def named(name: str, plain: object, native: NativeTypes) -> dict[str, object]:
     """Return a plain form beside the name of its type.
 
-    Where the wire has tuples the name is in one: no JSON of a visitor's makes a tuple, so none can look like this.
+    Where tuples are native the name is in one: no JSON of a visitor's makes a tuple, so none can look like this.
     """
-    return {TYPE_KEY: (name,) if tuple in wire else name, VALUE_KEY: plain}
+    return {TYPE_KEY: (name,) if tuple in native else name, VALUE_KEY: plain}
 
 
-def name_of(plain: object, wire: Wire) -> str | None:
+def name_of(plain: object, native: NativeTypes) -> str | None:
     """Return the name that a plain form has beside it; None if it has none."""
     if not is_dict(plain) or len(plain) != 2 or TYPE_KEY not in plain or VALUE_KEY not in plain:  # noqa: PLR2004 -- both
         return None
     name = plain[TYPE_KEY]
-    if tuple in wire:
+    if tuple in native:
         if not is_sequence(name) or type(name) is not tuple or len(name) != 1:
             return None
         name = name[0]
     return name if isinstance(name, str) else None
 
 
-def holds_name(plain: object, wire: Wire) -> bool:
+def holds_name(plain: object, native: NativeTypes) -> bool:
     """Return True if a plain value has, at any depth, a name beside it."""
     if is_dict(plain):
-        return name_of(plain, wire) is not None or any(holds_name(item, wire) for item in plain.values())
-    return is_sequence(plain) and any(holds_name(item, wire) for item in plain)
+        return name_of(plain, native) is not None or any(holds_name(item, native) for item in plain.values())
+    return is_sequence(plain) and any(holds_name(item, native) for item in plain)
 
 
 def iterated(value: Any) -> list[object]:

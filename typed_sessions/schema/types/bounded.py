@@ -9,7 +9,7 @@ import msgspec
 from typing_extensions import override
 
 from typed_sessions.errors import SchemaError
-from typed_sessions.schema.types.base import Affinity, FieldType, OutOfBounds, Reading, Wire
+from typed_sessions.schema.types.base import Affinity, FieldType, NativeTypes, OutOfBounds, Reading
 from typed_sessions.schema.types.containers import Items, Positions, Table
 from typed_sessions.schema.types.scalars import Scalar, Simple
 
@@ -43,29 +43,29 @@ class Bounded(FieldType):
         return self.inner
 
     @override
-    def admit(self, value: object) -> object:
-        return self._within_bounds(self.inner.admit(value))
+    def validate(self, value: object) -> object:
+        return self._within_bounds(self.inner.validate(value))
 
     @override
-    def lower(self, value: object, wire: Wire) -> object:
+    def unstructure(self, value: object, native: NativeTypes) -> object:
         self._within_bounds(value)
-        return self.inner.lower(value, wire)
+        return self.inner.unstructure(value, native)
 
     @override
-    def lift(self, plain: object, reading: Reading) -> object:
-        return self._within_bounds(self.inner.lift(plain, reading))
+    def structure(self, plain: object, reading: Reading) -> object:
+        return self._within_bounds(self.inner.structure(plain, reading))
 
     @override
-    def claims(self, value: object) -> bool:
-        return self.inner.claims(value)
+    def matches(self, value: object) -> bool:
+        return self.inner.matches(value)
 
     @override
-    def plain_types(self, wire: Wire) -> frozenset[type]:
-        return self.inner.plain_types(wire)
+    def plain_types(self, native: NativeTypes) -> frozenset[type]:
+        return self.inner.plain_types(native)
 
     @override
-    def affinity(self, plain: object, wire: Wire) -> Affinity:
-        return self.inner.affinity(plain, wire)
+    def affinity(self, plain: object, native: NativeTypes) -> Affinity:
+        return self.inner.affinity(plain, native)
 
     @override
     def parts(self) -> Iterable[FieldType]:

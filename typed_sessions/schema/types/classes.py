@@ -12,7 +12,7 @@ from typed_sessions.schema.annotations import described, former_names
 from typed_sessions.schema.kinds import Kind
 from typed_sessions.schema.narrowing import is_dict, is_sequence
 from typed_sessions.schema.places import MAX_DEPTH
-from typed_sessions.schema.types.base import JSON, Affinity, FieldType, Mismatch, Reading, Wire, name_of
+from typed_sessions.schema.types.base import JSON, Affinity, FieldType, Mismatch, NativeTypes, Reading, name_of
 
 __all__ = ["Declared", "Foreign", "Keyed", "all_parts", "declared_keys", "nests_deep"]
 
@@ -33,11 +33,11 @@ class WithNames(FieldType):
         """Filled by the compiler once it has seen the class, which may contain itself."""
 
     @override
-    def plain_types(self, wire: Wire) -> frozenset[type]:
+    def plain_types(self, native: NativeTypes) -> frozenset[type]:
         return frozenset({dict})
 
     @override
-    def affinity(self, plain: object, wire: Wire) -> Affinity:
+    def affinity(self, plain: object, native: NativeTypes) -> Affinity:
         if not is_dict(plain):
             return Affinity.NONE
         if plain.keys() <= self.types.keys() and plain.keys() >= self.required:
@@ -87,7 +87,7 @@ class WithNames(FieldType):
             name = ""
             try:
                 for name, item_type in self.types.items():
-                    values[name] = item_type.lift(plain[name], reading)
+                    values[name] = item_type.structure(plain[name], reading)
             except Mismatch as mismatch:
                 raise mismatch.within(step.format(name)) from mismatch
             return values
@@ -95,7 +95,7 @@ class WithNames(FieldType):
             stored_as = self._stored_as(plain, name)
             if stored_as is not None:
                 try:
-                    values[name] = item_type.lift(plain[stored_as], reading)
+                    values[name] = item_type.structure(plain[stored_as], reading)
                 except Mismatch as mismatch:
                     raise mismatch.within(step.format(name)) from mismatch
             elif name in self.required:
@@ -131,28 +131,28 @@ class Declared(WithNames):
         self._generated = {name for name, member in kind.members.items() if member.varies}
 
     @override
-    def admit(self, value: object) -> object:
+    def validate(self, value: object) -> object:
         name = ""
         try:
             for name, item_type, attribute in self._attributes(value):  # noqa: B007 -- a mismatch names it
-                item_type.admit(attribute)
+                item_type.validate(attribute)
         except Mismatch as mismatch:
             raise mismatch.within(f".{name}" if name else "") from mismatch
         return value
 
     @override
-    def lower(self, value: object, wire: Wire) -> object:
+    def unstructure(self, value: object, native: NativeTypes) -> object:
         plain: dict[str, object] = {}
         name = ""
         try:
             for name, item_type, attribute in self._attributes(value):
-                plain[name] = item_type.lower(attribute, wire)
+                plain[name] = item_type.unstructure(attribute, native)
         except Mismatch as mismatch:
             raise mismatch.within(f".{name}" if name else "") from mismatch
         return plain
 
     @override
-    def lift(self, plain: object, reading: Reading) -> object:
+    def structure(self, plain: object, reading: Reading) -> object:
         values = self._lifted(plain, reading, ".{}")
         if not values.keys() >= self._generated:
             reading.generated = True
@@ -164,25 +164,25 @@ class Declared(WithNames):
             raise Mismatch(f"{self.text} that its own checks allow", "another") from error
 
     @override
-    def all_admitted(self, items: list[object]) -> list[object] | None:
-        rows = self._attribute_rows(items, lambda item_type, column: item_type.all_admitted(column))
+    def all_validated(self, items: list[object]) -> list[object] | None:
+        rows = self._attribute_rows(items, lambda item_type, column: item_type.all_validated(column))
         return None if rows is None else items
 
     @override
-    def all_lowered(self, items: list[object], wire: Wire) -> list[object] | None:
-        return self._attribute_rows(items, lambda item_type, column: item_type.all_lowered(column, wire))
+    def all_unstructured(self, items: list[object], native: NativeTypes) -> list[object] | None:
+        return self._attribute_rows(items, lambda item_type, column: item_type.all_unstructured(column, native))
 
     @override
-    def all_lifted(self, items: list[object], reading: Reading) -> list[object] | None:
+    def all_structured(self, items: list[object], reading: Reading) -> list[object] | None:
         columns = self._columns_of_dicts(items)
         if columns is None:
             return None
-        rows = self._rows(columns, lambda item_type, column: item_type.all_lifted(column, reading))
+        rows = self._rows(columns, lambda item_type, column: item_type.all_structured(column, reading))
         if rows is None:
             return None
         try:
             return [self.kind.construct(row) for row in rows]
-        except Exception:  # noqa: BLE001 -- `lift` says what the user's code refuses
+        except Exception:  # noqa: BLE001 -- `structure` says what the user's code refuses
             return None
 
     def _attribute_rows(
@@ -194,7 +194,7 @@ class Declared(WithNames):
         return cast("list[object] | None", rows)
 
     @override
-    def claims(self, value: object) -> bool:
+    def matches(self, value: object) -> bool:
         return type(value) is self.kind.cls
 
     def _attributes(self, value: object) -> Iterator[tuple[str, FieldType, object]]:
@@ -214,32 +214,32 @@ class Keyed(WithNames):
         self.annotations = annotations
 
     @override
-    def admit(self, value: object) -> object:
-        items = self._each(value, lambda name, item: self.types[name].admit(item))
+    def validate(self, value: object) -> object:
+        items = self._each(value, lambda name, item: self.types[name].validate(item))
         if is_dict(value) and all(item is value[name] for name, item in items.items()):
             return value
         return items
 
     @override
-    def lower(self, value: object, wire: Wire) -> object:
-        return self._each(value, lambda name, item: self.types[name].lower(item, wire))
+    def unstructure(self, value: object, native: NativeTypes) -> object:
+        return self._each(value, lambda name, item: self.types[name].unstructure(item, native))
 
     @override
-    def lift(self, plain: object, reading: Reading) -> object:
+    def structure(self, plain: object, reading: Reading) -> object:
         return self._lifted(plain, reading, "[{!r}]")
 
     @override
-    def all_admitted(self, items: list[object]) -> list[object] | None:
-        rows = self._dict_rows(items, lambda item_type, column: item_type.all_admitted(column))
+    def all_validated(self, items: list[object]) -> list[object] | None:
+        rows = self._dict_rows(items, lambda item_type, column: item_type.all_validated(column))
         return None if rows is None else items
 
     @override
-    def all_lowered(self, items: list[object], wire: Wire) -> list[object] | None:
-        return self._dict_rows(items, lambda item_type, column: item_type.all_lowered(column, wire))
+    def all_unstructured(self, items: list[object], native: NativeTypes) -> list[object] | None:
+        return self._dict_rows(items, lambda item_type, column: item_type.all_unstructured(column, native))
 
     @override
-    def all_lifted(self, items: list[object], reading: Reading) -> list[object] | None:
-        return self._dict_rows(items, lambda item_type, column: item_type.all_lifted(column, reading))
+    def all_structured(self, items: list[object], reading: Reading) -> list[object] | None:
+        return self._dict_rows(items, lambda item_type, column: item_type.all_structured(column, reading))
 
     def _dict_rows(
         self, items: list[object], convert: Callable[[FieldType, list[object]], list[object] | None]
@@ -248,7 +248,7 @@ class Keyed(WithNames):
         return None if columns is None else cast("list[object] | None", self._rows(columns, convert))
 
     @override
-    def claims(self, value: object) -> bool:
+    def matches(self, value: object) -> bool:
         return type(value) is dict
 
     def _each(self, value: object, convert: Callable[[str, object], object]) -> dict[str, object]:
@@ -319,43 +319,43 @@ class Foreign(FieldType):
         self._cls: object = get_origin(annotation) or annotation
 
     @override
-    def admit(self, value: object) -> object:
+    def validate(self, value: object) -> object:
         if isinstance(self._cls, type) and not isinstance(value, self._cls):
             raise Mismatch.of(self, value)
         return value
 
     @override
-    def lower(self, value: object, wire: Wire) -> object:
-        self.admit(value)
+    def unstructure(self, value: object, native: NativeTypes) -> object:
+        self.validate(value)
         try:
             plain: object = self._converter.unstructure(value, unstructure_as=self._annotation)
         except Exception as error:  # a user's hook may raise anything
             raise Mismatch(f"{self.text} that its unstructure hook takes", "another") from error
-        if not _is_plain(plain, wire):
+        if not _is_plain(plain, native):
             raise Mismatch("a plain value, from an unstructure hook on the converter", type(plain).__name__)
         return plain
 
     @override
-    def lift(self, plain: object, reading: Reading) -> object:
+    def structure(self, plain: object, reading: Reading) -> object:
         try:
             value: object = self._converter.structure(plain, self._annotation)
         except Exception as error:  # a user's hook may raise anything
             raise Mismatch.of(self, plain) from error
-        return self.admit(value)
+        return self.validate(value)
 
     @override
-    def claims(self, value: object) -> bool:
+    def matches(self, value: object) -> bool:
         return not isinstance(self._cls, type) or isinstance(value, self._cls)
 
     @override
-    def plain_types(self, wire: Wire) -> frozenset[type]:
+    def plain_types(self, native: NativeTypes) -> frozenset[type]:
         return frozenset({object})
 
 
-def _is_plain(value: object, wire: Wire) -> bool:
+def _is_plain(value: object, native: NativeTypes) -> bool:
     if is_dict(value):
-        looks_named = name_of(value, wire) is not None  # which only members of unions may
-        return not looks_named and all(type(key) is str and _is_plain(item, wire) for key, item in value.items())
-    if is_sequence(value) and (type(value) is list or tuple in wire):
-        return all(_is_plain(item, wire) for item in value)
-    return value is None or type(value) in (bool, int, float, str) or type(value) in wire
+        looks_named = name_of(value, native) is not None  # which only members of unions may
+        return not looks_named and all(type(key) is str and _is_plain(item, native) for key, item in value.items())
+    if is_sequence(value) and (type(value) is list or tuple in native):
+        return all(_is_plain(item, native) for item in value)
+    return value is None or type(value) in (bool, int, float, str) or type(value) in native

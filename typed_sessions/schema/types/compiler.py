@@ -187,7 +187,7 @@ class Compiler:
 
     def _choice(self, text: str, values: tuple[Any, ...], place: str) -> FieldType:
         choice = Choice(text, {(type(value), value): self._writer(value, place) for value in values})
-        written = [repr(choice.lower(value, JSON)) for value in values]
+        written = [repr(choice.unstructure(value, JSON)) for value in values]
         if len(set(written)) < len(written):
             raise SchemaError(f"{place}: two values of {text} are written alike, and one would come back as the other")
         return choice

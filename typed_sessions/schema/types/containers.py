@@ -21,8 +21,8 @@ from typed_sessions.schema.types.base import (
     Affinity,
     FieldType,
     Mismatch,
+    NativeTypes,
     Reading,
-    Wire,
     in_bulk,
     indexed,
     iterated,
@@ -51,24 +51,26 @@ class Items(FieldType):
         self._ordered = cls in (list, tuple)
 
     @override
-    def admit(self, value: object) -> object:
+    def validate(self, value: object) -> object:
         items = self._of(value)
-        admitted = in_bulk(items, self.item.all_admitted, self.item.admit)
+        admitted = in_bulk(items, self.item.all_validated, self.item.validate)
         return value if _holds(value, self.cls, admitted) else self._make(admitted)
 
     @override
-    def lower(self, value: object, wire: Wire) -> object:
+    def unstructure(self, value: object, native: NativeTypes) -> object:
         item = self.item
-        plain = in_bulk(self._of(value), lambda some: item.all_lowered(some, wire), lambda one: item.lower(one, wire))
-        return self._laid_out(plain, wire)
+        plain = in_bulk(
+            self._of(value), lambda some: item.all_unstructured(some, native), lambda one: item.unstructure(one, native)
+        )
+        return self._laid_out(plain, native)
 
     @override
-    def lift(self, plain: object, reading: Reading) -> object:
+    def structure(self, plain: object, reading: Reading) -> object:
         if not is_sequence(plain) and type(plain) is not self.cls:  # a set, from an undeclared key or a migration
             raise Mismatch.of(self, plain)
         item = self.item
         lifted = in_bulk(
-            iterated(plain), lambda some: item.all_lifted(some, reading), lambda one: item.lift(one, reading)
+            iterated(plain), lambda some: item.all_structured(some, reading), lambda one: item.structure(one, reading)
         )
         try:
             return self._make(lifted)
@@ -76,41 +78,41 @@ class Items(FieldType):
             raise Mismatch.of(self, plain) from error
 
     @override
-    def all_admitted(self, items: list[object]) -> list[object] | None:
+    def all_validated(self, items: list[object]) -> list[object] | None:
         if not {*map(type, items)} <= {self.cls}:
             return None
         held = [*chain.from_iterable(_lists(items))]
-        return items if _is_as_it_was(self.item.all_admitted(held), held) else None
+        return items if _is_as_it_was(self.item.all_validated(held), held) else None
 
     @override
-    def all_lowered(self, items: list[object], wire: Wire) -> list[object] | None:
+    def all_unstructured(self, items: list[object], native: NativeTypes) -> list[object] | None:
         if not {*map(type, items)} <= {self.cls}:
             return None
-        rows = _rows(_lists(items), lambda held: self.item.all_lowered(held, wire))
-        return None if rows is None else [self._laid_out(row, wire) for row in rows]
+        rows = _rows(_lists(items), lambda held: self.item.all_unstructured(held, native))
+        return None if rows is None else [self._laid_out(row, native) for row in rows]
 
     @override
-    def all_lifted(self, items: list[object], reading: Reading) -> list[object] | None:
+    def all_structured(self, items: list[object], reading: Reading) -> list[object] | None:
         if not {*map(type, items)} <= _SEQUENCES:
             return None
-        rows = _rows(_lists(items), lambda held: self.item.all_lifted(held, reading))
+        rows = _rows(_lists(items), lambda held: self.item.all_structured(held, reading))
         with suppress(TypeError):  # an unhashable item of a set
             return None if rows is None else [*map(self._make, rows)]
         return None
 
     @override
-    def claims(self, value: object) -> bool:
+    def matches(self, value: object) -> bool:
         return type(value) is self.cls
 
     @override
-    def plain_types(self, wire: Wire) -> frozenset[type]:
-        return frozenset({tuple if self.cls is tuple and tuple in wire else list})
+    def plain_types(self, native: NativeTypes) -> frozenset[type]:
+        return frozenset({tuple if self.cls is tuple and tuple in native else list})
 
     @override
-    def affinity(self, plain: object, wire: Wire) -> Affinity:
+    def affinity(self, plain: object, native: NativeTypes) -> Affinity:
         if is_set(plain):
             return Affinity.OF_ITS_TYPE if type(plain) is self.cls else Affinity.NONE
-        return super().affinity(plain, wire) if is_sequence(plain) else Affinity.NONE
+        return super().affinity(plain, native) if is_sequence(plain) else Affinity.NONE
 
     @override
     def parts(self) -> Iterable[FieldType]:
@@ -129,11 +131,11 @@ class Items(FieldType):
         )
         return _place if may_hold_moments else repr
 
-    def _laid_out(self, plain: list[object], wire: Wire) -> object:
+    def _laid_out(self, plain: list[object], native: NativeTypes) -> object:
         """Return the plain form of a container of these; those of a set are put in order."""
         if not self._ordered:
             plain = sorted(plain, key=self._place)
-        return tuple(plain) if self.cls is tuple and tuple in wire else plain
+        return tuple(plain) if self.cls is tuple and tuple in native else plain
 
 
 class Positions(FieldType):
@@ -144,45 +146,45 @@ class Positions(FieldType):
         self.items = items
 
     @override
-    def admit(self, value: object) -> object:
-        items = self._each(value, (tuple,), lambda item_type, item: item_type.admit(item))
+    def validate(self, value: object) -> object:
+        items = self._each(value, (tuple,), lambda item_type, item: item_type.validate(item))
         return value if _holds(value, tuple, items) else tuple(items)
 
     @override
-    def lower(self, value: object, wire: Wire) -> object:
-        items = self._each(value, (tuple,), lambda item_type, item: item_type.lower(item, wire))
-        return tuple(items) if tuple in wire else items
+    def unstructure(self, value: object, native: NativeTypes) -> object:
+        items = self._each(value, (tuple,), lambda item_type, item: item_type.unstructure(item, native))
+        return tuple(items) if tuple in native else items
 
     @override
-    def lift(self, plain: object, reading: Reading) -> object:
-        return tuple(self._each(plain, (tuple, list), lambda item_type, item: item_type.lift(item, reading)))
+    def structure(self, plain: object, reading: Reading) -> object:
+        return tuple(self._each(plain, (tuple, list), lambda item_type, item: item_type.structure(item, reading)))
 
     @override
-    def all_admitted(self, items: list[object]) -> list[object] | None:
-        rows = self._all(items, {tuple}, lambda item_type, column: item_type.all_admitted(column))
+    def all_validated(self, items: list[object]) -> list[object] | None:
+        rows = self._all(items, {tuple}, lambda item_type, column: item_type.all_validated(column))
         return items if rows is not None and all(map(_holds_all, rows, items)) else None
 
     @override
-    def all_lowered(self, items: list[object], wire: Wire) -> list[object] | None:
-        rows = self._all(items, {tuple}, lambda item_type, column: item_type.all_lowered(column, wire))
-        return rows if rows is None or tuple in wire else cast("list[object]", _lists(rows))
+    def all_unstructured(self, items: list[object], native: NativeTypes) -> list[object] | None:
+        rows = self._all(items, {tuple}, lambda item_type, column: item_type.all_unstructured(column, native))
+        return rows if rows is None or tuple in native else cast("list[object]", _lists(rows))
 
     @override
-    def all_lifted(self, items: list[object], reading: Reading) -> list[object] | None:
-        return self._all(items, _SEQUENCES, lambda item_type, column: item_type.all_lifted(column, reading))
+    def all_structured(self, items: list[object], reading: Reading) -> list[object] | None:
+        return self._all(items, _SEQUENCES, lambda item_type, column: item_type.all_structured(column, reading))
 
     @override
-    def claims(self, value: object) -> bool:
+    def matches(self, value: object) -> bool:
         return is_sequence(value) and type(value) is tuple and len(value) == len(self.items)
 
     @override
-    def plain_types(self, wire: Wire) -> frozenset[type]:
-        return frozenset({tuple if tuple in wire else list})
+    def plain_types(self, native: NativeTypes) -> frozenset[type]:
+        return frozenset({tuple if tuple in native else list})
 
     @override
-    def affinity(self, plain: object, wire: Wire) -> Affinity:
+    def affinity(self, plain: object, native: NativeTypes) -> Affinity:
         fits = is_sequence(plain) and len(plain) == len(self.items)
-        return super().affinity(plain, wire) if fits else Affinity.NONE
+        return super().affinity(plain, native) if fits else Affinity.NONE
 
     @override
     def parts(self) -> Iterable[FieldType]:
@@ -235,39 +237,42 @@ class Table(FieldType):
             self._plain = frozenset({value.cls})
 
     @override
-    def admit(self, value: object) -> object:
+    def validate(self, value: object) -> object:
         if not is_dict(value):
             raise Mismatch.of(self, value)
         if type(value) is dict and self._is_plain(value):
             return value
         entries = {**value}  # at once: another thread may change it
         keys, items = [*entries], [*entries.values()]
-        admitted_keys = in_bulk(keys, self.key.all_admitted, self.key.admit, _at_a_key)
-        admitted = in_bulk(items, self.value.all_admitted, self.value.admit, _under_a_key)
+        admitted_keys = in_bulk(keys, self.key.all_validated, self.key.validate, _at_a_key)
+        admitted = in_bulk(items, self.value.all_validated, self.value.validate, _under_a_key)
         if type(value) is dict and all(map(is_, admitted_keys, keys)) and all(map(is_, admitted, items)):
             return value
         return dict(zip(admitted_keys, admitted, strict=True))
 
     @override
-    def lower(self, value: object, wire: Wire) -> object:
+    def unstructure(self, value: object, native: NativeTypes) -> object:
         if not is_dict(value):
             raise Mismatch.of(self, value)
         entries = {**value}  # at once: another thread may change it
         if self._is_plain(entries):
-            return entries if name_of(entries, wire) is None else named(self.text, entries, wire)
+            return entries if name_of(entries, native) is None else named(self.text, entries, native)
         items, texts = [*entries.values()], self._key_texts([*entries])
         held = self.value
         lowered = in_bulk(
-            items, lambda some: held.all_lowered(some, wire), lambda one: held.lower(one, wire), _under_a_key
+            items,
+            lambda some: held.all_unstructured(some, native),
+            lambda one: held.unstructure(one, native),
+            _under_a_key,
         )
         plain: dict[str, object] = dict(zip(texts, lowered, strict=True))
         if len(plain) != len(entries):
             raise Mismatch(f"{self.key.text} with a text of its own for each", "two of one text", " (a key)")
-        return plain if name_of(plain, wire) is None else named(self.text, plain, wire)
+        return plain if name_of(plain, native) is None else named(self.text, plain, native)
 
     @override
-    def lift(self, plain: object, reading: Reading) -> object:
-        name = name_of(plain, reading.wire)
+    def structure(self, plain: object, reading: Reading) -> object:
+        name = name_of(plain, reading.native)
         if is_dict(plain) and name == self.text:
             plain = plain[VALUE_KEY]
         elif name is not None:  # what another type wrote
@@ -279,8 +284,8 @@ class Table(FieldType):
         keys, held = self._lifted_keys([*plain]), self.value
         lifted = in_bulk(
             [*plain.values()],
-            lambda some: held.all_lifted(some, reading),
-            lambda one: held.lift(one, reading),
+            lambda some: held.all_structured(some, reading),
+            lambda one: held.structure(one, reading),
             _under_a_key,
         )
         try:
@@ -289,15 +294,15 @@ class Table(FieldType):
             raise Mismatch.of(self, plain) from error
 
     @override
-    def claims(self, value: object) -> bool:
+    def matches(self, value: object) -> bool:
         return type(value) is dict
 
     @override
-    def plain_types(self, wire: Wire) -> frozenset[type]:
+    def plain_types(self, native: NativeTypes) -> frozenset[type]:
         return frozenset({dict})
 
     @override
-    def affinity(self, plain: object, wire: Wire) -> Affinity:
+    def affinity(self, plain: object, native: NativeTypes) -> Affinity:
         return Affinity.OF_ITS_TYPE if is_dict(plain) else Affinity.NONE
 
     @override
@@ -305,28 +310,28 @@ class Table(FieldType):
         return (self.key, self.value)
 
     @override
-    def all_admitted(self, items: list[object]) -> list[object] | None:
+    def all_validated(self, items: list[object]) -> list[object] | None:
         tables = self._tables(items)
         if tables is None:
             return None
         keys, values = _columns(tables)
-        admitted = self.key.all_admitted(keys), self.value.all_admitted(values)
+        admitted = self.key.all_validated(keys), self.value.all_validated(values)
         return items if all(map(_is_as_it_was, admitted, (keys, values))) else None
 
     @override
-    def all_lowered(self, items: list[object], wire: Wire) -> list[object] | None:
+    def all_unstructured(self, items: list[object], native: NativeTypes) -> list[object] | None:
         tables = self._tables(items)
         if tables is None:
             return None
-        lowered = self._rebuilt(tables, self._key_texts, lambda values: self.value.all_lowered(values, wire))
-        return None if lowered is None or _any_has_a_name(lowered, wire) else lowered
+        lowered = self._rebuilt(tables, self._key_texts, lambda values: self.value.all_unstructured(values, native))
+        return None if lowered is None or _any_has_a_name(lowered, native) else lowered
 
     @override
-    def all_lifted(self, items: list[object], reading: Reading) -> list[object] | None:
+    def all_structured(self, items: list[object], reading: Reading) -> list[object] | None:
         tables = self._tables(items)
-        if tables is None or _any_has_a_name(tables, reading.wire):
+        if tables is None or _any_has_a_name(tables, reading.native):
             return None
-        return self._rebuilt(tables, self._lifted_keys, lambda values: self.value.all_lifted(values, reading))
+        return self._rebuilt(tables, self._lifted_keys, lambda values: self.value.all_structured(values, reading))
 
     def _tables(self, items: list[object]) -> list[dict[object, object]] | None:
         """Return copies of what all are dicts, for another thread may change them; None if not all are."""
@@ -358,7 +363,7 @@ class Table(FieldType):
         return len(self._plain) > 0 and {*map(type, value.values())} <= self._plain and {*map(type, value)} <= _TEXTS
 
     def _key_texts(self, keys: list[object]) -> list[str]:
-        plain = self.key.all_lowered(keys, JSON)
+        plain = self.key.all_unstructured(keys, JSON)
         if plain is not None and {*map(type, plain)} <= {str}:
             return cast("list[str]", plain)
         if plain is not None and self._by_number:
@@ -367,8 +372,8 @@ class Table(FieldType):
         return [self._key_text(key) for key in keys]
 
     def _key_text(self, key: object) -> str:
-        (admitted,) = indexed([key], self.key.admit, step=_at_a_key)
-        plain = self.key.lower(admitted, JSON)
+        (admitted,) = indexed([key], self.key.validate, step=_at_a_key)
+        plain = self.key.unstructure(admitted, JSON)
         try:
             return str(plain)
         except ValueError as error:  # an integer with more digits than Python writes
@@ -379,12 +384,12 @@ class Table(FieldType):
 
     def _all_lifted_keys(self, texts: list[object]) -> list[object] | None:
         plain = _numbers(texts) if self._by_number else texts
-        return None if plain is None else self.key.all_lifted(plain, Reading(JSON))
+        return None if plain is None else self.key.all_structured(plain, Reading(JSON))
 
     def _lifted_key(self, text: object) -> object:
         if self._by_number and isinstance(text, str) and _is_canonical_integer(text):
             text = int(text)
-        return self.key.lift(text, Reading(JSON))
+        return self.key.structure(text, Reading(JSON))
 
 
 def _at_a_key(_index: int) -> str:
@@ -404,8 +409,8 @@ def _holds_all(items: object, value: object) -> bool:
     return all(map(is_, iterated(items), iterated(value)))
 
 
-def _any_has_a_name(dicts: Iterable[object], wire: Wire) -> bool:
-    return any(is_dict(each) and TYPE_KEY in each and name_of(each, wire) is not None for each in dicts)
+def _any_has_a_name(dicts: Iterable[object], native: NativeTypes) -> bool:
+    return any(is_dict(each) and TYPE_KEY in each and name_of(each, native) is not None for each in dicts)
 
 
 def _columns(tables: list[dict[object, object]]) -> tuple[list[object], list[object]]:

@@ -29,8 +29,8 @@ from typed_sessions.schema.types.base import (
     FieldType,
     Mismatch,
     NaiveDatetime,
+    NativeTypes,
     Reading,
-    Wire,
     attempt,
     indexed,
     name_of,
@@ -50,59 +50,59 @@ class Anything(FieldType):
     text = "object"
 
     @override
-    def admit(self, value: object) -> object:
+    def validate(self, value: object) -> object:
         return value
 
     @override
-    def lower(self, value: object, wire: Wire) -> object:
+    def unstructure(self, value: object, native: NativeTypes) -> object:
         if type(value) in PLAIN:
             return value
         if (copied := _copied(value)) is not None:
             return copied
-        if type(value) in _NATIVE_TYPES and type(value) not in wire:
+        if type(value) in _NATIVE_TYPES and type(value) not in native:
             raise Mismatch("a value that the serializer brings back", type(value).__name__)
         if is_dict(value) and type(value) is dict:
-            plain = self._each(value, partial(self.lower, wire=wire))
-            return plain if name_of(value, wire) is None else named(self.text, plain, wire)
+            plain = self._each(value, partial(self.unstructure, native=native))
+            return plain if name_of(value, native) is None else named(self.text, plain, native)
         if is_sequence(value) and type(value) in (list, tuple):
-            return self._each(value, partial(self.lower, wire=wire))
+            return self._each(value, partial(self.unstructure, native=native))
         if _is_subclass_instance(value):
             raise Mismatch("a plain value", f"{type(value).__name__}, which would come back as another type")
         return _finite(value)
 
     @override
-    def lift(self, plain: object, reading: Reading) -> object:
+    def structure(self, plain: object, reading: Reading) -> object:
         if type(plain) in PLAIN:
             return plain
         if (copied := _copied(plain)) is not None:
             return copied
-        name = name_of(plain, reading.wire)
+        name = name_of(plain, reading.native)
         if is_dict(plain) and name == self.text:
             plain = plain[VALUE_KEY]
         elif name is not None:  # what another type wrote
             raise Mismatch.of(self, plain)
         if type(plain) in (dict, list, tuple):
-            return self._each(plain, partial(self.lift, reading=reading))
-        return self.lower(plain, reading.wire)
+            return self._each(plain, partial(self.structure, reading=reading))
+        return self.unstructure(plain, reading.native)
 
     @override
-    def claims(self, value: object) -> bool:
+    def matches(self, value: object) -> bool:
         return True
 
     @override
-    def plain_types(self, wire: Wire) -> frozenset[type]:
+    def plain_types(self, native: NativeTypes) -> frozenset[type]:
         return frozenset({object})
 
     @override
-    def all_lowered(self, items: list[object], wire: Wire) -> list[object] | None:
+    def all_unstructured(self, items: list[object], native: NativeTypes) -> list[object] | None:
         with suppress(Mismatch):  # one by one it is found where
-            return [self.lower(item, wire) for item in items]
+            return [self.unstructure(item, native) for item in items]
         return None
 
     @override
-    def all_lifted(self, items: list[object], reading: Reading) -> list[object] | None:
+    def all_structured(self, items: list[object], reading: Reading) -> list[object] | None:
         with suppress(Mismatch):
-            return [self.lift(item, reading) for item in items]
+            return [self.structure(item, reading) for item in items]
         return None
 
     def _each(self, value: object, convert: Callable[[object], object]) -> object:
@@ -138,7 +138,7 @@ class Simple(FieldType):
         self._accepted = (cls,) if widened is None else (cls, widened)
 
     @override
-    def admit(self, value: object) -> object:
+    def validate(self, value: object) -> object:
         if type(value) is self.cls:
             return value
         if isinstance(value, self._accepted):
@@ -148,38 +148,38 @@ class Simple(FieldType):
         raise Mismatch.of(self, value)
 
     @override
-    def lower(self, value: object, wire: Wire) -> object:
-        return _finite(self.admit(value))
+    def unstructure(self, value: object, native: NativeTypes) -> object:
+        return _finite(self.validate(value))
 
     @override
-    def lift(self, plain: object, reading: Reading) -> object:
-        return _finite(self.admit(plain))
+    def structure(self, plain: object, reading: Reading) -> object:
+        return _finite(self.validate(plain))
 
     @override
-    def all_admitted(self, items: list[object]) -> list[object] | None:
+    def all_validated(self, items: list[object]) -> list[object] | None:
         return items if _are_all(items, self.cls) else None
 
     @override
-    def all_lowered(self, items: list[object], wire: Wire) -> list[object] | None:
+    def all_unstructured(self, items: list[object], native: NativeTypes) -> list[object] | None:
         if not _are_all(items, self.cls) or (self.cls is float and not all(map(math.isfinite, cast("Any", items)))):
             return None
         return items
 
     @override
-    def all_lifted(self, items: list[object], reading: Reading) -> list[object] | None:
-        return self.all_lowered(items, reading.wire)
+    def all_structured(self, items: list[object], reading: Reading) -> list[object] | None:
+        return self.all_unstructured(items, reading.native)
 
     @override
-    def claims(self, value: object) -> bool:
+    def matches(self, value: object) -> bool:
         return type(value) is self.cls
 
     @override
-    def plain_types(self, wire: Wire) -> frozenset[type]:
+    def plain_types(self, native: NativeTypes) -> frozenset[type]:
         return frozenset({self.cls})
 
     @override
-    def affinity(self, plain: object, wire: Wire) -> Affinity:
-        return super().affinity(plain, wire) if isinstance(plain, self._accepted) else Affinity.NONE
+    def affinity(self, plain: object, native: NativeTypes) -> Affinity:
+        return super().affinity(plain, native) if isinstance(plain, self._accepted) else Affinity.NONE
 
 
 class Enumeration(FieldType):
@@ -195,20 +195,20 @@ class Enumeration(FieldType):
         return [*self.cls, self.cls(~self.cls(0))] if issubclass(self.cls, Flag) else list(self.cls)
 
     @override
-    def admit(self, value: object) -> object:
+    def validate(self, value: object) -> object:
         if isinstance(value, self.cls):
             return value
         raise Mismatch.of(self, value)
 
     @override
-    def lower(self, value: object, wire: Wire) -> object:
+    def unstructure(self, value: object, native: NativeTypes) -> object:
         if not isinstance(value, self.cls):
             raise Mismatch.of(self, value)
         plain: object = value.value
         return plain
 
     @override
-    def lift(self, plain: object, reading: Reading) -> object:
+    def structure(self, plain: object, reading: Reading) -> object:
         try:
             member = self.cls(plain)
         except Exception as error:  # a user's `_missing_` may raise anything
@@ -218,11 +218,11 @@ class Enumeration(FieldType):
         return member
 
     @override
-    def claims(self, value: object) -> bool:
+    def matches(self, value: object) -> bool:
         return isinstance(value, self.cls)
 
     @override
-    def plain_types(self, wire: Wire) -> frozenset[type]:
+    def plain_types(self, native: NativeTypes) -> frozenset[type]:
         return frozenset(type(cast("object", member.value)) for member in self.cls)
 
 
@@ -240,44 +240,44 @@ class Choice(FieldType):
         return [value for _, value in self.choices]
 
     @override
-    def admit(self, value: object) -> object:
+    def validate(self, value: object) -> object:
         self._writer(value)
         return value
 
     @override
-    def lower(self, value: object, wire: Wire) -> object:
-        return self._writer(value).lower(value, wire)
+    def unstructure(self, value: object, native: NativeTypes) -> object:
+        return self._writer(value).unstructure(value, native)
 
     @override
-    def lift(self, plain: object, reading: Reading) -> object:
+    def structure(self, plain: object, reading: Reading) -> object:
         for writer in dict.fromkeys(self.choices.values()):
-            for value in attempt(writer.lift, plain, reading):
-                if same(writer.lower(value, reading.wire), plain) and (type(value), value) in self.choices:
+            for value in attempt(writer.structure, plain, reading):
+                if same(writer.unstructure(value, reading.native), plain) and (type(value), value) in self.choices:
                     return value
         raise Mismatch.of(self, plain)
 
     @override
-    def all_admitted(self, items: list[object]) -> list[object] | None:
+    def all_validated(self, items: list[object]) -> list[object] | None:
         try:
             return items if {*zip(map(type, items), items, strict=True)} <= self.choices.keys() else None
         except TypeError:  # what has no hash is no choice
             return None
 
     @override
-    def all_lowered(self, items: list[object], wire: Wire) -> list[object] | None:
-        return self.all_admitted(items) if all(isinstance(each, Simple) for each in self.choices.values()) else None
+    def all_unstructured(self, items: list[object], native: NativeTypes) -> list[object] | None:
+        return self.all_validated(items) if all(isinstance(each, Simple) for each in self.choices.values()) else None
 
     @override
-    def all_lifted(self, items: list[object], reading: Reading) -> list[object] | None:
-        return self.all_lowered(items, reading.wire)
+    def all_structured(self, items: list[object], reading: Reading) -> list[object] | None:
+        return self.all_unstructured(items, reading.native)
 
     @override
-    def claims(self, value: object) -> bool:
+    def matches(self, value: object) -> bool:
         return bool(attempt(self._writer, value))
 
     @override
-    def plain_types(self, wire: Wire) -> frozenset[type]:
-        return frozenset[type]().union(*(writer.plain_types(wire) for writer in self.choices.values()))
+    def plain_types(self, native: NativeTypes) -> frozenset[type]:
+        return frozenset[type]().union(*(writer.plain_types(native) for writer in self.choices.values()))
 
     @override
     def parts(self) -> Iterable[FieldType]:
@@ -291,7 +291,7 @@ class Choice(FieldType):
 
 
 class Scalar(FieldType):
-    """One value that JSON lacks: kept as it is where the wire has the type, written as text elsewhere."""
+    """One value that JSON lacks: kept as it is where that is native, written as text elsewhere."""
 
     def __init__(
         self,
@@ -311,7 +311,7 @@ class Scalar(FieldType):
         self._list: Any = list[cls]  # type: ignore[valid-type]  # made at run time
 
     @override
-    def admit(self, value: object) -> object:
+    def validate(self, value: object) -> object:
         if type(value) is self.cls:
             return value
         if isinstance(value, self.cls) and not (self.cls is dt.date and isinstance(value, dt.datetime)):
@@ -319,18 +319,18 @@ class Scalar(FieldType):
         raise Mismatch.of(self, value)
 
     @override
-    def lower(self, value: object, wire: Wire) -> object:
-        value = self.admit(value)
-        if self.cls not in wire:
+    def unstructure(self, value: object, native: NativeTypes) -> object:
+        value = self.validate(value)
+        if self.cls not in native:
             return self._to_text(value)
-        if NaiveDatetime not in wire and _is_naive(value):
+        if NaiveDatetime not in native and _is_naive(value):
             raise Mismatch("an aware datetime, such as datetime.now(UTC)", "a naive one, which comes back as another")
         return value
 
     @override
-    def lift(self, plain: object, reading: Reading) -> object:
-        if self.cls in reading.wire:
-            return self.admit(plain)
+    def structure(self, plain: object, reading: Reading) -> object:
+        if self.cls in reading.native:
+            return self.validate(plain)
         if type(plain) is self.cls:
             return plain  # from an undeclared key, or a migration
         if type(plain) is not str:
@@ -341,15 +341,15 @@ class Scalar(FieldType):
             raise Mismatch.of(self, plain) from error
 
     @override
-    def all_admitted(self, items: list[object]) -> list[object] | None:
+    def all_validated(self, items: list[object]) -> list[object] | None:
         return items if _are_all(items, self.cls) else None
 
     @override
-    def all_lowered(self, items: list[object], wire: Wire) -> list[object] | None:
+    def all_unstructured(self, items: list[object], native: NativeTypes) -> list[object] | None:
         if not _are_all(items, self.cls):
             return None
-        if self.cls in wire:
-            takes_all = self.cls is not dt.datetime or NaiveDatetime in wire
+        if self.cls in native:
+            takes_all = self.cls is not dt.datetime or NaiveDatetime in native
             return items if takes_all or not any(map(_is_naive, items)) else None
         if self._to_text is msgspec.to_builtins:
             texts: list[object] = msgspec.to_builtins(items)
@@ -357,9 +357,9 @@ class Scalar(FieldType):
         return [self._to_text(item) for item in items]
 
     @override
-    def all_lifted(self, items: list[object], reading: Reading) -> list[object] | None:
-        if self.cls in reading.wire:
-            return self.all_admitted(items)
+    def all_structured(self, items: list[object], reading: Reading) -> list[object] | None:
+        if self.cls in reading.native:
+            return self.all_validated(items)
         if not self._is_msgspecs or not _are_all(items, str):
             return None
         with suppress(msgspec.ValidationError):
@@ -368,12 +368,12 @@ class Scalar(FieldType):
         return None
 
     @override
-    def claims(self, value: object) -> bool:
+    def matches(self, value: object) -> bool:
         return type(value) is self.cls
 
     @override
-    def plain_types(self, wire: Wire) -> frozenset[type]:
-        return frozenset({self.cls if self.cls in wire else str})
+    def plain_types(self, native: NativeTypes) -> frozenset[type]:
+        return frozenset({self.cls if self.cls in native else str})
 
 
 def _are_all(items: list[object], cls: type) -> bool:

@@ -13,7 +13,17 @@ from typing_extensions import override
 
 from typed_sessions.schema.narrowing import is_dict, is_sequence
 from typed_sessions.schema.places import TYPE_KEY, VALUE_KEY
-from typed_sessions.schema.types.base import JSON, Affinity, FieldType, Mismatch, Reading, Wire, attempt, name_of, named
+from typed_sessions.schema.types.base import (
+    JSON,
+    Affinity,
+    FieldType,
+    Mismatch,
+    NativeTypes,
+    Reading,
+    attempt,
+    name_of,
+    named,
+)
 from typed_sessions.schema.types.classes import Foreign, WithNames, all_parts
 from typed_sessions.schema.types.containers import Items, Positions, Table
 from typed_sessions.schema.types.scalars import Anything, Choice, Enumeration, Scalar, Simple
@@ -47,100 +57,100 @@ class OneOf(FieldType):
         self._plain = lru_cache(maxsize=8)(self._written_as_they_are)
         self._of_names = lru_cache(maxsize=64)(self._candidates_for_names)
         self._by_class: dict[type, FieldType] = {}
-        self._by_plain_type: dict[tuple[Wire, type], list[FieldType]] = {}
+        self._by_plain_type: dict[tuple[NativeTypes, type], list[FieldType]] = {}
 
     @override
-    def admit(self, value: object) -> object:
+    def validate(self, value: object) -> object:
         member = self._claimant(value)
         if member is not None:
-            return member.admit(value)
+            return member.validate(value)
         with _choosing() as chosen:
             return self._choice(value, chosen)[1]
 
     @override
-    def lower(self, value: object, wire: Wire) -> object:
+    def unstructure(self, value: object, native: NativeTypes) -> object:
         member = self._claimant(value)
         if member is not None:
-            return self.written(member, member.lower(value, wire), wire)
+            return self.written(member, member.unstructure(value, native), native)
         with _choosing() as chosen:
             member, _ = self._choice(value, chosen)
-            return self.written(member, member.lower(value, wire), wire)
+            return self.written(member, member.unstructure(value, native), native)
 
-    def written(self, member: FieldType, plain: object, wire: Wire) -> object:
+    def written(self, member: FieldType, plain: object, native: NativeTypes) -> object:
         """Return how the plain form of a member's value is written: with the member's name where it needs one."""
-        names = self._names(wire)
-        if member in self._bare(wire) and not (is_dict(plain) and name_of(plain, names) is not None):
+        names = self._names(native)
+        if member in self._bare(native) and not (is_dict(plain) and name_of(plain, names) is not None):
             return plain
         return named(member.text, plain, names)
 
     @override
-    def lift(self, plain: object, reading: Reading) -> object:
+    def structure(self, plain: object, reading: Reading) -> object:
         if is_dict(plain):
-            name = name_of(plain, self._names(reading.wire))
+            name = name_of(plain, self._names(reading.native))
             if name is not None:
                 if name not in self._by_name:
                     raise Mismatch.of(self, plain)  # of a member that is gone: no other one is written like this
-                return self._by_name[name].lift(plain[VALUE_KEY], reading)
-        for member in self._candidates(plain, reading.wire):
+                return self._by_name[name].structure(plain[VALUE_KEY], reading)
+        for member in self._candidates(plain, reading.native):
             try:
-                return member.lift(plain, reading)
+                return member.structure(plain, reading)
             except Mismatch:
                 if is_dict(plain) or is_sequence(plain):
                     raise  # no second try inside a container: the time would double at each depth
         raise Mismatch.of(self, plain)
 
     @override
-    def all_admitted(self, items: list[object]) -> list[object] | None:
-        return self._all(items, JSON, self._as_held, lambda member, some: member.all_admitted(some))
+    def all_validated(self, items: list[object]) -> list[object] | None:
+        return self._all(items, JSON, self._as_held, lambda member, some: member.all_validated(some))
 
     @override
-    def all_lowered(self, items: list[object], wire: Wire) -> list[object] | None:
+    def all_unstructured(self, items: list[object], native: NativeTypes) -> list[object] | None:
         def convert(member: FieldType, some: list[object]) -> list[object] | None:
-            lowered = member.all_lowered(some, wire)
+            lowered = member.all_unstructured(some, native)
             if lowered is None:
                 return None
-            if member not in self._bare(wire):
-                names = self._names(wire)
+            if member not in self._bare(native):
+                names = self._names(native)
                 return [named(member.text, plain, names) for plain in lowered]
             if not any(is_dict(plain) and TYPE_KEY in plain for plain in lowered):
                 return lowered
-            return [self.written(member, plain, wire) for plain in lowered]
+            return [self.written(member, plain, native) for plain in lowered]
 
-        return self._all(items, wire, self._as_held, convert)
+        return self._all(items, native, self._as_held, convert)
 
     @override
-    def all_lifted(self, items: list[object], reading: Reading) -> list[object] | None:
-        wire = reading.wire
-        return self._all(items, wire, self._as_written, lambda member, some: member.all_lifted(some, reading))
+    def all_structured(self, items: list[object], reading: Reading) -> list[object] | None:
+        native = reading.native
+        return self._all(items, native, self._as_written, lambda member, some: member.all_structured(some, reading))
 
     def _all(
         self,
         items: list[object],
-        wire: Wire,
-        told: Callable[[list[object], Wire], ByMember | None],
+        native: NativeTypes,
+        told: Callable[[list[object], NativeTypes], ByMember | None],
         convert: Callable[[FieldType, list[object]], list[object] | None],
     ) -> list[object] | None:
         """Convert values member by member; None if one has to look at each.
 
         Args:
             items: the values, or their plain forms.
-            wire: the types that the serializer brings back.
+            native: the types that the serializer brings back.
             told: returns of which member each is, and what the member takes it as; None if one has to look at each.
             convert: converts what a member has; None if one has to look at each.
         """
-        if {*map(type, items)} <= self._plain(wire):
+        if {*map(type, items)} <= self._plain(native):
             return items
         if self._optional is not None:
             return _by_member(items, [None if item is None else self._optional for item in items], convert)
-        found = told(items, wire)
+        found = told(items, native)
         return None if found is None else _by_member(*found, convert)
 
-    def _as_held(self, items: list[object], wire: Wire) -> ByMember | None:  # noqa: ARG002 -- of values it says nothing
+    def _as_held(self, items: list[object], native: NativeTypes) -> ByMember | None:  # noqa: ARG002 -- of values it says nothing
         members = [*map(self._claimant, items)]
         return None if None in members else (items, members)
 
-    def _as_written(self, items: list[object], wire: Wire) -> ByMember | None:
-        names = self._names(wire)
+    def _as_written(self, items: list[object], native: NativeTypes) -> ByMember | None:
+        names = self._names(native)
         members: list[FieldType | None] = []
         plains: list[object] = []
         for item in items:
@@ -151,7 +161,7 @@ class OneOf(FieldType):
                 members.append(self._by_name[name])
                 plains.append(item[VALUE_KEY])
                 continue
-            candidates = self._candidates(item, wire)
+            candidates = self._candidates(item, native)
             if not candidates or (len(candidates) > 1 and not is_dict(item) and not is_sequence(item)):
                 return None
             members.append(candidates[0])
@@ -182,12 +192,12 @@ class OneOf(FieldType):
         return None if isinstance(others[0], WithNames) and TYPE_KEY in others[0].types else others[0]
 
     @override
-    def claims(self, value: object) -> bool:
-        return any(member.claims(value) for member in self.members)
+    def matches(self, value: object) -> bool:
+        return any(member.matches(value) for member in self.members)
 
     @override
-    def plain_types(self, wire: Wire) -> frozenset[type]:
-        return frozenset[type]().union(*(member.plain_types(wire) for member in self.members))
+    def plain_types(self, native: NativeTypes) -> frozenset[type]:
+        return frozenset[type]().union(*(member.plain_types(native) for member in self.members))
 
     @override
     def parts(self) -> Iterable[FieldType]:
@@ -198,7 +208,7 @@ class OneOf(FieldType):
         member = self._by_class.get(type(value))
         if member is not None:
             return member
-        claiming = [member for member in self.members if member.claims(value)]
+        claiming = [member for member in self.members if member.matches(value)]
         if len(claiming) != 1:
             return None
         if self._claims_classes:
@@ -209,8 +219,8 @@ class OneOf(FieldType):
         """Return the first member that a type checker would take a value for, and the value as it holds it."""
         key = id(self), id(value)
         if key not in chosen:
-            claiming = [member for member in self.members if member.claims(value)]
-            found = ((member, each) for member in claiming or self.members for each in attempt(member.admit, value))
+            claiming = [member for member in self.members if member.matches(value)]
+            found = ((member, each) for member in claiming or self.members for each in attempt(member.validate, value))
             member, admitted = next(found, (None, None))
             chosen[key] = value, member, admitted
         _, member, admitted = chosen[key]
@@ -218,26 +228,26 @@ class OneOf(FieldType):
             raise Mismatch.of(self, value)
         return member, admitted
 
-    def _candidates(self, plain: object, wire: Wire) -> list[FieldType]:
+    def _candidates(self, plain: object, native: NativeTypes) -> list[FieldType]:
         """Return the members that a plain form without a name may stand for, the likeliest first."""
-        known = self._by_plain_type.get((wire, type(plain)))
+        known = self._by_plain_type.get((native, type(plain)))
         if known is not None:
             return known
         if is_dict(plain) and plain.keys() <= self._declared:
-            return self._of_names(wire, frozenset(plain))
-        candidates = self._suiting(plain, wire)
+            return self._of_names(native, frozenset(plain))
+        candidates = self._suiting(plain, native)
         if self._are_told_by_class or not (is_dict(plain) or is_sequence(plain)):
-            self._by_plain_type[wire, type(plain)] = candidates
+            self._by_plain_type[native, type(plain)] = candidates
         return candidates
 
-    def _candidates_for_names(self, wire: Wire, names: frozenset[object]) -> list[FieldType]:
+    def _candidates_for_names(self, native: NativeTypes, names: frozenset[object]) -> list[FieldType]:
         """Return the same for a dict of these keys: no member is told by what is under them."""
-        return self._suiting(dict.fromkeys(names), wire)
+        return self._suiting(dict.fromkeys(names), native)
 
-    def _suiting(self, plain: object, wire: Wire) -> list[FieldType]:
-        bare = self._bare(wire)
+    def _suiting(self, plain: object, native: NativeTypes) -> list[FieldType]:
+        bare = self._bare(native)
         nameless = [member for member in self.members if member not in self._always_named]
-        suiting = [(member.affinity(plain, wire), member in bare, member) for member in nameless]
+        suiting = [(member.affinity(plain, native), member in bare, member) for member in nameless]
         ranked = sorted(suiting, key=_rank, reverse=True)
         return [member for affinity, _, member in ranked if affinity >= self._least]
 
@@ -246,22 +256,22 @@ class OneOf(FieldType):
         """The names that members declare."""
         return frozenset[str]().union(*(member.types for member in self.members if isinstance(member, WithNames)))
 
-    def _written_bare(self, wire: Wire) -> frozenset[FieldType]:
+    def _written_bare(self, native: NativeTypes) -> frozenset[FieldType]:
         """Return the members whose plain forms no other member's can be taken for; JSON's own types go first."""
         bare: set[FieldType] = set()
         taken: set[type] = set()
-        for member in sorted(self.members, key=partial(_precedence, wire)):
-            types = member.plain_types(wire)
+        for member in sorted(self.members, key=partial(_precedence, native)):
+            types = member.plain_types(native)
             others = taken - {NoneType} if object in types else taken & (types | {object})
             if not others and member not in self._always_named:
                 bare.add(member)
                 taken |= types
         return frozenset(bare)
 
-    def _written_as_they_are(self, wire: Wire) -> frozenset[type]:
+    def _written_as_they_are(self, native: NativeTypes) -> frozenset[type]:
         """Return the types whose values are their own plain forms, whatever they are."""
         return frozenset(
-            member.cls for member in self._bare(wire) if isinstance(member, Simple) and member.cls is not float
+            member.cls for member in self._bare(native) if isinstance(member, Simple) and member.cls is not float
         )
 
     @cached_property
@@ -284,9 +294,9 @@ class OneOf(FieldType):
         """True if a member's values are dicts, whose contents may look like a name."""
         return bool(self._always_named) or any(map(_is_dict_type, self.members))
 
-    def _names(self, wire: Wire) -> Wire:
-        """Return the wire by which names are written."""
-        return wire if self._holds_dicts else JSON
+    def _names(self, native: NativeTypes) -> NativeTypes:
+        """Return the native types by which names are written."""
+        return native if self._holds_dicts else JSON
 
 
 def _by_member(
@@ -366,8 +376,8 @@ def _rank(candidate: tuple[Affinity, bool, FieldType]) -> tuple[Affinity, bool]:
     return affinity, is_bare
 
 
-def _precedence(wire: Wire, member: FieldType) -> int:
+def _precedence(native: NativeTypes, member: FieldType) -> int:
     """Return where a member stands in the choice of plain types: what may be written as anything comes last."""
     if isinstance(member.unbounded, Simple):
         return 0
-    return 2 if object in member.plain_types(wire) else 1
+    return 2 if object in member.plain_types(native) else 1

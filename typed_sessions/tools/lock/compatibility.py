@@ -16,7 +16,7 @@ from attrs import frozen
 from typed_sessions.schema.migrations import VERSION_KEY, MigrationFailure
 from typed_sessions.schema.narrowing import is_dict, is_sequence
 from typed_sessions.schema.sameness import same
-from typed_sessions.schema.types import NATIVE_CANDIDATES, FieldType, NaiveDatetime, Reading, Wire
+from typed_sessions.schema.types import NATIVE_CANDIDATES, FieldType, NaiveDatetime, NativeTypes, Reading
 from typed_sessions.schema.types.base import attempt
 from typed_sessions.tools.lock.declarations import Declaration, Declarations, declarations_of
 from typed_sessions.tools.lock.lock import LockedSchema
@@ -28,7 +28,7 @@ Plain = dict[str, object]
 Migrate = Callable[[Plain, int], Plain]
 """Brings plain values of a version to the version of the code."""
 
-_WIRE: Final[Wire] = frozenset({*(type(value) for value in NATIVE_CANDIDATES), NaiveDatetime})
+_WIRE: Final[NativeTypes] = frozenset({*(type(value) for value in NATIVE_CANDIDATES), NaiveDatetime})
 """What built-in serializers bring back: a lock does not say which one writes."""
 
 
@@ -165,7 +165,7 @@ def _read_as_another(written: list[Plain], old: Declarations, new: Declarations)
 
 
 def _becomes_another(plain: object, before: FieldType, after: FieldType) -> bool:
-    as_before, as_after = (attempt(held.lift, plain, Reading(_WIRE)) for held in (before, after))
+    as_before, as_after = (attempt(held.structure, plain, Reading(_WIRE)) for held in (before, after))
     return not all(map(_are_alike, as_before, as_after))
 
 
@@ -256,7 +256,7 @@ def _read(payloads: list[Plain], reader: Declarations) -> _Read:
     for plain in payloads:
         for name, field in reader.fields.items():
             for stored_as in _stored_as(name, field, plain):
-                (fits if attempt(field.type.lift, plain[stored_as], reading) else misfits).add(name)
+                (fits if attempt(field.type.structure, plain[stored_as], reading) else misfits).add(name)
     shares = {name: "some" if name in fits else "all" for name in reader.fields if name in misfits}
     return _Read(shares, frozenset(reading.unknown))
 

@@ -12,7 +12,7 @@ from attrs import frozen
 from typing_extensions import override
 
 from typed_sessions.errors import ConfigurationError, SchemaError
-from typed_sessions.schema.types import FieldType, Mismatch, Reading, Wire
+from typed_sessions.schema.types import FieldType, Mismatch, NativeTypes, Reading
 from typed_sessions.schema.types.base import JSON, attempt, iterated
 from typed_sessions.schema.types.bounded import Bounded
 from typed_sessions.schema.types.classes import Keyed
@@ -47,7 +47,7 @@ class Declaration:
             plain = ast.literal_eval(self.default or "...")
         except (ValueError, TypeError, RecursionError):  # an edited lock may have anything there
             return []
-        return attempt(self.type.lift, plain, Reading(JSON))
+        return attempt(self.type.structure, plain, Reading(JSON))
 
 
 class Opaque(FieldType):
@@ -57,25 +57,25 @@ class Opaque(FieldType):
         self.text = text
 
     @override
-    def admit(self, value: object) -> object:
+    def validate(self, value: object) -> object:
         return value
 
     @override
-    def lower(self, value: object, wire: Wire) -> object:
+    def unstructure(self, value: object, native: NativeTypes) -> object:
         return value
 
     @override
-    def lift(self, plain: object, reading: Reading) -> object:
+    def structure(self, plain: object, reading: Reading) -> object:
         if plain != self.sample:
             raise Mismatch.of(self, plain)
         return plain
 
     @override
-    def claims(self, value: object) -> bool:
+    def matches(self, value: object) -> bool:
         return value == self.sample
 
     @override
-    def plain_types(self, wire: Wire) -> frozenset[type]:
+    def plain_types(self, native: NativeTypes) -> frozenset[type]:
         return frozenset({object})
 
     @property
@@ -103,11 +103,11 @@ class LockedClass(Keyed):
         )
 
     @override
-    def lift(self, plain: object, reading: Reading) -> object:
+    def structure(self, plain: object, reading: Reading) -> object:
         return Attributes(self._lifted(plain, reading, ".{}"))
 
     @override
-    def all_lifted(self, items: list[object], reading: Reading) -> list[object] | None:
+    def all_structured(self, items: list[object], reading: Reading) -> list[object] | None:
         return None  # each is to be told from a dict
 
 
@@ -123,8 +123,8 @@ class LockedSet(Items):
         self.text: str = f"{name}[{item.text}]"
 
     @override
-    def lift(self, plain: object, reading: Reading) -> object:
-        return Members(iterated(super().lift(plain, reading)))
+    def structure(self, plain: object, reading: Reading) -> object:
+        return Members(iterated(super().structure(plain, reading)))
 
 
 class Members(list[object]):

@@ -14,7 +14,7 @@ from attrs import frozen
 from typed_sessions.codec.codec import MAX_PAYLOAD, native_types, payload_of
 from typed_sessions.schema.migrations import VERSION_KEY
 from typed_sessions.schema.schema import Schema
-from typed_sessions.schema.types import FieldType, Wire
+from typed_sessions.schema.types import FieldType, NativeTypes
 from typed_sessions.schema.types.base import SOME_KEY
 from typed_sessions.schema.types.bounded import Bounded
 from typed_sessions.schema.types.classes import Declared, WithNames
@@ -102,7 +102,7 @@ class _NoBoundError(Exception):
 class _Largest:
     """Makes the largest plain form of a type."""
 
-    def __init__(self, serializer: AnySerializer, wire: Wire, filler: str) -> None:
+    def __init__(self, serializer: AnySerializer, wire: NativeTypes, filler: str) -> None:
         self._serializer = serializer
         self._wire = wire
         self._filler = filler
@@ -125,9 +125,9 @@ class _Largest:
             case Enumeration(cls=cls) if getattr(cls, "_boundary_", None) is FlagBoundary.KEEP:
                 return _widest_integer({})  # which may have bits that no member names
             case Enumeration():
-                return self._longest([field_type.lower(member, self._wire) for member in field_type.members])
+                return self._longest([field_type.unstructure(member, self._wire) for member in field_type.members])
             case Choice():
-                return self._longest([field_type.lower(value, self._wire) for value in field_type.values])
+                return self._longest([field_type.unstructure(value, self._wire) for value in field_type.values])
             case WithNames():
                 return self._of_class(field_type)
             case OneOf(members=members):
@@ -138,11 +138,11 @@ class _Largest:
 
     def _of_one(self, field_type: Simple | Scalar, length: int | None) -> object:
         if field_type.cls in _WIDEST:
-            return field_type.lower(_WIDEST[field_type.cls], self._wire)
+            return field_type.unstructure(_WIDEST[field_type.cls], self._wire)
         if field_type.cls is bytes:
-            return field_type.lower(self._repeated(b"\xff", length), self._wire)
+            return field_type.unstructure(self._repeated(b"\xff", length), self._wire)
         if issubclass(field_type.cls, str):
-            return field_type.lower(field_type.cls(self._repeated(self._filler, length)), self._wire)
+            return field_type.unstructure(field_type.cls(self._repeated(self._filler, length)), self._wire)
         raise _NoBoundError  # a Decimal has as many digits as it likes
 
     def _of_container(self, field_type: FieldType, length: int | None) -> object:

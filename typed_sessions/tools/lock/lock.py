@@ -137,7 +137,7 @@ def _default_text(field: Field) -> str:
     if field.generated:
         return "..."
     try:
-        return repr(field.type.lower(field.default, JSON))
+        return repr(field.type.unstructure(field.default, JSON))
     except Mismatch:  # one that only some serializers take
         return "..."
 

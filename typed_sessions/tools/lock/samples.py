@@ -12,7 +12,7 @@ from uuid import UUID
 from markupsafe import Markup
 
 from typed_sessions.schema.narrowing import is_sequence
-from typed_sessions.schema.types import FieldType, Reading, Wire
+from typed_sessions.schema.types import FieldType, NativeTypes, Reading
 from typed_sessions.schema.types.base import JSON, attempt
 from typed_sessions.schema.types.bounded import Bounded
 from typed_sessions.schema.types.containers import Items, Positions, Table
@@ -52,7 +52,7 @@ _LONGEST: Final = 10_000
 class Samples:
     """Makes plain values of types, as a serializer with a wire is given them."""
 
-    def __init__(self, wire: Wire, other: FieldType | None = None) -> None:
+    def __init__(self, wire: NativeTypes, other: FieldType | None = None) -> None:
         self._wire = wire
         self._other = other
         self._bounds = list(_bounded_within(other, set())) if other is not None else []
@@ -68,14 +68,14 @@ class Samples:
                     plain for plain in (*self._at_bounds(field_type), *self.of(inner)) if self._fits(field_type, plain)
                 ]
             case Simple() | Scalar():
-                own = [field_type.lower(value, self._wire) for value in _VALUES[field_type.cls]]
+                own = [field_type.unstructure(value, self._wire) for value in _VALUES[field_type.cls]]
                 return [*own, *self._at_others_bounds(field_type)]
             case Anything():
                 return list(_ANYTHING)
             case Enumeration():
-                return [field_type.lower(member, self._wire) for member in field_type.members]
+                return [field_type.unstructure(member, self._wire) for member in field_type.members]
             case Choice():
-                return [field_type.lower(value, self._wire) for value in field_type.values]
+                return [field_type.unstructure(value, self._wire) for value in field_type.values]
             case OneOf(members=members):
                 return [
                     field_type.written(member, plain, self._wire) for member in members for plain in self.of(member)
@@ -145,7 +145,7 @@ class Samples:
     def _with_and_without_time_zone(self, field_type: FieldType) -> Iterable[object]:
         if isinstance(field_type, Scalar) and field_type.cls in _TIMES:
             for value in _TIMES[field_type.cls]:
-                yield from attempt(field_type.lower, value, self._wire)
+                yield from attempt(field_type.unstructure, value, self._wire)
 
     def _of_length(self, field_type: FieldType, length: int) -> Iterable[object]:
         if isinstance(field_type, Items):
@@ -155,10 +155,10 @@ class Samples:
             value = next(iter(self.of(field_type.value)), None)
             yield {str(number): value for number in range(length)}
         elif isinstance(field_type, (Simple, Scalar)) and field_type.cls in _TEXTS:
-            yield field_type.lower(_TEXTS[field_type.cls] * length, self._wire)
+            yield field_type.unstructure(_TEXTS[field_type.cls] * length, self._wire)
 
     def _fits(self, field_type: FieldType, plain: object) -> bool:
-        return bool(attempt(field_type.lift, plain, Reading(self._wire)))
+        return bool(attempt(field_type.structure, plain, Reading(self._wire)))
 
 
 def _bounded_within(field_type: FieldType, seen: set[FieldType]) -> Iterator[Bounded]:
