@@ -91,7 +91,7 @@ class DeclaredForm(Form):
             name: _Spelled(
                 functions[usual[name]],
                 functions[proofs[name]],
-                notation.are_alike if plans[name].wire is Any else same,
+                notation.are_alike if plans[name].wire_type is Any else same,
                 _container(schema.fields[name].type),
             )
             for name in usual

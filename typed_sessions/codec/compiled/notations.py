@@ -29,7 +29,9 @@ def _writer(encode: Callable[[object], bytes]) -> Callable[[object], bytes]:
     def written(plain: object) -> bytes:
         try:
             return encode(plain)
-        except (TypeError, ValueError, OverflowError):  # msgspec's own: nothing else runs in it
+        except RecursionError:
+            raise
+        except Exception:  # noqa: BLE001 -- msgspec's, or those of a class of the user's, whose attributes it reads
             raise Unusual from None
 
     return written

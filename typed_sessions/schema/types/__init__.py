@@ -14,8 +14,9 @@ from typed_sessions.schema.types.base import (
     NativeTypes,
     OutOfBounds,
     Reading,
+    all_parts,
 )
-from typed_sessions.schema.types.classes import Declared, all_parts, declared_keys
+from typed_sessions.schema.types.classes import Declared, declared_keys
 from typed_sessions.schema.types.compiler import Compiler
 
 __all__ = [

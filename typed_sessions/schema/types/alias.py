@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing_extensions import override
 
 from typed_sessions.schema.types.base import Affinity, FieldType, NativeTypes, Reading
+from typed_sessions.schema.types.emitter import Emitted, Emitter
 from typed_sessions.schema.types.union import OneOf
 
 __all__ = ["Alias"]
@@ -42,20 +43,16 @@ class Alias(FieldType):
         return self.target.structure(plain, reading)
 
     @override
-    def all_validated(self, items: list[object]) -> list[object] | None:
-        return self.target.all_validated(items)
-
-    @override
-    def all_unstructured(self, items: list[object], native: NativeTypes) -> list[object] | None:
-        return self.target.all_unstructured(items, native)
-
-    @override
-    def all_structured(self, items: list[object], reading: Reading) -> list[object] | None:
-        return self.target.all_structured(items, reading)
+    def emit(self, emitter: Emitter) -> Emitted:
+        return emitter.emitted(self.target)
 
     @override
     def matches(self, value: object) -> bool:
         return self.target.matches(value)
+
+    @override
+    def classes(self) -> frozenset[type] | None:
+        return self.target.classes()
 
     @override
     def plain_types(self, native: NativeTypes) -> frozenset[type]:

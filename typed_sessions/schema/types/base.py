@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
+from copy import deepcopy
 from enum import IntEnum
 from typing import Any, Final, TypeAlias
 from uuid import UUID
@@ -12,8 +13,10 @@ from uuid import UUID
 from markupsafe import Markup
 from typing_extensions import override
 
-from typed_sessions.schema.narrowing import is_dict, is_sequence
+from typed_sessions.schema.generated import Unusual
+from typed_sessions.schema.narrowing import PLAIN, is_dict, is_sequence
 from typed_sessions.schema.places import SOME_KEY, TYPE_KEY, VALUE_KEY
+from typed_sessions.schema.types.emitter import Emitted, Emitter
 
 __all__ = [
     "JSON",
@@ -27,9 +30,9 @@ __all__ = [
     "NativeTypes",
     "OutOfBounds",
     "Reading",
+    "all_parts",
     "attempt",
     "holds_name",
-    "in_bulk",
     "indexed",
     "iterated",
     "name_of",
@@ -77,7 +80,7 @@ class Reading:
             self.unknown[owner] = self.unknown.get(owner, 0) + keys
 
 
-class Mismatch(Exception):  # noqa: N818 -- never leaves the library
+class Mismatch(Unusual):
     """A value does not fit a type. Says where and what was expected and found, never the value."""
 
     def __init__(self, expected: str, found: str, path: str = "") -> None:
@@ -136,21 +139,45 @@ class FieldType(ABC):
             Mismatch: the plain form is of no such value.
         """
 
-    def all_validated(self, items: list[object]) -> list[object] | None:  # noqa: ARG002 -- a scalar's look at them
-        """Return what `validate` makes of each value; None if one has to look at each."""
+    def emit(self, emitter: Emitter) -> Emitted | None:  # noqa: ARG002 -- of most types
+        """Return the generated code of this type; None if only the type itself knows what its values are."""
         return None
 
-    def all_unstructured(self, items: list[object], native: NativeTypes) -> list[object] | None:  # noqa: ARG002 -- as above
-        """Return what `unstructure` makes of each value; None if one has to look at each."""
-        return None
+    def explained(self, emitter: Emitter) -> Emitted:
+        """Return generated code that asks the type itself about each value; whether it comes back is tried."""
+        notation, native, parts = emitter.notation, emitter.native, all_parts([self])
+        needs_tags = any(not part.plain_types(native) <= _JSON_WITHOUT_DICTS for part in parts)
+        keeps_plain = any(part.keeps_plain for part in parts)
 
-    def all_structured(self, items: list[object], reading: Reading) -> list[object] | None:  # noqa: ARG002 -- as above
-        """Return what `structure` makes of each plain form; None if one has to look at each."""
-        return None
+        def encode(value: object) -> object:
+            plain = self.unstructure(value, native)
+            return notation.tagged(plain) if needs_tags else plain
+
+        def decode(part: object) -> object:
+            reading = Reading(native)
+            if keeps_plain:
+                part = deepcopy(part)
+            value = self.structure(notation.untagged(part) if needs_tags else part, reading)
+            if reading.unknown or reading.generated:  # which is for the explaining path to report, and to remember
+                raise Unusual
+            return value
+
+        return Emitted(Any, emitter.call(encode, "unstructure"), emitter.call(decode, "structure"), closed=False)
+
+    keeps_plain: bool = False
+    """True if code of the user's makes values, and might make them of the list that is compared with them later."""
+
+    def are_plain(self, items: Collection[object]) -> bool:  # noqa: ARG002 -- of what JSON has
+        """Return True if all are values of exactly this type, and their own plain forms."""
+        return False
 
     @abstractmethod
     def matches(self, value: object) -> bool:
         """Return True if a value is of exactly this type, judged without a look inside."""
+
+    def classes(self) -> frozenset[type] | None:
+        """Return the classes of which exactly this type's values are; None if a class does not tell them."""
+        return None
 
     @abstractmethod
     def plain_types(self, native: NativeTypes) -> frozenset[type]:
@@ -168,6 +195,10 @@ class FieldType(ABC):
     def parts(self) -> Iterable[FieldType]:
         """Return the types of what a value of this type holds."""
         return ()
+
+
+_JSON_WITHOUT_DICTS: Final = PLAIN | {list}
+"""The types of plain forms that hold no tag, and nothing that needs one."""
 
 
 class Affinity(IntEnum):
@@ -219,39 +250,26 @@ Step: TypeAlias = Callable[[int], str]
 BY_INDEX: Final[Step] = "[{}]".format
 
 
-def indexed(
-    items: list[object] | tuple[object, ...],
-    convert: Callable[[object], object],
-    start: int = 0,
-    step: Step = BY_INDEX,
-) -> list[object]:
-    """Convert each item; a mismatch says at which. `start` is the index of the first one."""
+def indexed(items: Iterable[object], convert: Callable[[object], object], step: Step = BY_INDEX) -> list[object]:
+    """Convert each item; a mismatch says at which."""
     converted: list[object] = []
     try:
-        for item in items:
-            converted.append(convert(item))  # noqa: PERF401 -- how many there are says where it stopped
+        converted.extend(map(convert, items))  # how many there are says where it stopped
     except Mismatch as mismatch:
-        raise mismatch.within(step(start + len(converted))) from mismatch
+        raise mismatch.within(step(len(converted))) from mismatch
     return converted
 
 
-def in_bulk(
-    items: list[object],
-    convert_all: Callable[[list[object]], list[object] | None],
-    convert: Callable[[object], object],
-    step: Step = BY_INDEX,
-) -> list[object]:
-    """Convert many items at once, and only where that fails each of them; a mismatch says at which."""
-    converted: list[object] = []
-    for start in range(0, len(items), _MANY):
-        some = items[start : start + _MANY]
-        at_once = convert_all(some)
-        converted += indexed(some, convert, start, step) if at_once is None else at_once
-    return converted
-
-
-_MANY: Final = 64
-"""How many items are converted at once: so many are looked at one by one if one of them does not fit."""
+def all_parts(field_types: Iterable[FieldType]) -> set[FieldType]:
+    """Return types and all that is in them."""
+    seen: set[FieldType] = set()
+    waiting = list(field_types)
+    while waiting:
+        field_type = waiting.pop()
+        if field_type not in seen:
+            seen.add(field_type)
+            waiting += field_type.parts()
+    return seen
 
 
 def attempt(convert: Callable[..., object], *arguments: object) -> list[object]:

@@ -11,6 +11,7 @@ from typing_extensions import override
 from typed_sessions.errors import SchemaError
 from typed_sessions.schema.types.base import Affinity, FieldType, NativeTypes, OutOfBounds, Reading
 from typed_sessions.schema.types.containers import Items, Positions, Table
+from typed_sessions.schema.types.emitter import Emitted, Emitter
 from typed_sessions.schema.types.scalars import Scalar, Simple
 
 __all__ = ["Bounded", "bounds_of"]
@@ -56,8 +57,21 @@ class Bounded(FieldType):
         return self._within_bounds(self.inner.structure(plain, reading))
 
     @override
+    def emit(self, emitter: Emitter) -> Emitted | None:
+        inner = emitter.emitted(self.inner)
+        if inner.wire_type is Any:
+            return None
+        if isinstance(self.inner, Simple) and inner.is_as_it_is:
+            return Emitted(self.constraint, unchanged=inner.unchanged)  # msgspec keeps the bounds while it reads
+        return inner.checked(emitter.call(self._within_bounds, "within_bounds"))
+
+    @override
     def matches(self, value: object) -> bool:
         return self.inner.matches(value)
+
+    @override
+    def classes(self) -> frozenset[type] | None:
+        return self.inner.classes()
 
     @override
     def plain_types(self, native: NativeTypes) -> frozenset[type]:

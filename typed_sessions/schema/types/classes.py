@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Final, cast, get_origin
+from typing import Any, Final, get_origin
 
 from cattrs import Converter
 from typing_extensions import override
 
 from typed_sessions.schema.annotations import described, former_names
-from typed_sessions.schema.kinds import Kind
+from typed_sessions.schema.generated import are_names
+from typed_sessions.schema.kinds import Kind, has_plain_attributes, is_record, takes_positions
 from typed_sessions.schema.narrowing import is_dict, is_sequence
 from typed_sessions.schema.places import MAX_DEPTH
-from typed_sessions.schema.types.base import JSON, Affinity, FieldType, Mismatch, NativeTypes, Reading, name_of
+from typed_sessions.schema.types.base import (
+    JSON,
+    Affinity,
+    FieldType,
+    Mismatch,
+    NativeTypes,
+    Reading,
+    all_parts,
+    name_of,
+)
+from typed_sessions.schema.types.emitter import IS, Emitted, Emitter, Write
 
-__all__ = ["Declared", "Foreign", "Keyed", "all_parts", "declared_keys", "nests_deep"]
+__all__ = ["Declared", "Foreign", "Keyed", "declared_keys", "nests_deep"]
 
 
 class WithNames(FieldType):
@@ -54,27 +65,6 @@ class WithNames(FieldType):
     @override
     def parts(self) -> Iterable[FieldType]:
         return self.types.values()
-
-    def _rows(
-        self, columns: Iterable[list[object]], convert: Callable[[FieldType, list[object]], list[object] | None]
-    ) -> list[dict[str, object]] | None:
-        """Return many values at once, of what each name has in all of them; None if one has to look at each."""
-        converted_columns: list[list[object]] = []
-        for item_type, column in zip(self.types.values(), columns, strict=True):
-            column_of_it = convert(item_type, column)
-            if column_of_it is None:
-                return None
-            converted_columns.append(column_of_it)
-        return [dict(zip(self.types, row, strict=True)) for row in zip(*converted_columns, strict=True)]
-
-    def _columns_of_dicts(self, items: list[object]) -> list[list[object]] | None:
-        """Return what each name has in all of these; None if they are no dicts of just these names."""
-        if not self.types or {*map(type, items)} != {dict}:
-            return None
-        rows = cast("list[dict[str, object]]", items)
-        if any(row.keys() != self.types.keys() for row in rows):
-            return None
-        return [[row[name] for row in rows] for name in self.types]
 
     def _lifted(self, plain: object, reading: Reading, step: str) -> dict[str, object]:
         """Return the values of a plain dict by their present names; keys that nobody declares are counted."""
@@ -164,38 +154,56 @@ class Declared(WithNames):
             raise Mismatch(f"{self.text} that its own checks allow", "another") from error
 
     @override
-    def all_validated(self, items: list[object]) -> list[object] | None:
-        rows = self._attribute_rows(items, lambda item_type, column: item_type.all_validated(column))
-        return None if rows is None else items
+    def emit(self, emitter: Emitter) -> Emitted | None:
+        """Return the code of a class whose attributes are what they are. What its constructor changes is looked for."""
+        if not has_plain_attributes(self.kind) or not are_names(self.types):
+            return None
+        emitter.declared_classes.add(self.kind.cls)
+        items = {name: emitter.emitted(item) for name, item in self.types.items()}
+        struct = emitter.class_struct(self.text, items, self.types.keys())
+        struct_name, cls = (emitter.module.name(held, held.__name__) for held in (struct, self.kind.cls))
+        parts = [*zip(items.values(), struct.__struct_fields__, strict=True)]
 
-    @override
-    def all_unstructured(self, items: list[object], native: NativeTypes) -> list[object] | None:
-        return self._attribute_rows(items, lambda item_type, column: item_type.all_unstructured(column, native))
+        def encode(value: str) -> str:
+            encoded = ", ".join(item.encoded(f"{value}.{name}") for name, item in items.items())
+            return f"({struct_name}({encoded}) if type({value}) is {cls} else {emitter.unusual}())"
 
-    @override
-    def all_structured(self, items: list[object], reading: Reading) -> list[object] | None:
-        columns = self._columns_of_dicts(items)
-        if columns is None:
-            return None
-        rows = self._rows(columns, lambda item_type, column: item_type.all_structured(column, reading))
-        if rows is None:
-            return None
-        try:
-            return [self.kind.construct(row) for row in rows]
-        except Exception:  # noqa: BLE001 -- `structure` says what the user's code refuses
-            return None
+        def unchanged(value: str, part: str) -> str:
+            looks = map(emitter.look, items.values())
+            each = zip(looks, items, struct.__struct_fields__, strict=True)
+            looked = [look(f"{value}.{name}", f"{part}.{its}") for look, name, its in each]
+            return f"({' and '.join([f'type({value}) is {cls}', *looked])})"
 
-    def _attribute_rows(
-        self, items: list[object], convert: Callable[[FieldType, list[object]], list[object] | None]
-    ) -> list[object] | None:
-        if not self.types or {*map(type, items)} != {self.kind.cls}:
-            return None
-        rows = self._rows(([getattr(item, name, None) for item in items] for name in self.types), convert)
-        return cast("list[object] | None", rows)
+        return Emitted(
+            struct,
+            emitter.short(f"encode_{cls}", encode),
+            self._emit_construction(emitter, cls, parts),
+            emitter.short_look(f"is_unchanged_{cls}", unchanged),
+            all(item.closed for item in items.values()),
+        )
+
+    def _emit_construction(self, emitter: Emitter, cls: str, parts: list[tuple[Emitted, str]]) -> Write:
+        takes = "" if takes_positions(self.kind) else "{}="
+        aliases = [takes.format(member.alias) for member in self.kind.members.values()]
+        if is_record(self.kind):
+
+            def construct(part: str) -> str:
+                each = zip(aliases, parts, strict=True)
+                return f"{cls}({', '.join(alias + item.decoded(f'{part}.{its}') for alias, (item, its) in each)})"
+
+            return emitter.short(f"decode_{cls}", construct)
+        lines = [f"{its} = {item.decoded(f'value.{its}')}" for item, its in parts]
+        made = ", ".join(alias + its for alias, (_, its) in zip(aliases, parts, strict=True))
+        lines += ["try:", f"    return {cls}({made})"]
+        return emitter.function(f"decode_{cls}", "value", [*lines, f"except Exception: {emitter.unusual}()"])
 
     @override
     def matches(self, value: object) -> bool:
         return type(value) is self.kind.cls
+
+    @override
+    def classes(self) -> frozenset[type]:
+        return frozenset({self.kind.cls})
 
     def _attributes(self, value: object) -> Iterator[tuple[str, FieldType, object]]:
         if type(value) is not self.kind.cls:
@@ -229,27 +237,45 @@ class Keyed(WithNames):
         return self._lifted(plain, reading, "[{!r}]")
 
     @override
-    def all_validated(self, items: list[object]) -> list[object] | None:
-        rows = self._dict_rows(items, lambda item_type, column: item_type.all_validated(column))
-        return None if rows is None else items
-
-    @override
-    def all_unstructured(self, items: list[object], native: NativeTypes) -> list[object] | None:
-        return self._dict_rows(items, lambda item_type, column: item_type.all_unstructured(column, native))
-
-    @override
-    def all_structured(self, items: list[object], reading: Reading) -> list[object] | None:
-        return self._dict_rows(items, lambda item_type, column: item_type.all_structured(column, reading))
-
-    def _dict_rows(
-        self, items: list[object], convert: Callable[[FieldType, list[object]], list[object] | None]
-    ) -> list[object] | None:
-        columns = self._columns_of_dicts(items)
-        return None if columns is None else cast("list[object] | None", self._rows(columns, convert))
+    def emit(self, emitter: Emitter) -> Emitted | None:
+        if not are_names(self.types):
+            return None
+        items = {name: emitter.emitted(item) for name, item in self.types.items()}
+        struct = emitter.class_struct(self.text, items, self.required)
+        struct_name, unset = emitter.module.name(struct, struct.__name__), emitter.unset
+        names, required = (emitter.module.name(frozenset(keys), "KEYS") for keys in (items, self.required))
+        is_other = f"type(value) is not dict or not {names}.issuperset(value)"
+        lacks = f" or not value.keys() >= {required}" if self.required else ""
+        encoded: list[str] = []
+        decode, look = ["item = {}"], [f"if {is_other}: return False", "get = value.get"]
+        for (name, item), part in zip(items.items(), struct.__struct_fields__, strict=True):
+            is_needed = name in self.required
+            encoded.append(f"{part}={item.encoded(f'value[{name!r}]')}")
+            encoded[-1] += "" if is_needed else f" if {name!r} in value else {unset}"
+            absent = "" if is_needed else f"if value.{part} is not {unset}: "
+            decode.append(f"{absent}item[{name!r}] = {item.decoded(f'value.{part}')}")
+            look += [f"item, its = get({name!r}, {unset}), part.{part}"]
+            if item.unchanged is IS:
+                look += ["if item is not its: return False"]
+            else:
+                look += [f"if item is {unset} or its is {unset}:", "    if item is not its: return False"]
+                look += [f"elif not {emitter.look(item)('item', 'its')}: return False"]
+        encode = [f"if {is_other}{lacks}: {emitter.unusual}()", f"return {struct_name}({', '.join(encoded)})"]
+        return Emitted(
+            struct,
+            emitter.function("encode_keys", "value", encode),
+            emitter.function("decode_keys", "value", [*decode, "return item"]),
+            emitter.predicate("is_unchanged_keys", [*look, "return True"]),
+            all(item.closed for item in items.values()),
+        )
 
     @override
     def matches(self, value: object) -> bool:
         return type(value) is dict
+
+    @override
+    def classes(self) -> frozenset[type]:
+        return frozenset({dict})
 
     def _each(self, value: object, convert: Callable[[str, object], object]) -> dict[str, object]:
         if not is_dict(value) or type(value) is not dict:
@@ -272,18 +298,6 @@ def converted(items: dict[str, object], convert: Callable[[str, object], object]
         name = [*items][len(done)]
         raise mismatch.within(step.format(name)) from mismatch
     return done
-
-
-def all_parts(field_types: Iterable[FieldType]) -> set[FieldType]:
-    """Return types and all that is in them."""
-    seen: set[FieldType] = set()
-    waiting = list(field_types)
-    while waiting:
-        field_type = waiting.pop()
-        if field_type not in seen:
-            seen.add(field_type)
-            waiting += field_type.parts()
-    return seen
 
 
 def nests_deep(field_types: Iterable[FieldType]) -> bool:
@@ -311,6 +325,8 @@ def declared_keys(field_types: Iterable[FieldType]) -> frozenset[str]:
 
 class Foreign(FieldType):
     """A type that only the converter's hooks know."""
+
+    keeps_plain = True
 
     def __init__(self, annotation: Any, converter: Converter) -> None:
         self.text: str = described(annotation)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cached_property, lru_cache, partial
-from types import NoneType
-from typing import Final, TypeAlias
+from types import NoneType, UnionType
+from typing import Any, Final, TypeAlias, Union, cast, get_args, get_origin
 
+from attrs import frozen
+from msgspec import Raw
 from typing_extensions import override
 
 from typed_sessions.schema.narrowing import is_dict, is_sequence
@@ -20,22 +22,22 @@ from typed_sessions.schema.types.base import (
     Mismatch,
     NativeTypes,
     Reading,
+    all_parts,
     attempt,
     name_of,
     named,
 )
-from typed_sessions.schema.types.classes import Foreign, WithNames, all_parts
+from typed_sessions.schema.types.choices import Enumeration
+from typed_sessions.schema.types.classes import Foreign, WithNames
 from typed_sessions.schema.types.containers import Items, Positions, Table
-from typed_sessions.schema.types.scalars import Anything, Choice, Enumeration, Scalar, Simple
+from typed_sessions.schema.types.emitter import Emitted, Emitter, by_content
+from typed_sessions.schema.types.scalars import Anything, Scalar, Simple, emit_simple_union
 
 __all__ = ["OneOf"]
 
 
 Chosen: TypeAlias = dict[tuple[int, int], tuple[object, FieldType | None, object]]
 """For a union and a value, by their identities: the value, its member, and the value as the member holds it."""
-
-ByMember: TypeAlias = tuple[list[object], list[FieldType | None]]
-"""Values, or plain forms without a name, and the member of each; None for what is None."""
 
 _chosen: Final[ContextVar[Chosen | None]] = ContextVar("_chosen", default=None)
 """What has been found while one value is admitted or written. Without it the time would double at each depth."""
@@ -54,7 +56,6 @@ class OneOf(FieldType):
         self.text: str = " | ".join(member.text for member in members)
         self.members = members
         self._bare = lru_cache(maxsize=8)(self._written_bare)
-        self._plain = lru_cache(maxsize=8)(self._written_as_they_are)
         self._of_names = lru_cache(maxsize=64)(self._candidates_for_names)
         self._by_class: dict[type, FieldType] = {}
         self._by_plain_type: dict[tuple[NativeTypes, type], list[FieldType]] = {}
@@ -100,73 +101,39 @@ class OneOf(FieldType):
         raise Mismatch.of(self, plain)
 
     @override
-    def all_validated(self, items: list[object]) -> list[object] | None:
-        return self._all(items, JSON, self._as_held, lambda member, some: member.all_validated(some))
+    def emit(self, emitter: Emitter) -> Emitted | None:
+        """Return the code of a union whose members are told by the class of a value."""
+        others = [member for member in self.members if not (isinstance(member, Simple) and member.cls is NoneType)]
+        if (simple := emit_simple_union(self.members, emitter)) is not None:
+            return simple
+        if len(others) == 1:
+            return _emit_optional(emitter.emitted(others[0]), emitter)
+        native = emitter.native
+        bare, names = self._bare(native), self._names(native)
+        cases: list[Case] = []
+        for member in self.members:
+            classes, item = member.classes(), emitter.emitted(member)
+            if classes is None or not item.closed or item.wire_type is Raw:
+                return None
+            kinds: frozenset[object] = frozenset(
+                _tag_or_type(held, emitter) for held in member.plain_types(emitter.native)
+            )
+            if member not in bare:
+                item, kinds = emitter.named(member.text, item, in_tuple=tuple in names), frozenset({(member.text,)})
+            cases.append(Case(classes, kinds, item))
+        if len(frozenset[type]().union(*(case.classes for case in cases))) < sum(len(case.classes) for case in cases):
+            return None
+        wire_type: Any = Union[tuple(case.item.wire_type for case in cases)]  # noqa: UP007 -- of values
+        try:
+            emitter.notation.decoder(wire_type)
+        except TypeError:  # msgspec does not tell them
+            return _emit_raw(cases, emitter, names)
+        return _emit_read(wire_type, cases, emitter)
 
     @override
-    def all_unstructured(self, items: list[object], native: NativeTypes) -> list[object] | None:
-        def convert(member: FieldType, some: list[object]) -> list[object] | None:
-            lowered = member.all_unstructured(some, native)
-            if lowered is None:
-                return None
-            if member not in self._bare(native):
-                names = self._names(native)
-                return [named(member.text, plain, names) for plain in lowered]
-            if not any(is_dict(plain) and TYPE_KEY in plain for plain in lowered):
-                return lowered
-            return [self.written(member, plain, native) for plain in lowered]
-
-        return self._all(items, native, self._as_held, convert)
-
-    @override
-    def all_structured(self, items: list[object], reading: Reading) -> list[object] | None:
-        native = reading.native
-        return self._all(items, native, self._as_written, lambda member, some: member.all_structured(some, reading))
-
-    def _all(
-        self,
-        items: list[object],
-        native: NativeTypes,
-        told: Callable[[list[object], NativeTypes], ByMember | None],
-        convert: Callable[[FieldType, list[object]], list[object] | None],
-    ) -> list[object] | None:
-        """Convert values member by member; None if one has to look at each.
-
-        Args:
-            items: the values, or their plain forms.
-            native: the types that the serializer brings back.
-            told: returns of which member each is, and what the member takes it as; None if one has to look at each.
-            convert: converts what a member has; None if one has to look at each.
-        """
-        if {*map(type, items)} <= self._plain(native):
-            return items
-        if self._optional is not None:
-            return _by_member(items, [None if item is None else self._optional for item in items], convert)
-        found = told(items, native)
-        return None if found is None else _by_member(*found, convert)
-
-    def _as_held(self, items: list[object], native: NativeTypes) -> ByMember | None:  # noqa: ARG002 -- of values it says nothing
-        members = [*map(self._claimant, items)]
-        return None if None in members else (items, members)
-
-    def _as_written(self, items: list[object], native: NativeTypes) -> ByMember | None:
-        names = self._names(native)
-        members: list[FieldType | None] = []
-        plains: list[object] = []
-        for item in items:
-            name = name_of(item, names) if is_dict(item) and TYPE_KEY in item else None
-            if is_dict(item) and name is not None:
-                if name not in self._by_name:
-                    return None
-                members.append(self._by_name[name])
-                plains.append(item[VALUE_KEY])
-                continue
-            candidates = self._candidates(item, native)
-            if not candidates or (len(candidates) > 1 and not is_dict(item) and not is_sequence(item)):
-                return None
-            members.append(candidates[0])
-            plains.append(item)
-        return plains, members
+    def classes(self) -> frozenset[type] | None:
+        held = [member.classes() for member in self.members]
+        return None if None in held else frozenset[type]().union(*filter(None, held))
 
     @cached_property
     def _by_name(self) -> Mapping[str, FieldType]:
@@ -182,14 +149,6 @@ class OneOf(FieldType):
     @cached_property
     def _claims_classes(self) -> bool:
         return all(isinstance(member.unbounded, _TOLD_BY_CLASS) for member in self.members)
-
-    @cached_property
-    def _optional(self) -> FieldType | None:
-        """The member beside None, if there is no other, and it needs no name."""
-        others = [member for member in self.members if not (isinstance(member, Simple) and member.cls is NoneType)]
-        if len(others) != 1 or len(self.members) == 1 or not isinstance(others[0], WithNames | Scalar | Choice):
-            return None
-        return None if isinstance(others[0], WithNames) and TYPE_KEY in others[0].types else others[0]
 
     @override
     def matches(self, value: object) -> bool:
@@ -268,12 +227,6 @@ class OneOf(FieldType):
                 taken |= types
         return frozenset(bare)
 
-    def _written_as_they_are(self, native: NativeTypes) -> frozenset[type]:
-        """Return the types whose values are their own plain forms, whatever they are."""
-        return frozenset(
-            member.cls for member in self._bare(native) if isinstance(member, Simple) and member.cls is not float
-        )
-
     @cached_property
     def _are_told_by_class(self) -> bool:
         """True if the class of a plain form without a name says which members it may stand for."""
@@ -299,22 +252,101 @@ class OneOf(FieldType):
         return native if self._holds_dicts else JSON
 
 
-def _by_member(
-    items: list[object],
-    members: Sequence[FieldType | None],
-    convert: Callable[[FieldType, list[object]], list[object] | None],
-) -> list[object] | None:
-    """Convert what each member has of some items at once; None if one has to look at each. Some may have no member."""
-    converted = [*items]
-    for member in dict.fromkeys(members):
-        if member is not None:
-            indices = [index for index, its in enumerate(members) if its is member]
-            some = convert(member, [items[index] for index in indices])
-            if some is None:
-                return None
-            for index, item in zip(indices, some, strict=True):
-                converted[index] = item
-    return converted
+@frozen
+class Case:
+    """A member of a union in generated code."""
+
+    classes: frozenset[type]
+    """The classes of its values."""
+    kinds: frozenset[object]
+    """What its plain forms are told by: their types, a tag, or a name."""
+    item: Emitted
+
+
+def _emit_optional(item: Emitted, emitter: Emitter) -> Emitted | None:
+    if item.wire_type in (Any, Raw):
+        return None
+    encode, decode, look = item.encode, item.decode, emitter.look(item)
+    return Emitted(
+        Union[item.wire_type, None],  # noqa: UP007 -- of a value, which may be a constraint
+        None
+        if encode is None
+        else emitter.short("encode_optional", lambda value: f"(None if {value} is None else {encode(value)})"),
+        None
+        if decode is None
+        else emitter.short("decode_optional", lambda part: f"(None if {part} is None else {decode(part)})"),
+        lambda value, part: f"({value} is None if {part} is None else {look(value, part)})",
+        item.closed,
+    )
+
+
+def _emit_read(wire_type: Any, cases: list[Case], emitter: Emitter) -> Emitted:
+    """Return the code of a union whose members msgspec tells when it reads."""
+    encode, decode, look = (["cls = type(value)"] for _ in range(3))
+    read: set[type] = set()
+    for case in sorted(cases, key=lambda case: float in case.classes):  # which reads integers, too
+        its = _read_classes(case.item.wire_type) - read
+        read |= its
+        are_read = emitter.module.name(its, "READ")
+        encode += [f"if {_is_one_of(case.classes, emitter)}: return {case.item.encoded('value')}"]
+        decode += [f"if {_is_one_of(its, emitter)}: return {case.item.decoded('value')}"]
+        is_same = f"type(part) in {are_read} and {emitter.look(case.item)('value', 'part')}"
+        look += [f"if {_is_one_of(case.classes, emitter)}: return {is_same}"]
+    return Emitted(
+        wire_type,
+        emitter.function("encode_union", "value", [*encode, f"return {emitter.unusual}()"]),
+        emitter.function("decode_union", "value", [*decode, f"return {emitter.unusual}()"]),
+        emitter.predicate("is_unchanged_union", [*look, "return False"]),
+    )
+
+
+def _emit_raw(cases: list[Case], emitter: Emitter, names: NativeTypes) -> Emitted:
+    """Return the code of a union whose members are told before msgspec reads them: as each is written alone."""
+    notation = emitter.notation
+    read, tags = notation.decoder(Any), notation.tags
+    numbers = {kind: number for number, case in enumerate(cases) for kind in case.kinds}
+
+    def number_of(raw: Raw) -> int | None:
+        """Return which member a plain form is of; None if it may be of several, or is of none."""
+        plain = read(raw)
+        kind: object = cast("type[object]", type(plain))
+        if is_dict(plain) and plain.keys() == {TYPE_KEY, VALUE_KEY}:
+            kind = (name_of({**plain, TYPE_KEY: notation.untagged(plain[TYPE_KEY])}, names),)
+        elif is_dict(plain) and len(plain) == 1 and not tags.isdisjoint(plain):
+            (kind,) = plain
+        return numbers.get(kind)
+
+    raw, write = emitter.module.name(Raw, "Raw"), emitter.module.name(notation.encode, "write")
+    encode, decode = ["cls = type(value)"], [f"number = {emitter.module.name(number_of, 'number_of')}(value)"]
+    for number, case in enumerate(cases):
+        encode += [f"if {_is_one_of(case.classes, emitter)}: return {raw}({write}({case.item.encoded('value')}))"]
+        reading = emitter.call(notation.decoder(case.item.wire_type), "read")
+        decode += [f"if number == {number}: return {case.item.decoded(reading('value'))}"]
+    encoded = emitter.function("encode_union", "value", [*encode, f"return {emitter.unusual}()"])
+    member = emitter.function("decode_member", "value", [*decode, f"return {emitter.unusual}()"])
+    check = [f"item = {member('value')}", f"if {encoded('item')} != value: {emitter.unusual}()", "return item"]
+    return by_content(Raw, encoded, emitter.function("decode_union", "value", check))
+
+
+def _tag_or_type(held: type, emitter: Emitter) -> object:
+    """Return what plain forms of a type are told by in what msgspec reads as anything."""
+    if held is tuple:
+        return emitter.notation.tuple_tag
+    return (
+        emitter.notation.spellings[held].tag if held in emitter.notation.spellings and held in emitter.native else held
+    )
+
+
+def _is_one_of(classes: Iterable[type], emitter: Emitter) -> str:
+    return " or ".join(f"cls is {emitter.module.name(cls, cls.__name__)}" for cls in classes) or "False"
+
+
+def _read_classes(wire_type: Any) -> frozenset[type]:
+    """Return the classes of what msgspec reads as a type."""
+    origin, arguments = get_origin(wire_type), get_args(wire_type)
+    if origin in (Union, UnionType):
+        return frozenset[type]().union(*map(_read_classes, arguments))
+    return _read_classes(arguments[0]) if hasattr(wire_type, "__metadata__") else frozenset({origin or wire_type})
 
 
 _TOLD_BY_CLASS: Final = (Simple, Scalar, Enumeration, Items, Table, WithNames, Foreign, Anything)

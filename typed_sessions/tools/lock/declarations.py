@@ -15,9 +15,10 @@ from typed_sessions.errors import ConfigurationError, SchemaError
 from typed_sessions.schema.types import FieldType, Mismatch, NativeTypes, Reading
 from typed_sessions.schema.types.base import JSON, attempt, iterated
 from typed_sessions.schema.types.bounded import Bounded
+from typed_sessions.schema.types.choices import Choice, Enumeration
 from typed_sessions.schema.types.classes import Keyed
 from typed_sessions.schema.types.containers import Items, Positions, Table
-from typed_sessions.schema.types.scalars import KNOWN, Choice, Enumeration
+from typed_sessions.schema.types.scalars import KNOWN
 from typed_sessions.schema.types.union import OneOf
 from typed_sessions.tools.lock.lock import LockedSchema
 
@@ -105,10 +106,6 @@ class LockedClass(Keyed):
     @override
     def structure(self, plain: object, reading: Reading) -> object:
         return Attributes(self._lifted(plain, reading, ".{}"))
-
-    @override
-    def all_structured(self, items: list[object], reading: Reading) -> list[object] | None:
-        return None  # each is to be told from a dict
 
 
 class Attributes(dict[str, object]):

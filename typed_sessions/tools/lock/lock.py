@@ -17,9 +17,10 @@ from typed_sessions.schema.schema import Field, Schema
 from typed_sessions.schema.types import FieldType, Mismatch
 from typed_sessions.schema.types.base import JSON
 from typed_sessions.schema.types.bounded import Bounded
+from typed_sessions.schema.types.choices import Enumeration
 from typed_sessions.schema.types.classes import Keyed, WithNames
 from typed_sessions.schema.types.containers import Items, Positions, Table
-from typed_sessions.schema.types.scalars import KNOWN, Enumeration
+from typed_sessions.schema.types.scalars import KNOWN
 from typed_sessions.schema.types.union import OneOf
 from typed_sessions.serializers.base import AnySerializer
 from typed_sessions.tools.lock.extents import extent_of

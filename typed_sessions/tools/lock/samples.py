@@ -15,8 +15,9 @@ from typed_sessions.schema.narrowing import is_sequence
 from typed_sessions.schema.types import FieldType, NativeTypes, Reading
 from typed_sessions.schema.types.base import JSON, attempt
 from typed_sessions.schema.types.bounded import Bounded
+from typed_sessions.schema.types.choices import Choice, Enumeration
 from typed_sessions.schema.types.containers import Items, Positions, Table
-from typed_sessions.schema.types.scalars import Anything, Choice, Enumeration, Scalar, Simple
+from typed_sessions.schema.types.scalars import Anything, Scalar, Simple
 from typed_sessions.schema.types.union import OneOf
 from typed_sessions.tools.lock.declarations import LockedClass, Opaque
 
