@@ -30,6 +30,7 @@ __all__ = [
     "NativeTypes",
     "OutOfBounds",
     "Reading",
+    "Wrapper",
     "all_parts",
     "attempt",
     "holds_name",
@@ -112,6 +113,8 @@ class FieldType(ABC):
 
     text: str
     """The type as its author would write it."""
+    classes: frozenset[type] | None = None
+    """The classes of which exactly this type's values are; None if a class does not tell them."""
 
     @abstractmethod
     def validate(self, value: object) -> object:
@@ -171,13 +174,9 @@ class FieldType(ABC):
         """Return True if all are values of exactly this type, and their own plain forms."""
         return False
 
-    @abstractmethod
     def matches(self, value: object) -> bool:
         """Return True if a value is of exactly this type, judged without a look inside."""
-
-    def classes(self) -> frozenset[type] | None:
-        """Return the classes of which exactly this type's values are; None if a class does not tell them."""
-        return None
+        return self.classes is not None and type(value) in self.classes
 
     @abstractmethod
     def plain_types(self, native: NativeTypes) -> frozenset[type]:
@@ -210,6 +209,28 @@ class Affinity(IntEnum):
     POSSIBLE = 2
     OF_ITS_TYPE = 3
     EXACT = 4
+
+
+class Wrapper(FieldType):
+    """A type that adds something to another one, its `inner`, whose values it has."""
+
+    inner: FieldType
+
+    @override
+    def matches(self, value: object) -> bool:
+        return self.inner.matches(value)
+
+    @override
+    def plain_types(self, native: NativeTypes) -> frozenset[type]:
+        return self.inner.plain_types(native)
+
+    @override
+    def affinity(self, plain: object, native: NativeTypes) -> Affinity:
+        return self.inner.affinity(plain, native)
+
+    @override
+    def parts(self) -> Iterable[FieldType]:
+        return (self.inner,)
 
 
 def named(name: str, plain: object, native: NativeTypes) -> dict[str, object]:

@@ -9,7 +9,7 @@ import msgspec
 from typing_extensions import override
 
 from typed_sessions.errors import SchemaError
-from typed_sessions.schema.types.base import Affinity, FieldType, NativeTypes, OutOfBounds, Reading
+from typed_sessions.schema.types.base import FieldType, NativeTypes, OutOfBounds, Reading, Wrapper
 from typed_sessions.schema.types.containers import Items, Positions, Table
 from typed_sessions.schema.types.emitter import Emitted, Emitter
 from typed_sessions.schema.types.scalars import Scalar, Simple
@@ -19,7 +19,7 @@ __all__ = ["Bounded", "bounds_of"]
 _BOUNDS: Final = ("gt", "ge", "lt", "le", "multiple_of", "pattern", "min_length", "max_length", "tz")
 
 
-class Bounded(FieldType):
+class Bounded(Wrapper):
     """A type whose values keep bounds, as msgspec judges them.
 
     Raises:
@@ -28,6 +28,7 @@ class Bounded(FieldType):
 
     def __init__(self, inner: FieldType, bounds: tuple[msgspec.Meta, ...], place: str) -> None:
         self.inner = inner
+        self.classes = inner.classes
         self.bounds: dict[str, object] = bounds_of(bounds)
         self.text: str = inner.text
         self._bounded_text = f"{inner.text} ({', '.join(f'{name}={bound!r}' for name, bound in self.bounds.items())})"
@@ -64,26 +65,6 @@ class Bounded(FieldType):
         if isinstance(self.inner, Simple) and inner.is_as_it_is:
             return Emitted(self.constraint, unchanged=inner.unchanged)  # msgspec keeps the bounds while it reads
         return inner.checked(emitter.call(self._within_bounds, "within_bounds"))
-
-    @override
-    def matches(self, value: object) -> bool:
-        return self.inner.matches(value)
-
-    @override
-    def classes(self) -> frozenset[type] | None:
-        return self.inner.classes()
-
-    @override
-    def plain_types(self, native: NativeTypes) -> frozenset[type]:
-        return self.inner.plain_types(native)
-
-    @override
-    def affinity(self, plain: object, native: NativeTypes) -> Affinity:
-        return self.inner.affinity(plain, native)
-
-    @override
-    def parts(self) -> Iterable[FieldType]:
-        return (self.inner,)
 
     def _within_bounds(self, value: object) -> object:
         try:

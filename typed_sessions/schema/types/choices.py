@@ -22,6 +22,7 @@ class Enumeration(FieldType):
 
     def __init__(self, cls: type[Enum]) -> None:
         self.cls = cls
+        self.classes = frozenset({cls})
         self.text: str = cls.__name__
 
     @property
@@ -75,14 +76,6 @@ class Enumeration(FieldType):
         return by_content(Union[tuple(types)], emitter.call(encode, hint), emitter.call(decode, hint))  # noqa: UP007
 
     @override
-    def matches(self, value: object) -> bool:
-        return isinstance(value, self.cls)
-
-    @override
-    def classes(self) -> frozenset[type]:
-        return frozenset({self.cls})
-
-    @override
     def plain_types(self, native: NativeTypes) -> frozenset[type]:
         return frozenset(type(cast("object", member.value)) for member in self.cls)
 
@@ -93,6 +86,7 @@ class Choice(FieldType):
     def __init__(self, text: str, choices: Mapping[tuple[type, object], FieldType]) -> None:
         self.text: str = text
         self.choices = choices
+        self.classes = frozenset(cls for cls, _ in choices)
         """Pairs of a value's type and the value, so that `1` is not `True`; each with the type that writes it."""
 
     @property
@@ -119,7 +113,7 @@ class Choice(FieldType):
 
     @override
     def emit(self, emitter: Emitter) -> Emitted | None:
-        writers, types = [*self.parts()], self.classes()
+        writers, types = [*self.parts()], frozenset(cls for cls, _ in self.choices)
         inner = emitter.emitted(writers[0]) if len(writers) == 1 else emit_simple_union(writers, emitter)
         if inner is None:
             return None
@@ -134,10 +128,6 @@ class Choice(FieldType):
     @override
     def matches(self, value: object) -> bool:
         return bool(attempt(self._writer, value))
-
-    @override
-    def classes(self) -> frozenset[type]:
-        return frozenset(cls for cls, _ in self.choices)
 
     @override
     def plain_types(self, native: NativeTypes) -> frozenset[type]:

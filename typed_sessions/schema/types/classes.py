@@ -118,6 +118,7 @@ class Declared(WithNames):
             frozenset(name for name, member in kind.members.items() if member.required),
         )
         self.kind = kind
+        self.classes = frozenset({kind.cls})
         self._generated = {name for name, member in kind.members.items() if member.varies}
 
     @override
@@ -197,14 +198,6 @@ class Declared(WithNames):
         lines += ["try:", f"    return {cls}({made})"]
         return emitter.function(f"decode_{cls}", "value", [*lines, f"except Exception: {emitter.unusual}()"])
 
-    @override
-    def matches(self, value: object) -> bool:
-        return type(value) is self.kind.cls
-
-    @override
-    def classes(self) -> frozenset[type]:
-        return frozenset({self.kind.cls})
-
     def _attributes(self, value: object) -> Iterator[tuple[str, FieldType, object]]:
         if type(value) is not self.kind.cls:
             subclass = f", which would come back as {self.text}" if isinstance(value, self.kind.cls) else ""
@@ -216,6 +209,7 @@ class Keyed(WithNames):
     """A TypedDict: a dict with declared keys."""
 
     makes_class = False
+    classes: frozenset[type] | None = frozenset({dict})
 
     def __init__(self, text: str, annotations: Mapping[str, Any], required: frozenset[str]) -> None:
         super().__init__(text, annotations, required)
@@ -268,14 +262,6 @@ class Keyed(WithNames):
             emitter.predicate("is_unchanged_keys", [*look, "return True"]),
             all(item.closed for item in items.values()),
         )
-
-    @override
-    def matches(self, value: object) -> bool:
-        return type(value) is dict
-
-    @override
-    def classes(self) -> frozenset[type]:
-        return frozenset({dict})
 
     def _each(self, value: object, convert: Callable[[str, object], object]) -> dict[str, object]:
         if not is_dict(value) or type(value) is not dict:

@@ -160,13 +160,13 @@ class Compiler:
                 raise SchemaError(f"{place}: the alias {self._unfinished[0].text} has no end")
             alias = self._aliases[reference] = Alias(reference_name(reference))
             self._unfinished.append(alias)
-            alias.target = self._unbounded(plain_form(reference)[0], place)
+            alias.inner = self._unbounded(plain_form(reference)[0], place)
             self._unfinished.pop()
             if alias.holds_itself_bare():
                 raise SchemaError(f"{place}: the alias {alias.text} is a member of itself")
         else:
             self._note_recursion(alias)
-        return alias if alias.is_recursive else alias.target
+        return alias if alias.is_recursive else alias.inner
 
     def _note_recursion(self, met: Alias) -> None:
         """Note which of the unfinished aliases contain themselves, now that one is met that was met before."""

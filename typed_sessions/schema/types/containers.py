@@ -44,6 +44,7 @@ class Items(FieldType):
     def __init__(self, cls: type[Any], item: FieldType) -> None:
         self.text: str = f"{cls.__name__}[{item.text}{', ...' if cls is tuple else ''}]"
         self.cls: type[Any] = cls
+        self.classes = frozenset({cls})
         self._make: Callable[[list[object]], object] = cls
         self.item = item
         self._ordered = cls in (list, tuple)
@@ -74,14 +75,6 @@ class Items(FieldType):
             return self._make(items)
         except TypeError as error:  # an unhashable item of a set
             raise Mismatch.of(self, plain) from error
-
-    @override
-    def matches(self, value: object) -> bool:
-        return type(value) is self.cls
-
-    @override
-    def classes(self) -> frozenset[type]:
-        return frozenset({self.cls})
 
     @override
     def plain_types(self, native: NativeTypes) -> frozenset[type]:
@@ -198,6 +191,8 @@ def _leaves(wire_type: Any) -> frozenset[object]:
 class Positions(FieldType):
     """A tuple of fixed length, each position with a type of its own."""
 
+    classes: frozenset[type] | None = frozenset({tuple})
+
     def __init__(self, items: tuple[FieldType, ...]) -> None:
         self.text: str = f"tuple[{', '.join(item.text for item in items) or '()'}]"
         self.items = items
@@ -219,10 +214,6 @@ class Positions(FieldType):
     @override
     def matches(self, value: object) -> bool:
         return is_sequence(value) and type(value) is tuple and len(value) == len(self.items)
-
-    @override
-    def classes(self) -> frozenset[type]:
-        return frozenset({tuple})
 
     @override
     def plain_types(self, native: NativeTypes) -> frozenset[type]:
@@ -277,6 +268,8 @@ class Table(FieldType):
 
     One that looks like a named member of a union is named itself, so that no later release takes it for that member.
     """
+
+    classes: frozenset[type] | None = frozenset({dict})
 
     def __init__(self, key: FieldType, value: FieldType) -> None:
         self.text: str = f"dict[{key.text}, {value.text}]"
@@ -371,7 +364,7 @@ class Table(FieldType):
             text_of, key_of = self.key.to_text, self.key.from_text
         elif self._by_number and isinstance(self.key, Simple):
             text_of, key_of = str, int
-        classes = self.key.classes() or ()
+        classes = self.key.classes or ()
 
         def encode(key: object) -> str:
             if type(key) not in classes:
@@ -393,14 +386,6 @@ class Table(FieldType):
             return key
 
         return emitter.call(encode, "key_text"), emitter.call(decode, "key_of")
-
-    @override
-    def matches(self, value: object) -> bool:
-        return type(value) is dict
-
-    @override
-    def classes(self) -> frozenset[type]:
-        return frozenset({dict})
 
     @override
     def plain_types(self, native: NativeTypes) -> frozenset[type]:

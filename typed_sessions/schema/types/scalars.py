@@ -124,6 +124,7 @@ class Simple(FieldType):
 
     def __init__(self, cls: type[Any], exact: Callable[[Any], object], widened: type | None = None) -> None:
         self.cls: type[Any] = cls
+        self.classes = frozenset({cls})
         self.text: str = "None" if cls is types.NoneType else cls.__name__
         self._exact = exact
         self._accepted = (cls,) if widened is None else (cls, widened)
@@ -158,14 +159,6 @@ class Simple(FieldType):
             return Emitted(self.cls, unchanged=IS)
         exact = emitter.call(emitter.notation.exact_float, "exact_float")
         return Emitted(float | int, exact, exact, IS)  # msgspec would round an int that no float is equal to
-
-    @override
-    def matches(self, value: object) -> bool:
-        return type(value) is self.cls
-
-    @override
-    def classes(self) -> frozenset[type]:
-        return frozenset({self.cls})
 
     @override
     def plain_types(self, native: NativeTypes) -> frozenset[type]:
@@ -206,6 +199,7 @@ class Scalar(FieldType):
         from_text: Callable[[str], object] | None = None,
     ) -> None:
         self.cls: type[Any] = cls
+        self.classes = frozenset({cls})
         self.text: str = cls.__name__
         self._exact = exact
         self.to_text = to_text
@@ -298,14 +292,6 @@ class Scalar(FieldType):
             emitter.call(read, f"read_{self.text}"),
             lambda value, part: f"(type({value}) is {class_name} and {write_name}({value}) == {part})",
         )
-
-    @override
-    def matches(self, value: object) -> bool:
-        return type(value) is self.cls
-
-    @override
-    def classes(self) -> frozenset[type]:
-        return frozenset({self.cls})
 
     @override
     def plain_types(self, native: NativeTypes) -> frozenset[type]:

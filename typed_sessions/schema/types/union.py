@@ -112,7 +112,7 @@ class OneOf(FieldType):
         bare, names = self._bare(native), self._names(native)
         cases: list[Case] = []
         for member in self.members:
-            classes, item = member.classes(), emitter.emitted(member)
+            classes, item = member.classes, emitter.emitted(member)
             if classes is None or not item.closed or item.wire_type is Raw:
                 return None
             kinds: frozenset[object] = frozenset(
@@ -129,11 +129,6 @@ class OneOf(FieldType):
         except TypeError:  # msgspec does not tell them
             return _emit_raw(cases, emitter, names)
         return _emit_read(wire_type, cases, emitter)
-
-    @override
-    def classes(self) -> frozenset[type] | None:
-        held = [member.classes() for member in self.members]
-        return None if None in held else frozenset[type]().union(*filter(None, held))
 
     @cached_property
     def _by_name(self) -> Mapping[str, FieldType]:
