@@ -82,7 +82,10 @@ def _iso_text(moment: dt.datetime | dt.time) -> str:
 def _http_text(moment: dt.datetime) -> str:
     if moment.year <= _LAST_YEAR_OF_THREE_DIGITS:
         raise TagValueError("a year that HTTP dates do not tell")
-    return http_date(moment)
+    try:
+        return http_date(moment)
+    except OverflowError:
+        raise TagValueError("a time that is past the last year in UTC") from None
 
 
 _LAST_YEAR_OF_THREE_DIGITS: Final = 1000

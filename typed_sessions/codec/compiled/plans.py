@@ -114,7 +114,7 @@ class Planner(Emitter):
 
     def _changes(self, parameters: str, lines: list[str]) -> str:
         text = '"""Return the fields that may have changed, as msgspec writes them; those not stored are unset."""'
-        return self.module.define("changes", parameters, [text, *self.guarded([*lines, "return changes"])])
+        return self.module.define("changes", parameters, [text, *self.guarded([*lines, "return changes"], "data")])
 
     def _unless_unchanged(self, plan: Plan) -> list[str]:
         """Return the lines that lead to what is done of a value that has changed."""
@@ -150,7 +150,7 @@ class Planner(Emitter):
         """Add the same for the fields of an object that are not their defaults."""
         encoded = {name: (self._proven(plan) if proven else plan.encoded)("value") for name, plan in plans.items()}
         non_defaults = define_departed(self.module, fields, encoded)
-        return self.module.define("encode_data", "data", self.guarded([f"return {non_defaults}(data)"]))
+        return self.module.define("encode_data", "data", self.guarded([f"return {non_defaults}(data)"], "data"))
 
     def usual_of(self, plan: Plan) -> str:
         """Add a function that makes, of what msgspec has read, what it would write of the same, and return its name."""

@@ -157,7 +157,10 @@ class Items(FieldType):
         def ordered(value: Any) -> list[object]:
             if type(value) is not cls:
                 raise Unusual
-            return [*value] if is_json else sorted(value, key=place_of)
+            try:
+                return [*value] if is_json else sorted(value, key=place_of)
+            except OverflowError:  # a time that is past the last year in UTC
+                raise Unusual from None
 
         def made(items: list[object], part: list[object]) -> object:
             try:

@@ -225,13 +225,19 @@ class Emitter:
             gc=False,  # it is made of a payload, or as one: there is no cycle in it
         )
 
-    def guarded(self, lines: Iterable[str]) -> list[str]:
-        """Return the lines of a function that hands over where the program has deleted an attribute."""
-        deleted = self.module.name(self._hand_over_deleted, "hand_over_deleted")
-        return ["try:", *(f"    {line}" for line in lines), f"except AttributeError as error: {deleted}(error)"]
+    def guarded(self, lines: Iterable[str], data: str | None = None) -> list[str]:
+        """Return the lines of a function that hands over where the program has deleted an attribute.
 
-    def _hand_over_deleted(self, error: AttributeError) -> None:
-        if type(error.obj) in self.declared_classes:
+        Args:
+            lines: what it does.
+            data: the name of an object whose attributes it reads, too.
+        """
+        deleted = self.module.name(self._hand_over_deleted, "hand_over_deleted")
+        catch = f"except AttributeError as error: {deleted}(error, {data or self.unset})"
+        return ["try:", *(f"    {line}" for line in lines), catch]
+
+    def _hand_over_deleted(self, error: AttributeError, data: object) -> None:
+        if error.obj is data or type(error.obj) in self.declared_classes:
             raise Unusual from None
         raise error
 
