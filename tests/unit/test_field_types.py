@@ -24,7 +24,15 @@ from typing_extensions import override
 from tests.strategies import FIELD_VALUES
 from typed_sessions import Formerly, SchemaError
 from typed_sessions.schema.sameness import same
-from typed_sessions.schema.types import NATIVE_CANDIDATES, Compiler, FieldType, Mismatch, OutOfBounds, Reading, Wire
+from typed_sessions.schema.types import (
+    NATIVE_CANDIDATES,
+    Compiler,
+    FieldType,
+    Mismatch,
+    NativeTypes,
+    OutOfBounds,
+    Reading,
+)
 
 
 class Colour(Enum):
@@ -49,8 +57,8 @@ class Named:
     points: list[Point]
 
 
-JSON: Wire = frozenset()
-TAGGED: Wire = frozenset(type(value) for value in NATIVE_CANDIDATES)
+JSON: NativeTypes = frozenset()
+TAGGED: NativeTypes = frozenset(type(value) for value in NATIVE_CANDIDATES)
 WIRES = [pytest.param(JSON, id="json"), pytest.param(TAGGED, id="tagged")]
 
 
@@ -62,11 +70,13 @@ def compiled(annotation: Any) -> FieldType:
 @pytest.mark.parametrize("name", FIELD_VALUES)
 @settings(max_examples=max(20, settings().max_examples // 5))
 @given(st.data())
-def test_every_value_of_a_type_is_admitted_as_it_is_and_comes_back(name: str, wire: Wire, data: st.DataObject) -> None:
+def test_every_value_of_a_type_is_admitted_as_it_is_and_comes_back(
+    name: str, wire: NativeTypes, data: st.DataObject
+) -> None:
     value = data.draw(FIELD_VALUES[name].values)
     field_type = compiled(FIELD_VALUES[name].annotation)
-    assert field_type.admit(value) is value
-    back = field_type.lift(field_type.lower(value, wire), Reading(wire))
+    assert field_type.validate(value) is value
+    back = field_type.structure(field_type.unstructure(value, wire), Reading(wire))
     assert same(back, value)
 
 
@@ -94,7 +104,7 @@ class Moment(dt.datetime):
     ],
 )
 def test_what_a_checker_accepts_is_held_as_the_type(annotation: Any, value: object, stored: object) -> None:
-    assert same(compiled(annotation).admit(value), stored)
+    assert same(compiled(annotation).validate(value), stored)
 
 
 @pytest.mark.parametrize(
@@ -123,7 +133,7 @@ def test_what_a_checker_accepts_is_held_as_the_type(annotation: Any, value: obje
 def test_what_a_checker_refuses_is_refused(annotation: Any, value: object, operation: str) -> None:
     field_type = compiled(annotation)
     with pytest.raises(Mismatch):
-        field_type.admit(value) if operation == "admit" else field_type.lower(value, TAGGED)
+        field_type.validate(value) if operation == "admit" else field_type.unstructure(value, TAGGED)
 
 
 def test_a_subclass_with_more_fields_is_refused_since_it_would_lose_them() -> None:
@@ -132,13 +142,13 @@ def test_a_subclass_with_more_fields_is_refused_since_it_would_lose_them() -> No
         z: int = 0
 
     with pytest.raises(Mismatch, match="which would come back as Point"):
-        compiled(Point).admit(Point3())
+        compiled(Point).validate(Point3())
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_numbers_that_are_none_are_not_written(value: float) -> None:
     with pytest.raises(Mismatch):
-        compiled(float).lower(value, TAGGED)
+        compiled(float).unstructure(value, TAGGED)
 
 
 @pytest.mark.parametrize(
@@ -161,7 +171,7 @@ def test_numbers_that_are_none_are_not_written(value: float) -> None:
 )
 def test_a_plain_value_of_another_type_is_refused(annotation: Any, plain: object) -> None:
     with pytest.raises(Mismatch):
-        compiled(annotation).lift(plain, Reading(TAGGED))
+        compiled(annotation).structure(plain, Reading(TAGGED))
 
 
 @pytest.mark.parametrize(
@@ -175,7 +185,7 @@ def test_a_plain_value_of_another_type_is_refused(annotation: Any, plain: object
     ],
 )
 def test_what_another_program_wrote_under_the_key_is_read(annotation: Any, plain: object, value: object) -> None:
-    assert same(compiled(annotation).lift(plain, Reading(TAGGED)), value)
+    assert same(compiled(annotation).structure(plain, Reading(TAGGED)), value)
 
 
 @pytest.mark.parametrize(
@@ -198,14 +208,14 @@ def test_what_another_program_wrote_under_the_key_is_read(annotation: Any, plain
 )
 def test_bounds_are_kept_when_set_when_written_and_when_read(annotation: Any, kept: object, refused: object) -> None:
     field_type = compiled(annotation)
-    assert field_type.admit(kept) is kept
-    assert same(field_type.lift(field_type.lower(kept, TAGGED), Reading(TAGGED)), kept)
-    for operation in (field_type.admit, lambda value: field_type.lower(value, TAGGED)):
+    assert field_type.validate(kept) is kept
+    assert same(field_type.structure(field_type.unstructure(kept, TAGGED), Reading(TAGGED)), kept)
+    for operation in (field_type.validate, lambda value: field_type.unstructure(value, TAGGED)):
         with pytest.raises(OutOfBounds, match="not one out of bounds"):
             operation(refused)
     bare = compiled(unbounded(annotation))
     with pytest.raises(Mismatch):
-        field_type.lift(bare.lower(refused, TAGGED), Reading(TAGGED))
+        field_type.structure(bare.unstructure(refused, TAGGED), Reading(TAGGED))
 
 
 def unbounded(annotation: Any) -> Any:
@@ -224,7 +234,7 @@ def test_bounds_that_msgspec_does_not_know_are_refused(annotation: Any) -> None:
 
 
 def test_a_description_is_no_bound() -> None:
-    assert compiled(Annotated[Point, Meta(description="where")]).admit(Point()) == Point()
+    assert compiled(Annotated[Point, Meta(description="where")]).validate(Point()) == Point()
 
 
 ODD_OFFSET = dt.timezone(dt.timedelta(hours=1, seconds=30))
@@ -239,20 +249,20 @@ ODD_OFFSET = dt.timezone(dt.timedelta(hours=1, seconds=30))
         pytest.param(dict[dt.datetime, int], {dt.datetime(2026, 1, 2, tzinfo=ODD_OFFSET): 1}, id="key"),
     ],
 )
-def test_the_seconds_of_an_offset_come_back(annotation: Any, value: object, wire: Wire) -> None:
+def test_the_seconds_of_an_offset_come_back(annotation: Any, value: object, wire: NativeTypes) -> None:
     field_type = compiled(annotation)
-    assert same(field_type.lift(field_type.lower(value, wire), Reading(wire)), value)
+    assert same(field_type.structure(field_type.unstructure(value, wire), Reading(wire)), value)
 
 
 @pytest.mark.parametrize("text", ["20260102", "2026-01-02", "2026-W01-1", "2026-01-02T00+01:00:30", "today"])
 def test_a_moment_is_read_from_one_form_of_text(text: str) -> None:
     with pytest.raises(Mismatch):
-        compiled(dt.datetime).lift(text, Reading(JSON))
+        compiled(dt.datetime).structure(text, Reading(JSON))
 
 
 def test_a_key_of_more_digits_than_python_writes_is_refused_where_it_stands() -> None:
     with pytest.raises(Mismatch, match="fewer digits"):
-        compiled(dict[int, str]).lower({10**5000: "a"}, JSON)
+        compiled(dict[int, str]).unstructure({10**5000: "a"}, JSON)
 
 
 @pytest.mark.parametrize(
@@ -268,12 +278,12 @@ def test_a_literal_whose_values_are_written_alike_is_refused(annotation: Any) ->
 def test_sets_are_written_in_one_order() -> None:
     field_type = compiled(set[str])
     words = [chr(97 + n) for n in range(26)]
-    assert field_type.lower(set(words), JSON) == words
+    assert field_type.unstructure(set(words), JSON) == words
 
 
 def test_a_mismatch_tells_where_and_never_the_value() -> None:
     with pytest.raises(Mismatch) as caught:
-        compiled(dict[str, list[Named]]).admit({"secret": [Named("n", [Point(), Point(y="hush")])]})  # type: ignore[arg-type]  # the misuse
+        compiled(dict[str, list[Named]]).validate({"secret": [Named("n", [Point(), Point(y="hush")])]})  # type: ignore[arg-type]  # the misuse
     assert caught.value.path == "[...][0].points[1].y"
     assert "secret" not in str(caught.value.args) + str(caught.value)
     assert "hush" not in str(caught.value.args) + str(caught.value)
@@ -339,7 +349,7 @@ def test_a_set_of_what_has_no_hash_is_refused_at_once(item: Any, held: object) -
         with pytest.raises(SchemaError, match=r"here: a set holds no .*, which can be changed"):
             Compiler(Converter()).compile(set[item], "here")
     else:
-        Compiler(Converter()).compile(set[item], "here").admit({held})
+        Compiler(Converter()).compile(set[item], "here").validate({held})
 
 
 def listed(annotation: Any) -> Any:
@@ -362,16 +372,18 @@ def containers(annotation: Any) -> list[tuple[FieldType, Callable[[list[object]]
 @pytest.mark.parametrize("name", FIELD_VALUES)
 @settings(max_examples=max(3, settings().max_examples // 30))
 @given(st.data())
-def test_many_values_at_once_are_written_and_read_as_one_by_one(name: str, wire: Wire, data: st.DataObject) -> None:
+def test_many_values_at_once_are_written_and_read_as_one_by_one(
+    name: str, wire: NativeTypes, data: st.DataObject
+) -> None:
     annotation = FIELD_VALUES[name].annotation
     values: list[object] = data.draw(st.lists(FIELD_VALUES[name].values, min_size=1, max_size=5)) * 30
     one = compiled(annotation)
-    plain = [one.lower(value, wire) for value in values]
-    assert same(compiled(listed(annotation)).lower(values, wire), plain)
+    plain = [one.unstructure(value, wire) for value in values]
+    assert same(compiled(listed(annotation)).unstructure(values, wire), plain)
     for field_type, make in containers(annotation):
         held = make(values)
-        assert field_type.admit(held) is held
-        assert same(field_type.lift(field_type.lower(held, wire), Reading(wire)), held)
+        assert field_type.validate(held) is held
+        assert same(field_type.structure(field_type.unstructure(held, wire), Reading(wire)), held)
 
 
 @pytest.mark.parametrize("index", [0, 63, 64, 100])
@@ -380,20 +392,20 @@ def test_of_many_values_the_wrong_one_is_named(name: str, index: int) -> None:
     annotation = FIELD_VALUES[name].annotation
     field_type = compiled(listed(listed(annotation)))
     with pytest.raises(Mismatch) as caught:
-        field_type.lower([[]] * index + [[math.nan]] + [[]] * 50, JSON)
+        field_type.unstructure([[]] * index + [[math.nan]] + [[]] * 50, JSON)
     assert caught.value.path.startswith(f"[{index}][0]")
 
 
 def test_what_one_dict_looks_like_says_nothing_of_another() -> None:
     field_type = compiled(Paper | None)
     with pytest.raises(Mismatch):
-        field_type.lift({"another": "class"}, Reading(JSON))
-    assert field_type.lift({"pages": 3}, Reading(JSON)) == Paper(3)
+        field_type.structure({"another": "class"}, Reading(JSON))
+    assert field_type.structure({"pages": 3}, Reading(JSON)) == Paper(3)
 
 
 def test_an_empty_tuple_may_be_written_as_in_earlier_pythons() -> None:
     compiler = Compiler(Converter())
-    assert compiler.compile(typing.Tuple[()], "here").lift([], Reading(JSON)) == ()  # noqa: UP006 -- what is tried
+    assert compiler.compile(typing.Tuple[()], "here").structure([], Reading(JSON)) == ()  # noqa: UP006 -- what is tried
     with pytest.raises(SchemaError, match="a bare tuple"):
         compiler.compile(typing.Tuple, "here")  # noqa: UP006 -- what is tried
 
@@ -404,7 +416,7 @@ def test_a_type_of_the_converter_goes_last_in_a_union() -> None:
     converter.register_structure_hook(PurePosixPath, lambda plain, _type: PurePosixPath(plain["path"]))
     field_type = Compiler(converter).compile(PurePosixPath | dict[str, int], "here")
     for value in (PurePosixPath("/a"), {"path": 1}):
-        assert field_type.lift(field_type.lower(value, JSON), Reading(JSON)) == value
+        assert field_type.structure(field_type.unstructure(value, JSON), Reading(JSON)) == value
 
 
 @define
@@ -428,11 +440,11 @@ def test_a_value_of_a_member_that_is_gone_is_no_other_member() -> None:
     for now in (Paper | None, Paper | Disc | None, Paper):
         after = compiler.compile(now, "here")
         with pytest.raises(Mismatch):
-            after.lift(before.lower(Reel(7), JSON), Reading(JSON))
-        assert after.lift(before.lower(Paper(7), JSON), Reading(JSON)) == Paper(7)
+            after.structure(before.unstructure(Reel(7), JSON), Reading(JSON))
+        assert after.structure(before.unstructure(Paper(7), JSON), Reading(JSON)) == Paper(7)
     with pytest.raises(Mismatch):
-        compiler.compile(Paper, "here").lift({"minutes": 7}, Reading(JSON))
-    assert compiler.compile(Paper, "here").lift({"pages": 7, "minutes": 7}, Reading(JSON)) == Paper(7)
+        compiler.compile(Paper, "here").structure({"minutes": 7}, Reading(JSON))
+    assert compiler.compile(Paper, "here").structure({"pages": 7, "minutes": 7}, Reading(JSON)) == Paper(7)
 
 
 @define
@@ -456,9 +468,9 @@ def test_what_several_members_declare_in_part_is_none_of_them() -> None:
     gone = {"title": "x", "tracks": 7}
     several = Compiler(Converter()).compile(Edition | Tape | None, "here")
     with pytest.raises(Mismatch):
-        several.lift(gone, Reading(JSON))
+        several.structure(gone, Reading(JSON))
     reading = Reading(JSON)
-    assert Compiler(Converter()).compile(Edition | None, "here").lift(gone, reading) == Edition("x")
+    assert Compiler(Converter()).compile(Edition | None, "here").structure(gone, reading) == Edition("x")
     assert reading.unknown == {"Edition": 1}
 
 
@@ -481,9 +493,9 @@ class PayLink(TypedDict, total=False):
 
 @pytest.mark.parametrize("now", [Voucher | Paper | None, PayLink | Paper | None], ids=["class", "typeddict"])
 def test_a_member_that_is_gone_is_no_member_that_shares_a_name_with_it(now: Any) -> None:
-    gone = Compiler(Converter()).compile(Card | None, "here").lower(Card(7, "42"), JSON)
+    gone = Compiler(Converter()).compile(Card | None, "here").unstructure(Card(7, "42"), JSON)
     with pytest.raises(Mismatch):
-        Compiler(Converter()).compile(now, "here").lift(gone, Reading(JSON))
+        Compiler(Converter()).compile(now, "here").structure(gone, Reading(JSON))
 
 
 @define
@@ -504,17 +516,17 @@ class Grown:
     ids=["from an earlier release", "under an earlier name", "from a later release"],
 )
 def test_a_member_that_has_grown_is_still_the_same(now: Any, plain: object, value: object) -> None:
-    assert Compiler(Converter()).compile(now, "here").lift(plain, Reading(JSON)) == value
+    assert Compiler(Converter()).compile(now, "here").structure(plain, Reading(JSON)) == value
 
 
 def test_a_dict_that_looks_like_another_member_is_still_a_dict() -> None:
     field_type = Compiler(Converter()).compile(dict[str, int] | Paper, "here")
     for value in ({"pages": 7}, {"pages": 7, "more": 8}, Paper(7)):
-        assert field_type.lift(field_type.lower(value, JSON), Reading(JSON)) == value
+        assert field_type.structure(field_type.unstructure(value, JSON), Reading(JSON)) == value
 
 
 def test_an_earlier_name_of_an_attribute_makes_no_other_member_likelier() -> None:
-    assert Compiler(Converter()).compile(Book | Reel, "here").lift({"minutes": 7}, Reading(JSON)) == Book(7)
+    assert Compiler(Converter()).compile(Book | Reel, "here").structure({"minutes": 7}, Reading(JSON)) == Book(7)
 
 
 def test_types_of_the_converter_go_through_its_hooks() -> None:
@@ -522,8 +534,8 @@ def test_types_of_the_converter_go_through_its_hooks() -> None:
     converter.register_unstructure_hook(PurePosixPath, str)
     converter.register_structure_hook(PurePosixPath, lambda text, _type: PurePosixPath(text))
     field_type = Compiler(converter).compile(list[PurePosixPath], "here")
-    assert field_type.lower([PurePosixPath("/a/b")], JSON) == ["/a/b"]
-    assert field_type.lift(["/a/b"], Reading(JSON)) == [PurePosixPath("/a/b")]
+    assert field_type.unstructure([PurePosixPath("/a/b")], JSON) == ["/a/b"]
+    assert field_type.structure(["/a/b"], Reading(JSON)) == [PurePosixPath("/a/b")]
 
 
 def raising(error: Exception) -> Callable[..., object]:
@@ -539,6 +551,6 @@ def test_a_hook_that_fails_is_a_mismatch() -> None:
     converter.register_structure_hook(PurePosixPath, raising(RuntimeError("x")))
     field_type = Compiler(converter).compile(PurePosixPath, "here")
     with pytest.raises(Mismatch):
-        field_type.lower(PurePosixPath("a"), JSON)
+        field_type.unstructure(PurePosixPath("a"), JSON)
     with pytest.raises(Mismatch):
-        field_type.lift("a", Reading(JSON))
+        field_type.structure("a", Reading(JSON))

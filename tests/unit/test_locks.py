@@ -388,9 +388,9 @@ def test_samples_of_a_locked_type_are_values_of_the_type(name: str) -> None:
     assert samples
     for plain in samples:
         reading = Reading(WIRE)
-        value = schema.fields["held"].type.lift(plain, reading)
-        assert schema.fields["held"].type.lower(value, WIRE) is not None or plain is None
-        declaration.type.lift(plain, Reading(WIRE))
+        value = schema.fields["held"].type.structure(plain, reading)
+        assert schema.fields["held"].type.unstructure(value, WIRE) is not None or plain is None
+        declaration.type.structure(plain, Reading(WIRE))
         assert not reading.unknown
 
 

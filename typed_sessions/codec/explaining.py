@@ -27,8 +27,8 @@ from typed_sessions.schema.types import (
     NATIVE_CANDIDATES,
     Mismatch,
     NaiveDatetime,
+    NativeTypes,
     Reading,
-    Wire,
     declared_keys,
 )
 from typed_sessions.schema.types.base import attempt, holds_name
@@ -172,7 +172,7 @@ class ExplainingPath(Generic[S]):
             field_of_it = self._schema.fields.get(key)
             if field_of_it is None:
                 continue
-            lifted = attempt(field_of_it.type.lift, again.get(key), Reading(self.native))
+            lifted = attempt(field_of_it.type.structure, again.get(key), Reading(self.native))
             place = self._lost_at(key, value, dict.fromkeys([key], *lifted) if lifted else {})
             if place is not None:
                 raise SerializationError(f"session field {key}{place} would read back as another value")
@@ -271,10 +271,10 @@ class ExplainingPath(Generic[S]):
         if field is None:
             return value
         reading = Reading(self.native)
-        lifted = attempt(field.type.lift, value, reading)
+        lifted = attempt(field.type.structure, value, reading)
         if not lifted or reading.unknown:
             return value
-        return next(iter(attempt(field.type.lower, *lifted, self.native)), value)
+        return next(iter(attempt(field.type.unstructure, *lifted, self.native)), value)
 
     def _structured(
         self, plain: dict[str, object], payload: bytes, version: int, on_bad_field: OnBadField
@@ -286,7 +286,7 @@ class ExplainingPath(Generic[S]):
             key = self._present_name(stored_as, plain)
             field = self._schema.fields.get(key)
             try:
-                stored[key] = value if field is None else field.type.lift(value, reading)
+                stored[key] = value if field is None else field.type.structure(value, reading)
             except Mismatch as mismatch:
                 resets.append(FieldReset(key, mismatch.expected, mismatch.path))
         try:
@@ -337,7 +337,7 @@ class ExplainingPath(Generic[S]):
         if field is None:
             return value
         try:
-            return field.type.lower(value, self.native)
+            return field.type.unstructure(value, self.native)
         except Mismatch as mismatch:
             fault = f"{key}{mismatch.path} {mismatch}"
             raise SerializationError(
@@ -390,7 +390,7 @@ def _read_back(serializer: AnySerializer, payload: str | bytes) -> object:
     return loaded
 
 
-def native_types(serializer: AnySerializer) -> Wire:
+def native_types(serializer: AnySerializer) -> NativeTypes:
     """Return the types beyond JSON's that a serializer brings back as they were, found by trying."""
     native = {type(value) for value in NATIVE_CANDIDATES if _brings_back(serializer, value)}
     return frozenset({*native, NaiveDatetime} if _brings_back(serializer, NAIVE_CANDIDATE) else native)

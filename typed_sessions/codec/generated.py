@@ -16,28 +16,29 @@ from typing import Any, Final, TypeAlias, Union
 import msgspec
 from typing_extensions import override
 
-from typed_sessions.codec.compiled.notations import Notation, notation_of
-from typed_sessions.codec.compiled.plans import PERMANENT_KEY, Plan, Planner, are_names, known_struct
 from typed_sessions.codec.contents import Contents, DeclaredContents, KeyedContents, LoadedFrom, unread_among
 from typed_sessions.codec.functions import Found, Functions
+from typed_sessions.codec.notations import Notation, notation_of
+from typed_sessions.schema.generated import Unusual, are_names
 from typed_sessions.schema.migrations import VERSION_KEY
-from typed_sessions.schema.narrowing import is_sequence
+from typed_sessions.schema.narrowing import PLAIN, is_sequence
 from typed_sessions.schema.places import MAX_DEPTH, is_deeper
 from typed_sessions.schema.sameness import same
 from typed_sessions.schema.schema import Schema
-from typed_sessions.schema.types import FieldType, Mismatch, Wire
+from typed_sessions.schema.types import FieldType, NativeTypes
 from typed_sessions.schema.types.classes import nests_deep
 from typed_sessions.schema.types.containers import Items
+from typed_sessions.schema.types.emitter import Emitted, Emitter
 from typed_sessions.schema.types.scalars import KNOWN
 from typed_sessions.schema.types.union import OneOf
 from typed_sessions.schema.values import Value
 from typed_sessions.serializers.base import AnySerializer
-from typed_sessions.serializers.stock_tags import TheLongWay as Unusual
 
 __all__ = ["UNUSUAL", "Generated", "Loadable", "Unwritten", "generated_for"]
 
-PLAIN: Final = frozenset({NoneType, bool, int, str})
-"""The types of what is written as it is."""
+PERMANENT_KEY: Final = "_permanent"
+"""Quart's key, which says that a session is permanent."""
+
 _TEXT: Final = frozenset({str})
 _NONE: Final[frozenset[str]] = frozenset()
 
@@ -52,17 +53,7 @@ Loadable: TypeAlias = tuple[Any, Plain, Any, tuple[object, ...], Raws | None]
 common with the data that could be changed; the values that were made of it, and are told by being the same; and the
 undeclared keys as they came, but for `_permanent`, None if there are none."""
 
-UNUSUAL: Final = (
-    Unusual,
-    Mismatch,
-    msgspec.MsgspecError,
-    ValueError,
-    TypeError,
-    LookupError,
-    AttributeError,
-    OverflowError,
-    RecursionError,
-)
+UNUSUAL: Final = (Unusual, msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """What is raised where something is not as it nearly always is. The explaining path finds out what, and says it."""
 
 
@@ -168,40 +159,47 @@ class Generated(ABC):
 class GeneratedFields(Generated):
     """The path of a declared class or TypedDict: each field has its own type, other keys hold anything."""
 
-    def __init__(self, schema: Schema[Any], notation: Notation, planner: Planner) -> None:
+    def __init__(self, schema: Schema[Any], notation: Notation, emitter: Emitter) -> None:
         super().__init__(schema, notation)
-        plans = {name: planner.plan(field.type) for name, field in schema.fields.items()}
+        types = {name: field.type for name, field in schema.fields.items()}
+        code = {name: emitter.emitted(field_type) for name, field_type in types.items()}
         self._has_flag: Final = PERMANENT_KEY not in {*schema.fields, *schema.renamed}
-        self._open: Final = _struct(plans, has_flag=self._has_flag, has_version=self.version > 0)
-        self._known: Final = known_struct(self._open)
+        self._open: Final = _struct(code, has_flag=self._has_flag, has_version=self.version > 0)
+        self._known: Final = msgspec.defstruct("Known", [], bases=(self._open,), forbid_unknown_fields=True, gc=False)
         self._names: Final = frozenset(self._known.__struct_fields__)
         self._decode_open: Final = notation.decoder(self._open)
         self._decode: Final = notation.decoder(self._known)
         self.decoded_nothing = self._decode(self.nothing)
         self._expects_undeclared = False
         """Whether the latest payload had undeclared keys. Threads may share it: it only says what to try first."""
-        open_plans = {name: plan for name, plan in plans.items() if not plan.closed}
-        types = {name: schema.fields[name].type for name in plans}
-        self._nests_deep: Final = len(open_plans) > 0 and nests_deep(types.values())
-        self._spellings: Final = {
-            name: _Spelling(self._encode, notation.are_alike if plan.wire is Any else same, types[name])
-            for name, plan in open_plans.items()
+        spellings = {
+            name: _Spelling(self._encode, notation.are_alike if held.wire_type is Any else same, types[name])
+            for name, held in code.items()
+            if not held.closed
         }
-        text = Functions(schema, planner, plans, self._known, self._spellings)
+        self._nests_deep: Final = len(spellings) > 0 and nests_deep(types.values())
+        text = Functions(schema, emitter, code, self._known, {name: each.is_same for name, each in spellings.items()})
         names = self._defined(text)
-        usual = {name: planner.usual_of(plan) for name, plan in open_plans.items()}
-        proofs = {name: planner.proof_of(plan) for name, plan in open_plans.items()}
-        functions = planner.module.compiled()
+        usual = {name: text.usual(name) for name in spellings}
+        proofs = {name: text.proof(name) for name in spellings}
+        functions = emitter.module.compiled()
         self._functions: Final = {role: functions[name] for role, name in names.items()}
-        self._load: Final = self._functions["load"]
-        self._changes: Final = self._functions["changes"]
         self._proofs: Final = {name: functions[proof] for name, proof in proofs.items()}
-        for name, spelling in self._spellings.items():
+        for name, spelling in spellings.items():
             spelling.usual = functions[usual[name]]
 
     @abstractmethod
     def _defined(self, text: Functions) -> dict[str, str]:
-        """Add the functions to the text, and return their names."""
+        """Add the functions to the text, and return their names by what they do."""
+
+    def _call(self, role: str, *arguments: object) -> Any:
+        """Call a generated function. Code of the user's that it calls may raise anything, which the other path says."""
+        if self._schema.is_pure:
+            return self._functions[role](*arguments)
+        try:
+            return self._functions[role](*arguments)
+        except Exception as error:
+            raise Unusual from error
 
     def _decoded(self, payload: bytes) -> tuple[Any, Raws | None]:
         """Return what msgspec reads of a payload, and its undeclared keys, if there are any."""
@@ -359,12 +357,7 @@ class GeneratedClass(GeneratedFields):
     @override
     def load(self, payload: bytes) -> Loadable:
         decoded, raws = self._decoded(payload)
-        try:
-            live, made = self._load(decoded)
-        except Exception as error:
-            if self._schema.is_pure:
-                raise
-            raise Unusual from error  # a class of the user's may raise anything
+        live, made = self._call("load", decoded)
         return live, self._extras(decoded, raws), decoded, made, raws
 
     @override
@@ -380,7 +373,7 @@ class GeneratedClass(GeneratedFields):
 
     @override
     def explicit_defaults(self, decoded: Any) -> frozenset[str]:
-        return frozenset(self._functions["explicit_defaults"](decoded))
+        return frozenset(self._call("explicit_defaults", decoded))
 
     @override
     def changes(self, contents: DeclaredContents[Any], loaded_from: LoadedFrom) -> Unwritten | None:
@@ -402,7 +395,7 @@ class GeneratedClass(GeneratedFields):
         return unwritten
 
     def _found(self, contents: DeclaredContents[Any], decoded: Any, made: tuple[object, ...]) -> Found | None:
-        found: Found | None = self._changes(contents, contents.live, decoded, made, contents.known_explicit)
+        found: Found | None = self._call("changes", contents, contents.live, decoded, made, contents.known_explicit)
         if contents.differing or contents.no_longer_explicit:
             found = self._without_former_defaults(contents, decoded, found)
         if found is not None:
@@ -428,7 +421,7 @@ class GeneratedClass(GeneratedFields):
     def all_of(self, contents: DeclaredContents[Any]) -> Unwritten:
         contents.stored()  # a look: what was given up since is stored no more
         empty = self.decoded_nothing
-        found: Found | None = self._changes(contents, contents.live, empty, _NEVER, contents.explicit)
+        found: Found | None = self._call("changes", contents, contents.live, empty, _NEVER, contents.explicit)
         extras = {**contents.extras}
         undeclared = self._changes_of_undeclared(empty, {}, extras, by_key=True)
         unwritten = self._unwritten(found, empty, undeclared, contents.ordered() or None)
@@ -440,7 +433,7 @@ class GeneratedClass(GeneratedFields):
         loaded = self.load(payload)
         live, _, decoded, made, _ = loaded
         contents = DeclaredContents(self._schema, live, {}, self._unread(live, decoded), frozenset(self._schema.fields))
-        return self._changes(contents, live, decoded, made, _NONE) is None
+        return self._call("changes", contents, live, decoded, made, _NONE) is None
 
 
 _NEVER: Final = (object(),) * 1_000
@@ -463,12 +456,7 @@ class GeneratedKeys(GeneratedFields):
     @override
     def load(self, payload: bytes) -> Loadable:
         decoded, raws = self._decoded(payload)
-        try:
-            values = self._load(decoded)
-        except Exception as error:
-            if self._schema.is_pure:
-                raise
-            raise Unusual from error  # a class of the user's may raise anything
+        values = self._call("load", decoded)
         values = {**self._extras(decoded, raws), **values}
         if raws or self._encode(decoded) != payload:
             values = {key: values[key] for key in self.keys(payload)}
@@ -489,7 +477,7 @@ class GeneratedKeys(GeneratedFields):
         )  # threads may store more
         if self._schema.renamed:
             raise Unusual
-        found: Found | None = self._changes(values, decoded)
+        found: Found | None = self._call("changes", values, decoded)
         extras = {key: value for key, value in values.items() if key not in fields}
         undeclared = self._changes_of_undeclared(decoded, loaded_from.raws or {}, extras, by_key=True)
         if not undeclared and (found is None or not _is_real(found)):
@@ -503,7 +491,7 @@ class GeneratedKeys(GeneratedFields):
         values = {**contents.values}
         if self._schema.renamed or not _TEXT.issuperset(map(type, values)):
             raise Unusual
-        found: Found | None = self._changes(values, self.decoded_nothing)
+        found: Found | None = self._call("changes", values, self.decoded_nothing)
         extras = {key: value for key, value in values.items() if key not in self._schema.fields}
         undeclared = self._changes_of_undeclared(self.decoded_nothing, {}, extras, by_key=True)
         return self._unwritten(found, self.decoded_nothing, undeclared, dict.fromkeys(values))
@@ -511,7 +499,7 @@ class GeneratedKeys(GeneratedFields):
     @override
     def _keeps(self, payload: bytes) -> bool:
         values, _, decoded, _, _ = self.load(payload)
-        return self._changes(values, decoded) is None
+        return self._call("changes", values, decoded) is None
 
 
 class GeneratedOpen(Generated):
@@ -618,24 +606,24 @@ def _container(field_type: FieldType) -> type | None:
     return field_type.cls if isinstance(field_type, Items) and field_type.cls is not tuple else None
 
 
-def _struct(plans: Mapping[str, Plan], *, has_flag: bool, has_version: bool) -> Any:
+def _struct(code: Mapping[str, Emitted], *, has_flag: bool, has_version: bool) -> Any:
     """Return the Struct that msgspec reads a payload as: the fields, and what the library itself keeps beside them."""
-    wires: dict[str, Any] = {PERMANENT_KEY: bool} if has_flag else {}
-    wires |= {name: plan.wire for name, plan in plans.items()}
-    wires |= {VERSION_KEY: int} if has_version else {}
-    fields = [(name, Union[wire, msgspec.UnsetType], msgspec.UNSET) for name, wire in wires.items()]  # noqa: UP007
+    types: dict[str, Any] = {PERMANENT_KEY: bool} if has_flag else {}
+    types |= {name: held.wire_type for name, held in code.items()}
+    types |= {VERSION_KEY: int} if has_version else {}
+    fields = [(name, Union[held, msgspec.UnsetType], msgspec.UNSET) for name, held in types.items()]  # noqa: UP007
     return msgspec.defstruct("Decoded", fields, gc=False)
 
 
 def generated_for(
-    schema: Schema[Any], serializer: AnySerializer, wire: Wire, *, whole_seconds: bool
+    schema: Schema[Any], serializer: AnySerializer, native: NativeTypes, *, whole_seconds: bool
 ) -> Generated | None:
     """Return the generated path of a schema in the format of a built-in serializer; None where there is none.
 
     Args:
         schema: what a session holds.
         serializer: what writes it.
-        wire: the types that the serializer brings back by itself.
+        native: the types that the serializer brings back by itself.
         whole_seconds: whether it keeps no more of a datetime.
     """
     notation = notation_of(serializer)
@@ -643,5 +631,5 @@ def generated_for(
         return None
     if schema.open:
         return None if schema.migrations.steps else GeneratedOpen(schema, notation)
-    planner = Planner(notation, wire, whole_seconds=whole_seconds)
-    return (GeneratedKeys if schema.keyed else GeneratedClass)(schema, notation, planner)
+    emitter = Emitter(notation, native, whole_seconds=whole_seconds)
+    return (GeneratedKeys if schema.keyed else GeneratedClass)(schema, notation, emitter)

@@ -70,7 +70,7 @@ class Field:
         if type(value) is type(self.default):
             return same(value, self.default)
         try:
-            return same(self.type.admit(value), self.default)
+            return same(self.type.validate(value), self.default)
         except Mismatch:
             return False
 

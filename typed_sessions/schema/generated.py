@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import builtins
 import linecache
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import count
+from keyword import iskeyword
 from typing import Any, Final
 from weakref import finalize
 
-__all__ = ["Module"]
+__all__ = ["Module", "Unusual", "are_names"]
 
 _numbers: Final = count(1)
+
+
+class Unusual(Exception):  # noqa: N818 -- never leaves the library
+    """Generated code met what it was not made for. It hands over to the explaining path, which knows what to say."""
 
 
 class Module:
@@ -60,3 +65,8 @@ class Module:
     def _free(self, name: str) -> str:
         is_free = name not in self._names and not hasattr(builtins, name)  # which the text may call by their names
         return name if is_free else f"{name}_{len(self._names)}"
+
+
+def are_names(names: Iterable[str]) -> bool:
+    """Return True if all can be written as names in generated text."""
+    return all(name.isidentifier() and name.isascii() and not iskeyword(name) for name in names)

@@ -1,10 +1,14 @@
-"""`isinstance` for containers, for values of which nothing is known: a strict type checker sees what they hold."""
+"""What values are of which nothing is known: plain ones, or containers, in which a strict type checker sees items."""
 
 from __future__ import annotations
 
-from typing import TypeGuard
+from types import NoneType
+from typing import Final, TypeGuard
 
-__all__ = ["is_dict", "is_sequence", "is_set"]
+__all__ = ["PLAIN", "is_dict", "is_sequence", "is_set"]
+
+PLAIN: Final = frozenset({NoneType, bool, int, str})
+"""The types whose values all formats write as they are, and that nothing can be hidden in."""
 
 
 def is_dict(value: object) -> TypeGuard[dict[object, object]]:

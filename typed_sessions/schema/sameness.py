@@ -9,18 +9,17 @@ from collections.abc import Set as AbstractSet
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from functools import lru_cache
-from types import NoneType
 from typing import Any, Final
 from uuid import UUID
 
 import attrs
 import msgspec
 
-from typed_sessions.schema.narrowing import is_dict, is_sequence, is_set
+from typed_sessions.schema.narrowing import PLAIN, is_dict, is_sequence, is_set
 
 __all__ = ["attribute_names", "is_told_by_text", "parts_in_both", "same", "shared_mutable"]
 
-_PLAIN: Final = frozenset({NoneType, bool, int, str, bytes, date, timedelta, UUID})
+_PLAIN: Final = PLAIN | {bytes, date, timedelta, UUID}
 """The types whose values are the same where they are equal, and of one type."""
 _TEXT: Final = frozenset({str})
 _DECIMAL: Final = frozenset({Decimal})

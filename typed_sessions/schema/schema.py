@@ -26,8 +26,8 @@ from typed_sessions.schema.types import (
     FieldType,
     Mismatch,
     NaiveDatetime,
+    NativeTypes,
     OutOfBounds,
-    Wire,
     all_parts,
 )
 from typed_sessions.schema.types.scalars import KNOWN
@@ -37,7 +37,7 @@ __all__ = ["Assignment", "Schema", "class_made_by"]
 
 S = TypeVar("S", default=dict[str, object])
 
-_ALL_NATIVE: Final[Wire] = frozenset({*(type(value) for value in NATIVE_CANDIDATES), NaiveDatetime})
+_ALL_NATIVE: Final[NativeTypes] = frozenset({*(type(value) for value in NATIVE_CANDIDATES), NaiveDatetime})
 """A default may be anything that some serializer takes: which one it will be is not known yet."""
 
 
@@ -103,30 +103,30 @@ class Schema(Generic[S]):
         self.never_alters: bool = all(kind.holds_arguments for kind in [*filter(None, [self._kind]), *nested])
         """True if data, and each class within the fields, holds what it is given. Validators may refuse that."""
         self.migrations: Migrations = Migrations(declared)
-        self._aware: Mapping[str, Wire] = {}
-        """The fields that take no naive datetimes, each with the wire that would not bring one back."""
+        self._aware: Mapping[str, NativeTypes] = {}
+        """The fields that take no naive datetimes, each with the native that would not bring one back."""
 
     @override
     def __repr__(self) -> str:
         return f"Schema({self.name})"
 
-    def written_as(self, wire: Wire) -> Schema[S]:
-        """Return the schema as it is where values are written by a serializer with this wire.
+    def written_as(self, native: NativeTypes) -> Schema[S]:
+        """Return the schema as it is where values are written by a serializer with this native.
 
         It is the same but for naive datetimes, which some serializers bring back as aware ones: fields take none then.
 
         Raises:
             SchemaError: such a one is a default.
         """
-        if datetime not in wire or NaiveDatetime in wire:
+        if datetime not in native or NaiveDatetime in native:
             return self
         fields = {name: field for name, field in self.fields.items() if KNOWN[datetime] in all_parts([field.type])}
         if not fields:
             return self
         for name in () if self.keyed else sorted(fields):
-            self._prove_writable(name, fields[name].type, fields[name].default, wire)
+            self._prove_writable(name, fields[name].type, fields[name].default, native)
         written = copy(self)
-        written._aware = dict.fromkeys(fields, wire)  # noqa: SLF001 -- its own, of a copy
+        written._aware = dict.fromkeys(fields, native)  # noqa: SLF001 -- its own, of a copy
         return written
 
     @property
@@ -179,9 +179,9 @@ class Schema(Generic[S]):
         """
         field = self.fields[name]
         try:
-            validated = field.type.admit(value)
+            validated = field.type.validate(value)
             if name in self._aware:
-                field.type.lower(validated, self._aware[name])
+                field.type.unstructure(validated, self._aware[name])
         except OutOfBounds as mismatch:
             raise FieldValueError(f"{self.name}.{name}{mismatch.path} {mismatch}") from None
         except Mismatch as mismatch:
@@ -331,9 +331,9 @@ class Schema(Generic[S]):
             )
         return declared_field(member, field_type, place=place, default=default, generated=not same(default, another))
 
-    def _prove_writable(self, name: str, field_type: FieldType, default: object, wire: Wire) -> None:
+    def _prove_writable(self, name: str, field_type: FieldType, default: object, native: NativeTypes) -> None:
         try:
-            field_type.lower(default, wire)
+            field_type.unstructure(default, native)
         except Mismatch as mismatch:
             raise SchemaError(f"{self.name}.{name}{mismatch.path}: the default {mismatch}") from None
 

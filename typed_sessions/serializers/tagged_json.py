@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from base64 import b64decode, b64encode
+from base64 import b64decode
 from collections.abc import Callable
 from datetime import date, datetime
 from decimal import Decimal
-from types import NoneType
 from typing import Any, ClassVar, Final, cast
 from uuid import UUID
 
 from markupsafe import Markup
 from typing_extensions import override
 
-from typed_sessions.schema.narrowing import is_dict, is_sequence
+from typed_sessions.schema.narrowing import PLAIN, is_dict, is_sequence
 from typed_sessions.serializers.http_dates import http_date, parsed_http_date
+from typed_sessions.serializers.tags import ESCAPE, ESCAPED, STOCK, TUPLE, base64_text, is_tagged
 
 __all__ = [
     "JSONTag",
@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 
-_UNTAGGED: Final = frozenset({NoneType, bool, int, float, str})
+_UNTAGGED: Final = PLAIN | {float}
 """The types that no tag of the class is for."""
 _CONTAINERS: Final = frozenset({dict, list})
 
@@ -77,21 +77,21 @@ class TagDict(JSONTag):
     """A dict with a single key that looks like a tag: the key gets a suffix, so that it is none."""
 
     __slots__ = ()
-    key = " di"
+    key = ESCAPED
 
     @override
     def check(self, value: object) -> bool:
-        return is_dict(value) and len(value) == 1 and next(iter(value)) in self.serializer.tags
+        return is_dict(value) and is_tagged(value, self.serializer.tags)
 
     @override
     def to_json(self, value: dict[str, object]) -> object:
         key = next(iter(value))
-        return {f"{key}__": self.serializer.tag(value[key])}
+        return {f"{key}{ESCAPE}": self.serializer.tag(value[key])}
 
     @override
     def to_python(self, value: dict[str, object]) -> object:
         key = next(iter(value))
-        return {key[:-2]: value[key]}
+        return {key[: -len(ESCAPE)]: value[key]}
 
 
 class PassDict(JSONTag):
@@ -114,7 +114,7 @@ class TagTuple(JSONTag):
     """A tuple."""
 
     __slots__ = ()
-    key = " t"
+    key = TUPLE
 
     @override
     def check(self, value: object) -> bool:
@@ -149,7 +149,7 @@ class TagBytes(JSONTag):
     """Bytes, in base64."""
 
     __slots__ = ()
-    key = " b"
+    key = STOCK[bytes].tag
 
     @override
     def check(self, value: object) -> bool:
@@ -157,7 +157,7 @@ class TagBytes(JSONTag):
 
     @override
     def to_json(self, value: bytes) -> object:
-        return b64encode(value).decode("ascii")
+        return base64_text(value)
 
     @override
     def to_python(self, value: str) -> object:
@@ -168,7 +168,7 @@ class TagMarkup(JSONTag):
     """Text that is safe in HTML: anything with an `__html__` method. It comes back as `Markup`."""
 
     __slots__ = ()
-    key = " m"
+    key = STOCK[Markup].tag
 
     @override
     def check(self, value: object) -> bool:
@@ -187,7 +187,7 @@ class TagUUID(JSONTag):
     """A UUID."""
 
     __slots__ = ()
-    key = " u"
+    key = STOCK[UUID].tag
 
     @override
     def check(self, value: object) -> bool:
@@ -206,7 +206,7 @@ class TagDateTime(JSONTag):
     """A datetime as an HTTP date: whole seconds, in UTC; one without a time zone counts as UTC."""
 
     __slots__ = ()
-    key = " d"
+    key = STOCK[datetime].tag
 
     @override
     def check(self, value: object) -> bool:

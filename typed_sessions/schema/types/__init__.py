@@ -1,8 +1,8 @@
 """What a field may hold: one object for each type that a session can keep.
 
-A field type knows three things of its values: whether a value that a program sets is allowed (`admit`), how a value is
-written as a plain one (`lower`), and how a plain one becomes a value again (`lift`). A plain value is made of what JSON
-has, and of those further types that the serializer at hand brings back by itself: its `Wire`.
+A field type knows three things of its values: whether a value that a program sets is allowed (`validate`), how a value
+is written as a plain one (`unstructure`), and how a plain one becomes a value again (`structure`). A plain value is
+made of what JSON has, and of those further types that the serializer at hand brings back by itself: its `NativeTypes`.
 """
 
 from typed_sessions.schema.types.base import (
@@ -11,11 +11,12 @@ from typed_sessions.schema.types.base import (
     FieldType,
     Mismatch,
     NaiveDatetime,
+    NativeTypes,
     OutOfBounds,
     Reading,
-    Wire,
+    all_parts,
 )
-from typed_sessions.schema.types.classes import Declared, all_parts, declared_keys
+from typed_sessions.schema.types.classes import Declared, declared_keys
 from typed_sessions.schema.types.compiler import Compiler
 
 __all__ = [
@@ -26,9 +27,9 @@ __all__ = [
     "FieldType",
     "Mismatch",
     "NaiveDatetime",
+    "NativeTypes",
     "OutOfBounds",
     "Reading",
-    "Wire",
     "all_parts",
     "declared_keys",
 ]

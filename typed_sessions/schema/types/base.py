@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
+from copy import deepcopy
 from enum import IntEnum
 from typing import Any, Final, TypeAlias
 from uuid import UUID
@@ -12,8 +13,10 @@ from uuid import UUID
 from markupsafe import Markup
 from typing_extensions import override
 
-from typed_sessions.schema.narrowing import is_dict, is_sequence
+from typed_sessions.schema.generated import Unusual
+from typed_sessions.schema.narrowing import PLAIN, is_dict, is_sequence
 from typed_sessions.schema.places import SOME_KEY, TYPE_KEY, VALUE_KEY
+from typed_sessions.schema.types.emitter import Emitted, Emitter
 
 __all__ = [
     "JSON",
@@ -24,19 +27,20 @@ __all__ = [
     "FieldType",
     "Mismatch",
     "NaiveDatetime",
+    "NativeTypes",
     "OutOfBounds",
     "Reading",
-    "Wire",
+    "Wrapper",
+    "all_parts",
     "attempt",
     "holds_name",
-    "in_bulk",
     "indexed",
     "iterated",
     "name_of",
     "named",
 ]
 
-Wire: TypeAlias = frozenset[type]
+NativeTypes: TypeAlias = frozenset[type]
 """The types beyond JSON's that a serializer brings back as they were."""
 
 NATIVE_CANDIDATES: Final[tuple[object, ...]] = (
@@ -46,26 +50,26 @@ NATIVE_CANDIDATES: Final[tuple[object, ...]] = (
     dt.datetime(2000, 1, 2, 3, 4, 5, tzinfo=dt.UTC),
     Markup("<b>"),
 )
-"""A value of each type that may be in a `Wire`, to find out with."""
+"""A value of each type that may be in a `NativeTypes`, to find out with."""
 
 
 class NaiveDatetime:
-    """Stands, in a `Wire`, for datetimes without a time zone: tagged JSON would bring back an aware one."""
+    """Stands, in a `NativeTypes`, for datetimes without a time zone: tagged JSON would bring back an aware one."""
 
 
 NAIVE_CANDIDATE: Final = dt.datetime(2000, 1, 2, 3, 4, 5)  # noqa: DTZ001 -- naive on purpose
 """A naive datetime, to find out with."""
 
 
-JSON: Final[Wire] = frozenset()
-"""The wire of a serializer that has JSON's types alone."""
+JSON: Final[NativeTypes] = frozenset()
+"""The native types of a serializer that has JSON's types alone."""
 
 
 class Reading:
     """One reading of a payload: what its serializer brings back by itself, and what was passed over."""
 
-    def __init__(self, wire: Wire) -> None:
-        self.wire = wire
+    def __init__(self, native: NativeTypes) -> None:
+        self.native = native
         self.unknown: dict[str, int] = {}
         """How many keys a declared class did not know, by the name of the class."""
         self.generated = False
@@ -77,7 +81,7 @@ class Reading:
             self.unknown[owner] = self.unknown.get(owner, 0) + keys
 
 
-class Mismatch(Exception):  # noqa: N818 -- never leaves the library
+class Mismatch(Unusual):
     """A value does not fit a type. Says where and what was expected and found, never the value."""
 
     def __init__(self, expected: str, found: str, path: str = "") -> None:
@@ -109,9 +113,11 @@ class FieldType(ABC):
 
     text: str
     """The type as its author would write it."""
+    classes: frozenset[type] | None = None
+    """The classes of which exactly this type's values are; None if a class does not tell them."""
 
     @abstractmethod
-    def admit(self, value: object) -> object:
+    def validate(self, value: object) -> object:
         """Return the value as this type holds it: itself wherever it fits.
 
         What a type checker accepts is accepted: a `bool` for `int`, an `int` for `float`, a subclass of `str`.
@@ -121,7 +127,7 @@ class FieldType(ABC):
         """
 
     @abstractmethod
-    def lower(self, value: object, wire: Wire) -> object:
+    def unstructure(self, value: object, native: NativeTypes) -> object:
         """Return the plain form of a value.
 
         Raises:
@@ -129,36 +135,56 @@ class FieldType(ABC):
         """
 
     @abstractmethod
-    def lift(self, plain: object, reading: Reading) -> object:
+    def structure(self, plain: object, reading: Reading) -> object:
         """Return the value that a plain form stands for. The plain form may come from any program that had the key.
 
         Raises:
             Mismatch: the plain form is of no such value.
         """
 
-    def all_admitted(self, items: list[object]) -> list[object] | None:  # noqa: ARG002 -- a scalar's look at them
-        """Return what `admit` makes of each value; None if one has to look at each."""
+    def emit(self, emitter: Emitter) -> Emitted | None:  # noqa: ARG002 -- of most types
+        """Return the generated code of this type; None if only the type itself knows what its values are."""
         return None
 
-    def all_lowered(self, items: list[object], wire: Wire) -> list[object] | None:  # noqa: ARG002 -- as above
-        """Return what `lower` makes of each value; None if one has to look at each."""
-        return None
+    def explained(self, emitter: Emitter) -> Emitted:
+        """Return generated code that asks the type itself about each value; whether it comes back is tried."""
+        notation, native, parts = emitter.notation, emitter.native, all_parts([self])
+        needs_tags = any(not part.plain_types(native) <= _JSON_WITHOUT_DICTS for part in parts)
+        keeps_plain = any(part.keeps_plain for part in parts)
 
-    def all_lifted(self, items: list[object], reading: Reading) -> list[object] | None:  # noqa: ARG002 -- as above
-        """Return what `lift` makes of each plain form; None if one has to look at each."""
-        return None
+        def encode(value: object) -> object:
+            plain = self.unstructure(value, native)
+            return notation.tagged(plain) if needs_tags else plain
 
-    @abstractmethod
-    def claims(self, value: object) -> bool:
+        def decode(part: object) -> object:
+            reading = Reading(native)
+            if keeps_plain:
+                part = deepcopy(part)
+            value = self.structure(notation.untagged(part) if needs_tags else part, reading)
+            if reading.unknown or reading.generated:  # which is for the explaining path to report, and to remember
+                raise Unusual
+            return value
+
+        return Emitted(Any, emitter.call(encode, "unstructure"), emitter.call(decode, "structure"), closed=False)
+
+    keeps_plain: bool = False
+    """True if code of the user's makes values, and might make them of the list that is compared with them later."""
+
+    def are_plain(self, items: Collection[object]) -> bool:  # noqa: ARG002 -- of what JSON has
+        """Return True if all are values of exactly this type, and their own plain forms."""
+        return False
+
+    def matches(self, value: object) -> bool:
         """Return True if a value is of exactly this type, judged without a look inside."""
+        return self.classes is not None and type(value) in self.classes
 
     @abstractmethod
-    def plain_types(self, wire: Wire) -> frozenset[type]:
+    def plain_types(self, native: NativeTypes) -> frozenset[type]:
         """Return the types that plain forms of this type have; `object` if that cannot be said."""
 
-    def affinity(self, plain: object, wire: Wire) -> Affinity:
+    def affinity(self, plain: object, native: NativeTypes) -> Affinity:
         """Return how well a plain form suits this type, judged without a look inside."""
-        return Affinity.OF_ITS_TYPE if type(plain) in self.plain_types(wire) else Affinity.POSSIBLE
+        return Affinity.OF_ITS_TYPE if type(plain) in self.plain_types(native) else Affinity.POSSIBLE
 
     @property
     def unbounded(self) -> FieldType:
@@ -168,6 +194,10 @@ class FieldType(ABC):
     def parts(self) -> Iterable[FieldType]:
         """Return the types of what a value of this type holds."""
         return ()
+
+
+_JSON_WITHOUT_DICTS: Final = PLAIN | {list}
+"""The types of plain forms that hold no tag, and nothing that needs one."""
 
 
 class Affinity(IntEnum):
@@ -181,31 +211,53 @@ class Affinity(IntEnum):
     EXACT = 4
 
 
-def named(name: str, plain: object, wire: Wire) -> dict[str, object]:
+class Wrapper(FieldType):
+    """A type that adds something to another one, its `inner`, whose values it has."""
+
+    inner: FieldType
+
+    @override
+    def matches(self, value: object) -> bool:
+        return self.inner.matches(value)
+
+    @override
+    def plain_types(self, native: NativeTypes) -> frozenset[type]:
+        return self.inner.plain_types(native)
+
+    @override
+    def affinity(self, plain: object, native: NativeTypes) -> Affinity:
+        return self.inner.affinity(plain, native)
+
+    @override
+    def parts(self) -> Iterable[FieldType]:
+        return (self.inner,)
+
+
+def named(name: str, plain: object, native: NativeTypes) -> dict[str, object]:
     """Return a plain form beside the name of its type.
 
-    Where the wire has tuples the name is in one: no JSON of a visitor's makes a tuple, so none can look like this.
+    Where tuples are native the name is in one: no JSON of a visitor's makes a tuple, so none can look like this.
     """
-    return {TYPE_KEY: (name,) if tuple in wire else name, VALUE_KEY: plain}
+    return {TYPE_KEY: (name,) if tuple in native else name, VALUE_KEY: plain}
 
 
-def name_of(plain: object, wire: Wire) -> str | None:
+def name_of(plain: object, native: NativeTypes) -> str | None:
     """Return the name that a plain form has beside it; None if it has none."""
     if not is_dict(plain) or len(plain) != 2 or TYPE_KEY not in plain or VALUE_KEY not in plain:  # noqa: PLR2004 -- both
         return None
     name = plain[TYPE_KEY]
-    if tuple in wire:
+    if tuple in native:
         if not is_sequence(name) or type(name) is not tuple or len(name) != 1:
             return None
         name = name[0]
     return name if isinstance(name, str) else None
 
 
-def holds_name(plain: object, wire: Wire) -> bool:
+def holds_name(plain: object, native: NativeTypes) -> bool:
     """Return True if a plain value has, at any depth, a name beside it."""
     if is_dict(plain):
-        return name_of(plain, wire) is not None or any(holds_name(item, wire) for item in plain.values())
-    return is_sequence(plain) and any(holds_name(item, wire) for item in plain)
+        return name_of(plain, native) is not None or any(holds_name(item, native) for item in plain.values())
+    return is_sequence(plain) and any(holds_name(item, native) for item in plain)
 
 
 def iterated(value: Any) -> list[object]:
@@ -219,39 +271,26 @@ Step: TypeAlias = Callable[[int], str]
 BY_INDEX: Final[Step] = "[{}]".format
 
 
-def indexed(
-    items: list[object] | tuple[object, ...],
-    convert: Callable[[object], object],
-    start: int = 0,
-    step: Step = BY_INDEX,
-) -> list[object]:
-    """Convert each item; a mismatch says at which. `start` is the index of the first one."""
+def indexed(items: Iterable[object], convert: Callable[[object], object], step: Step = BY_INDEX) -> list[object]:
+    """Convert each item; a mismatch says at which."""
     converted: list[object] = []
     try:
-        for item in items:
-            converted.append(convert(item))  # noqa: PERF401 -- how many there are says where it stopped
+        converted.extend(map(convert, items))  # how many there are says where it stopped
     except Mismatch as mismatch:
-        raise mismatch.within(step(start + len(converted))) from mismatch
+        raise mismatch.within(step(len(converted))) from mismatch
     return converted
 
 
-def in_bulk(
-    items: list[object],
-    convert_all: Callable[[list[object]], list[object] | None],
-    convert: Callable[[object], object],
-    step: Step = BY_INDEX,
-) -> list[object]:
-    """Convert many items at once, and only where that fails each of them; a mismatch says at which."""
-    converted: list[object] = []
-    for start in range(0, len(items), _MANY):
-        some = items[start : start + _MANY]
-        at_once = convert_all(some)
-        converted += indexed(some, convert, start, step) if at_once is None else at_once
-    return converted
-
-
-_MANY: Final = 64
-"""How many items are converted at once: so many are looked at one by one if one of them does not fit."""
+def all_parts(field_types: Iterable[FieldType]) -> set[FieldType]:
+    """Return types and all that is in them."""
+    seen: set[FieldType] = set()
+    waiting = list(field_types)
+    while waiting:
+        field_type = waiting.pop()
+        if field_type not in seen:
+            seen.add(field_type)
+            waiting += field_type.parts()
+    return seen
 
 
 def attempt(convert: Callable[..., object], *arguments: object) -> list[object]:

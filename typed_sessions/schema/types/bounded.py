@@ -9,8 +9,9 @@ import msgspec
 from typing_extensions import override
 
 from typed_sessions.errors import SchemaError
-from typed_sessions.schema.types.base import Affinity, FieldType, OutOfBounds, Reading, Wire
+from typed_sessions.schema.types.base import FieldType, NativeTypes, OutOfBounds, Reading, Wrapper
 from typed_sessions.schema.types.containers import Items, Positions, Table
+from typed_sessions.schema.types.emitter import Emitted, Emitter
 from typed_sessions.schema.types.scalars import Scalar, Simple
 
 __all__ = ["Bounded", "bounds_of"]
@@ -18,7 +19,7 @@ __all__ = ["Bounded", "bounds_of"]
 _BOUNDS: Final = ("gt", "ge", "lt", "le", "multiple_of", "pattern", "min_length", "max_length", "tz")
 
 
-class Bounded(FieldType):
+class Bounded(Wrapper):
     """A type whose values keep bounds, as msgspec judges them.
 
     Raises:
@@ -27,6 +28,7 @@ class Bounded(FieldType):
 
     def __init__(self, inner: FieldType, bounds: tuple[msgspec.Meta, ...], place: str) -> None:
         self.inner = inner
+        self.classes = inner.classes
         self.bounds: dict[str, object] = bounds_of(bounds)
         self.text: str = inner.text
         self._bounded_text = f"{inner.text} ({', '.join(f'{name}={bound!r}' for name, bound in self.bounds.items())})"
@@ -43,33 +45,26 @@ class Bounded(FieldType):
         return self.inner
 
     @override
-    def admit(self, value: object) -> object:
-        return self._within_bounds(self.inner.admit(value))
+    def validate(self, value: object) -> object:
+        return self._within_bounds(self.inner.validate(value))
 
     @override
-    def lower(self, value: object, wire: Wire) -> object:
+    def unstructure(self, value: object, native: NativeTypes) -> object:
         self._within_bounds(value)
-        return self.inner.lower(value, wire)
+        return self.inner.unstructure(value, native)
 
     @override
-    def lift(self, plain: object, reading: Reading) -> object:
-        return self._within_bounds(self.inner.lift(plain, reading))
+    def structure(self, plain: object, reading: Reading) -> object:
+        return self._within_bounds(self.inner.structure(plain, reading))
 
     @override
-    def claims(self, value: object) -> bool:
-        return self.inner.claims(value)
-
-    @override
-    def plain_types(self, wire: Wire) -> frozenset[type]:
-        return self.inner.plain_types(wire)
-
-    @override
-    def affinity(self, plain: object, wire: Wire) -> Affinity:
-        return self.inner.affinity(plain, wire)
-
-    @override
-    def parts(self) -> Iterable[FieldType]:
-        return (self.inner,)
+    def emit(self, emitter: Emitter) -> Emitted | None:
+        inner = emitter.emitted(self.inner)
+        if inner.wire_type is Any:
+            return None
+        if isinstance(self.inner, Simple) and inner.is_as_it_is:
+            return Emitted(self.constraint, unchanged=inner.unchanged)  # msgspec keeps the bounds while it reads
+        return inner.checked(emitter.call(self._within_bounds, "within_bounds"))
 
     def _within_bounds(self, value: object) -> object:
         try:

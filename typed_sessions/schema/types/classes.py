@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Final, cast, get_origin
+from typing import Any, Final, get_origin
 
 from cattrs import Converter
 from typing_extensions import override
 
 from typed_sessions.schema.annotations import described, former_names
+from typed_sessions.schema.generated import are_names
 from typed_sessions.schema.kinds import Kind
 from typed_sessions.schema.narrowing import is_dict, is_sequence
 from typed_sessions.schema.places import MAX_DEPTH
-from typed_sessions.schema.types.base import JSON, Affinity, FieldType, Mismatch, Reading, Wire, name_of
+from typed_sessions.schema.types.base import (
+    JSON,
+    Affinity,
+    FieldType,
+    Mismatch,
+    NativeTypes,
+    Reading,
+    all_parts,
+    name_of,
+)
+from typed_sessions.schema.types.emitter import IS, Emitted, Emitter, Write
 
-__all__ = ["Declared", "Foreign", "Keyed", "all_parts", "declared_keys", "nests_deep"]
+__all__ = ["Declared", "Foreign", "Keyed", "declared_keys", "nests_deep"]
 
 
 class WithNames(FieldType):
@@ -33,11 +44,11 @@ class WithNames(FieldType):
         """Filled by the compiler once it has seen the class, which may contain itself."""
 
     @override
-    def plain_types(self, wire: Wire) -> frozenset[type]:
+    def plain_types(self, native: NativeTypes) -> frozenset[type]:
         return frozenset({dict})
 
     @override
-    def affinity(self, plain: object, wire: Wire) -> Affinity:
+    def affinity(self, plain: object, native: NativeTypes) -> Affinity:
         if not is_dict(plain):
             return Affinity.NONE
         if plain.keys() <= self.types.keys() and plain.keys() >= self.required:
@@ -55,27 +66,6 @@ class WithNames(FieldType):
     def parts(self) -> Iterable[FieldType]:
         return self.types.values()
 
-    def _rows(
-        self, columns: Iterable[list[object]], convert: Callable[[FieldType, list[object]], list[object] | None]
-    ) -> list[dict[str, object]] | None:
-        """Return many values at once, of what each name has in all of them; None if one has to look at each."""
-        converted_columns: list[list[object]] = []
-        for item_type, column in zip(self.types.values(), columns, strict=True):
-            column_of_it = convert(item_type, column)
-            if column_of_it is None:
-                return None
-            converted_columns.append(column_of_it)
-        return [dict(zip(self.types, row, strict=True)) for row in zip(*converted_columns, strict=True)]
-
-    def _columns_of_dicts(self, items: list[object]) -> list[list[object]] | None:
-        """Return what each name has in all of these; None if they are no dicts of just these names."""
-        if not self.types or {*map(type, items)} != {dict}:
-            return None
-        rows = cast("list[dict[str, object]]", items)
-        if any(row.keys() != self.types.keys() for row in rows):
-            return None
-        return [[row[name] for row in rows] for name in self.types]
-
     def _lifted(self, plain: object, reading: Reading, step: str) -> dict[str, object]:
         """Return the values of a plain dict by their present names; keys that nobody declares are counted."""
         if not is_dict(plain):
@@ -87,7 +77,7 @@ class WithNames(FieldType):
             name = ""
             try:
                 for name, item_type in self.types.items():
-                    values[name] = item_type.lift(plain[name], reading)
+                    values[name] = item_type.structure(plain[name], reading)
             except Mismatch as mismatch:
                 raise mismatch.within(step.format(name)) from mismatch
             return values
@@ -95,7 +85,7 @@ class WithNames(FieldType):
             stored_as = self._stored_as(plain, name)
             if stored_as is not None:
                 try:
-                    values[name] = item_type.lift(plain[stored_as], reading)
+                    values[name] = item_type.structure(plain[stored_as], reading)
                 except Mismatch as mismatch:
                     raise mismatch.within(step.format(name)) from mismatch
             elif name in self.required:
@@ -128,31 +118,32 @@ class Declared(WithNames):
             frozenset(name for name, member in kind.members.items() if member.required),
         )
         self.kind = kind
+        self.classes = frozenset({kind.cls})
         self._generated = {name for name, member in kind.members.items() if member.varies}
 
     @override
-    def admit(self, value: object) -> object:
+    def validate(self, value: object) -> object:
         name = ""
         try:
             for name, item_type, attribute in self._attributes(value):  # noqa: B007 -- a mismatch names it
-                item_type.admit(attribute)
+                item_type.validate(attribute)
         except Mismatch as mismatch:
             raise mismatch.within(f".{name}" if name else "") from mismatch
         return value
 
     @override
-    def lower(self, value: object, wire: Wire) -> object:
+    def unstructure(self, value: object, native: NativeTypes) -> object:
         plain: dict[str, object] = {}
         name = ""
         try:
             for name, item_type, attribute in self._attributes(value):
-                plain[name] = item_type.lower(attribute, wire)
+                plain[name] = item_type.unstructure(attribute, native)
         except Mismatch as mismatch:
             raise mismatch.within(f".{name}" if name else "") from mismatch
         return plain
 
     @override
-    def lift(self, plain: object, reading: Reading) -> object:
+    def structure(self, plain: object, reading: Reading) -> object:
         values = self._lifted(plain, reading, ".{}")
         if not values.keys() >= self._generated:
             reading.generated = True
@@ -164,38 +155,48 @@ class Declared(WithNames):
             raise Mismatch(f"{self.text} that its own checks allow", "another") from error
 
     @override
-    def all_admitted(self, items: list[object]) -> list[object] | None:
-        rows = self._attribute_rows(items, lambda item_type, column: item_type.all_admitted(column))
-        return None if rows is None else items
-
-    @override
-    def all_lowered(self, items: list[object], wire: Wire) -> list[object] | None:
-        return self._attribute_rows(items, lambda item_type, column: item_type.all_lowered(column, wire))
-
-    @override
-    def all_lifted(self, items: list[object], reading: Reading) -> list[object] | None:
-        columns = self._columns_of_dicts(items)
-        if columns is None:
+    def emit(self, emitter: Emitter) -> Emitted | None:
+        """Return the code of a class whose attributes are what they are. What its constructor changes is looked for."""
+        if not self.kind.has_plain_attributes or not are_names(self.types):
             return None
-        rows = self._rows(columns, lambda item_type, column: item_type.all_lifted(column, reading))
-        if rows is None:
-            return None
-        try:
-            return [self.kind.construct(row) for row in rows]
-        except Exception:  # noqa: BLE001 -- `lift` says what the user's code refuses
-            return None
+        emitter.declared_classes.add(self.kind.cls)
+        items = {name: emitter.emitted(item) for name, item in self.types.items()}
+        struct = emitter.class_struct(self.text, items, self.types.keys())
+        struct_name, cls = (emitter.module.name(held, held.__name__) for held in (struct, self.kind.cls))
+        parts = [*zip(items.values(), struct.__struct_fields__, strict=True)]
 
-    def _attribute_rows(
-        self, items: list[object], convert: Callable[[FieldType, list[object]], list[object] | None]
-    ) -> list[object] | None:
-        if not self.types or {*map(type, items)} != {self.kind.cls}:
-            return None
-        rows = self._rows(([getattr(item, name, None) for item in items] for name in self.types), convert)
-        return cast("list[object] | None", rows)
+        def encode(value: str) -> str:
+            encoded = ", ".join(item.encoded(f"{value}.{name}") for name, item in items.items())
+            return f"({struct_name}({encoded}) if type({value}) is {cls} else {emitter.unusual}())"
 
-    @override
-    def claims(self, value: object) -> bool:
-        return type(value) is self.kind.cls
+        def unchanged(value: str, part: str) -> str:
+            looks = map(emitter.look, items.values())
+            each = zip(looks, items, struct.__struct_fields__, strict=True)
+            looked = [look(f"{value}.{name}", f"{part}.{its}") for look, name, its in each]
+            return f"({' and '.join([f'type({value}) is {cls}', *looked])})"
+
+        return Emitted(
+            struct,
+            emitter.short(f"encode_{cls}", encode),
+            self._emit_construction(emitter, cls, parts),
+            emitter.short_look(f"is_unchanged_{cls}", unchanged),
+            all(item.closed for item in items.values()),
+        )
+
+    def _emit_construction(self, emitter: Emitter, cls: str, parts: list[tuple[Emitted, str]]) -> Write:
+        takes = "" if self.kind.takes_positions else "{}="
+        aliases = [takes.format(member.alias) for member in self.kind.members.values()]
+        if not self.kind.has_user_code:
+
+            def construct(part: str) -> str:
+                each = zip(aliases, parts, strict=True)
+                return f"{cls}({', '.join(alias + item.decoded(f'{part}.{its}') for alias, (item, its) in each)})"
+
+            return emitter.short(f"decode_{cls}", construct)
+        lines = [f"{its} = {item.decoded(f'value.{its}')}" for item, its in parts]
+        made = ", ".join(alias + its for alias, (_, its) in zip(aliases, parts, strict=True))
+        lines += ["try:", f"    return {cls}({made})"]
+        return emitter.function(f"decode_{cls}", "value", [*lines, f"except Exception: {emitter.unusual}()"])
 
     def _attributes(self, value: object) -> Iterator[tuple[str, FieldType, object]]:
         if type(value) is not self.kind.cls:
@@ -208,48 +209,59 @@ class Keyed(WithNames):
     """A TypedDict: a dict with declared keys."""
 
     makes_class = False
+    classes: frozenset[type] | None = frozenset({dict})
 
     def __init__(self, text: str, annotations: Mapping[str, Any], required: frozenset[str]) -> None:
         super().__init__(text, annotations, required)
         self.annotations = annotations
 
     @override
-    def admit(self, value: object) -> object:
-        items = self._each(value, lambda name, item: self.types[name].admit(item))
+    def validate(self, value: object) -> object:
+        items = self._each(value, lambda name, item: self.types[name].validate(item))
         if is_dict(value) and all(item is value[name] for name, item in items.items()):
             return value
         return items
 
     @override
-    def lower(self, value: object, wire: Wire) -> object:
-        return self._each(value, lambda name, item: self.types[name].lower(item, wire))
+    def unstructure(self, value: object, native: NativeTypes) -> object:
+        return self._each(value, lambda name, item: self.types[name].unstructure(item, native))
 
     @override
-    def lift(self, plain: object, reading: Reading) -> object:
+    def structure(self, plain: object, reading: Reading) -> object:
         return self._lifted(plain, reading, "[{!r}]")
 
     @override
-    def all_admitted(self, items: list[object]) -> list[object] | None:
-        rows = self._dict_rows(items, lambda item_type, column: item_type.all_admitted(column))
-        return None if rows is None else items
-
-    @override
-    def all_lowered(self, items: list[object], wire: Wire) -> list[object] | None:
-        return self._dict_rows(items, lambda item_type, column: item_type.all_lowered(column, wire))
-
-    @override
-    def all_lifted(self, items: list[object], reading: Reading) -> list[object] | None:
-        return self._dict_rows(items, lambda item_type, column: item_type.all_lifted(column, reading))
-
-    def _dict_rows(
-        self, items: list[object], convert: Callable[[FieldType, list[object]], list[object] | None]
-    ) -> list[object] | None:
-        columns = self._columns_of_dicts(items)
-        return None if columns is None else cast("list[object] | None", self._rows(columns, convert))
-
-    @override
-    def claims(self, value: object) -> bool:
-        return type(value) is dict
+    def emit(self, emitter: Emitter) -> Emitted | None:
+        if not are_names(self.types):
+            return None
+        items = {name: emitter.emitted(item) for name, item in self.types.items()}
+        struct = emitter.class_struct(self.text, items, self.required)
+        struct_name, unset = emitter.module.name(struct, struct.__name__), emitter.unset
+        names, required = (emitter.module.name(frozenset(keys), "KEYS") for keys in (items, self.required))
+        is_other = f"type(value) is not dict or not {names}.issuperset(value)"
+        lacks = f" or not value.keys() >= {required}" if self.required else ""
+        encoded: list[str] = []
+        decode, look = ["item = {}"], [f"if {is_other}: return False", "get = value.get"]
+        for (name, item), part in zip(items.items(), struct.__struct_fields__, strict=True):
+            is_needed = name in self.required
+            encoded.append(f"{part}={item.encoded(f'value[{name!r}]')}")
+            encoded[-1] += "" if is_needed else f" if {name!r} in value else {unset}"
+            absent = "" if is_needed else f"if value.{part} is not {unset}: "
+            decode.append(f"{absent}item[{name!r}] = {item.decoded(f'value.{part}')}")
+            look += [f"item, its = get({name!r}, {unset}), part.{part}"]
+            if item.unchanged is IS:
+                look += ["if item is not its: return False"]
+            else:
+                look += [f"if item is {unset} or its is {unset}:", "    if item is not its: return False"]
+                look += [f"elif not {emitter.look(item)('item', 'its')}: return False"]
+        encode = [f"if {is_other}{lacks}: {emitter.unusual}()", f"return {struct_name}({', '.join(encoded)})"]
+        return Emitted(
+            struct,
+            emitter.function("encode_keys", "value", encode),
+            emitter.function("decode_keys", "value", [*decode, "return item"]),
+            emitter.predicate("is_unchanged_keys", [*look, "return True"]),
+            all(item.closed for item in items.values()),
+        )
 
     def _each(self, value: object, convert: Callable[[str, object], object]) -> dict[str, object]:
         if not is_dict(value) or type(value) is not dict:
@@ -272,18 +284,6 @@ def converted(items: dict[str, object], convert: Callable[[str, object], object]
         name = [*items][len(done)]
         raise mismatch.within(step.format(name)) from mismatch
     return done
-
-
-def all_parts(field_types: Iterable[FieldType]) -> set[FieldType]:
-    """Return types and all that is in them."""
-    seen: set[FieldType] = set()
-    waiting = list(field_types)
-    while waiting:
-        field_type = waiting.pop()
-        if field_type not in seen:
-            seen.add(field_type)
-            waiting += field_type.parts()
-    return seen
 
 
 def nests_deep(field_types: Iterable[FieldType]) -> bool:
@@ -312,6 +312,8 @@ def declared_keys(field_types: Iterable[FieldType]) -> frozenset[str]:
 class Foreign(FieldType):
     """A type that only the converter's hooks know."""
 
+    keeps_plain = True
+
     def __init__(self, annotation: Any, converter: Converter) -> None:
         self.text: str = described(annotation)
         self._annotation = annotation
@@ -319,43 +321,43 @@ class Foreign(FieldType):
         self._cls: object = get_origin(annotation) or annotation
 
     @override
-    def admit(self, value: object) -> object:
+    def validate(self, value: object) -> object:
         if isinstance(self._cls, type) and not isinstance(value, self._cls):
             raise Mismatch.of(self, value)
         return value
 
     @override
-    def lower(self, value: object, wire: Wire) -> object:
-        self.admit(value)
+    def unstructure(self, value: object, native: NativeTypes) -> object:
+        self.validate(value)
         try:
             plain: object = self._converter.unstructure(value, unstructure_as=self._annotation)
         except Exception as error:  # a user's hook may raise anything
             raise Mismatch(f"{self.text} that its unstructure hook takes", "another") from error
-        if not _is_plain(plain, wire):
+        if not _is_plain(plain, native):
             raise Mismatch("a plain value, from an unstructure hook on the converter", type(plain).__name__)
         return plain
 
     @override
-    def lift(self, plain: object, reading: Reading) -> object:
+    def structure(self, plain: object, reading: Reading) -> object:
         try:
             value: object = self._converter.structure(plain, self._annotation)
         except Exception as error:  # a user's hook may raise anything
             raise Mismatch.of(self, plain) from error
-        return self.admit(value)
+        return self.validate(value)
 
     @override
-    def claims(self, value: object) -> bool:
+    def matches(self, value: object) -> bool:
         return not isinstance(self._cls, type) or isinstance(value, self._cls)
 
     @override
-    def plain_types(self, wire: Wire) -> frozenset[type]:
+    def plain_types(self, native: NativeTypes) -> frozenset[type]:
         return frozenset({object})
 
 
-def _is_plain(value: object, wire: Wire) -> bool:
+def _is_plain(value: object, native: NativeTypes) -> bool:
     if is_dict(value):
-        looks_named = name_of(value, wire) is not None  # which only members of unions may
-        return not looks_named and all(type(key) is str and _is_plain(item, wire) for key, item in value.items())
-    if is_sequence(value) and (type(value) is list or tuple in wire):
-        return all(_is_plain(item, wire) for item in value)
-    return value is None or type(value) in (bool, int, float, str) or type(value) in wire
+        looks_named = name_of(value, native) is not None  # which only members of unions may
+        return not looks_named and all(type(key) is str and _is_plain(item, native) for key, item in value.items())
+    if is_sequence(value) and (type(value) is list or tuple in native):
+        return all(_is_plain(item, native) for item in value)
+    return value is None or type(value) in (bool, int, float, str) or type(value) in native

@@ -28,9 +28,10 @@ from typed_sessions.schema.places import MAX_DEPTH, TYPE_KEY, VALUE_KEY
 from typed_sessions.schema.types.alias import Alias
 from typed_sessions.schema.types.base import JSON, FieldType
 from typed_sessions.schema.types.bounded import Bounded, bounds_of
+from typed_sessions.schema.types.choices import Choice, Enumeration
 from typed_sessions.schema.types.classes import Declared, Foreign, Keyed
 from typed_sessions.schema.types.containers import Items, Positions, Table
-from typed_sessions.schema.types.scalars import KNOWN, Choice, Enumeration, Scalar
+from typed_sessions.schema.types.scalars import KNOWN, Scalar
 from typed_sessions.schema.types.union import OneOf
 
 __all__ = ["Compiler"]
@@ -159,13 +160,13 @@ class Compiler:
                 raise SchemaError(f"{place}: the alias {self._unfinished[0].text} has no end")
             alias = self._aliases[reference] = Alias(reference_name(reference))
             self._unfinished.append(alias)
-            alias.target = self._unbounded(plain_form(reference)[0], place)
+            alias.inner = self._unbounded(plain_form(reference)[0], place)
             self._unfinished.pop()
             if alias.holds_itself_bare():
                 raise SchemaError(f"{place}: the alias {alias.text} is a member of itself")
         else:
             self._note_recursion(alias)
-        return alias if alias.is_recursive else alias.target
+        return alias if alias.is_recursive else alias.inner
 
     def _note_recursion(self, met: Alias) -> None:
         """Note which of the unfinished aliases contain themselves, now that one is met that was met before."""
@@ -187,7 +188,7 @@ class Compiler:
 
     def _choice(self, text: str, values: tuple[Any, ...], place: str) -> FieldType:
         choice = Choice(text, {(type(value), value): self._writer(value, place) for value in values})
-        written = [repr(choice.lower(value, JSON)) for value in values]
+        written = [repr(choice.unstructure(value, JSON)) for value in values]
         if len(set(written)) < len(written):
             raise SchemaError(f"{place}: two values of {text} are written alike, and one would come back as the other")
         return choice

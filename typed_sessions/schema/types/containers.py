@@ -2,41 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from collections.abc import Set as AbstractSet
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterable
 from datetime import UTC, datetime
-from functools import cached_property
-from itertools import accumulate, chain, islice, pairwise
+from functools import cached_property, partial
 from operator import is_
-from typing import Any, Final, cast
+from typing import Any, Final, cast, get_args
 
 from typing_extensions import override
 
-from typed_sessions.schema.narrowing import is_dict, is_sequence, is_set
+from typed_sessions.schema.generated import Unusual
+from typed_sessions.schema.narrowing import PLAIN, is_dict, is_sequence, is_set
 from typed_sessions.schema.places import TYPE_KEY, VALUE_KEY
+from typed_sessions.schema.sameness import same
 from typed_sessions.schema.types.base import (
     JSON,
     SOME_KEY,
     Affinity,
     FieldType,
     Mismatch,
+    NativeTypes,
     Reading,
-    Wire,
-    in_bulk,
+    all_parts,
     indexed,
     iterated,
     name_of,
     named,
 )
-from typed_sessions.schema.types.classes import all_parts
-from typed_sessions.schema.types.scalars import Simple
+from typed_sessions.schema.types.emitter import IS_CONTENT, Emitted, Emitter, Write, by_content
+from typed_sessions.schema.types.scalars import Scalar, Simple
 
 __all__ = ["Items", "Positions", "Table"]
 
 _TEXTS: Final[frozenset[type]] = frozenset({str})
 _NUMBERS: Final[frozenset[type]] = frozenset({int})
-_SEQUENCES: Final[frozenset[type]] = frozenset({list, tuple})
 _WITH_MOMENTS: Final[frozenset[type]] = frozenset({datetime})
 
 
@@ -46,71 +44,47 @@ class Items(FieldType):
     def __init__(self, cls: type[Any], item: FieldType) -> None:
         self.text: str = f"{cls.__name__}[{item.text}{', ...' if cls is tuple else ''}]"
         self.cls: type[Any] = cls
+        self.classes = frozenset({cls})
         self._make: Callable[[list[object]], object] = cls
         self.item = item
         self._ordered = cls in (list, tuple)
 
     @override
-    def admit(self, value: object) -> object:
+    def validate(self, value: object) -> object:
         items = self._of(value)
-        admitted = in_bulk(items, self.item.all_admitted, self.item.admit)
-        return value if _holds(value, self.cls, admitted) else self._make(admitted)
+        validated = items if self.item.are_plain(items) else indexed(items, self.item.validate)
+        return value if _holds(value, self.cls, validated) else self._make(validated)
 
     @override
-    def lower(self, value: object, wire: Wire) -> object:
-        item = self.item
-        plain = in_bulk(self._of(value), lambda some: item.all_lowered(some, wire), lambda one: item.lower(one, wire))
-        return self._laid_out(plain, wire)
+    def unstructure(self, value: object, native: NativeTypes) -> object:
+        plain = self._of(value)
+        if not self.item.are_plain(plain):
+            plain = indexed(plain, partial(self.item.unstructure, native=native))
+        if not self._ordered:
+            plain = sorted(plain, key=self._place)
+        return tuple(plain) if self.cls is tuple and tuple in native else plain
 
     @override
-    def lift(self, plain: object, reading: Reading) -> object:
+    def structure(self, plain: object, reading: Reading) -> object:
         if not is_sequence(plain) and type(plain) is not self.cls:  # a set, from an undeclared key or a migration
             raise Mismatch.of(self, plain)
-        item = self.item
-        lifted = in_bulk(
-            iterated(plain), lambda some: item.all_lifted(some, reading), lambda one: item.lift(one, reading)
-        )
+        items = iterated(plain)
+        if not self.item.are_plain(items):
+            items = indexed(items, partial(self.item.structure, reading=reading))
         try:
-            return self._make(lifted)
+            return self._make(items)
         except TypeError as error:  # an unhashable item of a set
             raise Mismatch.of(self, plain) from error
 
     @override
-    def all_admitted(self, items: list[object]) -> list[object] | None:
-        if not {*map(type, items)} <= {self.cls}:
-            return None
-        held = [*chain.from_iterable(_lists(items))]
-        return items if _is_as_it_was(self.item.all_admitted(held), held) else None
+    def plain_types(self, native: NativeTypes) -> frozenset[type]:
+        return frozenset({tuple if self.cls is tuple and tuple in native else list})
 
     @override
-    def all_lowered(self, items: list[object], wire: Wire) -> list[object] | None:
-        if not {*map(type, items)} <= {self.cls}:
-            return None
-        rows = _rows(_lists(items), lambda held: self.item.all_lowered(held, wire))
-        return None if rows is None else [self._laid_out(row, wire) for row in rows]
-
-    @override
-    def all_lifted(self, items: list[object], reading: Reading) -> list[object] | None:
-        if not {*map(type, items)} <= _SEQUENCES:
-            return None
-        rows = _rows(_lists(items), lambda held: self.item.all_lifted(held, reading))
-        with suppress(TypeError):  # an unhashable item of a set
-            return None if rows is None else [*map(self._make, rows)]
-        return None
-
-    @override
-    def claims(self, value: object) -> bool:
-        return type(value) is self.cls
-
-    @override
-    def plain_types(self, wire: Wire) -> frozenset[type]:
-        return frozenset({tuple if self.cls is tuple and tuple in wire else list})
-
-    @override
-    def affinity(self, plain: object, wire: Wire) -> Affinity:
+    def affinity(self, plain: object, native: NativeTypes) -> Affinity:
         if is_set(plain):
             return Affinity.OF_ITS_TYPE if type(plain) is self.cls else Affinity.NONE
-        return super().affinity(plain, wire) if is_sequence(plain) else Affinity.NONE
+        return super().affinity(plain, native) if is_sequence(plain) else Affinity.NONE
 
     @override
     def parts(self) -> Iterable[FieldType]:
@@ -129,60 +103,129 @@ class Items(FieldType):
         )
         return _place if may_hold_moments else repr
 
-    def _laid_out(self, plain: list[object], wire: Wire) -> object:
-        """Return the plain form of a container of these; those of a set are put in order."""
-        if not self._ordered:
-            plain = sorted(plain, key=self._place)
-        return tuple(plain) if self.cls is tuple and tuple in wire else plain
+    @override
+    def emit(self, emitter: Emitter) -> Emitted | None:
+        item = emitter.emitted(self.item)
+        if item.wire_type is Any:
+            return None  # one call for all of them takes less than one for each
+        if self.cls is tuple:
+            return self._emit_tuple(emitter, item)
+        if self.cls is not list:
+            return self._emit_set(emitter, item) if item.closed else None
+        wire_type: Any = list[item.wire_type]  # type: ignore[name-defined]  # a value here
+        look = emitter.look_at_each(list, item)
+        if item.is_as_it_is:
+            return Emitted(wire_type, None, "{}.copy()".format, look)
+        return Emitted(
+            wire_type,
+            None if item.encode is None else self._emit_each(emitter, item, "[{}]"),
+            emitter.short("decode_list", lambda part: f"[{item.decoded('item')} for item in {part}]"),
+            look,
+            item.closed,
+        )
+
+    def _emit_each(self, emitter: Emitter, item: Emitted, brackets: str) -> Write:
+        """Return what encodes each item."""
+        items = brackets.format(f"{item.encoded('item')} for item in value")
+        return emitter.function(f"encode_{self.cls.__name__}", "value", [emitter.only(self.cls), f"return {items}"])
+
+    def _emit_tuple(self, emitter: Emitter, item: Emitted) -> Emitted:
+        wire_type: Any = tuple[item.wire_type, ...]  # type: ignore[name-defined]  # a value here
+        struct, name = emitter.tagged(emitter.notation.tuple_tag, wire_type)
+        if item.is_as_it_is:
+            return Emitted(struct, lambda value: f"{name}({value})", lambda part: f"{part}.content", IS_CONTENT)
+        each, look = self._emit_each(emitter, item, "tuple([{}])"), emitter.look_at_each(tuple, item)
+        return Emitted(
+            struct,
+            lambda value: f"{name}({each(value)})",
+            emitter.short("decode_tuple", lambda part: f"tuple([{item.decoded('item')} for item in {part}.content])"),
+            lambda value, part: look(value, f"{part}.content"),
+            item.closed,
+        )
+
+    def _emit_set(self, emitter: Emitter, item: Emitted) -> Emitted:
+        """Return the code of a set: its items are written in order, and only those that come back as many."""
+        cls, native, place, unstructure = self.cls, emitter.native, self._place, self.item.unstructure
+        is_itself = item.is_as_it_is or not self.item.plain_types(native).isdisjoint(native)
+
+        def place_of(each: object) -> str:
+            return place(each if is_itself else unstructure(each, native))
+
+        leaves = _leaves(item.wire_type)
+        is_json = leaves <= PLAIN | {float}  # so what msgspec reads of an item is what it is put in order by
+
+        def ordered(value: Any) -> list[object]:
+            if type(value) is not cls:
+                raise Unusual
+            try:
+                return [*value] if is_json else sorted(value, key=place_of)
+            except OverflowError:  # a time that is past the last year in UTC
+                raise Unusual from None
+
+        def made(items: list[object], part: list[object]) -> object:
+            try:
+                value = cls(items)
+            except Exception:  # noqa: BLE001 -- to hash, and to compare, runs code of the user's
+                raise Unusual from None
+            places = [*map(place, part)] if is_json else [*map(place_of, items)]
+            if len(value) != len(items) or places != sorted(places):
+                raise Unusual
+            return value
+
+        order, make = emitter.call(ordered, "ordered"), emitter.module.name(made, f"made_{cls.__name__}")
+        decoded = f"{make}([{item.decoded('item')} for item in value], value)"
+        encode = [f"value = [{item.encoded('item')} for item in {order('value')}]"]
+        encode += [f"value.sort(key={emitter.module.name(place, 'place')})"] if is_json else []
+        encode += [decoded] if place is not repr else []  # two times of one second come back as one
+        wire_type: Any = list[item.wire_type]  # type: ignore[name-defined]  # a value here
+        encoded = emitter.function(f"encode_{cls.__name__}", "value", [*encode, "return value"])
+        decode = emitter.function(f"decode_{cls.__name__}", "value", [f"return {decoded}"])
+        is_told_by_equality = leaves <= {str, int}
+        return by_content(wire_type, encoded, decode) if is_told_by_equality else Emitted(wire_type, encoded, decode)
+
+
+def _leaves(wire_type: Any) -> frozenset[object]:
+    """Return the types of what msgspec reads in a container of the built-in ones."""
+    arguments = get_args(wire_type)
+    held = arguments[:1] if hasattr(wire_type, "__metadata__") else arguments
+    return frozenset[object]().union(*map(_leaves, held)) if held else frozenset({wire_type})
 
 
 class Positions(FieldType):
     """A tuple of fixed length, each position with a type of its own."""
+
+    classes: frozenset[type] | None = frozenset({tuple})
 
     def __init__(self, items: tuple[FieldType, ...]) -> None:
         self.text: str = f"tuple[{', '.join(item.text for item in items) or '()'}]"
         self.items = items
 
     @override
-    def admit(self, value: object) -> object:
-        items = self._each(value, (tuple,), lambda item_type, item: item_type.admit(item))
+    def validate(self, value: object) -> object:
+        items = self._each(value, (tuple,), lambda item_type, item: item_type.validate(item))
         return value if _holds(value, tuple, items) else tuple(items)
 
     @override
-    def lower(self, value: object, wire: Wire) -> object:
-        items = self._each(value, (tuple,), lambda item_type, item: item_type.lower(item, wire))
-        return tuple(items) if tuple in wire else items
+    def unstructure(self, value: object, native: NativeTypes) -> object:
+        items = self._each(value, (tuple,), lambda item_type, item: item_type.unstructure(item, native))
+        return tuple(items) if tuple in native else items
 
     @override
-    def lift(self, plain: object, reading: Reading) -> object:
-        return tuple(self._each(plain, (tuple, list), lambda item_type, item: item_type.lift(item, reading)))
+    def structure(self, plain: object, reading: Reading) -> object:
+        return tuple(self._each(plain, (tuple, list), lambda item_type, item: item_type.structure(item, reading)))
 
     @override
-    def all_admitted(self, items: list[object]) -> list[object] | None:
-        rows = self._all(items, {tuple}, lambda item_type, column: item_type.all_admitted(column))
-        return items if rows is not None and all(map(_holds_all, rows, items)) else None
-
-    @override
-    def all_lowered(self, items: list[object], wire: Wire) -> list[object] | None:
-        rows = self._all(items, {tuple}, lambda item_type, column: item_type.all_lowered(column, wire))
-        return rows if rows is None or tuple in wire else cast("list[object]", _lists(rows))
-
-    @override
-    def all_lifted(self, items: list[object], reading: Reading) -> list[object] | None:
-        return self._all(items, _SEQUENCES, lambda item_type, column: item_type.all_lifted(column, reading))
-
-    @override
-    def claims(self, value: object) -> bool:
+    def matches(self, value: object) -> bool:
         return is_sequence(value) and type(value) is tuple and len(value) == len(self.items)
 
     @override
-    def plain_types(self, wire: Wire) -> frozenset[type]:
-        return frozenset({tuple if tuple in wire else list})
+    def plain_types(self, native: NativeTypes) -> frozenset[type]:
+        return frozenset({tuple if tuple in native else list})
 
     @override
-    def affinity(self, plain: object, wire: Wire) -> Affinity:
+    def affinity(self, plain: object, native: NativeTypes) -> Affinity:
         fits = is_sequence(plain) and len(plain) == len(self.items)
-        return super().affinity(plain, wire) if fits else Affinity.NONE
+        return super().affinity(plain, native) if fits else Affinity.NONE
 
     @override
     def parts(self) -> Iterable[FieldType]:
@@ -199,23 +242,28 @@ class Positions(FieldType):
         position = iter(self.items)
         return indexed(items, lambda item: convert(next(position), item))
 
-    def _all(
-        self,
-        items: list[object],
-        accepted: AbstractSet[type],
-        convert: Callable[[FieldType, list[object]], list[object] | None],
-    ) -> list[object] | None:
-        """Return tuples of what is converted position by position, of all at once; None if one has to look at each."""
-        if not self.items or not {*map(type, items)} <= accepted:
-            return None
-        try:
-            columns = zip(*cast("list[list[object]]", items), strict=True)
-            converted = [convert(*each) for each in zip(self.items, map(iterated, columns), strict=True)]
-        except ValueError:  # another length
-            return None
-        if None in converted:
-            return None
-        return [*zip(*cast("list[list[object]]", converted), strict=True)]
+    @override
+    def emit(self, emitter: Emitter) -> Emitted:
+        items = [emitter.emitted(item) for item in self.items]
+        wire_type: Any = tuple[(*(item.wire_type for item in items),)]  # type: ignore[misc]  # values here
+        struct, struct_name = emitter.tagged(emitter.notation.tuple_tag, wire_type)
+        if all(item.is_as_it_is for item in items):
+            return Emitted(struct, lambda value: f"{struct_name}({value})", lambda part: f"{part}.content", IS_CONTENT)
+        named = [(item, f"item_{index}") for index, item in enumerate(items)]
+        is_other = f"type(value) is not tuple or len(value) != {len(items)}"
+        unpack = f"{', '.join(name for _, name in named)}, = "
+        encoded = ", ".join(item.encoded(name) for item, name in named)
+        decoded = ", ".join(item.decoded(name) for item, name in named)
+        encode = [f"if {is_other}: {emitter.unusual}()", f"{unpack}value", f"return {struct_name}(({encoded},))"]
+        looks = [emitter.look(item)(name, f"part.content[{index}]") for index, (item, name) in enumerate(named)]
+        unchanged = [f"if {is_other}: return False", f"{unpack}value", f"return {' and '.join(looks)}"]
+        return Emitted(
+            struct,
+            emitter.function("encode_tuple", "value", encode),
+            emitter.function("decode_tuple", "value", [f"{unpack}value.content", f"return ({decoded},)"]),
+            emitter.predicate("is_unchanged_tuple", unchanged),
+            all(item.closed for item in items),
+        )
 
 
 class Table(FieldType):
@@ -224,50 +272,47 @@ class Table(FieldType):
     One that looks like a named member of a union is named itself, so that no later release takes it for that member.
     """
 
+    classes: frozenset[type] | None = frozenset({dict})
+
     def __init__(self, key: FieldType, value: FieldType) -> None:
         self.text: str = f"dict[{key.text}, {value.text}]"
         self.key = key
         self.value = value
         self._by_number = key.plain_types(JSON) == _NUMBERS
-        self._plain: frozenset[type] = frozenset()
-        """The type of values that are their own plain form, in a dict by text; empty if they are not."""
-        if isinstance(key, Simple) and key.cls is str and isinstance(value, Simple) and value.cls is not float:
-            self._plain = frozenset({value.cls})
+        self._has_text_keys = isinstance(key, Simple) and key.cls is str
 
     @override
-    def admit(self, value: object) -> object:
+    def validate(self, value: object) -> object:
         if not is_dict(value):
             raise Mismatch.of(self, value)
         if type(value) is dict and self._is_plain(value):
             return value
         entries = {**value}  # at once: another thread may change it
-        keys, items = [*entries], [*entries.values()]
-        admitted_keys = in_bulk(keys, self.key.all_admitted, self.key.admit, _at_a_key)
-        admitted = in_bulk(items, self.value.all_admitted, self.value.admit, _under_a_key)
-        if type(value) is dict and all(map(is_, admitted_keys, keys)) and all(map(is_, admitted, items)):
+        keys = self._keys(entries, self.key.validate)
+        items = indexed(entries.values(), self.value.validate, _under_a_key)
+        if type(value) is dict and all(map(is_, keys, entries)) and all(map(is_, items, entries.values())):
             return value
-        return dict(zip(admitted_keys, admitted, strict=True))
+        return dict(zip(keys, items, strict=True))
 
     @override
-    def lower(self, value: object, wire: Wire) -> object:
+    def unstructure(self, value: object, native: NativeTypes) -> object:
         if not is_dict(value):
             raise Mismatch.of(self, value)
         entries = {**value}  # at once: another thread may change it
+        plain: dict[str, object] = {}
         if self._is_plain(entries):
-            return entries if name_of(entries, wire) is None else named(self.text, entries, wire)
-        items, texts = [*entries.values()], self._key_texts([*entries])
-        held = self.value
-        lowered = in_bulk(
-            items, lambda some: held.all_lowered(some, wire), lambda one: held.lower(one, wire), _under_a_key
-        )
-        plain: dict[str, object] = dict(zip(texts, lowered, strict=True))
+            plain = cast("dict[str, object]", entries)
+        else:
+            texts = self._keys(entries, self._key_text)
+            items = indexed(entries.values(), partial(self.value.unstructure, native=native), _under_a_key)
+            plain = dict(zip(cast("list[str]", texts), items, strict=True))
         if len(plain) != len(entries):
             raise Mismatch(f"{self.key.text} with a text of its own for each", "two of one text", " (a key)")
-        return plain if name_of(plain, wire) is None else named(self.text, plain, wire)
+        return plain if name_of(plain, native) is None else named(self.text, plain, native)
 
     @override
-    def lift(self, plain: object, reading: Reading) -> object:
-        name = name_of(plain, reading.wire)
+    def structure(self, plain: object, reading: Reading) -> object:
+        name = name_of(plain, reading.native)
         if is_dict(plain) and name == self.text:
             plain = plain[VALUE_KEY]
         elif name is not None:  # what another type wrote
@@ -276,115 +321,112 @@ class Table(FieldType):
             raise Mismatch.of(self, plain)
         if self._is_plain(plain):
             return {**plain}
-        keys, held = self._lifted_keys([*plain]), self.value
-        lifted = in_bulk(
-            [*plain.values()],
-            lambda some: held.all_lifted(some, reading),
-            lambda one: held.lift(one, reading),
-            _under_a_key,
-        )
+        keys = self._keys(plain, self._key_of)
+        items = indexed(plain.values(), partial(self.value.structure, reading=reading), _under_a_key)
         try:
-            return dict(zip(keys, lifted, strict=True))
+            return dict(zip(keys, items, strict=True))
         except TypeError as error:  # a key that has no hash, such as a signalling NaN
             raise Mismatch.of(self, plain) from error
 
     @override
-    def claims(self, value: object) -> bool:
-        return type(value) is dict
+    def emit(self, emitter: Emitter) -> Emitted | None:
+        """Return the code of a dict, but of none that looks like a tag, or like a named member of a union."""
+        item = emitter.emitted(self.value)
+        if item.wire_type is Any:
+            return None
+        encode_key, decode_key = (str, str) if self._has_text_keys else self._emit_keys(emitter)
+        items = "{{{}: {} for key, item in {}.items()}}".format
+        encode = items(encode_key("key"), item.encoded("item"), "{**value}")
+        decode = items(decode_key("key"), item.decoded("item"), "value")
+        tags = emitter.module.name(emitter.notation.tags, "TAGS")
+        refuse = f"if len({{0}}) == 1 and not {tags}.isdisjoint({{0}}) or len({{0}}) == 2 and {TYPE_KEY!r} in {{0}}"
+        refuse += f" or len({{0}}) != len({{1}}): {emitter.unusual}()"
+        encode_lines = [
+            f"items = {'value' if self._has_text_keys and item.encode is None else encode}",
+            refuse.format("items", "value"),
+        ]
+        look = ["if type(value) is not dict or len(value) != len(part): return False"]
+        look += ["for (key, item), (known, its) in zip({**value}.items(), part.items()):"]
+        look += [f"    if {encode_key('key')} != known or not {emitter.look(item)('item', 'its')}: return False"]
+        wire_type: Any = dict[str, item.wire_type]  # type: ignore[name-defined]  # a value here
+        return Emitted(
+            wire_type,
+            emitter.function("encode_dict", "value", [emitter.only(dict), *encode_lines, "return items"]),
+            emitter.function(
+                "decode_dict", "value", [f"items = {decode}", refuse.format("value", "items"), "return items"]
+            ),
+            emitter.predicate("is_unchanged_dict", [*look, "return True"]),
+            item.closed,
+        )
+
+    def _emit_keys(self, emitter: Emitter) -> tuple[Write, Write]:
+        """Return what makes text of a key, and a key of its text."""
+        text_of: Callable[[Any], Any] = self._exact_key_text
+        key_of: Callable[[Any], object] = self._key_of
+        if isinstance(self.key, Scalar):
+            text_of, key_of = self.key.to_text, self.key.from_text
+        elif self._by_number and isinstance(self.key, Simple):
+            text_of, key_of = str, int
+        classes = self.key.classes or ()
+
+        def encode(key: object) -> str:
+            if type(key) not in classes:
+                raise Unusual
+            try:
+                text: str = text_of(key)
+            except ValueError:  # an integer with more digits than Python writes
+                raise Unusual from None
+            return text
+
+        def decode(text: str) -> object:
+            try:
+                key = key_of(text)
+                hash(key)
+            except (ValueError, TypeError):  # no number, or a signalling NaN, which has no hash
+                raise Unusual from None
+            if encode(key) != text:
+                raise Unusual
+            return key
+
+        return emitter.call(encode, "key_text"), emitter.call(decode, "key_of")
 
     @override
-    def plain_types(self, wire: Wire) -> frozenset[type]:
+    def plain_types(self, native: NativeTypes) -> frozenset[type]:
         return frozenset({dict})
 
     @override
-    def affinity(self, plain: object, wire: Wire) -> Affinity:
+    def affinity(self, plain: object, native: NativeTypes) -> Affinity:
         return Affinity.OF_ITS_TYPE if is_dict(plain) else Affinity.NONE
 
     @override
     def parts(self) -> Iterable[FieldType]:
         return (self.key, self.value)
 
-    @override
-    def all_admitted(self, items: list[object]) -> list[object] | None:
-        tables = self._tables(items)
-        if tables is None:
-            return None
-        keys, values = _columns(tables)
-        admitted = self.key.all_admitted(keys), self.value.all_admitted(values)
-        return items if all(map(_is_as_it_was, admitted, (keys, values))) else None
-
-    @override
-    def all_lowered(self, items: list[object], wire: Wire) -> list[object] | None:
-        tables = self._tables(items)
-        if tables is None:
-            return None
-        lowered = self._rebuilt(tables, self._key_texts, lambda values: self.value.all_lowered(values, wire))
-        return None if lowered is None or _any_has_a_name(lowered, wire) else lowered
-
-    @override
-    def all_lifted(self, items: list[object], reading: Reading) -> list[object] | None:
-        tables = self._tables(items)
-        if tables is None or _any_has_a_name(tables, reading.wire):
-            return None
-        return self._rebuilt(tables, self._lifted_keys, lambda values: self.value.all_lifted(values, reading))
-
-    def _tables(self, items: list[object]) -> list[dict[object, object]] | None:
-        """Return copies of what all are dicts, for another thread may change them; None if not all are."""
-        if not {*map(type, items)} <= {dict}:
-            return None
-        return [{**table} for table in cast("list[dict[object, object]]", items)]
-
-    def _rebuilt(
-        self,
-        tables: list[dict[object, object]],
-        convert_keys: Callable[[list[object]], Iterable[object]],
-        convert_values: Callable[[list[object]], list[object] | None],
-    ) -> list[object] | None:
-        """Return dicts of what is converted of all keys and all values; None if one has to look at each."""
-        if all(map(self._is_plain, tables)):
-            return [*tables]
-        keys, values = _columns(tables)
-        converted = convert_values(values)
-        if converted is None:
-            return None
-        try:
-            pairs = iter(zip(convert_keys(keys), converted, strict=True))
-            rebuilt = [dict(islice(pairs, len(table))) for table in tables]
-        except (Mismatch, TypeError):  # a key that does not fit, or has no hash
-            return None
-        return None if any(map(_differ_in_length, rebuilt, tables)) else [*rebuilt]
-
     def _is_plain(self, value: dict[object, object]) -> bool:
-        return len(self._plain) > 0 and {*map(type, value.values())} <= self._plain and {*map(type, value)} <= _TEXTS
+        return self._has_text_keys and self.value.are_plain(value.values()) and {*map(type, value)} <= _TEXTS
 
-    def _key_texts(self, keys: list[object]) -> list[str]:
-        plain = self.key.all_lowered(keys, JSON)
-        if plain is not None and {*map(type, plain)} <= {str}:
-            return cast("list[str]", plain)
-        if plain is not None and self._by_number:
-            with suppress(ValueError):  # an integer with more digits than Python writes
-                return [*map(str, plain)]
-        return [self._key_text(key) for key in keys]
+    def _keys(self, entries: dict[object, object], convert: Callable[[object], object]) -> Collection[object]:
+        """Convert each key; text is its own."""
+        is_text = self._has_text_keys and {*map(type, entries)} <= _TEXTS
+        return [*entries] if is_text else indexed(entries, convert, _at_a_key)
 
     def _key_text(self, key: object) -> str:
-        (admitted,) = indexed([key], self.key.admit, step=_at_a_key)
-        plain = self.key.lower(admitted, JSON)
+        plain = self.key.unstructure(self.key.validate(key), JSON)
         try:
             return str(plain)
         except ValueError as error:  # an integer with more digits than Python writes
-            raise Mismatch(f"{self.key.text} of fewer digits", "a longer one", " (a key)") from error
+            raise Mismatch(f"{self.key.text} of fewer digits", "a longer one") from error
 
-    def _lifted_keys(self, texts: list[object]) -> list[object]:
-        return in_bulk(texts, self._all_lifted_keys, self._lifted_key, _at_a_key)
+    def _exact_key_text(self, key: object) -> str:
+        text = self._key_text(key)
+        if not same(self._key_of(text), key):
+            raise Unusual
+        return text
 
-    def _all_lifted_keys(self, texts: list[object]) -> list[object] | None:
-        plain = _numbers(texts) if self._by_number else texts
-        return None if plain is None else self.key.all_lifted(plain, Reading(JSON))
-
-    def _lifted_key(self, text: object) -> object:
+    def _key_of(self, text: object) -> object:
         if self._by_number and isinstance(text, str) and _is_canonical_integer(text):
             text = int(text)
-        return self.key.lift(text, Reading(JSON))
+        return self.key.structure(text, Reading(JSON))
 
 
 def _at_a_key(_index: int) -> str:
@@ -400,44 +442,6 @@ def _holds(value: object, cls: type, items: list[object]) -> bool:
     return type(value) is cls and all(map(is_, items, iterated(value)))
 
 
-def _holds_all(items: object, value: object) -> bool:
-    return all(map(is_, iterated(items), iterated(value)))
-
-
-def _any_has_a_name(dicts: Iterable[object], wire: Wire) -> bool:
-    return any(is_dict(each) and TYPE_KEY in each and name_of(each, wire) is not None for each in dicts)
-
-
-def _columns(tables: list[dict[object, object]]) -> tuple[list[object], list[object]]:
-    """Return the keys of many dicts, and their values."""
-    return [*chain.from_iterable(tables)], [*chain.from_iterable(table.values() for table in tables)]
-
-
-def _is_as_it_was(converted: list[object] | None, items: list[object]) -> bool:
-    return converted is not None and all(map(is_, converted, items))
-
-
-def _differ_in_length(one: dict[object, object], other: dict[object, object]) -> bool:
-    return len(one) != len(other)
-
-
-def _lists(containers: list[object]) -> list[list[object]]:
-    """Return the items of each container."""
-    return [*map(list, cast("list[list[object]]", containers))]
-
-
-def _rows(
-    held: list[list[object]], convert: Callable[[list[object]], list[object] | None]
-) -> list[list[object]] | None:
-    """Return what is converted of the items of many containers, of all at once; None if one has to look at each."""
-    items = [*chain.from_iterable(held)]
-    converted = convert(items)
-    if converted is None or converted is items:
-        return None if converted is None else held
-    ends = accumulate(map(len, held), initial=0)
-    return [converted[start:end] for start, end in pairwise(ends)]
-
-
 def _place(plain: object) -> str:
     """Return what puts the items of a set in order, the same one when a time has lost its fraction of a second."""
     if isinstance(plain, datetime):
@@ -447,16 +451,6 @@ def _place(plain: object) -> str:
     if is_dict(plain):
         return ",".join(f"{key!r}:{_place(item)}" for key, item in plain.items())
     return repr(plain)
-
-
-def _numbers(texts: list[object]) -> list[object] | None:
-    """Return the integers that are written so; None if any of them is not written as Python would."""
-    if {*map(type, texts)} <= {str}:
-        with suppress(ValueError):
-            numbers = [*map(int, cast("list[str]", texts))]
-            if [*map(str, numbers)] == texts:
-                return cast("list[object]", numbers)
-    return None
 
 
 def _is_canonical_integer(text: str) -> bool:

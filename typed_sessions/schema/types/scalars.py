@@ -1,4 +1,4 @@
-"""Types of single values: those of JSON, those written as text, enumerations and literals."""
+"""Types of single values: those of JSON, and those written as text, or as the serializer has them."""
 
 from __future__ import annotations
 
@@ -7,21 +7,20 @@ import datetime as dt
 import math
 import types
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
-from decimal import Decimal
-from enum import Enum, Flag
+from collections.abc import Callable, Collection, Mapping
+from decimal import Decimal, InvalidOperation
 from functools import partial
-from typing import Any, Final, cast
+from typing import Any, Final, Union, cast
 from uuid import UUID
 
 import msgspec
 from markupsafe import Markup
 from typing_extensions import override
 
-from typed_sessions.schema.narrowing import is_dict, is_sequence
+from typed_sessions.schema.generated import Unusual
+from typed_sessions.schema.narrowing import PLAIN, is_dict, is_sequence
 from typed_sessions.schema.places import TYPE_KEY, VALUE_KEY
-from typed_sessions.schema.sameness import is_told_by_text, same
+from typed_sessions.schema.sameness import is_told_by_text
 from typed_sessions.schema.types.base import (
     NATIVE_CANDIDATES,
     SOME_KEY,
@@ -29,17 +28,16 @@ from typed_sessions.schema.types.base import (
     FieldType,
     Mismatch,
     NaiveDatetime,
+    NativeTypes,
     Reading,
-    Wire,
-    attempt,
     indexed,
     name_of,
     named,
 )
+from typed_sessions.schema.types.emitter import IS, IS_CONTENT, Emitted, Emitter
 
-__all__ = ["KNOWN", "Anything", "Choice", "Enumeration", "Scalar", "Simple"]
+__all__ = ["KNOWN", "Anything", "Scalar", "Simple", "emit_simple_union"]
 
-_PLAIN: Final = frozenset({types.NoneType, bool, int, str})
 _TEXT: Final = frozenset({str})
 _JSON_TYPES: Final = (bool, int, float, str, list, tuple, dict)
 _NATIVE_TYPES: Final = frozenset(type(value) for value in NATIVE_CANDIDATES)
@@ -51,60 +49,52 @@ class Anything(FieldType):
     text = "object"
 
     @override
-    def admit(self, value: object) -> object:
+    def validate(self, value: object) -> object:
         return value
 
     @override
-    def lower(self, value: object, wire: Wire) -> object:
-        if type(value) in _PLAIN:
+    def unstructure(self, value: object, native: NativeTypes) -> object:
+        if type(value) in PLAIN:
             return value
         if (copied := _copied(value)) is not None:
             return copied
-        if type(value) in _NATIVE_TYPES and type(value) not in wire:
+        if type(value) in _NATIVE_TYPES and type(value) not in native:
             raise Mismatch("a value that the serializer brings back", type(value).__name__)
         if is_dict(value) and type(value) is dict:
-            plain = self._each(value, partial(self.lower, wire=wire))
-            return plain if name_of(value, wire) is None else named(self.text, plain, wire)
+            plain = self._each(value, partial(self.unstructure, native=native))
+            return plain if name_of(value, native) is None else named(self.text, plain, native)
         if is_sequence(value) and type(value) in (list, tuple):
-            return self._each(value, partial(self.lower, wire=wire))
+            return self._each(value, partial(self.unstructure, native=native))
         if _is_subclass_instance(value):
             raise Mismatch("a plain value", f"{type(value).__name__}, which would come back as another type")
         return _finite(value)
 
     @override
-    def lift(self, plain: object, reading: Reading) -> object:
-        if type(plain) in _PLAIN:
+    def structure(self, plain: object, reading: Reading) -> object:
+        if type(plain) in PLAIN:
             return plain
         if (copied := _copied(plain)) is not None:
             return copied
-        name = name_of(plain, reading.wire)
+        name = name_of(plain, reading.native)
         if is_dict(plain) and name == self.text:
             plain = plain[VALUE_KEY]
         elif name is not None:  # what another type wrote
             raise Mismatch.of(self, plain)
         if type(plain) in (dict, list, tuple):
-            return self._each(plain, partial(self.lift, reading=reading))
-        return self.lower(plain, reading.wire)
+            return self._each(plain, partial(self.structure, reading=reading))
+        return self.unstructure(plain, reading.native)
 
     @override
-    def claims(self, value: object) -> bool:
+    def are_plain(self, items: Collection[object]) -> bool:
+        return PLAIN.issuperset(map(type, items))
+
+    @override
+    def matches(self, value: object) -> bool:
         return True
 
     @override
-    def plain_types(self, wire: Wire) -> frozenset[type]:
+    def plain_types(self, native: NativeTypes) -> frozenset[type]:
         return frozenset({object})
-
-    @override
-    def all_lowered(self, items: list[object], wire: Wire) -> list[object] | None:
-        with suppress(Mismatch):  # one by one it is found where
-            return [self.lower(item, wire) for item in items]
-        return None
-
-    @override
-    def all_lifted(self, items: list[object], reading: Reading) -> list[object] | None:
-        with suppress(Mismatch):
-            return [self.lift(item, reading) for item in items]
-        return None
 
     def _each(self, value: object, convert: Callable[[object], object]) -> object:
         """Convert each item of a container."""
@@ -123,9 +113,9 @@ def _copied(value: object) -> object | None:
     """Return a copy of a list or dict that holds nothing but plain values, and no name; None of anything else."""
     cls: type[object] = type(value)
     if cls is list and is_sequence(value):
-        return [*value] if _PLAIN.issuperset(map(type, value)) else None
+        return [*value] if PLAIN.issuperset(map(type, value)) else None
     if cls is dict and is_dict(value) and TYPE_KEY not in value and _TEXT.issuperset(map(type, value)):
-        return {**value} if _PLAIN.issuperset(map(type, value.values())) else None
+        return {**value} if PLAIN.issuperset(map(type, value.values())) else None
     return None
 
 
@@ -134,12 +124,13 @@ class Simple(FieldType):
 
     def __init__(self, cls: type[Any], exact: Callable[[Any], object], widened: type | None = None) -> None:
         self.cls: type[Any] = cls
+        self.classes = frozenset({cls})
         self.text: str = "None" if cls is types.NoneType else cls.__name__
         self._exact = exact
         self._accepted = (cls,) if widened is None else (cls, widened)
 
     @override
-    def admit(self, value: object) -> object:
+    def validate(self, value: object) -> object:
         if type(value) is self.cls:
             return value
         if isinstance(value, self._accepted):
@@ -149,150 +140,55 @@ class Simple(FieldType):
         raise Mismatch.of(self, value)
 
     @override
-    def lower(self, value: object, wire: Wire) -> object:
-        return _finite(self.admit(value))
+    def unstructure(self, value: object, native: NativeTypes) -> object:
+        return _finite(self.validate(value))
 
     @override
-    def lift(self, plain: object, reading: Reading) -> object:
-        return _finite(self.admit(plain))
+    def structure(self, plain: object, reading: Reading) -> object:
+        return _finite(self.validate(plain))
 
     @override
-    def all_admitted(self, items: list[object]) -> list[object] | None:
-        return items if _are_all(items, self.cls) else None
+    def are_plain(self, items: Collection[object]) -> bool:
+        return {*map(type, items)} <= {self.cls} and (
+            self.cls is not float or all(map(math.isfinite, cast("Any", items)))
+        )
 
     @override
-    def all_lowered(self, items: list[object], wire: Wire) -> list[object] | None:
-        if not _are_all(items, self.cls) or (self.cls is float and not all(map(math.isfinite, cast("Any", items)))):
-            return None
-        return items
+    def emit(self, emitter: Emitter) -> Emitted:
+        if self.cls is not float:
+            return Emitted(self.cls, unchanged=IS)
+        exact = emitter.call(emitter.notation.exact_float, "exact_float")
+        return Emitted(float | int, exact, exact, IS)  # msgspec would round an int that no float is equal to
 
     @override
-    def all_lifted(self, items: list[object], reading: Reading) -> list[object] | None:
-        return self.all_lowered(items, reading.wire)
-
-    @override
-    def claims(self, value: object) -> bool:
-        return type(value) is self.cls
-
-    @override
-    def plain_types(self, wire: Wire) -> frozenset[type]:
+    def plain_types(self, native: NativeTypes) -> frozenset[type]:
         return frozenset({self.cls})
 
     @override
-    def affinity(self, plain: object, wire: Wire) -> Affinity:
-        return super().affinity(plain, wire) if isinstance(plain, self._accepted) else Affinity.NONE
+    def affinity(self, plain: object, native: NativeTypes) -> Affinity:
+        return super().affinity(plain, native) if isinstance(plain, self._accepted) else Affinity.NONE
 
 
-class Enumeration(FieldType):
-    """A member of an `Enum` or `Flag` whose values are text or integers, written by that value."""
+def emit_simple_union(members: Collection[FieldType], emitter: Emitter) -> Emitted | None:
+    """Return the generated code of a union of types that JSON has; None if any other is among them."""
+    types = {member.cls for member in members if isinstance(member, Simple)}
+    if len(types) < len(members):
+        return None
+    if float not in types:
+        return Emitted(Union[tuple(types)], unchanged=IS)  # noqa: UP007 -- of values
+    exact = emitter.notation.exact_float
 
-    def __init__(self, cls: type[Enum]) -> None:
-        self.cls = cls
-        self.text: str = cls.__name__
+    def check(value: object) -> object:
+        if type(value) is int and int not in types:
+            raise Unusual
+        return exact(value) if isinstance(value, float) else value
 
-    @property
-    def members(self) -> list[Enum]:
-        """The members; of flags, all of them together, too."""
-        return [*self.cls, self.cls(~self.cls(0))] if issubclass(self.cls, Flag) else list(self.cls)
-
-    @override
-    def admit(self, value: object) -> object:
-        if isinstance(value, self.cls):
-            return value
-        raise Mismatch.of(self, value)
-
-    @override
-    def lower(self, value: object, wire: Wire) -> object:
-        if not isinstance(value, self.cls):
-            raise Mismatch.of(self, value)
-        plain: object = value.value
-        return plain
-
-    @override
-    def lift(self, plain: object, reading: Reading) -> object:
-        try:
-            member = self.cls(plain)
-        except Exception as error:  # a user's `_missing_` may raise anything
-            raise Mismatch.of(self, plain) from error
-        if type(member.value) is not type(plain):
-            raise Mismatch.of(self, plain)
-        return member
-
-    @override
-    def claims(self, value: object) -> bool:
-        return isinstance(value, self.cls)
-
-    @override
-    def plain_types(self, wire: Wire) -> frozenset[type]:
-        return frozenset(type(cast("object", member.value)) for member in self.cls)
-
-
-class Choice(FieldType):
-    """A `Literal`: one of a fixed set of values."""
-
-    def __init__(self, text: str, choices: Mapping[tuple[type, object], FieldType]) -> None:
-        self.text: str = text
-        self.choices = choices
-        """Pairs of a value's type and the value, so that `1` is not `True`; each with the type that writes it."""
-
-    @property
-    def values(self) -> list[object]:
-        """The values, in the order of their declaration."""
-        return [value for _, value in self.choices]
-
-    @override
-    def admit(self, value: object) -> object:
-        self._writer(value)
-        return value
-
-    @override
-    def lower(self, value: object, wire: Wire) -> object:
-        return self._writer(value).lower(value, wire)
-
-    @override
-    def lift(self, plain: object, reading: Reading) -> object:
-        for writer in dict.fromkeys(self.choices.values()):
-            for value in attempt(writer.lift, plain, reading):
-                if same(writer.lower(value, reading.wire), plain) and (type(value), value) in self.choices:
-                    return value
-        raise Mismatch.of(self, plain)
-
-    @override
-    def all_admitted(self, items: list[object]) -> list[object] | None:
-        try:
-            return items if {*zip(map(type, items), items, strict=True)} <= self.choices.keys() else None
-        except TypeError:  # what has no hash is no choice
-            return None
-
-    @override
-    def all_lowered(self, items: list[object], wire: Wire) -> list[object] | None:
-        return self.all_admitted(items) if all(isinstance(each, Simple) for each in self.choices.values()) else None
-
-    @override
-    def all_lifted(self, items: list[object], reading: Reading) -> list[object] | None:
-        return self.all_lowered(items, reading.wire)
-
-    @override
-    def claims(self, value: object) -> bool:
-        return bool(attempt(self._writer, value))
-
-    @override
-    def plain_types(self, wire: Wire) -> frozenset[type]:
-        return frozenset[type]().union(*(writer.plain_types(wire) for writer in self.choices.values()))
-
-    @override
-    def parts(self) -> Iterable[FieldType]:
-        return dict.fromkeys(self.choices.values())
-
-    def _writer(self, value: object) -> FieldType:
-        try:
-            return self.choices[type(value), value]
-        except (KeyError, TypeError):
-            raise Mismatch.of(self, value) from None
+    checked = emitter.call(check, "exact")
+    return Emitted(Union[(int, *types)], checked, checked, IS)
 
 
 class Scalar(FieldType):
-    """One value that JSON lacks: kept as it is where the wire has the type, written as text elsewhere."""
+    """One value that JSON lacks: kept as it is where that is native, written as text elsewhere."""
 
     def __init__(
         self,
@@ -303,16 +199,14 @@ class Scalar(FieldType):
         from_text: Callable[[str], object] | None = None,
     ) -> None:
         self.cls: type[Any] = cls
+        self.classes = frozenset({cls})
         self.text: str = cls.__name__
         self._exact = exact
-        self._to_text = to_text
-        self._from_text: Callable[[str], object] = from_text or partial(msgspec.convert, type=cls)
-        self._is_msgspecs = from_text is None or cls in (dt.datetime, dt.time)
-        """True if what msgspec takes for text of the type is what is read of it."""
-        self._list: Any = list[cls]  # type: ignore[valid-type]  # made at run time
+        self.to_text = to_text
+        self.from_text: Callable[[str], object] = from_text or partial(msgspec.convert, type=cls)
 
     @override
-    def admit(self, value: object) -> object:
+    def validate(self, value: object) -> object:
         if type(value) is self.cls:
             return value
         if isinstance(value, self.cls) and not (self.cls is dt.date and isinstance(value, dt.datetime)):
@@ -320,66 +214,88 @@ class Scalar(FieldType):
         raise Mismatch.of(self, value)
 
     @override
-    def lower(self, value: object, wire: Wire) -> object:
-        value = self.admit(value)
-        if self.cls not in wire:
-            return self._to_text(value)
-        if NaiveDatetime not in wire and _is_naive(value):
+    def unstructure(self, value: object, native: NativeTypes) -> object:
+        value = self.validate(value)
+        if self.cls not in native:
+            return self.to_text(value)
+        if NaiveDatetime not in native and _is_naive(value):
             raise Mismatch("an aware datetime, such as datetime.now(UTC)", "a naive one, which comes back as another")
         return value
 
     @override
-    def lift(self, plain: object, reading: Reading) -> object:
-        if self.cls in reading.wire:
-            return self.admit(plain)
+    def structure(self, plain: object, reading: Reading) -> object:
+        if self.cls in reading.native:
+            return self.validate(plain)
         if type(plain) is self.cls:
             return plain  # from an undeclared key, or a migration
         if type(plain) is not str:
             raise Mismatch.of(self, plain)
         try:
-            return self._from_text(plain)
+            return self.from_text(plain)
         except (ValueError, TypeError, binascii.Error) as error:
             raise Mismatch.of(self, plain) from error
 
     @override
-    def all_admitted(self, items: list[object]) -> list[object] | None:
-        return items if _are_all(items, self.cls) else None
+    def emit(self, emitter: Emitter) -> Emitted:
+        spelling = emitter.notation.spellings.get(self.cls)
+        if spelling is None or self.cls not in emitter.native:
+            return self._emit_text(emitter)
+        if spelling.native is not None:
+            struct, name = emitter.tagged(spelling.tag, spelling.native)
+            return Emitted(struct, lambda value: f"{name}({value})", lambda part: f"{part}.content", IS_CONTENT)
+        takes_naive = self.cls is not dt.datetime or NaiveDatetime in emitter.native
+
+        def write(value: Any) -> object:
+            if type(value) is not self.cls or not (takes_naive or value.utcoffset() is not None):
+                raise Unusual
+            return spelling.write(value)
+
+        def read(content: object) -> object:
+            try:
+                return spelling.read_exactly(content)
+            except ValueError:
+                raise Unusual from None
+
+        struct, name = emitter.tagged(spelling.tag, str)
+        encode, decode = emitter.call(write, f"write{spelling.tag}"), emitter.call(read, f"read{spelling.tag}")
+        return Emitted(
+            struct,
+            lambda value: f"{name}({encode(value)})",
+            lambda part: decode(f"{part}.content"),
+            lambda value, part: f"({encode(value)} == {part}.content)",
+        )
+
+    def _emit_text(self, emitter: Emitter) -> Emitted:
+        """Return the code of a value that is written as text. A text that is written in another way is left alone."""
+        if self.cls in (dt.date, dt.timedelta):
+            return Emitted(self.cls, unchanged=IS)  # msgspec reads and writes it as we do
+        cls, to_text, from_text = self.cls, self.to_text, self.from_text
+
+        def write(value: object) -> object:
+            if type(value) is not cls:
+                raise Unusual
+            return to_text(value)
+
+        def read(text: str) -> object:
+            try:
+                value = from_text(text)
+            except ValueError:
+                raise Unusual from None
+            if to_text(value) != text:
+                raise Unusual
+            return value
+
+        class_name, write_name = emitter.module.name(cls, cls.__name__), emitter.module.name(to_text, "text_of")
+        return Emitted(
+            str,
+            emitter.call(write, f"write_{self.text}"),
+            emitter.call(read, f"read_{self.text}"),
+            lambda value, part: f"(type({value}) is {class_name} and {write_name}({value}) == {part})",
+        )
 
     @override
-    def all_lowered(self, items: list[object], wire: Wire) -> list[object] | None:
-        if not _are_all(items, self.cls):
-            return None
-        if self.cls in wire:
-            takes_all = self.cls is not dt.datetime or NaiveDatetime in wire
-            return items if takes_all or not any(map(_is_naive, items)) else None
-        if self._to_text is msgspec.to_builtins:
-            texts: list[object] = msgspec.to_builtins(items)
-            return texts
-        return [self._to_text(item) for item in items]
-
-    @override
-    def all_lifted(self, items: list[object], reading: Reading) -> list[object] | None:
-        if self.cls in reading.wire:
-            return self.all_admitted(items)
-        if not self._is_msgspecs or not _are_all(items, str):
-            return None
-        with suppress(msgspec.ValidationError):
-            lifted: list[object] = msgspec.convert(items, self._list)
-            return lifted
-        return None
-
-    @override
-    def claims(self, value: object) -> bool:
-        return type(value) is self.cls
-
-    @override
-    def plain_types(self, wire: Wire) -> frozenset[type]:
-        return frozenset({self.cls if self.cls in wire else str})
-
-
-def _are_all(items: list[object], cls: type) -> bool:
-    """Return True if each of these is of exactly one type."""
-    return {*map(type, items)} <= {cls}
+    def plain_types(self, native: NativeTypes) -> frozenset[type]:
+        return frozenset({self.cls if self.cls in native else str})
 
 
 def _is_naive(value: object) -> bool:
@@ -415,6 +331,13 @@ def _moment(cls: type[dt.datetime | dt.time], text: str) -> object:
         raise
 
 
+def _decimal(text: str) -> object:
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        raise ValueError("no decimal number") from None
+
+
 def _as_float(value: float) -> float | None:
     try:
         return float(value)
@@ -442,7 +365,7 @@ _SCALARS: Final[Mapping[type, FieldType]] = {
         ),
         Scalar(Markup, exact=Markup, to_text=str.__str__, from_text=Markup),
         Scalar(UUID, exact=lambda value: UUID(int=value.int)),
-        Scalar(Decimal, exact=Decimal),
+        Scalar(Decimal, exact=Decimal, to_text=str, from_text=_decimal),
         Scalar(
             dt.datetime,
             exact=lambda value: dt.datetime.combine(dt.date(value.year, value.month, value.day), value.timetz()),

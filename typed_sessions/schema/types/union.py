@@ -2,30 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cached_property, lru_cache, partial
-from types import NoneType
-from typing import Final, TypeAlias
+from types import NoneType, UnionType
+from typing import Any, Final, TypeAlias, Union, cast, get_args, get_origin
 
+from attrs import frozen
+from msgspec import Raw
 from typing_extensions import override
 
 from typed_sessions.schema.narrowing import is_dict, is_sequence
 from typed_sessions.schema.places import TYPE_KEY, VALUE_KEY
-from typed_sessions.schema.types.base import JSON, Affinity, FieldType, Mismatch, Reading, Wire, attempt, name_of, named
-from typed_sessions.schema.types.classes import Foreign, WithNames, all_parts
+from typed_sessions.schema.types.base import (
+    JSON,
+    Affinity,
+    FieldType,
+    Mismatch,
+    NativeTypes,
+    Reading,
+    all_parts,
+    attempt,
+    name_of,
+    named,
+)
+from typed_sessions.schema.types.choices import Enumeration
+from typed_sessions.schema.types.classes import Foreign, WithNames
 from typed_sessions.schema.types.containers import Items, Positions, Table
-from typed_sessions.schema.types.scalars import Anything, Choice, Enumeration, Scalar, Simple
+from typed_sessions.schema.types.emitter import Emitted, Emitter, by_content
+from typed_sessions.schema.types.scalars import Anything, Scalar, Simple, emit_simple_union
 
 __all__ = ["OneOf"]
 
 
 Chosen: TypeAlias = dict[tuple[int, int], tuple[object, FieldType | None, object]]
 """For a union and a value, by their identities: the value, its member, and the value as the member holds it."""
-
-ByMember: TypeAlias = tuple[list[object], list[FieldType | None]]
-"""Values, or plain forms without a name, and the member of each; None for what is None."""
 
 _chosen: Final[ContextVar[Chosen | None]] = ContextVar("_chosen", default=None)
 """What has been found while one value is admitted or written. Without it the time would double at each depth."""
@@ -44,119 +56,79 @@ class OneOf(FieldType):
         self.text: str = " | ".join(member.text for member in members)
         self.members = members
         self._bare = lru_cache(maxsize=8)(self._written_bare)
-        self._plain = lru_cache(maxsize=8)(self._written_as_they_are)
         self._of_names = lru_cache(maxsize=64)(self._candidates_for_names)
         self._by_class: dict[type, FieldType] = {}
-        self._by_plain_type: dict[tuple[Wire, type], list[FieldType]] = {}
+        self._by_plain_type: dict[tuple[NativeTypes, type], list[FieldType]] = {}
 
     @override
-    def admit(self, value: object) -> object:
+    def validate(self, value: object) -> object:
         member = self._claimant(value)
         if member is not None:
-            return member.admit(value)
+            return member.validate(value)
         with _choosing() as chosen:
             return self._choice(value, chosen)[1]
 
     @override
-    def lower(self, value: object, wire: Wire) -> object:
+    def unstructure(self, value: object, native: NativeTypes) -> object:
         member = self._claimant(value)
         if member is not None:
-            return self.written(member, member.lower(value, wire), wire)
+            return self.written(member, member.unstructure(value, native), native)
         with _choosing() as chosen:
             member, _ = self._choice(value, chosen)
-            return self.written(member, member.lower(value, wire), wire)
+            return self.written(member, member.unstructure(value, native), native)
 
-    def written(self, member: FieldType, plain: object, wire: Wire) -> object:
+    def written(self, member: FieldType, plain: object, native: NativeTypes) -> object:
         """Return how the plain form of a member's value is written: with the member's name where it needs one."""
-        names = self._names(wire)
-        if member in self._bare(wire) and not (is_dict(plain) and name_of(plain, names) is not None):
+        names = self._names(native)
+        if member in self._bare(native) and not (is_dict(plain) and name_of(plain, names) is not None):
             return plain
         return named(member.text, plain, names)
 
     @override
-    def lift(self, plain: object, reading: Reading) -> object:
+    def structure(self, plain: object, reading: Reading) -> object:
         if is_dict(plain):
-            name = name_of(plain, self._names(reading.wire))
+            name = name_of(plain, self._names(reading.native))
             if name is not None:
                 if name not in self._by_name:
                     raise Mismatch.of(self, plain)  # of a member that is gone: no other one is written like this
-                return self._by_name[name].lift(plain[VALUE_KEY], reading)
-        for member in self._candidates(plain, reading.wire):
+                return self._by_name[name].structure(plain[VALUE_KEY], reading)
+        for member in self._candidates(plain, reading.native):
             try:
-                return member.lift(plain, reading)
+                return member.structure(plain, reading)
             except Mismatch:
                 if is_dict(plain) or is_sequence(plain):
                     raise  # no second try inside a container: the time would double at each depth
         raise Mismatch.of(self, plain)
 
     @override
-    def all_admitted(self, items: list[object]) -> list[object] | None:
-        return self._all(items, JSON, self._as_held, lambda member, some: member.all_admitted(some))
-
-    @override
-    def all_lowered(self, items: list[object], wire: Wire) -> list[object] | None:
-        def convert(member: FieldType, some: list[object]) -> list[object] | None:
-            lowered = member.all_lowered(some, wire)
-            if lowered is None:
+    def emit(self, emitter: Emitter) -> Emitted | None:
+        """Return the code of a union whose members are told by the class of a value."""
+        others = [member for member in self.members if not (isinstance(member, Simple) and member.cls is NoneType)]
+        if (simple := emit_simple_union(self.members, emitter)) is not None:
+            return simple
+        if len(others) == 1:
+            return _emit_optional(emitter.emitted(others[0]), emitter)
+        native = emitter.native
+        bare, names = self._bare(native), self._names(native)
+        cases: list[Case] = []
+        for member in self.members:
+            classes, item = member.classes, emitter.emitted(member)
+            if classes is None or not item.closed or item.wire_type is Raw:
                 return None
-            if member not in self._bare(wire):
-                names = self._names(wire)
-                return [named(member.text, plain, names) for plain in lowered]
-            if not any(is_dict(plain) and TYPE_KEY in plain for plain in lowered):
-                return lowered
-            return [self.written(member, plain, wire) for plain in lowered]
-
-        return self._all(items, wire, self._as_held, convert)
-
-    @override
-    def all_lifted(self, items: list[object], reading: Reading) -> list[object] | None:
-        wire = reading.wire
-        return self._all(items, wire, self._as_written, lambda member, some: member.all_lifted(some, reading))
-
-    def _all(
-        self,
-        items: list[object],
-        wire: Wire,
-        told: Callable[[list[object], Wire], ByMember | None],
-        convert: Callable[[FieldType, list[object]], list[object] | None],
-    ) -> list[object] | None:
-        """Convert values member by member; None if one has to look at each.
-
-        Args:
-            items: the values, or their plain forms.
-            wire: the types that the serializer brings back.
-            told: returns of which member each is, and what the member takes it as; None if one has to look at each.
-            convert: converts what a member has; None if one has to look at each.
-        """
-        if {*map(type, items)} <= self._plain(wire):
-            return items
-        if self._optional is not None:
-            return _by_member(items, [None if item is None else self._optional for item in items], convert)
-        found = told(items, wire)
-        return None if found is None else _by_member(*found, convert)
-
-    def _as_held(self, items: list[object], wire: Wire) -> ByMember | None:  # noqa: ARG002 -- of values it says nothing
-        members = [*map(self._claimant, items)]
-        return None if None in members else (items, members)
-
-    def _as_written(self, items: list[object], wire: Wire) -> ByMember | None:
-        names = self._names(wire)
-        members: list[FieldType | None] = []
-        plains: list[object] = []
-        for item in items:
-            name = name_of(item, names) if is_dict(item) and TYPE_KEY in item else None
-            if is_dict(item) and name is not None:
-                if name not in self._by_name:
-                    return None
-                members.append(self._by_name[name])
-                plains.append(item[VALUE_KEY])
-                continue
-            candidates = self._candidates(item, wire)
-            if not candidates or (len(candidates) > 1 and not is_dict(item) and not is_sequence(item)):
-                return None
-            members.append(candidates[0])
-            plains.append(item)
-        return plains, members
+            kinds: frozenset[object] = frozenset(
+                _tag_or_type(held, emitter) for held in member.plain_types(emitter.native)
+            )
+            if member not in bare:
+                item, kinds = emitter.named(member.text, item, in_tuple=tuple in names), frozenset({(member.text,)})
+            cases.append(Case(classes, kinds, item))
+        if len(frozenset[type]().union(*(case.classes for case in cases))) < sum(len(case.classes) for case in cases):
+            return None
+        wire_type: Any = Union[tuple(case.item.wire_type for case in cases)]  # noqa: UP007 -- of values
+        try:
+            emitter.notation.decoder(wire_type)
+        except TypeError:  # msgspec does not tell them
+            return _emit_raw(cases, emitter, names)
+        return _emit_read(wire_type, cases, emitter)
 
     @cached_property
     def _by_name(self) -> Mapping[str, FieldType]:
@@ -173,21 +145,13 @@ class OneOf(FieldType):
     def _claims_classes(self) -> bool:
         return all(isinstance(member.unbounded, _TOLD_BY_CLASS) for member in self.members)
 
-    @cached_property
-    def _optional(self) -> FieldType | None:
-        """The member beside None, if there is no other, and it needs no name."""
-        others = [member for member in self.members if not (isinstance(member, Simple) and member.cls is NoneType)]
-        if len(others) != 1 or len(self.members) == 1 or not isinstance(others[0], WithNames | Scalar | Choice):
-            return None
-        return None if isinstance(others[0], WithNames) and TYPE_KEY in others[0].types else others[0]
+    @override
+    def matches(self, value: object) -> bool:
+        return any(member.matches(value) for member in self.members)
 
     @override
-    def claims(self, value: object) -> bool:
-        return any(member.claims(value) for member in self.members)
-
-    @override
-    def plain_types(self, wire: Wire) -> frozenset[type]:
-        return frozenset[type]().union(*(member.plain_types(wire) for member in self.members))
+    def plain_types(self, native: NativeTypes) -> frozenset[type]:
+        return frozenset[type]().union(*(member.plain_types(native) for member in self.members))
 
     @override
     def parts(self) -> Iterable[FieldType]:
@@ -198,7 +162,7 @@ class OneOf(FieldType):
         member = self._by_class.get(type(value))
         if member is not None:
             return member
-        claiming = [member for member in self.members if member.claims(value)]
+        claiming = [member for member in self.members if member.matches(value)]
         if len(claiming) != 1:
             return None
         if self._claims_classes:
@@ -209,8 +173,8 @@ class OneOf(FieldType):
         """Return the first member that a type checker would take a value for, and the value as it holds it."""
         key = id(self), id(value)
         if key not in chosen:
-            claiming = [member for member in self.members if member.claims(value)]
-            found = ((member, each) for member in claiming or self.members for each in attempt(member.admit, value))
+            claiming = [member for member in self.members if member.matches(value)]
+            found = ((member, each) for member in claiming or self.members for each in attempt(member.validate, value))
             member, admitted = next(found, (None, None))
             chosen[key] = value, member, admitted
         _, member, admitted = chosen[key]
@@ -218,26 +182,26 @@ class OneOf(FieldType):
             raise Mismatch.of(self, value)
         return member, admitted
 
-    def _candidates(self, plain: object, wire: Wire) -> list[FieldType]:
+    def _candidates(self, plain: object, native: NativeTypes) -> list[FieldType]:
         """Return the members that a plain form without a name may stand for, the likeliest first."""
-        known = self._by_plain_type.get((wire, type(plain)))
+        known = self._by_plain_type.get((native, type(plain)))
         if known is not None:
             return known
         if is_dict(plain) and plain.keys() <= self._declared:
-            return self._of_names(wire, frozenset(plain))
-        candidates = self._suiting(plain, wire)
+            return self._of_names(native, frozenset(plain))
+        candidates = self._suiting(plain, native)
         if self._are_told_by_class or not (is_dict(plain) or is_sequence(plain)):
-            self._by_plain_type[wire, type(plain)] = candidates
+            self._by_plain_type[native, type(plain)] = candidates
         return candidates
 
-    def _candidates_for_names(self, wire: Wire, names: frozenset[object]) -> list[FieldType]:
+    def _candidates_for_names(self, native: NativeTypes, names: frozenset[object]) -> list[FieldType]:
         """Return the same for a dict of these keys: no member is told by what is under them."""
-        return self._suiting(dict.fromkeys(names), wire)
+        return self._suiting(dict.fromkeys(names), native)
 
-    def _suiting(self, plain: object, wire: Wire) -> list[FieldType]:
-        bare = self._bare(wire)
+    def _suiting(self, plain: object, native: NativeTypes) -> list[FieldType]:
+        bare = self._bare(native)
         nameless = [member for member in self.members if member not in self._always_named]
-        suiting = [(member.affinity(plain, wire), member in bare, member) for member in nameless]
+        suiting = [(member.affinity(plain, native), member in bare, member) for member in nameless]
         ranked = sorted(suiting, key=_rank, reverse=True)
         return [member for affinity, _, member in ranked if affinity >= self._least]
 
@@ -246,23 +210,17 @@ class OneOf(FieldType):
         """The names that members declare."""
         return frozenset[str]().union(*(member.types for member in self.members if isinstance(member, WithNames)))
 
-    def _written_bare(self, wire: Wire) -> frozenset[FieldType]:
+    def _written_bare(self, native: NativeTypes) -> frozenset[FieldType]:
         """Return the members whose plain forms no other member's can be taken for; JSON's own types go first."""
         bare: set[FieldType] = set()
         taken: set[type] = set()
-        for member in sorted(self.members, key=partial(_precedence, wire)):
-            types = member.plain_types(wire)
+        for member in sorted(self.members, key=partial(_precedence, native)):
+            types = member.plain_types(native)
             others = taken - {NoneType} if object in types else taken & (types | {object})
             if not others and member not in self._always_named:
                 bare.add(member)
                 taken |= types
         return frozenset(bare)
-
-    def _written_as_they_are(self, wire: Wire) -> frozenset[type]:
-        """Return the types whose values are their own plain forms, whatever they are."""
-        return frozenset(
-            member.cls for member in self._bare(wire) if isinstance(member, Simple) and member.cls is not float
-        )
 
     @cached_property
     def _are_told_by_class(self) -> bool:
@@ -284,27 +242,106 @@ class OneOf(FieldType):
         """True if a member's values are dicts, whose contents may look like a name."""
         return bool(self._always_named) or any(map(_is_dict_type, self.members))
 
-    def _names(self, wire: Wire) -> Wire:
-        """Return the wire by which names are written."""
-        return wire if self._holds_dicts else JSON
+    def _names(self, native: NativeTypes) -> NativeTypes:
+        """Return the native types by which names are written."""
+        return native if self._holds_dicts else JSON
 
 
-def _by_member(
-    items: list[object],
-    members: Sequence[FieldType | None],
-    convert: Callable[[FieldType, list[object]], list[object] | None],
-) -> list[object] | None:
-    """Convert what each member has of some items at once; None if one has to look at each. Some may have no member."""
-    converted = [*items]
-    for member in dict.fromkeys(members):
-        if member is not None:
-            indices = [index for index, its in enumerate(members) if its is member]
-            some = convert(member, [items[index] for index in indices])
-            if some is None:
-                return None
-            for index, item in zip(indices, some, strict=True):
-                converted[index] = item
-    return converted
+@frozen
+class Case:
+    """A member of a union in generated code."""
+
+    classes: frozenset[type]
+    """The classes of its values."""
+    kinds: frozenset[object]
+    """What its plain forms are told by: their types, a tag, or a name."""
+    item: Emitted
+
+
+def _emit_optional(item: Emitted, emitter: Emitter) -> Emitted | None:
+    if item.wire_type in (Any, Raw):
+        return None
+    encode, decode, look = item.encode, item.decode, emitter.look(item)
+    return Emitted(
+        Union[item.wire_type, None],  # noqa: UP007 -- of a value, which may be a constraint
+        None
+        if encode is None
+        else emitter.short("encode_optional", lambda value: f"(None if {value} is None else {encode(value)})"),
+        None
+        if decode is None
+        else emitter.short("decode_optional", lambda part: f"(None if {part} is None else {decode(part)})"),
+        lambda value, part: f"({value} is None if {part} is None else {look(value, part)})",
+        item.closed,
+    )
+
+
+def _emit_read(wire_type: Any, cases: list[Case], emitter: Emitter) -> Emitted:
+    """Return the code of a union whose members msgspec tells when it reads."""
+    encode, decode, look = (["cls = type(value)"] for _ in range(3))
+    read: set[type] = set()
+    for case in sorted(cases, key=lambda case: float in case.classes):  # which reads integers, too
+        its = _read_classes(case.item.wire_type) - read
+        read |= its
+        are_read = emitter.module.name(its, "READ")
+        encode += [f"if {_is_one_of(case.classes, emitter)}: return {case.item.encoded('value')}"]
+        decode += [f"if {_is_one_of(its, emitter)}: return {case.item.decoded('value')}"]
+        is_same = f"type(part) in {are_read} and {emitter.look(case.item)('value', 'part')}"
+        look += [f"if {_is_one_of(case.classes, emitter)}: return {is_same}"]
+    return Emitted(
+        wire_type,
+        emitter.function("encode_union", "value", [*encode, f"return {emitter.unusual}()"]),
+        emitter.function("decode_union", "value", [*decode, f"return {emitter.unusual}()"]),
+        emitter.predicate("is_unchanged_union", [*look, "return False"]),
+    )
+
+
+def _emit_raw(cases: list[Case], emitter: Emitter, names: NativeTypes) -> Emitted:
+    """Return the code of a union whose members are told before msgspec reads them: as each is written alone."""
+    notation = emitter.notation
+    read, tags = notation.decoder(Any), notation.tags
+    numbers = {kind: number for number, case in enumerate(cases) for kind in case.kinds}
+
+    def number_of(raw: Raw) -> int | None:
+        """Return which member a plain form is of; None if it may be of several, or is of none."""
+        plain = read(raw)
+        kind: object = cast("type[object]", type(plain))
+        if is_dict(plain) and plain.keys() == {TYPE_KEY, VALUE_KEY}:
+            kind = (name_of({**plain, TYPE_KEY: notation.untagged(plain[TYPE_KEY])}, names),)
+        elif is_dict(plain) and len(plain) == 1 and not tags.isdisjoint(plain):
+            (kind,) = plain
+        return numbers.get(kind)
+
+    raw, write = emitter.module.name(Raw, "Raw"), emitter.module.name(notation.encode, "write")
+    encode, decode = ["cls = type(value)"], [f"number = {emitter.module.name(number_of, 'number_of')}(value)"]
+    for number, case in enumerate(cases):
+        encode += [f"if {_is_one_of(case.classes, emitter)}: return {raw}({write}({case.item.encoded('value')}))"]
+        reading = emitter.call(notation.decoder(case.item.wire_type), "read")
+        decode += [f"if number == {number}: return {case.item.decoded(reading('value'))}"]
+    encoded = emitter.function("encode_union", "value", [*encode, f"return {emitter.unusual}()"])
+    member = emitter.function("decode_member", "value", [*decode, f"return {emitter.unusual}()"])
+    check = [f"item = {member('value')}", f"if {encoded('item')} != value: {emitter.unusual}()", "return item"]
+    return by_content(Raw, encoded, emitter.function("decode_union", "value", check))
+
+
+def _tag_or_type(held: type, emitter: Emitter) -> object:
+    """Return what plain forms of a type are told by in what msgspec reads as anything."""
+    if held is tuple:
+        return emitter.notation.tuple_tag
+    return (
+        emitter.notation.spellings[held].tag if held in emitter.notation.spellings and held in emitter.native else held
+    )
+
+
+def _is_one_of(classes: Iterable[type], emitter: Emitter) -> str:
+    return " or ".join(f"cls is {emitter.module.name(cls, cls.__name__)}" for cls in classes) or "False"
+
+
+def _read_classes(wire_type: Any) -> frozenset[type]:
+    """Return the classes of what msgspec reads as a type."""
+    origin, arguments = get_origin(wire_type), get_args(wire_type)
+    if origin in (Union, UnionType):
+        return frozenset[type]().union(*map(_read_classes, arguments))
+    return _read_classes(arguments[0]) if hasattr(wire_type, "__metadata__") else frozenset({origin or wire_type})
 
 
 _TOLD_BY_CLASS: Final = (Simple, Scalar, Enumeration, Items, Table, WithNames, Foreign, Anything)
@@ -366,8 +403,8 @@ def _rank(candidate: tuple[Affinity, bool, FieldType]) -> tuple[Affinity, bool]:
     return affinity, is_bare
 
 
-def _precedence(wire: Wire, member: FieldType) -> int:
+def _precedence(native: NativeTypes, member: FieldType) -> int:
     """Return where a member stands in the choice of plain types: what may be written as anything comes last."""
     if isinstance(member.unbounded, Simple):
         return 0
-    return 2 if object in member.plain_types(wire) else 1
+    return 2 if object in member.plain_types(native) else 1

@@ -17,7 +17,7 @@ from msgspec import Struct, structs
 from typed_sessions.schema.migrations import VERSION_KEY, MigrationFailure
 from typed_sessions.schema.narrowing import is_dict, is_set
 from typed_sessions.schema.sameness import parts_in_both, same
-from typed_sessions.schema.types import NATIVE_CANDIDATES, FieldType, NaiveDatetime, Reading, Wire
+from typed_sessions.schema.types import NATIVE_CANDIDATES, FieldType, NaiveDatetime, NativeTypes, Reading
 from typed_sessions.schema.types.base import attempt
 from typed_sessions.tools.lock.declarations import MISSING, Declaration, Declarations, declarations_of
 from typed_sessions.tools.lock.lock import LockedSchema
@@ -29,7 +29,7 @@ Plain = dict[str, object]
 Migrate = Callable[[Plain, int], Plain]
 """Brings plain values of a version to the version of the code."""
 
-_WIRE: Final[Wire] = frozenset({*(type(value) for value in NATIVE_CANDIDATES), NaiveDatetime})
+_WIRE: Final[NativeTypes] = frozenset({*(type(value) for value in NATIVE_CANDIDATES), NaiveDatetime})
 """What built-in serializers bring back: a lock does not say which one writes."""
 
 
@@ -197,7 +197,7 @@ def _misread(payloads: list[Plain], writer: Declarations, reader: Declarations) 
         for name, field in reader.fields.items():
             key = _first(reader.names_of(name), plain)
             if key is not None:
-                outcomes[name].add(bool(attempt(field.type.lift, plain[key], reading)))
+                outcomes[name].add(bool(attempt(field.type.structure, plain[key], reading)))
     misfits = {name: "some" if True in fits else "all" for name, fits in outcomes.items() if False in fits}
     return misfits, [place for owner in sorted(reading.unknown) for place in _unknown(owner, writer, reader)]
 
@@ -224,7 +224,7 @@ def _read_as_another(written: list[Plain], old: Declarations, new: Declarations)
 
 
 def _becomes_another(plain: object, before: FieldType, after: FieldType) -> bool:
-    as_before, as_after = (attempt(held.lift, plain, Reading(_WIRE)) for held in (before, after))
+    as_before, as_after = (attempt(held.structure, plain, Reading(_WIRE)) for held in (before, after))
     return not all(map(_are_alike, as_before, as_after))
 
 

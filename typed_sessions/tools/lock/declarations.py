@@ -68,7 +68,7 @@ class Declaration:
             plain = ast.literal_eval(self.default or "...")
         except (ValueError, TypeError, RecursionError):  # an edited lock may have anything there
             return []
-        return attempt(self.type.lift, plain, Reading(JSON))
+        return attempt(self.type.structure, plain, Reading(JSON))
 
 
 @frozen

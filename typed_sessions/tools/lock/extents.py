@@ -14,9 +14,10 @@ from typing_extensions import override
 from typed_sessions.codec.codec import MAX_PAYLOAD, native_types, payload_of
 from typed_sessions.schema.migrations import VERSION_KEY
 from typed_sessions.schema.schema import Schema
-from typed_sessions.schema.types import FieldType, Wire
+from typed_sessions.schema.types import FieldType, NativeTypes
 from typed_sessions.schema.types.bounded import Bounded
-from typed_sessions.schema.types.scalars import Enumeration, Scalar, Simple
+from typed_sessions.schema.types.choices import Enumeration
+from typed_sessions.schema.types.scalars import Scalar, Simple
 from typed_sessions.sealing.set_cookie import CookieAttributes, SessionCookie
 from typed_sessions.sealing.signed import sealed_size
 from typed_sessions.serializers.base import AnySerializer
@@ -49,7 +50,7 @@ def extent_of(schema: Schema[Any], serializer: AnySerializer) -> Extent:
     Text, bytes and containers are as long as `msgspec.Meta(max_length=...)` and, in attrs classes,
     `validators.max_len` say; integers have 64 bits where no bound says otherwise.
     """
-    wire = native_types(serializer)
+    native = native_types(serializer)
     unbounded: list[str] = []
     largest: list[int] = []
     for filler in _FILLERS:
@@ -58,7 +59,7 @@ def extent_of(schema: Schema[Any], serializer: AnySerializer) -> Extent:
             plain[VERSION_KEY] = schema.migrations.version
         for name, field in schema.fields.items():
             try:
-                (plain[name],) = Largest(serializer, wire, filler).of(field.type, field.member.max_length)
+                (plain[name],) = Largest(serializer, native, filler).of(field.type, field.member.max_length)
             except _NoBoundError as error:
                 place = f"{name}{error.path}"
                 if place not in unbounded:
@@ -89,8 +90,8 @@ class Largest(Samples):
         _NoBoundError: there is none.
     """
 
-    def __init__(self, serializer: AnySerializer, wire: Wire, filler: str) -> None:
-        super().__init__(wire)
+    def __init__(self, serializer: AnySerializer, native: NativeTypes, filler: str) -> None:
+        super().__init__(native)
         self._serializer = serializer
         self._filler = filler
 
@@ -111,9 +112,9 @@ class Largest(Samples):
         if field_type.cls is Decimal:  # which has as many digits as it likes
             raise _NoBoundError
         if field_type.cls is bytes:
-            return [field_type.lower(self._repeated(b"\xff", length), self._wire)]
+            return [field_type.unstructure(self._repeated(b"\xff", length), self._wire)]
         if issubclass(field_type.cls, str):
-            return [field_type.lower(field_type.cls(self._repeated(self._filler, length)), self._wire)]
+            return [field_type.unstructure(field_type.cls(self._repeated(self._filler, length)), self._wire)]
         return super()._scalars(field_type, length)
 
     @override

@@ -19,9 +19,10 @@ from typed_sessions.schema.types import FieldType, Mismatch
 from typed_sessions.schema.types.alias import Alias
 from typed_sessions.schema.types.base import JSON
 from typed_sessions.schema.types.bounded import Bounded
+from typed_sessions.schema.types.choices import Enumeration
 from typed_sessions.schema.types.classes import Keyed, WithNames
 from typed_sessions.schema.types.containers import Items, Positions, Table
-from typed_sessions.schema.types.scalars import KNOWN, Enumeration
+from typed_sessions.schema.types.scalars import KNOWN
 from typed_sessions.schema.types.union import OneOf
 from typed_sessions.serializers.base import AnySerializer
 from typed_sessions.tools.lock.extents import extent_of
@@ -73,7 +74,7 @@ def lock_schema(schema: Schema[Any], serializer: AnySerializer) -> LockedSchema:
         version=schema.migrations.version,
         largest_cookie=extent.bytes,
         fields={name: _field_text(schema, field) for name, field in schema.fields.items()},
-        aliases={text: declaration(alias.target) for text, alias in named.items() if isinstance(alias, Alias)},
+        aliases={text: declaration(alias.inner) for text, alias in named.items() if isinstance(alias, Alias)},
         classes={text: _attributes(cls) for text, cls in named.items() if isinstance(cls, WithNames)},
         enums=_members(named, flags=False),
         flags=_members(named, flags=True),
@@ -147,7 +148,7 @@ def _default_text(field: Field) -> str:
     if field.generated:
         return "..."
     try:
-        return repr(field.type.lower(field.default, JSON))
+        return repr(field.type.unstructure(field.default, JSON))
     except Mismatch:  # one that only some serializers take
         return "..."
 
@@ -184,7 +185,7 @@ def _named_types(schema: Schema[Any]) -> dict[str, FieldType]:
 def _is_one(one: FieldType, other: FieldType) -> bool:
     """Return True if two types of one name are one: an alias may be met by itself, and by text that names it."""
     if isinstance(one, Alias) and isinstance(other, Alias):
-        return declaration(one.target) == declaration(other.target)
+        return declaration(one.inner) == declaration(other.inner)
     if isinstance(one, Enumeration) and isinstance(other, Enumeration):
         return one.cls is other.cls
     return one is other

@@ -12,13 +12,14 @@ from uuid import UUID
 
 from markupsafe import Markup
 
-from typed_sessions.schema.types import FieldType, Reading, Wire
+from typed_sessions.schema.types import FieldType, NativeTypes, Reading
 from typed_sessions.schema.types.alias import Alias
 from typed_sessions.schema.types.base import JSON, SOME_KEY, attempt
 from typed_sessions.schema.types.bounded import Bounded
+from typed_sessions.schema.types.choices import Choice, Enumeration
 from typed_sessions.schema.types.classes import Declared, Foreign, WithNames
 from typed_sessions.schema.types.containers import Items, Positions, Table
-from typed_sessions.schema.types.scalars import Choice, Enumeration, Scalar, Simple
+from typed_sessions.schema.types.scalars import Scalar, Simple
 from typed_sessions.schema.types.union import OneOf
 
 __all__ = ["Samples", "plain_of_unknown", "within"]
@@ -76,15 +77,15 @@ def plain_of_unknown(text: str) -> dict[str, object]:
 
 
 class Samples:
-    """Makes plain values of types, as a serializer with a wire is given them.
+    """Makes plain values of types, as a serializer with a native is given them.
 
     Args:
-        wire: the types that the serializer brings back.
+        native: the types that the serializer brings back.
         other: the type by which another release reads the values: some are made that lie just beyond its bounds.
     """
 
-    def __init__(self, wire: Wire, other: FieldType | None = None) -> None:
-        self._wire = wire
+    def __init__(self, native: NativeTypes, other: FieldType | None = None) -> None:
+        self._wire = native
         self._bounds = [] if other is None else [held for held in within(other) if isinstance(held, Bounded)]
         self._around: list[FieldType] = []
         """The classes and aliases around a value, which may hold themselves."""
@@ -102,7 +103,7 @@ class Samples:
             case Simple() | Scalar():
                 return [*self._scalars(field_type, length), *self._at_others_bounds(field_type)]
             case Enumeration(members=values) | Choice(values=values):
-                return [field_type.lower(value, self._wire) for value in values]
+                return [field_type.unstructure(value, self._wire) for value in values]
             case OneOf(members=members):
                 held = [(member, plain) for member in members for plain in self.of(member, length)]
                 return [field_type.written(member, plain, self._wire) for member, plain in held]
@@ -114,7 +115,7 @@ class Samples:
                 return self._unknown(field_type)
 
     def _scalars(self, field_type: Simple | Scalar, length: int | None) -> list[object]:  # noqa: ARG002 -- see Largest
-        return [field_type.lower(value, self._wire) for value in _VALUES[field_type.cls]]
+        return [field_type.unstructure(value, self._wire) for value in _VALUES[field_type.cls]]
 
     def _containers(self, field_type: Items | Positions | Table, length: int | None) -> list[object]:
         if isinstance(field_type, Table):
@@ -142,7 +143,7 @@ class Samples:
             return self._within_itself()
         self._around.append(field_type)
         try:
-            return self.of(field_type.target, length) if isinstance(field_type, Alias) else self._instances(field_type)
+            return self.of(field_type.inner, length) if isinstance(field_type, Alias) else self._instances(field_type)
         finally:
             self._around.pop()
 
@@ -179,7 +180,7 @@ class Samples:
                 yield from (bound - 1, bound, bound + 1)
             elif name == "tz" and isinstance(bounded.inner, Scalar):
                 for value in _TIMES.get(bounded.inner.cls, ()):
-                    yield from attempt(bounded.inner.lower, value, self._wire)
+                    yield from attempt(bounded.inner.unstructure, value, self._wire)
 
     def _of_length(self, field_type: FieldType, length: int) -> Iterator[object]:
         if isinstance(field_type, Items):
@@ -187,10 +188,10 @@ class Samples:
         elif isinstance(field_type, Table):
             yield dict.fromkeys(map(str, range(length)), next(iter(self.of(field_type.value)), None))
         elif isinstance(field_type, (Simple, Scalar)) and field_type.cls in _TEXTS:
-            yield field_type.lower(_TEXTS[field_type.cls] * length, self._wire)
+            yield field_type.unstructure(_TEXTS[field_type.cls] * length, self._wire)
 
     def _fitting(self, field_type: FieldType, plain: list[object]) -> list[object]:
-        return [each for each in plain if attempt(field_type.lift, each, Reading(self._wire))]
+        return [each for each in plain if attempt(field_type.structure, each, Reading(self._wire))]
 
 
 def _distinct(field_type: FieldType, length: int) -> list[object]:

@@ -1,0 +1,243 @@
+"""How the built-in formats write what JSON lacks: one table.
+
+A value of such a type is an object with one key, its tag: `(1, 2)` is `{" t": [1, 2]}`. A dict whose only key looks
+like a tag is written with another key, under a tag of its own.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from base64 import b64decode, b64encode
+from collections.abc import Container, Iterable, Mapping
+from decimal import Decimal
+from functools import partial
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+from markupsafe import Markup
+
+from typed_sessions.schema.generated import Unusual
+from typed_sessions.schema.narrowing import PLAIN, is_dict, is_sequence
+from typed_sessions.schema.sameness import is_told_by_text
+from typed_sessions.schema.types.notation import Convert, Spelling
+from typed_sessions.serializers.http_dates import exact_http_date, http_date
+
+__all__ = [
+    "ESCAPE",
+    "ESCAPED",
+    "LOSSLESS",
+    "STOCK",
+    "TUPLE",
+    "TagTypeError",
+    "TagValueError",
+    "Tags",
+    "base64_text",
+    "exact_float",
+    "finite",
+    "is_tagged",
+]
+
+
+class TagTypeError(Unusual, TypeError):
+    """A value, or a key of a dict, is of a type that would not come back."""
+
+
+class TagValueError(Unusual, ValueError):
+    """A value would not come back, or a tag's content is not its own."""
+
+
+TUPLE: Final = " t"
+ESCAPED: Final = " di"
+ESCAPE: Final = "__"
+"""What keeps the only key of a dict from being a tag."""
+
+
+def base64_text(data: bytes) -> str:
+    """Return bytes in base64."""
+    return b64encode(data).decode("ascii")
+
+
+def finite(value: float) -> float:
+    """Return a number that comes back. Raises TagValueError for one that does not."""
+    if type(value) is not float or not math.isfinite(value):
+        raise TagValueError("NaN and infinity would not come back")
+    return value
+
+
+def exact_float(value: float) -> float:
+    """Return a number that msgspec writes as Python does. Raises TagValueError for any other."""
+    if type(value) is float and (value == 0 or 1e-4 <= abs(value) < 1e16):  # noqa: PLR2004 -- where both write digits
+        return value
+    raise TagValueError("a number that Python writes in another way")
+
+
+def _iso_text(moment: dt.datetime | dt.time) -> str:
+    if not is_told_by_text(moment):
+        raise TagValueError("fold=1 without an offset would not come back")
+    return moment.isoformat()
+
+
+def _http_text(moment: dt.datetime) -> str:
+    if moment.year <= _LAST_YEAR_OF_THREE_DIGITS:
+        raise TagValueError("a year that HTTP dates do not tell")
+    try:
+        return http_date(moment)
+    except OverflowError:
+        raise TagValueError("a time that is past the last year in UTC") from None
+
+
+_LAST_YEAR_OF_THREE_DIGITS: Final = 1000
+"""And the first of four, which in UTC may be the year before."""
+
+_BOTH: Final[Mapping[type, Spelling]] = {
+    bytes: Spelling(" b", base64_text, partial(b64decode, validate=True)),
+    Markup: Spelling(" m", str.__str__, Markup, reads_exactly=True),  # markup when it was written, and signed
+    UUID: Spelling(" u", lambda value: value.hex, UUID, native=UUID),
+}
+
+STOCK: Final[Mapping[type, Spelling]] = {
+    **_BOTH,
+    dt.datetime: Spelling(" d", _http_text, exact_http_date, reads_exactly=True),
+}
+"""Flask's: how tagged JSON writes each scalar that JSON lacks."""
+
+LOSSLESS: Final[Mapping[type, Spelling]] = {
+    **_BOTH,
+    dt.datetime: Spelling(" d", _iso_text, dt.datetime.fromisoformat),
+    dt.date: Spelling(" date", dt.date.isoformat, dt.date.fromisoformat),
+    dt.time: Spelling(" time", _iso_text, dt.time.fromisoformat),
+    dt.timedelta: Spelling(" delta", msgspec.to_builtins, partial(msgspec.convert, type=dt.timedelta)),
+    Decimal: Spelling(" n", str, partial(msgspec.convert, type=Decimal)),
+}
+"""Ours: the same for the msgspec formats."""
+
+_TEXT: Final = frozenset({str})
+
+
+class Tags:
+    """The tags of a format, and values told by their types.
+
+    Args:
+        spellings: how each scalar that JSON lacks is written.
+        containers: the tags of containers that JSON lacks.
+        number: returns a float that comes back; raises TagValueError for another.
+        is_strict: whether what `tagged` would write in another way is refused when it is read.
+    """
+
+    def __init__(
+        self, spellings: Mapping[type, Spelling], containers: Mapping[type, str], number: Convert, *, is_strict: bool
+    ) -> None:
+        self._is_strict = is_strict
+        self._writers: dict[type, Convert] = {dict: self._tagged_dict, list: self._tagged_list, float: number}
+        self._readers: dict[str, Convert] = {ESCAPED: self._unescaped}
+        self._untaggers: Mapping[type, Convert] = {dict: self._untagged_dict, list: self._untagged_list, float: finite}
+        for cls, tag in containers.items():
+            self._writers[cls] = partial(self._tagged_items, tag, is_sorted=cls is not tuple)
+            self._readers[tag] = partial(self._untagged_items, cls)
+        for cls, spelling in spellings.items():
+            self._writers[cls] = partial(_tagged_scalar, spelling.tag, spelling.write)
+            self._readers[spelling.tag] = partial(_scalar, spelling.read_exactly if is_strict else spelling.read)
+        self.keys: Final = frozenset(self._readers)
+        """The keys that mark a value of another type than JSON's."""
+
+    def tagged(self, value: object) -> Any:
+        """Return what JSON can hold of a value: the value itself where nothing in it needs a tag.
+
+        Raises:
+            TagTypeError: a value is of a type that would not come back, or a key is no text.
+            TagValueError: a value would not come back.
+        """
+        cls: type[object] = type(value)
+        if cls in PLAIN:
+            return value
+        write = self._writers.get(cls)
+        if write is None:
+            raise TagTypeError(f"a value of type {cls.__name__} would not come back as it is")
+        return write(value)
+
+    def untagged(self, value: object) -> Any:
+        """Return the value that was tagged. Containers that hold a tag are made anew.
+
+        Raises:
+            TagValueError: it holds what is never written, or a tag's content is not its own.
+        """
+        cls: type[object] = type(value)
+        if cls in PLAIN:
+            return value
+        untag = self._untaggers.get(cls)
+        if untag is None:
+            raise TagValueError("a value that is never written")  # MessagePack has bytes and times of its own
+        return untag(value)
+
+    def _tagged_dict(self, value: dict[Any, Any]) -> Any:
+        if not _TEXT.issuperset(map(type, value)):
+            raise TagTypeError("a key that is no text would not come back as it is")
+        if is_tagged(value, self.keys):
+            ((key, item),) = value.items()
+            return {ESCAPED: {f"{key}{ESCAPE}": self.tagged(item)}}
+        if PLAIN.issuperset(map(type, value.values())):
+            return value
+        return {key: self.tagged(item) for key, item in value.items()}
+
+    def _tagged_list(self, value: Iterable[Any]) -> Any:
+        return value if PLAIN.issuperset(map(type, value)) else [self.tagged(item) for item in value]
+
+    def _tagged_items(self, tag: str, value: Iterable[Any], *, is_sorted: bool) -> dict[str, list[object]]:
+        items = [*self._tagged_list(value)]
+        return {tag: sorted(items, key=repr) if is_sorted else items}
+
+    def _untagged_dict(self, value: dict[Any, Any]) -> Any:
+        if not _TEXT.issuperset(map(type, value)):
+            raise TagValueError("a key that is never written")
+        if is_tagged(value, self.keys):
+            ((key, content),) = value.items()
+            return self._readers[key](content)
+        if PLAIN.issuperset(map(type, value.values())):
+            return value
+        return {key: self.untagged(item) for key, item in value.items()}
+
+    def _untagged_list(self, value: list[Any]) -> list[object]:
+        return value if PLAIN.issuperset(map(type, value)) else [self.untagged(item) for item in value]
+
+    def _untagged_items(self, cls: type[Any], content: object) -> object:
+        if not is_sequence(content) or type(content) is not list:  # whatever a payload has there
+            raise TagValueError("a tag of a container holds no list")
+        items = self._untagged_list(content)
+        try:
+            return cls(items)
+        except TypeError:
+            raise TagValueError("an item of a set has no hash") from None
+
+    def _unescaped(self, content: object) -> object:
+        if not is_dict(content) or len(content) != 1:
+            raise TagValueError("an escaped dict has one key")
+        ((key, item),) = content.items()
+        name = _text(key).removesuffix(ESCAPE)
+        if self._is_strict and (name == key or name not in self.keys):
+            raise TagValueError("a key that is never escaped")
+        return {name: self.untagged(item)}
+
+
+def is_tagged(value: Mapping[Any, object], keys: Container[object]) -> bool:
+    """Return True if the only key of a dict is a tag."""
+    return len(value) == 1 and next(iter(value)) in keys
+
+
+def _tagged_scalar(tag: str, write: Convert, value: object) -> dict[str, object]:
+    return {tag: write(value)}
+
+
+def _scalar(read: Convert, content: object) -> object:
+    text = _text(content)
+    try:
+        return read(text)
+    except ValueError:
+        raise TagValueError("a tag's content is not its own") from None
+
+
+def _text(value: object) -> str:
+    if type(value) is not str:
+        raise TagValueError("what has to be text is none")
+    return value
