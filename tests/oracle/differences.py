@@ -48,7 +48,7 @@ def _compact(cookie: SetCookie) -> SetCookie:
         compact = json.dumps(json.loads(cookie.payload), separators=(",", ":"))
     except ValueError:
         return cookie
-    if compact == cookie.payload or '": ' not in cookie.payload:
+    if len(compact) >= len(cookie.payload):
         return cookie
     return replace(cookie, payload=compact, size=len(compact), value="<of its payload>")
 
