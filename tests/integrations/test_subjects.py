@@ -154,7 +154,8 @@ async def test_a_session_is_listed_and_ended_under_what_is_stored(
 async def test_a_text_that_no_store_can_keep_is_nobodys(
     schema: Any, way: Callable[[Any, object], None], tmp_path: Any
 ) -> None:
-    site = Site(schema, SQLiteStore(tmp_path / "sessions.db"))
+    store = SQLiteStore(tmp_path / "sessions.db")
+    site = Site(schema, store)
     with pytest.raises((FieldTypeError, SerializationError), match="user") as caught:
         await site.get(lambda session: way(session, "alice\ud800"))
     assert "alice" not in str(caught.value)
@@ -164,7 +165,7 @@ async def test_a_text_that_no_store_can_keep_is_nobodys(
     _, cookie = await site.get(lambda session: way(session, "alice"))
     assert len(await site.sessions.of("alice")) == 1
     assert cookie
-    await site.sessions._interface.close()
+    await store.close()
 
 
 class Clock:
