@@ -459,3 +459,12 @@ def test_inspect_says_of_an_identifier_what_it_is(
     assert "NOT VERIFIED" not in out
     assert main(["inspect", "--json", copied.format(text)]) == 0
     assert json.loads(capsys.readouterr().out) == {"on_server": True, "size": len(text)}
+
+
+@pytest.mark.parametrize("copied", ["{}", "session={}"])
+def test_inspect_takes_a_value_that_begins_with_a_dash(copied: str, capsys: pytest.CaptureFixture[str]) -> None:
+    text = next(text for _ in range(100_000) if (text := Identifier.new("").text).startswith("-"))
+    assert main(["inspect", "--json", copied.format(text)]) == 0
+    assert json.loads(capsys.readouterr().out) == {"on_server": True, "size": len(text)}
+    with pytest.raises(SystemExit, match="0"):
+        main(["inspect", "-h"])

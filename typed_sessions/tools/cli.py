@@ -10,6 +10,7 @@ import getpass
 import json
 import math
 import os
+import re
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -47,13 +48,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         0 if all is well; 1 if sessions would lose something, or a cookie is refused; 2 if the command cannot run.
     """
-    parsed = _parser().parse_args(arguments)
+    parsed = _parser().parse_args(_with_cookie_as_value(sys.argv[1:] if arguments is None else arguments))
     try:
         status: int = parsed.run(parsed)
     except ConfigurationError as error:
         print(f"typed-sessions: {error}", file=sys.stderr)
         return _CANNOT_RUN
     return status
+
+
+def _with_cookie_as_value(arguments: Sequence[str]) -> list[str]:
+    """Return arguments in which a cookie that begins with a dash is not taken for an option of `inspect`."""
+    if [*arguments[:1]] != ["inspect"]:
+        return [*arguments]
+    return [f"={each}" if _SINGLE_DASH.match(each) and each != "-h" else each for each in arguments]
+
+
+_SINGLE_DASH: Final = re.compile("-[^-]")
 
 
 def _parser() -> argparse.ArgumentParser:
