@@ -179,7 +179,8 @@ class Tags:
             return {ESCAPED: {f"{key}{ESCAPE}": self.tagged(item)}}
         if PLAIN.issuperset(map(type, value.values())):
             return value
-        return {key: self.tagged(item) for key, item in value.items()}
+        tagged = self.tagged
+        return {key: item if type(item) in PLAIN else tagged(item) for key, item in value.items()}
 
     def _tagged_list(self, value: Iterable[Any]) -> Any:
         return value if PLAIN.issuperset(map(type, value)) else [self.tagged(item) for item in value]
@@ -196,7 +197,8 @@ class Tags:
             return self._readers[key](content)
         if PLAIN.issuperset(map(type, value.values())):
             return value
-        return {key: self.untagged(item) for key, item in value.items()}
+        untagged = self.untagged
+        return {key: item if type(item) in PLAIN else untagged(item) for key, item in value.items()}
 
     def _untagged_list(self, value: list[Any]) -> list[object]:
         return value if PLAIN.issuperset(map(type, value)) else [self.untagged(item) for item in value]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import cached_property, partial
 from operator import is_
 from typing import Any, Final, cast, get_args
@@ -180,7 +180,7 @@ class Items(FieldType):
         wire_type: Any = list[item.wire_type]  # type: ignore[name-defined]  # a value here
         encoded = emitter.function(f"encode_{cls.__name__}", "value", [*encode, "return value"])
         decode = emitter.function(f"decode_{cls.__name__}", "value", [f"return {decoded}"])
-        is_told_by_equality = leaves <= {str, int}
+        is_told_by_equality = leaves <= {str, date, timedelta}  # none of which equals anything of another type
         return by_content(wire_type, encoded, decode) if is_told_by_equality else Emitted(wire_type, encoded, decode)
 
 
