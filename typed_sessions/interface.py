@@ -9,31 +9,30 @@ from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
+from functools import partial
 from inspect import getattr_static
 from typing import Any, Final, Generic, Protocol, TypeAlias, cast, overload
 from weakref import WeakKeyDictionary
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 from cattrs import Converter
 from itsdangerous import URLSafeTimedSerializer
 from typing_extensions import TypeIs, TypeVar, override
 
-from typed_sessions.codec.codec import MAX_COOKIE_PAYLOAD, MAX_PAYLOAD, Codec, native_types
-from typed_sessions.core import engine
+from typed_sessions.core import lifecycle
 from typed_sessions.core.caching import private
-from typed_sessions.core.cookies import (
-    BROWSERS_LIMIT,
-    checked_attributes,
-    is_sent_to,
-    rivals_of,
-    varying_by_cookie,
-)
+from typed_sessions.core.cookies import checked_attributes, is_sent_to, varying_by_cookie
+from typed_sessions.core.loading import RequestContext
+from typed_sessions.core.rules import Rules, Signing, formats_of
 from typed_sessions.core.session import (
     NullSession,
     SecureCookieSession,
     SessionMixin,
-    is_permanent,
+    is_left_alone,
+    note_saved,
+    rules_of,
     session_from,
+    session_of_request,
     state_of,
 )
 from typed_sessions.core.settings import (
@@ -48,13 +47,11 @@ from typed_sessions.core.settings import (
     read_settings,
     snapshot,
 )
-from typed_sessions.core.state import MADE_LATE, SUPPRESSED, ExtrasRule, Opened, Progress
+from typed_sessions.core.state import Progress
 from typed_sessions.core.templates import teach_tojson
 from typed_sessions.core.unknown_settings import advice_on
-from typed_sessions.errors import ConfigurationError, CookieTooLargeError, StoreUnavailableError, without_frames
+from typed_sessions.errors import ConfigurationError, StoreUnavailableError, without_frames
 from typed_sessions.reports import (
-    ChangeLost,
-    CookieOversize,
     ForeignDomain,
     Report,
     SharedCookie,
@@ -65,19 +62,10 @@ from typed_sessions.reports import (
     log_report,
 )
 from typed_sessions.schema.schema import Schema
-from typed_sessions.schema.values import Value
-from typed_sessions.sealing.base import Clock, KeylessSealer, Sealer
-from typed_sessions.sealing.keys import KEY_DERIVATIONS, DigestMethod
-from typed_sessions.sealing.set_cookie import CookieAttributes, SessionCookie
-from typed_sessions.sealing.signed import SignedSealer
-from typed_sessions.serializers.base import (
-    BUILT_IN,
-    AnySerializer,
-    SerializerName,
-    resolve_serializer,
-    salt_of,
-    serializer_name,
-)
+from typed_sessions.sealing.base import Clock
+from typed_sessions.sealing.keys import DigestMethod
+from typed_sessions.sealing.set_cookie import CookieAttributes
+from typed_sessions.serializers.base import AnySerializer, SerializerName, resolve_serializer, salt_of
 from typed_sessions.serializers.tagged_json import TaggedJSONSerializer
 from typed_sessions.server import ServerSide, StoredArrival
 from typed_sessions.stores import Lifetime, SessionStore, namespace_in, open_store
@@ -235,43 +223,23 @@ def log_report_of(app: ConfiguredApp, report: Report) -> None:  # noqa: ARG001 -
     log_report(report)
 
 
-@frozen
-class _Configured(Generic[S]):
-    """What an interface made of settings that it saw."""
-
-    seen: tuple[object, ...] = field(repr=False)
-    settings: Settings
-    policy: engine.Policy[S]
-    server_side: ServerSide[S] | None = field(repr=False)
-    """None if the contents are kept in the cookie."""
-    is_stock: bool
-    """True if the cookie is as the settings say, and no subclass has its own word on it."""
-    cookie: SessionCookie = field(init=False)
-    lifetime_seconds: float = field(init=False)
-    leaves_untouched: bool = field(init=False)
-    """True if a session that nobody touched is left alone: no refresh can be due."""
-    domain: str | None = field(init=False)
-    """The cookie's domain, to compare with the hosts of requests; None if there is none, or a subclass says it."""
-    stock_name: str | None = field(init=False)
-    """The cookie's name; None where there are no cookies that hold a session, or a subclass may name them otherwise."""
-
-    def __attrs_post_init__(self) -> None:
-        object.__setattr__(self, "domain", self.settings.cookie.domain if self.is_stock else None)
-        object.__setattr__(self, "leaves_untouched", self.is_stock and not self.settings.refresh_each_request)
-        is_kept_in_stock_cookie = self.is_stock and self.server_side is None and self.settings.keys is not None
-        object.__setattr__(self, "stock_name", self.settings.cookie.name if is_kept_in_stock_cookie else None)
-        object.__setattr__(self, "cookie", SessionCookie(self.settings.cookie))
-        object.__setattr__(self, "lifetime_seconds", self.settings.lifetime.total_seconds())
-
-
-@frozen
-class _Latest(Generic[S]):
-    """A config as it was when it was last looked at, and what it meant."""
+@frozen(eq=False)
+class AppRules(Rules[S]):
+    """The rules of an application, and what they were made of."""
 
     config: Mapping[str, object] = field(repr=False)
-    configured: _Configured[S]
-    store_in_memory: SessionStore | None
-    """That of the application; None if the config would mean the same in every application."""
+    """As it was when it was looked at."""
+    seen: tuple[object, ...] = field(repr=False)
+    """The settings in there, and what the interface says beside them."""
+    store_in_memory: SessionStore | None = field(repr=False)
+    """That of the application; None if its config would mean the same in every application."""
+    server_side: ServerSide[S] | None = field(repr=False)
+    """None if the contents are kept in the cookie."""
+
+    @property
+    def cookie_domain(self) -> str | None:
+        """The cookie's domain, to compare with the hosts of requests; None if a subclass says it."""
+        return self.settings.cookie.domain if self.is_stock else None
 
 
 @define(eq=False)
@@ -284,48 +252,6 @@ class _OfApp:
     """What was reported once and for all."""
     known_names: set[str] = field(factory=set[str])
     """Those of settings that were looked at."""
-
-
-class _Arrival(Value, Generic[S]):
-    """A request as a session's source: its cookies are looked at when its session is.
-
-    What is needed for that is kept as it is now.
-    """
-
-    _interface: SecureCookieSessionInterface[S]
-    _app: ConfiguredApp
-    _configured: _Configured[S]
-    _name: str
-    """Of the cookie."""
-    _request: CookieRequest | None
-    """None once its cookies were looked at."""
-    leaves_untouched: bool
-    _texts: tuple[str, ...] = ()
-    has_rivals: bool = False
-
-    @property
-    def sealed(self) -> tuple[str, ...]:
-        request = self._request  # once: another thread may be the first to ask
-        if request is not None:
-            self._texts = self._interface.cookie_values(request, self._name)
-            self._request = None
-        return self._texts
-
-    @property
-    def rule(self) -> ExtrasRule:
-        return self._configured.policy.extras
-
-    @property
-    def late_change(self) -> Report:
-        return MADE_LATE
-
-    def open(self) -> Opened[S]:
-        opened = engine.opened(self.sealed, self._configured.policy)
-        self.has_rivals = opened.has_rivals
-        return opened
-
-    def report(self, report: Report) -> None:
-        self._interface.report_handler(self._app, report)
 
 
 class SecureCookieSessionInterface(
@@ -413,8 +339,8 @@ class SecureCookieSessionInterface(
         self.report_handler: Final = report
         """Is told what there is to say of a session."""
         self._clock = clock
-        self._latest: _Latest[S] | None = None
-        self._recent: tuple[_Configured[S], ...] = ()
+        self._latest: AppRules[S] | None = None
+        self._recent: tuple[AppRules[S], ...] = ()
         self._altered: set[str] = set()
 
     @property
@@ -439,10 +365,10 @@ class SecureCookieSessionInterface(
 
         It reads and writes plain values: those of a schema as the cookie has them.
         """
-        settings = self._configuration(app).settings
+        settings = self._rules_of(app).settings
         if settings.keys is None:
             return None
-        serializer = self._serializer(settings)
+        serializer = self._signing.writer_of(settings)
         return URLSafeTimedSerializer(
             settings.keys.oldest_first,
             salt=salt_of(self.salt, serializer),
@@ -458,14 +384,14 @@ class SecureCookieSessionInterface(
         """Return when the browser drops the cookie of a permanent session, as an aware time; else None."""
         if not session.permanent:
             return None
-        configured = self._configuration(app)
-        return configured.policy.now() + configured.settings.lifetime
+        rules = self._rules_at_save(app, session)
+        return rules.now() + rules.settings.lifetime
 
     @override
     def should_set_cookie(self, app: ConfiguredApp, session: SecureCookieSession[S]) -> bool:
         """Return True if the session is to be written: it changed, or a refresh is due."""
         owned = self._owned(session)  # Quart's own session comes here, too: by its type, Quart's interface takes it
-        return owned.modified or engine.refresh_is_due(owned, self._configuration(app).policy)
+        return owned.modified or lifecycle.refresh_is_due(owned, self._rules_at_save(app, owned))
 
     @override
     async def open_session(self, app: ConfiguredApp, request: CookieRequest) -> SecureCookieSession[S] | None:
@@ -474,36 +400,32 @@ class SecureCookieSessionInterface(
         Raises:
             ConfigurationError: a setting is wrong.
         """
-        configured = self._configuration(app)
-        name = configured.stock_name
-        if name is None:
-            if configured.server_side is not None:
-                if configured.domain is not None:
-                    self._compare_with_host(app, request, configured.domain)
-                arrival = await self._stored_arrival(app, request, configured.server_side)
-                return session_from(arrival, self.session_class)
-            if configured.settings.keys is None:
-                return None
-            name = self.get_cookie_name(app)  # at once: it may depend on the request that is being handled
-        if configured.domain is not None:
-            self._compare_with_host(app, request, configured.domain)
-        cookies = _Arrival(self, app, configured, name, request, configured.leaves_untouched)
-        return session_from(cookies, self.session_class)
+        rules = self._rules_of(app)
+        if rules.settings.cookie.domain is not None and (rules.settings.keys or rules.server_side):
+            self._compare_with_host(app, request, rules)
+        if rules.server_side is not None:
+            arrival = await self._stored_arrival(app, request, rules.server_side, rules)
+            return session_from(arrival, self.session_class, rules, app)
+        if rules.settings.keys is None:
+            return None
+        if rules.is_stock:
+            return session_of_request(rules, app, request, self.session_class)
+        name = self.get_cookie_name(app)  # at once: it may depend on the request that is being handled
+        return session_from(
+            RequestContext(rules, app, self.cookie_values(request, name)), self.session_class, rules, app
+        )
 
-    def _compare_with_host(self, app: ConfiguredApp, request: CookieRequest, domain: str) -> None:
-        host: object = getattr(request, "host", None)
-        if isinstance(host, str) and not is_sent_to(domain, host):
+    def _compare_with_host(self, app: ConfiguredApp, request: CookieRequest, rules: AppRules[S]) -> None:
+        domain, host = rules.settings.cookie.domain, getattr(request, "host", None)
+        if rules.is_stock and domain is not None and isinstance(host, str) and not is_sent_to(domain, host):
             self._report_once(app, ForeignDomain(domain))
 
     async def _stored_arrival(
-        self, app: ConfiguredApp, request: CookieRequest | None, server_side: ServerSide[S]
+        self, app: ConfiguredApp, request: CookieRequest | None, server_side: ServerSide[S], rules: Rules[S]
     ) -> StoredArrival[S]:
-        def report(report: Report) -> None:
-            self.report_handler(app, report)
-
-        name, policy = self.get_cookie_name(app), self._configuration(app).policy
+        name = self.get_cookie_name(app)
         arrival = await server_side.open(  # its texts are in no local of a frame that a debugging page shows
-            () if request is None else self.cookie_values(request, name), policy, report
+            () if request is None else self.cookie_values(request, name), rules, partial(self.report, app)
         )
         if arrival.failure is not None:
             without_frames(arrival.failure, until=sys.exception())
@@ -519,57 +441,44 @@ class SecureCookieSessionInterface(
             ConfigurationError: a setting is wrong; no cookie is set.
         """
         owned = session if type(session) is self.session_class else self._owned(session)
-        accessed, state = owned.accessed, state_of(owned)
-        source = state.source
-        if not accessed and state.is_untouched:
-            state.note_saved(streams=self._is_streamed(response))
-        elif type(source) is StoredArrival or (owned is not session and self._is_on_server(app)):
-            await self._save_on_server(app, owned, response)
+        if is_left_alone(owned):
+            note_saved(owned, streams=self._is_streamed(response))
+            return
+        rules = self._rules_at_save(app, owned)
+        if type(state_of(owned).source) is StoredArrival or (owned is not session and rules.server_side is not None):
+            await self._save_on_server(app, owned, response, rules)
         elif response is None:
-            if state.judged()[0]:
-                state.report_loss(_LOSSES[Progress.AWAITED])
-            state.note_saved(streams=False)
+            lifecycle.end(owned)
         else:
-            headers = response.headers
+            accessed, headers = owned.accessed, response.headers
             if accessed:
                 _vary_by_cookie(headers)
-            if state.has_failed:
-                state.progress = Progress.UNSAVED
-                return
-            state.progress = Progress.FAILED  # until it has not
-            cookie = self._due_cookie(app, owned)
-            if cookie is not None:
-                self._set_cookie(app, owned, headers, cookie)
-                if not accessed:
-                    _vary_by_cookie(headers)
-            state.note_saved(streams=not accessed and self._is_streamed(response))
+            streams = not accessed and self._is_streamed(response)
+            self._put(app, lifecycle.save(owned, rules, app, streams=streams), headers, varies=accessed)
 
     def cookie_values(self, request: CookieRequest, name: str) -> tuple[str, ...]:
         """Return all values that a cookie has in a request."""
         return _values_of(request.cookies, name)
 
-    def _is_on_server(self, app: ConfiguredApp) -> bool:
-        return self._configuration(app).server_side is not None
-
     async def _save_on_server(
-        self, app: ConfiguredApp, session: SecureCookieSession[S], response: CookieResponse | None
+        self, app: ConfiguredApp, session: SecureCookieSession[S], response: CookieResponse | None, rules: AppRules[S]
     ) -> None:
-        state, accessed = state_of(session), session.accessed
-        if response is None and isinstance(state.source, StoredArrival):
-            state.source.deadline = self.server_side(app).new_deadline()  # the websocket may have been open for hours
+        state, accessed, server_side = state_of(session), session.accessed, rules.server_side
+        if response is None and isinstance(state.source, StoredArrival) and server_side is not None:
+            state.source.deadline = server_side.new_deadline()  # the websocket may have been open for hours
         elif response is not None and accessed:
             _vary_by_cookie(response.headers)
         has_failed = state.has_failed
         try:
             if not has_failed:
-                await self.store(app, session, answers=response is not None)
+                await self.store(app, session, answers=response is not None, rules=rules)
         finally:
             if response is not None:
                 self.tell(app, session, response)
         if has_failed:
             state.progress = Progress.UNSAVED
         else:
-            state.note_saved(streams=not accessed and self._is_streamed(response))
+            note_saved(session, streams=not accessed and self._is_streamed(response))
 
     def _is_streamed(self, response: CookieResponse | None) -> bool:
         """Return True unless it is known that no program makes the body of a response while it is sent."""
@@ -583,17 +492,7 @@ class SecureCookieSessionInterface(
             session: the session.
             answers: whether a response will carry a cookie.
         """
-        state, configured = state_of(session), self._configuration(app)
-        loss: Report
-        if answers and state.progress is Progress.AWAITED:
-            wanted = None if configured.is_stock else self._is_wanted(app, session)
-            kept, loss = not engine.is_suppressed(session, wanted), SUPPRESSED
-        else:
-            kept = engine.is_kept(session, configured.policy)
-            loss = state.source.late_change if state.progress is Progress.SAVED else _LOSSES[state.progress]
-        if not kept:
-            state.report_loss(loss)
-        return kept
+        return lifecycle.is_kept(session, self._rules_of(app), app, answers=answers)
 
     async def reload(self, app: ConfiguredApp, session: SecureCookieSession[S]) -> bool:
         """Bring into a session what is kept of it now. Unsaved changes are merged into that, as a save would.
@@ -607,11 +506,17 @@ class SecureCookieSessionInterface(
         """
         arrival = state_of(session).source
         if not isinstance(arrival, StoredArrival):
-            return engine.is_valid(session, self._configuration(app).policy)
+            return lifecycle.is_valid(session, self._rules_of(app))
         return await answered(self.server_side(app).reload(session, arrival))
 
     async def store(
-        self, app: ConfiguredApp, session: SecureCookieSession[S], *, answers: bool, verifies: bool = False
+        self,
+        app: ConfiguredApp,
+        session: SecureCookieSession[S],
+        *,
+        answers: bool,
+        verifies: bool = False,
+        rules: AppRules[S] | None = None,
     ) -> bool:
         """Have the store keep a session as it is now. If it raises, the session has failed to be saved.
 
@@ -620,6 +525,7 @@ class SecureCookieSessionInterface(
             session: what is to be kept.
             answers: whether a response will carry a cookie. What needs one is reported as lost otherwise.
             verifies: whether to ask the store, although nothing has changed, whether the session is still there.
+            rules: how to save it; by default the present ones.
 
         Returns:
             False if a change was lost.
@@ -633,14 +539,15 @@ class SecureCookieSessionInterface(
         state, session_saved = state_of(session), False
         is_answered = not state.awaits_response
         try:
-            server_side = self.server_side(app)
+            rules = self._rules_of(app) if rules is None else rules
+            server_side = _on_server(rules)
             arrival = state.source
             if not isinstance(arrival, StoredArrival):
-                arrival = await self._stored_arrival(app, None, server_side)
+                arrival = await self._stored_arrival(app, None, server_side, rules)
             decides = type(self).should_set_cookie is not SecureCookieSessionInterface.should_set_cookie
             wanted = self.should_set_cookie(app, session) if decides else None
             kept = await answered(server_side.save(session, arrival, wanted=wanted, answers=answers, verifies=verifies))
-            self._report_altered(app, tuple(arrival.altered))
+            self.report_altered(app, tuple(arrival.altered))
             session_saved = True
         finally:
             if not is_answered:
@@ -652,15 +559,9 @@ class SecureCookieSessionInterface(
         source = state_of(session).source
         if not isinstance(source, StoredArrival):
             return
-        decision = source.tell()
-        header = (
-            None
-            if isinstance(decision, engine.Keep)
-            else self._cookie(app, session, decision, self._configuration(app))
-        )
-        if header is not None:
-            self._set_cookie(app, session, response.headers, header)
-            _vary_by_cookie(response.headers)
+        changes = lifecycle.header_changes(session, self._rules_at_save(app, session), app, source.tell())
+        if changes.set_cookie:
+            self._put(app, changes, response.headers, varies=False)
 
     async def close(self) -> None:
         """Close the stores that were opened by their URLs, in the event loop that runs; they open again when used."""
@@ -674,12 +575,7 @@ class SecureCookieSessionInterface(
         Raises:
             ConfigurationError: they are kept in cookies, or a setting is wrong.
         """
-        configured = self._configuration(app)
-        if configured.server_side is None:
-            raise ConfigurationError(
-                "sessions are kept in cookies here; that takes a store: Sessions(..., store=...) or SESSION_STORE"
-            )
-        return configured.server_side
+        return _on_server(self._rules_of(app))
 
     def check(self, app: ConfiguredApp) -> None:
         """Refuse wrong settings before the first request.
@@ -687,7 +583,7 @@ class SecureCookieSessionInterface(
         Raises:
             ConfigurationError: a setting is wrong; the message names it and says what it takes.
         """
-        self._configuration(app)
+        self._rules_of(app)
 
     def seal(self, app: ConfiguredApp, session: SecureCookieSession[S]) -> str:
         """Return the value of the cookie that a session would be kept in.
@@ -696,87 +592,40 @@ class SecureCookieSessionInterface(
             ConfigurationError: there is no secret key.
             SerializationError: the contents cannot be written so that they read back.
         """
-        configured = self._configuration(app)
-        if configured.server_side is not None:
+        rules = self._rules_of(app)
+        if rules.server_side is not None:
             raise ConfigurationError("sessions are kept on the server here; make one with Sessions.transaction")
-        return configured.policy.writer.write(state_of(session).open().contents.stored()).value
+        writer = rules.writer
+        return writer.sealer.seal(writer.codec.prove(state_of(session).open().contents.stored()).payload)
 
-    def _set_cookie(
-        self, app: ConfiguredApp, session: SecureCookieSession[S], headers: ResponseHeaders, cookie: str
+    def _put(
+        self, app: ConfiguredApp, changes: lifecycle.HeaderChanges, headers: ResponseHeaders, *, varies: bool
     ) -> None:
-        """Put a session's cookie on a response, expire its rivals, and keep shared caches from giving it to others.
+        """Bring changes into the headers of a response. `varies` says that they have their Vary."""
+        if changes.set_cookie:
+            _add_cookies(headers, changes)
+            changed = private(headers, self._clock())
+            for name, value in changed.items():
+                headers.set(name, value)
+            if changed:
+                self._report_once(app, SharedCookie())
+        if changes.vary and not varies:
+            _vary_by_cookie(headers)
 
-        Its own header is the last one: what tells the places of cookies less well apart than browsers keeps it.
-        """
-        if state_of(session).source.has_rivals:
-            for rival in rivals_of(self._attributes(app), app.config.get("APPLICATION_ROOT")):
-                headers.add("Set-Cookie", SessionCookie(rival).deleting())
-        headers.add("Set-Cookie", cookie)
-        changed = private(headers, self._clock())
-        for name, value in changed.items():
-            headers.set(name, value)
-        if changed:
-            self._report_once(app, SharedCookie())
+    # What the core asks of its adapter.
 
-    def _due_cookie(self, app: ConfiguredApp, session: SecureCookieSession[S]) -> str | None:
-        """Return the text of the `Set-Cookie` header that is due, if one is."""
-        configured = self._configuration(app)
-        wanted = None if configured.is_stock else self._is_wanted(app, session)
-        decision = engine.save_session(session, configured.policy, wanted=wanted)
-        cookie = None if type(decision) is engine.Keep else self._cookie(app, session, decision, configured)
-        if cookie is not None:
-            state_of(session).sent = decision.value if type(decision) is engine.Write else ""
-        return cookie
+    def report(self, app: ConfiguredApp, report: Report) -> None:
+        """Tell the report handler what there is to say of a session."""
+        self.report_handler(app, report)
 
-    def _is_wanted(self, app: ConfiguredApp, session: SecureCookieSession[S]) -> bool:
-        """Return what a subclass says, which may change the session meanwhile."""
-        state = state_of(session)
-        before, state.progress = state.progress, Progress.AWAITED
-        try:
-            return self.should_set_cookie(app, session)
-        finally:
-            state.progress = before
-
-    def _cookie(
-        self,
-        app: ConfiguredApp,
-        session: SecureCookieSession[S],
-        decision: engine.Write | engine.Delete,
-        configured: _Configured[S],
-    ) -> str | None:
-        """Return the text of the `Set-Cookie` header that a decision asks for; None if no browser would keep it."""
-        if type(decision) is not engine.Write:
-            return SessionCookie(self._attributes(app)).deleting()
-        if decision.altered:
-            self._report_altered(app, decision.altered)
-        if configured.is_stock:
-            expires = self._clock() + configured.lifetime_seconds if is_permanent(session) else None
-            header = configured.cookie.written(decision.value, expires=expires)
-        else:
-            expiry = self.get_expiration_time(app, session)
-            cookie = SessionCookie(self._attributes(app))
-            header = cookie.expiring(decision.value, expiry)
-        size = len(header)
-        if size <= configured.settings.max_cookie_size:
-            return header
-        settings = configured.settings
-        if not settings.max_cookie_size:
-            return header
-        if decision.refresh or not settings.raise_on_oversize:  # a request that changed nothing is not to fail
-            is_sent = not settings.raise_on_oversize
-            self.report_handler(app, CookieOversize(size, settings.max_cookie_size, sent=is_sent))
-            return header if is_sent else None
-        del header  # debugging pages show locals
-        raise CookieTooLargeError(size, settings.max_cookie_size)
-
-    def _report_altered(self, app: ConfiguredApp, keys: tuple[str, ...]) -> None:
+    def report_altered(self, app: ConfiguredApp, keys: tuple[str, ...]) -> None:
         """Say once of each undeclared key that its values do not come back as they were."""
         for key in keys:
             if key not in self._altered and key not in _FRAMEWORKS and len(self._altered) < _MOST_KEYS:
                 self._altered.add(key)
                 self.report_handler(app, UndeclaredAltered(key))
 
-    def _attributes(self, app: ConfiguredApp) -> CookieAttributes:
+    def cookie_attributes(self, app: ConfiguredApp) -> CookieAttributes:
         """Return the cookie's attributes as the helper methods say, which a subclass may override."""
         return checked_attributes(
             name=self.get_cookie_name(app),
@@ -796,11 +645,17 @@ class SecureCookieSessionInterface(
         owned.accessed, owned.modified = session.accessed, session.modified
         return owned
 
-    def _configuration(self, app: ConfiguredApp) -> _Configured[S]:
-        """Return the settings of an application.
+    def _rules_at_save(self, app: ConfiguredApp, session: SecureCookieSession[S]) -> AppRules[S]:
+        """Return the rules that a session was opened with here; the present ones for one that a program has made."""
+        rules = rules_of(session)
+        return rules if isinstance(rules, AppRules) and rules.adapter is self else self._rules_of(app)
+
+    def _rules_of(self, app: ConfiguredApp) -> AppRules[S]:
+        """Return the present rules of an application.
 
         Raises:
-            ConfigurationError: one is wrong. No frame of its traceback holds a secret, for debugging pages show locals.
+            ConfigurationError: a setting is wrong. No frame of its traceback holds a secret, for debugging pages show
+                locals.
             Exception: what else a store, a serializer or a report handler raises; the same holds for that.
         """
         latest = self._latest
@@ -808,20 +663,19 @@ class SecureCookieSessionInterface(
             if latest is not None and app.config == latest.config:
                 own_store = latest.store_in_memory
                 if own_store is None or own_store is self._store_in_memory(app):
-                    return latest.configured
+                    return latest
         except Exception:  # noqa: BLE001, S110 -- a config may hold what cannot be compared: it counts as changed
             pass
         try:
-            configured = self._configured(app)
+            rules = self._looked_up(app)
         except Exception as error:  # noqa: BLE001 -- code of the user's may raise anything
             refusal = error.with_traceback(None)
             refusal.__cause__ = refusal.__context__ = None
         else:
             self._look_at_names(app)
             teach_tojson(app)
-            own_store = self._store_in_memory(app)
-            self._latest = None if self._is_dynamic else _Latest(copied(app.config), configured, own_store)
-            return configured
+            self._latest = None if self._is_dynamic else rules
+            return rules
         raise refusal
 
     @override
@@ -839,25 +693,41 @@ class SecureCookieSessionInterface(
         if not name.startswith("_"):
             self._latest, self._recent = None, ()
 
-    def _configured(self, app: ConfiguredApp) -> _Configured[S]:
-        """Return the settings of an application; they are read again only when one has changed."""
-        store_in_memory = self._store_in_memory(app)
-        own = (*(getattr(self, name) for name in _OWN), store_in_memory)
-        seen = (*present(app.config), *own)
-        for configured in self._recent:
-            if configured.seen == seen:
-                return configured
-        seen = (*snapshot(app.config), *own)
+    def _looked_up(self, app: ConfiguredApp) -> AppRules[S]:
+        """Return the rules of an application; its settings are read again only when one has changed."""
+        signing, store_in_memory = self._signing, self._store_in_memory(app)
+        seen = (*present(app.config), signing, store_in_memory)
+        for rules in self._recent:
+            if rules.seen == seen:
+                return rules if self._is_dynamic else evolve(rules, config=copied(app.config))
+        self._check_overrides(signing)
         settings = read_settings(app.config)
-        policy = self._policy(settings)
-        server_side = self._kept_on_server(settings, store_in_memory)
-        configured = _Configured(seen, settings, policy, server_side, self._is_stock)
-        self._recent = (configured, *self._recent[: _RECENT - 1])
+        if self.schema.open and settings.extras.allowed is not None:
+            raise ConfigurationError(
+                'SESSION_EXTRAS needs a schema: without one there are no extras; leave it at "keep"'
+            )
+        is_on_server = settings.store is not None or self._store is not None
+        formats = formats_of(self.schema, settings, signing, self._clock, is_on_server=is_on_server)
+        fraction = settings.lifetime * self._refresh_fraction
+        rules = AppRules(
+            adapter=self,
+            schema=formats[0].codec.schema if formats else self.schema,
+            formats=formats,
+            settings=settings,
+            refresh_after=fraction if settings.refresh_after is None else settings.refresh_after,
+            clock=self._clock,
+            is_stock=self._is_stock,
+            config=copied(app.config),
+            seen=(*snapshot(app.config), signing, store_in_memory),
+            store_in_memory=store_in_memory,
+            server_side=self._kept_on_server(settings, store_in_memory),
+        )
+        self._recent = (rules, *self._recent[: _RECENT - 1])
         if settings.keys is not None and settings.keys.shortest < _SHORTEST_KEY:
             self.report_handler(app, ShortSecretKey(settings.keys.shortest))
         if settings.cookie.domain is not None and "." not in settings.cookie.domain:
             self._report_once(app, SingleLabelDomain())
-        return configured
+        return rules
 
     def _look_at_names(self, app: ConfiguredApp) -> None:
         """Say once of each setting that is there and means nothing."""
@@ -890,34 +760,14 @@ class SecureCookieSessionInterface(
         """True if a subclass computes the salt or the like, perhaps anew for each request."""
         return any(isinstance(getattr_static(type(self), name, None), property) for name in _OWN)
 
-    def _policy(self, settings: Settings) -> engine.Policy[S]:
-        self._check_overrides()
-        self.schema.migrations.check(self.schema.name, self.schema.fields)
-        if self.schema.open and settings.extras.allowed is not None:
-            raise ConfigurationError(
-                'SESSION_EXTRAS needs a schema: without one there are no extras; leave it at "keep"'
-            )
-        formats = self._formats(settings)
-        return engine.Policy(
-            schema=formats[0].codec.schema if formats else self.schema,
-            formats=formats,
-            extras=settings.extras,
-            on_bad_field=settings.on_bad_field,
-            refresh_each_request=settings.refresh_each_request,
-            refresh_after=(
-                settings.lifetime * self._refresh_fraction if settings.refresh_after is None else settings.refresh_after
-            ),
-            clock=self._clock,
-        )
+    @property
+    def _signing(self) -> Signing:
+        return Signing(self.salt, self.key_derivation, self.digest_method, self.serializer)
 
-    def _check_overrides(self) -> None:
+    def _check_overrides(self, signing: Signing) -> None:
         """Refuse what a subclass of Quart's interface may do and this one could not honour."""
-        if self.key_derivation not in KEY_DERIVATIONS:
-            known = ", ".join(f'"{name}"' for name in KEY_DERIVATIONS)
-            raise ConfigurationError(f"key_derivation must be one of {known}")
-        salt = cast("object", self.salt)
-        if not isinstance(salt, (str, bytes)):
-            raise ConfigurationError(f"salt must be text or bytes, not {type(salt).__name__}")
+        signing.check()
+        self.schema.migrations.check(self.schema.name, self.schema.fields)
         session_class: type = self.session_class
         if not issubclass(session_class, SecureCookieSession):
             raise ConfigurationError("session_class must be a subclass of typed_sessions.SecureCookieSession")
@@ -969,60 +819,13 @@ class SecureCookieSessionInterface(
             adopt_signed_before=settings.adopt_signed_before,
         )
 
-    def _formats(self, settings: Settings) -> tuple[engine.Format[S], ...]:
-        """Return the configured format, which writes, then the other built-in ones and the fallbacks, which read."""
-        is_on_server = settings.store is not None or self._store is not None
-        if settings.keys is None and not is_on_server:
-            return ()
-        configured = self._serializer(settings)
-        if not is_on_server and not all(map(self._is_kept_apart, (configured, *settings.serializer_fallbacks))):
-            raise ConfigurationError(
-                'key_derivation = "none" leaves out the salt that keeps a format apart from others; take "hmac", or '
-                'leave SESSION_SERIALIZER at "tagged-json" and SESSION_SERIALIZER_FALLBACKS empty'
-            )
-        known = {serializer_name(each): each for each in (self.serializer, *settings.serializer_fallbacks[::-1])}
-        built_in = (known.get(serializer_name(each), each) for each in _BUILT_IN)  # perhaps with tags of the user's
-        serializers = [configured]
-        for other in (*built_in, *settings.serializer_fallbacks):
-            if serializer_name(other) is None or serializer_name(other) not in map(serializer_name, serializers):
-                serializers.append(other)
-        most = settings.max_payload or (MAX_PAYLOAD if is_on_server else MAX_COOKIE_PAYLOAD)
-        schema = self.schema.written_as(native_types(configured))
-        return tuple(
-            engine.Format(Codec(schema, serializer, max_payload=most), self._sealer(settings, serializer))
-            for serializer in serializers
+
+def _on_server(rules: AppRules[S]) -> ServerSide[S]:
+    if rules.server_side is None:
+        raise ConfigurationError(
+            "sessions are kept in cookies here; that takes a store: Sessions(..., store=...) or SESSION_STORE"
         )
-
-    def _is_kept_apart(self, serializer: AnySerializer) -> bool:
-        """Return True if no payload of another salt is taken for one of a serializer's."""
-        return self.key_derivation != "none" or salt_of(self.salt, serializer) == self.salt
-
-    def _sealer(self, settings: Settings, serializer: AnySerializer) -> Sealer:
-        if settings.keys is None or not self._is_kept_apart(serializer):
-            return KeylessSealer()
-        try:
-            return SignedSealer(
-                settings.keys,
-                salt=salt_of(self.salt, serializer),
-                lifetime=settings.lifetime,
-                leeway=settings.leeway,
-                clock=self._clock,
-                key_derivation=self.key_derivation,
-                digests=(settings.digest or self.digest_method, *settings.digest_fallbacks),
-                max_payload=settings.max_payload or MAX_COOKIE_PAYLOAD,
-                room=_room(settings) if serializer_name(serializer) in _NEVER_QUARTS else 0,
-            )
-        except Exception as error:  # what a digest says may hold the key, which it was given
-            raise ConfigurationError(
-                f"a digest of SESSION_DIGEST, SESSION_DIGEST_FALLBACKS or digest_method fails: {type(error).__name__}"
-            ) from error
-
-    def _serializer(self, settings: Settings) -> AnySerializer:
-        """Return the configured serializer; the interface's own, with its tags, where the setting only names it."""
-        named, own = settings.serializer, serializer_name(self.serializer)
-        if named is None or (own is not None and own == serializer_name(named) and _is_stock_format(named)):
-            return self.serializer
-        return named
+    return rules.server_side
 
 
 def _namespaces(settings: Settings, in_url: str | None) -> tuple[Namespace, ...]:
@@ -1053,25 +856,6 @@ def _opened_store(url: str) -> SessionStore:
         raise ConfigurationError(f"the store of SESSION_STORE cannot be opened: {type(error).__name__}") from error
 
 
-_BUILT_IN: Final = tuple(make() for make in BUILT_IN.values())
-
-_NEVER_QUARTS: Final = frozenset(BUILT_IN) - {TaggedJSONSerializer.name}
-"""The built-in formats that nobody else writes, so that a cookie need not be compressed as Quart does it."""
-
-
-def _room(settings: Settings) -> int:
-    """Return how long the value of a cookie may be that browsers keep."""
-    header = SessionCookie(settings.cookie).written("", expires=0)
-    return (settings.max_cookie_size or BROWSERS_LIMIT) - len(header)
-
-
-def _is_stock_format(serializer: AnySerializer) -> bool:
-    """Return True for a built-in serializer without tags of the user's: what a setting that is a mere name gives."""
-    if isinstance(serializer, TaggedJSONSerializer):
-        return serializer.is_stock and not serializer.sort_keys
-    return type(serializer) in map(type, _BUILT_IN)
-
-
 _SHORTEST_KEY = 16
 """In bytes. Whoever has a cookie can try keys at home: 128 bits is what nobody can try (OWASP ASVS 5, 11.2.3)."""
 
@@ -1096,17 +880,6 @@ _HELPERS: Final = (
 
 _FRAMEWORKS: Final = frozenset({"_flashes"})
 """The keys of frameworks that do not mind whether a pair comes back as a tuple or a list."""
-
-_UNSAVED: Final = ChangeLost("it could not be saved with its response, and the error response does not try again")
-_LOSSES: Final = {
-    Progress.AWAITED: ChangeLost(
-        "a websocket that was accepted has no response to carry a cookie; change the session in a request, before the "
-        "websocket opens or after it has told the page to make one"
-    ),
-    Progress.FAILED: _UNSAVED,
-    Progress.UNSAVED: _UNSAVED,
-}
-"""What there is to say of a change of a session in a cookie that no response will carry, if it was made in time."""
 
 _MOST_KEYS = 1_000
 """How many undeclared keys are remembered as reported: a program may make them up."""
@@ -1140,3 +913,8 @@ def _vary_by_cookie(headers: ResponseHeaders) -> None:
         headers.set("Vary", varying_by_cookie(present))
     else:
         headers.add("Vary", "Cookie")
+
+
+def _add_cookies(headers: ResponseHeaders, changes: lifecycle.HeaderChanges) -> None:
+    for text in changes.set_cookie:
+        headers.add("Set-Cookie", text)

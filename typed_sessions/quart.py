@@ -18,7 +18,7 @@ from typing_extensions import TypeIs, TypeVar, override
 from typed_sessions import interface
 from typed_sessions.core.cookie_header import cookie_values
 from typed_sessions.core.cookies import varying_by_cookie
-from typed_sessions.core.session import NullSession, SecureCookieSession, Session, SessionMixin, state_of
+from typed_sessions.core.session import NullSession, SecureCookieSession, Session, SessionMixin, state_of, was_used_late
 from typed_sessions.core.settings import purge_interval_of
 from typed_sessions.core.state import Progress
 from typed_sessions.errors import ConfigurationError, StoreUnavailableError
@@ -167,8 +167,10 @@ class Sessions(Generic[S]):
         if not isinstance(current, SecureCookieSession):
             return
         session = cast("SecureCookieSession[S]", current)
+        if not was_used_late(session):
+            return
         state = state_of(session)
-        if state.progress is not Progress.SAVED or not state.was_used_late:
+        if state.progress is not Progress.SAVED:
             return
         if not isinstance(state.source, StoredArrival):
             self._interface.is_kept(_current_app(), session, answers=False)
@@ -414,9 +416,10 @@ class QuartSessionInterface(interface.SecureCookieSessionInterface[S]):
         app: interface.ConfiguredApp,
         session: SecureCookieSession[S],
         response: interface.CookieResponse | None,
+        rules: interface.AppRules[S],
     ) -> None:
         try:
-            await super()._save_on_server(app, session, response)
+            await super()._save_on_server(app, session, response, rules)
         except StoreUnavailableError as error:
             if not isinstance(app, Quart) or not isinstance(response, Response | WerkzeugResponse):
                 raise

@@ -388,11 +388,11 @@ def test_any_visitor_survives_any_path_of_formats(visitor: Visitor, path: list[s
         session = sessions._interface.session_class(schema=sessions.schema)
         session.replace(held)
         text = sessions._interface.seal(app, session)
-        policy = sessions._interface._configuration(app).policy
-        found = policy.writer.sealer.open(text)
+        rules = sessions._interface._rules_of(app)
+        found = rules.writer.sealer.open(text)
         assert isinstance(found, tuple)
         payload, _ = found
-        outcome = policy.writer.codec.decode(payload)
+        outcome = rules.writer.codec.decode(payload)
         held = outcome.contents.data  # type: ignore[union-attr]  # a refusal fails here
     assert held == visitor
 

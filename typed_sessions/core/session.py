@@ -1,10 +1,14 @@
 """`Session[S]` and its kinds: the mapping that a program sees, and the flags of a session."""
 
+# The functions below the class are the one way to what a program is not shown:
+# pyright: reportPrivateUsage=false
+
 from __future__ import annotations
 
 import copy
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from contextvars import ContextVar
 from typing import Any, Final, Generic, NoReturn, Protocol, Self, SupportsIndex, cast, overload
 
 from typing_extensions import TypeVar, override
@@ -12,8 +16,11 @@ from typing_extensions import TypeVar, override
 from typed_sessions.codec.codec import Codec
 from typed_sessions.codec.contents import Contents, contents_of
 from typed_sessions.codec.snapshot import Origin
+from typed_sessions.core.loading import RequestContext
+from typed_sessions.core.rules import Rules
 from typed_sessions.core.state import Binding, Opened, Progress, Renewal, SessionState, Source
 from typed_sessions.errors import SerializationError, UndeclaredKeyError
+from typed_sessions.reports import UsedLate
 from typed_sessions.schema.schema import Schema
 from typed_sessions.serializers.tagged_json import TaggedJSONSerializer
 
@@ -24,9 +31,14 @@ __all__ = [
     "Session",
     "SessionMixin",
     "SessionsLike",
+    "is_left_alone",
     "is_permanent",
+    "note_saved",
+    "rules_of",
     "session_from",
+    "session_of_request",
     "state_of",
+    "was_used_late",
 ]
 
 S = TypeVar("S", default=dict[str, object])
@@ -52,6 +64,8 @@ class Keyed(Protocol[K, V_co]):
 
 class SessionMixin(MutableMapping[str, object]):
     """What a framework asks of a session beyond a mapping. Same meaning as `quart.sessions.SessionMixin`."""
+
+    __slots__ = ()
 
     accessed: bool = False
     """True once the session was used. The response then varies by cookie. May be assigned."""
@@ -87,6 +101,8 @@ class Session(SessionMixin, Generic[S_co]):
 
     `data` is that object. The mapping shows what of it is stored, by attribute name, beside undeclared keys.
     """
+
+    __slots__ = ()
 
     @property
     @abstractmethod
@@ -198,6 +214,9 @@ _MADE_BY_A_PROGRAM: Final = Binding(_opened_empty)
 class SecureCookieSession(Session[S_co]):
     """A session that is kept in a signed cookie. Its contents are decoded at the first touch.
 
+    Until then it holds its request and no more. Several threads may be the first to touch it: each makes what it needs
+    and appends it to one list, and the first of that is the one for all.
+
     Args:
         initial: what is stored, by key, to begin with. It does not count as a change.
         schema: the class that declares the contents, or its `Schema`; without one, everything may be stored.
@@ -208,8 +227,20 @@ class SecureCookieSession(Session[S_co]):
         UndeclaredKeyError: an initial key is an earlier name of a field.
     """
 
-    accessed: bool = False
-    _state: SessionState[S_co]
+    __slots__ = ("__weakref__", "_app", "_begun", "_is_saved", "_request", "_rules", "_state", "accessed")
+
+    accessed: bool
+    _app: object
+    _begun: list[SessionState[S_co]]
+    """The states that threads have made; the first one counts."""
+    _is_saved: bool
+    """True once it was saved. What came of that is in its state, if it has one."""
+    _request: object
+    """None once its cookies were looked at, or if there is none."""
+    _rules: Rules[S_co] | None
+    """Those that it was opened with; None if a program has made it."""
+    _state: SessionState[S_co] | None
+    """None while nobody has asked anything of it."""
 
     @overload
     def __init__(
@@ -231,14 +262,14 @@ class SecureCookieSession(Session[S_co]):
         *,
         schema: Callable[[], S_co] | Schema[S_co] | None = None,
     ) -> None:
-        self.accessed = False  # its own, which is found faster than a default
-        self._state = SessionState(_MADE_BY_A_PROGRAM)
         if schema is None and not initial:
-            return  # as a session of a request is made: nothing that takes time
+            _belong(self, None, None, None, SessionState(_MADE_BY_A_PROGRAM))
+            return  # a class of the user's is made so for a request: nothing that takes time
         declared = schema if isinstance(schema, Schema) else Schema(cast("Callable[[], S_co]", schema))
-        self._state.source = Binding(lambda: _opened_with({}, declared))
+        state: SessionState[S_co] = SessionState(Binding(lambda: _opened_with({}, declared)))
         if initial:
-            self._state.opened = _opened_with(dict(initial), declared)
+            state.opened = _opened_with(dict(initial), declared)
+        _belong(self, None, None, None, state)
 
     @property
     @override
@@ -326,7 +357,9 @@ class SecureCookieSession(Session[S_co]):
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         detached = memo[id(self)] = self._detached(self._touched().copied(memo))
-        vars(detached).update(copy.deepcopy(self._added, memo))
+        added = self._added
+        if added:
+            vars(detached).update(copy.deepcopy(added, memo))
         return detached
 
     @override
@@ -344,7 +377,7 @@ class SecureCookieSession(Session[S_co]):
     def clear(self) -> None:
         """Take everything out; declared fields have their defaults again, in the live data, too."""
         self._touched().clear()
-        self._state.cleared = True
+        state_of(self).cleared = True
         self._mutated()
 
     @override
@@ -377,20 +410,22 @@ class SecureCookieSession(Session[S_co]):
     @override
     def regenerate(self) -> None:
         self._touched()
-        if self._state.renewal is Renewal.NONE:
-            self._state.renewal = Renewal.REGENERATE
-        self._state.note_change()
+        state = state_of(self)
+        if state.renewal is Renewal.NONE:
+            state.renewal = Renewal.REGENERATE
+        state.note_change()
 
     @override
     def invalidate(self) -> None:
         self.clear()
-        self._state.invalidated = True
+        state_of(self).invalidated = True
 
     @override
     def promote(self, **fields: object) -> None:
         self._store(fields)
-        self._state.renewal = Renewal.PROMOTE
-        self._state.note_change()
+        state = state_of(self)
+        state.renewal = Renewal.PROMOTE
+        state.note_change()
 
     @overload
     def update(self, other: Keyed[str, object], /, **values: object) -> None: ...
@@ -408,7 +443,7 @@ class SecureCookieSession(Session[S_co]):
     def new(self) -> bool:
         """True if no valid session came with the request. Reading it is an access."""
         self._touched()
-        return self._state.open().new
+        return state_of(self).open().new
 
     @property  # type: ignore[explicit-override]  # mypy does not see @override on a property with a setter
     @override
@@ -417,48 +452,70 @@ class SecureCookieSession(Session[S_co]):
 
         An assignment holds until the next change by key: True has the session written, False keeps it from it.
         """
-        assigned = self._state.assigned
-        return self._state.judged()[0] if assigned is None else assigned
+        state = state_of(self)
+        return state.judged()[0] if state.assigned is None else state.assigned
 
     @modified.setter
     def modified(self, value: bool) -> None:
-        self._state.assigned = value
+        state_of(self).assigned = value
 
     def _shown(self) -> Contents[S_co] | None:
         """Return what a repr shows, for which nothing is opened or used; None if the program has seen nothing of it."""
-        opened = self._state.opened
-        if opened is None or (self._state.source.sealed and not self.accessed):
+        state = self._state
+        if state is None or state.opened is None or (state.source.sealed and not self.accessed):
             return None
-        return opened.contents.copied()
+        return state.opened.contents.copied()
 
     @property
     def _added(self) -> dict[str, object]:
         """The attributes that a subclass has added."""
-        own = vars(self).items()
-        return {name: value for name, value in own if name != "_state" and not hasattr(SecureCookieSession, name)}
+        own: dict[str, object] = getattr(self, "__dict__", {})
+        return {name: value for name, value in own.items() if not hasattr(SecureCookieSession, name)}
 
     def _standing_in(self, contents: Contents[S_co]) -> Self:
         """Return a session that holds contents, and what a subclass has added, with nobody to save it."""
-        detached = self._detached(contents)
-        vars(detached).update(self._added)
+        detached, added = self._detached(contents), self._added
+        if added:
+            vars(detached).update(added)
         return detached
 
     def _detached(self, contents: Contents[S_co]) -> Self:
         """Return a session that holds contents and stands where this one does, with nobody to save it."""
-        state, opened = self._state, self._state.open()
+        state = state_of(self)
+        opened = state.open()
         detached = type(self).__new__(type(self))
         of_its_own: SessionState[S_co] = SessionState(Binding(_opened_empty, rule=state.source.rule))
         of_its_own.opened = Opened(contents, opened.origin, new=opened.new)
         of_its_own.assigned = state.assigned
-        vars(detached)["_state"] = of_its_own
+        _belong(detached, None, None, None, of_its_own)
         return detached
 
+    def _begin(self) -> SessionState[S_co]:
+        """Look at the cookies of the request, and return the state of the session from now on."""
+        rules, request = self._rules, self._request
+        if rules is not None and request is not None:  # otherwise another thread has come so far just now
+            self._begun.append(
+                SessionState(
+                    RequestContext(rules, self._app, rules.adapter.cookie_values(request, rules.name)),
+                    Progress.SAVED if self._is_saved else Progress.AWAITED,
+                )
+            )
+        state = self._state = self._begun[0]
+        self._request = None
+        return state
+
     def _touched(self) -> Contents[S_co]:
-        state = self._state
+        state = self._state or self._begin()
         if state.progress is not Progress.AWAITED:
-            state.note_use(accessed=self.accessed)
+            self._note_late_use(state)
         self.accessed = True
-        return (state.opened or state.open()).contents
+        return (state.loaded[0] if state.loaded else state.open()).contents
+
+    def _note_late_use(self, state: SessionState[S_co]) -> None:
+        """Take note of a use of the session after its response was made."""
+        state.was_used_late = True
+        if not self.accessed and _streaming.get() is self:
+            state.source.report(UsedLate())
 
     def _store(self, values: Mapping[str, object]) -> None:
         contents = self._touched()
@@ -470,24 +527,103 @@ class SecureCookieSession(Session[S_co]):
 
     def _refuse_key(self, key: str, contents: Contents[S_co]) -> None:
         _refuse_earlier_name(key, contents.schema)
-        if not contents.declares(key) and not self._state.source.rule.allows(key):
+        if not contents.declares(key) and not state_of(self).source.rule.allows(key):
             raise UndeclaredKeyError(key, contents.schema.fields)
 
     def _mutated(self) -> None:
-        self._state.assigned = None
-        self._state.note_change()
+        state = state_of(self)
+        state.assigned = None
+        state.note_change()
+
+
+_streaming: Final[ContextVar[object]] = ContextVar("streaming", default=None)
+"""The session of the response that is made here while it is sent. A task that was begun before the save makes none."""
+
+
+def _belong(
+    session: SecureCookieSession[Any],
+    rules: Rules[Any] | None,
+    app: object,
+    request: object,
+    state: SessionState[Any] | None,
+) -> None:
+    """Set all that a session has."""
+    session.accessed = session._is_saved = False
+    session._rules, session._app, session._request = rules, app, request
+    session._state, session._begun = state, []
 
 
 def state_of(session: SecureCookieSession[S]) -> SessionState[S]:
     """Return what the library itself needs of a session, and does not show to programs."""
-    return session._state  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # this is the one way to it
+    return session._state or session._begin()
 
 
-def session_from(source: Source[S], session_class: type[SecureCookieSession[S]]) -> SecureCookieSession[S]:
+def rules_of(session: SecureCookieSession[S]) -> Rules[S] | None:
+    """Return the rules that a session was opened with; None if a program has made it."""
+    return session._rules
+
+
+def session_of_request(
+    rules: Rules[S], app: object, request: object, session_class: type[SecureCookieSession[S]]
+) -> SecureCookieSession[S]:
+    """Return the session of a request. Its cookies are looked at when the session is, from whichever thread."""
+    if session_class is SecureCookieSession:
+        session: SecureCookieSession[S] = _new(session_class)  # pyright: ignore[reportAssignmentType]  # it takes the comparison for a proof that there is no schema
+    else:
+        session = session_class()  # type: ignore[assignment]  # pyright: ignore[reportCallIssue]  # without a schema, which the rules know
+    session.accessed = session._is_saved = False
+    session._rules = rules
+    session._app = app
+    session._request = request
+    session._state = None
+    session._begun = []
+    return session
+
+
+_new: Final = object.__new__
+
+
+def session_from(
+    source: Source[S],
+    session_class: type[SecureCookieSession[S]],
+    rules: Rules[S] | None = None,
+    app: object = None,
+) -> SecureCookieSession[S]:
     """Return a session that opens at the first touch, from whichever thread touches it."""
     session: SecureCookieSession[S] = session_class()  # type: ignore[assignment]  # pyright: ignore[reportCallIssue]  # without a schema, which the source knows
-    state_of(session).source = source
+    _belong(session, rules, app, None, SessionState(source))
     return session
+
+
+def is_left_alone(session: SecureCookieSession[Any]) -> bool:
+    """Return True if nobody has asked anything of the session of a request, and no refresh of its cookie can be due."""
+    if session.accessed or session._state is not None:
+        return False
+    rules, request = session._rules, session._request
+    if rules is None or request is None:
+        return False
+    if not rules.refresh_each_request:
+        return True
+    return not any(map(rules.is_old, rules.adapter.cookie_values(request, rules.name)))
+
+
+def note_saved(session: SecureCookieSession[Any], *, streams: bool) -> None:
+    """Note that the session was saved with its response: what changes from now on is lost.
+
+    Args:
+        session: the session.
+        streams: whether a program makes the response while it is sent, and has not used the session before.
+    """
+    session._is_saved = True
+    if session._state is not None or session._begun:
+        state_of(session).progress = Progress.SAVED
+    if streams:
+        _streaming.set(session)
+
+
+def was_used_late(session: SecureCookieSession[Any]) -> bool:
+    """Return True if anybody has asked for what is in the session after its response was made."""
+    return session._state is not None and session._state.was_used_late
 
 
 def is_permanent(session: SecureCookieSession[Any]) -> bool:
@@ -496,7 +632,7 @@ def is_permanent(session: SecureCookieSession[Any]) -> bool:
     if type(session).permanent is SecureCookieSession.permanent:
         return bool(contents.get("_permanent"))
     # A subclass has its own word on it. It is asked of another session, where it may count as one.
-    return session._standing_in(contents).permanent  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    return session._standing_in(contents).permanent
 
 
 class Extras(MutableMapping[str, object]):
