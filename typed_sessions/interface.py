@@ -30,6 +30,7 @@ from typed_sessions.core.session import (
     SessionMixin,
     is_left_alone,
     note_saved,
+    note_streaming,
     rules_of,
     session_from,
     session_of_request,
@@ -236,10 +237,15 @@ class AppRules(Rules[S]):
     server_side: ServerSide[S] | None = field(repr=False)
     """None if the contents are kept in the cookie."""
 
-    @property
-    def cookie_domain(self) -> str | None:
-        """The cookie's domain, to compare with the hosts of requests; None if a subclass says it."""
-        return self.settings.cookie.domain if self.is_stock else None
+    is_plain: bool = field(init=False)
+    """True if a request's session needs nothing but its cookie, and there is no domain to compare with its host."""
+
+    @override
+    def __attrs_post_init__(self) -> None:
+        super().__attrs_post_init__()
+        settings = self.settings
+        is_plain = self.is_stock and self.server_side is None and settings.keys and settings.cookie.domain is None
+        object.__setattr__(self, "is_plain", bool(is_plain))
 
 
 @define(eq=False)
@@ -401,7 +407,9 @@ class SecureCookieSessionInterface(
             ConfigurationError: a setting is wrong.
         """
         rules = self._rules_of(app)
-        if rules.settings.cookie.domain is not None and (rules.settings.keys or rules.server_side):
+        if rules.is_plain:
+            return session_of_request(rules, app, request, self.session_class)
+        if rules.settings.keys or rules.server_side:
             self._compare_with_host(app, request, rules)
         if rules.server_side is not None:
             arrival = await self._stored_arrival(app, request, rules.server_side, rules)
@@ -442,7 +450,8 @@ class SecureCookieSessionInterface(
         """
         owned = session if type(session) is self.session_class else self._owned(session)
         if is_left_alone(owned):
-            note_saved(owned, streams=self._is_streamed(response))
+            if self._is_streamed(response):
+                note_streaming(owned)
             return
         rules = self._rules_at_save(app, owned)
         if type(state_of(owned).source) is StoredArrival or (owned is not session and rules.server_side is not None):
@@ -458,7 +467,7 @@ class SecureCookieSessionInterface(
 
     def cookie_values(self, request: CookieRequest, name: str) -> tuple[str, ...]:
         """Return all values that a cookie has in a request."""
-        return _values_of(request.cookies, name)
+        return values_of(request.cookies, name)
 
     async def _save_on_server(
         self, app: ConfiguredApp, session: SecureCookieSession[S], response: CookieResponse | None, rules: AppRules[S]
@@ -898,7 +907,7 @@ async def answered(answer: Awaitable[T]) -> T:
         raise without_frames(error, until=handled)  # noqa: B904 -- it is the same
 
 
-def _values_of(cookies: Mapping[str, str], name: str) -> tuple[str, ...]:
+def values_of(cookies: Mapping[str, str], name: str) -> tuple[str, ...]:
     """Return all values of a cookie; browsers send several where paths or domains overlap (RFC 6265, 5.4)."""
     getlist = getattr(cookies, "getlist", None)
     if getlist is not None:

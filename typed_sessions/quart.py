@@ -33,6 +33,7 @@ try:
     from quart import Quart, Response, current_app, has_app_context, has_request_context, has_websocket_context
     from quart import session as quart_session
     from werkzeug import Response as WerkzeugResponse
+    from werkzeug.datastructures import ImmutableMultiDict
     from werkzeug.exceptions import ServiceUnavailable
     from werkzeug.sansio.request import Request as WerkzeugRequest
 except ModuleNotFoundError as _missing:
@@ -397,17 +398,24 @@ class QuartSessionInterface(interface.SecureCookieSessionInterface[S]):
 
     @override
     def cookie_values(self, request: interface.CookieRequest, name: str) -> tuple[str, ...]:
-        if isinstance(request, WerkzeugRequest) and _has_its_own_cookies(request):
+        if not isinstance(request, WerkzeugRequest):
+            return super().cookie_values(request, name)
+        cookies = request.__dict__.get("cookies")
+        if type(cookies) is ImmutableMultiDict:  # parsed before
+            return tuple(cookies.getlist(name))
+        if cookies is None and type(request).cookies is WerkzeugRequest.cookies:  # neither assigned nor a subclass's
             values = cookie_values(";".join(request.headers.getlist("Cookie")), name)
             if values is not None:
                 return values
-        return super().cookie_values(request, name)
+        return interface.values_of(request.cookies, name)
 
     @override
     def _is_streamed(self, response: interface.CookieResponse | None) -> bool:
         if isinstance(response, Response):
-            whole = response.data_body_class, response.file_body_class, response.io_body_class
-            return not isinstance(response.response, whole)
+            body = response.response
+            if type(body) is response.data_body_class:
+                return False
+            return not isinstance(body, (response.data_body_class, response.file_body_class, response.io_body_class))
         return isinstance(response, WerkzeugResponse) and response.is_streamed
 
     @override
@@ -427,11 +435,6 @@ class QuartSessionInterface(interface.SecureCookieSessionInterface[S]):
             await _become(response, answer)
             state_of(session).progress = Progress.UNSAVED
             self.tell(app, session, response)
-
-
-def _has_its_own_cookies(request: WerkzeugRequest) -> bool:
-    """Return True unless the cookies of a request were parsed or assigned before, or a subclass says what they are."""
-    return "cookies" not in vars(request) and type(request).cookies is WerkzeugRequest.cookies
 
 
 def _refuse_mixed_up(schema: object, app: object) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any, Final, Generic, Protocol, cast
@@ -91,6 +91,8 @@ class Rules(Generic[S]):
     refresh_each_request: bool = field(init=False)
     refresh_seconds: float = field(init=False)
     lifetime_seconds: float = field(init=False)
+    _written_at: Callable[[str], int | None] = field(init=False, repr=False)
+    """Returns when a text of the configured format says that it was sealed."""
 
     def __attrs_post_init__(self) -> None:
         settings = self.settings
@@ -102,6 +104,7 @@ class Rules(Generic[S]):
             ("refresh_each_request", settings.refresh_each_request),
             ("refresh_seconds", self.refresh_after.total_seconds()),
             ("lifetime_seconds", settings.lifetime.total_seconds()),
+            ("_written_at", (self.formats[0].sealer if self.formats else KeylessSealer()).claimed_time),
         ):
             object.__setattr__(self, name, value)
 
@@ -109,6 +112,16 @@ class Rules(Generic[S]):
         """Return True if a sealed text says that it is old enough for a refresh. Nobody has verified that."""
         sealed_at = self.claimed_time(text)
         return sealed_at is not None and self.clock() - sealed_at >= self.refresh_seconds
+
+    def is_due(self, request: object) -> bool:
+        """Return True if any session cookie of a request says so. It is a question of each request."""
+        for text in self.adapter.cookie_values(request, self.name):
+            sealed_at = self._written_at(text)
+            if sealed_at is None:  # perhaps in another format
+                sealed_at = self.claimed_time(text)
+            if sealed_at is not None and self.clock() - sealed_at >= self.refresh_seconds:
+                return True
+        return False
 
     def claimed_time(self, text: str) -> int | None:
         """Return when a text says that it was sealed, as `Sealer.claimed_time` does, in whichever format it is."""

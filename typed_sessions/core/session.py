@@ -34,6 +34,7 @@ __all__ = [
     "is_left_alone",
     "is_permanent",
     "note_saved",
+    "note_streaming",
     "rules_of",
     "session_from",
     "session_of_request",
@@ -227,20 +228,18 @@ class SecureCookieSession(Session[S_co]):
         UndeclaredKeyError: an initial key is an earlier name of a field.
     """
 
-    __slots__ = ("__weakref__", "_app", "_begun", "_is_saved", "_request", "_rules", "_state", "accessed")
+    __slots__ = ("__weakref__", "_app", "_begun", "_is_saved", "_request", "_rules", "accessed")
 
     accessed: bool
     _app: object
     _begun: list[SessionState[S_co]]
-    """The states that threads have made; the first one counts."""
+    """The states that threads have made; the first one counts. None while nobody has asked anything of the session."""
     _is_saved: bool
-    """True once it was saved. What came of that is in its state, if it has one."""
+    """True if it was saved before that."""
     _request: object
     """None once its cookies were looked at, or if there is none."""
     _rules: Rules[S_co] | None
     """Those that it was opened with; None if a program has made it."""
-    _state: SessionState[S_co] | None
-    """None while nobody has asked anything of it."""
 
     @overload
     def __init__(
@@ -461,10 +460,10 @@ class SecureCookieSession(Session[S_co]):
 
     def _shown(self) -> Contents[S_co] | None:
         """Return what a repr shows, for which nothing is opened or used; None if the program has seen nothing of it."""
-        state = self._state
-        if state is None or state.opened is None or (state.source.sealed and not self.accessed):
+        opened = self._begun[0].opened if self._begun else None
+        if opened is None or (self._begun[0].source.sealed and not self.accessed):
             return None
-        return state.opened.contents.copied()
+        return opened.contents.copied()
 
     @property
     def _added(self) -> dict[str, object]:
@@ -500,12 +499,12 @@ class SecureCookieSession(Session[S_co]):
                     Progress.SAVED if self._is_saved else Progress.AWAITED,
                 )
             )
-        state = self._state = self._begun[0]
         self._request = None
-        return state
+        return self._begun[0]
 
     def _touched(self) -> Contents[S_co]:
-        state = self._state or self._begin()
+        begun = self._begun
+        state = begun[0] if begun else self._begin()
         if state.progress is not Progress.AWAITED:
             self._note_late_use(state)
         self.accessed = True
@@ -550,12 +549,12 @@ def _belong(
     """Set all that a session has."""
     session.accessed = session._is_saved = False
     session._rules, session._app, session._request = rules, app, request
-    session._state, session._begun = state, []
+    session._begun = [] if state is None else [state]
 
 
 def state_of(session: SecureCookieSession[S]) -> SessionState[S]:
     """Return what the library itself needs of a session, and does not show to programs."""
-    return session._state or session._begin()
+    return session._begun[0] if session._begun else session._begin()
 
 
 def rules_of(session: SecureCookieSession[S]) -> Rules[S] | None:
@@ -575,7 +574,6 @@ def session_of_request(
     session._rules = rules
     session._app = app
     session._request = request
-    session._state = None
     session._begun = []
     return session
 
@@ -596,15 +594,26 @@ def session_from(
 
 
 def is_left_alone(session: SecureCookieSession[Any]) -> bool:
-    """Return True if nobody has asked anything of the session of a request, and no refresh of its cookie can be due."""
-    if session.accessed or session._state is not None:
+    """Return True if nobody has asked anything of the session of a request, and no refresh of its cookie can be due.
+
+    Then it is saved with that.
+    """
+    if session.accessed or session._begun:
         return False
     rules, request = session._rules, session._request
     if rules is None or request is None:
         return False
-    if not rules.refresh_each_request:
-        return True
-    return not any(map(rules.is_old, rules.adapter.cookie_values(request, rules.name)))
+    if rules.refresh_each_request and rules.is_due(request):
+        return False
+    session._is_saved = True
+    if session._begun:  # another thread has come so far just now
+        state_of(session).progress = Progress.SAVED
+    return True
+
+
+def note_streaming(session: SecureCookieSession[Any]) -> None:
+    """Note that a program makes the response while it is sent, and has not used the session before."""
+    _streaming.set(session)
 
 
 def note_saved(session: SecureCookieSession[Any], *, streams: bool) -> None:
@@ -614,16 +623,14 @@ def note_saved(session: SecureCookieSession[Any], *, streams: bool) -> None:
         session: the session.
         streams: whether a program makes the response while it is sent, and has not used the session before.
     """
-    session._is_saved = True
-    if session._state is not None or session._begun:
-        state_of(session).progress = Progress.SAVED
+    state_of(session).progress = Progress.SAVED
     if streams:
-        _streaming.set(session)
+        note_streaming(session)
 
 
 def was_used_late(session: SecureCookieSession[Any]) -> bool:
     """Return True if anybody has asked for what is in the session after its response was made."""
-    return session._state is not None and session._state.was_used_late
+    return bool(session._begun) and session._begun[0].was_used_late
 
 
 def is_permanent(session: SecureCookieSession[Any]) -> bool:
