@@ -16,8 +16,10 @@ from cattrs import Converter
 from typing_extensions import TypeIs, TypeVar, override
 
 from typed_sessions import interface
+from typed_sessions.applications import AppRules
 from typed_sessions.core.cookie_header import cookie_values
 from typed_sessions.core.cookies import varying_by_cookie
+from typed_sessions.core.framework import values_of
 from typed_sessions.core.session import NullSession, SecureCookieSession, Session, SessionMixin, state_of, was_used_late
 from typed_sessions.core.settings import purge_interval_of
 from typed_sessions.core.state import Progress
@@ -400,14 +402,14 @@ class QuartSessionInterface(interface.SecureCookieSessionInterface[S]):
     def cookie_values(self, request: interface.CookieRequest, name: str) -> tuple[str, ...]:
         if not isinstance(request, WerkzeugRequest):
             return super().cookie_values(request, name)
-        cookies = request.__dict__.get("cookies")
-        if type(cookies) is ImmutableMultiDict:  # parsed before
+        cookies: Any = request.__dict__.get("cookies")
+        if cookies.__class__ is ImmutableMultiDict:  # parsed before
             return tuple(cookies.getlist(name))
         if cookies is None and type(request).cookies is WerkzeugRequest.cookies:  # neither assigned nor a subclass's
             values = cookie_values(";".join(request.headers.getlist("Cookie")), name)
             if values is not None:
                 return values
-        return interface.values_of(request.cookies, name)
+        return values_of(request.cookies, name)
 
     @override
     def _is_streamed(self, response: interface.CookieResponse | None) -> bool:
@@ -424,7 +426,7 @@ class QuartSessionInterface(interface.SecureCookieSessionInterface[S]):
         app: interface.ConfiguredApp,
         session: SecureCookieSession[S],
         response: interface.CookieResponse | None,
-        rules: interface.AppRules[S],
+        rules: AppRules[S],
     ) -> None:
         try:
             await super()._save_on_server(app, session, response, rules)

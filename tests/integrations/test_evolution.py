@@ -347,7 +347,7 @@ class Deployments(RuleBasedStateMachine):
         interface = release.interface(self.reports)
         app = cast("Any", Quart(__name__))
         app.config.update(self.config)
-        rules = interface._rules_of(app)
+        rules = interface._applications.rules_of(app)
         texts = () if visitor.cookie is None else (visitor.cookie,)
         session = session_from(RequestContext(rules, app, texts), SecureCookieSession)
         version = max(visitor.version, len(release.steps))

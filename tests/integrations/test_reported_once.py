@@ -74,7 +74,7 @@ async def test_a_task_that_only_reads_warns_of_nothing(
     site: Site, used_before: bool, streams: bool, bare: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     if bare:
-        store = site.sessions._interface._store
+        store = site.sessions._interface._applications._store
         setattr(site.app, "session_interface", SecureCookieSessionInterface(Visitor, store=store))  # noqa: B010
     cookie = await site.begin()
     answered = asyncio.Event()

@@ -388,7 +388,7 @@ def test_any_visitor_survives_any_path_of_formats(visitor: Visitor, path: list[s
         session = sessions._interface.session_class(schema=sessions.schema)
         session.replace(held)
         text = sessions._interface.seal(app, session)
-        rules = sessions._interface._rules_of(app)
+        rules = sessions._interface._applications.rules_of(app)
         found = rules.writer.sealer.open(text)
         assert isinstance(found, tuple)
         payload, _ = found
