@@ -161,11 +161,11 @@ def values_of(cookies: Mapping[str, str], name: str) -> tuple[str, ...]:
 
 def vary_by_cookie(headers: ResponseHeaders) -> None:
     """Keep shared caches from answering one visitor with another's page (RFC 9110, section 12.5.5)."""
-    present = headers.getlist("Vary")
-    if present:
-        headers.set("Vary", varying_by_cookie(present))
-    else:
-        headers.add("Vary", "Cookie")
+    for name, _ in headers:
+        if name.lower() == "vary":
+            headers.set("Vary", varying_by_cookie(headers.getlist("Vary")))
+            return
+    headers.add("Vary", "Cookie")
 
 
 def add_cookies(headers: ResponseHeaders, changes: HeaderChanges, now: float) -> bool:

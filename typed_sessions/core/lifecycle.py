@@ -11,7 +11,7 @@ from typed_sessions.core.cookies import rivals_of
 from typed_sessions.core.loading import opened
 from typed_sessions.core.rules import Rules
 from typed_sessions.core.session import SecureCookieSession, is_permanent, note_saved, state_of
-from typed_sessions.core.state import SUPPRESSED, Progress
+from typed_sessions.core.state import AWAITED, FAILED, SAVED, SUPPRESSED, UNSAVED
 from typed_sessions.errors import CookieTooLargeError
 from typed_sessions.reports import ChangeLost, CookieOversize, Report
 from typed_sessions.sealing.set_cookie import CookieAttributes, SessionCookie
@@ -97,9 +97,9 @@ def save(session: SecureCookieSession[S], rules: Rules[S], app: object, *, strea
     """
     state, accessed = state_of(session), session.accessed
     if state.has_failed:
-        state.progress = Progress.UNSAVED
+        state.progress = UNSAVED
         return HeaderChanges(accessed)
-    state.progress = Progress.FAILED  # until it has not
+    state.progress = FAILED  # until it has not
     wanted = None if rules.is_stock else _is_wanted(session, rules, app)
     action = action_of(session, rules, wanted=wanted)
     if type(action) is Keep:
@@ -116,7 +116,7 @@ def end(session: SecureCookieSession[S]) -> None:
     """Take note that a request has ended whose response is not here to carry a cookie: that of a websocket."""
     state = state_of(session)
     if state.judged()[0]:
-        state.report_loss(_LOSSES[Progress.AWAITED])
+        state.report_loss(_LOSSES[AWAITED])
     note_saved(session, streams=False)
 
 
@@ -142,7 +142,7 @@ def _attributes(rules: Rules[S], app: object) -> CookieAttributes:
 def _is_wanted(session: SecureCookieSession[S], rules: Rules[S], app: object) -> bool:
     """Return what a subclass says, which may change the session meanwhile."""
     state = state_of(session)
-    before, state.progress = state.progress, Progress.AWAITED
+    before, state.progress = state.progress, AWAITED
     try:
         return rules.adapter.should_set_cookie(app, session)
     finally:
@@ -151,13 +151,8 @@ def _is_wanted(session: SecureCookieSession[S], rules: Rules[S], app: object) ->
 
 def _cookie(session: SecureCookieSession[S], rules: Rules[S], app: object, action: CookieAction) -> str | None:
     """Return the text of the `Set-Cookie` header that an action asks for; None if no browser would keep it."""
-    match action:
-        case Keep():
-            return None
-        case Delete():
-            return SessionCookie(_attributes(rules, app)).deleting()
-        case Write():
-            pass
+    if type(action) is not Write:
+        return SessionCookie(_attributes(rules, app)).deleting() if type(action) is Delete else None
     if action.altered:
         rules.adapter.report_altered(app, action.altered)
     if rules.is_stock:
@@ -244,14 +239,14 @@ def is_kept(session: SecureCookieSession[S], rules: Rules[S], app: object, *, an
     """
     state = state_of(session)
     loss: Report
-    if answers and state.progress is Progress.AWAITED:
+    if answers and state.progress is AWAITED:
         kept, loss = (
             not _is_suppressed(session, None if rules.is_stock else _is_wanted(session, rules, app)),
             SUPPRESSED,
         )
     else:
         kept = _is_in_cookie(session, rules)
-        loss = state.source.late_change if state.progress is Progress.SAVED else _LOSSES[state.progress]
+        loss = state.source.late_change if state.progress is SAVED else _LOSSES[state.progress]
     if not kept:
         state.report_loss(loss)
     return kept
@@ -294,16 +289,16 @@ def is_valid(session: SecureCookieSession[S], rules: Rules[S]) -> bool:
 def _sent(session: SecureCookieSession[S]) -> str | None:
     """Return what the response has made of the cookie: its value, or none; None if the browser keeps what it had."""
     state = state_of(session)
-    return state.sent if state.progress is Progress.SAVED else None
+    return state.sent if state.progress is SAVED else None
 
 
 _UNSAVED: Final = ChangeLost("it could not be saved with its response, and the error response does not try again")
 _LOSSES: Final = {
-    Progress.AWAITED: ChangeLost(
+    AWAITED: ChangeLost(
         "a websocket that was accepted has no response to carry a cookie; change the session in a request, before the "
         "websocket opens or after it has told the page to make one"
     ),
-    Progress.FAILED: _UNSAVED,
-    Progress.UNSAVED: _UNSAVED,
+    FAILED: _UNSAVED,
+    UNSAVED: _UNSAVED,
 }
 """What there is to say of a change of a session in a cookie that no response will carry, if it was made in time."""

@@ -18,7 +18,7 @@ from typed_sessions.codec.contents import Contents, contents_of
 from typed_sessions.codec.snapshot import Origin
 from typed_sessions.core.loading import RequestContext
 from typed_sessions.core.rules import Rules
-from typed_sessions.core.state import Binding, Opened, Progress, Renewal, SessionState, Source
+from typed_sessions.core.state import AWAITED, SAVED, Binding, Opened, Renewal, SessionState, Source
 from typed_sessions.errors import SerializationError, UndeclaredKeyError
 from typed_sessions.reports import UsedLate
 from typed_sessions.schema.schema import Schema
@@ -496,7 +496,7 @@ class SecureCookieSession(Session[S_co]):
             self._begun.append(
                 SessionState(
                     RequestContext(rules, self._app, rules.adapter.cookie_values(request, rules.name)),
-                    Progress.SAVED if self._is_saved else Progress.AWAITED,
+                    SAVED if self._is_saved else AWAITED,
                 )
             )
         self._request = None
@@ -505,7 +505,7 @@ class SecureCookieSession(Session[S_co]):
     def _touched(self) -> Contents[S_co]:
         begun = self._begun
         state = begun[0] if begun else self._begin()
-        if state.progress is not Progress.AWAITED:
+        if state.progress is not AWAITED:
             self._note_late_use(state)
         self.accessed = True
         return (state.loaded[0] if state.loaded else state.open()).contents
@@ -607,7 +607,7 @@ def is_left_alone(session: SecureCookieSession[Any]) -> bool:
         return False
     session._is_saved = True
     if session._begun:  # another thread has come so far just now
-        state_of(session).progress = Progress.SAVED
+        state_of(session).progress = SAVED
     return True
 
 
@@ -623,7 +623,7 @@ def note_saved(session: SecureCookieSession[Any], *, streams: bool) -> None:
         session: the session.
         streams: whether a program makes the response while it is sent, and has not used the session before.
     """
-    state_of(session).progress = Progress.SAVED
+    state_of(session).progress = SAVED
     if streams:
         note_streaming(session)
 

@@ -17,9 +17,13 @@ from typed_sessions.reports import ChangeLost, Report, ReportSink, log_report
 from typed_sessions.schema.values import Value
 
 __all__ = [
+    "AWAITED",
+    "FAILED",
     "KEEP_EXTRAS",
     "MADE_LATE",
+    "SAVED",
     "SUPPRESSED",
+    "UNSAVED",
     "Binding",
     "ExtrasRule",
     "Intent",
@@ -159,12 +163,19 @@ class Progress(Enum):
     """The error response was made, without the session."""
 
 
+AWAITED: Final = Progress.AWAITED
+FAILED: Final = Progress.FAILED
+SAVED: Final = Progress.SAVED
+UNSAVED: Final = Progress.UNSAVED
+"""The same by names that are found at once: Python 3.11 calls a function for each member of an enumeration."""
+
+
 class SessionState(Value, Generic[S]):
     """What the library keeps of one session, and asks of it, beside what is in it."""
 
     source: Source[Any]
     """Where the session comes from."""
-    progress: Progress = Progress.AWAITED
+    progress: Progress = AWAITED
     assigned: bool | None = None
     """What was assigned to `modified`."""
     renewal: Renewal = Renewal.NONE
@@ -207,16 +218,16 @@ class SessionState(Value, Generic[S]):
     @property
     def awaits_response(self) -> bool:
         """True if the response, or the error response, has still to be made."""
-        return self.progress in (Progress.AWAITED, Progress.FAILED)
+        return self.progress is AWAITED or self.progress is FAILED
 
     @property
     def has_failed(self) -> bool:
         """True if the session could not be saved with its response."""
-        return self.progress in (Progress.FAILED, Progress.UNSAVED)
+        return self.progress is FAILED or self.progress is UNSAVED
 
     def note_change(self) -> None:
         """Say, once, that what is changed after the response was made, or could not be saved, is lost."""
-        if self.progress is not Progress.AWAITED:
+        if self.progress is not AWAITED:
             self.report_loss(self.source.late_change)
 
     def report_loss(self, report: Report) -> None:
