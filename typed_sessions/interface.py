@@ -276,7 +276,9 @@ class SecureCookieSessionInterface(
             if accessed:
                 vary_by_cookie(headers)
             streams = not accessed and self._is_streamed(response)
-            self._put(app, lifecycle.save(owned, rules, app, streams=streams), headers, varies=accessed)
+            changes = lifecycle.save(owned, rules, app, streams=streams)
+            if changes.set_cookie:
+                self._put(app, changes, headers, varies=accessed)
 
     def cookie_values(self, request: CookieRequest, name: str) -> tuple[str, ...]:
         """Return all values that a cookie has in a request."""
@@ -296,7 +298,7 @@ class SecureCookieSessionInterface(
                 await self.store(app, session, answers=response is not None, rules=rules)
         finally:
             if response is not None:
-                self.tell(app, session, response)
+                self.add_stored_cookie(app, session, response)
         if has_failed:
             state.progress = Progress.UNSAVED
         else:
@@ -376,8 +378,8 @@ class SecureCookieSessionInterface(
                 state.progress = Progress.AWAITED if session_saved else Progress.FAILED
         return kept
 
-    def tell(self, app: ConfiguredApp, session: SecureCookieSession[S], response: CookieResponse) -> None:
-        """Put what the browser has to know of a session that is kept on the server on a response."""
+    def add_stored_cookie(self, app: ConfiguredApp, session: SecureCookieSession[S], response: CookieResponse) -> None:
+        """Put the cookie that is due of a session that is kept on the server on a response, if any is."""
         source = state_of(session).source
         if not isinstance(source, StoredArrival):
             return
@@ -388,10 +390,10 @@ class SecureCookieSessionInterface(
     def _put(
         self, app: ConfiguredApp, changes: lifecycle.HeaderChanges, headers: ResponseHeaders, *, varies: bool
     ) -> None:
-        """Bring changes into the headers of a response. `varies` says that they have their Vary."""
-        if changes.set_cookie and add_cookies(headers, changes, self._applications.clock()):
+        """Bring new cookies into the headers of a response. `varies` says that they have their Vary."""
+        if add_cookies(headers, changes, self._applications.clock()):
             self._applications.report_once(app, SharedCookie())
-        if changes.vary and not varies:
+        if not varies:
             vary_by_cookie(headers)
 
     async def close(self) -> None:

@@ -436,7 +436,7 @@ class QuartSessionInterface(interface.SecureCookieSessionInterface[S]):
             answer = await app.make_response(await app.handle_user_exception(error))
             await _become(response, answer)
             state_of(session).progress = Progress.UNSAVED
-            self.tell(app, session, response)
+            self.add_stored_cookie(app, session, response)
 
 
 def _refuse_mixed_up(schema: object, app: object) -> None:

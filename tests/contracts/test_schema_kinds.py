@@ -31,7 +31,7 @@ from typed_sessions.codec.codec import Codec, Decoded
 from typed_sessions.codec.contents import Contents
 from typed_sessions.codec.snapshot import Origin
 from typed_sessions.core.session import session_from, state_of
-from typed_sessions.core.state import Binding, Opened
+from typed_sessions.core.state import Binding, LoadResult
 from typed_sessions.quart import Sessions
 from typed_sessions.schema.places import Comparison
 from typed_sessions.schema.sameness import same
@@ -407,7 +407,7 @@ DECLARED: Final = ("user_id", "cart", "tags", "seen")
 
 
 def session_of(codec: Codec[Any], payload: bytes) -> SecureCookieSession[Any]:
-    opened = Opened(decoded(codec, payload), Origin(codec, payload), new=False)
+    opened = LoadResult(decoded(codec, payload), Origin(codec, payload), new=False)
     return session_from(Binding(lambda: opened), SecureCookieSession[Any])
 
 

@@ -31,7 +31,7 @@ from typed_sessions.codec.codec import MAX_PAYLOAD, Codec, Decoded
 from typed_sessions.codec.contents import contents_of
 from typed_sessions.codec.snapshot import Origin
 from typed_sessions.core.session import is_permanent, note_saved, session_from, state_of
-from typed_sessions.core.state import Binding, ExtrasRule, Intent, Opened, Progress, Renewal
+from typed_sessions.core.state import Binding, ExtrasRule, Intent, LoadResult, Progress, Renewal
 from typed_sessions.reports import ChangeLost, Reason, Refused, Report, UsedLate
 from typed_sessions.schema.schema import Schema
 from typed_sessions.serializers import TaggedJSONSerializer
@@ -71,7 +71,7 @@ def deferred(
     schema = Schema(Visitor)
     return session_from(
         Binding(
-            lambda: Opened(contents_of(schema, stored)),
+            lambda: LoadResult(contents_of(schema, stored)),
             rule=rule or ExtrasRule(),
             sink=(reports if reports is not None else []).append,
         ),
@@ -494,7 +494,7 @@ def test_a_session_that_is_emptied_and_filled_as_it_was_has_not_changed() -> Non
     decoded = decoded_by(codec, b'{"user_id":7}')
     origin = Origin(codec, decoded.payload, decoded)
     held = session_from(
-        Binding(lambda: Opened(decoded.contents, origin), sealed=("a.b.c",)), SecureCookieSession[Visitor]
+        Binding(lambda: LoadResult(decoded.contents, origin), sealed=("a.b.c",)), SecureCookieSession[Visitor]
     )
     held.clear()
     held["user_id"] = 7
@@ -580,9 +580,9 @@ def test_many_threads_that_touch_a_session_first_have_one_of_what_they_make() ->
     reports: list[Report] = []
     gate = threading.Barrier(8)
 
-    def opener() -> Opened[Visitor]:
+    def opener() -> LoadResult[Visitor]:
         gate.wait(10)  # each of them has begun to open it
-        return Opened(contents_of(Schema(Visitor), {}), reports=(Refused(Reason.EXPIRED),))
+        return LoadResult(contents_of(Schema(Visitor), {}), reports=(Refused(Reason.EXPIRED),))
 
     held = session_from(Binding(opener, sink=reports.append), SecureCookieSession[Visitor])
     seen: list[Visitor] = []
@@ -599,10 +599,10 @@ def test_many_threads_that_touch_a_session_first_have_one_of_what_they_make() ->
 def test_a_thread_that_opens_a_session_waits_for_no_other() -> None:
     touched = threading.Event()
 
-    def opener() -> Opened[Visitor]:
+    def opener() -> LoadResult[Visitor]:
         if threading.current_thread() is first:
             assert touched.wait(10)
-        return Opened(contents_of(Schema(Visitor), {}))
+        return LoadResult(contents_of(Schema(Visitor), {}))
 
     held = session_from(Binding(opener), SecureCookieSession[Visitor])
     first = threading.Thread(target=lambda: held.data)
@@ -617,7 +617,7 @@ def test_a_report_handler_may_touch_the_session_that_it_hears_of() -> None:
     heard: list[object] = []
     held = session_from(
         Binding(
-            lambda: Opened(contents_of(Schema(Visitor), {}), reports=(Refused(Reason.EXPIRED),)),
+            lambda: LoadResult(contents_of(Schema(Visitor), {}), reports=(Refused(Reason.EXPIRED),)),
             sink=lambda report: heard.append((report, dict(held))),
         ),
         SecureCookieSession[Visitor],
@@ -912,7 +912,7 @@ def test_what_was_written_is_what_was_loaded_from_then_on() -> None:
     codec = Codec(Schema(Visitor), TaggedJSONSerializer())
     opened = state_of(held).open()
     state_of(held).rebase(
-        Opened(opened.contents, Origin(codec, codec.encode({"user_id": 8}), written_version=3), new=False)
+        LoadResult(opened.contents, Origin(codec, codec.encode({"user_id": 8}), written_version=3), new=False)
     )
     assert held.modified is False
     origin = state_of(held).open().origin

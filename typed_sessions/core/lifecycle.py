@@ -10,7 +10,7 @@ from typing_extensions import TypeVar, override
 from typed_sessions.core.cookies import rivals_of
 from typed_sessions.core.loading import opened
 from typed_sessions.core.rules import Rules
-from typed_sessions.core.session import SecureCookieSession, is_permanent, note_saved, state_of
+from typed_sessions.core.session import SecureCookieSession, is_permanent, note_saved, note_streaming, state_of
 from typed_sessions.core.state import AWAITED, FAILED, SAVED, SUPPRESSED, UNSAVED
 from typed_sessions.errors import CookieTooLargeError
 from typed_sessions.reports import ChangeLost, CookieOversize, Report
@@ -79,6 +79,10 @@ class HeaderChanges(Struct, frozen=True):
         return f"HeaderChanges(vary={self.vary}, {len(self.set_cookie)} cookies)"
 
 
+_USED: Final = HeaderChanges(vary=True)
+_UNUSED: Final = HeaderChanges(vary=False)
+
+
 def save(session: SecureCookieSession[S], rules: Rules[S], app: object, *, streams: bool) -> HeaderChanges:
     """Return what the headers of a response have to become, so that its browser has what is in the session.
 
@@ -95,20 +99,21 @@ def save(session: SecureCookieSession[S], rules: Rules[S], app: object, *, strea
         CookieTooLargeError: the browser would drop the cookie.
         ConfigurationError: an overridden method says what no cookie can be.
     """
-    state, accessed = state_of(session), session.accessed
-    if state.has_failed:
+    state, unchanged = state_of(session), _USED if session.accessed else _UNUSED
+    if state.progress is not AWAITED and state.has_failed:
         state.progress = UNSAVED
-        return HeaderChanges(accessed)
+        return unchanged
     state.progress = FAILED  # until it has not
     wanted = None if rules.is_stock else _is_wanted(session, rules, app)
     action = action_of(session, rules, wanted=wanted)
-    if type(action) is Keep:
-        changes = HeaderChanges(accessed)
-    else:
+    changes = unchanged
+    if type(action) is not Keep:
         changes = header_changes(session, rules, app, action)
         if changes.set_cookie:
             state.sent = action.value if type(action) is Write else ""
-    note_saved(session, streams=streams)
+    state.progress = SAVED
+    if streams:
+        note_streaming(session)
     return changes
 
 
@@ -129,7 +134,7 @@ def header_changes(
         rivals = rivals_of(_attributes(rules, app), rules.settings.application_root)
     cookie = _cookie(session, rules, app, action)
     if cookie is None:
-        return HeaderChanges(session.accessed)
+        return _USED if session.accessed else _UNUSED
     if not rivals:
         return HeaderChanges(vary=True, set_cookie=(cookie,))
     return HeaderChanges(vary=True, set_cookie=(*(SessionCookie(each).deleting() for each in rivals), cookie))

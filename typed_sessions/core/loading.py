@@ -12,7 +12,7 @@ from typed_sessions.codec.contents import contents_of
 from typed_sessions.codec.payloads import Read
 from typed_sessions.codec.snapshot import Origin
 from typed_sessions.core.rules import Format, Rules
-from typed_sessions.core.state import MADE_LATE, ExtrasRule, Opened
+from typed_sessions.core.state import MADE_LATE, ExtrasRule, LoadResult
 from typed_sessions.reports import FieldReset, Refused, Report, UndeclaredKeys
 from typed_sessions.schema.values import Value
 from typed_sessions.sealing.base import newest, progress
@@ -39,7 +39,7 @@ class RequestContext(Value, Generic[S]):
     def late_change(self) -> Report:
         return MADE_LATE
 
-    def open(self) -> Opened[S]:
+    def open(self) -> LoadResult[S]:
         found = opened(self.sealed, self.rules)
         if found.has_rivals:
             self.has_rivals = True
@@ -49,7 +49,7 @@ class RequestContext(Value, Generic[S]):
         self.rules.adapter.report(self.app, report)
 
 
-def opened(texts: tuple[str, ...], rules: Rules[S]) -> Opened[S]:
+def opened(texts: tuple[str, ...], rules: Rules[S]) -> LoadResult[S]:
     """Return what the session cookie holds, or a fresh session.
 
     Of several genuine ones the one that was sealed last counts, whether it can be read or not. Browsers keep several
@@ -60,10 +60,10 @@ def opened(texts: tuple[str, ...], rules: Rules[S]) -> Opened[S]:
     if not texts:
         return _fresh(rules, None)
     refusal: Refused | None = None
-    misread: Opened[S] | None = None
+    misread: LoadResult[S] | None = None
     for format_ in rules.formats:
         outcome = _read(texts[0], format_, rules.on_bad_field)
-        if not isinstance(outcome, Opened):
+        if not isinstance(outcome, LoadResult):
             if refusal is None or progress(outcome) > progress(refusal):
                 refusal = outcome
         elif not outcome.reports or not _has_resets(outcome):
@@ -73,37 +73,37 @@ def opened(texts: tuple[str, ...], rules: Rules[S]) -> Opened[S]:
     return _fresh(rules, refusal) if misread is None else undeclared_reported(misread, rules)
 
 
-def _opened_of_several(texts: tuple[str, ...], rules: Rules[S]) -> Opened[S]:
+def _opened_of_several(texts: tuple[str, ...], rules: Rules[S]) -> LoadResult[S]:
     genuine, count = newest(texts, rules.sealers)
     found = _fresh(rules, genuine) if isinstance(genuine, Refused) else opened((genuine,), rules)
     found.has_rivals = count > 1
     return found
 
 
-def _fresh(rules: Rules[S], refusal: Refused | None) -> Opened[S]:
-    return Opened(contents_of(rules.schema, {}), reports=() if refusal is None else (refusal,))
+def _fresh(rules: Rules[S], refusal: Refused | None) -> LoadResult[S]:
+    return LoadResult(contents_of(rules.schema, {}), reports=() if refusal is None else (refusal,))
 
 
-def _has_resets(opened: Opened[S]) -> bool:
+def _has_resets(opened: LoadResult[S]) -> bool:
     return any(isinstance(report, FieldReset) for report in opened.reports)
 
 
-def _read(text: str, format_: Format[S], on_bad_field: OnBadField) -> Opened[S] | Refused:
+def _read(text: str, format_: Format[S], on_bad_field: OnBadField) -> LoadResult[S] | Refused:
     found = format_.sealer.open(text)
     if isinstance(found, Refused):
         return found
     payload, _ = found
     outcome = format_.codec.decode(payload, on_bad_field)
     if isinstance(outcome, Read):
-        return Opened(outcome.contents, Origin(format_.codec, payload, outcome), text, new=False)
+        return LoadResult(outcome.contents, Origin(format_.codec, payload, outcome), text, new=False)
     if isinstance(outcome, Refused):
         return outcome
     origin = Origin(format_.codec, payload, outcome)
     origin.remember()
-    return Opened(outcome.contents, origin, text, new=False, reports=outcome.reports)
+    return LoadResult(outcome.contents, origin, text, new=False, reports=outcome.reports)
 
 
-def undeclared_reported(opened: Opened[S], rules: Rules[S]) -> Opened[S]:
+def undeclared_reported(opened: LoadResult[S], rules: Rules[S]) -> LoadResult[S]:
     """Report the keys that a newer or older release may have written, which are kept all the same."""
     if rules.extras.allowed is None:
         return opened

@@ -18,7 +18,7 @@ from typed_sessions.codec.contents import Contents, contents_of
 from typed_sessions.codec.snapshot import Origin
 from typed_sessions.core.loading import RequestContext
 from typed_sessions.core.rules import Rules
-from typed_sessions.core.state import AWAITED, SAVED, Binding, Opened, Renewal, SessionState, Source
+from typed_sessions.core.state import AWAITED, SAVED, Binding, LoadResult, Renewal, SessionState, Source
 from typed_sessions.errors import SerializationError, UndeclaredKeyError
 from typed_sessions.reports import UsedLate
 from typed_sessions.schema.schema import Schema
@@ -186,7 +186,7 @@ class SessionsLike(Protocol[S_co]):
         ...
 
 
-def _opened_with(initial: Mapping[str, object], schema: Schema[S]) -> Opened[S]:
+def _opened_with(initial: Mapping[str, object], schema: Schema[S]) -> LoadResult[S]:
     """Return what a program asked a session to begin with, as if it had been loaded."""
     contents = contents_of(schema, {})
     for key in initial:
@@ -194,9 +194,9 @@ def _opened_with(initial: Mapping[str, object], schema: Schema[S]) -> Opened[S]:
     contents.update(initial)
     codec = Codec(schema, TaggedJSONSerializer())
     try:
-        return Opened(contents, Origin(codec, codec.encode(contents.stored())) if initial else None)
+        return LoadResult(contents, Origin(codec, codec.encode(contents.stored())) if initial else None)
     except SerializationError:  # the save will say so
-        return Opened(contents)
+        return LoadResult(contents)
 
 
 def _refuse_earlier_name(key: str, schema: Schema[Any]) -> None:
@@ -205,7 +205,7 @@ def _refuse_earlier_name(key: str, schema: Schema[Any]) -> None:
         raise UndeclaredKeyError(key, (), schema.renamed[key])
 
 
-def _opened_empty() -> Opened[Any]:
+def _opened_empty() -> LoadResult[Any]:
     return _opened_with({}, Schema())
 
 
@@ -484,7 +484,7 @@ class SecureCookieSession(Session[S_co]):
         opened = state.open()
         detached = type(self).__new__(type(self))
         of_its_own: SessionState[S_co] = SessionState(Binding(_opened_empty, rule=state.source.rule))
-        of_its_own.opened = Opened(contents, opened.origin, new=opened.new)
+        of_its_own.opened = LoadResult(contents, opened.origin, new=opened.new)
         of_its_own.assigned = state.assigned
         _belong(detached, None, None, None, of_its_own)
         return detached

@@ -27,6 +27,7 @@ __all__ = [
     "Binding",
     "ExtrasRule",
     "Intent",
+    "LoadResult",
     "Opened",
     "Progress",
     "Renewal",
@@ -51,7 +52,7 @@ class ExtrasRule:
 KEEP_EXTRAS: Final = ExtrasRule()
 
 
-class Opened(Value, Generic[S]):
+class LoadResult(Value, Generic[S]):
     """What opening a session gave."""
 
     contents: Contents[S]
@@ -63,6 +64,10 @@ class Opened(Value, Generic[S]):
     reports: tuple[Report, ...] = ()
     has_rivals: bool = False
     """True if more than one genuine text came."""
+
+
+Opened = LoadResult
+"""The former name, for `server`."""
 
 
 MADE_LATE: Final = ChangeLost("it was made after the session was saved; change it before the response is made")
@@ -94,7 +99,7 @@ class Source(Protocol[S]):
         """True if the request brought more than one genuine session cookie. Known once the session is open."""
         ...
 
-    def open(self) -> Opened[S]:
+    def open(self) -> LoadResult[S]:
         """Open the session. Called at the first touch, by each thread that comes before one of them is done."""
         ...
 
@@ -107,14 +112,14 @@ class Source(Protocol[S]):
 class Binding(Generic[S]):
     """A source that is given in parts."""
 
-    opener: Callable[[], Opened[S]]
+    opener: Callable[[], LoadResult[S]]
     sealed: tuple[str, ...] = field(default=(), repr=False)
     rule: ExtrasRule = KEEP_EXTRAS
     sink: ReportSink = log_report
     late_change: Report = MADE_LATE
     has_rivals: bool = False
 
-    def open(self) -> Opened[S]:
+    def open(self) -> LoadResult[S]:
         return self.opener()
 
     def report(self, report: Report) -> None:
@@ -186,19 +191,19 @@ class SessionState(Value, Generic[S]):
     was_used_late: bool = False
     """True if anybody has asked for what is in the session after its response was made."""
     loss_is_reported: bool = False
-    loaded: list[Opened[S]] = msgspec.field(default_factory=list)
+    loaded: list[LoadResult[S]] = msgspec.field(default_factory=list)
     """What opening the session gave, to each thread that was one of the first: the first one of it counts for all."""
 
     @property
-    def opened(self) -> Opened[S] | None:
+    def opened(self) -> LoadResult[S] | None:
         """What is in the session; None until the first touch."""
         return self.loaded[0] if self.loaded else None
 
     @opened.setter
-    def opened(self, opened: Opened[S]) -> None:
+    def opened(self, opened: LoadResult[S]) -> None:
         self.loaded[:1] = [opened]
 
-    def open(self) -> Opened[S]:
+    def open(self) -> LoadResult[S]:
         """Return what opening the session gives, without counting it as an access.
 
         No thread waits for another. Where several open it at once, what all but the first have made is dropped, with
@@ -277,7 +282,7 @@ class SessionState(Value, Generic[S]):
         self.cleared = self.cleared or intent.cleared
         self.invalidated = self.invalidated or intent.invalidated
 
-    def rebase(self, opened: Opened[S]) -> None:
+    def rebase(self, opened: LoadResult[S]) -> None:
         """Take what was just written as what was loaded, so that only later changes count as such."""
         self.opened = opened
         self.loss_is_reported = False

@@ -19,7 +19,7 @@ from attrs import field, frozen
 from typed_sessions.codec.codec import MAX_PAYLOAD
 from typed_sessions.reports import Reason, Refused
 from typed_sessions.sealing.base import Clock, Genuine, as_datetime
-from typed_sessions.sealing.base64url import TO_URL_SAFE, from_base64, read_by_python, to_base64
+from typed_sessions.sealing.base64url import TO_STANDARD, TO_URL_SAFE, from_base64, read_by_python, to_base64
 from typed_sessions.sealing.keys import DigestMethod, KeyedHash, SecretKeys, keyed_hashes
 
 __all__ = ["SignedSealer", "Unverified", "sealed_size", "unverified"]
@@ -208,6 +208,8 @@ def _code(keyed: KeyedHash, message: bytes) -> bytes:
 
 def _seconds(stamp: bytes) -> int:
     """Return the time that a stamp holds. Raises ValueError for what is none, or has more than itsdangerous takes."""
+    if len(stamp) == _STAMP_LENGTH:
+        return _from_bytes(a2b_base64(stamp.translate(TO_STANDARD) + b"=="), "big")
     number = read_by_python(stamp)
     if len(number) > _LONGEST_STAMP:
         raise ValueError("a time has at most eight bytes")
