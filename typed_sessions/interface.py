@@ -29,11 +29,11 @@ from typed_sessions.core.framework import (
     vary_by_cookie,
 )
 from typed_sessions.core.loading import RequestContext
+from typed_sessions.core.mixin import SessionMixin
+from typed_sessions.core.null_session import NullSession
 from typed_sessions.core.rules import Rules, Signing
 from typed_sessions.core.session import (
-    NullSession,
     SecureCookieSession,
-    SessionMixin,
     is_left_alone,
     note_saved,
     note_streaming,

@@ -17,7 +17,7 @@ from tests.integrations.test_saving import Site, Visitor, in_stream, in_teardown
 from typed_sessions import SecureCookieSession, SecureCookieSessionInterface
 from typed_sessions.core.session import is_permanent, session_from, state_of
 from typed_sessions.core.state import Binding, LoadResult
-from typed_sessions.quart import QuartSessionInterface
+from typed_sessions.quart_interface import QuartSessionInterface
 from typed_sessions.stores import MemoryStore
 
 

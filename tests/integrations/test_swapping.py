@@ -28,7 +28,8 @@ from typed_sessions import Schema
 from typed_sessions.codec.codec import Codec, Decoded
 from typed_sessions.codec.snapshot import Origin
 from typed_sessions.errors import ConfigurationError
-from typed_sessions.quart import QuartSessionInterface, Sessions
+from typed_sessions.quart import Sessions
+from typed_sessions.quart_interface import QuartSessionInterface
 from typed_sessions.schema.sameness import same
 from typed_sessions.serializers import MsgspecJSONSerializer, MsgspecMsgpackSerializer, TaggedJSONSerializer
 from typed_sessions.stores import MemoryStore

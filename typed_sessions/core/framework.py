@@ -12,7 +12,7 @@ from typing_extensions import TypeVar
 from typed_sessions.core.caching import private
 from typed_sessions.core.cookies import varying_by_cookie
 from typed_sessions.core.lifecycle import HeaderChanges
-from typed_sessions.core.session import NullSession
+from typed_sessions.core.null_session import NullSession
 from typed_sessions.core.settings import DEFAULT_LIFETIME, flag_of, lifetime_of
 
 __all__ = [

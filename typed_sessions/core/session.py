@@ -1,4 +1,4 @@
-"""`Session[S]` and its kinds: the mapping that a program sees, and the flags of a session."""
+"""`SecureCookieSession`: the mapping that a program sees, the flags of a session, and what the library needs of it."""
 
 # The functions below the class are the one way to what a program is not shown:
 # pyright: reportPrivateUsage=false
@@ -6,17 +6,18 @@
 from __future__ import annotations
 
 import copy
-from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from contextvars import ContextVar
-from typing import Any, Final, Generic, NoReturn, Protocol, Self, SupportsIndex, cast, overload
+from typing import Any, Final, NoReturn, Self, SupportsIndex, cast, overload
 
 from typing_extensions import TypeVar, override
 
 from typed_sessions.codec.codec import Codec
 from typed_sessions.codec.contents import Contents, contents_of
 from typed_sessions.codec.snapshot import Origin
+from typed_sessions.core.extras import Extras
 from typed_sessions.core.loading import RequestContext
+from typed_sessions.core.mixin import Keyed, Session
 from typed_sessions.core.rules import Rules
 from typed_sessions.core.state import AWAITED, SAVED, Binding, LoadResult, Renewal, SessionState, Source
 from typed_sessions.errors import SerializationError, UndeclaredKeyError
@@ -25,12 +26,7 @@ from typed_sessions.schema.schema import Schema
 from typed_sessions.serializers.tagged_json import TaggedJSONSerializer
 
 __all__ = [
-    "Extras",
-    "NullSession",
     "SecureCookieSession",
-    "Session",
-    "SessionMixin",
-    "SessionsLike",
     "is_left_alone",
     "is_permanent",
     "note_saved",
@@ -44,146 +40,8 @@ __all__ = [
 
 S = TypeVar("S", default=dict[str, object])
 S_co = TypeVar("S_co", covariant=True, default=dict[str, object])
-K = TypeVar("K")
-V_co = TypeVar("V_co", covariant=True)
 
 _MISSING: Final = object()
-
-
-class Keyed(Protocol[K, V_co]):
-    """What `dict.update` takes beside pairs: anything with keys and items.
-
-    Generic, so that a checker reads a dict display with the keys that are expected of it, not with those of a Literal.
-    """
-
-    def keys(self) -> Iterable[K]:
-        """Return the keys."""
-        ...
-
-    def __getitem__(self, key: K, /) -> V_co: ...
-
-
-class SessionMixin(MutableMapping[str, object]):
-    """What a framework asks of a session beyond a mapping. Same meaning as `quart.sessions.SessionMixin`."""
-
-    __slots__ = ()
-
-    accessed: bool = False
-    """True once the session was used. The response then varies by cookie. May be assigned."""
-
-    _modified: bool = True
-
-    @property
-    def new(self) -> bool:
-        """True if no valid session came with the request, as far as an implementation can tell."""
-        return False
-
-    @property
-    def modified(self) -> bool:
-        """True if the session is to be saved. May be assigned; always True where changes are not tracked."""
-        return self._modified
-
-    @modified.setter
-    def modified(self, value: bool) -> None:
-        self._modified = value
-
-    @property
-    def permanent(self) -> bool:
-        """True if the session outlives the browser's, for `PERMANENT_SESSION_LIFETIME`: the key `_permanent`."""
-        return bool(self.get("_permanent", False))
-
-    @permanent.setter
-    def permanent(self, value: bool) -> None:
-        self["_permanent"] = bool(value)
-
-
-class Session(SessionMixin, Generic[S_co]):
-    """A session whose contents are an object of the class that the user declared.
-
-    `data` is that object. The mapping shows what of it is stored, by attribute name, beside undeclared keys.
-    """
-
-    __slots__ = ()
-
-    @property
-    @abstractmethod
-    def data(self) -> S_co:
-        """The live object: what is changed in it, at any depth, is saved."""
-
-    @property
-    @abstractmethod
-    def extras(self) -> MutableMapping[str, object]:
-        """The keys that the schema does not declare, such as those of extensions."""
-
-    # The keys of these three may be given by name, as in Flask's session, whose signatures they have.
-
-    @override
-    def get(self, key: str, default: object = None) -> object:
-        """Return the value under a key, or the default."""
-        return super().get(key, default)
-
-    @override
-    def pop(self, key: str, default: object = _MISSING) -> object:
-        """Take a key out and return its value, or the default if there is one and the key is not stored."""
-        return super().pop(key) if default is _MISSING else super().pop(key, default)
-
-    @override
-    def setdefault(self, key: str, default: object = None) -> object:
-        """Return the value under a key, stored just now if there was none."""
-        return super().setdefault(key, default)
-
-    def copy(self) -> dict[str, object]:
-        """Return what is stored as a dict."""
-        return dict(self)
-
-    def __reversed__(self) -> Iterator[str]:
-        return reversed(list(self))
-
-    def __or__(self, other: Mapping[str, object]) -> dict[str, object]:
-        return self.copy() | dict(other)
-
-    def __ror__(self, other: Mapping[str, object]) -> dict[str, object]:
-        return dict(other) | self.copy()
-
-    @abstractmethod
-    def __ior__(self, other: Mapping[str, object]) -> Self: ...
-
-    @abstractmethod
-    def regenerate(self) -> None:
-        """Give the session a new identifier, with the same contents; the present one is dead from the save on.
-
-        A session that is kept in a cookie has no identifier: it stays as it is.
-        """
-
-    @abstractmethod
-    def invalidate(self) -> None:
-        """End the session: a logout. Everything is taken out, and what is stored afterwards is another session."""
-
-    @abstractmethod
-    def promote(self, **fields: object) -> None:
-        """Store values in the session under a new identifier: a login. Its absolute lifetime begins anew.
-
-        Raises:
-            FieldTypeError: a value does not fit its field.
-            UndeclaredKeyError: a key is not allowed.
-        """
-
-
-class SessionsLike(Protocol[S_co]):
-    """The sessions of any application whose data has what is needed, for helpers that know no framework.
-
-    `Sessions[Visitor]` is a `SessionsLike[Visitor]`, and one of each class or Protocol that `Visitor` fills.
-    """
-
-    @property
-    def current(self) -> Session[S_co]:
-        """The session of the request that is being handled."""
-        ...
-
-    @property
-    def data(self) -> S_co:
-        """The data of that session."""
-        ...
 
 
 def _opened_with(initial: Mapping[str, object], schema: Schema[S]) -> LoadResult[S]:
@@ -640,131 +498,3 @@ def is_permanent(session: SecureCookieSession[Any]) -> bool:
         return bool(contents.get("_permanent"))
     # A subclass has its own word on it. It is asked of another session, where it may count as one.
     return session._standing_in(contents).permanent
-
-
-class Extras(MutableMapping[str, object]):
-    """The undeclared keys of a session, as a mapping of their own.
-
-    Args:
-        session: the session.
-        touched: returns what is in it, which is an access.
-        shown: returns what a repr shows of it, which is none.
-    """
-
-    def __init__(
-        self,
-        session: SecureCookieSession[object],
-        touched: Callable[[], Contents[Any]],
-        shown: Callable[[], Contents[Any] | None],
-    ) -> None:
-        self._session = session
-        self._touched = touched
-        self._shown = shown
-
-    @override
-    def __getitem__(self, key: str) -> object:
-        if self._declared(key):
-            raise KeyError(key)
-        return self._session[key]
-
-    @override
-    def __setitem__(self, key: str, value: object) -> None:
-        self._refuse_declared(key)
-        self._session[key] = value
-
-    @overload
-    def update(self, other: Keyed[str, object], /, **values: object) -> None: ...
-    @overload
-    def update(self, other: Iterable[tuple[str, object]], /, **values: object) -> None: ...
-    @overload
-    def update(self, /, **values: object) -> None: ...
-    @override
-    def update(self, other: Keyed[str, object] | Iterable[tuple[str, object]] = (), /, **values: object) -> None:
-        """Store many keys. One that is not allowed leaves everything as it was."""
-        given = dict(other, **values)
-        for key in given:
-            self._refuse_declared(key)
-        self._session.update(given)
-
-    @override
-    def __delitem__(self, key: str) -> None:
-        if self._declared(key):
-            raise KeyError(key)
-        del self._session[key]
-
-    @override
-    def __iter__(self) -> Iterator[str]:
-        return iter([key for key in self._session if not self._declared(key)])
-
-    @override
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
-
-    @override
-    def __repr__(self) -> str:
-        shown = self._shown()
-        if shown is None:
-            return "<Extras, not opened>"
-        return f"<Extras { ({key: value for key, value in shown.stored().items() if not shown.declares(key)})!r}>"
-
-    def _declared(self, key: str) -> bool:
-        return self._touched().declares(key)
-
-    def _refuse_declared(self, key: str) -> None:
-        if self._declared(key):
-            raise KeyError(f"{key} belongs to the session's data, not to its extras; set it on the session")
-
-
-class NullSession(SecureCookieSession[S_co]):
-    """The session of an application without a secret key: it reads as empty, and cannot be changed."""
-
-    @property
-    @override
-    def data(self) -> S_co:  # to a checker: what comes after `session.data` is not unreachable
-        self._unavailable()
-
-    @override
-    def _shown(self) -> Contents[S_co]:
-        return _opened_empty().contents
-
-    @override
-    def replace(self, data: object) -> NoReturn:
-        self._unavailable()
-
-    @override
-    def _store(self, values: Mapping[str, object]) -> NoReturn:
-        self._unavailable()
-
-    @override
-    def __setitem__(self, key: str, value: object) -> NoReturn:
-        self._unavailable()
-
-    @override
-    def __delitem__(self, key: str) -> NoReturn:
-        self._unavailable()
-
-    @override
-    def clear(self) -> NoReturn:
-        self._unavailable()
-
-    @override
-    def pop(self, key: str, default: object = None) -> NoReturn:
-        self._unavailable()
-
-    @override
-    def popitem(self) -> NoReturn:
-        self._unavailable()
-
-    @override
-    def setdefault(self, key: str, default: object = None) -> NoReturn:
-        self._unavailable()
-
-    @override
-    def regenerate(self) -> NoReturn:
-        self._unavailable()
-
-    def _unavailable(self) -> NoReturn:
-        raise RuntimeError(
-            "the session is unavailable, because no secret key is set: give the app a SECRET_KEY "
-            "(app.secret_key), a long random text that stays the same between restarts"
-        )
