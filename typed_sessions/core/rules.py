@@ -91,8 +91,8 @@ class Rules(Generic[S]):
     refresh_each_request: bool = field(init=False)
     refresh_seconds: float = field(init=False)
     lifetime_seconds: float = field(init=False)
-    _written_at: Callable[[str], int | None] = field(init=False, repr=False)
-    """Returns when a text of the configured format says that it was sealed."""
+    is_due: Callable[[object], bool] = field(init=False, repr=False)
+    """Returns True if any session cookie of a request is old, as `is_old` says. It is a question of each request."""
 
     def __attrs_post_init__(self) -> None:
         settings = self.settings
@@ -104,7 +104,7 @@ class Rules(Generic[S]):
             ("refresh_each_request", settings.refresh_each_request),
             ("refresh_seconds", self.refresh_after.total_seconds()),
             ("lifetime_seconds", settings.lifetime.total_seconds()),
-            ("_written_at", (self.formats[0].sealer if self.formats else KeylessSealer()).claimed_time),
+            ("is_due", _due_question(self)),
         ):
             object.__setattr__(self, name, value)
 
@@ -112,16 +112,6 @@ class Rules(Generic[S]):
         """Return True if a sealed text says that it is old enough for a refresh. Nobody has verified that."""
         sealed_at = self.claimed_time(text)
         return sealed_at is not None and self.clock() - sealed_at >= self.refresh_seconds
-
-    def is_due(self, request: object) -> bool:
-        """Return True if any session cookie of a request says so. It is a question of each request."""
-        for text in self.adapter.cookie_values(request, self.name):
-            sealed_at = self._written_at(text)
-            if sealed_at is None:  # perhaps in another format
-                sealed_at = self.claimed_time(text)
-            if sealed_at is not None and self.clock() - sealed_at >= self.refresh_seconds:
-                return True
-        return False
 
     def claimed_time(self, text: str) -> int | None:
         """Return when a text says that it was sealed, as `Sealer.claimed_time` does, in whichever format it is."""
@@ -185,6 +175,24 @@ class Rules(Generic[S]):
     def now(self) -> datetime:
         """Return the time, aware, in UTC."""
         return datetime.fromtimestamp(self.clock(), UTC)
+
+
+def _due_question(rules: Rules[Any]) -> Callable[[object], bool]:
+    """Return `Rules.is_due`, with all that it needs at hand."""
+    sealer = rules.formats[0].sealer if rules.formats else KeylessSealer()
+    cookie_values, written_at, clock = rules.adapter.cookie_values, sealer.claimed_time, rules.clock
+    name, refresh_seconds = rules.settings.cookie.name, rules.refresh_after.total_seconds()
+
+    def is_due(request: object) -> bool:
+        for text in cookie_values(request, name):
+            sealed_at = written_at(text)
+            if sealed_at is None:  # perhaps in another format
+                sealed_at = rules.claimed_time(text)
+            if sealed_at is not None and clock() - sealed_at >= refresh_seconds:
+                return True
+        return False
+
+    return is_due
 
 
 @frozen
