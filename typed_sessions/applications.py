@@ -10,7 +10,8 @@ from weakref import WeakKeyDictionary
 from attrs import define, evolve, field, frozen
 from typing_extensions import TypeVar, override
 
-from typed_sessions.core.framework import ConfiguredApp
+from typed_sessions.core.cookies import is_sent_to
+from typed_sessions.core.framework import ConfiguredApp, CookieRequest
 from typed_sessions.core.rules import Adapter, Rules, Signing, formats_of
 from typed_sessions.core.settings import (
     SETTING_NAMES,
@@ -24,7 +25,14 @@ from typed_sessions.core.settings import (
 from typed_sessions.core.templates import teach_tojson
 from typed_sessions.core.unknown_settings import advice_on
 from typed_sessions.errors import ConfigurationError
-from typed_sessions.reports import Report, ShortSecretKey, SingleLabelDomain, UndeclaredAltered, UnknownSetting
+from typed_sessions.reports import (
+    ForeignDomain,
+    Report,
+    ShortSecretKey,
+    SingleLabelDomain,
+    UndeclaredAltered,
+    UnknownSetting,
+)
 from typed_sessions.schema.schema import Schema
 from typed_sessions.sealing.base import Clock
 from typed_sessions.server import ServerSide
@@ -233,6 +241,12 @@ class Applications(Generic[S]):
         if report not in reported:
             reported.add(report)
             self._adapter.report(app, report)
+
+    def compare_with_host(self, app: ConfiguredApp, request: CookieRequest, rules: AppRules[S]) -> None:
+        """Say once that a request came to a host to which browsers send no cookie of the configured domain."""
+        domain, host = rules.settings.cookie.domain, getattr(request, "host", None)
+        if rules.is_stock and domain is not None and isinstance(host, str) and not is_sent_to(domain, host):
+            self.report_once(app, ForeignDomain(domain))
 
     def _of(self, app: ConfiguredApp) -> _OfApp:
         try:

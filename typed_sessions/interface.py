@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
-import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 from inspect import getattr_static
@@ -17,7 +16,7 @@ from typing_extensions import TypeIs, TypeVar, override
 
 from typed_sessions.applications import Applications, AppRules
 from typed_sessions.core import lifecycle
-from typed_sessions.core.cookies import checked_attributes, is_sent_to
+from typed_sessions.core.cookies import checked_attributes
 from typed_sessions.core.framework import (
     ConfiguredApp,
     CookieRequest,
@@ -43,10 +42,10 @@ from typed_sessions.core.session import (
     state_of,
 )
 from typed_sessions.core.state import Progress
-from typed_sessions.errors import ConfigurationError, StoreUnavailableError, without_frames
-from typed_sessions.reports import ForeignDomain, Report, SharedCookie, log_report
+from typed_sessions.errors import ConfigurationError, answered, without_frames
+from typed_sessions.reports import Report, SharedCookie, log_report
 from typed_sessions.schema.schema import Schema
-from typed_sessions.sealing.base import Clock
+from typed_sessions.sealing.base import Clock, system_clock
 from typed_sessions.sealing.keys import DigestMethod
 from typed_sessions.sealing.set_cookie import CookieAttributes
 from typed_sessions.serializers.base import AnySerializer, SerializerName, resolve_serializer, salt_of
@@ -61,20 +60,13 @@ __all__ = [
     "ReportHandler",
     "SecureCookieSessionInterface",
     "SessionInterface",
-    "answered",
 ]
 
 S = TypeVar("S", default=dict[str, object])
-T = TypeVar("T")
 
 
 ReportHandler: TypeAlias = Callable[[ConfiguredApp, Report], None]
 """Takes what there is to say of a session of an application."""
-
-
-def system_clock() -> float:
-    """Return the system's time. It is looked up at each call, for whoever replaces it in tests."""
-    return time.time()
 
 
 def log_report_of(app: ConfiguredApp, report: Report) -> None:  # noqa: ARG001 -- a ReportHandler
@@ -223,7 +215,7 @@ class SecureCookieSessionInterface(
         if rules.is_plain:
             return session_of_request(rules, app, request, self.session_class)
         if rules.settings.keys or rules.server_side:
-            self._compare_with_host(app, request, rules)
+            self._applications.compare_with_host(app, request, rules)
         if rules.server_side is not None:
             arrival = await self._stored_arrival(app, request, rules.server_side, rules)
             return session_from(arrival, self.session_class, rules, app)
@@ -235,11 +227,6 @@ class SecureCookieSessionInterface(
         return session_from(
             RequestContext(rules, app, self.cookie_values(request, name)), self.session_class, rules, app
         )
-
-    def _compare_with_host(self, app: ConfiguredApp, request: CookieRequest, rules: AppRules[S]) -> None:
-        domain, host = rules.settings.cookie.domain, getattr(request, "host", None)
-        if rules.is_stock and domain is not None and isinstance(host, str) and not is_sent_to(domain, host):
-            self._applications.report_once(app, ForeignDomain(domain))
 
     async def _stored_arrival(
         self, app: ConfiguredApp, request: CookieRequest | None, server_side: ServerSide[S], rules: Rules[S]
@@ -309,13 +296,7 @@ class SecureCookieSessionInterface(
         return response is not None
 
     def is_kept(self, app: ConfiguredApp, session: SecureCookieSession[S], *, answers: bool) -> bool:
-        """Return True if what is in a session in a cookie will be what the browser has. Otherwise say that it is lost.
-
-        Args:
-            app: the application.
-            session: the session.
-            answers: whether a response will carry a cookie.
-        """
+        """Return True if what is in a session in a cookie will be what the browser has; see `lifecycle.is_kept`."""
         return lifecycle.is_kept(session, self._applications.rules_of(app), app, answers=answers)
 
     async def reload(self, app: ConfiguredApp, session: SecureCookieSession[S]) -> bool:
@@ -363,9 +344,8 @@ class SecureCookieSessionInterface(
         state, session_saved = state_of(session), False
         is_answered = not state.awaits_response
         try:
-            rules = self._applications.rules_of(app) if rules is None else rules
-            server_side = rules.required_server_side
-            arrival = state.source
+            rules = rules or self._applications.rules_of(app)
+            server_side, arrival = rules.required_server_side, state.source
             if not isinstance(arrival, StoredArrival):
                 arrival = await self._stored_arrival(app, None, server_side, rules)
             decides = type(self).should_set_cookie is not SecureCookieSessionInterface.should_set_cookie
@@ -520,16 +500,3 @@ _HELPERS: Final = (
     "should_set_cookie",
 )
 """The methods that a subclass may override to change the cookie."""
-
-
-async def answered(answer: Awaitable[T]) -> T:
-    """Return what the store answers. If it does not, what shows what it was asked is taken from the error.
-
-    Raises:
-        StoreUnavailableError: it did not.
-    """
-    handled = sys.exception()
-    try:
-        return await answer
-    except StoreUnavailableError as error:
-        raise without_frames(error, until=handled)  # noqa: B904 -- it is the same

@@ -20,7 +20,7 @@ from typed_sessions.core.mixin import Session
 from typed_sessions.core.session import SecureCookieSession, state_of, was_used_late
 from typed_sessions.core.settings import purge_interval_of
 from typed_sessions.core.state import Progress
-from typed_sessions.errors import ConfigurationError, StoreUnavailableError
+from typed_sessions.errors import ConfigurationError, StoreUnavailableError, answered
 from typed_sessions.reports import FieldReset, Refused, Report, log_report, logger
 from typed_sessions.schema.schema import Schema
 from typed_sessions.serializers.base import AnySerializer, SerializerName
@@ -295,7 +295,7 @@ class Sessions(Generic[S]):
         if arrival is not None:
             bool(self.current)  # a use
         deadline = server_side.new_deadline() if arrival is None else arrival.deadline
-        listed = await interface.answered(server_side.listed(subject, deadline))
+        listed = await answered(server_side.listed(subject, deadline))
         return [
             SessionInfo(each.created, each.last_seen, each.expires_at, arrival is not None and each.key == arrival.key)
             for each in listed
@@ -325,7 +325,7 @@ class Sessions(Generic[S]):
             raise StoreUnavailableError("the store did not answer which session is the current one")
         deadline = server_side.new_deadline() if arrival is None else arrival.deadline
         spared = arrival if except_current else None
-        await interface.answered(server_side.revoke(subject, deadline, spared=spared))
+        await answered(server_side.revoke(subject, deadline, spared=spared))
 
     @asynccontextmanager
     async def transaction(self, client: TransactingClient, path: str = "/") -> AsyncGenerator[Session[S], None]:
