@@ -212,28 +212,26 @@ class SecureCookieSessionInterface(
             ConfigurationError: a setting is wrong.
         """
         rules = self._applications.rules_of(app)
-        if rules.is_plain:
-            return session_of_request(rules, app, request, self.session_class)
-        if rules.settings.keys or rules.server_side:
+        if not rules.is_plain:
+            if rules.settings.keys is None and rules.server_side is None:
+                return None
             self._applications.compare_with_host(app, request, rules)
-        if rules.server_side is not None:
-            arrival = await self._stored_arrival(app, request, rules.server_side, rules)
-            return session_from(arrival, self.session_class, rules, app)
-        if rules.settings.keys is None:
-            return None
-        if rules.is_stock:
-            return session_of_request(rules, app, request, self.session_class)
-        name = self.get_cookie_name(app)  # at once: it may depend on the request that is being handled
-        return session_from(
-            RequestContext(rules, app, self.cookie_values(request, name)), self.session_class, rules, app
-        )
+            if rules.server_side is not None:
+                arrival = await self._stored_arrival(app, request, rules.server_side, rules)
+                return session_from(arrival, self.session_class, rules, app)
+            if not rules.is_stock:
+                name = self.get_cookie_name(app)  # at once: it may depend on the request that is being handled
+                context = RequestContext(rules, app, self.cookie_values(request, name))
+                return session_from(context, self.session_class, rules, app)
+        return session_of_request(rules, app, request, self.session_class)
 
     async def _stored_arrival(
         self, app: ConfiguredApp, request: CookieRequest | None, server_side: ServerSide[S], rules: Rules[S]
     ) -> StoredArrival[S]:
-        name = self.get_cookie_name(app)
         arrival = await server_side.open(  # its texts are in no local of a frame that a debugging page shows
-            () if request is None else self.cookie_values(request, name), rules, partial(self.report, app)
+            () if request is None else self.cookie_values(request, self.get_cookie_name(app)),
+            rules,
+            partial(self.report, app),
         )
         if arrival.failure is not None:
             without_frames(arrival.failure, until=sys.exception())
