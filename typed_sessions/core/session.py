@@ -86,18 +86,18 @@ class SecureCookieSession(Session[S_co]):
         UndeclaredKeyError: an initial key is an earlier name of a field.
     """
 
-    __slots__ = ("__weakref__", "_app", "_begun", "_is_saved", "_request", "_rules", "accessed")
+    __slots__ = ("__weakref__", "_app", "_is_saved", "_request", "_rules", "_state", "accessed")
 
     accessed: bool
     _app: object
-    _begun: list[SessionState[S_co]]
-    """The states that threads have made; the first one counts. None while nobody has asked anything of the session."""
     _is_saved: bool
     """True if it was saved before that."""
     _request: object
     """None once its cookies were looked at, or if there is none."""
     _rules: Rules[S_co] | None
     """Those that it was opened with; None if a program has made it."""
+    _state: SessionState[S_co] | list[SessionState[S_co]]
+    """A list until somebody asks anything of it: threads append what they make, and the first of that counts."""
 
     @overload
     def __init__(
@@ -156,8 +156,7 @@ class SecureCookieSession(Session[S_co]):
         Raises:
             FieldTypeError: it is no instance of the schema.
         """
-        contents = self._touched()
-        contents.replace(data)
+        self._touched().replace(data)
         self._mutated()
 
     @override
@@ -318,10 +317,10 @@ class SecureCookieSession(Session[S_co]):
 
     def _shown(self) -> Contents[S_co] | None:
         """Return what a repr shows, for which nothing is opened or used; None if the program has seen nothing of it."""
-        opened = self._begun[0].opened if self._begun else None
-        if opened is None or (self._begun[0].source.sealed and not self.accessed):
+        state = self._state
+        if isinstance(state, list) or state.opened is None or (state.source.sealed and not self.accessed):
             return None
-        return opened.contents.copied()
+        return state.opened.contents.copied()
 
     @property
     def _added(self) -> dict[str, object]:
@@ -349,20 +348,24 @@ class SecureCookieSession(Session[S_co]):
 
     def _begin(self) -> SessionState[S_co]:
         """Look at the cookies of the request, and return the state of the session from now on."""
-        rules, request = self._rules, self._request
-        if rules is not None and request is not None:  # otherwise another thread has come so far just now
-            self._begun.append(
+        made, rules, request = self._state, self._rules, self._request
+        if not isinstance(made, list):  # another thread has come so far just now
+            return made
+        if rules is not None and request is not None:  # or is about to
+            made.append(
                 SessionState(
                     RequestContext(rules, self._app, rules.adapter.cookie_values(request, rules.name)),
                     SAVED if self._is_saved else AWAITED,
                 )
             )
+        state = self._state = made[0]
         self._request = None
-        return self._begun[0]
+        return state
 
     def _touched(self) -> Contents[S_co]:
-        begun = self._begun
-        state = begun[0] if begun else self._begin()
+        state = self._state
+        if isinstance(state, list):
+            state = self._begin()
         if state.progress is not AWAITED:
             self._note_late_use(state)
         self.accessed = True
@@ -407,12 +410,13 @@ def _belong(
     """Set all that a session has."""
     session.accessed = session._is_saved = False
     session._rules, session._app, session._request = rules, app, request
-    session._begun = [] if state is None else [state]
+    session._state = [] if state is None else state
 
 
 def state_of(session: SecureCookieSession[S]) -> SessionState[S]:
     """Return what the library itself needs of a session, and does not show to programs."""
-    return session._begun[0] if session._begun else session._begin()
+    state = session._state
+    return session._begin() if isinstance(state, list) else state
 
 
 def rules_of(session: SecureCookieSession[S]) -> Rules[S] | None:
@@ -432,7 +436,7 @@ def session_of_request(
     session._rules = rules
     session._app = app
     session._request = request
-    session._begun = []
+    session._state = []
     return session
 
 
@@ -454,9 +458,9 @@ def session_from(
 def is_left_alone(session: SecureCookieSession[Any]) -> bool:
     """Return True if nobody has asked anything of the session of a request, and no refresh of its cookie can be due.
 
-    Then it is saved with that.
+    Then that has saved it.
     """
-    if session.accessed or session._begun:
+    if session.accessed or session._state:
         return False
     rules, request = session._rules, session._request
     if rules is None or request is None:
@@ -464,7 +468,7 @@ def is_left_alone(session: SecureCookieSession[Any]) -> bool:
     if rules.refresh_each_request and rules.is_due(request):
         return False
     session._is_saved = True
-    if session._begun:  # another thread has come so far just now
+    if session._state:  # another thread has come so far just now
         state_of(session).progress = SAVED
     return True
 
@@ -475,12 +479,7 @@ def note_streaming(session: SecureCookieSession[Any]) -> None:
 
 
 def note_saved(session: SecureCookieSession[Any], *, streams: bool) -> None:
-    """Note that the session was saved with its response: what changes from now on is lost.
-
-    Args:
-        session: the session.
-        streams: whether a program makes the response while it is sent, and has not used the session before.
-    """
+    """Note that the session was saved with its response: what changes from now on is lost. See `note_streaming`."""
     state_of(session).progress = SAVED
     if streams:
         note_streaming(session)
@@ -488,7 +487,8 @@ def note_saved(session: SecureCookieSession[Any], *, streams: bool) -> None:
 
 def was_used_late(session: SecureCookieSession[Any]) -> bool:
     """Return True if anybody has asked for what is in the session after its response was made."""
-    return bool(session._begun) and session._begun[0].was_used_late
+    state = session._state
+    return not isinstance(state, list) and state.was_used_late
 
 
 def is_permanent(session: SecureCookieSession[Any]) -> bool:
