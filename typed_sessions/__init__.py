@@ -8,7 +8,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from typed_sessions.core.session import NullSession, SecureCookieSession, Session, SessionMixin, SessionsLike
+    from typed_sessions.core.mixin import Session, SessionMixin, SessionsLike
+    from typed_sessions.core.null_session import NullSession
+    from typed_sessions.core.session import SecureCookieSession
     from typed_sessions.errors import (
         ConfigurationError,
         CookieTooLargeError,
@@ -65,18 +67,18 @@ _MODULES: Final = {
     "FieldValueError": "errors",
     "Formerly": "schema.markers",
     "Merge": "schema.markers",
-    "NullSession": "core.session",
+    "NullSession": "core.null_session",
     "Schema": "schema.schema",
     "SchemaError": "errors",
     "SecureCookieSession": "core.session",
     "SecureCookieSessionInterface": "interface",
     "SerializationError": "errors",
-    "Session": "core.session",
+    "Session": "core.mixin",
     "SessionConflictError": "errors",
     "SessionError": "errors",
     "SessionInterface": "interface",
-    "SessionMixin": "core.session",
-    "SessionsLike": "core.session",
+    "SessionMixin": "core.mixin",
+    "SessionsLike": "core.mixin",
     "StoreError": "errors",
     "StoreUnavailableError": "errors",
     "Subject": "schema.markers",

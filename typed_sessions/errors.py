@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import sys
+from collections.abc import Awaitable, Iterable
 from difflib import get_close_matches
 from typing import Final
 
@@ -23,6 +24,7 @@ __all__ = [
 ]
 
 
+T = TypeVar("T")
 E = TypeVar("E", bound=BaseException)
 
 _LONGEST_NAME: Final = 100
@@ -131,3 +133,16 @@ def without_frames(error: E, *, until: BaseException | None = None) -> E:
         if isinstance(each, BaseExceptionGroup):
             waiting += each.exceptions
     return error
+
+
+async def answered(answer: Awaitable[T]) -> T:
+    """Return what the store answers. If it does not, what shows what it was asked is taken from the error.
+
+    Raises:
+        StoreUnavailableError: it did not.
+    """
+    handled = sys.exception()
+    try:
+        return await answer
+    except StoreUnavailableError as error:
+        raise without_frames(error, until=handled)  # noqa: B904 -- it is the same

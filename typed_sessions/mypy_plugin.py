@@ -123,7 +123,7 @@ from typing_extensions import override
 __all__ = ["SESSION_KEY", "SESSION_VALUE", "SessionPlugin", "plugin"]
 
 _PACKAGE: Final = "typed_sessions"
-_SESSION: Final = "typed_sessions.core.session.Session"
+_SESSION: Final = "typed_sessions.core.mixin.Session"
 _FRAMEWORKS: Final = frozenset({"flask", "quart"})
 _IN_FRAMEWORKS: Final = tuple(f"{framework}." for framework in sorted(_FRAMEWORKS))
 _OURS: Final = _FRAMEWORKS | {_PACKAGE}
@@ -144,9 +144,9 @@ _FRAMEWORK_BASE: Final = "typing.MutableMapping"
 _TAKE_SCHEMA: Final = frozenset(
     {
         "typed_sessions.interface.SecureCookieSessionInterface",
-        "typed_sessions.quart.SecureCookieSessionInterface",
+        "typed_sessions.quart_interface.SecureCookieSessionInterface",
         "typed_sessions.quart.Sessions",
-        "typed_sessions.core.session.NullSession",
+        "typed_sessions.core.null_session.NullSession",
         "typed_sessions.core.session.SecureCookieSession",
     }
 )

@@ -7,45 +7,36 @@ from collections.abc import AsyncGenerator, Callable, MutableMapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, Self, TypeAlias, cast, overload
+from typing import Any, Final, Generic, Protocol, Self, cast, overload
 from uuid import UUID
 from weakref import WeakKeyDictionary, ref
 
 from attrs import frozen
 from cattrs import Converter
-from typing_extensions import TypeIs, TypeVar, override
+from typing_extensions import TypeVar
 
 from typed_sessions import interface
-from typed_sessions.core.cookie_header import cookie_values
-from typed_sessions.core.cookies import varying_by_cookie
-from typed_sessions.core.session import NullSession, SecureCookieSession, Session, SessionMixin, state_of
+from typed_sessions.core.mixin import Session
+from typed_sessions.core.session import SecureCookieSession, state_of, was_used_late
 from typed_sessions.core.settings import purge_interval_of
 from typed_sessions.core.state import Progress
-from typed_sessions.errors import ConfigurationError, StoreUnavailableError
+from typed_sessions.errors import ConfigurationError, StoreUnavailableError, answered
 from typed_sessions.reports import FieldReset, Refused, Report, log_report, logger
 from typed_sessions.schema.schema import Schema
 from typed_sessions.serializers.base import AnySerializer, SerializerName
-from typed_sessions.server import RequestContext, ServerSide
+from typed_sessions.server import ServerSide, StoredContext
 from typed_sessions.stores import SessionStore, purge
 
 try:
     from blinker import Namespace
-    from quart import Quart, Response, current_app, has_app_context, has_request_context, has_websocket_context
+    from quart import Quart, current_app, has_app_context, has_request_context, has_websocket_context
     from quart import session as quart_session
-    from werkzeug import Response as WerkzeugResponse
-    from werkzeug.exceptions import ServiceUnavailable
-    from werkzeug.sansio.request import Request as WerkzeugRequest
+
+    from typed_sessions.quart_interface import QuartSessionInterface, SecureCookieSessionInterface, unavailable
 except ModuleNotFoundError as _missing:
     raise ImportError(
         "typed_sessions.quart needs Quart, which is an extra: pip install 'typed_sessions[quart]'", name=_missing.name
     ) from _missing
-
-if TYPE_CHECKING:
-    from quart.sessions import SecureCookieSessionInterface as _QuartInterface
-    from quart.sessions import SessionMixin as _QuartSession
-
-    from typed_sessions.sealing.base import Clock
-    from typed_sessions.sealing.keys import DigestMethod
 
 __all__ = ["SecureCookieSessionInterface", "SessionInfo", "Sessions", "field_reset", "session_refused"]
 
@@ -63,9 +54,6 @@ _REFRESH_FRACTION: Final = 0.1
 """As a fraction of the lifetime: a busy visitor gets a new expiry now and then, not with every response."""
 
 _EXTENSION: Final = "typed_sessions"
-
-_RETRY_AFTER: Final = 5
-"""In seconds: when a client may try again after the store did not answer."""
 
 
 class TransactingClient(Protocol):
@@ -154,7 +142,7 @@ class Sessions(Generic[S]):
         app.extensions[_EXTENSION] = self
 
         if StoreUnavailableError not in app.error_handler_spec[None][None]:
-            app.register_error_handler(StoreUnavailableError, _unavailable)
+            app.register_error_handler(StoreUnavailableError, unavailable)
         for functions in (app.teardown_request_funcs, app.teardown_websocket_funcs):
             functions[None].insert(0, self._look_back)  # the last one that is called
         app.before_serving(partial(self._begin, app))
@@ -167,10 +155,12 @@ class Sessions(Generic[S]):
         if not isinstance(current, SecureCookieSession):
             return
         session = cast("SecureCookieSession[S]", current)
-        state = state_of(session)
-        if state.progress is not Progress.SAVED or not state.was_used_late:
+        if not was_used_late(session):
             return
-        if not isinstance(state.source, RequestContext):
+        state = state_of(session)
+        if state.progress is not Progress.SAVED:
+            return
+        if not isinstance(state.source, StoredContext):
             self._interface.is_kept(_current_app(), session, answers=False)
         elif state.compared()[0]:
             state.report_loss(state.source.late_change)
@@ -257,7 +247,7 @@ class Sessions(Generic[S]):
         app, session = _current_app(), cast("SecureCookieSession[S]", self.current)
         if self._interface.is_null_session(session):
             return True
-        if not isinstance(state_of(session).source, RequestContext):
+        if not isinstance(state_of(session).source, StoredContext):
             return self._interface.is_kept(app, session, answers=_awaits_response(session))
         _current_arrival(self._interface.server_side(app))
         return await self._interface.store(app, session, answers=_awaits_response(session), verifies=True)
@@ -282,7 +272,7 @@ class Sessions(Generic[S]):
         if self._interface.is_null_session(session):
             return True
         bool(session)  # a use
-        if isinstance(state_of(session).source, RequestContext):
+        if isinstance(state_of(session).source, StoredContext):
             _current_arrival(self._interface.server_side(app))
         return await self._interface.reload(app, session)
 
@@ -305,7 +295,7 @@ class Sessions(Generic[S]):
         if arrival is not None:
             bool(self.current)  # a use
         deadline = server_side.new_deadline() if arrival is None else arrival.deadline
-        listed = await interface.answered(server_side.listed(subject, deadline))
+        listed = await answered(server_side.listed(subject, deadline))
         return [
             SessionInfo(each.created, each.last_seen, each.expires_at, arrival is not None and each.key == arrival.key)
             for each in listed
@@ -335,7 +325,7 @@ class Sessions(Generic[S]):
             raise StoreUnavailableError("the store did not answer which session is the current one")
         deadline = server_side.new_deadline() if arrival is None else arrival.deadline
         spared = arrival if except_current else None
-        await interface.answered(server_side.revoke(subject, deadline, spared=spared))
+        await answered(server_side.revoke(subject, deadline, spared=spared))
 
     @asynccontextmanager
     async def transaction(self, client: TransactingClient, path: str = "/") -> AsyncGenerator[Session[S], None]:
@@ -390,47 +380,6 @@ class SessionInfo:
     """True if it is the session of the request that is being handled."""
 
 
-class QuartSessionInterface(interface.SecureCookieSessionInterface[S]):
-    """Answers with 503 where the store of the sessions does not answer in time."""
-
-    @override
-    def cookie_values(self, request: interface.CookieRequest, name: str) -> tuple[str, ...]:
-        if isinstance(request, WerkzeugRequest) and _has_its_own_cookies(request):
-            values = cookie_values(";".join(request.headers.getlist("Cookie")), name)
-            if values is not None:
-                return values
-        return super().cookie_values(request, name)
-
-    @override
-    def _is_streamed(self, response: interface.CookieResponse | None) -> bool:
-        if isinstance(response, Response):
-            whole = response.data_body_class, response.file_body_class, response.io_body_class
-            return not isinstance(response.response, whole)
-        return isinstance(response, WerkzeugResponse) and response.is_streamed
-
-    @override
-    async def _save_on_server(
-        self,
-        app: interface.ConfiguredApp,
-        session: SecureCookieSession[S],
-        response: interface.CookieResponse | None,
-    ) -> None:
-        try:
-            await super()._save_on_server(app, session, response)
-        except StoreUnavailableError as error:
-            if not isinstance(app, Quart) or not isinstance(response, Response | WerkzeugResponse):
-                raise
-            answer = await app.make_response(await app.handle_user_exception(error))
-            await _become(response, answer)
-            state_of(session).progress = Progress.UNSAVED
-            self.tell(app, session, response)
-
-
-def _has_its_own_cookies(request: WerkzeugRequest) -> bool:
-    """Return True unless the cookies of a request were parsed or assigned before, or a subclass says what they are."""
-    return "cookies" not in vars(request) and type(request).cookies is WerkzeugRequest.cookies
-
-
 def _refuse_mixed_up(schema: object, app: object) -> None:
     """Say what to write instead of what one tries first, coming from other extensions."""
     if hasattr(schema, "session_interface"):
@@ -442,55 +391,6 @@ def _refuse_mixed_up(schema: object, app: object) -> None:
         raise ConfigurationError(
             f"Sessions of typed_sessions.quart takes a Quart application as app, not {type(app).__name__}"
         )
-
-
-async def _unavailable(error: StoreUnavailableError) -> Response:
-    """Return the application's own answer to 503 (RFC 9110, section 15.6.4), or the plain one."""
-    app = _current_app()
-    app.logger.error("the session store is unavailable", exc_info=error)
-    answer = await app.handle_http_exception(ServiceUnavailable(retry_after=_RETRY_AFTER))
-    response = _quarts(await app.make_response(answer))
-    response.headers.setdefault("Retry-After", str(_RETRY_AFTER))
-    response.headers.setdefault("Cache-Control", "no-store")
-    return response
-
-
-def _quarts(response: Response | WerkzeugResponse) -> Response:
-    """Return a response as one of Quart's; werkzeug's own has its body at hand."""
-    if isinstance(response, Response):
-        return response
-    return Response(response.get_data(), response.status_code, response.headers)
-
-
-async def _become(response: Response | WerkzeugResponse, answer: Response | WerkzeugResponse) -> None:
-    """Make a response what another one is. Of the page itself, which could not be saved, nothing goes out."""
-    response.status = answer.status
-    if isinstance(response, Response):
-        other = _quarts(answer)
-        response.response, response.timeout = other.response, other.timeout
-    else:  # a redirect
-        response.set_data(await answer.get_data(as_text=False) if isinstance(answer, Response) else answer.get_data())
-    kept = [each for each in response.headers if each[0].lower() in _OF_ANY_PAGE and each[0] not in answer.headers]
-    response.headers.clear()
-    response.headers.extend([*answer.headers, *kept])
-    response.headers.setdefault("Cache-Control", "no-store")
-    response.headers["Vary"] = varying_by_cookie(response.headers.getlist("Vary"))
-
-
-_OF_ANY_PAGE: Final = frozenset(
-    {
-        "content-security-policy",
-        "cross-origin-embedder-policy",
-        "cross-origin-opener-policy",
-        "cross-origin-resource-policy",
-        "permissions-policy",
-        "referrer-policy",
-        "strict-transport-security",
-        "x-content-type-options",
-        "x-frame-options",
-    }
-)
-"""The headers that protect whatever page they come with, in lower case."""
 
 
 async def _purge(store: SessionStore, every: timedelta) -> None:
@@ -507,7 +407,7 @@ def _current_app() -> Quart:
     return cast("Quart", _unproxied(current_app))
 
 
-def _current_arrival(server_side: ServerSide[Any]) -> RequestContext[Any] | None:
+def _current_arrival(server_side: ServerSide[Any]) -> StoredContext[Any] | None:
     """Return where the session of the current request came from, if there is one, and it is kept on the server.
 
     Its deadline is that of the request. A websocket, or a stream, may go on for hours: each call gets one of its own.
@@ -518,7 +418,7 @@ def _current_arrival(server_side: ServerSide[Any]) -> RequestContext[Any] | None
     if not isinstance(session, SecureCookieSession):
         return None
     arrival = state_of(session).source
-    if not isinstance(arrival, RequestContext):
+    if not isinstance(arrival, StoredContext):
         return None
     if not _awaits_response(session):
         arrival.deadline = server_side.new_deadline()
@@ -549,79 +449,3 @@ def _report(app: interface.ConfiguredApp, report: Report) -> None:
             field_reset.send(app, report=report)
         case _:
             pass
-
-
-if TYPE_CHECKING:
-    _AnySession: TypeAlias = SessionMixin | _QuartSession
-
-    class SecureCookieSessionInterface(_QuartInterface, Generic[S]):
-        """`typed_sessions.SecureCookieSessionInterface`, as a type that `app.session_interface` admits.
-
-        What is ignored here are the places where it differs from Quart's own.
-        """
-
-        schema: Schema[S]
-        salt: str | bytes  # type: ignore[assignment]
-        digest_method: DigestMethod
-        serializer: AnySerializer  # type: ignore[assignment]
-        session_class: type[SecureCookieSession[S]]  # type: ignore[assignment]
-
-        @overload
-        def __init__(
-            self: SecureCookieSessionInterface[dict[str, object]],
-            schema: None = None,
-            *,
-            serializer: SerializerName | AnySerializer | None = None,
-            converter: Converter | None = None,
-            store: str | SessionStore | None = None,
-            refresh_fraction: float = 0.0,
-            report: interface.ReportHandler = ...,
-            clock: Clock = ...,
-        ) -> None: ...
-        @overload
-        def __init__(
-            self,
-            schema: Callable[[], S],
-            *,
-            serializer: SerializerName | AnySerializer | None = None,
-            converter: Converter | None = None,
-            store: str | SessionStore | None = None,
-            refresh_fraction: float = 0.0,
-            report: interface.ReportHandler = ...,
-            clock: Clock = ...,
-        ) -> None: ...
-        def __init__(
-            self,
-            schema: Callable[[], S] | None = None,
-            *,
-            serializer: SerializerName | AnySerializer | None = None,
-            converter: Converter | None = None,
-            store: str | SessionStore | None = None,
-            refresh_fraction: float = 0.0,
-            report: interface.ReportHandler = ...,
-            clock: Clock = ...,
-        ) -> None: ...
-        def check(self, app: interface.ConfiguredApp) -> None:
-            """Refuse wrong settings before the first request."""
-
-        async def close(self) -> None:
-            """Give back what the stores hold that were opened by their URLs."""
-
-        @override
-        async def make_null_session(self, app: interface.ConfiguredApp) -> NullSession[S]: ...  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
-        @override
-        def is_null_session(self, obj: object) -> TypeIs[NullSession[S]]: ...  # pyright: ignore[reportIncompatibleMethodOverride]
-        @override
-        def get_expiration_time(self, app: interface.ConfiguredApp, session: _AnySession) -> datetime | None: ...
-        @override
-        def should_set_cookie(self, app: interface.ConfiguredApp, session: _AnySession) -> bool: ...
-        @override
-        async def open_session(  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
-            self, app: interface.ConfiguredApp, request: interface.CookieRequest
-        ) -> SecureCookieSession[S] | None: ...
-        @override
-        async def save_session(
-            self, app: interface.ConfiguredApp, session: _AnySession, response: interface.CookieResponse | None
-        ) -> None: ...
-else:
-    SecureCookieSessionInterface = interface.SecureCookieSessionInterface

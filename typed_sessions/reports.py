@@ -75,7 +75,7 @@ _UNSIGNED: Final = frozenset(
 )
 
 
-class Told(ABC):
+class Event(ABC):
     """Something that happened to a session. Its text is what goes into the log."""
 
     @property
@@ -89,7 +89,7 @@ class Told(ABC):
 
 
 @frozen
-class Refused(Told):
+class Refused(Event):
     """A cookie was not opened; the visitor has a fresh session, and the cookie is left alone until that is written."""
 
     reason: Reason
@@ -110,7 +110,7 @@ class Refused(Told):
 
 
 @frozen
-class FieldReset(Told):
+class FieldReset(Event):
     """A stored value no longer fits its field: it reads as the default until something else is written."""
 
     field: str
@@ -125,7 +125,7 @@ class FieldReset(Told):
 
 
 @frozen
-class UndeclaredKeys(Told):
+class UndeclaredKeys(Event):
     """A payload brought keys that the schema does not declare and `SESSION_EXTRAS` does not allow; they are kept."""
 
     count: int
@@ -136,7 +136,7 @@ class UndeclaredKeys(Told):
 
 
 @frozen
-class UndeclaredNestedKeys(Told):
+class UndeclaredNestedKeys(Event):
     """A payload brought keys inside a declared class that does not declare them; the next change drops them."""
 
     owner: str
@@ -149,7 +149,7 @@ class UndeclaredNestedKeys(Told):
 
 
 @frozen
-class UndeclaredAltered(Told):
+class UndeclaredAltered(Event):
     """The value of an undeclared key will read back as another one, for the format brings back fewer types."""
 
     key: str
@@ -161,7 +161,7 @@ class UndeclaredAltered(Told):
 
 
 @frozen
-class ChangeLost(Told):
+class ChangeLost(Event):
     """A session was changed where no cookie can carry the change."""
 
     remedy: str
@@ -177,7 +177,7 @@ class ChangeLost(Told):
 
 
 @frozen
-class ChangedLate(Told):
+class ChangedLate(Event):
     """A session that is kept on the server was changed after the save that belongs to the response, as in a stream."""
 
     @override
@@ -186,7 +186,7 @@ class ChangedLate(Told):
 
 
 @frozen
-class CookieOversize(Told):
+class CookieOversize(Event):
     """The cookie passes the browser's limit.
 
     It was sent all the same, as `SESSION_ON_OVERSIZE = "warn"` asks, or it was a refresh, which was not sent.
@@ -203,7 +203,7 @@ class CookieOversize(Told):
 
 
 @frozen
-class UsedLate(Told):
+class UsedLate(Event):
     """A session was used for the first time after it was saved, in a stream: the response has no `Vary: Cookie`."""
 
     @override
@@ -212,7 +212,7 @@ class UsedLate(Told):
 
 
 @frozen
-class SharedCookie(Told):
+class SharedCookie(Event):
     """A response that sets the session's cookie allowed shared caches to keep it. It was sent as private."""
 
     @override
@@ -224,7 +224,7 @@ class SharedCookie(Told):
 
 
 @frozen
-class ShortSecretKey(Told):
+class ShortSecretKey(Event):
     """A secret key is so short that it may be found by trying, with one cookie at hand."""
 
     size: int
@@ -239,7 +239,7 @@ class ShortSecretKey(Told):
 
 
 @frozen
-class UnknownSetting(Told):
+class UnknownSetting(Event):
     """A setting is set that means nothing here: a misspelt one, or one of flask-session's."""
 
     name: str
@@ -252,7 +252,7 @@ class UnknownSetting(Told):
 
 
 @frozen
-class SingleLabelDomain(Told):
+class SingleLabelDomain(Event):
     """The domain of the cookie is a name without a dot, for which some browsers keep no cookie."""
 
     @override
@@ -264,7 +264,7 @@ class SingleLabelDomain(Told):
 
 
 @frozen
-class ForeignDomain(Told):
+class ForeignDomain(Event):
     """A request came to a host that is not of the cookie's domain: its browser keeps no session cookie."""
 
     domain: str

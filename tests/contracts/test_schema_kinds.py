@@ -30,7 +30,7 @@ from typed_sessions import FieldTypeError, Schema, SchemaError, SecureCookieSess
 from typed_sessions.codec.codec import Codec, Loaded, Snapshot
 from typed_sessions.codec.contents import Contents
 from typed_sessions.core.session import session_from, state_of
-from typed_sessions.core.state import Binding, Opened
+from typed_sessions.core.state import Binding, LoadResult
 from typed_sessions.quart import Sessions
 from typed_sessions.reports import FieldReset
 from typed_sessions.schema.places import Comparison
@@ -416,7 +416,7 @@ DECLARED: Final = ("user_id", "cart", "tags", "seen")
 
 def session_of(codec: Codec[Any], payload: bytes) -> SecureCookieSession[Any]:
     outcome = loaded(codec, payload)
-    opened = Opened(outcome.contents, outcome.snapshot, new=False)
+    opened = LoadResult(outcome.contents, outcome.snapshot, new=False)
     return session_from(Binding(lambda: opened), SecureCookieSession[Any])
 
 

@@ -14,7 +14,9 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 from quart import Quart
 
 from typed_sessions import Formerly, SecureCookieSession, SecureCookieSessionInterface, migration
-from typed_sessions.core import engine
+from typed_sessions.core import lifecycle
+from typed_sessions.core.loading import RequestContext
+from typed_sessions.core.session import session_from
 from typed_sessions.quart import Sessions
 from typed_sessions.reports import FieldReset, Report
 
@@ -183,7 +185,7 @@ class Release:
         owners = {former: name for name, declared in self.fields.items() for former in declared.formerly}
         return {key: value for key, value in values.items() if owners.get(key, key) in values}
 
-    def interface(self) -> SecureCookieSessionInterface[Any]:
+    def interface(self, reports: list[Report]) -> SecureCookieSessionInterface[Any]:
         schema = make_class(
             "Release",
             {name: field(default=DEFAULTS[declared.cls]) for name, declared in self.fields.items()},
@@ -196,7 +198,7 @@ class Release:
         )
         for number, name in enumerate(self.steps, 1):
             migration(schema, number)(as_text(name))
-        return SecureCookieSessionInterface(schema)
+        return SecureCookieSessionInterface(schema, report=lambda _, report: reports.append(report))
 
 
 @define
@@ -342,26 +344,26 @@ class Deployments(RuleBasedStateMachine):
         self, visitor: Visitor, changes: dict[str, object], removed: str = "", release: Release | None = None
     ) -> None:
         release = release or self.release
-        interface = release.interface()
+        interface = release.interface(self.reports)
         app = cast("Any", Quart(__name__))
         app.config.update(self.config)
-        policy = interface._configuration(app).policy
-        texts = [] if visitor.cookie is None else [visitor.cookie]
-        session = engine.open_session(SecureCookieSession, texts, policy, self.reports.append)
+        rules = interface._applications.rules_of(app)
+        texts = () if visitor.cookie is None else (visitor.cookie,)
+        session = session_from(RequestContext(rules, app, texts), SecureCookieSession)
         version = max(visitor.version, len(release.steps))
         readable = visitor.readable_in(release)
         assert {key: value for key, value in session.items() if key != "_version"} == readable
         session.update(changes)
         session.pop(removed, None)
-        match engine.save_session(session, policy, wanted=session.modified):
-            case engine.Write(value=cookie):
+        match lifecycle.action_of(session, rules, wanted=session.modified):
+            case lifecycle.Write(value=cookie):
                 kept = {key: value for key, value in {**readable, **changes}.items() if key != removed}
                 visitor.cookie, visitor.kept, visitor.version = cookie, release.without_superseded(kept), version
-            case engine.Delete():
+            case lifecycle.Delete():
                 assert not session
                 visitor.cookie, visitor.kept, visitor.version = None, {}, 0
             case decision:
-                assert decision == engine.Keep()
+                assert decision == lifecycle.Keep()
                 assert removed not in readable
                 assert all(key in readable and readable[key] == value for key, value in changes.items())
 

@@ -16,7 +16,7 @@ from quart import Quart, Response, stream_with_context
 
 from typed_sessions import SerializationError
 from typed_sessions.codec.codec import MAX_COOKIE_PAYLOAD, MAX_DEPTH
-from typed_sessions.core import engine
+from typed_sessions.core import lifecycle
 from typed_sessions.quart import Sessions
 from typed_sessions.reports import ShortSecretKey, UndeclaredAltered
 
@@ -165,13 +165,13 @@ async def test_a_failed_save_is_not_tried_again_on_the_response_that_says_so(
 ) -> None:
     tried: list[object] = []
     app, sessions, errors = shop(name, put(Item(price=math.nan)))
-    save = engine.save_session
+    save = lifecycle.action_of
 
     def counted(*arguments: Any, **named: Any) -> object:
         tried.append(1)
         return save(*arguments, **named)
 
-    monkeypatch.setattr(engine, "save_session", counted)
+    monkeypatch.setattr(lifecycle, "action_of", counted)
     cookie = sessions.cookie_for(Visitor(7))
     response = await app.test_client().get("/", headers={"Cookie": f"session={cookie}"})
     assert (response.status_code, len(errors), len(tried)) == (500, 1, 1)

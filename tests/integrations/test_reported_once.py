@@ -16,8 +16,8 @@ from typing_extensions import override
 from tests.integrations.test_saving import Site, Visitor, in_stream, in_teardown, in_websocket, said
 from typed_sessions import SecureCookieSession, SecureCookieSessionInterface
 from typed_sessions.core.session import is_permanent, session_from, state_of
-from typed_sessions.core.state import Binding, Opened
-from typed_sessions.quart import QuartSessionInterface
+from typed_sessions.core.state import Binding, LoadResult
+from typed_sessions.quart_interface import QuartSessionInterface
 from typed_sessions.stores import MemoryStore
 
 
@@ -74,7 +74,7 @@ async def test_a_task_that_only_reads_warns_of_nothing(
     site: Site, used_before: bool, streams: bool, bare: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     if bare:
-        store = site.sessions._interface._store
+        store = site.sessions._interface._applications._store
         setattr(site.app, "session_interface", SecureCookieSessionInterface(Visitor, store=store))  # noqa: B010
     cookie = await site.begin()
     answered = asyncio.Event()
@@ -198,7 +198,7 @@ async def test_a_loss_is_told_once(
 def test_whether_a_session_is_permanent_is_asked_without_undoing_an_access() -> None:
     """Of another thread, which uses the session meanwhile."""
 
-    def opener() -> Opened[Any]:
+    def opener() -> LoadResult[Any]:
         for session in (stock, own):
             session.accessed = True
         return state_of(SecureCookieSession({"_permanent": True})).open()

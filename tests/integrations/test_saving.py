@@ -347,7 +347,7 @@ async def test_what_a_view_has_saved_is_true_in_its_stream(site: Site, caplog: p
 async def test_a_cookie_is_kept_until_it_expires() -> None:
     now = [1_790_000_000.0]
     site = Site()
-    site.sessions._interface._clock = lambda: now[0]
+    site.sessions._interface._applications.clock = lambda: now[0]
     cookie = await site.begin()
 
     async def late() -> None:
@@ -364,7 +364,7 @@ async def test_a_cookie_is_kept_until_it_expires() -> None:
 async def test_a_cookie_that_was_written_anew_is_the_one_that_counts() -> None:
     now = [1_790_000_000.0]
     site = Site()
-    site.sessions._interface._clock = lambda: now[0]
+    site.sessions._interface._applications.clock = lambda: now[0]
     cookie = await site.begin()
     now[0] += 20 * 86_400
 

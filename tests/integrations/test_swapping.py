@@ -27,7 +27,8 @@ from quart.sessions import SecureCookieSessionInterface as QuartInterface
 from typed_sessions import Schema
 from typed_sessions.codec.codec import Codec, Loaded
 from typed_sessions.errors import ConfigurationError
-from typed_sessions.quart import QuartSessionInterface, Sessions
+from typed_sessions.quart import Sessions
+from typed_sessions.quart_interface import QuartSessionInterface
 from typed_sessions.schema.sameness import same
 from typed_sessions.serializers import MsgspecJSONSerializer, MsgspecMsgpackSerializer, TaggedJSONSerializer
 from typed_sessions.stores import MemoryStore
@@ -387,11 +388,11 @@ def test_any_visitor_survives_any_path_of_formats(visitor: Visitor, path: list[s
         session = sessions._interface.session_class(schema=sessions.schema)
         session.replace(held)
         text = sessions._interface.seal(app, session)
-        policy = sessions._interface._configuration(app).policy
-        found = policy.writer.sealer.open(text)
+        rules = sessions._interface._applications.rules_of(app)
+        found = rules.writer.sealer.open(text)
         assert isinstance(found, tuple)
         payload, _ = found
-        outcome = policy.writer.codec.decode(payload)
+        outcome = rules.writer.codec.decode(payload)
         held = outcome.contents.data  # type: ignore[union-attr]  # a refusal fails here
     assert held == visitor
 

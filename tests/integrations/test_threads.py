@@ -30,7 +30,7 @@ from typed_sessions import (
 from typed_sessions.core.session import session_from, state_of
 from typed_sessions.core.state import Opened
 from typed_sessions.reports import log_report
-from typed_sessions.server import THREAD, RequestContext
+from typed_sessions.server import THREAD, StoredContext
 from typed_sessions.stores import (
     Found,
     MemoryStore,
@@ -77,7 +77,7 @@ class Site:
         self.app = App()
         self.app.config |= config
         self.interface = SecureCookieSessionInterface(Visitor, store=self.store)
-        self.interface._runtime = THREAD
+        self.interface._applications.runtime = THREAD
 
     def answer(self, cookie: str | None, view: Callable[[SecureCookieSession[Visitor]], object]) -> str | None:
         """Handle a request in this thread, and return the cookie that the browser has then."""
@@ -223,14 +223,14 @@ def test_threads_that_touch_a_session_first_find_the_same(rejecting: tuple[int, 
     """Also where the class refuses what is stored, in all of them or in some."""
     store, app = MemoryStore(), App()
     interface = SecureCookieSessionInterface(Doubtful, store=store)
-    interface._runtime = THREAD
-    server_side, policy = interface.server_side(app), interface._configuration(app).policy
+    interface._applications.runtime = THREAD
+    server_side, policy = interface.server_side(app), interface._applications.rules_of(app)
 
     async def stored() -> str:
         session = session_from(await server_side.open([], policy, log_report), interface.session_class)
         session.data.visits = 1
         context = state_of(session).source
-        assert isinstance(context, RequestContext)
+        assert isinstance(context, StoredContext)
         await server_side.save(session, context, wanted=None, answers=True)
         assert context.identifier is not None
         return context.identifier.text

@@ -1,6 +1,6 @@
 """Change the package in small ways, one at a time, and print the changes that no test notices: run it by hand.
 
-    python -m tests.mutants.run [core/engine] [sealing/signed] [codec/compiled/plans] ...
+    python -m tests.mutants.run [core/lifecycle] [sealing/signed] [codec/compiled/plans] ...
 
 The changes are made in a temporary copy. Each one is tried in a process of its own, forked from this one after the
 slow imports: first with those tests that run the changed line, then, if none of them fails, with all tests of the
@@ -42,8 +42,10 @@ BOTH_WAYS: Final = (
 )
 CHANGED: Final = ("tests/unit/test_unchanged.py", "tests/unit/test_codec.py", "tests/unit/test_migrations.py")
 TESTS: Final[dict[str, tuple[str, ...]]] = {
-    "core/engine": ("tests/unit/test_engine.py",),
-    "sealing/base": ("tests/unit/test_sealing.py", "tests/unit/test_engine.py"),
+    "core/lifecycle": ("tests/unit/test_lifecycle.py",),
+    "core/loading": ("tests/unit/test_lifecycle.py",),
+    "core/rules": ("tests/unit/test_lifecycle.py",),
+    "sealing/base": ("tests/unit/test_sealing.py", "tests/unit/test_lifecycle.py"),
     "sealing/keys": ("tests/unit/test_sealing.py", "tests/contracts/test_sealer.py"),
     "sealing/signed": ("tests/unit/test_sealing.py", "tests/contracts/test_sealer.py"),
     "sealing/set_cookie": ("tests/unit/test_cookies.py",),

@@ -343,20 +343,20 @@ async def test_the_digest_is_a_setting_and_fallbacks_verify(digest: str) -> None
 
 async def test_settings_are_read_again_only_when_one_changed() -> None:
     interface, made = SecureCookieSessionInterface(Visitor), app(SECRET_KEY_FALLBACKS=["an older key, long ago"])
-    before = interface._configuration(made)
-    assert interface._configuration(made) is before
+    before = interface._applications.rules_of(made)
+    assert interface._applications.rules_of(made) is before
     made.config["SECRET_KEY_FALLBACKS"].append("an even older key, not so long ago")
-    assert interface._configuration(made) is not before
+    assert interface._applications.rules_of(made) is not before
 
 
 async def test_two_applications_do_not_push_each_others_settings_out() -> None:
     interface = SecureCookieSessionInterface(Visitor)
     first, second = app(), app(SECRET_KEY="another secret key, just as long")
-    configured = [interface._configuration(made) for made in (first, second)]
-    assert [interface._configuration(made) for made in (first, second)] == configured
+    formats = [interface._applications.rules_of(made).formats for made in (first, second)]
+    assert [interface._applications.rules_of(made).formats for made in (first, second)] == formats
     for number in range(100):
-        interface._configuration(app(SECRET_KEY=f"one of many secret keys, number {number}"))
-    assert len(interface._recent) < 10
+        interface._applications.rules_of(app(SECRET_KEY=f"one of many secret keys, number {number}"))
+    assert len(interface._applications._recent) < 10
 
 
 def test_a_wrong_serializer_argument_is_refused_at_once() -> None:
@@ -420,9 +420,9 @@ async def test_overrides_that_could_not_be_honoured_are_refused() -> None:
 def test_no_secret_is_in_a_repr() -> None:
     interface = SecureCookieSessionInterface()
     made = app(SECRET_KEY_FALLBACKS=["an older secret key, long ago"])
-    configured = interface._configuration(made)
-    assert SECRET not in repr(configured)
-    assert "older secret" not in repr(configured)
+    rules = interface._applications.rules_of(made)
+    assert SECRET not in repr(rules)
+    assert "older secret" not in repr(rules)
 
 
 async def test_the_setting_that_names_the_interfaces_own_serializer_keeps_its_tags() -> None:

@@ -29,8 +29,8 @@ from typed_sessions import (
 )
 from typed_sessions.codec.codec import MAX_PAYLOAD, Codec, Loaded, Snapshot
 from typed_sessions.codec.contents import contents_of
-from typed_sessions.core.session import is_permanent, session_from, state_of
-from typed_sessions.core.state import Binding, ExtrasRule, Intent, Opened, Progress, Renewal
+from typed_sessions.core.session import is_permanent, note_saved, session_from, state_of
+from typed_sessions.core.state import Binding, ExtrasRule, Intent, LoadResult, Progress, Renewal
 from typed_sessions.reports import ChangeLost, Reason, Refused, Report, UsedLate
 from typed_sessions.schema.schema import Schema
 from typed_sessions.serializers import TaggedJSONSerializer
@@ -70,7 +70,7 @@ def deferred(
     schema = Schema(Visitor)
     return session_from(
         Binding(
-            lambda: Opened(contents_of(schema, stored)),
+            lambda: LoadResult(contents_of(schema, stored)),
             rule=rule or ExtrasRule(),
             sink=(reports if reports is not None else []).append,
         ),
@@ -313,7 +313,7 @@ def test_every_change_by_key_after_the_save_is_reported_as_lost(change: Callable
     reports: list[Report] = []
     held = deferred(reports, user_id=7)
     assert held["user_id"] == 7
-    state_of(held).note_saved(streams=not held.accessed)
+    note_saved(held, streams=not held.accessed)
     change(held)
     assert [type(report) for report in reports] == [ChangeLost]
 
@@ -382,7 +382,7 @@ def test_what_nobody_has_opened_is_judged_by_what_was_assigned(assigned: bool) -
 def test_a_save_has_failed_once_it_was_tried_in_vain() -> None:
     held = session()
     assert state_of(held).has_failed is False
-    state_of(held).note_saved(streams=not held.accessed)
+    note_saved(held, streams=not held.accessed)
     assert state_of(held).has_failed is False
     state_of(held).progress = Progress.FAILED
     assert state_of(held).has_failed is True
@@ -496,7 +496,7 @@ def test_a_session_that_is_emptied_and_filled_as_it_was_has_not_changed() -> Non
     codec = Codec(Schema(Visitor), TaggedJSONSerializer())
     decoded = decoded_by(codec, b'{"user_id":7}')
     held = session_from(
-        Binding(lambda: Opened(decoded.contents, decoded.snapshot), sealed=("a.b.c",)), SecureCookieSession[Visitor]
+        Binding(lambda: LoadResult(decoded.contents, decoded.snapshot), sealed=("a.b.c",)), SecureCookieSession[Visitor]
     )
     held.clear()
     held["user_id"] = 7
@@ -575,113 +575,52 @@ def test_what_was_accessed_stays_so_when_an_interface_asks() -> None:
     assert held.accessed
 
 
-@pytest.mark.parametrize(
-    "touch",
-    [
-        pytest.param(lambda s: state_of(s).open(), id="opened"),
-        pytest.param(lambda s: setattr(s, "modified", False), id="flag-assigned"),
-        pytest.param(lambda s: setattr(s, "accessed", True), id="access-assigned"),
-        pytest.param(lambda s: s.get("user_id"), id="read"),
-    ],
-)
-def test_a_session_is_left_alone_until_anybody_opens_it_or_sets_its_flags(touch: Callable[[Any], object]) -> None:
-    held = session_from(NeverDue(Schema(Visitor)), SecureCookieSession[Visitor])
-    assert state_of(held).is_untouched is True
-    touch(held)
-    assert not (state_of(held).is_untouched and not held.accessed)
-
-
-@define
-class NeverDue:
-    """A source whose sessions need no refresh."""
-
-    schema: Schema[Visitor]
-    sealed: tuple[str, ...] = ()
-    rule: ExtrasRule = Factory(ExtrasRule)
-    leaves_untouched: bool = True
-    has_rivals: bool = False
-
-    late_change: Report = UsedLate()  # noqa: RUF009 -- a value
-
-    def open(self) -> Opened[Visitor]:
-        return Opened(contents_of(self.schema, {"user_id": 7}))
-
-    def report(self, report: Report) -> None:
-        raise AssertionError(report)
-
-
-def test_a_session_that_is_made_of_parts_is_looked_at_for_a_refresh() -> None:
-    assert state_of(deferred()).source.leaves_untouched is False
-
-
 def test_what_nobody_has_opened_has_not_changed() -> None:
     assert deferred(user_id=7).modified is False
 
 
-def test_a_session_opens_once_at_the_first_touch_of_many_threads() -> None:
-    opened: list[int] = []
+def test_many_threads_that_touch_a_session_first_have_one_of_what_they_make() -> None:
+    reports: list[Report] = []
     gate = threading.Barrier(8)
 
-    def opener() -> Opened[Visitor]:
-        opened.append(1)
-        return Opened(contents_of(Schema(Visitor), {}))
+    def opener() -> LoadResult[Visitor]:
+        gate.wait(10)  # each of them has begun to open it
+        return LoadResult(contents_of(Schema(Visitor), {}), reports=(Refused(Reason.EXPIRED),))
 
-    held = session_from(Binding(opener), SecureCookieSession[Visitor])
-    assert not opened
+    held = session_from(Binding(opener, sink=reports.append), SecureCookieSession[Visitor])
     seen: list[Visitor] = []
-
-    def touch() -> None:
-        gate.wait()
-        seen.append(held.data)
-
-    threads = [threading.Thread(target=touch) for _ in range(8)]
+    threads = [threading.Thread(target=lambda: seen.append(held.data)) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert opened == [1]
+    assert len(seen) == 8
     assert all(data is seen[0] for data in seen)
-
-
-def test_a_thread_that_waits_for_another_to_open_the_session_does_not_open_or_report_it_again() -> None:
-    opened: list[int] = []
-    reports: list[Report] = []
-    waiting = threading.Event()
-
-    class Announcing:
-        """A lock that says when a thread begins to wait for it."""
-
-        def __init__(self) -> None:
-            self._lock = threading.RLock()
-
-        def __enter__(self) -> None:
-            if not self._lock.acquire(blocking=False):
-                waiting.set()
-                self._lock.acquire()
-
-        def __exit__(self, *_: object) -> None:
-            self._lock.release()
-
-    def opener() -> Opened[Visitor]:
-        opened.append(1)
-        second.start()
-        assert waiting.wait(10)
-        return Opened(contents_of(Schema(Visitor), {}), reports=(Refused(Reason.EXPIRED),))
-
-    held = session_from(Binding(opener, sink=reports.append), SecureCookieSession[Visitor])
-    setattr(state_of(held), "_lock", Announcing())  # noqa: B010 -- it is another class
-    second = threading.Thread(target=lambda: held.data)
-    assert held.data == Visitor()
-    second.join()
-    assert opened == [1]
     assert reports == [Refused(Reason.EXPIRED)]
+
+
+def test_a_thread_that_opens_a_session_waits_for_no_other() -> None:
+    touched = threading.Event()
+
+    def opener() -> LoadResult[Visitor]:
+        if threading.current_thread() is first:
+            assert touched.wait(10)
+        return LoadResult(contents_of(Schema(Visitor), {}))
+
+    held = session_from(Binding(opener), SecureCookieSession[Visitor])
+    first = threading.Thread(target=lambda: held.data)
+    first.start()
+    held.data.user_id = 7
+    touched.set()
+    first.join()
+    assert held.data.user_id == 7
 
 
 def test_a_report_handler_may_touch_the_session_that_it_hears_of() -> None:
     heard: list[object] = []
     held = session_from(
         Binding(
-            lambda: Opened(contents_of(Schema(Visitor), {}), reports=(Refused(Reason.EXPIRED),)),
+            lambda: LoadResult(contents_of(Schema(Visitor), {}), reports=(Refused(Reason.EXPIRED),)),
             sink=lambda report: heard.append((report, dict(held))),
         ),
         SecureCookieSession[Visitor],
@@ -744,7 +683,7 @@ def test_a_change_after_the_save_is_reported_once_as_lost() -> None:
     reports: list[Report] = []
     held = deferred(reports)
     held["user_id"] = 7
-    state_of(held).note_saved(streams=not held.accessed)
+    note_saved(held, streams=not held.accessed)
     held["user_id"] = 8
     held["user_id"] = 9
     remedy = "it was made after the session was saved; change it before the response is made"
@@ -801,7 +740,7 @@ def test_reading_on_after_the_save_is_not_reported() -> None:
     reports: list[Report] = []
     held = deferred(reports, user_id=7)
     assert held["user_id"] == 7
-    state_of(held).note_saved(streams=not held.accessed)
+    note_saved(held, streams=not held.accessed)
     assert held["user_id"] == 7
     assert reports == []
 
@@ -809,7 +748,7 @@ def test_reading_on_after_the_save_is_not_reported() -> None:
 def test_the_first_use_after_the_save_is_reported_for_the_response_has_no_vary() -> None:
     reports: list[Report] = []
     held = deferred(reports, user_id=7)
-    state_of(held).note_saved(streams=not held.accessed)
+    note_saved(held, streams=not held.accessed)
     assert held["user_id"] == held.data.user_id == 7
     assert reports == [UsedLate()]
 
@@ -963,7 +902,7 @@ def test_a_new_identity_after_the_save_is_reported_once(change: str) -> None:
     reports: list[Report] = []
     held = session_from(Binding(state_of(held).open, sink=reports.append), SecureCookieSession[Visitor])
     bool(held)
-    state_of(held).note_saved(streams=not held.accessed)
+    note_saved(held, streams=not held.accessed)
     getattr(held, change)()
     getattr(held, change)()
     assert list(map(type, reports)) == [ChangeLost]
@@ -975,7 +914,7 @@ def test_what_was_written_is_what_was_loaded_from_then_on() -> None:
     codec = Codec(Schema(Visitor), TaggedJSONSerializer())
     opened = state_of(held).open()
     payload = codec.payload({"user_id": 8})
-    state_of(held).rebase(Opened(opened.contents, Snapshot(codec, payload, payload, version=3), new=False))
+    state_of(held).rebase(LoadResult(opened.contents, Snapshot(codec, payload, payload, version=3), new=False))
     assert held.modified is False
     origin = state_of(held).open().origin
     assert origin is not None
@@ -1031,7 +970,7 @@ def test_a_late_change_is_reported_again_after_it_was_saved() -> None:
     held = session_from(Binding(state_of(deferred(user_id=7)).open, sink=reports.append), SecureCookieSession[Visitor])
     opened = state_of(held).open()
     bool(held)
-    state_of(held).note_saved(streams=not held.accessed)
+    note_saved(held, streams=not held.accessed)
     held["user_id"] = 8
     held["user_id"] = 9
     state_of(held).rebase(opened)

@@ -1,174 +1,49 @@
-"""`Session[S]` and its kinds: the mapping that a program sees, and the flags of a session."""
+"""`SecureCookieSession`: the mapping that a program sees, the flags of a session, and what the library needs of it."""
+
+# The functions below the class are the one way to what a program is not shown:
+# pyright: reportPrivateUsage=false
 
 from __future__ import annotations
 
 import copy
-from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
-from typing import Any, Final, Generic, NoReturn, Protocol, Self, SupportsIndex, cast, overload
+from contextvars import ContextVar
+from typing import Any, Final, NoReturn, Self, SupportsIndex, cast, overload
 
 from typing_extensions import TypeVar, override
 
 from typed_sessions.codec.codec import Codec, Snapshot
 from typed_sessions.codec.contents import Contents, contents_of
-from typed_sessions.core.state import Binding, Opened, Progress, Renewal, SessionState, Source
+from typed_sessions.core.extras import Extras
+from typed_sessions.core.loading import RequestContext
+from typed_sessions.core.mixin import Keyed, Session
+from typed_sessions.core.rules import Rules
+from typed_sessions.core.state import AWAITED, SAVED, Binding, LoadResult, Renewal, SessionState, Source
 from typed_sessions.errors import SerializationError, UndeclaredKeyError
+from typed_sessions.reports import UsedLate
 from typed_sessions.schema.schema import Schema
 from typed_sessions.serializers.tagged_json import TaggedJSONSerializer
 
 __all__ = [
-    "Extras",
-    "NullSession",
     "SecureCookieSession",
-    "Session",
-    "SessionMixin",
-    "SessionsLike",
+    "is_left_alone",
     "is_permanent",
+    "note_saved",
+    "note_streaming",
+    "rules_of",
     "session_from",
+    "session_of_request",
     "state_of",
+    "was_used_late",
 ]
 
 S = TypeVar("S", default=dict[str, object])
 S_co = TypeVar("S_co", covariant=True, default=dict[str, object])
-K = TypeVar("K")
-V_co = TypeVar("V_co", covariant=True)
 
 _MISSING: Final = object()
 
 
-class Keyed(Protocol[K, V_co]):
-    """What `dict.update` takes beside pairs: anything with keys and items.
-
-    Generic, so that a checker reads a dict display with the keys that are expected of it, not with those of a Literal.
-    """
-
-    def keys(self) -> Iterable[K]:
-        """Return the keys."""
-        ...
-
-    def __getitem__(self, key: K, /) -> V_co: ...
-
-
-class SessionMixin(MutableMapping[str, object]):
-    """What a framework asks of a session beyond a mapping. Same meaning as `quart.sessions.SessionMixin`."""
-
-    accessed: bool = False
-    """True once the session was used. The response then varies by cookie. May be assigned."""
-
-    _modified: bool = True
-
-    @property
-    def new(self) -> bool:
-        """True if no valid session came with the request, as far as an implementation can tell."""
-        return False
-
-    @property
-    def modified(self) -> bool:
-        """True if the session is to be saved. May be assigned; always True where changes are not tracked."""
-        return self._modified
-
-    @modified.setter
-    def modified(self, value: bool) -> None:
-        self._modified = value
-
-    @property
-    def permanent(self) -> bool:
-        """True if the session outlives the browser's, for `PERMANENT_SESSION_LIFETIME`: the key `_permanent`."""
-        return bool(self.get("_permanent", False))
-
-    @permanent.setter
-    def permanent(self, value: bool) -> None:
-        self["_permanent"] = bool(value)
-
-
-class Session(SessionMixin, Generic[S_co]):
-    """A session whose contents are an object of the class that the user declared.
-
-    `data` is that object. The mapping shows what of it is stored, by attribute name, beside undeclared keys.
-    """
-
-    @property
-    @abstractmethod
-    def data(self) -> S_co:
-        """The live object: what is changed in it, at any depth, is saved."""
-
-    @property
-    @abstractmethod
-    def extras(self) -> MutableMapping[str, object]:
-        """The keys that the schema does not declare, such as those of extensions."""
-
-    # The keys of these three may be given by name, as in Flask's session, whose signatures they have.
-
-    @override
-    def get(self, key: str, default: object = None) -> object:
-        """Return the value under a key, or the default."""
-        return super().get(key, default)
-
-    @override
-    def pop(self, key: str, default: object = _MISSING) -> object:
-        """Take a key out and return its value, or the default if there is one and the key is not stored."""
-        return super().pop(key) if default is _MISSING else super().pop(key, default)
-
-    @override
-    def setdefault(self, key: str, default: object = None) -> object:
-        """Return the value under a key, stored just now if there was none."""
-        return super().setdefault(key, default)
-
-    def copy(self) -> dict[str, object]:
-        """Return what is stored as a dict."""
-        return dict(self)
-
-    def __reversed__(self) -> Iterator[str]:
-        return reversed(list(self))
-
-    def __or__(self, other: Mapping[str, object]) -> dict[str, object]:
-        return self.copy() | dict(other)
-
-    def __ror__(self, other: Mapping[str, object]) -> dict[str, object]:
-        return dict(other) | self.copy()
-
-    @abstractmethod
-    def __ior__(self, other: Mapping[str, object]) -> Self: ...
-
-    @abstractmethod
-    def regenerate(self) -> None:
-        """Give the session a new identifier, with the same contents; the present one is dead from the save on.
-
-        A session that is kept in a cookie has no identifier: it stays as it is.
-        """
-
-    @abstractmethod
-    def invalidate(self) -> None:
-        """End the session: a logout. Everything is taken out, and what is stored afterwards is another session."""
-
-    @abstractmethod
-    def promote(self, **fields: object) -> None:
-        """Store values in the session under a new identifier: a login. Its absolute lifetime begins anew.
-
-        Raises:
-            FieldTypeError: a value does not fit its field.
-            UndeclaredKeyError: a key is not allowed.
-        """
-
-
-class SessionsLike(Protocol[S_co]):
-    """The sessions of any application whose data has what is needed, for helpers that know no framework.
-
-    `Sessions[Visitor]` is a `SessionsLike[Visitor]`, and one of each class or Protocol that `Visitor` fills.
-    """
-
-    @property
-    def current(self) -> Session[S_co]:
-        """The session of the request that is being handled."""
-        ...
-
-    @property
-    def data(self) -> S_co:
-        """The data of that session."""
-        ...
-
-
-def _opened_with(initial: Mapping[str, object], schema: Schema[S]) -> Opened[S]:
+def _opened_with(initial: Mapping[str, object], schema: Schema[S]) -> LoadResult[S]:
     """Return what a program asked a session to begin with, as if it had been loaded."""
     contents = contents_of(schema, {})
     for key in initial:
@@ -177,9 +52,9 @@ def _opened_with(initial: Mapping[str, object], schema: Schema[S]) -> Opened[S]:
     codec = Codec(schema, TaggedJSONSerializer())
     try:
         payload = codec.payload(contents.stored())
-        return Opened(contents, Snapshot(codec, payload, payload) if initial else None)
+        return LoadResult(contents, Snapshot(codec, payload, payload) if initial else None)
     except SerializationError:  # the save will say so
-        return Opened(contents)
+        return LoadResult(contents)
 
 
 def _refuse_earlier_name(key: str, schema: Schema[Any]) -> None:
@@ -188,7 +63,7 @@ def _refuse_earlier_name(key: str, schema: Schema[Any]) -> None:
         raise UndeclaredKeyError(key, (), schema.renamed[key])
 
 
-def _opened_empty() -> Opened[Any]:
+def _opened_empty() -> LoadResult[Any]:
     return _opened_with({}, Schema())
 
 
@@ -197,6 +72,9 @@ _MADE_BY_A_PROGRAM: Final = Binding(_opened_empty)
 
 class SecureCookieSession(Session[S_co]):
     """A session that is kept in a signed cookie. Its contents are decoded at the first touch.
+
+    Until then it holds its request and no more. Several threads may be the first to touch it: each makes what it needs
+    and appends it to one list, and the first of that is the one for all.
 
     Args:
         initial: what is stored, by key, to begin with. It does not count as a change.
@@ -208,8 +86,18 @@ class SecureCookieSession(Session[S_co]):
         UndeclaredKeyError: an initial key is an earlier name of a field.
     """
 
-    accessed: bool = False
-    _state: SessionState[S_co]
+    __slots__ = ("__weakref__", "_app", "_is_saved", "_request", "_rules", "_state", "accessed")
+
+    accessed: bool
+    _app: object
+    _is_saved: bool
+    """True if it was saved before that."""
+    _request: object
+    """None once its cookies were looked at, or if there is none."""
+    _rules: Rules[S_co] | None
+    """Those that it was opened with; None if a program has made it."""
+    _state: SessionState[S_co] | list[SessionState[S_co]]
+    """A list until somebody asks anything of it: threads append what they make, and the first of that counts."""
 
     @overload
     def __init__(
@@ -231,14 +119,14 @@ class SecureCookieSession(Session[S_co]):
         *,
         schema: Callable[[], S_co] | Schema[S_co] | None = None,
     ) -> None:
-        self.accessed = False  # its own, which is found faster than a default
-        self._state = SessionState(_MADE_BY_A_PROGRAM)
         if schema is None and not initial:
-            return  # as a session of a request is made: nothing that takes time
+            _belong(self, None, None, None, SessionState(_MADE_BY_A_PROGRAM))
+            return  # a class of the user's is made so for a request: nothing that takes time
         declared = schema if isinstance(schema, Schema) else Schema(cast("Callable[[], S_co]", schema))
-        self._state.source = Binding(lambda: _opened_with({}, declared))
+        state: SessionState[S_co] = SessionState(Binding(lambda: _opened_with({}, declared)))
         if initial:
-            self._state.opened = _opened_with(dict(initial), declared)
+            state.opened = _opened_with(dict(initial), declared)
+        _belong(self, None, None, None, state)
 
     @property
     @override
@@ -268,8 +156,7 @@ class SecureCookieSession(Session[S_co]):
         Raises:
             FieldTypeError: it is no instance of the schema.
         """
-        contents = self._touched()
-        contents.replace(data)
+        self._touched().replace(data)
         self._mutated()
 
     @override
@@ -326,7 +213,9 @@ class SecureCookieSession(Session[S_co]):
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         detached = memo[id(self)] = self._detached(self._touched().copied(memo))
-        vars(detached).update(copy.deepcopy(self._added, memo))
+        added = self._added
+        if added:
+            vars(detached).update(copy.deepcopy(added, memo))
         return detached
 
     @override
@@ -344,7 +233,7 @@ class SecureCookieSession(Session[S_co]):
     def clear(self) -> None:
         """Take everything out; declared fields have their defaults again, in the live data, too."""
         self._touched().clear()
-        self._state.cleared = True
+        state_of(self).cleared = True
         self._mutated()
 
     @override
@@ -377,20 +266,22 @@ class SecureCookieSession(Session[S_co]):
     @override
     def regenerate(self) -> None:
         self._touched()
-        if self._state.renewal is Renewal.NONE:
-            self._state.renewal = Renewal.REGENERATE
-        self._state.note_change()
+        state = state_of(self)
+        if state.renewal is Renewal.NONE:
+            state.renewal = Renewal.REGENERATE
+        state.note_change()
 
     @override
     def invalidate(self) -> None:
         self.clear()
-        self._state.invalidated = True
+        state_of(self).invalidated = True
 
     @override
     def promote(self, **fields: object) -> None:
         self._store(fields)
-        self._state.renewal = Renewal.PROMOTE
-        self._state.note_change()
+        state = state_of(self)
+        state.renewal = Renewal.PROMOTE
+        state.note_change()
 
     @overload
     def update(self, other: Keyed[str, object], /, **values: object) -> None: ...
@@ -408,7 +299,7 @@ class SecureCookieSession(Session[S_co]):
     def new(self) -> bool:
         """True if no valid session came with the request. Reading it is an access."""
         self._touched()
-        return self._state.open().new
+        return state_of(self).open().new
 
     @property  # type: ignore[explicit-override]  # mypy does not see @override on a property with a setter
     @override
@@ -417,48 +308,74 @@ class SecureCookieSession(Session[S_co]):
 
         An assignment holds until the next change by key: True has the session written, False keeps it from it.
         """
-        assigned = self._state.assigned
-        return self._state.judged()[0] if assigned is None else assigned
+        state = state_of(self)
+        return state.judged()[0] if state.assigned is None else state.assigned
 
     @modified.setter
     def modified(self, value: bool) -> None:
-        self._state.assigned = value
+        state_of(self).assigned = value
 
     def _shown(self) -> Contents[S_co] | None:
         """Return what a repr shows, for which nothing is opened or used; None if the program has seen nothing of it."""
-        opened = self._state.opened
-        if opened is None or (self._state.source.sealed and not self.accessed):
+        state = self._state
+        if isinstance(state, list) or state.opened is None or (state.source.sealed and not self.accessed):
             return None
-        return opened.contents.copied()
+        return state.opened.contents.copied()
 
     @property
     def _added(self) -> dict[str, object]:
         """The attributes that a subclass has added."""
-        own = vars(self).items()
-        return {name: value for name, value in own if name != "_state" and not hasattr(SecureCookieSession, name)}
+        own: dict[str, object] = getattr(self, "__dict__", {})
+        return {name: value for name, value in own.items() if not hasattr(SecureCookieSession, name)}
 
     def _standing_in(self, contents: Contents[S_co]) -> Self:
         """Return a session that holds contents, and what a subclass has added, with nobody to save it."""
-        detached = self._detached(contents)
-        vars(detached).update(self._added)
+        detached, added = self._detached(contents), self._added
+        if added:
+            vars(detached).update(added)
         return detached
 
     def _detached(self, contents: Contents[S_co]) -> Self:
         """Return a session that holds contents and stands where this one does, with nobody to save it."""
-        state, opened = self._state, self._state.open()
+        state = state_of(self)
+        opened = state.open()
         detached = type(self).__new__(type(self))
         of_its_own: SessionState[S_co] = SessionState(Binding(_opened_empty, rule=state.source.rule))
-        of_its_own.opened = Opened(contents, opened.origin, new=opened.new)
+        of_its_own.opened = LoadResult(contents, opened.origin, new=opened.new)
         of_its_own.assigned = state.assigned
-        vars(detached)["_state"] = of_its_own
+        _belong(detached, None, None, None, of_its_own)
         return detached
+
+    def _begin(self) -> SessionState[S_co]:
+        """Look at the cookies of the request, and return the state of the session from now on."""
+        made, rules, request = self._state, self._rules, self._request
+        if not isinstance(made, list):  # another thread has come so far just now
+            return made
+        if rules is not None and request is not None:  # or is about to
+            made.append(
+                SessionState(
+                    RequestContext(rules, self._app, rules.adapter.cookie_values(request, rules.name)),
+                    SAVED if self._is_saved else AWAITED,
+                )
+            )
+        state = self._state = made[0]
+        self._request = None
+        return state
 
     def _touched(self) -> Contents[S_co]:
         state = self._state
-        if state.progress is not Progress.AWAITED:
-            state.note_use(accessed=self.accessed)
+        if isinstance(state, list):
+            state = self._begin()
+        if state.progress is not AWAITED:
+            self._note_late_use(state)
         self.accessed = True
-        return (state.opened or state.open()).contents
+        return (state.loaded[0] if state.loaded else state.open()).contents
+
+    def _note_late_use(self, state: SessionState[S_co]) -> None:
+        """Take note of a use of the session after its response was made."""
+        state.was_used_late = True
+        if not self.accessed and _streaming.get() is self:
+            state.source.report(UsedLate())
 
     def _store(self, values: Mapping[str, object]) -> None:
         contents = self._touched()
@@ -470,24 +387,108 @@ class SecureCookieSession(Session[S_co]):
 
     def _refuse_key(self, key: str, contents: Contents[S_co]) -> None:
         _refuse_earlier_name(key, contents.schema)
-        if not contents.declares(key) and not self._state.source.rule.allows(key):
+        if not contents.declares(key) and not state_of(self).source.rule.allows(key):
             raise UndeclaredKeyError(key, contents.schema.fields)
 
     def _mutated(self) -> None:
-        self._state.assigned = None
-        self._state.note_change()
+        state = state_of(self)
+        state.assigned = None
+        state.note_change()
+
+
+_streaming: Final[ContextVar[object]] = ContextVar("streaming", default=None)
+"""The session of the response that is made here while it is sent. A task that was begun before the save makes none."""
+
+
+def _belong(
+    session: SecureCookieSession[Any],
+    rules: Rules[Any] | None,
+    app: object,
+    request: object,
+    state: SessionState[Any] | None,
+) -> None:
+    """Set all that a session has."""
+    session.accessed = session._is_saved = False
+    session._rules, session._app, session._request = rules, app, request
+    session._state = [] if state is None else state
 
 
 def state_of(session: SecureCookieSession[S]) -> SessionState[S]:
     """Return what the library itself needs of a session, and does not show to programs."""
-    return session._state  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # this is the one way to it
+    state = session._state
+    return session._begin() if isinstance(state, list) else state
 
 
-def session_from(source: Source[S], session_class: type[SecureCookieSession[S]]) -> SecureCookieSession[S]:
+def rules_of(session: SecureCookieSession[S]) -> Rules[S] | None:
+    """Return the rules that a session was opened with; None if a program has made it."""
+    return session._rules
+
+
+def session_of_request(
+    rules: Rules[S], app: object, request: object, session_class: type[SecureCookieSession[S]]
+) -> SecureCookieSession[S]:
+    """Return the session of a request. Its cookies are looked at when the session is, from whichever thread."""
+    if session_class is SecureCookieSession:
+        session: SecureCookieSession[S] = _new(session_class)  # pyright: ignore[reportAssignmentType]  # it takes the comparison for a proof that there is no schema
+    else:
+        session = session_class()  # type: ignore[assignment]  # pyright: ignore[reportCallIssue]  # without a schema, which the rules know
+    session.accessed = session._is_saved = False
+    session._rules = rules
+    session._app = app
+    session._request = request
+    session._state = []
+    return session
+
+
+_new: Final = object.__new__
+
+
+def session_from(
+    source: Source[S],
+    session_class: type[SecureCookieSession[S]],
+    rules: Rules[S] | None = None,
+    app: object = None,
+) -> SecureCookieSession[S]:
     """Return a session that opens at the first touch, from whichever thread touches it."""
     session: SecureCookieSession[S] = session_class()  # type: ignore[assignment]  # pyright: ignore[reportCallIssue]  # without a schema, which the source knows
-    state_of(session).source = source
+    _belong(session, rules, app, None, SessionState(source))
     return session
+
+
+def is_left_alone(session: SecureCookieSession[Any]) -> bool:
+    """Return True if nobody has asked anything of the session of a request, and no refresh of its cookie can be due.
+
+    Then that has saved it.
+    """
+    if session.accessed or session._state:
+        return False
+    rules, request = session._rules, session._request
+    if rules is None or request is None:
+        return False
+    if rules.refresh_each_request and rules.is_due(request):
+        return False
+    session._is_saved = True
+    if session._state:  # another thread has come so far just now
+        state_of(session).progress = SAVED
+    return True
+
+
+def note_streaming(session: SecureCookieSession[Any]) -> None:
+    """Note that a program makes the response while it is sent, and has not used the session before."""
+    _streaming.set(session)
+
+
+def note_saved(session: SecureCookieSession[Any], *, streams: bool) -> None:
+    """Note that the session was saved with its response: what changes from now on is lost. See `note_streaming`."""
+    state_of(session).progress = SAVED
+    if streams:
+        note_streaming(session)
+
+
+def was_used_late(session: SecureCookieSession[Any]) -> bool:
+    """Return True if anybody has asked for what is in the session after its response was made."""
+    state = session._state
+    return not isinstance(state, list) and state.was_used_late
 
 
 def is_permanent(session: SecureCookieSession[Any]) -> bool:
@@ -496,132 +497,4 @@ def is_permanent(session: SecureCookieSession[Any]) -> bool:
     if type(session).permanent is SecureCookieSession.permanent:
         return bool(contents.get("_permanent"))
     # A subclass has its own word on it. It is asked of another session, where it may count as one.
-    return session._standing_in(contents).permanent  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-
-
-class Extras(MutableMapping[str, object]):
-    """The undeclared keys of a session, as a mapping of their own.
-
-    Args:
-        session: the session.
-        touched: returns what is in it, which is an access.
-        shown: returns what a repr shows of it, which is none.
-    """
-
-    def __init__(
-        self,
-        session: SecureCookieSession[object],
-        touched: Callable[[], Contents[Any]],
-        shown: Callable[[], Contents[Any] | None],
-    ) -> None:
-        self._session = session
-        self._touched = touched
-        self._shown = shown
-
-    @override
-    def __getitem__(self, key: str) -> object:
-        if self._declared(key):
-            raise KeyError(key)
-        return self._session[key]
-
-    @override
-    def __setitem__(self, key: str, value: object) -> None:
-        self._refuse_declared(key)
-        self._session[key] = value
-
-    @overload
-    def update(self, other: Keyed[str, object], /, **values: object) -> None: ...
-    @overload
-    def update(self, other: Iterable[tuple[str, object]], /, **values: object) -> None: ...
-    @overload
-    def update(self, /, **values: object) -> None: ...
-    @override
-    def update(self, other: Keyed[str, object] | Iterable[tuple[str, object]] = (), /, **values: object) -> None:
-        """Store many keys. One that is not allowed leaves everything as it was."""
-        given = dict(other, **values)
-        for key in given:
-            self._refuse_declared(key)
-        self._session.update(given)
-
-    @override
-    def __delitem__(self, key: str) -> None:
-        if self._declared(key):
-            raise KeyError(key)
-        del self._session[key]
-
-    @override
-    def __iter__(self) -> Iterator[str]:
-        return iter([key for key in self._session if not self._declared(key)])
-
-    @override
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
-
-    @override
-    def __repr__(self) -> str:
-        shown = self._shown()
-        if shown is None:
-            return "<Extras, not opened>"
-        return f"<Extras { ({key: value for key, value in shown.stored().items() if not shown.declares(key)})!r}>"
-
-    def _declared(self, key: str) -> bool:
-        return self._touched().declares(key)
-
-    def _refuse_declared(self, key: str) -> None:
-        if self._declared(key):
-            raise KeyError(f"{key} belongs to the session's data, not to its extras; set it on the session")
-
-
-class NullSession(SecureCookieSession[S_co]):
-    """The session of an application without a secret key: it reads as empty, and cannot be changed."""
-
-    @property
-    @override
-    def data(self) -> S_co:  # to a checker: what comes after `session.data` is not unreachable
-        self._unavailable()
-
-    @override
-    def _shown(self) -> Contents[S_co]:
-        return _opened_empty().contents
-
-    @override
-    def replace(self, data: object) -> NoReturn:
-        self._unavailable()
-
-    @override
-    def _store(self, values: Mapping[str, object]) -> NoReturn:
-        self._unavailable()
-
-    @override
-    def __setitem__(self, key: str, value: object) -> NoReturn:
-        self._unavailable()
-
-    @override
-    def __delitem__(self, key: str) -> NoReturn:
-        self._unavailable()
-
-    @override
-    def clear(self) -> NoReturn:
-        self._unavailable()
-
-    @override
-    def pop(self, key: str, default: object = None) -> NoReturn:
-        self._unavailable()
-
-    @override
-    def popitem(self) -> NoReturn:
-        self._unavailable()
-
-    @override
-    def setdefault(self, key: str, default: object = None) -> NoReturn:
-        self._unavailable()
-
-    @override
-    def regenerate(self) -> NoReturn:
-        self._unavailable()
-
-    def _unavailable(self) -> NoReturn:
-        raise RuntimeError(
-            "the session is unavailable, because no secret key is set: give the app a SECRET_KEY "
-            "(app.secret_key), a long random text that stays the same between restarts"
-        )
+    return session._standing_in(contents).permanent

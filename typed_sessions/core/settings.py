@@ -85,6 +85,8 @@ class Settings:
     """None without a secret key: there are no sessions."""
     cookie: CookieAttributes
     """As the config has it, checked here; what is written is what the interface's helper methods say."""
+    application_root: str
+    """Which was the cookie's path if none was set."""
     serializer: AnySerializer | None
     """None leaves it to the argument."""
     serializer_fallbacks: tuple[AnySerializer, ...]
@@ -139,6 +141,7 @@ def read_settings(config: Mapping[str, Any]) -> Settings:
     return Settings(
         keys=_secret_keys(config),
         cookie=_cookie(config),
+        application_root=_text(config, "APPLICATION_ROOT") or "/",
         serializer=_serializer(config),
         serializer_fallbacks=_serializer_fallbacks(config),
         digest=_digest(config, "SESSION_DIGEST"),

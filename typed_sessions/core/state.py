@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-from _thread import RLock  # what `threading.RLock` makes, without a function in between
 from collections.abc import Callable
-from contextvars import ContextVar
 from enum import Enum, auto
-from threading import Lock
 from typing import Any, Final, Generic, Protocol
 
+import msgspec
 from attrs import field, frozen
 from typing_extensions import TypeVar
 
 from typed_sessions.codec.codec import Changes, Snapshot
 from typed_sessions.codec.contents import Contents
-from typed_sessions.reports import ChangeLost, Report, ReportSink, UsedLate, log_report
+from typed_sessions.reports import ChangeLost, Report, ReportSink, log_report
 from typed_sessions.schema.values import Value
 
 __all__ = [
+    "AWAITED",
+    "FAILED",
     "KEEP_EXTRAS",
     "MADE_LATE",
+    "SAVED",
     "SUPPRESSED",
+    "UNSAVED",
     "Binding",
     "ExtrasRule",
     "Intent",
+    "LoadResult",
     "Opened",
     "Progress",
     "Renewal",
@@ -48,7 +51,7 @@ class ExtrasRule:
 KEEP_EXTRAS: Final = ExtrasRule()
 
 
-class Opened(Value, Generic[S]):
+class LoadResult(Value, Generic[S]):
     """What opening a session gave."""
 
     contents: Contents[S]
@@ -60,6 +63,10 @@ class Opened(Value, Generic[S]):
     reports: tuple[Report, ...] = ()
     has_rivals: bool = False
     """True if more than one genuine text came."""
+
+
+Opened = LoadResult
+"""The former name, for `server`."""
 
 
 MADE_LATE: Final = ChangeLost("it was made after the session was saved; change it before the response is made")
@@ -82,11 +89,6 @@ class Source(Protocol[S]):
         ...
 
     @property
-    def leaves_untouched(self) -> bool:
-        """True if a session that nobody touched is left alone, whatever is in it: no refresh can be due."""
-        ...
-
-    @property
     def late_change(self) -> Report:
         """What there is to say of a change that is made after the save."""
         ...
@@ -96,8 +98,8 @@ class Source(Protocol[S]):
         """True if the request brought more than one genuine session cookie. Known once the session is open."""
         ...
 
-    def open(self) -> Opened[S]:
-        """Open the session. Called once, at the first touch, from whichever thread touches the session."""
+    def open(self) -> LoadResult[S]:
+        """Open the session. Called at the first touch, by each thread that comes before one of them is done."""
         ...
 
     def report(self, report: Report) -> None:
@@ -109,15 +111,14 @@ class Source(Protocol[S]):
 class Binding(Generic[S]):
     """A source that is given in parts."""
 
-    opener: Callable[[], Opened[S]]
+    opener: Callable[[], LoadResult[S]]
     sealed: tuple[str, ...] = field(default=(), repr=False)
     rule: ExtrasRule = KEEP_EXTRAS
     sink: ReportSink = log_report
-    leaves_untouched: bool = False
     late_change: Report = MADE_LATE
     has_rivals: bool = False
 
-    def open(self) -> Opened[S]:
+    def open(self) -> LoadResult[S]:
         return self.opener()
 
     def report(self, report: Report) -> None:
@@ -153,10 +154,6 @@ class Intent:
         return self.invalidated or self.renewal is not Renewal.NONE or self.modified
 
 
-_making_locks: Final = Lock()
-"""Is held while a session gets its own lock: one for all threads that touch it first."""
-
-
 class Progress(Enum):
     """How far the response of a session's request has come."""
 
@@ -170,91 +167,77 @@ class Progress(Enum):
     """The error response was made, without the session."""
 
 
-_streaming: Final[ContextVar[object]] = ContextVar("streaming", default=None)
-"""What belongs to the response that is made here while it is sent. A task that was begun before the save makes none."""
+AWAITED: Final = Progress.AWAITED
+FAILED: Final = Progress.FAILED
+SAVED: Final = Progress.SAVED
+UNSAVED: Final = Progress.UNSAVED
+"""The same by names that are found at once: Python 3.11 calls a function for each member of an enumeration."""
 
 
-class SessionState(Generic[S]):
-    """What the library keeps of one session, and asks of it, beside what is in it.
+class SessionState(Value, Generic[S]):
+    """What the library keeps of one session, and asks of it, beside what is in it."""
 
-    Args:
-        source: where the session comes from.
-    """
-
+    source: Source[Any]
+    """Where the session comes from."""
+    progress: Progress = AWAITED
+    assigned: bool | None = None
+    """What was assigned to `modified`."""
     renewal: Renewal = Renewal.NONE
+    cleared: bool = False
     invalidated: bool = False
     sent: str | None = None
     """What the response has made of the cookie: its value, or none; None if the browser keeps what it had."""
     was_used_late: bool = False
     """True if anybody has asked for what is in the session after its response was made."""
-    _loss_is_reported = False
-
-    def __init__(self, source: Source[Any]) -> None:
-        self.source = source
-        self.opened: Opened[S] | None = None
-        """None until the first touch."""
-        self.assigned: bool | None = None
-        """What was assigned to `modified`."""
-        self.cleared: bool = False
-        self.progress: Progress = Progress.AWAITED
-        self._lock: RLock | None = None
-
-    def open(self) -> Opened[S]:
-        """Return what opening the session gives, without counting it as an access."""
-        return self.opened or self._load()
-
-    def _load(self) -> Opened[S]:
-        with _making_locks:
-            lock = self._lock = self._lock or RLock()
-        with lock:
-            opened = self.opened
-            if opened is not None:
-                return opened
-            opened = self.opened = self.source.open()
-        for report in opened.reports:
-            self.source.report(report)
-        return opened
+    loss_is_reported: bool = False
+    loaded: list[LoadResult[S]] = msgspec.field(default_factory=list)
+    """What opening the session gave, to each thread that was one of the first: the first one of it counts for all."""
 
     @property
-    def is_untouched(self) -> bool:
-        """True if nobody has opened the session, or set its flags, and no refresh can be due."""
-        return self.opened is None and self.assigned is None and self.source.leaves_untouched
+    def opened(self) -> LoadResult[S] | None:
+        """What is in the session; None until the first touch."""
+        return self.loaded[0] if self.loaded else None
+
+    @opened.setter
+    def opened(self, opened: LoadResult[S]) -> None:
+        self.loaded[:1] = [opened]
+
+    def open(self) -> LoadResult[S]:
+        """Return what opening the session gives, without counting it as an access.
+
+        No thread waits for another. Where several open it at once, what all but the first have made is dropped, with
+        what there is to say of it.
+        """
+        loaded = self.loaded
+        if loaded:
+            return loaded[0]
+        opened = self.source.open()
+        loaded.append(opened)
+        first = loaded[0]
+        if first is opened:
+            for report in opened.reports:
+                self.source.report(report)
+        return first
 
     @property
     def awaits_response(self) -> bool:
         """True if the response, or the error response, has still to be made."""
-        return self.progress in (Progress.AWAITED, Progress.FAILED)
+        return self.progress is AWAITED or self.progress is FAILED
 
     @property
     def has_failed(self) -> bool:
         """True if the session could not be saved with its response."""
-        return self.progress in (Progress.FAILED, Progress.UNSAVED)
-
-    def note_saved(self, *, streams: bool) -> None:
-        """Note that the session was saved with its response: what changes from now on is lost.
-
-        Args:
-            streams: whether a program makes the response while it is sent, and has not used the session before.
-        """
-        self.progress = Progress.SAVED
-        if streams:
-            _streaming.set(self)
-
-    def note_use(self, *, accessed: bool) -> None:
-        """Take note of a use of the session after its response was made."""
-        self.was_used_late = True
-        if not accessed and _streaming.get() is self:
-            self.source.report(UsedLate())
+        return self.progress is FAILED or self.progress is UNSAVED
 
     def note_change(self) -> None:
         """Say, once, that what is changed after the response was made, or could not be saved, is lost."""
-        if self.progress is not Progress.AWAITED:
+        if self.progress is not AWAITED:
             self.report_loss(self.source.late_change)
 
     def report_loss(self, report: Report) -> None:
         """Say of a change that it is lost, once until the session is saved again."""
-        if not self._loss_is_reported:
-            self._loss_is_reported = True
+        if not self.loss_is_reported:
+            self.loss_is_reported = True
             self.source.report(report)
 
     def judged(self) -> tuple[bool, Changes[S] | None]:
@@ -298,7 +281,7 @@ class SessionState(Generic[S]):
         self.cleared = self.cleared or intent.cleared
         self.invalidated = self.invalidated or intent.invalidated
 
-    def rebase(self, opened: Opened[S]) -> None:
+    def rebase(self, opened: LoadResult[S]) -> None:
         """Take what was just written as what was loaded, so that only later changes count as such."""
         self.opened = opened
-        self._loss_is_reported = False
+        self.loss_is_reported = False

@@ -8,7 +8,7 @@ from typing import Any, Final, cast
 
 from attrs import frozen
 
-from typed_sessions.core.session import Session
+from typed_sessions.core.mixin import Session
 
 __all__ = ["teach_tojson"]
 

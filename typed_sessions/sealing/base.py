@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Final, Protocol
@@ -12,10 +13,16 @@ from typed_sessions.errors import ConfigurationError
 from typed_sessions.reports import Reason, Refused
 from typed_sessions.sealing.base64url import from_base64
 
-__all__ = ["Clock", "Genuine", "KeylessSealer", "Sealer", "as_datetime", "newest", "progress"]
+__all__ = ["Clock", "Genuine", "KeylessSealer", "Sealer", "as_datetime", "newest", "progress", "system_clock"]
 
 Clock = Callable[[], float]
 """Returns the time, in seconds since the epoch."""
+
+
+def system_clock() -> float:
+    """Return the system's time. It is looked up at each call, for whoever replaces it in tests."""
+    return time.time()
+
 
 MOST_COOKIES: Final = 20
 """How many cookies of one name that differ in what is signed are verified: a header has room for thousands."""

@@ -6,7 +6,7 @@ from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable
 from typing import Final
 
-__all__ = ["TO_URL_SAFE", "from_base64", "read_by_python", "to_base64", "written_by_python"]
+__all__ = ["TO_STANDARD", "TO_URL_SAFE", "from_base64", "read_by_python", "to_base64", "written_by_python"]
 
 _SHORT: Final = 200
 """What is no longer is read and written by Python, which is at hand: what pybase64 saves, fetching its code costs."""
@@ -14,7 +14,8 @@ _SHORT: Final = 200
 _ALTERNATIVE: Final = b"-_"
 TO_URL_SAFE: Final = bytes.maketrans(b"+/", _ALTERNATIVE)
 """From the letters of base64 to those that a URL takes, as a table for `bytes.translate`."""
-_TO_STANDARD: Final = bytes.maketrans(_ALTERNATIVE, b"+/")
+TO_STANDARD: Final = bytes.maketrans(_ALTERNATIVE, b"+/")
+"""And back."""
 _PADDING: Final = (b"", b"===", b"==", b"=")
 """What a text of base64 lacks, by what is left of its length when that is divided by four."""
 
@@ -30,7 +31,7 @@ def read_by_python(text: bytes) -> bytes:
     Raises:
         ValueError: it is no base64.
     """
-    return a2b_base64(text.translate(_TO_STANDARD) + _PADDING[len(text) % 4])
+    return a2b_base64(text.translate(TO_STANDARD) + _PADDING[len(text) % 4])
 
 
 to_base64: Callable[[bytes], bytes] = written_by_python

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from binascii import b2a_base64
+from binascii import a2b_base64, b2a_base64
 from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
 from hmac import compare_digest
@@ -19,7 +19,7 @@ from attrs import field, frozen
 from typed_sessions.codec.codec import MAX_PAYLOAD
 from typed_sessions.reports import Reason, Refused
 from typed_sessions.sealing.base import Clock, Genuine, as_datetime
-from typed_sessions.sealing.base64url import TO_URL_SAFE, from_base64, read_by_python, to_base64
+from typed_sessions.sealing.base64url import TO_STANDARD, TO_URL_SAFE, from_base64, read_by_python, to_base64
 from typed_sessions.sealing.keys import DigestMethod, KeyedHash, SecretKeys, keyed_hashes
 
 __all__ = ["SignedSealer", "Unverified", "sealed_size", "unverified"]
@@ -31,7 +31,12 @@ _SEPARATORS: Final = 2
 _STAMP_SIZE: Final = 4
 """Bytes of the time, until the year 2106."""
 
+_STAMP_LENGTH: Final = 6
+"""How many characters of base64 these make."""
+
 _LONGEST_STAMP: Final = 8
+
+_from_bytes: Final = int.from_bytes
 
 _SMALL: Final = 200
 """In bytes. To compress what is no longer saves two or three characters, and takes longer than all else."""
@@ -114,8 +119,13 @@ class SignedSealer:
     @staticmethod
     def claimed_time(text: str) -> int | None:
         parts = text.rsplit(".", _SEPARATORS)
+        if len(parts) <= _SEPARATORS:
+            return None
+        stamp = parts[1]
         try:
-            return _seconds(parts[1].encode()) if len(parts) > _SEPARATORS else None
+            if len(stamp) == _STAMP_LENGTH and stamp.isalnum():  # as nearly all are
+                return _from_bytes(a2b_base64(stamp + "=="), "big")
+            return _seconds(stamp.encode())
         except ValueError:
             return None
 
@@ -198,10 +208,12 @@ def _code(keyed: KeyedHash, message: bytes) -> bytes:
 
 def _seconds(stamp: bytes) -> int:
     """Return the time that a stamp holds. Raises ValueError for what is none, or has more than itsdangerous takes."""
+    if len(stamp) == _STAMP_LENGTH:
+        return _from_bytes(a2b_base64(stamp.translate(TO_STANDARD) + b"=="), "big")
     number = read_by_python(stamp)
     if len(number) > _LONGEST_STAMP:
         raise ValueError("a time has at most eight bytes")
-    return int.from_bytes(number, "big")
+    return _from_bytes(number, "big")
 
 
 def _untimely(age: int) -> Refused:

@@ -4,9 +4,9 @@ What a session means is the same as in `engine`. Here is what a store adds: iden
 session it is, and what happens when the store does not answer. No framework.
 """
 
-from typed_sessions.server.context import RequestContext
+from typed_sessions.server.context import StoredContext
 from typed_sessions.server.deadline import Deadline
 from typed_sessions.server.runtime import EVENT_LOOP, THREAD, Runtime
 from typed_sessions.server.server_side import ServerSide
 
-__all__ = ["EVENT_LOOP", "THREAD", "Deadline", "RequestContext", "Runtime", "ServerSide"]
+__all__ = ["EVENT_LOOP", "THREAD", "Deadline", "Runtime", "ServerSide", "StoredContext"]

@@ -1,4 +1,4 @@
-"""`RequestContext`: what a request knows of its session, from its cookie on until the response tells the browser."""
+"""`StoredContext`: what a request knows of its session, from its cookie on until the response tells the browser."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from typed_sessions.server.runtime import Lock
 from typed_sessions.stores.base import Record, SessionStore
 from typed_sessions.stores.identifiers import Identifier
 
-__all__ = ["CookieAction", "RequestContext"]
+__all__ = ["CookieAction", "StoredContext"]
 
 S = TypeVar("S", default=dict[str, object])
 
@@ -39,7 +39,7 @@ class CookieAction(Enum):
 
 
 @define(eq=False, repr=False)  # a debugger's page shows what is in a repr
-class RequestContext(Generic[S]):
+class StoredContext(Generic[S]):
     """A request as a session's source, and what it has made of the session in the store so far."""
 
     policy: Policy[S]

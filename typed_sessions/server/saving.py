@@ -21,7 +21,7 @@ from typed_sessions.reports import ChangeLost, Refused, Report
 from typed_sessions.schema.merging import MISSING, merged
 from typed_sessions.schema.sameness import same
 from typed_sessions.schema.schema import Schema
-from typed_sessions.server.context import CookieAction, RequestContext
+from typed_sessions.server.context import CookieAction, StoredContext
 from typed_sessions.server.records import Attempt, packed, read, was_written_by
 from typed_sessions.server.repository import Repository
 from typed_sessions.server.subjects import subject_of
@@ -60,7 +60,7 @@ class Saving(Generic[S]):
     repository: Repository
     schema: Schema[S]
     session: SecureCookieSession[S]
-    context: RequestContext[S]
+    context: StoredContext[S]
     answers: bool = field(kw_only=True)
     """Whether a response will carry a cookie."""
     verifies: bool = field(kw_only=True)

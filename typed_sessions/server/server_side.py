@@ -17,7 +17,7 @@ from typed_sessions.core.state import Opened
 from typed_sessions.errors import SerializationError, StoreUnavailableError
 from typed_sessions.reports import ChangeLost, Reason, Refused, ReportSink
 from typed_sessions.schema.schema import Schema
-from typed_sessions.server.context import RequestContext
+from typed_sessions.server.context import StoredContext
 from typed_sessions.server.deadline import Deadline
 from typed_sessions.server.repository import Repository
 from typed_sessions.server.runtime import EVENT_LOOP, Runtime
@@ -62,12 +62,12 @@ class ServerSide(Generic[S]):
         """Return all the time that one request has."""
         return Deadline(self.timeout, self.runtime)
 
-    async def open(self, texts: Sequence[str], policy: Policy[S], report: ReportSink) -> RequestContext[S]:
+    async def open(self, texts: Sequence[str], policy: Policy[S], report: ReportSink) -> StoredContext[S]:
         """Return what the cookies of a request lead to. Without one, the store is not asked.
 
         Raises nothing for what a client sent, nor for a store that does not answer: that is for the first touch.
         """
-        context = RequestContext(policy, tuple(texts), report, self.new_deadline(), self.raises)
+        context = StoredContext(policy, tuple(texts), report, self.new_deadline(), self.raises)
         del texts  # debugging pages show locals
         if not context.sealed:
             return context
@@ -78,7 +78,7 @@ class ServerSide(Generic[S]):
             context.failure = failure
         return context
 
-    async def _look_up(self, context: RequestContext[S]) -> None:
+    async def _look_up(self, context: StoredContext[S]) -> None:
         """Find the session that the browser got last, of those that are genuine."""
         context.refused = Refused(Reason.MALFORMED)
         texts = dict.fromkeys(context.sealed)
@@ -100,7 +100,7 @@ class ServerSide(Generic[S]):
         if context.genuine:
             context.refused, context.stale_id = None, False
 
-    async def _find(self, context: RequestContext[S], identifier: Identifier) -> tuple[str, Record] | None:
+    async def _find(self, context: StoredContext[S], identifier: Identifier) -> tuple[str, Record] | None:
         """Return the live record of an identifier, and its key."""
         context.refused = Refused(Reason.UNKNOWN)
         for each in self.repository.keys_of(identifier):
@@ -112,7 +112,7 @@ class ServerSide(Generic[S]):
                 context.others.add(key)
         return None
 
-    async def _adopt(self, context: RequestContext[S], newest: datetime | None) -> None:
+    async def _adopt(self, context: StoredContext[S], newest: datetime | None) -> None:
         """Look for a genuine session of the time before there was a store."""
         before = self.adopt_signed_before
         if before is None:
@@ -131,7 +131,7 @@ class ServerSide(Generic[S]):
             context.forget()
             context.signed, context.opened = genuine.sealed, genuine
 
-    async def _has_ended(self, context: RequestContext[S], genuine: Opened[S], made: datetime) -> bool:
+    async def _has_ended(self, context: StoredContext[S], genuine: Opened[S], made: datetime) -> bool:
         """Return True if a signed session was adopted before, or its subject's sessions were ended since."""
         await context.known_since(self.store)  # what is ended from now on, the store refuses
         for tombstone in await self.repository.found(self.repository.tombstone_keys(genuine.sealed or "")):
@@ -153,7 +153,7 @@ class ServerSide(Generic[S]):
     async def save(
         self,
         session: SecureCookieSession[S],
-        context: RequestContext[S],
+        context: StoredContext[S],
         *,
         wanted: bool | None,
         answers: bool,
@@ -190,7 +190,7 @@ class ServerSide(Generic[S]):
                     raise
                 return _left_alone(session, context, verifies=verifies)
 
-    async def reload(self, session: SecureCookieSession[S], context: RequestContext[S]) -> bool:
+    async def reload(self, session: SecureCookieSession[S], context: StoredContext[S]) -> bool:
         """Bring into a session what the store has of it now; see `SecureCookieSessionInterface.reload`."""
         async with context.lock:
             if context.failure is not None:
@@ -211,7 +211,7 @@ class ServerSide(Generic[S]):
         async with deadline.spent():
             return sorted(await self.repository.ids_of(whose), key=lambda one: one.last_seen, reverse=True)
 
-    async def revoke(self, subject: object, deadline: Deadline, *, spared: RequestContext[S] | None = None) -> None:
+    async def revoke(self, subject: object, deadline: Deadline, *, spared: StoredContext[S] | None = None) -> None:
         """End the sessions of a subject, but for that of the request to be spared. Raises what `listed` raises."""
         spare = None if spared is None else spared.key
         whose = named_subject(self.schema, subject)
@@ -228,7 +228,7 @@ def _is_sealed_before(before: datetime, text: str, policy: Policy[S]) -> bool:
     return made is not None and made < before
 
 
-def _left_alone(session: SecureCookieSession[S], context: RequestContext[S], *, verifies: bool = False) -> bool:
+def _left_alone(session: SecureCookieSession[S], context: StoredContext[S], *, verifies: bool = False) -> bool:
     """Return True if nothing was to be written, or found out; otherwise say that it is lost."""
     state = state_of(session)
     if (context.failure is not None and context.raises) or not (verifies or state.wants_writing):

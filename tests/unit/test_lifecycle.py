@@ -1,9 +1,10 @@
-"""Opening and saving as functions of values: what becomes of a cookie."""
+"""Opening and saving as functions of values: what becomes of a cookie, and of headers."""
 
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
@@ -12,13 +13,16 @@ from attrs import Factory, define, evolve
 from typing_extensions import override
 
 from typed_sessions import Essential, Schema, SecureCookieSession, SerializationError, migration
-from typed_sessions.codec.codec import Codec, OnBadField
+from typed_sessions.codec.codec import Codec
 from typed_sessions.codec.contents import contents_of
-from typed_sessions.core.engine import Delete, Format, Keep, Policy, Write, open_session, refresh_is_due, save_session
-from typed_sessions.core.session import state_of
-from typed_sessions.core.state import ExtrasRule
+from typed_sessions.core.lifecycle import Delete, HeaderChanges, Keep, Write, action_of, refresh_is_due, save
+from typed_sessions.core.loading import RequestContext
+from typed_sessions.core.rules import Format, Rules
+from typed_sessions.core.session import is_left_alone, note_saved, session_from, session_of_request, state_of
+from typed_sessions.core.settings import read_settings
 from typed_sessions.reports import ChangeLost, FieldReset, Reason, Refused, Report, UndeclaredKeys, UndeclaredNestedKeys
 from typed_sessions.sealing.keys import SecretKeys
+from typed_sessions.sealing.set_cookie import CookieAttributes
 from typed_sessions.sealing.signed import SignedSealer
 from typed_sessions.serializers import MsgspecJSONSerializer, TaggedJSONSerializer
 
@@ -53,22 +57,48 @@ def sealer(at: int = NOW, key: str = "k" * 16) -> Counting:
     )
 
 
-def policy(at: int = NOW, key: str = "k" * 16, *, refresh: bool = True, refresh_after: int = 100) -> Policy[Visitor]:
-    schema = Schema(Visitor)
-    return Policy(
+@define
+class Adapter:
+    """An adapter whose requests are the values of their session cookie, and that keeps the reports."""
+
+    reports: list[Report] = Factory(list[Report])
+
+    def cookie_values(self, request: tuple[str, ...], _: str, /) -> tuple[str, ...]:
+        return request
+
+    def report(self, _: object, report: Report, /) -> None:
+        self.reports.append(report)
+
+    def report_lossy(self, _: object, keys: tuple[str, ...], /) -> None:
+        raise AssertionError(keys)
+
+    def should_set_cookie(self, _: object, session: SecureCookieSession[Any], /) -> bool:
+        raise AssertionError(session)
+
+    def get_expiration_time(self, _: object, session: SecureCookieSession[Any], /) -> datetime | None:
+        raise AssertionError(session)
+
+    def cookie_attributes(self, app: object, /) -> CookieAttributes:
+        raise AssertionError(app)
+
+
+def made(at: int = NOW, key: str = "k" * 16, **settings: object) -> Rules[Visitor]:
+    """The rules of an application with these settings, and one format."""
+    schema, read = Schema(Visitor), read_settings({"SESSION_REFRESH_AFTER": 100, **settings})
+    return Rules(
+        adapter=Adapter(),
         schema=schema,
         formats=(Format(Codec(schema, TaggedJSONSerializer()), sealer(at, key)),),
-        extras=ExtrasRule(),
-        on_bad_field=OnBadField.RESET,
-        refresh_each_request=refresh,
-        refresh_after=timedelta(seconds=refresh_after),
+        settings=read,
+        refresh_after=read.refresh_after or timedelta(),
         clock=lambda: at,
+        is_stock=True,
     )
 
 
-def opened(texts: list[str], policy: Policy[S], reports: list[Report] | None = None) -> SecureCookieSession[S]:
-    report = (reports if reports is not None else []).append
-    return open_session(SecureCookieSession[S], texts, policy, report)
+def opened(texts: list[str], rules: Rules[S], reports: list[Report] | None = None) -> SecureCookieSession[S]:
+    heard = evolve(rules, adapter=Adapter([] if reports is None else reports))
+    return session_from(RequestContext(heard, None, tuple(texts)), SecureCookieSession[S])
 
 
 def sealed(payload: bytes = b'{"user_id":7}', at: int = NOW) -> str:
@@ -76,16 +106,16 @@ def sealed(payload: bytes = b'{"user_id":7}', at: int = NOW) -> str:
 
 
 def test_a_session_that_nobody_touches_is_not_even_verified() -> None:
-    rules = policy()
+    rules = made()
     session = opened([sealed()], rules)
-    assert save_session(session, rules, wanted=refresh_is_due(session, rules)) == Keep()
+    assert action_of(session, rules, wanted=refresh_is_due(session, rules)) == Keep()
     counting = rules.formats[0].sealer
     assert isinstance(counting, Counting)
     assert counting.opened == 0
 
 
 def test_a_session_is_verified_once_however_often_it_is_used() -> None:
-    rules = policy()
+    rules = made()
     session = opened([sealed()], rules)
     assert [session["user_id"], session.data.user_id, session.get("user_id")] == [7, 7, 7]
     counting = rules.formats[0].sealer
@@ -94,17 +124,17 @@ def test_a_session_is_verified_once_however_often_it_is_used() -> None:
 
 
 def test_an_unchanged_session_is_kept() -> None:
-    rules = policy()
+    rules = made()
     session = opened([sealed()], rules)
     assert session["user_id"] == 7
-    assert save_session(session, rules, wanted=False) == Keep()
+    assert action_of(session, rules, wanted=False) == Keep()
 
 
 def test_a_changed_session_is_written() -> None:
-    rules = policy()
+    rules = made()
     session = opened([sealed()], rules)
     session.data.cart.append("a")
-    assert save_session(session, rules, wanted=True) == Write(sealed(b'{"user_id":7,"cart":["a"]}'))
+    assert action_of(session, rules, wanted=True) == Write(sealed(b'{"user_id":7,"cart":["a"]}'))
 
 
 def test_an_emptied_session_is_deleted_with_its_version() -> None:
@@ -113,57 +143,103 @@ def test_an_emptied_session_is_deleted_with_its_version() -> None:
         user_id: int | None = None
 
     migration(Stepped, 1)(lambda values: values)
-    rules = policy_of(Stepped, TaggedJSONSerializer())
+    rules = made_of(Stepped, TaggedJSONSerializer())
     session = opened([rules.formats[0].sealer.seal(b'{"user_id":7,"_version":1}')], rules)
     session.data.user_id = None
-    assert save_session(session, rules, wanted=True) == Delete()
+    assert action_of(session, rules, wanted=True) == Delete()
 
 
 def test_an_emptied_session_is_deleted() -> None:
-    rules = policy()
+    rules = made()
     session = opened([sealed()], rules)
     session.clear()
-    assert save_session(session, rules, wanted=True) == Delete()
+    assert action_of(session, rules, wanted=True) == Delete()
 
 
 def test_an_empty_session_that_came_empty_is_kept() -> None:
-    rules = policy()
+    rules = made()
     session = opened([], rules)
     session.clear()
-    assert save_session(session, rules, wanted=False) == Keep()
+    assert action_of(session, rules, wanted=False) == Keep()
 
 
 @pytest.mark.parametrize(("wanted", "decision"), [(True, Write), (False, Keep)])
 def test_what_holds_something_is_written_only_if_wanted(wanted: bool, decision: type[object]) -> None:
-    rules = policy()
+    rules = made()
     session = opened([sealed()], rules)
     session["user_id"] = 8
-    assert isinstance(save_session(session, rules, wanted=wanted), decision)
+    assert isinstance(action_of(session, rules, wanted=wanted), decision)
 
 
 def test_an_asserted_change_writes_and_a_denied_one_does_not() -> None:
-    rules = policy()
+    rules = made()
     asserted, denied = opened([sealed()], rules), opened([sealed()], rules)
     asserted.modified = True
     denied["user_id"] = 8
     denied.modified = False
-    assert save_session(asserted, rules, wanted=asserted.modified) == Write(sealed())
-    assert save_session(denied, rules, wanted=denied.modified) == Keep()
+    assert action_of(asserted, rules, wanted=asserted.modified) == Write(sealed())
+    assert action_of(denied, rules, wanted=denied.modified) == Keep()
 
 
 def test_what_was_written_to_find_changes_says_what_does_not_come_back() -> None:
-    rules = policy_of(Visitor, json)
+    rules = made_of(Visitor, json)
     session = opened([rules.formats[0].sealer.seal(b'{"user_id":7}')], rules)
     session["pair"] = (1, 2)
-    decision = save_session(session, rules, wanted=True)
+    decision = action_of(session, rules, wanted=True)
     assert isinstance(decision, Write)
-    assert decision.altered == ("pair",)
+    assert decision.lossy_keys == ("pair",)
 
 
-@pytest.mark.parametrize("refresh", [True, False])
-def test_an_untouched_session_is_left_alone_only_where_no_refresh_can_be_due(refresh: bool) -> None:
-    session = opened([sealed()], policy(refresh=refresh))
-    assert state_of(session).source.leaves_untouched is (not refresh)
+def untouched(text: str, rules: Rules[Visitor]) -> SecureCookieSession[Visitor]:
+    return session_of_request(rules, None, (text,), SecureCookieSession[Visitor])
+
+
+TOUCHES: dict[str, Callable[[Any], object]] = {
+    "opened": lambda session: state_of(session).open(),
+    "flag-assigned": lambda session: setattr(session, "modified", False),
+    "access-assigned": lambda session: setattr(session, "accessed", True),
+    "read": lambda session: session.get("user_id"),
+}
+
+
+@pytest.mark.parametrize("touch", TOUCHES.values(), ids=TOUCHES)
+def test_a_session_is_left_alone_until_anybody_opens_it_or_sets_its_flags(touch: Callable[[Any], object]) -> None:
+    session = untouched(sealed(), made())
+    assert is_left_alone(session)
+    touch(session)
+    assert not is_left_alone(session)
+
+
+@pytest.mark.parametrize(
+    ("age", "refresh", "left_alone"),
+    [
+        pytest.param(100, True, False, id="old-enough"),
+        pytest.param(99, True, True, id="too-young"),
+        pytest.param(100, False, True, id="switched-off"),
+    ],
+)
+def test_a_session_is_looked_at_if_its_cookie_says_that_a_refresh_is_due(
+    age: int, refresh: bool, left_alone: bool
+) -> None:
+    session = untouched(sealed(at=NOW - age), made(SESSION_REFRESH_EACH_REQUEST=refresh))
+    assert is_left_alone(session) is left_alone
+
+
+def test_a_session_that_a_program_made_is_not_left_alone() -> None:
+    assert not is_left_alone(SecureCookieSession())
+
+
+def test_what_a_browser_has_to_be_told_is_in_the_header_changes() -> None:
+    rules = made()
+    session = untouched(sealed(), rules)
+    assert session["user_id"] == 7
+    assert save(session, rules, None, streams=False) == HeaderChanges(vary=True)
+    session = untouched(sealed(), rules)
+    session["user_id"] = 8
+    changes = save(session, rules, None, streams=False)
+    written = sealed(b'{"user_id":8}')
+    assert changes == HeaderChanges(vary=True, set_cookie=(f"session={written}; HttpOnly; Path=/",))
+    assert "session=" not in repr(changes)
 
 
 class NamedAlike:
@@ -178,11 +254,11 @@ class NamedAlike:
         return {key: 7 if value == "seven" else value for key, value in json.loads(payload).items()}
 
 
-def alike(*serializers: Any) -> Policy[Visitor]:
-    """A policy whose formats all sign in one way."""
+def alike(*serializers: Any) -> Rules[Visitor]:
+    """Rules whose formats all sign in one way."""
     schema = Schema(Visitor)
     formats = tuple(Format(Codec(schema, serializer), sealer()) for serializer in serializers)
-    return evolve(policy(), schema=schema, formats=formats)
+    return evolve(made(), schema=schema, formats=formats)
 
 
 def test_of_formats_that_sign_alike_the_one_that_reads_all_goes_first() -> None:
@@ -204,7 +280,7 @@ def test_of_formats_that_all_misread_the_first_counts() -> None:
 
 
 def test_keys_that_a_nested_class_does_not_know_are_no_misreading() -> None:
-    rules = policy_of(Nested, TaggedJSONSerializer(), json)
+    rules = made_of(Nested, TaggedJSONSerializer(), json)
     session = opened([rules.formats[0].sealer.seal(b'{"held":{"one":1,"two":2}}')], rules)
     assert session.data == Nested(Guarded(1, 2))
 
@@ -212,7 +288,7 @@ def test_keys_that_a_nested_class_does_not_know_are_no_misreading() -> None:
 def test_a_misreading_is_one_whatever_else_is_said() -> None:
     schema: Schema[Any] = Schema(Nested)
     formats = tuple(Format(Codec(schema, each), sealer()) for each in (TaggedJSONSerializer(), NamedAlike()))
-    rules: Policy[Any] = policy()
+    rules: Rules[Any] = made()
     rules = evolve(rules, schema=schema, formats=formats)
     reports: list[Report] = []
     text = sealed(b'{"user_id":"seven","held":{"one":1,"two":2,"three":3}}')
@@ -228,7 +304,7 @@ class Nested:
 
 
 def test_two_cookies_alike_are_tried_once() -> None:
-    rules = policy()
+    rules = made()
     text = sealed(b"[]")
     session = opened([text, text], rules)
     assert session.new
@@ -238,11 +314,11 @@ def test_two_cookies_alike_are_tried_once() -> None:
 
 
 def test_contents_that_would_not_come_back_are_never_written() -> None:
-    rules = policy()
+    rules = made()
     session = opened([sealed()], rules)
     session.data.user_id = "7"  # type: ignore[assignment]  # the misuse
     with pytest.raises(SerializationError, match="user_id"):
-        save_session(session, rules, wanted=True)
+        action_of(session, rules, wanted=True)
 
 
 PERMANENT = b'{"_permanent":true}'
@@ -260,7 +336,7 @@ PERMANENT = b'{"_permanent":true}'
     ],
 )
 def test_a_refresh_is_due(payload: bytes, age: int, refresh: bool, due: bool) -> None:
-    rules = policy(NOW, refresh=refresh)
+    rules = made(NOW, SESSION_REFRESH_EACH_REQUEST=refresh)
     session = opened([sealed(payload, NOW - age)], rules)
     assert refresh_is_due(session, rules) is due
     assert not session.accessed
@@ -268,13 +344,13 @@ def test_a_refresh_is_due(payload: bytes, age: int, refresh: bool, due: bool) ->
 
 def test_a_refresh_seals_the_payload_as_it_came() -> None:
     odd = b'{ "_permanent": true, "user_id": "no number" }'
-    rules = policy(NOW)
+    rules = made(NOW)
     session = opened([sealed(odd, NOW - 500)], rules)
-    assert save_session(session, rules, wanted=True) == Write(sealed(odd), refresh=True)
+    assert action_of(session, rules, wanted=True) == Write(sealed(odd), refresh=True)
 
 
 def test_a_new_session_is_never_refreshed() -> None:
-    assert not refresh_is_due(opened([], policy()), policy())
+    assert not refresh_is_due(opened([], made()), made())
 
 
 @pytest.mark.parametrize(
@@ -288,49 +364,49 @@ def test_a_new_session_is_never_refreshed() -> None:
 )
 def test_refused_texts_give_a_new_session_and_one_report(texts: list[str], reason: Reason) -> None:
     reports: list[Report] = []
-    rules = policy()
+    rules = made()
     session = opened(texts, rules, reports)
     assert reports == []
     assert session.new
     assert not session
     assert reports == [Refused(reason)]
-    assert save_session(session, rules, wanted=False) == Keep()
+    assert action_of(session, rules, wanted=False) == Keep()
 
 
 def test_a_refused_cookie_is_replaced_once_there_is_something_to_write() -> None:
-    rules = policy()
+    rules = made()
     session = opened(["x"], rules)
     session["user_id"] = 8
-    assert isinstance(save_session(session, rules, wanted=True), Write)
+    assert isinstance(action_of(session, rules, wanted=True), Write)
 
 
 def test_a_format_that_only_reads_is_not_written_until_the_next_change() -> None:
     schema = Schema(Visitor)
-    old, new = policy().formats[0], Format(Codec(schema, TaggedJSONSerializer()), sealer(NOW, "n" * 16))
-    both = evolve(policy(), formats=(new, old))
+    old, new = made().formats[0], Format(Codec(schema, TaggedJSONSerializer()), sealer(NOW, "n" * 16))
+    both = evolve(made(), formats=(new, old))
     session = opened([sealed()], both)
     assert session["user_id"] == 7
     assert not session.modified
     session["user_id"] = 8
-    assert save_session(session, both, wanted=True) == Write(new.sealer.seal(b'{"user_id":8}'))
+    assert action_of(session, both, wanted=True) == Write(new.sealer.seal(b'{"user_id":8}'))
 
 
 def test_the_time_on_a_cookie_is_read_without_a_key() -> None:
-    moment = policy().sealed_at(sealed(at=NOW - 5))
+    moment = made().sealed_at(sealed(at=NOW - 5))
     assert moment is not None
     assert moment.timestamp() == NOW - 5
 
 
 def test_the_first_twenty_cookies_are_tried() -> None:
     junk = [f"junk.{number}.junk" for number in range(20)]
-    assert not opened([*junk[:19], sealed()], policy()).new
-    assert opened([*junk, sealed()], policy()).new
-    assert not opened([*junk[:1] * 30, sealed()], policy()).new
+    assert not opened([*junk[:19], sealed()], made()).new
+    assert opened([*junk, sealed()], made()).new
+    assert not opened([*junk[:1] * 30, sealed()], made()).new
 
 
 def test_a_session_holds_the_cookies_as_they_came() -> None:
     texts = [sealed()]
-    session = opened(texts, policy())
+    session = opened(texts, made())
     texts.clear()
     assert state_of(session).source.sealed == (sealed(),)
     assert session["user_id"] == 7
@@ -345,32 +421,32 @@ def test_a_session_holds_the_cookies_as_they_came() -> None:
     ],
 )
 def test_the_age_of_the_genuine_cookie_counts_for_a_refresh(texts: list[str], due: bool) -> None:
-    session = opened(texts, policy())
-    assert refresh_is_due(session, policy()) is due
+    session = opened(texts, made())
+    assert refresh_is_due(session, made()) is due
 
 
 def test_an_emptied_session_is_deleted_also_if_no_write_is_wanted() -> None:
-    session = opened([sealed()], policy())
+    session = opened([sealed()], made())
     session.clear()
-    assert save_session(session, policy(), wanted=False) == Delete()
+    assert action_of(session, made(), wanted=False) == Delete()
 
 
 def test_a_session_that_is_emptied_and_filled_as_it_was_is_kept() -> None:
-    session = opened([sealed()], policy())
+    session = opened([sealed()], made())
     session.clear()
     session["user_id"] = 7
-    assert save_session(session, policy(), wanted=False) == Keep()
+    assert action_of(session, made(), wanted=False) == Keep()
     assert not session.modified
 
 
 def test_a_refused_cookie_is_deleted_by_a_log_out() -> None:
-    session = opened(["x"], policy())
+    session = opened(["x"], made())
     session.clear()
-    assert save_session(session, policy(), wanted=False) == Delete()
+    assert action_of(session, made(), wanted=False) == Delete()
 
 
 def test_a_session_that_is_and_was_empty_is_kept_even_if_a_write_is_wanted() -> None:
-    assert save_session(opened([], policy()), policy(), wanted=True) == Keep()
+    assert action_of(opened([], made()), made(), wanted=True) == Keep()
 
 
 @define
@@ -383,46 +459,46 @@ def no_change(values: dict[str, object]) -> dict[str, object]:
     return values
 
 
-def policy_of(schema: Any, *serializers: Any, extras: ExtrasRule | None = None) -> Policy[Any]:
-    """A policy in which each serializer signs with a key of its own."""
+def made_of(schema: Any, *serializers: Any, **settings: Any) -> Rules[Any]:
+    """Rules by which each serializer signs with a key of its own."""
     declared: Schema[Any] = Schema(schema)
     formats = tuple(Format(Codec(declared, each), sealer(NOW, f"key of {type(each).__name__}")) for each in serializers)
-    return evolve(policy(), schema=declared, formats=formats, extras=extras or ExtrasRule())
+    return evolve(made(**settings), schema=declared, formats=formats)
 
 
 def test_a_session_of_a_format_that_is_no_longer_read_is_written_in_the_present_one_with_its_version() -> None:
-    before, after = policy_of(Numbered, TaggedJSONSerializer()), policy_of(Numbered, MsgspecJSONSerializer())
+    before, after = made_of(Numbered, TaggedJSONSerializer()), made_of(Numbered, MsgspecJSONSerializer())
     text = before.formats[0].sealer.seal(b'{"name":"a","_version":7}')
     session = opened([text], before)
     assert session["name"] == "a"
     written = after.formats[0].sealer.seal(b'{"name":"a","_version":7}')
-    assert save_session(session, after, wanted=True) == Write(written)
+    assert action_of(session, after, wanted=True) == Write(written)
 
 
 def test_a_refresh_keeps_the_format_that_the_session_came_in() -> None:
-    rules = policy_of(Visitor, TaggedJSONSerializer(), MsgspecJSONSerializer())
+    rules = made_of(Visitor, TaggedJSONSerializer(), MsgspecJSONSerializer())
     came_in = rules.formats[1].sealer
     session = opened([came_in.seal(PERMANENT)], rules)
-    assert save_session(session, rules, wanted=True) == Write(came_in.seal(PERMANENT), refresh=True)
+    assert action_of(session, rules, wanted=True) == Write(came_in.seal(PERMANENT), refresh=True)
 
 
 def test_what_the_configured_format_cannot_hold_is_written_in_the_format_that_it_came_in() -> None:
-    rules = policy_of(Visitor, json, TaggedJSONSerializer())
+    rules = made_of(Visitor, json, TaggedJSONSerializer())
     came_in = rules.formats[1].sealer
     text = came_in.seal(b'{"key":{" u":"00000000000000000000000000000001"}}')
     session = opened([text], rules)
     assert session["key"] == UUID(int=1)
     session["user_id"] = 8
     written = came_in.seal(b'{"key":{" u":"00000000000000000000000000000001"},"user_id":8}')
-    assert save_session(session, rules, wanted=True) == Write(written)
+    assert action_of(session, rules, wanted=True) == Write(written)
 
 
 def test_a_write_names_the_undeclared_keys_that_will_read_back_as_others() -> None:
-    rules = policy_of(Visitor, json)
+    rules = made_of(Visitor, json)
     session = opened([], rules)
     session.update(user_id=7, pair=(1, 2))
     written = sealed_by(rules, b'{"user_id": 7, "pair": [1, 2]}')
-    assert save_session(session, rules, wanted=True) == Write(written, altered=("pair",))
+    assert action_of(session, rules, wanted=True) == Write(written, lossy_keys=("pair",))
 
 
 def test_what_no_format_can_hold_is_tried_once_in_the_format_that_it_came_in() -> None:
@@ -434,7 +510,7 @@ def test_what_no_format_can_hold_is_tried_once_in_the_format_that_it_came_in() -
             written.append(value)
             return super().dumps(value)
 
-    rules = policy_of(Visitor, Noting())
+    rules = made_of(Visitor, Noting())
     session = opened([rules.formats[0].sealer.seal(b'{"user_id":7}')], rules)
     session["user_id"], session["extra"] = 8, object()
     assert session.modified
@@ -445,7 +521,7 @@ def test_what_no_format_can_hold_is_tried_once_in_the_format_that_it_came_in() -
     session.modified = True
     written.clear()
     with pytest.raises(SerializationError):
-        save_session(session, rules, wanted=True)
+        action_of(session, rules, wanted=True)
     assert len(written) == 2 * alone  # to find changes, and to write
 
 
@@ -457,13 +533,13 @@ class Guarded:
 
 def test_of_refusals_that_came_equally_far_the_first_is_reported() -> None:
     reports: list[Report] = []
-    rules = policy_of(Guarded, TaggedJSONSerializer())
+    rules = made_of(Guarded, TaggedJSONSerializer())
     texts = [sealed_by(rules, payload) for payload in (b'{"two":"x"}', b'{"one":"x"}')]
     assert opened(texts, rules, reports).new
     assert reports == [Refused(Reason.FIELD, "two")]
 
 
-def sealed_by(rules: Policy[Any], payload: bytes) -> str:
+def sealed_by(rules: Rules[Any], payload: bytes) -> str:
     return rules.writer.sealer.seal(payload)
 
 
@@ -496,7 +572,7 @@ def test_undeclared_keys_that_are_not_allowed_are_counted(
     extras: frozenset[str] | None, payload: bytes, expected: list[Report]
 ) -> None:
     reports: list[Report] = []
-    rules = policy_of(Basket, TaggedJSONSerializer(), extras=ExtrasRule(extras))
+    rules = made_of(Basket, TaggedJSONSerializer(), SESSION_EXTRAS="keep" if extras is None else extras)
     session = opened([sealed_by(rules, payload)], rules, reports)
     assert not session.new
     assert reports == expected
@@ -504,12 +580,12 @@ def test_undeclared_keys_that_are_not_allowed_are_counted(
 
 def test_a_change_after_the_save_is_lost_and_said() -> None:
     reports: list[Report] = []
-    session = open_session(SecureCookieSession[Visitor], (), policy(), reports.append)
-    state_of(session).note_saved(streams=not session.accessed)
+    session = opened([], made(), reports)
+    note_saved(session, streams=not session.accessed)
     session["user_id"] = 7
     assert ChangeLost in map(type, reports)
 
 
 def test_what_came_in_no_format_and_cannot_be_written_is_refused_by_its_name() -> None:
     with pytest.raises(SerializationError, match="session field user_id"):
-        policy().encode(contents_of(policy().schema, {"user_id": "seven"}), None, 0)
+        made().encode(contents_of(made().schema, {"user_id": "seven"}), None, 0)

@@ -1,0 +1,342 @@
+"""`Applications`: those that one interface serves, each with its rules, its stores, and what was reported of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from typing import Final, Generic, Protocol
+from weakref import WeakKeyDictionary
+
+from attrs import define, evolve, field, frozen
+from typing_extensions import TypeVar, override
+
+from typed_sessions.core.cookies import is_sent_to
+from typed_sessions.core.framework import ConfiguredApp, CookieRequest
+from typed_sessions.core.rules import Adapter, Rules, Signing, formats_of
+from typed_sessions.core.settings import (
+    SETTING_NAMES,
+    Settings,
+    checked_store,
+    copied,
+    present,
+    read_settings,
+    snapshot,
+)
+from typed_sessions.core.templates import teach_tojson
+from typed_sessions.core.unknown_settings import advice_on
+from typed_sessions.errors import ConfigurationError
+from typed_sessions.reports import (
+    ForeignDomain,
+    Report,
+    ShortSecretKey,
+    SingleLabelDomain,
+    UndeclaredAltered,
+    UnknownSetting,
+)
+from typed_sessions.schema.schema import Schema
+from typed_sessions.sealing.base import Clock
+from typed_sessions.server import EVENT_LOOP, Runtime, ServerSide
+from typed_sessions.stores import Lifetime, SessionStore, namespace_in, open_store
+from typed_sessions.stores.identifiers import Namespace
+
+__all__ = ["AppRules", "Applications", "Customised"]
+
+S = TypeVar("S", default=dict[str, object])
+
+
+class Customised(Adapter, Protocol):
+    """An adapter whose class, or whoever has it, may say other things than the settings."""
+
+    @property
+    def signing(self) -> Signing:
+        """What it says of its signatures, and of what it writes."""
+        ...
+
+    @property
+    def is_stock(self) -> bool:
+        """True if nobody has an own word on when, or how, a cookie is written."""
+        ...
+
+    @property
+    def is_dynamic(self) -> bool:
+        """True if a class computes what it says, perhaps anew for each request."""
+        ...
+
+    def check_overrides(self) -> None:
+        """Refuse what a subclass may do in other libraries and could not be honoured here."""
+        ...
+
+
+@frozen(eq=False)
+class AppRules(Rules[S]):
+    """The rules of an application, and what they were made of."""
+
+    config: Mapping[str, object] = field(repr=False)
+    """As it was when it was looked at."""
+    seen: tuple[object, ...] = field(repr=False)
+    """The settings in there, and what the interface says beside them."""
+    store_in_memory: SessionStore | None = field(repr=False)
+    """That of the application; None if its config would mean the same in every application."""
+    server_side: ServerSide[S] | None = field(repr=False)
+    """None if the contents are kept in the cookie."""
+
+    is_plain: bool = field(init=False)
+    """True if a request's session needs nothing but its cookie, and there is no domain to compare with its host."""
+
+    @override
+    def __attrs_post_init__(self) -> None:
+        super().__attrs_post_init__()
+        settings = self.settings
+        is_plain = self.is_stock and self.server_side is None and settings.keys and settings.cookie.domain is None
+        object.__setattr__(self, "is_plain", bool(is_plain))
+
+    @property
+    def required_server_side(self) -> ServerSide[S]:
+        """What keeps the contents on the server. Raises ConfigurationError if they are kept in the cookie."""
+        if self.server_side is None:
+            raise ConfigurationError(
+                "sessions are kept in cookies here; that takes a store: Sessions(..., store=...) or SESSION_STORE"
+            )
+        return self.server_side
+
+
+@define(eq=False)
+class _OfApp:
+    """What an interface keeps of one application, as long as that lives."""
+
+    stores_in_memory: dict[str, SessionStore] = field(factory=dict[str, SessionStore])
+    """By URL: a test has one of its own, and sees nobody else's visitors."""
+    reported: set[Report] = field(factory=set["Report"])
+    """What was reported once and for all."""
+    known_names: set[str] = field(factory=set[str])
+    """Those of settings that were looked at."""
+
+
+class Applications(Generic[S]):
+    """What an interface makes of the settings of the applications that it serves.
+
+    Args:
+        adapter: the interface.
+        schema: the class that declares what a session holds.
+        store: keeps the contents on the server: a store, or the URL of one. `SESSION_STORE` beats it.
+        refresh_fraction: how much of its lifetime a cookie has behind it when it is refreshed.
+        clock: the time.
+    """
+
+    runtime: Runtime = EVENT_LOOP
+    """Where what is asked of a store waits."""
+
+    def __init__(
+        self,
+        adapter: Customised,
+        schema: Schema[S],
+        store: str | SessionStore | None,
+        refresh_fraction: float,
+        clock: Clock,
+    ) -> None:
+        self._adapter: Final = adapter
+        self._schema: Final = schema
+        self._store: Final = None if store is None else checked_store(store, "store")
+        self._refresh_fraction: Final = refresh_fraction
+        self.clock: Clock = clock
+        self._latest: AppRules[S] | None = None
+        self._recent: tuple[AppRules[S], ...] = ()
+        self._altered: set[str] = set()
+        self._opened_stores: dict[str, SessionStore] = {}
+        self._of_apps: WeakKeyDictionary[ConfiguredApp, _OfApp] = WeakKeyDictionary()
+        self._of_others: Final = _OfApp(self._opened_stores)
+        """What belongs to applications without a hash, or weak references: only Quart's are certain to have both."""
+
+    def forget(self) -> None:
+        """Look at all settings anew: one was changed that is no setting of an application, such as the salt."""
+        self._latest, self._recent = None, ()
+
+    async def close(self) -> None:
+        """Close the stores that were opened by their URLs, in the event loop that runs; they open again when used."""
+        async with AsyncExitStack() as closing:  # each of them, also if another one cannot be closed
+            for store in tuple(self._opened_stores.values()):
+                closing.push_async_callback(store.close)
+
+    def rules_of(self, app: ConfiguredApp) -> AppRules[S]:
+        """Return the present rules of an application.
+
+        Raises:
+            ConfigurationError: a setting is wrong. No frame of its traceback holds a secret, for debugging pages show
+                locals.
+            Exception: what else a store, a serializer or a report handler raises; the same holds for that.
+        """
+        latest = self._latest
+        try:
+            if latest is not None and app.config == latest.config:
+                own_store = latest.store_in_memory
+                if own_store is None or own_store is self._store_in_memory(app):
+                    return latest
+        except Exception:  # noqa: BLE001, S110 -- a config may hold what cannot be compared: it counts as changed
+            pass
+        try:
+            rules = self._looked_up(app)
+        except Exception as error:  # noqa: BLE001 -- code of the user's may raise anything
+            refusal = error.with_traceback(None)
+            refusal.__cause__ = refusal.__context__ = None
+        else:
+            self._look_at_names(app)
+            teach_tojson(app)
+            self._latest = None if self._adapter.is_dynamic else rules
+            return rules
+        raise refusal
+
+    def _looked_up(self, app: ConfiguredApp) -> AppRules[S]:
+        """Return the rules of an application; its settings are read again only when one has changed."""
+        signing, store_in_memory = self._adapter.signing, self._store_in_memory(app)
+        seen = (*present(app.config), signing, store_in_memory)
+        for rules in self._recent:
+            if rules.seen == seen:
+                return rules if self._adapter.is_dynamic else evolve(rules, config=copied(app.config))
+        self._adapter.check_overrides()
+        signing.check()
+        self._schema.migrations.check(self._schema.name, self._schema.fields)
+        settings = read_settings(app.config)
+        if self._schema.open and settings.extras.allowed is not None:
+            raise ConfigurationError(
+                'SESSION_EXTRAS needs a schema: without one there are no extras; leave it at "keep"'
+            )
+        is_on_server = settings.store is not None or self._store is not None
+        formats = formats_of(self._schema, settings, signing, self.clock, is_on_server=is_on_server)
+        fraction = settings.lifetime * self._refresh_fraction
+        rules = AppRules(
+            adapter=self._adapter,
+            schema=formats[0].codec.schema if formats else self._schema,
+            formats=formats,
+            settings=settings,
+            refresh_after=fraction if settings.refresh_after is None else settings.refresh_after,
+            clock=self.clock,
+            is_stock=self._adapter.is_stock,
+            config=copied(app.config),
+            seen=(*snapshot(app.config), signing, store_in_memory),
+            store_in_memory=store_in_memory,
+            server_side=self._kept_on_server(settings, store_in_memory),
+        )
+        self._recent = (rules, *self._recent[: _RECENT - 1])
+        if settings.keys is not None and settings.keys.shortest < _SHORTEST_KEY:
+            self._adapter.report(app, ShortSecretKey(settings.keys.shortest))
+        if settings.cookie.domain is not None and "." not in settings.cookie.domain:
+            self.report_once(app, SingleLabelDomain())
+        return rules
+
+    def _look_at_names(self, app: ConfiguredApp) -> None:
+        """Say once of each setting that is there and means nothing."""
+        known = self._of(app).known_names
+        names = app.config.keys() - known
+        known |= names
+        for name, advice in advice_on(names, (*SETTING_NAMES, "SESSION_PURGE_EVERY")):
+            self.report_once(app, UnknownSetting(name, advice))
+
+    def report_lossy(self, app: ConfiguredApp, keys: tuple[str, ...]) -> None:
+        """Say once of each undeclared key, in whatever application, that its values do not come back as they were."""
+        for key in keys:
+            if key not in self._altered and key not in _FRAMEWORKS and len(self._altered) < _MOST_KEYS:
+                self._altered.add(key)
+                self._adapter.report(app, UndeclaredAltered(key))
+
+    def report_once(self, app: ConfiguredApp, report: Report) -> None:
+        """Say something of an application once and for all."""
+        reported = self._of(app).reported
+        if report not in reported:
+            reported.add(report)
+            self._adapter.report(app, report)
+
+    def compare_with_host(self, app: ConfiguredApp, request: CookieRequest, rules: AppRules[S]) -> None:
+        """Say once that a request came to a host to which browsers send no cookie of the configured domain."""
+        domain, host = rules.settings.cookie.domain, getattr(request, "host", None)
+        if rules.is_stock and domain is not None and isinstance(host, str) and not is_sent_to(domain, host):
+            self.report_once(app, ForeignDomain(domain))
+
+    def _of(self, app: ConfiguredApp) -> _OfApp:
+        try:
+            return self._of_apps.get(app) or self._of_apps.setdefault(app, _OfApp())
+        except TypeError:
+            return self._of_others
+
+    def _store_in_memory(self, app: ConfiguredApp) -> SessionStore | None:
+        """Return the store of an application that keeps its sessions in memory; None if it keeps them elsewhere."""
+        setting = app.config.get("SESSION_STORE")
+        url = self._store if setting is None else setting
+        if not isinstance(url, str) or not url.startswith("memory:"):
+            return None
+        stores = self._of(app).stores_in_memory
+        if url not in stores:
+            stores[url] = _opened_store(url)
+        return stores[url]
+
+    def _kept_on_server(self, settings: Settings, store_in_memory: SessionStore | None) -> ServerSide[S] | None:
+        store = self._store if settings.store is None else settings.store
+        if store is None:
+            for setting, value in (
+                ("SESSION_ABSOLUTE_LIFETIME", settings.absolute_lifetime),
+                ("SESSION_ADOPT_SIGNED_BEFORE", settings.adopt_signed_before),
+            ):
+                if value is not None:
+                    raise ConfigurationError(f"{setting} needs sessions that are kept on the server: SESSION_STORE")
+            return None
+        namespaces = _namespaces(settings, namespace_in(store) if isinstance(store, str) else None)
+        if store_in_memory is not None:
+            store = store_in_memory
+        elif isinstance(store, str):
+            if store not in self._opened_stores:
+                self._opened_stores[store] = _opened_store(store)
+            store = self._opened_stores[store]
+        if settings.adopt_signed_before is not None and settings.keys is None:
+            raise ConfigurationError(
+                "SESSION_ADOPT_SIGNED_BEFORE needs the SECRET_KEY that the cookies were signed with"
+            )
+        return ServerSide(
+            store=store,
+            schema=self._schema,
+            namespaces=namespaces,
+            lifetime=Lifetime(settings.lifetime, settings.absolute_lifetime),
+            timeout=settings.store_timeout,
+            raises=settings.raise_on_store_error,
+            adopt_signed_before=settings.adopt_signed_before,
+            runtime=self.runtime,
+        )
+
+
+def _namespaces(settings: Settings, in_url: str | None) -> tuple[Namespace, ...]:
+    """Return what keeps the sessions of an application apart from others in its store, the present namespace first.
+
+    Raises:
+        ConfigurationError: two have been named, or none, where there is no key to derive one from.
+    """
+    named = in_url if settings.namespace is None else settings.namespace
+    if named is not None:
+        if in_url not in (None, named):
+            raise ConfigurationError("SESSION_NAMESPACE is another one than the URL of the store has: leave one out")
+        return (Namespace.named(named),)
+    if settings.keys is None:
+        raise ConfigurationError(
+            "a session store without a SECRET_KEY needs SESSION_NAMESPACE, which keeps the sessions of this "
+            'application apart from those of others in the same store: "shop"'
+        )
+    return tuple(Namespace.derived(key, settings.cookie.name) for key in settings.keys.oldest_first[::-1])
+
+
+def _opened_store(url: str) -> SessionStore:
+    try:
+        return open_store(url)
+    except (ConfigurationError, OSError, ImportError):
+        raise
+    except Exception as error:  # what a driver says of a URL may hold the password in it
+        raise ConfigurationError(f"the store of SESSION_STORE cannot be opened: {type(error).__name__}") from error
+
+
+_SHORTEST_KEY = 16
+"""In bytes. Whoever has a cookie can try keys at home: 128 bits is what nobody can try (OWASP ASVS 5, 11.2.3)."""
+
+_RECENT = 8
+"""How many different settings an interface keeps ready: it may serve several applications."""
+
+_FRAMEWORKS: Final = frozenset({"_flashes"})
+"""The keys of frameworks that do not mind whether a pair comes back as a tuple or a list."""
+
+_MOST_KEYS = 1_000
+"""How many undeclared keys are remembered as reported: a program may make them up."""

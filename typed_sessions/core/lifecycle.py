@@ -1,0 +1,311 @@
+"""What happens to a session in a cookie at the end of its request, as functions of values: no framework, no I/O."""
+
+from __future__ import annotations
+
+from typing import Final, TypeAlias, final
+
+from msgspec import Struct
+from typing_extensions import TypeVar, override
+
+from typed_sessions.core.cookies import rivals_of
+from typed_sessions.core.loading import opened
+from typed_sessions.core.rules import Rules
+from typed_sessions.core.session import SecureCookieSession, is_permanent, note_saved, note_streaming, state_of
+from typed_sessions.core.state import AWAITED, FAILED, SAVED, SUPPRESSED, UNSAVED
+from typed_sessions.errors import CookieTooLargeError
+from typed_sessions.reports import ChangeLost, CookieOversize, Report
+from typed_sessions.sealing.set_cookie import CookieAttributes, SessionCookie
+
+__all__ = [
+    "CookieAction",
+    "Delete",
+    "HeaderChanges",
+    "Keep",
+    "Write",
+    "action_of",
+    "end",
+    "header_changes",
+    "is_kept",
+    "is_valid",
+    "refresh_is_due",
+    "save",
+]
+
+S = TypeVar("S", default=dict[str, object])
+
+
+@final
+class Keep(Struct, frozen=True):
+    """The browser keeps what it has."""
+
+
+@final
+class Write(Struct, frozen=True):
+    """The browser gets a new cookie with this value."""
+
+    value: str
+    refresh: bool = False
+    """True if nothing has changed but the time."""
+    lossy_keys: tuple[str, ...] = ()
+    """The undeclared keys whose values will read back as others."""
+
+    @override
+    def __repr__(self) -> str:
+        return (
+            f"Write(refresh={self.refresh}, lossy_keys={self.lossy_keys})"  # a debugger's page shows what is in a repr
+        )
+
+
+@final
+class Delete(Struct, frozen=True):
+    """The browser drops its cookie."""
+
+
+CookieAction: TypeAlias = Keep | Write | Delete
+
+_KEEP: Final = Keep()
+
+
+@final
+class HeaderChanges(Struct, frozen=True):
+    """What the headers of a response have to become."""
+
+    vary: bool
+    """True if `Vary` has to name Cookie."""
+    set_cookie: tuple[str, ...] = ()
+    """The texts of `Set-Cookie` headers to add, in this order: the session's own one comes last, for what tells the
+    places of cookies less well apart than browsers keeps that. No shared cache may keep such a response (`private`)."""
+
+    @override
+    def __repr__(self) -> str:
+        return f"HeaderChanges(vary={self.vary}, {len(self.set_cookie)} cookies)"
+
+
+_USED: Final = HeaderChanges(vary=True)
+_UNUSED: Final = HeaderChanges(vary=False)
+
+
+def save(session: SecureCookieSession[S], rules: Rules[S], app: object, *, streams: bool) -> HeaderChanges:
+    """Return what the headers of a response have to become, so that its browser has what is in the session.
+
+    A session that was used has its `Vary` due also if this raises. A save that failed is not tried again.
+
+    Args:
+        session: the session as the request leaves it.
+        rules: those that it was opened with.
+        app: its application.
+        streams: as in `note_saved`.
+
+    Raises:
+        SerializationError: the contents cannot be written so that they read back.
+        CookieTooLargeError: the browser would drop the cookie.
+        ConfigurationError: an overridden method says what no cookie can be.
+    """
+    state, unchanged = state_of(session), _USED if session.accessed else _UNUSED
+    if state.progress is not AWAITED and state.has_failed:
+        state.progress = UNSAVED
+        return unchanged
+    state.progress = FAILED  # until it has not
+    wanted = None if rules.is_stock else _is_wanted(session, rules, app)
+    action = action_of(session, rules, wanted=wanted)
+    changes = unchanged
+    if type(action) is not Keep:
+        changes = header_changes(session, rules, app, action)
+        if changes.set_cookie:
+            state.sent = action.value if type(action) is Write else ""
+    state.progress = SAVED
+    if streams:
+        note_streaming(session)
+    return changes
+
+
+def end(session: SecureCookieSession[S]) -> None:
+    """Take note that a request has ended whose response is not here to carry a cookie: that of a websocket."""
+    state = state_of(session)
+    if state.judged()[0]:
+        state.report_loss(_LOSSES[AWAITED])
+    note_saved(session, streams=False)
+
+
+def header_changes(
+    session: SecureCookieSession[S], rules: Rules[S], app: object, action: CookieAction
+) -> HeaderChanges:
+    """Return what the headers have to become for an action. Raises what `save` raises."""
+    rivals: tuple[CookieAttributes, ...] = ()
+    if type(action) is not Keep and state_of(session).source.has_rivals:
+        rivals = rivals_of(_attributes(rules, app), rules.settings.application_root)
+    cookie = _cookie(session, rules, app, action)
+    if cookie is None:
+        return _USED if session.accessed else _UNUSED
+    if not rivals:
+        return HeaderChanges(vary=True, set_cookie=(cookie,))
+    return HeaderChanges(vary=True, set_cookie=(*(SessionCookie(each).deleting() for each in rivals), cookie))
+
+
+def _attributes(rules: Rules[S], app: object) -> CookieAttributes:
+    return rules.settings.cookie if rules.is_stock else rules.adapter.cookie_attributes(app)
+
+
+def _is_wanted(session: SecureCookieSession[S], rules: Rules[S], app: object) -> bool:
+    """Return what a subclass says, which may change the session meanwhile."""
+    state = state_of(session)
+    before, state.progress = state.progress, AWAITED
+    try:
+        return rules.adapter.should_set_cookie(app, session)
+    finally:
+        state.progress = before
+
+
+def _cookie(session: SecureCookieSession[S], rules: Rules[S], app: object, action: CookieAction) -> str | None:
+    """Return the text of the `Set-Cookie` header that an action asks for; None if no browser would keep it."""
+    if type(action) is not Write:
+        return SessionCookie(_attributes(rules, app)).deleting() if type(action) is Delete else None
+    if action.lossy_keys:
+        rules.adapter.report_lossy(app, action.lossy_keys)
+    if rules.is_stock:
+        expires = rules.clock() + rules.lifetime_seconds if is_permanent(session) else None
+        header = rules.cookie.written(action.value, expires=expires)
+    else:
+        expiry = rules.adapter.get_expiration_time(app, session)
+        header = SessionCookie(_attributes(rules, app)).expiring(action.value, expiry)
+    size, settings = len(header), rules.settings
+    if size <= settings.max_cookie_size or not settings.max_cookie_size:
+        return header
+    if action.refresh or not settings.raise_on_oversize:  # a request that changed nothing is not to fail
+        is_sent = not settings.raise_on_oversize
+        rules.adapter.report(app, CookieOversize(size, settings.max_cookie_size, sent=is_sent))
+        return header if is_sent else None
+    del header  # debugging pages show locals
+    raise CookieTooLargeError(size, settings.max_cookie_size)
+
+
+def action_of(session: SecureCookieSession[S], rules: Rules[S], *, wanted: bool | None = None) -> CookieAction:
+    """Return what becomes of the session's cookie.
+
+    Args:
+        session: the session as the request leaves it.
+        rules: how to save it.
+        wanted: whether a session that holds something is to be written; None if it is when it has changed, or when a
+            refresh is due.
+
+    Raises:
+        SerializationError: the contents cannot be written so that they read back.
+        ConfigurationError: there is no secret key.
+    """
+    state = state_of(session)
+    modified, changes = state.judged()
+    if wanted is None:
+        wanted = modified or refresh_is_due(session, rules)
+    if not modified and not wanted:
+        return _KEEP
+    opened = state.open()
+    origin = opened.origin
+    if wanted and changes is not None and origin is not None and origin.codec is rules.writer.codec:
+        encoded = origin.codec.encode(origin, changes)
+        if encoded.holds_anything:
+            return Write(rules.writer.sealer.seal(encoded.payload), lossy_keys=encoded.lossy_keys)
+    if not opened.contents.keys():
+        return Delete() if modified else _KEEP
+    if not wanted:
+        return _KEEP
+    came_in = None if origin is None or modified else rules.format_of(origin)
+    if origin is not None and came_in is not None:
+        # A refresh is no change: what this release could not read stays for the one that can.
+        return Write(came_in.sealer.seal(origin.payload), refresh=True)
+    format_, encoded = rules.encode(opened.contents, origin, 0 if origin is None else origin.version)
+    return Write(format_.sealer.seal(encoded.payload), lossy_keys=encoded.lossy_keys)
+
+
+def refresh_is_due(session: SecureCookieSession[S], rules: Rules[S]) -> bool:
+    """Return True if the session is permanent and its cookie old enough to be sent again, with a later expiry.
+
+    A session that nobody touched is opened only when the time on its cookie says that it is old enough.
+    """
+    if not rules.refresh_each_request:
+        return False
+    state = state_of(session)
+    texts = state.source.sealed
+    if texts and not any(map(rules.is_old, texts)):
+        return False
+    if not texts and rules.refresh_after:
+        return False
+    opened = state.open()
+    # A session that a program made came in no cookie. As in Quart, that is no younger than any other.
+    is_old = opened.origin is not None if opened.sealed is None else rules.is_old(opened.sealed)
+    return is_old and is_permanent(session)
+
+
+def is_kept(session: SecureCookieSession[S], rules: Rules[S], app: object, *, answers: bool) -> bool:
+    """Return True if what is in a session will be what the browser has. Otherwise say that it is lost.
+
+    Args:
+        session: the session as it is now.
+        rules: the present ones.
+        app: its application.
+        answers: whether a response will carry a cookie.
+    """
+    state = state_of(session)
+    loss: Report
+    if answers and state.progress is AWAITED:
+        kept, loss = (
+            not _is_suppressed(session, None if rules.is_stock else _is_wanted(session, rules, app)),
+            SUPPRESSED,
+        )
+    else:
+        kept = _is_in_cookie(session, rules)
+        loss = state.source.late_change if state.progress is SAVED else _LOSSES[state.progress]
+    if not kept:
+        state.report_loss(loss)
+    return kept
+
+
+def _is_suppressed(session: SecureCookieSession[S], wanted: bool | None) -> bool:  # noqa: FBT001
+    """Return True if a program keeps what it has changed from being written.
+
+    Args:
+        session: the session.
+        wanted: what `should_set_cookie` says, if that is the program's own.
+    """
+    state = state_of(session)
+    if not state.compared()[0]:
+        return False
+    opened = state.open()
+    if state.assigned is False:  # then what was loaded is written, if anything is
+        return not wanted or opened.origin is not None
+    return wanted is False and len(opened.contents.keys()) > 0
+
+
+def _is_in_cookie(session: SecureCookieSession[S], rules: Rules[S]) -> bool:
+    """Return True if what is in a session is what its cookie holds, once there is no response to change that."""
+    state, sent = state_of(session), _sent(session)
+    if not is_valid(session, rules):
+        return False
+    if not sent:
+        return not (state.compared()[0] if sent is None else state.open().contents.keys())
+    held = opened((sent,), rules).origin
+    return held is not None and held.codec.diff(state.open().contents, held) is None
+
+
+def is_valid(session: SecureCookieSession[S], rules: Rules[S]) -> bool:
+    """Return True if the cookie that the browser has of a session is still one, or if it has none."""
+    sent = _sent(session)
+    text = state_of(session).open().sealed if sent is None else sent
+    return not text or rules.is_genuine(text)
+
+
+def _sent(session: SecureCookieSession[S]) -> str | None:
+    """Return what the response has made of the cookie: its value, or none; None if the browser keeps what it had."""
+    state = state_of(session)
+    return state.sent if state.progress is SAVED else None
+
+
+_UNSAVED: Final = ChangeLost("it could not be saved with its response, and the error response does not try again")
+_LOSSES: Final = {
+    AWAITED: ChangeLost(
+        "a websocket that was accepted has no response to carry a cookie; change the session in a request, before the "
+        "websocket opens or after it has told the page to make one"
+    ),
+    FAILED: _UNSAVED,
+    UNSAVED: _UNSAVED,
+}
+"""What there is to say of a change of a session in a cookie that no response will carry, if it was made in time."""

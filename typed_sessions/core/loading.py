@@ -1,0 +1,107 @@
+"""`RequestContext`: what ties a session to its request, and what the session cookie in there holds."""
+
+from __future__ import annotations
+
+from typing import Generic
+
+from msgspec.structs import replace
+from typing_extensions import TypeVar
+
+from typed_sessions.codec.codec import OnBadField
+from typed_sessions.codec.contents import contents_of
+from typed_sessions.core.rules import Format, Rules
+from typed_sessions.core.state import MADE_LATE, ExtrasRule, LoadResult
+from typed_sessions.reports import FieldReset, Refused, Report, UndeclaredKeys
+from typed_sessions.schema.values import Value
+from typed_sessions.sealing.base import newest, progress
+
+__all__ = ["RequestContext", "opened", "undeclared_reported"]
+
+S = TypeVar("S", default=dict[str, object])
+
+
+class RequestContext(Value, Generic[S]):
+    """A request as a session's source: its session cookies, and the rules of its application."""
+
+    rules: Rules[S]
+    app: object
+    sealed: tuple[str, ...]
+    """The values of the session cookie; of several genuine ones the one that was sealed last counts."""
+    has_rivals: bool = False
+
+    @property
+    def rule(self) -> ExtrasRule:
+        return self.rules.extras
+
+    @property
+    def late_change(self) -> Report:
+        return MADE_LATE
+
+    def open(self) -> LoadResult[S]:
+        found = opened(self.sealed, self.rules)
+        if found.has_rivals:
+            self.has_rivals = True
+        return found
+
+    def report(self, report: Report) -> None:
+        self.rules.adapter.report(self.app, report)
+
+
+def opened(texts: tuple[str, ...], rules: Rules[S]) -> LoadResult[S]:
+    """Return what the session cookie holds, or a fresh session.
+
+    Of several genuine ones the one that was sealed last counts, whether it can be read or not. Browsers keep several
+    where a deploy has changed the cookie's path or domain, and send the oldest one first (RFC 6265, section 5.4).
+    """
+    if len(texts) > 1:
+        return _opened_of_several(texts, rules)
+    if not texts:
+        return _fresh(rules, None)
+    refusal: Refused | None = None
+    misread: LoadResult[S] | None = None
+    for format_ in rules.formats:
+        outcome = _read(texts[0], format_, rules.on_bad_field)
+        if not isinstance(outcome, LoadResult):
+            if refusal is None or progress(outcome) > progress(refusal):
+                refusal = outcome
+        elif not outcome.reports or not _has_resets(outcome):
+            return outcome if rules.extras.allowed is None else undeclared_reported(outcome, rules)
+        else:  # another format under the same salt may be the one that it was written in
+            misread = misread or outcome
+    return _fresh(rules, refusal) if misread is None else undeclared_reported(misread, rules)
+
+
+def _opened_of_several(texts: tuple[str, ...], rules: Rules[S]) -> LoadResult[S]:
+    genuine, count = newest(texts, rules.sealers)
+    found = _fresh(rules, genuine) if isinstance(genuine, Refused) else opened((genuine,), rules)
+    found.has_rivals = count > 1
+    return found
+
+
+def _fresh(rules: Rules[S], refusal: Refused | None) -> LoadResult[S]:
+    return LoadResult(contents_of(rules.schema, {}), reports=() if refusal is None else (refusal,))
+
+
+def _has_resets(opened: LoadResult[S]) -> bool:
+    return any(isinstance(report, FieldReset) for report in opened.reports)
+
+
+def _read(text: str, format_: Format[S], on_bad_field: OnBadField) -> LoadResult[S] | Refused:
+    found = format_.sealer.open(text)
+    if isinstance(found, Refused):
+        return found
+    payload, _ = found
+    outcome = format_.codec.decode(payload, on_bad_field)
+    if isinstance(outcome, Refused):
+        return outcome
+    return LoadResult(outcome.contents, outcome.snapshot, text, new=False, reports=outcome.reports)
+
+
+def undeclared_reported(opened: LoadResult[S], rules: Rules[S]) -> LoadResult[S]:
+    """Report the keys that a newer or older release may have written, which are kept all the same."""
+    if rules.extras.allowed is None:
+        return opened
+    contents = opened.contents
+    count = sum(not contents.declares(key) and not rules.extras.allows(key) for key in contents)
+    reports: tuple[Report, ...] = (*opened.reports, UndeclaredKeys(count)) if count else opened.reports
+    return replace(opened, reports=reports)

@@ -1,0 +1,309 @@
+"""`Rules`: the settings of an application, made ready for its requests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from typing import Any, Final, Generic, Protocol, cast
+
+from attrs import field, frozen
+from typing_extensions import TypeVar
+
+from typed_sessions.codec.codec import (
+    MAX_COOKIE_PAYLOAD,
+    MAX_PAYLOAD,
+    Codec,
+    Encoded,
+    OnBadField,
+    Snapshot,
+    native_types,
+)
+from typed_sessions.codec.contents import Contents
+from typed_sessions.core.cookies import BROWSERS_LIMIT
+from typed_sessions.core.settings import Settings
+from typed_sessions.core.state import ExtrasRule
+from typed_sessions.errors import ConfigurationError, SerializationError
+from typed_sessions.reports import Report
+from typed_sessions.schema.sameness import same
+from typed_sessions.schema.schema import Schema
+from typed_sessions.sealing.base import Clock, KeylessSealer, Sealer, as_datetime, newest
+from typed_sessions.sealing.keys import KEY_DERIVATIONS, DigestMethod
+from typed_sessions.sealing.set_cookie import CookieAttributes, SessionCookie
+from typed_sessions.sealing.signed import SignedSealer
+from typed_sessions.serializers.base import BUILT_IN, AnySerializer, salt_of, serializer_name
+from typed_sessions.serializers.tagged_json import TaggedJSONSerializer
+
+__all__ = ["Adapter", "Format", "Rules", "Signing", "formats_of"]
+
+S = TypeVar("S", default=dict[str, object])
+
+
+@frozen
+class Format(Generic[S]):
+    """One way in which sessions are written: how the payload is made, and how it is sealed."""
+
+    codec: Codec[S]
+    sealer: Sealer
+
+
+class Adapter(Protocol):
+    """What a framework's side of the library does for its sessions."""
+
+    def cookie_values(self, request: Any, name: str, /) -> tuple[str, ...]:
+        """Return all values that a cookie has in a request."""
+        ...
+
+    def report(self, app: Any, report: Report, /) -> None:
+        """Take what there is to say of a session of an application."""
+        ...
+
+    def report_lossy(self, app: Any, keys: tuple[str, ...], /) -> None:
+        """Say once of each undeclared key that its values do not come back as they were."""
+        ...
+
+    # What a subclass may have its own word on. It is asked for when a session is saved, by rules that are not stock.
+
+    def should_set_cookie(self, app: Any, session: Any, /) -> bool:
+        """Return True if the session is to be written."""
+        ...
+
+    def get_expiration_time(self, app: Any, session: Any, /) -> datetime | None:
+        """Return when the browser drops the cookie; None when it ends."""
+        ...
+
+    def cookie_attributes(self, app: Any, /) -> CookieAttributes:
+        """Return where and how the browser keeps the cookie."""
+        ...
+
+
+@frozen(eq=False)
+class Rules(Generic[S]):
+    """How the sessions of an application are opened and saved: a session is saved by those that it was opened with."""
+
+    adapter: Adapter = field(repr=False)
+    schema: Schema[S]
+    formats: tuple[Format[S], ...] = field(repr=False)
+    """The first one writes; all read, in this order. None without a secret key."""
+    settings: Settings
+    refresh_after: timedelta
+    """How old the cookie of a permanent session must be for a refresh."""
+    clock: Clock
+    is_stock: bool
+    """True if the cookie is as the settings say, and no subclass has its own word on it."""
+    name: str = field(init=False)
+    """The cookie's."""
+    cookie: SessionCookie = field(init=False)
+    extras: ExtrasRule = field(init=False)
+    on_bad_field: OnBadField = field(init=False)
+    refresh_each_request: bool = field(init=False)
+    refresh_seconds: float = field(init=False)
+    lifetime_seconds: float = field(init=False)
+    is_due: Callable[[object], bool] = field(init=False, repr=False)
+    """Returns True if any session cookie of a request is old, as `is_old` says. It is a question of each request."""
+
+    def __attrs_post_init__(self) -> None:
+        settings = self.settings
+        for name, value in (
+            ("name", settings.cookie.name),
+            ("cookie", SessionCookie(settings.cookie)),
+            ("extras", settings.extras),
+            ("on_bad_field", settings.on_bad_field),
+            ("refresh_each_request", settings.refresh_each_request),
+            ("refresh_seconds", self.refresh_after.total_seconds()),
+            ("lifetime_seconds", settings.lifetime.total_seconds()),
+            ("is_due", _due_question(self)),
+        ):
+            object.__setattr__(self, name, value)
+
+    def is_old(self, text: str) -> bool:
+        """Return True if a sealed text says that it is old enough for a refresh. Nobody has verified that."""
+        sealed_at = self.claimed_time(text)
+        return sealed_at is not None and self.clock() - sealed_at >= self.refresh_seconds
+
+    def claimed_time(self, text: str) -> int | None:
+        """Return when a text says that it was sealed, as `Sealer.claimed_time` does, in whichever format it is."""
+        for format_ in self.formats:
+            sealed_at = format_.sealer.claimed_time(text)
+            if sealed_at is not None:
+                return sealed_at
+        return None
+
+    def sealed_at(self, text: str) -> datetime | None:
+        """Return the same as a datetime."""
+        return as_datetime(self.claimed_time(text))
+
+    @property
+    def writer(self) -> Format[S]:
+        """The configured format.
+
+        Raises:
+            ConfigurationError: there is no secret key to write with.
+        """
+        if not self.formats:
+            raise ConfigurationError("a session cookie needs a SECRET_KEY (app.secret_key)")
+        return self.formats[0]
+
+    def format_of(self, origin: Snapshot[S]) -> Format[S] | None:
+        """Return the format that a session came in; None if it is no longer read, or was never in a cookie."""
+        return next((format_ for format_ in self.formats if format_.codec.reads_as(origin.codec)), None)
+
+    def encode(self, contents: Contents[S], origin: Snapshot[S] | None, version: int) -> tuple[Format[S], Encoded]:
+        """Return the payload of all that is stored, proven to read back, and its format: the configured one.
+
+        What came in another format, and the configured one cannot hold, stays in the format that it came in. What has
+        changed since must fit the configured one all the same.
+
+        Raises:
+            SerializationError: it would not read back; the message names the field.
+            ConfigurationError: there is no secret key to write with.
+        """
+        writer = self.writer
+        try:
+            return writer, writer.codec.write(contents, version)
+        except SerializationError:
+            came_in = None if origin is None else self.format_of(origin)
+            if origin is None or came_in is None or came_in is writer:
+                raise
+            loaded, stored = origin.stored, contents.stored()
+            writer.codec.check(
+                {key: value for key, value in stored.items() if key not in loaded or not same(value, loaded[key])}
+            )
+            return came_in, came_in.codec.write(contents, version)
+
+    def is_genuine(self, text: str) -> bool:
+        """Return True if a text was sealed under one of the keys and is of the right age, whatever is in it."""
+        return isinstance(newest((text,), self.sealers)[0], str)
+
+    @cached_property
+    def sealers(self) -> tuple[Sealer, ...]:
+        """Those of all formats."""
+        return tuple(format_.sealer for format_ in self.formats)
+
+    def now(self) -> datetime:
+        """Return the time, aware, in UTC."""
+        return datetime.fromtimestamp(self.clock(), UTC)
+
+
+def _due_question(rules: Rules[Any]) -> Callable[[object], bool]:
+    """Return `Rules.is_due`, with all that it needs at hand."""
+    sealer = rules.formats[0].sealer if rules.formats else KeylessSealer()
+    cookie_values, written_at, clock = rules.adapter.cookie_values, sealer.claimed_time, rules.clock
+    name, refresh_seconds = rules.settings.cookie.name, rules.refresh_after.total_seconds()
+
+    def is_due(request: object) -> bool:
+        for text in cookie_values(request, name):
+            sealed_at = written_at(text)
+            if sealed_at is None:  # perhaps in another format
+                sealed_at = rules.claimed_time(text)
+            if sealed_at is not None and clock() - sealed_at >= refresh_seconds:
+                return True
+        return False
+
+    return is_due
+
+
+@frozen
+class Signing:
+    """What an interface says of its signatures, and of what it writes, beside the settings."""
+
+    salt: str | bytes
+    key_derivation: str
+    digest_method: DigestMethod
+    serializer: AnySerializer
+    """Writes the contents, where `SESSION_SERIALIZER` names nothing else."""
+
+    def check(self) -> None:
+        """Refuse what is none of it. Raises ConfigurationError."""
+        if self.key_derivation not in KEY_DERIVATIONS:
+            known = ", ".join(f'"{name}"' for name in KEY_DERIVATIONS)
+            raise ConfigurationError(f"key_derivation must be one of {known}")
+        salt = cast("object", self.salt)
+        if not isinstance(salt, (str, bytes)):
+            raise ConfigurationError(f"salt must be text or bytes, not {type(salt).__name__}")
+
+    def keeps_apart(self, serializer: AnySerializer) -> bool:
+        """Return True if no payload of another salt is taken for one of a serializer's."""
+        return self.key_derivation != "none" or salt_of(self.salt, serializer) == self.salt
+
+    def writer_of(self, settings: Settings) -> AnySerializer:
+        """Return the configured serializer; the interface's own, with its tags, where the setting only names it."""
+        named, own = settings.serializer, serializer_name(self.serializer)
+        if named is None or (own is not None and own == serializer_name(named) and _is_stock_format(named)):
+            return self.serializer
+        return named
+
+    def serializers_of(self, settings: Settings) -> list[AnySerializer]:
+        """Return the configured serializer, which writes, then the other built-in ones and the fallbacks."""
+        configured = self.writer_of(settings)
+        known = {serializer_name(each): each for each in (self.serializer, *settings.serializer_fallbacks[::-1])}
+        built_in = (known.get(serializer_name(each), each) for each in _BUILT_IN)  # perhaps with tags of the user's
+        serializers = [configured]
+        for other in (*built_in, *settings.serializer_fallbacks):
+            if serializer_name(other) is None or serializer_name(other) not in map(serializer_name, serializers):
+                serializers.append(other)
+        return serializers
+
+
+def formats_of(
+    schema: Schema[S], settings: Settings, signing: Signing, clock: Clock, *, is_on_server: bool
+) -> tuple[Format[S], ...]:
+    """Return the formats of an application's sessions, the configured one first; none if there can be no sessions.
+
+    Raises:
+        ConfigurationError: formats would be taken for each other, or a digest fails.
+    """
+    if settings.keys is None and not is_on_server:
+        return ()
+    configured = signing.writer_of(settings)
+    if not is_on_server and not all(map(signing.keeps_apart, (configured, *settings.serializer_fallbacks))):
+        raise ConfigurationError(
+            'key_derivation = "none" leaves out the salt that keeps a format apart from others; take "hmac", or '
+            'leave SESSION_SERIALIZER at "tagged-json" and SESSION_SERIALIZER_FALLBACKS empty'
+        )
+    most = settings.max_payload or (MAX_PAYLOAD if is_on_server else MAX_COOKIE_PAYLOAD)
+    written = schema.written_as(native_types(configured))
+    return tuple(
+        Format(Codec(written, each, max_payload=most), _sealer(settings, signing, each, clock))
+        for each in signing.serializers_of(settings)
+    )
+
+
+def _sealer(settings: Settings, signing: Signing, serializer: AnySerializer, clock: Clock) -> Sealer:
+    if settings.keys is None or not signing.keeps_apart(serializer):
+        return KeylessSealer()
+    try:
+        return SignedSealer(
+            settings.keys,
+            salt=salt_of(signing.salt, serializer),
+            lifetime=settings.lifetime,
+            leeway=settings.leeway,
+            clock=clock,
+            key_derivation=signing.key_derivation,
+            digests=(settings.digest or signing.digest_method, *settings.digest_fallbacks),
+            max_payload=settings.max_payload or MAX_COOKIE_PAYLOAD,
+            room=_room(settings) if serializer_name(serializer) in _NEVER_QUARTS else 0,
+        )
+    except Exception as error:  # what a digest says may hold the key, which it was given
+        raise ConfigurationError(
+            f"a digest of SESSION_DIGEST, SESSION_DIGEST_FALLBACKS or digest_method fails: {type(error).__name__}"
+        ) from error
+
+
+_BUILT_IN: Final = tuple(make() for make in BUILT_IN.values())
+
+_NEVER_QUARTS: Final = frozenset(BUILT_IN) - {TaggedJSONSerializer.name}
+"""The built-in formats that nobody else writes, so that a cookie need not be compressed as Quart does it."""
+
+
+def _room(settings: Settings) -> int:
+    """Return how long the value of a cookie may be that browsers keep."""
+    header = SessionCookie(settings.cookie).written("", expires=0)
+    return (settings.max_cookie_size or BROWSERS_LIMIT) - len(header)
+
+
+def _is_stock_format(serializer: AnySerializer) -> bool:
+    """Return True for a built-in serializer without tags of the user's: what a setting that is a mere name gives."""
+    if isinstance(serializer, TaggedJSONSerializer):
+        return serializer.is_stock and not serializer.sort_keys
+    return type(serializer) in map(type, _BUILT_IN)

@@ -1,0 +1,211 @@
+"""The session interface of Quart applications, and what it answers where the store of the sessions does not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, overload
+
+from cattrs import Converter
+from quart import Quart, Response, current_app
+from typing_extensions import TypeIs, TypeVar, override
+from werkzeug import Response as WerkzeugResponse
+from werkzeug.datastructures import ImmutableMultiDict
+from werkzeug.exceptions import ServiceUnavailable
+from werkzeug.sansio.request import Request as WerkzeugRequest
+
+from typed_sessions import interface
+from typed_sessions.applications import AppRules
+from typed_sessions.core.cookie_header import cookie_values
+from typed_sessions.core.cookies import varying_by_cookie
+from typed_sessions.core.framework import ConfiguredApp, CookieRequest, CookieResponse, values_of
+from typed_sessions.core.mixin import SessionMixin
+from typed_sessions.core.null_session import NullSession
+from typed_sessions.core.session import SecureCookieSession, state_of
+from typed_sessions.core.state import UNSAVED
+from typed_sessions.errors import StoreUnavailableError
+from typed_sessions.schema.schema import Schema
+from typed_sessions.serializers.base import AnySerializer, SerializerName
+from typed_sessions.stores import SessionStore
+
+if TYPE_CHECKING:
+    from quart.sessions import SecureCookieSessionInterface as _QuartInterface
+    from quart.sessions import SessionMixin as _QuartSession
+
+    from typed_sessions.sealing.base import Clock
+    from typed_sessions.sealing.keys import DigestMethod
+
+__all__ = ["QuartSessionInterface", "SecureCookieSessionInterface", "unavailable"]
+
+S = TypeVar("S", default=dict[str, object])
+
+_RETRY_AFTER: Final = 5
+"""In seconds: when a client may try again after the store did not answer."""
+
+
+class QuartSessionInterface(interface.SecureCookieSessionInterface[S]):
+    """Answers with 503 where the store of the sessions does not answer in time."""
+
+    @override
+    def cookie_values(self, request: CookieRequest, name: str) -> tuple[str, ...]:
+        if not isinstance(request, WerkzeugRequest):
+            return super().cookie_values(request, name)
+        cookies: Any = request.__dict__.get("cookies")
+        if cookies.__class__ is ImmutableMultiDict:  # parsed before
+            return tuple(cookies.getlist(name))
+        if cookies is None and type(request).cookies is WerkzeugRequest.cookies:  # neither assigned nor a subclass's
+            values = cookie_values(";".join(request.headers.getlist("Cookie")), name)
+            if values is not None:
+                return values
+        return values_of(request.cookies, name)
+
+    @override
+    def _is_streamed(self, response: CookieResponse | None) -> bool:
+        if isinstance(response, Response):
+            body = response.response
+            if type(body) is response.data_body_class:
+                return False
+            return not isinstance(body, (response.data_body_class, response.file_body_class, response.io_body_class))
+        return isinstance(response, WerkzeugResponse) and response.is_streamed
+
+    @override
+    async def _save_on_server(
+        self,
+        app: ConfiguredApp,
+        session: SecureCookieSession[S],
+        response: CookieResponse | None,
+        rules: AppRules[S],
+    ) -> None:
+        try:
+            await super()._save_on_server(app, session, response, rules)
+        except StoreUnavailableError as error:
+            if not isinstance(app, Quart) or not isinstance(response, Response | WerkzeugResponse):
+                raise
+            answer = await app.make_response(await app.handle_user_exception(error))
+            await _become(response, answer)
+            state_of(session).progress = UNSAVED
+            self.add_stored_cookie(app, session, response)
+
+
+async def unavailable(error: StoreUnavailableError) -> Response:
+    """Return the application's own answer to 503 (RFC 9110, section 15.6.4), or the plain one."""
+    current_app.logger.error("the session store is unavailable", exc_info=error)
+    answer = await current_app.handle_http_exception(ServiceUnavailable(retry_after=_RETRY_AFTER))
+    response = _quarts(await current_app.make_response(answer))
+    response.headers.setdefault("Retry-After", str(_RETRY_AFTER))
+    response.headers.setdefault("Cache-Control", "no-store")
+    return response
+
+
+def _quarts(response: Response | WerkzeugResponse) -> Response:
+    """Return a response as one of Quart's; werkzeug's own has its body at hand."""
+    if isinstance(response, Response):
+        return response
+    return Response(response.get_data(), response.status_code, response.headers)
+
+
+async def _become(response: Response | WerkzeugResponse, answer: Response | WerkzeugResponse) -> None:
+    """Make a response what another one is. Of the page itself, which could not be saved, nothing goes out."""
+    response.status = answer.status
+    if isinstance(response, Response):
+        other = _quarts(answer)
+        response.response, response.timeout = other.response, other.timeout
+    else:  # a redirect
+        response.set_data(await answer.get_data(as_text=False) if isinstance(answer, Response) else answer.get_data())
+    kept = [each for each in response.headers if each[0].lower() in _OF_ANY_PAGE and each[0] not in answer.headers]
+    response.headers.clear()
+    response.headers.extend([*answer.headers, *kept])
+    response.headers.setdefault("Cache-Control", "no-store")
+    response.headers["Vary"] = varying_by_cookie(response.headers.getlist("Vary"))
+
+
+_OF_ANY_PAGE: Final = frozenset(
+    {
+        "content-security-policy",
+        "cross-origin-embedder-policy",
+        "cross-origin-opener-policy",
+        "cross-origin-resource-policy",
+        "permissions-policy",
+        "referrer-policy",
+        "strict-transport-security",
+        "x-content-type-options",
+        "x-frame-options",
+    }
+)
+"""The headers that protect whatever page they come with, in lower case."""
+
+
+if TYPE_CHECKING:
+    _AnySession: TypeAlias = SessionMixin | _QuartSession
+
+    class SecureCookieSessionInterface(_QuartInterface, Generic[S]):
+        """`typed_sessions.SecureCookieSessionInterface`, as a type that `app.session_interface` admits.
+
+        What is ignored here are the places where it differs from Quart's own.
+        """
+
+        schema: Schema[S]
+        salt: str | bytes  # type: ignore[assignment]
+        digest_method: DigestMethod
+        serializer: AnySerializer  # type: ignore[assignment]
+        session_class: type[SecureCookieSession[S]]  # type: ignore[assignment]
+
+        @overload
+        def __init__(
+            self: SecureCookieSessionInterface[dict[str, object]],
+            schema: None = None,
+            *,
+            serializer: SerializerName | AnySerializer | None = None,
+            converter: Converter | None = None,
+            store: str | SessionStore | None = None,
+            refresh_fraction: float = 0.0,
+            report: interface.ReportHandler = ...,
+            clock: Clock = ...,
+        ) -> None: ...
+        @overload
+        def __init__(
+            self,
+            schema: Callable[[], S],
+            *,
+            serializer: SerializerName | AnySerializer | None = None,
+            converter: Converter | None = None,
+            store: str | SessionStore | None = None,
+            refresh_fraction: float = 0.0,
+            report: interface.ReportHandler = ...,
+            clock: Clock = ...,
+        ) -> None: ...
+        def __init__(
+            self,
+            schema: Callable[[], S] | None = None,
+            *,
+            serializer: SerializerName | AnySerializer | None = None,
+            converter: Converter | None = None,
+            store: str | SessionStore | None = None,
+            refresh_fraction: float = 0.0,
+            report: interface.ReportHandler = ...,
+            clock: Clock = ...,
+        ) -> None: ...
+        def check(self, app: ConfiguredApp) -> None:
+            """Refuse wrong settings before the first request."""
+
+        async def close(self) -> None:
+            """Give back what the stores hold that were opened by their URLs."""
+
+        @override
+        async def make_null_session(self, app: ConfiguredApp) -> NullSession[S]: ...  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
+        @override
+        def is_null_session(self, obj: object) -> TypeIs[NullSession[S]]: ...  # pyright: ignore[reportIncompatibleMethodOverride]
+        @override
+        def get_expiration_time(self, app: ConfiguredApp, session: _AnySession) -> datetime | None: ...
+        @override
+        def should_set_cookie(self, app: ConfiguredApp, session: _AnySession) -> bool: ...
+        @override
+        async def open_session(  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
+            self, app: ConfiguredApp, request: CookieRequest
+        ) -> SecureCookieSession[S] | None: ...
+        @override
+        async def save_session(
+            self, app: ConfiguredApp, session: _AnySession, response: CookieResponse | None
+        ) -> None: ...
+else:
+    SecureCookieSessionInterface = interface.SecureCookieSessionInterface
