@@ -105,7 +105,7 @@ class LockedClass(Keyed):
 
     @override
     def structure(self, plain: object, reading: Reading) -> object:
-        return Attributes(self._lifted(plain, reading, ".{}"))
+        return Attributes(self._structured(plain, reading, ".{}"))
 
 
 class Attributes(dict[str, object]):
