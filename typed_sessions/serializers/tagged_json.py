@@ -77,7 +77,7 @@ class TagDict(JSONTag):
     """A dict with a single key that looks like a tag: the key gets a suffix, so that it is none."""
 
     __slots__ = ()
-    key = ESCAPED
+    key: ClassVar[str] = ESCAPED
 
     @override
     def check(self, value: object) -> bool:
@@ -114,7 +114,7 @@ class TagTuple(JSONTag):
     """A tuple."""
 
     __slots__ = ()
-    key = TUPLE
+    key: ClassVar[str] = TUPLE
 
     @override
     def check(self, value: object) -> bool:
@@ -149,7 +149,7 @@ class TagBytes(JSONTag):
     """Bytes, in base64."""
 
     __slots__ = ()
-    key = STOCK[bytes].tag
+    key: ClassVar[str] = STOCK[bytes].tag
 
     @override
     def check(self, value: object) -> bool:
@@ -168,7 +168,7 @@ class TagMarkup(JSONTag):
     """Text that is safe in HTML: anything with an `__html__` method. It comes back as `Markup`."""
 
     __slots__ = ()
-    key = STOCK[Markup].tag
+    key: ClassVar[str] = STOCK[Markup].tag
 
     @override
     def check(self, value: object) -> bool:
@@ -187,7 +187,7 @@ class TagUUID(JSONTag):
     """A UUID."""
 
     __slots__ = ()
-    key = STOCK[UUID].tag
+    key: ClassVar[str] = STOCK[UUID].tag
 
     @override
     def check(self, value: object) -> bool:
@@ -206,7 +206,7 @@ class TagDateTime(JSONTag):
     """A datetime as an HTTP date: whole seconds, in UTC; one without a time zone counts as UTC."""
 
     __slots__ = ()
-    key = STOCK[datetime].tag
+    key: ClassVar[str] = STOCK[datetime].tag
 
     @override
     def check(self, value: object) -> bool:

@@ -28,7 +28,7 @@ class Bounded(Wrapper):
 
     def __init__(self, inner: FieldType, bounds: tuple[msgspec.Meta, ...], place: str) -> None:
         self.inner = inner
-        self.classes = inner.classes
+        self.classes: frozenset[type] | None = inner.classes
         self.bounds: dict[str, object] = bounds_of(bounds)
         self.text: str = inner.text
         self._bounded_text = f"{inner.text} ({', '.join(f'{name}={bound!r}' for name, bound in self.bounds.items())})"

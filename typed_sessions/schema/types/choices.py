@@ -22,7 +22,7 @@ class Enumeration(FieldType):
 
     def __init__(self, cls: type[Enum]) -> None:
         self.cls = cls
-        self.classes = frozenset({cls})
+        self.classes: frozenset[type] | None = frozenset({cls})
         self.text: str = cls.__name__
 
     @property
@@ -86,7 +86,7 @@ class Choice(FieldType):
     def __init__(self, text: str, choices: Mapping[tuple[type, object], FieldType]) -> None:
         self.text: str = text
         self.choices = choices
-        self.classes = frozenset(cls for cls, _ in choices)
+        self.classes: frozenset[type] | None = frozenset(cls for cls, _ in choices)
         """Pairs of a value's type and the value, so that `1` is not `True`; each with the type that writes it."""
 
     @property

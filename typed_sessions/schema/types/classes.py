@@ -66,7 +66,7 @@ class WithNames(FieldType):
     def parts(self) -> Iterable[FieldType]:
         return self.types.values()
 
-    def _lifted(self, plain: object, reading: Reading, step: str) -> dict[str, object]:
+    def _structured(self, plain: object, reading: Reading, step: str) -> dict[str, object]:
         """Return the values of a plain dict by their present names; keys that nobody declares are counted."""
         if not is_dict(plain):
             raise Mismatch.of(self, plain)
@@ -118,7 +118,7 @@ class Declared(WithNames):
             frozenset(name for name, member in kind.members.items() if member.required),
         )
         self.kind = kind
-        self.classes = frozenset({kind.cls})
+        self.classes: frozenset[type] | None = frozenset({kind.cls})
         self._generated = {name for name, member in kind.members.items() if member.varies}
 
     @override
@@ -144,7 +144,7 @@ class Declared(WithNames):
 
     @override
     def structure(self, plain: object, reading: Reading) -> object:
-        values = self._lifted(plain, reading, ".{}")
+        values = self._structured(plain, reading, ".{}")
         if not values.keys() >= self._generated:
             reading.generated = True
         try:
@@ -228,7 +228,7 @@ class Keyed(WithNames):
 
     @override
     def structure(self, plain: object, reading: Reading) -> object:
-        return self._lifted(plain, reading, "[{!r}]")
+        return self._structured(plain, reading, "[{!r}]")
 
     @override
     def emit(self, emitter: Emitter) -> Emitted | None:

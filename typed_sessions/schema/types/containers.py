@@ -44,7 +44,7 @@ class Items(FieldType):
     def __init__(self, cls: type[Any], item: FieldType) -> None:
         self.text: str = f"{cls.__name__}[{item.text}{', ...' if cls is tuple else ''}]"
         self.cls: type[Any] = cls
-        self.classes = frozenset({cls})
+        self.classes: frozenset[type] | None = frozenset({cls})
         self._make: Callable[[list[object]], object] = cls
         self.item = item
         self._ordered = cls in (list, tuple)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from operator import attrgetter, is_
+from operator import is_
 from typing import Any, Final, Literal, Protocol, TypeAlias, Union, cast
 
 import msgspec
@@ -56,9 +56,33 @@ class Emitted:
         """Return the expression of the value of what msgspec has read."""
         return part if self.decode is None else self.decode(part)
 
-    wire, lower, lift, look = map(property, map(attrgetter, ("wire_type", "encode", "decode", "unchanged")))
-    lowered, lifted = encoded, decoded
-    """The former names, until the forms are rewritten."""
+    @property
+    def wire(self) -> Any:
+        """The former name of `wire_type`, until the forms are rewritten; so are the next five."""
+        return self.wire_type
+
+    @property
+    def lower(self) -> Write | None:
+        """See `encode`."""
+        return self.encode
+
+    @property
+    def lift(self) -> Write | None:
+        """See `decode`."""
+        return self.decode
+
+    @property
+    def look(self) -> Look | None:
+        """See `unchanged`."""
+        return self.unchanged
+
+    def lowered(self, value: str) -> str:
+        """See `encoded`."""
+        return self.encoded(value)
+
+    def lifted(self, part: str) -> str:
+        """See `decoded`."""
+        return self.decoded(part)
 
     def checked(self, check: Write) -> Emitted:
         """Return the same with a check of each value, before it is encoded, and after it is decoded."""

@@ -124,7 +124,7 @@ class Simple(FieldType):
 
     def __init__(self, cls: type[Any], exact: Callable[[Any], object], widened: type | None = None) -> None:
         self.cls: type[Any] = cls
-        self.classes = frozenset({cls})
+        self.classes: frozenset[type] | None = frozenset({cls})
         self.text: str = "None" if cls is types.NoneType else cls.__name__
         self._exact = exact
         self._accepted = (cls,) if widened is None else (cls, widened)
@@ -199,7 +199,7 @@ class Scalar(FieldType):
         from_text: Callable[[str], object] | None = None,
     ) -> None:
         self.cls: type[Any] = cls
-        self.classes = frozenset({cls})
+        self.classes: frozenset[type] | None = frozenset({cls})
         self.text: str = cls.__name__
         self._exact = exact
         self.to_text = to_text

@@ -40,7 +40,7 @@ Chosen: TypeAlias = dict[tuple[int, int], tuple[object, FieldType | None, object
 """For a union and a value, by their identities: the value, its member, and the value as the member holds it."""
 
 _chosen: Final[ContextVar[Chosen | None]] = ContextVar("_chosen", default=None)
-"""What has been found while one value is admitted or written. Without it the time would double at each depth."""
+"""What has been found while one value is validated or written. Without it the time would double at each depth."""
 
 
 class OneOf(FieldType):
@@ -175,12 +175,12 @@ class OneOf(FieldType):
         if key not in chosen:
             claiming = [member for member in self.members if member.matches(value)]
             found = ((member, each) for member in claiming or self.members for each in attempt(member.validate, value))
-            member, admitted = next(found, (None, None))
-            chosen[key] = value, member, admitted
-        _, member, admitted = chosen[key]
+            member, validated = next(found, (None, None))
+            chosen[key] = value, member, validated
+        _, member, validated = chosen[key]
         if member is None:
             raise Mismatch.of(self, value)
-        return member, admitted
+        return member, validated
 
     def _candidates(self, plain: object, native: NativeTypes) -> list[FieldType]:
         """Return the members that a plain form without a name may stand for, the likeliest first."""
