@@ -9,7 +9,7 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from enum import Enum
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, final
 
 from attrs import frozen
 from typing_extensions import override
@@ -88,6 +88,7 @@ class Event(ABC):
     def __str__(self) -> str: ...
 
 
+@final
 @frozen
 class Refused(Event):
     """A cookie was not opened; the visitor has a fresh session, and the cookie is left alone until that is written."""

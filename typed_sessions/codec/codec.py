@@ -233,10 +233,12 @@ class Codec(Generic[S]):
         """
         generated, unwritten = self._generated, changes.unwritten
         if generated is not None and unwritten is not None:
-            with suppress(*UNUSUAL):
+            try:
                 payload = generated.written(snapshot.source, snapshot.decoded, unwritten)
                 if len(payload) <= self._max_payload:
                     return Encoded(payload, holds_anything=payload != generated.nothing)
+            except UNUSUAL:
+                pass
         return self._explaining.encode(changes.contents.stored(), self._version(snapshot))
 
     def write(self, contents: Contents[S], version: int = 0) -> Encoded:

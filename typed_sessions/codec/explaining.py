@@ -12,7 +12,8 @@ from functools import cached_property
 from typing import Any, Final, Generic, TypeAlias, cast
 
 from attrs import field, frozen
-from typing_extensions import TypeVar
+from msgspec import Struct
+from typing_extensions import TypeVar, override
 
 from typed_sessions.codec.contents import Contents, contents_of
 from typed_sessions.errors import ConfigurationError, SerializationError
@@ -53,15 +54,18 @@ class OnBadField(Enum):
     """The whole session is refused."""
 
 
-@frozen
-class Encoded:
+class Encoded(Struct, frozen=True):
     """A payload whose declared fields are proven to read back."""
 
-    payload: bytes = field(repr=False)
+    payload: bytes
     lossy_keys: tuple[str, ...] = ()
     """The undeclared keys whose values will read back as others: a serializer may write what it does not bring back."""
     holds_anything: bool = True
     """False if nothing is stored."""
+
+    @override
+    def __repr__(self) -> str:
+        return f"Encoded(lossy_keys={self.lossy_keys})"  # a debugger's page shows what is in a repr
 
 
 @frozen

@@ -78,6 +78,7 @@ class Generated(ABC):
     def __init__(self, schema: Schema[Any], notation: Notation) -> None:
         self._schema: Final = schema
         self._encode: Final = notation.encode
+        self._encode_unescaped: Final = notation.encode_unescaped
         self._tagged: Final = notation.tagged
         self._untagged: Final = notation.untagged
         self._tags: Final = notation.tags
@@ -183,7 +184,11 @@ class GeneratedFields(Generated):
         usual = {name: text.usual(name) for name in spellings}
         proofs = {name: text.proof(name) for name in spellings}
         functions = emitter.module.compiled()
-        self._functions: Final = {role: functions[name] for role, name in names.items()}
+        self._functions: Final = {role: self._guarded(functions[name]) for role, name in names.items()}
+        self._load: Final = self._functions["load"]
+        self._changes: Final = self._functions["changes"]
+        self._needs_a_look: Final = self._nests_deep or self.version > 0
+        """Whether a payload that msgspec reads may be unusual all the same."""
         self._proofs: Final = {name: functions[proof] for name, proof in proofs.items()}
         for name, spelling in spellings.items():
             spelling.usual = functions[usual[name]]
@@ -192,14 +197,16 @@ class GeneratedFields(Generated):
     def _defined(self, text: Functions) -> dict[str, str]:
         """Add the functions to the text, and return their names by what they do."""
 
-    def _call(self, role: str, *arguments: object) -> Any:
-        """Call a generated function. Code of the user's that it calls may raise anything, which the other path says."""
-        if self._schema.is_pure:
-            return self._functions[role](*arguments)
-        try:
-            return self._functions[role](*arguments)
-        except Exception as error:
-            raise Unusual from error
+    def _guarded(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a generated function that hands over whatever code of the user's raises in it."""
+
+        def guarded(*arguments: object) -> Any:
+            try:
+                return function(*arguments)
+            except Exception as error:
+                raise Unusual from error
+
+        return function if self._schema.is_pure else guarded
 
     def _decoded(self, payload: bytes) -> tuple[Any, Raws | None]:
         """Return what msgspec reads of a payload, and its undeclared keys, if there are any."""
@@ -214,11 +221,16 @@ class GeneratedFields(Generated):
             raws = self._undeclared(self._split(payload))
             self._expects_undeclared = len(raws) > 0
             decoded = (self._decode_open if raws else self._decode)(payload)
+        if self._needs_a_look:
+            self._look_at(payload, decoded)
+        return decoded, raws or None
+
+    def _look_at(self, payload: bytes, decoded: Any) -> None:
+        """Leave alone what may nest too deep, or is of another version."""
         if self._nests_deep:
             self._refuse_depth(payload)
-        if self.version and decoded._version != self.version:  # noqa: SLF001 -- a key
+        if self.version and getattr(decoded, VERSION_KEY) != self.version:
             raise Unusual
-        return decoded, raws or None
 
     def _undeclared(self, raws: Raws) -> Raws:
         """Return what there is of undeclared keys, but for those that msgspec reads as a field, in a payload."""
@@ -231,13 +243,14 @@ class GeneratedFields(Generated):
 
     def _extras(self, decoded: Any, raws: Raws | None) -> Plain:
         """Return the undeclared keys."""
-        flag = self._flag_of(decoded)
+        flag = decoded._permanent if self._has_flag else msgspec.UNSET  # noqa: SLF001 -- a key
         extras: Plain = {} if flag is msgspec.UNSET else {PERMANENT_KEY: flag}
-        for key, raw in (raws or {}).items():
-            extras[key] = value = self._any(raw)
-            if type(value) not in PLAIN:
-                self._refuse_depth(bytes(raw))
-                extras[key] = self._untagged(value)
+        if raws is not None:
+            for key, raw in raws.items():
+                extras[key] = value = self._any(raw)
+                if type(value) not in PLAIN:
+                    self._refuse_depth(bytes(raw))
+                    extras[key] = self._untagged(value)
         return extras
 
     def _flag_of(self, decoded: Any) -> object:
@@ -293,9 +306,9 @@ class GeneratedFields(Generated):
     @override
     def written(self, payload: bytes, decoded: Any, unwritten: Unwritten) -> bytes:
         new, changed = unwritten.new, unwritten.changed
-        if unwritten.in_place and type(new) is self._known and self._encode(decoded) == payload:
+        if unwritten.in_place and type(new) is self._known and self._is_as_written(decoded, payload):
             written = self._encode(new)
-            if self._decode(self._encode(changed)) != changed:
+            if self._decode(self._encode_unescaped(changed)) != changed:
                 raise Unusual
         else:
             written = self._written_by_key(payload, unwritten)
@@ -304,6 +317,11 @@ class GeneratedFields(Generated):
         if not self._schema.is_pure and not self._keeps(written):
             raise Unusual  # the class itself makes something else of it
         return written
+
+    def _is_as_written(self, decoded: Any, payload: bytes) -> bool:
+        """Return True if a payload is what is written of what was read of it, so that its keys have the same order."""
+        written = self._encode_unescaped(decoded)
+        return written == payload or (not written.isascii() and self._encode(decoded) == payload)
 
     def _written_by_key(self, payload: bytes, unwritten: Unwritten) -> bytes:
         """Return the same where keys are undeclared, new, or in another order than the fields."""
@@ -357,7 +375,7 @@ class GeneratedClass(GeneratedFields):
     @override
     def load(self, payload: bytes) -> Loadable:
         decoded, raws = self._decoded(payload)
-        live, made = self._call("load", decoded)
+        live, made = self._load(decoded)
         return live, self._extras(decoded, raws), decoded, made, raws
 
     @override
@@ -373,7 +391,7 @@ class GeneratedClass(GeneratedFields):
 
     @override
     def explicit_defaults(self, decoded: Any) -> frozenset[str]:
-        return frozenset(self._call("explicit_defaults", decoded))
+        return frozenset(self._functions["explicit_defaults"](decoded))
 
     @override
     def changes(self, contents: DeclaredContents[Any], loaded_from: LoadedFrom) -> Unwritten | None:
@@ -395,7 +413,7 @@ class GeneratedClass(GeneratedFields):
         return unwritten
 
     def _found(self, contents: DeclaredContents[Any], decoded: Any, made: tuple[object, ...]) -> Found | None:
-        found: Found | None = self._call("changes", contents, contents.live, decoded, made, contents.known_explicit)
+        found: Found | None = self._changes(contents, contents.live, decoded, made, contents.known_explicit)
         if contents.differing or contents.no_longer_explicit:
             found = self._without_former_defaults(contents, decoded, found)
         if found is not None:
@@ -421,7 +439,7 @@ class GeneratedClass(GeneratedFields):
     def all_of(self, contents: DeclaredContents[Any]) -> Unwritten:
         contents.stored()  # a look: what was given up since is stored no more
         empty = self.decoded_nothing
-        found: Found | None = self._call("changes", contents, contents.live, empty, _NEVER, contents.explicit)
+        found: Found | None = self._changes(contents, contents.live, empty, _NEVER, contents.explicit)
         extras = {**contents.extras}
         undeclared = self._changes_of_undeclared(empty, {}, extras, by_key=True)
         unwritten = self._unwritten(found, empty, undeclared, contents.ordered() or None)
@@ -433,7 +451,7 @@ class GeneratedClass(GeneratedFields):
         loaded = self.load(payload)
         live, _, decoded, made, _ = loaded
         contents = DeclaredContents(self._schema, live, {}, self._unread(live, decoded), frozenset(self._schema.fields))
-        return self._call("changes", contents, live, decoded, made, _NONE) is None
+        return self._changes(contents, live, decoded, made, _NONE) is None
 
 
 _NEVER: Final = (object(),) * 1_000
@@ -456,9 +474,9 @@ class GeneratedKeys(GeneratedFields):
     @override
     def load(self, payload: bytes) -> Loadable:
         decoded, raws = self._decoded(payload)
-        values = self._call("load", decoded)
+        values = self._load(decoded)
         values = {**self._extras(decoded, raws), **values}
-        if raws or self._encode(decoded) != payload:
+        if raws or not self._is_as_written(decoded, payload):
             values = {key: values[key] for key in self.keys(payload)}
         return values, {}, decoded, (), raws
 
@@ -477,7 +495,7 @@ class GeneratedKeys(GeneratedFields):
         )  # threads may store more
         if self._schema.renamed:
             raise Unusual
-        found: Found | None = self._call("changes", values, decoded)
+        found: Found | None = self._changes(values, decoded)
         extras = {key: value for key, value in values.items() if key not in fields}
         undeclared = self._changes_of_undeclared(decoded, loaded_from.raws or {}, extras, by_key=True)
         if not undeclared and (found is None or not _is_real(found)):
@@ -491,7 +509,7 @@ class GeneratedKeys(GeneratedFields):
         values = {**contents.values}
         if self._schema.renamed or not _TEXT.issuperset(map(type, values)):
             raise Unusual
-        found: Found | None = self._call("changes", values, self.decoded_nothing)
+        found: Found | None = self._changes(values, self.decoded_nothing)
         extras = {key: value for key, value in values.items() if key not in self._schema.fields}
         undeclared = self._changes_of_undeclared(self.decoded_nothing, {}, extras, by_key=True)
         return self._unwritten(found, self.decoded_nothing, undeclared, dict.fromkeys(values))
@@ -499,7 +517,7 @@ class GeneratedKeys(GeneratedFields):
     @override
     def _keeps(self, payload: bytes) -> bool:
         values, _, decoded, _, _ = self.load(payload)
-        return self._call("changes", values, decoded) is None
+        return self._changes(values, decoded) is None
 
 
 class GeneratedOpen(Generated):

@@ -39,10 +39,14 @@ def _writer(encode: Callable[[object], bytes]) -> Callable[[object], bytes]:
 
 def _ascii_writer(encode: Callable[[object], bytes]) -> Callable[[object], bytes]:
     """Return the function that makes a payload of plain values in ASCII, as the `json` module writes it."""
-    write = _writer(encode)
 
     def written(plain: object) -> bytes:
-        payload = write(plain)
+        try:
+            payload = encode(plain)
+        except RecursionError:
+            raise
+        except Exception:  # noqa: BLE001 -- as above
+            raise Unusual from None
         if payload.isascii() and b"\x7f" not in payload:
             return payload
         return _BEYOND_ASCII.sub(_escaped, payload.decode()).encode("ascii")
@@ -79,8 +83,10 @@ _STOCK_TAGS: Final = Tags(STOCK, {tuple: TUPLE}, exact_float, is_strict=True)
 
 
 def _tagged_json(*, sort_keys: bool) -> Notation:
+    encode = msgspec.json.Encoder(uuid_format="hex", order="sorted" if sort_keys else None).encode
     return Notation(
-        encode=_ascii_writer(msgspec.json.Encoder(uuid_format="hex", order="sorted" if sort_keys else None).encode),
+        encode=_ascii_writer(encode),
+        encode_unescaped=encode,
         decoder=_json_decoder,
         spellings=STOCK,
         tuple_tag=TUPLE,
@@ -97,6 +103,7 @@ def _tagged_json(*, sort_keys: bool) -> Notation:
 def _lossless(encode: Callable[[object], bytes], decoder: Callable[[Any], Convert], marks: bytes) -> Notation:
     return Notation(
         encode=_writer(encode),
+        encode_unescaped=encode,
         decoder=decoder,
         spellings=LOSSLESS,
         tuple_tag=TUPLE,

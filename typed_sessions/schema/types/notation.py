@@ -42,6 +42,8 @@ class Notation:
 
     encode: Callable[[object], bytes]
     """Makes a payload of plain values. Raises Unusual for what msgspec does not write."""
+    encode_unescaped: Callable[[object], bytes]
+    """Makes the same of what msgspec is known to write, with text that may not be ASCII."""
     decoder: Callable[[Any], Convert]
     """Makes what reads a payload, or a part of one, as a type. It raises MsgspecError, or UnicodeDecodeError."""
     spellings: Mapping[type, Spelling]
