@@ -170,7 +170,7 @@ class GeneratedFields(Generated):
         self._names: Final = frozenset(self._known.__struct_fields__)
         self._decode_open: Final = notation.decoder(self._open)
         self._decode: Final = notation.decoder(self._known)
-        self.decoded_nothing = self._decode(self.nothing)
+        self.decoded_nothing: Any = self._decode(self.nothing)
         self._expects_undeclared = False
         """Whether the latest payload had undeclared keys. Threads may share it: it only says what to try first."""
         spellings = {
@@ -395,13 +395,17 @@ class GeneratedClass(GeneratedFields):
 
     @override
     def changes(self, contents: DeclaredContents[Any], loaded_from: LoadedFrom) -> Unwritten | None:
-        decoded, raws = loaded_from.decoded, loaded_from.raws
-        found = self._found(contents, decoded, loaded_from.made)
+        decoded = loaded_from.decoded
+        found: Found | None = self._changes(contents, contents.live, decoded, loaded_from.made, contents.known_explicit)
+        if contents.differing or contents.no_longer_explicit:
+            found = self._without_former_defaults(contents, decoded, found)
         undeclared: Plain = {}
         by_key = contents.has_extras_by_key
-        if by_key or (raws and contents.has_shared_extras):
+        if by_key or (contents.has_shared_extras and loaded_from.raws):
             extras = {**contents.extras}  # threads may store more
-            undeclared = self._changes_of_undeclared(decoded, raws or {}, extras, by_key=by_key)
+            undeclared = self._changes_of_undeclared(decoded, loaded_from.raws or {}, extras, by_key=by_key)
+        if found is not None:
+            contents.note_changed(found[1], found[4])
         if not undeclared and (found is None or not _is_real(found)):
             return None
         if not self._schema.never_alters and not self._keeps(loaded_from.source):
@@ -411,14 +415,6 @@ class GeneratedClass(GeneratedFields):
             new = unwritten.new
             contents.forget_order([name for name in self._schema.fields if getattr(new, name) is msgspec.UNSET])
         return unwritten
-
-    def _found(self, contents: DeclaredContents[Any], decoded: Any, made: tuple[object, ...]) -> Found | None:
-        found: Found | None = self._changes(contents, contents.live, decoded, made, contents.known_explicit)
-        if contents.differing or contents.no_longer_explicit:
-            found = self._without_former_defaults(contents, decoded, found)
-        if found is not None:
-            contents.note_changed(found[1], found[4])
-        return found
 
     def _without_former_defaults(
         self, contents: DeclaredContents[Any], decoded: Any, found: Found | None

@@ -22,6 +22,9 @@ _Directive: TypeAlias = tuple[str, str]
 _OF_CACHES: Final = ("cache-control", "surrogate-control", "expires")
 """How the names of headers end that say who keeps a response, in lower case."""
 
+_OF_ALL_PAGES: Final = frozenset({"Content-Length", "Content-Type", "Location", "Set-Cookie", "Vary"})
+"""Names that nearly all headers have, as nearly all write them, and that say nothing of caches: told at a glance."""
+
 _FOR_ALL: Final = frozenset({"public", "s-maxage"})
 
 _WHEN_STALE: Final = frozenset({"stale-while-revalidate", "stale-if-error"})
@@ -40,7 +43,11 @@ def private(headers: Iterable[tuple[str, str]], now: float) -> dict[str, str]:
     Returns:
         The headers that change; none if shared caches answer nobody with this response.
     """
-    found = [(lower, value) for name, value in headers if (lower := name.lower()).endswith(_OF_CACHES)]
+    found = [
+        (name.lower(), value)
+        for name, value in headers
+        if name not in _OF_ALL_PAGES and name.lower().endswith(_OF_CACHES)
+    ]
     if not found:
         return {}
     said = dict[str, list[str]]()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, MutableMapping
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from typing_extensions import TypeVar
 
@@ -162,10 +162,14 @@ def values_of(cookies: Mapping[str, str], name: str) -> tuple[str, ...]:
 def vary_by_cookie(headers: ResponseHeaders) -> None:
     """Keep shared caches from answering one visitor with another's page (RFC 9110, section 12.5.5)."""
     for name, _ in headers:
-        if name.lower() == "vary":
+        if name not in _OF_ALL_PAGES and name.lower() == "vary":
             headers.set("Vary", varying_by_cookie(headers.getlist("Vary")))
             return
     headers.add("Vary", "Cookie")
+
+
+_OF_ALL_PAGES: Final = frozenset({"Content-Length", "Content-Type", "Location", "Set-Cookie"})
+"""Names that nearly all headers have, as nearly all write them: told at a glance."""
 
 
 def add_cookies(headers: ResponseHeaders, changes: HeaderChanges, now: float) -> bool:

@@ -131,14 +131,13 @@ def header_changes(
     session: SecureCookieSession[S], rules: Rules[S], app: object, action: CookieAction
 ) -> HeaderChanges:
     """Return what the headers have to become for an action. Raises what `save` raises."""
-    rivals: tuple[CookieAttributes, ...] = ()
-    if type(action) is not Keep and state_of(session).source.has_rivals:
-        rivals = rivals_of(_attributes(rules, app), rules.settings.application_root)
+    has_rivals = type(action) is not Keep and state_of(session).source.has_rivals
     cookie = _cookie(session, rules, app, action)
     if cookie is None:
         return _USED if session.accessed else _UNUSED
-    if not rivals:
+    if not has_rivals:
         return HeaderChanges(vary=True, set_cookie=(cookie,))
+    rivals = rivals_of(_attributes(rules, app), rules.settings.application_root)
     return HeaderChanges(vary=True, set_cookie=(*(SessionCookie(each).deleting() for each in rivals), cookie))
 
 
@@ -200,10 +199,12 @@ def action_of(session: SecureCookieSession[S], rules: Rules[S], *, wanted: bool 
         return _KEEP
     opened = state.open()
     origin = opened.origin
-    if wanted and changes is not None and origin is not None and origin.codec is rules.writer.codec:
-        encoded = origin.codec.encode(origin, changes)
-        if encoded.holds_anything:
-            return Write(rules.writer.sealer.seal(encoded.payload), lossy_keys=encoded.lossy_keys)
+    if wanted and changes is not None and origin is not None:
+        writer = rules.formats[0] if rules.formats else rules.writer
+        if origin.codec is writer.codec:
+            encoded = writer.codec.encode(origin, changes)
+            if encoded.holds_anything:
+                return Write(writer.sealer.seal(encoded.payload), lossy_keys=encoded.lossy_keys)
     if not opened.contents.keys():
         return Delete() if modified else _KEEP
     if not wanted:

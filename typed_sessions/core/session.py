@@ -494,7 +494,7 @@ def was_used_late(session: SecureCookieSession[Any]) -> bool:
 def is_permanent(session: SecureCookieSession[Any]) -> bool:
     """Return True if a session is permanent, without counting the question as an access."""
     contents = state_of(session).open().contents
-    if type(session).permanent is SecureCookieSession.permanent:
+    if type(session) is SecureCookieSession or type(session).permanent is SecureCookieSession.permanent:
         return bool(contents.get("_permanent"))
     # A subclass has its own word on it. It is asked of another session, where it may count as one.
     return session._standing_in(contents).permanent

@@ -242,19 +242,21 @@ class SessionState(Value, Generic[S]):
 
     def judged(self) -> tuple[bool, Changes[S] | None]:
         """Return what `modified` says, and the changes that were found, if there are any to what was loaded."""
-        if self.opened is None or self.assigned is False:
-            return bool(self.assigned), None
+        assigned = self.assigned
+        if not self.loaded or assigned is False:
+            return bool(assigned), None
         differs, changes = self.compared()
-        return self.assigned or differs, changes
+        return assigned or differs, changes
 
     def compared(self) -> tuple[bool, Changes[S] | None]:
         """Return True if the contents are others than what was loaded, whatever was assigned, and the changes."""
-        opened = self.open()
-        if self.cleared and self.source.sealed and not opened.contents.keys():
+        opened = self.loaded[0] if self.loaded else self.open()
+        contents, snapshot = opened.contents, opened.origin
+        if self.cleared and self.source.sealed and not contents.keys():
             return True, None  # the cookie goes, also one that this instance could not read
-        if opened.origin is None:
-            return len(opened.contents.keys()) > 0, None
-        changes = opened.origin.codec.diff(opened.contents, opened.origin)
+        if snapshot is None:
+            return len(contents.keys()) > 0, None
+        changes = snapshot.codec.diff(contents, snapshot)
         return changes is not None, changes
 
     @property
