@@ -28,7 +28,7 @@ from typed_sessions import (
     Subject,
 )
 from typed_sessions.core.session import session_from, state_of
-from typed_sessions.core.state import Opened
+from typed_sessions.core.state import LoadResult
 from typed_sessions.reports import log_report
 from typed_sessions.server import THREAD, StoredContext
 from typed_sessions.stores import (
@@ -244,7 +244,7 @@ def test_threads_that_touch_a_session_first_find_the_same(rejecting: tuple[int, 
 
     one, other = in_threads(touch, 2)
     assert one is other
-    assert isinstance(one, Opened)
+    assert isinstance(one, LoadResult)
     assert (context.key, context.unreadable) == ((None, key) if one.new else (key, None))
     assert one.new == (len(rejecting) > 1) or len(rejecting) == 1
 

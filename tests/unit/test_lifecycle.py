@@ -274,9 +274,9 @@ def test_of_formats_that_all_misread_the_first_counts() -> None:
     session = opened([sealed(b'{"user_id":"x","cart":["a"]}')], alike(TaggedJSONSerializer(), NamedAlike()), reports)
     assert session.data == Visitor(None, ["a"])
     assert [type(report) for report in reports] == [FieldReset]
-    origin = state_of(session).open().origin
-    assert origin is not None
-    assert isinstance(origin.codec.serializer, TaggedJSONSerializer)
+    snapshot = state_of(session).open().snapshot
+    assert snapshot is not None
+    assert isinstance(snapshot.codec.serializer, TaggedJSONSerializer)
 
 
 def test_keys_that_a_nested_class_does_not_know_are_no_misreading() -> None:

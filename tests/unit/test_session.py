@@ -410,7 +410,7 @@ def test_a_session_begins_with_pairs_too() -> None:
 
 def test_a_session_that_begins_empty_came_from_nowhere() -> None:
     opened = state_of(SecureCookieSession(schema=Visitor)).open()
-    assert (opened.origin, opened.sealed, opened.new, opened.reports) == (None, None, True, ())
+    assert (opened.snapshot, opened.sealed, opened.new, opened.reports) == (None, None, True, ())
 
 
 @define
@@ -916,10 +916,10 @@ def test_what_was_written_is_what_was_loaded_from_then_on() -> None:
     payload = codec.payload({"user_id": 8})
     state_of(held).rebase(LoadResult(opened.contents, Snapshot(codec, payload, payload, version=3), new=False))
     assert held.modified is False
-    origin = state_of(held).open().origin
-    assert origin is not None
-    assert origin.version == 3
-    assert origin.stored == {"user_id": 8}
+    snapshot = state_of(held).open().snapshot
+    assert snapshot is not None
+    assert snapshot.version == 3
+    assert snapshot.stored == {"user_id": 8}
 
 
 def test_a_session_knows_how_far_its_response_has_come() -> None:

@@ -198,22 +198,22 @@ def action_of(session: SecureCookieSession[S], rules: Rules[S], *, wanted: bool 
     if not modified and not wanted:
         return _KEEP
     opened = state.open()
-    origin = opened.origin
-    if wanted and changes is not None and origin is not None:
+    snapshot = opened.snapshot
+    if wanted and changes is not None and snapshot is not None:
         writer = rules.formats[0] if rules.formats else rules.writer
-        if origin.codec is writer.codec:
-            encoded = writer.codec.encode(origin, changes)
+        if snapshot.codec is writer.codec:
+            encoded = writer.codec.encode(snapshot, changes)
             if encoded.holds_anything:
                 return Write(writer.sealer.seal(encoded.payload), lossy_keys=encoded.lossy_keys)
     if not opened.contents.keys():
         return Delete() if modified else _KEEP
     if not wanted:
         return _KEEP
-    came_in = None if origin is None or modified else rules.format_of(origin)
-    if origin is not None and came_in is not None:
+    came_in = None if snapshot is None or modified else rules.format_of(snapshot)
+    if snapshot is not None and came_in is not None:
         # A refresh is no change: what this release could not read stays for the one that can.
-        return Write(came_in.sealer.seal(origin.payload), refresh=True)
-    format_, encoded = rules.encode(opened.contents, origin, 0 if origin is None else origin.version)
+        return Write(came_in.sealer.seal(snapshot.payload), refresh=True)
+    format_, encoded = rules.encode(opened.contents, snapshot, 0 if snapshot is None else snapshot.version)
     return Write(format_.sealer.seal(encoded.payload), lossy_keys=encoded.lossy_keys)
 
 
@@ -232,7 +232,7 @@ def refresh_is_due(session: SecureCookieSession[S], rules: Rules[S]) -> bool:
         return False
     opened = state.open()
     # A session that a program made came in no cookie. As in Quart, that is no younger than any other.
-    is_old = opened.origin is not None if opened.sealed is None else rules.is_old(opened.sealed)
+    is_old = opened.snapshot is not None if opened.sealed is None else rules.is_old(opened.sealed)
     return is_old and is_permanent(session)
 
 
@@ -272,7 +272,7 @@ def _is_suppressed(session: SecureCookieSession[S], wanted: bool | None) -> bool
         return False
     opened = state.open()
     if state.assigned is False:  # then what was loaded is written, if anything is
-        return not wanted or opened.origin is not None
+        return not wanted or opened.snapshot is not None
     return wanted is False and len(opened.contents.keys()) > 0
 
 
@@ -283,7 +283,7 @@ def _is_in_cookie(session: SecureCookieSession[S], rules: Rules[S]) -> bool:
         return False
     if not sent:
         return not (state.compared()[0] if sent is None else state.open().contents.keys())
-    held = opened((sent,), rules).origin
+    held = opened((sent,), rules).snapshot
     return held is not None and held.codec.diff(state.open().contents, held) is None
 
 

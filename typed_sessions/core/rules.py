@@ -144,11 +144,11 @@ class Rules(Generic[S]):
             raise ConfigurationError("a session cookie needs a SECRET_KEY (app.secret_key)")
         return self.formats[0]
 
-    def format_of(self, origin: Snapshot[S]) -> Format[S] | None:
+    def format_of(self, snapshot: Snapshot[S]) -> Format[S] | None:
         """Return the format that a session came in; None if it is no longer read, or was never in a cookie."""
-        return next((format_ for format_ in self.formats if format_.codec.reads_as(origin.codec)), None)
+        return next((format_ for format_ in self.formats if format_.codec.reads_as(snapshot.codec)), None)
 
-    def encode(self, contents: Contents[S], origin: Snapshot[S] | None, version: int) -> tuple[Format[S], Encoded]:
+    def encode(self, contents: Contents[S], snapshot: Snapshot[S] | None, version: int) -> tuple[Format[S], Encoded]:
         """Return the payload of all that is stored, proven to read back, and its format: the configured one.
 
         What came in another format, and the configured one cannot hold, stays in the format that it came in. What has
@@ -162,10 +162,10 @@ class Rules(Generic[S]):
         try:
             return writer, writer.codec.write(contents, version)
         except SerializationError:
-            came_in = None if origin is None else self.format_of(origin)
-            if origin is None or came_in is None or came_in is writer:
+            came_in = None if snapshot is None else self.format_of(snapshot)
+            if snapshot is None or came_in is None or came_in is writer:
                 raise
-            loaded, stored = origin.stored, contents.stored()
+            loaded, stored = snapshot.stored, contents.stored()
             writer.codec.check(
                 {key: value for key, value in stored.items() if key not in loaded or not same(value, loaded[key])}
             )

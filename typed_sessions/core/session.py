@@ -341,7 +341,7 @@ class SecureCookieSession(Session[S_co]):
         opened = state.open()
         detached = type(self).__new__(type(self))
         of_its_own: SessionState[S_co] = SessionState(Binding(_opened_empty, rule=state.source.rule))
-        of_its_own.opened = LoadResult(contents, opened.origin, new=opened.new)
+        of_its_own.opened = LoadResult(contents, opened.snapshot, new=opened.new)
         of_its_own.assigned = state.assigned
         _belong(detached, None, None, None, of_its_own)
         return detached

@@ -27,7 +27,6 @@ __all__ = [
     "ExtrasRule",
     "Intent",
     "LoadResult",
-    "Opened",
     "Progress",
     "Renewal",
     "SessionState",
@@ -55,7 +54,7 @@ class LoadResult(Value, Generic[S]):
     """What opening a session gave."""
 
     contents: Contents[S]
-    origin: Snapshot[S] | None = None
+    snapshot: Snapshot[S] | None = None
     """None if there is nothing to compare with: what is stored now is the change."""
     sealed: str | None = None
     """The sealed text that was opened, of those that came."""
@@ -63,10 +62,6 @@ class LoadResult(Value, Generic[S]):
     reports: tuple[Report, ...] = ()
     has_rivals: bool = False
     """True if more than one genuine text came."""
-
-
-Opened = LoadResult
-"""The former name, for `server`."""
 
 
 MADE_LATE: Final = ChangeLost("it was made after the session was saved; change it before the response is made")
@@ -251,7 +246,7 @@ class SessionState(Value, Generic[S]):
     def compared(self) -> tuple[bool, Changes[S] | None]:
         """Return True if the contents are others than what was loaded, whatever was assigned, and the changes."""
         opened = self.loaded[0] if self.loaded else self.open()
-        contents, snapshot = opened.contents, opened.origin
+        contents, snapshot = opened.contents, opened.snapshot
         if self.cleared and self.source.sealed and not contents.keys():
             return True, None  # the cookie goes, also one that this instance could not read
         if snapshot is None:

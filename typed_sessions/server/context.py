@@ -12,8 +12,9 @@ from attrs import Factory, define, field
 from typing_extensions import TypeVar
 
 from typed_sessions.codec.contents import contents_of
-from typed_sessions.core.engine import Decision, Delete, Keep, Policy, Write
-from typed_sessions.core.state import ExtrasRule, Opened
+from typed_sessions.core.lifecycle import CookieAction, Delete, Keep, Write
+from typed_sessions.core.rules import Rules
+from typed_sessions.core.state import ExtrasRule, LoadResult
 from typed_sessions.errors import StoreUnavailableError
 from typed_sessions.reports import ChangedLate, Refused, Report, ReportSink
 from typed_sessions.server.deadline import Deadline
@@ -22,7 +23,7 @@ from typed_sessions.server.runtime import Lock
 from typed_sessions.stores.base import Record, SessionStore
 from typed_sessions.stores.identifiers import Identifier
 
-__all__ = ["CookieAction", "StoredContext"]
+__all__ = ["CookieDue", "StoredContext"]
 
 S = TypeVar("S", default=dict[str, object])
 
@@ -30,7 +31,7 @@ _deciding: Final = Mutex()
 """Is held while what was found becomes what is there; no code of the user's runs meanwhile."""
 
 
-class CookieAction(Enum):
+class CookieDue(Enum):
     """What is to become of the browser's cookie."""
 
     KEEP = "it stays as it is"
@@ -42,7 +43,7 @@ class CookieAction(Enum):
 class StoredContext(Generic[S]):
     """A request as a session's source, and what it has made of the session in the store so far."""
 
-    policy: Policy[S]
+    rules: Rules[S]
     sealed: tuple[str, ...]
     """The values of the session cookie."""
     sink: ReportSink
@@ -66,7 +67,7 @@ class StoredContext(Generic[S]):
     """The genuine signed cookie that is to be adopted: to become a session in the store."""
     signed_texts: tuple[str, ...] = field(default=(), repr=False)
     """The signed cookies that came, and might be adopted."""
-    opened: Opened[S] | None = None
+    opened: LoadResult[S] | None = None
     """What is in that; for other cookies, what is in the record, once the session was touched."""
     refused: Refused | None = None
     stale_id: bool = False
@@ -83,13 +84,13 @@ class StoredContext(Generic[S]):
     """What kept the store from answering."""
     attempt: Attempt | None = None
     """What was asked to be written, and not answered."""
-    cookie_action: CookieAction = CookieAction.KEEP
+    cookie_due: CookieDue = CookieDue.KEEP
     lossy_keys: set[str] = field(factory=set[str])
     """The undeclared keys whose values will read back as others."""
 
     @property
     def rule(self) -> ExtrasRule:
-        return self.policy.extras
+        return self.rules.extras
 
     @property
     def leaves_untouched(self) -> bool:
@@ -103,14 +104,14 @@ class StoredContext(Generic[S]):
     def has_rivals(self) -> bool:
         return self.genuine > 1
 
-    def open(self) -> Opened[S]:
+    def open(self) -> LoadResult[S]:
         if self.failure is not None and self.raises:
             raise StoreUnavailableError(str(self.failure)) from self.failure.__cause__
         record, opened = self.record, self.opened
         if opened is not None:
             return opened
-        found = None if record is None else read(record.payload, self.policy)
-        opened = found if isinstance(found, Opened) else self._fresh(found or self.refused)
+        found = None if record is None else read(record.payload, self.rules)
+        opened = found if isinstance(found, LoadResult) else self._fresh(found or self.refused)
         with _deciding:  # what one of the threads has found that touch the session first, all have
             if self.opened is None:
                 self.opened = opened
@@ -119,8 +120,8 @@ class StoredContext(Generic[S]):
                     self.forget()
             return self.opened
 
-    def _fresh(self, refused: Refused | None) -> Opened[S]:
-        return Opened(contents_of(self.policy.schema, {}), reports=(refused,) if refused else ())
+    def _fresh(self, refused: Refused | None) -> LoadResult[S]:
+        return LoadResult(contents_of(self.rules.schema, {}), reports=(refused,) if refused else ())
 
     def report(self, report: Report) -> None:
         self.sink(report)
@@ -147,12 +148,12 @@ class StoredContext(Generic[S]):
             self.as_of = now - timedelta(seconds=time.monotonic() - self.began)
         return self.as_of
 
-    def decision(self) -> Decision:
+    def decision(self) -> CookieAction:
         """Return what becomes of the cookie."""
-        match self.cookie_action:
-            case CookieAction.SEND if self.identifier is not None:
+        match self.cookie_due:
+            case CookieDue.SEND if self.identifier is not None:
                 return Write(self.identifier.text)
-            case CookieAction.DELETE:
+            case CookieDue.DELETE:
                 return Delete()
             case _:
                 return Keep()

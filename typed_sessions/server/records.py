@@ -9,8 +9,9 @@ from attrs import field, frozen
 from typing_extensions import TypeVar
 
 from typed_sessions.codec.codec import Loaded
-from typed_sessions.core.engine import Format, Policy, undeclared_reported
-from typed_sessions.core.state import Opened
+from typed_sessions.core.loading import undeclared_reported
+from typed_sessions.core.rules import Format, Rules
+from typed_sessions.core.state import LoadResult
 from typed_sessions.reports import Reason, Refused
 from typed_sessions.serializers.base import serializer_name
 from typed_sessions.stores.identifiers import Identifier
@@ -52,20 +53,20 @@ def was_written_by(attempt: Attempt, kept: bytes) -> bool:
     return kept.partition(_END)[2].startswith(attempt.token + _END)
 
 
-def read(kept: bytes, policy: Policy[S]) -> Opened[S] | Refused:
+def read(kept: bytes, rules: Rules[S]) -> LoadResult[S] | Refused:
     """Return what a record holds, which some release of this application has written."""
     refused = Refused(Reason.UNREADABLE)
     parts = kept.split(_END, _HEADERS)
     if len(parts) <= _HEADERS:
         return refused
     name, _, _, payload = parts
-    for format_ in policy.formats:
+    for format_ in rules.formats:
         if _name_of(format_) != name:
             continue
-        outcome = format_.codec.decode(payload, policy.on_bad_field)
+        outcome = format_.codec.decode(payload, rules.on_bad_field)
         if isinstance(outcome, Loaded):
-            opened = Opened(outcome.contents, outcome.snapshot, new=False, reports=outcome.reports)
-            return undeclared_reported(opened, policy)
+            opened = LoadResult(outcome.contents, outcome.snapshot, new=False, reports=outcome.reports)
+            return undeclared_reported(opened, rules)
         refused = outcome
     return refused
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from attrs import frozen
 
-from typed_sessions.core.engine import Policy
+from typed_sessions.core.rules import Rules
 from typed_sessions.errors import SessionConflictError
 from typed_sessions.stores.base import (
     Exists,
@@ -103,16 +103,16 @@ class Repository:
                 return False
         raise SessionConflictError("the session that is to end moves on and on")
 
-    def tombstone(self, signed: str, policy: Policy[Any], became: str = "") -> tuple[str, WriteRequest]:
+    def tombstone(self, signed: str, rules: Rules[Any], became: str = "") -> tuple[str, WriteRequest]:
         """Return the record, and its key, that refuses a signed cookie as long as it is valid.
 
         Args:
             signed: the cookie.
-            policy: how it is opened.
+            rules: how it is opened.
             became: the key of the session that was made of it.
         """
-        made = policy.sealed_at(signed) or policy.now()
-        return self.tombstone_keys(signed)[0], self._note(made + self.lifetime.idle - policy.now(), became)
+        made = rules.sealed_at(signed) or rules.now()
+        return self.tombstone_keys(signed)[0], self._note(made + self.lifetime.idle - rules.now(), became)
 
     def tombstone_keys(self, signed: str) -> list[str]:
         """Return the keys that the tombstone of a signed cookie may have.

@@ -13,15 +13,15 @@ from typing_extensions import TypeVar
 
 from typed_sessions.codec.codec import Loaded, Snapshot
 from typed_sessions.codec.contents import Contents, contents_of
-from typed_sessions.core.engine import Format
+from typed_sessions.core.rules import Format
 from typed_sessions.core.session import SecureCookieSession, is_permanent, state_of
-from typed_sessions.core.state import SUPPRESSED, Intent, Opened, Renewal, SessionState
+from typed_sessions.core.state import SUPPRESSED, Intent, LoadResult, Renewal, SessionState
 from typed_sessions.errors import SerializationError, SessionConflictError, StoreUnavailableError
 from typed_sessions.reports import ChangeLost, Refused, Report
 from typed_sessions.schema.merging import MISSING, merged
 from typed_sessions.schema.sameness import same
 from typed_sessions.schema.schema import Schema
-from typed_sessions.server.context import CookieAction, StoredContext
+from typed_sessions.server.context import CookieDue, StoredContext
 from typed_sessions.server.records import Attempt, packed, read, was_written_by
 from typed_sessions.server.repository import Repository
 from typed_sessions.server.subjects import subject_of
@@ -66,11 +66,11 @@ class Saving(Generic[S]):
     verifies: bool = field(kw_only=True)
     """Whether to find out, although nothing is to be written, whether what is in the session is kept."""
     state: SessionState[S] = Factory(lambda self: state_of(self.session), takes_self=True)
-    opened: Opened[S] = field(init=False)
+    opened: LoadResult[S] = field(init=False)
     """What is live in the session, and what it was loaded from."""
     intent: Intent = field(init=False)
     renewal: Renewal = field(init=False)
-    origin: Snapshot[S] | None = field(init=False)
+    snapshot: Snapshot[S] | None = field(init=False)
     """What this request has loaded, or what was there when it merged last; None if there was nothing."""
     contents: Contents[S] | None = field(init=False)
     """What is to be written: the live contents, or others once they were merged; None if the class refuses those."""
@@ -119,7 +119,7 @@ class Saving(Generic[S]):
         if intent.renewal is not Renewal.NONE or intent.cleared:
             await self._end_unreadable()
         if not stores and context.record is None:
-            self.state.rebase(Opened(self.opened.contents))
+            self.state.rebase(LoadResult(self.opened.contents))
             return True
         is_change = (intent.modified and wanted is not False) or intent.renewal is not Renewal.NONE
         if is_change or wanted or context.signed is not None:
@@ -135,7 +135,7 @@ class Saving(Generic[S]):
             return True
         if subject is None or opened.contents.get(subject) is None:
             return False
-        return opened.origin is None or opened.origin.stored.get(subject) != opened.contents.get(subject)
+        return opened.snapshot is None or opened.snapshot.stored.get(subject) != opened.contents.get(subject)
 
     def _lost(self, report: Report) -> bool:
         self.state.report_loss(report)
@@ -143,8 +143,8 @@ class Saving(Generic[S]):
 
     @property
     def _is_due(self) -> bool:
-        policy, unseen_for = self.context.policy, self.context.unseen_for
-        return unseen_for is not None and policy.refresh_each_request and unseen_for >= policy.refresh_after
+        rules, unseen_for = self.context.rules, self.context.unseen_for
+        return unseen_for is not None and rules.refresh_each_request and unseen_for >= rules.refresh_after
 
     async def _refresh(self) -> None:
         identifier, key, record = self.context.identifier, self.context.key, self.context.record
@@ -154,7 +154,7 @@ class Saving(Generic[S]):
         if seen is not None:
             self.context.found(identifier, self.repository.key_of(identifier), seen)
             if is_permanent(self.session):
-                self.context.cookie_action = CookieAction.SEND
+                self.context.cookie_due = CookieDue.SEND
 
     async def _is_kept(self) -> bool:
         """Return True if the store has what is in the session, or nobody asks. Otherwise say that it is lost."""
@@ -211,15 +211,15 @@ class Saving(Generic[S]):
         context.forget()
         context.stale_id = context.has_ended = False
         if context.sealed and (has_ended or not led_somewhere):  # otherwise a newer login may have replaced the cookie
-            context.cookie_action = CookieAction.DELETE
+            context.cookie_due = CookieDue.DELETE
 
     async def _end_others(self) -> bool:
         """Do the same for what else came, and return True if any of it was there."""
         context = self.context
         others, context.others = context.others - {context.key}, set()
         have_ended = [await self.repository.end(key) for key in others]
-        genuine = filter(context.policy.is_genuine, set(context.signed_texts) - {context.signed})
-        for key, tombstone in [self.repository.tombstone(text, context.policy) for text in genuine]:
+        genuine = filter(context.rules.is_genuine, set(context.signed_texts) - {context.signed})
+        for key, tombstone in [self.repository.tombstone(text, context.rules) for text in genuine]:
             await self.repository.store.create(key, tombstone)
         context.signed_texts = ()
         return any(have_ended)
@@ -228,14 +228,14 @@ class Saving(Generic[S]):
         """End what this release cannot read: the session becomes another one, and no release is to open that again."""
         unreadable, self.context.unreadable = self.context.unreadable, None
         if unreadable is not None and await self.repository.end(unreadable):
-            self.context.cookie_action = CookieAction.DELETE
+            self.context.cookie_due = CookieDue.DELETE
 
     async def _refuse_signed(self, key: str) -> bool:
         """Refuse the signed cookie from now on, for what became of it, and return True if nobody was faster."""
         signed, self.context.signed = self.context.signed, None
         if signed is None:
             return True
-        tombstone = self.repository.tombstone(signed, self.context.policy, key)
+        tombstone = self.repository.tombstone(signed, self.context.rules, key)
         del signed  # debugging pages show locals
         return not isinstance(await self.repository.store.create(*tombstone), Exists)
 
@@ -256,8 +256,8 @@ class Saving(Generic[S]):
                 return True
             case None:
                 context.forget()
-                context.cookie_action = CookieAction.DELETE
-                self.state.rebase(Opened(self.opened.contents))
+                context.cookie_due = CookieDue.DELETE
+                self.state.rebase(LoadResult(self.opened.contents))
                 return True
             case _:
                 context.has_ended = isinstance(outcome, Gone) and record is not None
@@ -274,9 +274,9 @@ class Saving(Generic[S]):
             self.renewal = Renewal.PROMOTE  # another subject always gets another identifier
 
     def _take_stock(self) -> None:
-        origin = self.origin = self.opened.origin
+        snapshot = self.snapshot = self.opened.snapshot
         self.contents, self.stored = self.opened.contents, self.opened.contents.stored()
-        self.version = 0 if origin is None else origin.version
+        self.version = 0 if snapshot is None else snapshot.version
 
     @property
     def _subjects(self) -> list[str | None]:
@@ -363,7 +363,7 @@ class Saving(Generic[S]):
 
     def _note_written(self, identifier: Identifier, key: str, record: Record) -> None:
         if identifier != self.context.identifier:
-            self.context.cookie_action = CookieAction.SEND
+            self.context.cookie_due = CookieDue.SEND
         self.context.found(identifier, key, record)
 
     async def _requested(self, record: Record | None) -> tuple[WriteRequest, Identifier]:
@@ -375,7 +375,7 @@ class Saving(Generic[S]):
             identifier = self.repository.new_identifier(subject)
         is_anew = subject not in (None, record and record.subject)
         since = await self.context.known_since(self.repository.store) if is_anew else None
-        attempt = self.context.attempt = Attempt(identifier, int(self.context.policy.clock()))
+        attempt = self.context.attempt = Attempt(identifier, int(self.context.rules.clock()))
         write = WriteRequest(
             packed(attempt, self.format, self.payload),
             self.repository.lifetime,
@@ -388,11 +388,11 @@ class Saving(Generic[S]):
 
     def _prove(self) -> None:
         """Make the payload."""
-        policy = self.context.policy
+        rules = self.context.rules
         if self.contents is None:
-            self.format, encoded = policy.writer, policy.writer.codec.write_stored(self.stored, self.version)
+            self.format, encoded = rules.writer, rules.writer.codec.write_stored(self.stored, self.version)
         else:
-            self.format, encoded = policy.encode(self.contents, self.origin, self.version)
+            self.format, encoded = rules.encode(self.contents, self.snapshot, self.version)
         self.payload = encoded.payload
         self.context.lossy_keys.update(encoded.lossy_keys)
 
@@ -400,11 +400,11 @@ class Saving(Generic[S]):
         """Take what was written as what was loaded, and show in the session what was merged into it."""
         opened = self.opened
         self._take_over()
-        was_permanent = bool(opened.origin is not None and opened.origin.stored.get("_permanent"))
-        origin = Snapshot(self.format.codec, self.payload, self.payload, self.version)
-        self.state.rebase(Opened(opened.contents, origin, opened.sealed, new=False))
+        was_permanent = bool(opened.snapshot is not None and opened.snapshot.stored.get("_permanent"))
+        snapshot = Snapshot(self.format.codec, self.payload, self.payload, self.version)
+        self.state.rebase(LoadResult(opened.contents, snapshot, opened.sealed, new=False))
         if was_permanent or is_permanent(self.session):
-            self.context.cookie_action = CookieAction.SEND
+            self.context.cookie_due = CookieDue.SEND
 
     async def _find_out(self, attempt: Attempt) -> None:
         """Ask what became of a write that was not answered, and take it as loaded if it took place."""
@@ -416,9 +416,9 @@ class Saving(Generic[S]):
         if context.record is None and isinstance(await self._adopted(attempt.identifier, present), Gone):
             return
         self._note_written(attempt.identifier, key, present)
-        written = read(present.payload, context.policy)
-        origin = opened.origin if isinstance(written, Refused) else written.origin
-        self.opened = Opened(opened.contents, origin, opened.sealed, new=False)
+        written = read(present.payload, context.rules)
+        snapshot = opened.snapshot if isinstance(written, Refused) else written.snapshot
+        self.opened = LoadResult(opened.contents, snapshot, opened.sealed, new=False)
 
     def _merge(self, record: Record) -> None:
         """Merge what is to be written into what is there now. Raises SessionConflictError."""
@@ -431,7 +431,7 @@ class Saving(Generic[S]):
         schema = self.schema
         fresh = None if schema.keyed else schema.create()  # a rule may change what it is given
         self.stored = merged(
-            {} if self.origin is None else self.origin.stored,
+            {} if self.snapshot is None else self.snapshot.stored,
             ours,
             theirs.contents.stored(),
             means_the_same=self._mean_the_same,
@@ -440,8 +440,8 @@ class Saving(Generic[S]):
             generated=frozenset(schema.varying),
         )
         self.unmerged = ours if self.unmerged is None else self.unmerged
-        self.origin, self.payload = theirs.origin, b""
-        self.version = max(self.version, 0 if theirs.origin is None else theirs.origin.version)
+        self.snapshot, self.payload = theirs.snapshot, b""
+        self.version = max(self.version, 0 if theirs.snapshot is None else theirs.snapshot.version)
         try:
             self.contents = contents_of(self.schema, self.stored)
         except Exception:  # noqa: BLE001 -- a converter or validator of the user's may raise anything
@@ -455,12 +455,12 @@ class Saving(Generic[S]):
             raise SessionConflictError("the class refuses what two requests have made of the session")
         self._take_over()
         theirs = self._read(record)  # once more: what was read is in the session by now, where it may change
-        self.state.opened = Opened(self.opened.contents, theirs.origin, self.opened.sealed, new=False)
+        self.state.opened = LoadResult(self.opened.contents, theirs.snapshot, self.opened.sealed, new=False)
         for report in theirs.reports:
             self.state.source.report(report)
 
-    def _read(self, record: Record) -> Opened[S]:
-        found = read(record.payload, self.context.policy)
+    def _read(self, record: Record) -> LoadResult[S]:
+        found = read(record.payload, self.context.rules)
         if isinstance(found, Refused):
             raise SessionConflictError("another request has made of the session what this one cannot read")
         return found
@@ -484,7 +484,7 @@ class Saving(Generic[S]):
             return one is other
         if same(one, other):
             return True
-        canonical = self.context.policy.writer.codec.canonical
+        canonical = self.context.rules.writer.codec.canonical
         try:
             return canonical({key: one}) == canonical({key: other})
         except SerializationError:

@@ -11,9 +11,10 @@ from typing import Final, Generic
 from attrs import field, frozen
 from typing_extensions import TypeVar
 
-from typed_sessions.core.engine import Policy, opened
+from typed_sessions.core.loading import opened
+from typed_sessions.core.rules import Rules
 from typed_sessions.core.session import SecureCookieSession, state_of
-from typed_sessions.core.state import Opened
+from typed_sessions.core.state import LoadResult
 from typed_sessions.errors import SerializationError, StoreUnavailableError
 from typed_sessions.reports import ChangeLost, Reason, Refused, ReportSink
 from typed_sessions.schema.schema import Schema
@@ -62,12 +63,12 @@ class ServerSide(Generic[S]):
         """Return all the time that one request has."""
         return Deadline(self.timeout, self.runtime)
 
-    async def open(self, texts: Sequence[str], policy: Policy[S], report: ReportSink) -> StoredContext[S]:
+    async def open(self, texts: Sequence[str], rules: Rules[S], report: ReportSink) -> StoredContext[S]:
         """Return what the cookies of a request lead to. Without one, the store is not asked.
 
         Raises nothing for what a client sent, nor for a store that does not answer: that is for the first touch.
         """
-        context = StoredContext(policy, tuple(texts), report, self.new_deadline(), self.raises)
+        context = StoredContext(rules, tuple(texts), report, self.new_deadline(), self.raises)
         del texts  # debugging pages show locals
         if not context.sealed:
             return context
@@ -117,13 +118,13 @@ class ServerSide(Generic[S]):
         before = self.adopt_signed_before
         if before is None:
             return
-        policy = context.policy
-        earlier = (text for text in dict.fromkeys(context.sealed) if _is_sealed_before(before, text, policy))
+        rules = context.rules
+        earlier = (text for text in dict.fromkeys(context.sealed) if _is_sealed_before(before, text, rules))
         context.signed_texts = tuple(islice(earlier, MOST_COOKIES))
         if not context.signed_texts:
             return
-        genuine = opened(context.signed_texts, policy)
-        made = None if genuine.sealed is None else policy.sealed_at(genuine.sealed)
+        genuine = opened(context.signed_texts, rules)
+        made = None if genuine.sealed is None else rules.sealed_at(genuine.sealed)
         if genuine.sealed is None or made is None or await self._has_ended(context, genuine, made):
             return
         context.genuine += 2 if genuine.has_rivals else 1
@@ -131,7 +132,7 @@ class ServerSide(Generic[S]):
             context.forget()
             context.signed, context.opened = genuine.sealed, genuine
 
-    async def _has_ended(self, context: StoredContext[S], genuine: Opened[S], made: datetime) -> bool:
+    async def _has_ended(self, context: StoredContext[S], genuine: LoadResult[S], made: datetime) -> bool:
         """Return True if a signed session was adopted before, or its subject's sessions were ended since."""
         await context.known_since(self.store)  # what is ended from now on, the store refuses
         for tombstone in await self.repository.found(self.repository.tombstone_keys(genuine.sealed or "")):
@@ -222,9 +223,9 @@ class ServerSide(Generic[S]):
             await self.repository.end_all(whose, spare=spare)
 
 
-def _is_sealed_before(before: datetime, text: str, policy: Policy[S]) -> bool:
+def _is_sealed_before(before: datetime, text: str, rules: Rules[S]) -> bool:
     """Return True if a text claims to have been sealed before a time. An identifier claims none."""
-    made = policy.sealed_at(text)
+    made = rules.sealed_at(text)
     return made is not None and made < before
 
 
