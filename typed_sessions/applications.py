@@ -141,7 +141,7 @@ class Applications(Generic[S]):
         self.clock: Clock = clock
         self._latest: AppRules[S] | None = None
         self._recent: tuple[AppRules[S], ...] = ()
-        self._altered: set[str] = set()
+        self._lossy: set[str] = set()
         self._opened_stores: dict[str, SessionStore] = {}
         self._of_apps: WeakKeyDictionary[ConfiguredApp, _OfApp] = WeakKeyDictionary()
         self._of_others: Final = _OfApp(self._opened_stores)
@@ -234,8 +234,8 @@ class Applications(Generic[S]):
     def report_lossy(self, app: ConfiguredApp, keys: tuple[str, ...]) -> None:
         """Say once of each undeclared key, in whatever application, that its values do not come back as they were."""
         for key in keys:
-            if key not in self._altered and key not in _FRAMEWORKS and len(self._altered) < _MOST_KEYS:
-                self._altered.add(key)
+            if key not in self._lossy and key not in _FRAMEWORKS and len(self._lossy) < _MOST_KEYS:
+                self._lossy.add(key)
                 self._adapter.report(app, UndeclaredAltered(key))
 
     def report_once(self, app: ConfiguredApp, report: Report) -> None:

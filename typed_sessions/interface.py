@@ -217,25 +217,25 @@ class SecureCookieSessionInterface(
                 return None
             self._applications.compare_with_host(app, request, rules)
             if rules.server_side is not None:
-                arrival = await self._stored_arrival(app, request, rules.server_side, rules)
-                return session_from(arrival, self.session_class, rules, app)
+                stored = await self._stored_context(app, request, rules.server_side, rules)
+                return session_from(stored, self.session_class, rules, app)
             if not rules.is_stock:
                 name = self.get_cookie_name(app)  # at once: it may depend on the request that is being handled
                 context = RequestContext(rules, app, self.cookie_values(request, name))
                 return session_from(context, self.session_class, rules, app)
         return session_of_request(rules, app, request, self.session_class)
 
-    async def _stored_arrival(
+    async def _stored_context(
         self, app: ConfiguredApp, request: CookieRequest | None, server_side: ServerSide[S], rules: Rules[S]
     ) -> StoredContext[S]:
-        arrival = await server_side.open(  # its texts are in no local of a frame that a debugging page shows
+        context = await server_side.open(  # its texts are in no local of a frame that a debugging page shows
             () if request is None else self.cookie_values(request, self.get_cookie_name(app)),
             rules,
             partial(self.report, app),
         )
-        if arrival.failure is not None:
-            without_frames(arrival.failure, until=sys.exception())
-        return arrival
+        if context.failure is not None:
+            without_frames(context.failure, until=sys.exception())
+        return context
 
     @override
     async def save_session(self, app: ConfiguredApp, session: SessionMixin, response: CookieResponse | None) -> None:
@@ -307,10 +307,10 @@ class SecureCookieSessionInterface(
             StoreUnavailableError: the store did not answer.
             SessionConflictError: a change cannot be merged; nothing is changed.
         """
-        arrival = state_of(session).source
-        if not isinstance(arrival, StoredContext):
+        context = state_of(session).source
+        if not isinstance(context, StoredContext):
             return lifecycle.is_valid(session, self._applications.rules_of(app))
-        return await answered(self.server_side(app).reload(session, arrival))
+        return await answered(self.server_side(app).reload(session, context))
 
     async def store(
         self,
@@ -343,13 +343,13 @@ class SecureCookieSessionInterface(
         is_answered = not state.awaits_response
         try:
             rules = rules or self._applications.rules_of(app)
-            server_side, arrival = rules.required_server_side, state.source
-            if not isinstance(arrival, StoredContext):
-                arrival = await self._stored_arrival(app, None, server_side, rules)
+            server_side, context = rules.required_server_side, state.source
+            if not isinstance(context, StoredContext):
+                context = await self._stored_context(app, None, server_side, rules)
             decides = type(self).should_set_cookie is not SecureCookieSessionInterface.should_set_cookie
             wanted = self.should_set_cookie(app, session) if decides else None
-            kept = await answered(server_side.save(session, arrival, wanted=wanted, answers=answers, verifies=verifies))
-            self.report_lossy(app, tuple(arrival.lossy_keys))
+            kept = await answered(server_side.save(session, context, wanted=wanted, answers=answers, verifies=verifies))
+            self.report_lossy(app, tuple(context.lossy_keys))
             session_saved = True
         finally:
             if not is_answered:

@@ -249,7 +249,7 @@ class Sessions(Generic[S]):
             return True
         if not isinstance(state_of(session).source, StoredContext):
             return self._interface.is_kept(app, session, answers=_awaits_response(session))
-        _current_arrival(self._interface.server_side(app))
+        _current_context(self._interface.server_side(app))
         return await self._interface.store(app, session, answers=_awaits_response(session), verifies=True)
 
     async def reload(self) -> bool:
@@ -273,7 +273,7 @@ class Sessions(Generic[S]):
             return True
         bool(session)  # a use
         if isinstance(state_of(session).source, StoredContext):
-            _current_arrival(self._interface.server_side(app))
+            _current_context(self._interface.server_side(app))
         return await self._interface.reload(app, session)
 
     async def of(self, subject: int | str | UUID) -> list[SessionInfo]:
@@ -291,13 +291,13 @@ class Sessions(Generic[S]):
             ConfigurationError: no field is marked, or sessions are kept in cookies, where nobody can count them.
         """
         server_side = self._interface.server_side(self._app())
-        arrival = _current_arrival(server_side)
-        if arrival is not None:
+        context = _current_context(server_side)
+        if context is not None:
             bool(self.current)  # a use
-        deadline = server_side.new_deadline() if arrival is None else arrival.deadline
+        deadline = server_side.new_deadline() if context is None else context.deadline
         listed = await answered(server_side.listed(subject, deadline))
         return [
-            SessionInfo(each.created, each.last_seen, each.expires_at, arrival is not None and each.key == arrival.key)
+            SessionInfo(each.created, each.last_seen, each.expires_at, context is not None and each.key == context.key)
             for each in listed
         ]
 
@@ -320,11 +320,11 @@ class Sessions(Generic[S]):
         if except_current:
             bool(self.current)  # a use
             await self.save()
-        arrival = _current_arrival(server_side)
-        if except_current and arrival is not None and arrival.failure is not None:
+        context = _current_context(server_side)
+        if except_current and context is not None and context.failure is not None:
             raise StoreUnavailableError("the store did not answer which session is the current one")
-        deadline = server_side.new_deadline() if arrival is None else arrival.deadline
-        spared = arrival if except_current else None
+        deadline = server_side.new_deadline() if context is None else context.deadline
+        spared = context if except_current else None
         await answered(server_side.revoke(subject, deadline, spared=spared))
 
     @asynccontextmanager
@@ -407,7 +407,7 @@ def _current_app() -> Quart:
     return cast("Quart", _unproxied(current_app))
 
 
-def _current_arrival(server_side: ServerSide[Any]) -> StoredContext[Any] | None:
+def _current_context(server_side: ServerSide[Any]) -> StoredContext[Any] | None:
     """Return where the session of the current request came from, if there is one, and it is kept on the server.
 
     Its deadline is that of the request. A websocket, or a stream, may go on for hours: each call gets one of its own.
@@ -417,12 +417,12 @@ def _current_arrival(server_side: ServerSide[Any]) -> StoredContext[Any] | None:
     session = _current_session()
     if not isinstance(session, SecureCookieSession):
         return None
-    arrival = state_of(session).source
-    if not isinstance(arrival, StoredContext):
+    context = state_of(session).source
+    if not isinstance(context, StoredContext):
         return None
     if not _awaits_response(session):
-        arrival.deadline = server_side.new_deadline()
-    return arrival
+        context.deadline = server_side.new_deadline()
+    return context
 
 
 def _awaits_response(session: SecureCookieSession[Any]) -> bool:

@@ -127,7 +127,9 @@ def test_what_generated_code_does_not_take_it_hands_over(serializer: str, data: 
         code, define = emitter.emitted(compiler.compile(TYPES[name], name)), emitter.module.define
         functions[name] = [
             define("encode", "value", emitter.guarded([f"return {code.encoded('value')}"])),
-            define("is_unchanged", "value, part", emitter.guarded([f"return {emitter.look(code)('value', 'part')}"])),
+            define(
+                "is_unchanged", "value, part", emitter.guarded([f"return {emitter.unchanged(code)('value', 'part')}"])
+            ),
             define("decode", "part", [f"return {code.decoded('part')}"]),
         ]
     compiled = emitter.module.compiled()

@@ -366,7 +366,7 @@ def test_what_is_judged_is_modified_and_says_what_has_changed_unless_that_is_den
     change(held)
     if assigned is not None:
         held.modified = assigned
-    modified, found = state_of(held).judged()
+    modified, found = state_of(held).diff()
     assert modified is held.modified
     assert modified is (changes if assigned is None else assigned)
     assert (found is not None) is (changes and assigned is not False)
@@ -376,7 +376,7 @@ def test_what_is_judged_is_modified_and_says_what_has_changed_unless_that_is_den
 def test_what_nobody_has_opened_is_judged_by_what_was_assigned(assigned: bool) -> None:
     held = deferred(user_id=7)
     held.modified = assigned
-    assert state_of(held).judged() == (assigned, None)
+    assert state_of(held).diff() == (assigned, None)
 
 
 def test_a_save_has_failed_once_it_was_tried_in_vain() -> None:
@@ -559,7 +559,7 @@ def test_every_kind_of_access_is_tracked(access: Callable[[Any], object]) -> Non
 
 @pytest.mark.parametrize(
     "look",
-    [lambda s: s.modified, lambda s: state_of(s).open(), is_permanent, lambda s: state_of(s).judged()],
+    [lambda s: s.modified, lambda s: state_of(s).open(), is_permanent, lambda s: state_of(s).diff()],
     ids=["modified", "open", "permanent", "judged"],
 )
 def test_what_an_interface_asks_is_no_access(look: Callable[[Any], object]) -> None:
@@ -934,9 +934,9 @@ def test_a_session_knows_how_far_its_response_has_come() -> None:
 def test_an_assignment_counts_where_nothing_is_stored() -> None:
     held = deferred()
     state_of(held).open()
-    assert state_of(held).judged() == (False, None)
+    assert state_of(held).diff() == (False, None)
     held.modified = True
-    assert state_of(held).judged() == (True, None)
+    assert state_of(held).diff() == (True, None)
 
 
 def test_what_is_stored_again_after_a_logout_is_to_be_saved() -> None:

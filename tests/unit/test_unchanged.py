@@ -634,7 +634,7 @@ def test_a_look_at_the_contents_that_were_read_says_nothing_of_others() -> None:
     assert codec.diff(contents_of(Schema(Everything), {"text": "b"}), read.snapshot) is not None
 
 
-def judged(
+def after_use(
     schema: Any, serializer: Any, payload: bytes, use: Callable[[Any], object], *, compiled: bool
 ) -> tuple[bool, bytes | None]:
     """Return whether contents are as a payload has them, after some use, and what would be written of them."""
@@ -655,7 +655,7 @@ def test_a_key_that_is_spelled_otherwise_is_no_change(spelling: bytes, schema: A
         lambda contents: contents.store("_number", 1),
         lambda contents: (contents.store("_other", 1), contents.remove("_other")),
     ):
-        short, long = (judged(schema, SERIALIZERS[2], payload, use, compiled=way) for way in (True, False))
+        short, long = (after_use(schema, SERIALIZERS[2], payload, use, compiled=way) for way in (True, False))
         assert short == long == (True, None)
 
 
@@ -676,7 +676,7 @@ def test_a_flag_that_is_none_is_told_from_what_msgspec_writes_alike(
 ) -> None:
     payload = b'{"_permanent":' + loaded + b"}"
     ways = (
-        judged(schema, serializer, payload, lambda contents: contents.store("_permanent", value), compiled=way)
+        after_use(schema, serializer, payload, lambda contents: contents.store("_permanent", value), compiled=way)
         for way in (True, False)
     )
     short, long = ways
@@ -753,7 +753,7 @@ def test_another_order_in_a_dict_is_written_where_anything_else_changes(
             use(contents)
 
     for change, holds in ((used, True), (and_more, False)):
-        short, long = (judged(schema, serializer, payload, change, compiled=way) for way in (True, False))
+        short, long = (after_use(schema, serializer, payload, change, compiled=way) for way in (True, False))
         assert short == long
         assert short[0] is holds
 
@@ -796,7 +796,9 @@ def test_a_change_of_what_a_hook_has_kept_is_found(serializer: Any) -> None:
 def test_a_class_may_be_called_what_generated_text_calls_something_else(name: str) -> None:
     cls: Any = define(type(name, (), {"__annotations__": dict(Most.__annotations__), **defaults_of(Most)}))
     short, long = (
-        judged(cls, SERIALIZERS[0], b'{"text":"a"}', lambda contents: contents.data.words.append("more"), compiled=way)
+        after_use(
+            cls, SERIALIZERS[0], b'{"text":"a"}', lambda contents: contents.data.words.append("more"), compiled=way
+        )
         for way in (True, False)
     )
     assert short == long == (False, b'{"text":"a","words":["more"]}')
@@ -824,7 +826,7 @@ class Measured:
 
 def test_what_a_descriptor_makes_of_a_payload_is_no_change() -> None:
     payload = b'{"number":50,"text":"a"}'
-    short, long = (judged(Measured, SERIALIZERS[0], payload, lambda _: None, compiled=way) for way in (True, False))
+    short, long = (after_use(Measured, SERIALIZERS[0], payload, lambda _: None, compiled=way) for way in (True, False))
     assert short == long == (True, None)
 
 

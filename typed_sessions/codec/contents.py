@@ -216,14 +216,14 @@ class KeyedContents(Value, Generic[S]):
 
     def update(self, values: Mapping[str, object]) -> None:
         schema, live = self.schema, self.values
-        admitted = {
+        validated = {
             key: schema.validate(key, value) if key in schema.fields else value for key, value in values.items()
         }
         if type(live) is dict:
-            live.update(admitted)
+            live.update(validated)
         else:
-            _update_or_restore(live, admitted)
-        for key in admitted:
+            _update_or_restore(live, validated)
+        for key in validated:
             self._touch(key)
 
     def remove(self, key: str) -> None:
@@ -407,15 +407,15 @@ class DeclaredContents(Value, Generic[S]):
     def update(self, values: Mapping[str, object]) -> None:
         fields = self.schema.fields
         declared = {key: value for key, value in values.items() if key in fields}
-        judged: dict[str, tuple[bool, bool]] = {}
+        were_stored: dict[str, tuple[bool, bool]] = {}
         if declared:
             assignment = self.schema.assign(self.live, declared)
             for name, value in assignment.values.items():
-                judged[name] = fields[name].is_default(value), self._is_stored(name)
+                were_stored[name] = fields[name].is_default(value), self._is_stored(name)
             self.live = assignment.commit()
         for key, value in values.items():
-            if key in judged:
-                is_default, was_stored = judged[key]
+            if key in were_stored:
+                is_default, was_stored = were_stored[key]
                 self._note_stored(key, is_default=is_default, was_stored=was_stored)
             else:
                 self._store_undeclared(key, value)

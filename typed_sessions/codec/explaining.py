@@ -131,7 +131,7 @@ class ExplainingPath(Generic[S]):
         Raises:
             SerializationError: the serializer cannot write it; the message names the field.
         """
-        plain = {key: self._lowered(key, value) for key, value in stored.items()}
+        plain = {key: self._unstructured(key, value) for key, value in stored.items()}
         if version:
             if VERSION_KEY in plain:
                 raise SerializationError(f"session key {VERSION_KEY} belongs to the migrations; use another one")
@@ -154,15 +154,15 @@ class ExplainingPath(Generic[S]):
                 f"not what its type, its converter or its validator takes"
             )
         again = outcome.contents.stored()
-        altered: list[str] = []
+        lossy: list[str] = []
         for key, value in stored.items():
             place = self._lost_at(key, value, again)
             if place is None:
                 continue
             if key in self._schema.fields:
                 raise SerializationError(f"session field {key}{place} would read back as another value")
-            altered.append(key)
-        return Encoded(payload, tuple(altered), holds_anything=len(stored) > 0)
+            lossy.append(key)
+        return Encoded(payload, tuple(lossy), holds_anything=len(stored) > 0)
 
     def check(self, values: Mapping[str, object]) -> None:
         """Prove of each of these values that it reads back, whatever their class says of all of them together.
@@ -176,8 +176,8 @@ class ExplainingPath(Generic[S]):
             field_of_it = self._schema.fields.get(key)
             if field_of_it is None:
                 continue
-            lifted = attempt(field_of_it.type.structure, again.get(key), Reading(self.native))
-            place = self._lost_at(key, value, dict.fromkeys([key], *lifted) if lifted else {})
+            structured = attempt(field_of_it.type.structure, again.get(key), Reading(self.native))
+            place = self._lost_at(key, value, dict.fromkeys([key], *structured) if structured else {})
             if place is not None:
                 raise SerializationError(f"session field {key}{place} would read back as another value")
 
@@ -187,7 +187,7 @@ class ExplainingPath(Generic[S]):
         Raises:
             SerializationError: the serializer cannot write it.
         """
-        plain = {key: self._lowered(key, stored[key]) for key in sorted(stored, key=str)}
+        plain = {key: self._unstructured(key, stored[key]) for key in sorted(stored, key=str)}
         try:
             return self._written({key: _key_sorted(value) for key, value in plain.items()}, stored)
         except RecursionError:
@@ -200,7 +200,11 @@ class ExplainingPath(Generic[S]):
         if key not in self._schema.fields:
             return Comparison(self.whole_seconds, exact_types=True).lost_at(value, again[key])
         place = Comparison(self.whole_seconds, self._declared_keys).lost_at(value, again[key])
-        return None if place is None or same(self._lowered(key, value), self._lowered(key, again[key])) else place
+        return (
+            None
+            if place is None or same(self._unstructured(key, value), self._unstructured(key, again[key]))
+            else place
+        )
 
     def _written(self, plain: dict[str, object], stored: Mapping[str, object]) -> bytes:
         """Return the payload of plain values, which were made of stored ones."""
@@ -275,10 +279,10 @@ class ExplainingPath(Generic[S]):
         if field is None:
             return value
         reading = Reading(self.native)
-        lifted = attempt(field.type.structure, value, reading)
-        if not lifted or reading.unknown:
+        structured = attempt(field.type.structure, value, reading)
+        if not structured or reading.unknown:
             return value
-        return next(iter(attempt(field.type.unstructure, *lifted, self.native)), value)
+        return next(iter(attempt(field.type.unstructure, *structured, self.native)), value)
 
     def _structured(
         self, plain: dict[str, object], payload: bytes, version: int, on_bad_field: OnBadField
@@ -336,7 +340,7 @@ class ExplainingPath(Generic[S]):
                 refused.append(name)
         return refused
 
-    def _lowered(self, key: str, value: object) -> object:
+    def _unstructured(self, key: str, value: object) -> object:
         field = self._schema.fields.get(key)
         if field is None:
             return value

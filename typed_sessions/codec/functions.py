@@ -159,10 +159,10 @@ class Functions:
             ]
         if code.unchanged is IS:
             return ["if value is not part:"]
-        look = self._emitter.look(code)("value", "part")
+        unchanged = self._emitter.unchanged(code)("value", "part")
         if name in self._made:
-            return [f"if part is {self._unset} or (value is not made[{self._made.index(name)}] and not {look}):"]
-        return [f"if part is {self._unset} or not {look}:"]
+            return [f"if part is {self._unset} or (value is not made[{self._made.index(name)}] and not {unchanged}):"]
+        return [f"if part is {self._unset} or not {unchanged}:"]
 
     def _change(self, name: str, code: Emitted) -> list[str]:
         if code.closed:

@@ -314,7 +314,7 @@ class GeneratedFields(Generated):
             written = self._written_by_key(payload, unwritten)
         if self._nests_deep:
             self._refuse_depth(written)
-        if not self._schema.is_pure and not self._keeps(written):
+        if not self._schema.is_pure and not self._round_trips(written):
             raise Unusual  # the class itself makes something else of it
         return written
 
@@ -357,7 +357,7 @@ class GeneratedFields(Generated):
         return {key: plain[key] for key in (*keys, *self._schema.fields, *plain) if key in plain}
 
     @abstractmethod
-    def _keeps(self, payload: bytes) -> bool:
+    def _round_trips(self, payload: bytes) -> bool:
         """Return True if no code of the user's changes what is read of a payload. It raises what such code refuses."""
 
 
@@ -408,7 +408,7 @@ class GeneratedClass(GeneratedFields):
             contents.note_changed(found[1], found[4])
         if not undeclared and (found is None or not _is_real(found)):
             return None
-        if not self._schema.never_alters and not self._keeps(loaded_from.source):
+        if not self._schema.never_alters and not self._round_trips(loaded_from.source):
             raise Unusual  # what has not changed would be written as it came, which is not what the class holds
         unwritten = self._unwritten(found, decoded, undeclared, contents.order)
         if contents.order is not None:
@@ -443,7 +443,7 @@ class GeneratedClass(GeneratedFields):
         return unwritten
 
     @override
-    def _keeps(self, payload: bytes) -> bool:
+    def _round_trips(self, payload: bytes) -> bool:
         loaded = self.load(payload)
         live, _, decoded, made, _ = loaded
         contents = DeclaredContents(self._schema, live, {}, self._unread(live, decoded), frozenset(self._schema.fields))
@@ -496,7 +496,7 @@ class GeneratedKeys(GeneratedFields):
         undeclared = self._changes_of_undeclared(decoded, loaded_from.raws or {}, extras, by_key=True)
         if not undeclared and (found is None or not _is_real(found)):
             return None
-        if not self._schema.never_alters and not self._keeps(loaded_from.source):
+        if not self._schema.never_alters and not self._round_trips(loaded_from.source):
             raise Unusual  # what has not changed would be written as it came, which is not what a class in it holds
         return self._unwritten(found, decoded, undeclared, dict.fromkeys(values))
 
@@ -511,7 +511,7 @@ class GeneratedKeys(GeneratedFields):
         return self._unwritten(found, self.decoded_nothing, undeclared, dict.fromkeys(values))
 
     @override
-    def _keeps(self, payload: bytes) -> bool:
+    def _round_trips(self, payload: bytes) -> bool:
         values, _, decoded, _, _ = self.load(payload)
         return self._changes(values, decoded) is None
 

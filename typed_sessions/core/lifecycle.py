@@ -122,7 +122,7 @@ def save(session: SecureCookieSession[S], rules: Rules[S], app: object, *, strea
 def end(session: SecureCookieSession[S]) -> None:
     """Take note that a request has ended whose response is not here to carry a cookie: that of a websocket."""
     state = state_of(session)
-    if state.judged()[0]:
+    if state.diff()[0]:
         state.report_loss(_LOSSES[AWAITED])
     note_saved(session, streams=False)
 
@@ -192,7 +192,7 @@ def action_of(session: SecureCookieSession[S], rules: Rules[S], *, wanted: bool 
         ConfigurationError: there is no secret key.
     """
     state = state_of(session)
-    modified, changes = state.judged()
+    modified, changes = state.diff()
     if wanted is None:
         wanted = modified or refresh_is_due(session, rules)
     if not modified and not wanted:

@@ -235,7 +235,7 @@ class SessionState(Value, Generic[S]):
             self.loss_is_reported = True
             self.source.report(report)
 
-    def judged(self) -> tuple[bool, Changes[S] | None]:
+    def diff(self) -> tuple[bool, Changes[S] | None]:
         """Return what `modified` says, and the changes that were found, if there are any to what was loaded."""
         assigned = self.assigned
         if not self.loaded or assigned is False:
@@ -261,7 +261,7 @@ class SessionState(Value, Generic[S]):
 
     @property
     def _intent(self) -> Intent:
-        modified = self.judged()[0] if self.assigned is None else self.assigned
+        modified = self.diff()[0] if self.assigned is None else self.assigned
         return Intent(modified, self.assigned, self.renewal, self.cleared, self.invalidated)
 
     def take_intent(self) -> Intent:

@@ -97,7 +97,7 @@ def newest(texts: Iterable[str], sealers: Sequence[Sealer]) -> tuple[str | Refus
     """
     found: str | None = None
     moment, count, refusal = 0, 0, Refused(Reason.MALFORMED)
-    for signed, texts_of in _claims(texts).items():
+    for signed, texts_of in _by_what_was_signed(texts).items():
         genuine: set[bytes] = set()  # sealers may share a salt, and verify the same
         for sealer in sealers:
             outcome = sealer.verify(signed, texts_of)
@@ -124,17 +124,17 @@ def as_datetime(claimed_time: int | None) -> datetime | None:
         return None
 
 
-def _claims(texts: Iterable[str]) -> dict[str, dict[bytes, list[str]]]:
+def _by_what_was_signed(texts: Iterable[str]) -> dict[str, dict[bytes, list[str]]]:
     """Return what texts claim was sealed, in the order that they came in: with each signature, and the texts of that.
 
     A signature has many spellings in base64: it takes no key to make a thousand different texts of one.
     """
-    claims: dict[str, dict[bytes, list[str]]] = {}
+    found: dict[str, dict[bytes, list[str]]] = {}
     for text in texts:
         signed, _, signature = text.rpartition(".")
-        if signed in claims or (len(claims) < MOST_COOKIES and "." in signed):
-            claims.setdefault(signed, {}).setdefault(_code(signature), []).append(text)
-    return claims
+        if signed in found or (len(found) < MOST_COOKIES and "." in signed):
+            found.setdefault(signed, {}).setdefault(_code(signature), []).append(text)
+    return found
 
 
 def _code(signature: str) -> bytes:

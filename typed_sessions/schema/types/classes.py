@@ -170,16 +170,16 @@ class Declared(WithNames):
             return f"({struct_name}({encoded}) if type({value}) is {cls} else {emitter.unusual}())"
 
         def unchanged(value: str, part: str) -> str:
-            looks = map(emitter.look, items.values())
+            looks = map(emitter.unchanged, items.values())
             each = zip(looks, items, struct.__struct_fields__, strict=True)
-            looked = [look(f"{value}.{name}", f"{part}.{its}") for look, name, its in each]
+            looked = [unchanged(f"{value}.{name}", f"{part}.{its}") for unchanged, name, its in each]
             return f"({' and '.join([f'type({value}) is {cls}', *looked])})"
 
         return Emitted(
             struct,
             emitter.short(f"encode_{cls}", encode),
             self._emit_construction(emitter, cls, parts),
-            emitter.short_look(f"is_unchanged_{cls}", unchanged),
+            emitter.short_unchanged(f"is_unchanged_{cls}", unchanged),
             all(item.closed for item in items.values()),
         )
 
@@ -241,25 +241,25 @@ class Keyed(WithNames):
         is_other = f"type(value) is not dict or not {names}.issuperset(value)"
         lacks = f" or not value.keys() >= {required}" if self.required else ""
         encoded: list[str] = []
-        decode, look = ["item = {}"], [f"if {is_other}: return False", "get = value.get"]
+        decode, unchanged = ["item = {}"], [f"if {is_other}: return False", "get = value.get"]
         for (name, item), part in zip(items.items(), struct.__struct_fields__, strict=True):
             is_needed = name in self.required
             encoded.append(f"{part}={item.encoded(f'value[{name!r}]')}")
             encoded[-1] += "" if is_needed else f" if {name!r} in value else {unset}"
             absent = "" if is_needed else f"if value.{part} is not {unset}: "
             decode.append(f"{absent}item[{name!r}] = {item.decoded(f'value.{part}')}")
-            look += [f"item, its = get({name!r}, {unset}), part.{part}"]
+            unchanged += [f"item, its = get({name!r}, {unset}), part.{part}"]
             if item.unchanged is IS:
-                look += ["if item is not its: return False"]
+                unchanged += ["if item is not its: return False"]
             else:
-                look += [f"if item is {unset} or its is {unset}:", "    if item is not its: return False"]
-                look += [f"elif not {emitter.look(item)('item', 'its')}: return False"]
+                unchanged += [f"if item is {unset} or its is {unset}:", "    if item is not its: return False"]
+                unchanged += [f"elif not {emitter.unchanged(item)('item', 'its')}: return False"]
         encode = [f"if {is_other}{lacks}: {emitter.unusual}()", f"return {struct_name}({', '.join(encoded)})"]
         return Emitted(
             struct,
             emitter.function("encode_keys", "value", encode),
             emitter.function("decode_keys", "value", [*decode, "return item"]),
-            emitter.predicate("is_unchanged_keys", [*look, "return True"]),
+            emitter.predicate("is_unchanged_keys", [*unchanged, "return True"]),
             all(item.closed for item in items.values()),
         )
 

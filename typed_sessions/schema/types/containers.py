@@ -113,14 +113,14 @@ class Items(FieldType):
         if self.cls is not list:
             return self._emit_set(emitter, item) if item.closed else None
         wire_type: Any = list[item.wire_type]  # type: ignore[name-defined]  # a value here
-        look = emitter.look_at_each(list, item)
+        unchanged = emitter.unchanged_items(list, item)
         if item.is_as_it_is:
-            return Emitted(wire_type, None, "{}.copy()".format, look)
+            return Emitted(wire_type, None, "{}.copy()".format, unchanged)
         return Emitted(
             wire_type,
             None if item.encode is None else self._emit_each(emitter, item, "[{}]"),
             emitter.short("decode_list", lambda part: f"[{item.decoded('item')} for item in {part}]"),
-            look,
+            unchanged,
             item.closed,
         )
 
@@ -134,12 +134,12 @@ class Items(FieldType):
         struct, name = emitter.tagged(emitter.notation.tuple_tag, wire_type)
         if item.is_as_it_is:
             return Emitted(struct, lambda value: f"{name}({value})", lambda part: f"{part}.content", IS_CONTENT)
-        each, look = self._emit_each(emitter, item, "tuple([{}])"), emitter.look_at_each(tuple, item)
+        each, unchanged = self._emit_each(emitter, item, "tuple([{}])"), emitter.unchanged_items(tuple, item)
         return Emitted(
             struct,
             lambda value: f"{name}({each(value)})",
             emitter.short("decode_tuple", lambda part: f"tuple([{item.decoded('item')} for item in {part}.content])"),
-            lambda value, part: look(value, f"{part}.content"),
+            lambda value, part: unchanged(value, f"{part}.content"),
             item.closed,
         )
 
@@ -255,7 +255,7 @@ class Positions(FieldType):
         encoded = ", ".join(item.encoded(name) for item, name in named)
         decoded = ", ".join(item.decoded(name) for item, name in named)
         encode = [f"if {is_other}: {emitter.unusual}()", f"{unpack}value", f"return {struct_name}(({encoded},))"]
-        looks = [emitter.look(item)(name, f"part.content[{index}]") for index, (item, name) in enumerate(named)]
+        looks = [emitter.unchanged(item)(name, f"part.content[{index}]") for index, (item, name) in enumerate(named)]
         unchanged = [f"if {is_other}: return False", f"{unpack}value", f"return {' and '.join(looks)}"]
         return Emitted(
             struct,
@@ -345,9 +345,11 @@ class Table(FieldType):
             f"items = {'value' if self._has_text_keys and item.encode is None else encode}",
             refuse.format("items", "value"),
         ]
-        look = ["if type(value) is not dict or len(value) != len(part): return False"]
-        look += ["for (key, item), (known, its) in zip({**value}.items(), part.items()):"]
-        look += [f"    if {encode_key('key')} != known or not {emitter.look(item)('item', 'its')}: return False"]
+        unchanged = ["if type(value) is not dict or len(value) != len(part): return False"]
+        unchanged += ["for (key, item), (known, its) in zip({**value}.items(), part.items()):"]
+        unchanged += [
+            f"    if {encode_key('key')} != known or not {emitter.unchanged(item)('item', 'its')}: return False"
+        ]
         wire_type: Any = dict[str, item.wire_type]  # type: ignore[name-defined]  # a value here
         return Emitted(
             wire_type,
@@ -355,7 +357,7 @@ class Table(FieldType):
             emitter.function(
                 "decode_dict", "value", [f"items = {decode}", refuse.format("value", "items"), "return items"]
             ),
-            emitter.predicate("is_unchanged_dict", [*look, "return True"]),
+            emitter.predicate("is_unchanged_dict", [*unchanged, "return True"]),
             item.closed,
         )
 

@@ -14,12 +14,12 @@ from typed_sessions.schema.places import MAX_DEPTH, TYPE_KEY, VALUE_KEY, Compari
 from typed_sessions.schema.sameness import same
 from typed_sessions.schema.types.notation import Notation
 
-__all__ = ["IS", "IS_CONTENT", "Emits", "Emitted", "Emitter", "Look", "Write", "by_content"]
+__all__ = ["IS", "IS_CONTENT", "Emits", "Emitted", "Emitter", "Unchanged", "Write", "by_content"]
 
 Write: TypeAlias = Callable[[str], str]
 """Makes an expression, in generated text, of one for a value."""
 
-Look: TypeAlias = Callable[[str, str], str]
+Unchanged: TypeAlias = Callable[[str, str], str]
 """Makes an expression of one for a value and one for what msgspec has read."""
 
 
@@ -37,7 +37,7 @@ class Emitted:
     """From a value to what msgspec writes; None if it writes the value itself."""
     decode: Write | None = None
     """From what msgspec has read to the value; None if they are one."""
-    unchanged: Look | None = None
+    unchanged: Unchanged | None = None
     """Whether a value is what was made of what msgspec has read; None if they have to be compared at length.
 
     What cannot be changed is the same as long as it is the same object.
@@ -55,34 +55,6 @@ class Emitted:
     def decoded(self, part: str) -> str:
         """Return the expression of the value of what msgspec has read."""
         return part if self.decode is None else self.decode(part)
-
-    @property
-    def wire(self) -> Any:
-        """The former name of `wire_type`, until the forms are rewritten; so are the next five."""
-        return self.wire_type
-
-    @property
-    def lower(self) -> Write | None:
-        """See `encode`."""
-        return self.encode
-
-    @property
-    def lift(self) -> Write | None:
-        """See `decode`."""
-        return self.decode
-
-    @property
-    def look(self) -> Look | None:
-        """See `unchanged`."""
-        return self.unchanged
-
-    def lowered(self, value: str) -> str:
-        """See `encoded`."""
-        return self.encoded(value)
-
-    def lifted(self, part: str) -> str:
-        """See `decoded`."""
-        return self.decoded(part)
 
     def checked(self, check: Write) -> Emitted:
         """Return the same with a check of each value, before it is encoded, and after it is decoded."""
@@ -164,7 +136,7 @@ class Emitter:
         name = self.module.define(hint, parameter, lines)
         return lambda value: f"{name}({value})"
 
-    def predicate(self, hint: str, lines: list[str]) -> Look:
+    def predicate(self, hint: str, lines: list[str]) -> Unchanged:
         """Add a function of `value` and `part`, and return what calls it."""
         name = self.module.define(hint, "value, part", lines)
         return lambda value, part: f"{name}({value}, {part})"
@@ -176,16 +148,20 @@ class Emitter:
             return write
         return self.function(hint, "value", [f"return {expression}"])
 
-    def short_look(self, hint: str, look: Look) -> Look:
-        """Return what looks the same, by the name of a function where the expression gets long."""
-        expression = look("value", "part")
-        return look if expression.count("(") <= _LONGEST_EXPRESSION else self.predicate(hint, [f"return {expression}"])
+    def short_unchanged(self, hint: str, unchanged: Unchanged) -> Unchanged:
+        """Return what compares the same, by the name of a function where the expression gets long."""
+        expression = unchanged("value", "part")
+        return (
+            unchanged
+            if expression.count("(") <= _LONGEST_EXPRESSION
+            else self.predicate(hint, [f"return {expression}"])
+        )
 
     def only(self, cls: type, value: str = "value") -> str:
         """Return the line that hands over values that are not of exactly one built-in class."""
         return f"if type({value}) is not {cls.__name__}: {self.unusual}()"
 
-    def look(self, emitted: Emitted) -> Look:
+    def unchanged(self, emitted: Emitted) -> Unchanged:
         """Return what finds out whether a value is what was made of what msgspec has read."""
         comparing = self.comparing(emitted)
         return emitted.unchanged or (lambda value, part: f"{comparing}({emitted.encoded(value)}, {part})")
@@ -194,14 +170,14 @@ class Emitter:
         """Return the name of the function that compares what is encoded with what msgspec has read."""
         return self._alike if emitted.wire_type is Any else self._same
 
-    def look_at_each(self, cls: type, item: Emitted) -> Look:
+    def unchanged_items(self, cls: type, item: Emitted) -> Unchanged:
         """Return what looks at each item of a list, or of a tuple."""
         if item.is_as_it_is:
             items = self.module.name(_are_the_same, "are_the_same")
             return lambda value, part: f"(type({value}) is {cls.__name__} and {items}({value}, {part}))"
         lines = [f"if type(value) is not {cls.__name__} or len(value) != len(part): return False"]
         lines += ["for item, its in zip(value, part):"]
-        lines += [f"    if not {self.look(item)('item', 'its')}: return False"]
+        lines += [f"    if not {self.unchanged(item)('item', 'its')}: return False"]
         return self.predicate(f"is_unchanged_{cls.__name__}", [*lines, "return True"])
 
     def tagged(self, tag: str, content: Any) -> tuple[Any, str]:
@@ -216,12 +192,12 @@ class Emitter:
             held, _ = self.tagged(self.notation.tuple_tag, tuple[held])
             written = self.module.name(held((name,)), "NAME")
         struct, struct_name = self._struct("Named", (("name", TYPE_KEY, held), ("content", VALUE_KEY, item.wire_type)))
-        look = self.look(item)
+        unchanged = self.unchanged(item)
         return Emitted(
             struct,
             lambda value: f"{struct_name}({written}, {item.encoded(value)})",
             lambda part: item.decoded(f"{part}.content"),
-            lambda value, part: look(value, f"{part}.content"),
+            lambda value, part: unchanged(value, f"{part}.content"),
             item.closed,
         )
 
@@ -266,8 +242,8 @@ class Emitter:
         raise error
 
 
-IS: Final[Look] = "({} is {})".format
-IS_CONTENT: Final[Look] = "({} is {}.content)".format
+IS: Final[Unchanged] = "({} is {})".format
+IS_CONTENT: Final[Unchanged] = "({} is {}.content)".format
 
 
 def by_content(wire_type: Any, encode: Write, decode: Write) -> Emitted:

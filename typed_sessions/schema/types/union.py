@@ -142,7 +142,7 @@ class OneOf(FieldType):
         return Affinity.POSSIBLE if dicts > 1 else Affinity.PARTIAL
 
     @cached_property
-    def _claims_classes(self) -> bool:
+    def _matches_classes(self) -> bool:
         return all(isinstance(member.unbounded, _TOLD_BY_CLASS) for member in self.members)
 
     @override
@@ -165,7 +165,7 @@ class OneOf(FieldType):
         claiming = [member for member in self.members if member.matches(value)]
         if len(claiming) != 1:
             return None
-        if self._claims_classes:
+        if self._matches_classes:
             self._by_class[type(value)] = claiming[0]
         return claiming[0]
 
@@ -261,7 +261,7 @@ class Case:
 def _emit_optional(item: Emitted, emitter: Emitter) -> Emitted | None:
     if item.wire_type in (Any, Raw):
         return None
-    encode, decode, look = item.encode, item.decode, emitter.look(item)
+    encode, decode, unchanged = item.encode, item.decode, emitter.unchanged(item)
     return Emitted(
         Union[item.wire_type, None],  # noqa: UP007 -- of a value, which may be a constraint
         None
@@ -270,14 +270,14 @@ def _emit_optional(item: Emitted, emitter: Emitter) -> Emitted | None:
         None
         if decode is None
         else emitter.short("decode_optional", lambda part: f"(None if {part} is None else {decode(part)})"),
-        lambda value, part: f"({value} is None if {part} is None else {look(value, part)})",
+        lambda value, part: f"({value} is None if {part} is None else {unchanged(value, part)})",
         item.closed,
     )
 
 
 def _emit_read(wire_type: Any, cases: list[Case], emitter: Emitter) -> Emitted:
     """Return the code of a union whose members msgspec tells when it reads."""
-    encode, decode, look = (["cls = type(value)"] for _ in range(3))
+    encode, decode, unchanged = (["cls = type(value)"] for _ in range(3))
     read: set[type] = set()
     for case in sorted(cases, key=lambda case: float in case.classes):  # which reads integers, too
         its = _read_classes(case.item.wire_type) - read
@@ -285,13 +285,13 @@ def _emit_read(wire_type: Any, cases: list[Case], emitter: Emitter) -> Emitted:
         are_read = emitter.module.name(its, "READ")
         encode += [f"if {_is_one_of(case.classes, emitter)}: return {case.item.encoded('value')}"]
         decode += [f"if {_is_one_of(its, emitter)}: return {case.item.decoded('value')}"]
-        is_same = f"type(part) in {are_read} and {emitter.look(case.item)('value', 'part')}"
-        look += [f"if {_is_one_of(case.classes, emitter)}: return {is_same}"]
+        is_same = f"type(part) in {are_read} and {emitter.unchanged(case.item)('value', 'part')}"
+        unchanged += [f"if {_is_one_of(case.classes, emitter)}: return {is_same}"]
     return Emitted(
         wire_type,
         emitter.function("encode_union", "value", [*encode, f"return {emitter.unusual}()"]),
         emitter.function("decode_union", "value", [*decode, f"return {emitter.unusual}()"]),
-        emitter.predicate("is_unchanged_union", [*look, "return False"]),
+        emitter.predicate("is_unchanged_union", [*unchanged, "return False"]),
     )
 
 

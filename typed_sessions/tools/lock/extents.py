@@ -112,9 +112,9 @@ class Largest(Samples):
         if field_type.cls is Decimal:  # which has as many digits as it likes
             raise _NoBoundError
         if field_type.cls is bytes:
-            return [field_type.unstructure(self._repeated(b"\xff", length), self._wire)]
+            return [field_type.unstructure(self._repeated(b"\xff", length), self._native)]
         if issubclass(field_type.cls, str):
-            return [field_type.unstructure(field_type.cls(self._repeated(self._filler, length)), self._wire)]
+            return [field_type.unstructure(field_type.cls(self._repeated(self._filler, length)), self._native)]
         return super()._scalars(field_type, length)
 
     @override

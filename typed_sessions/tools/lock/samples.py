@@ -85,7 +85,7 @@ class Samples:
     """
 
     def __init__(self, native: NativeTypes, other: FieldType | None = None) -> None:
-        self._wire = native
+        self._native = native
         self._bounds = [] if other is None else [held for held in within(other) if isinstance(held, Bounded)]
         self._around: list[FieldType] = []
         """The classes and aliases around a value, which may hold themselves."""
@@ -103,10 +103,10 @@ class Samples:
             case Simple() | Scalar():
                 return [*self._scalars(field_type, length), *self._at_others_bounds(field_type)]
             case Enumeration(members=values) | Choice(values=values):
-                return [field_type.unstructure(value, self._wire) for value in values]
+                return [field_type.unstructure(value, self._native) for value in values]
             case OneOf(members=members):
                 held = [(member, plain) for member in members for plain in self.of(member, length)]
-                return [field_type.written(member, plain, self._wire) for member, plain in held]
+                return [field_type.written(member, plain, self._native) for member, plain in held]
             case Items() | Positions() | Table():
                 return [*self._containers(field_type, length), *self._at_others_bounds(field_type)]
             case Alias() | WithNames():
@@ -115,12 +115,12 @@ class Samples:
                 return self._unknown(field_type)
 
     def _scalars(self, field_type: Simple | Scalar, length: int | None) -> list[object]:  # noqa: ARG002 -- see Largest
-        return [field_type.unstructure(value, self._wire) for value in _VALUES[field_type.cls]]
+        return [field_type.unstructure(value, self._native) for value in _VALUES[field_type.cls]]
 
     def _containers(self, field_type: Items | Positions | Table, length: int | None) -> list[object]:
         if isinstance(field_type, Table):
             keys = copy(self)
-            keys._wire = JSON  # noqa: SLF001 -- its own, of a copy
+            keys._native = JSON  # noqa: SLF001 -- its own, of a copy
             texts = [plain if isinstance(plain, str) else str(plain) for plain in keys._at(" (a key)", field_type.key)]  # noqa: SLF001
             pairs = _rows([texts, self._at(SOME_KEY, field_type.value)])
             return [self._dict(each) for each in self._lists([*pairs], length)]
@@ -130,7 +130,7 @@ class Samples:
         else:
             made = _rows([self._at(f"[{index}]", item) for index, item in enumerate(field_type.items)])
             is_tuple = True
-        return [tuple(each) if is_tuple and tuple in self._wire else each for each in made]
+        return [tuple(each) if is_tuple and tuple in self._native else each for each in made]
 
     def _lists(self, items: list[object], length: int | None) -> list[list[object]]:  # noqa: ARG002 -- see Largest
         return [[], *([item] for item in items)]
@@ -180,7 +180,7 @@ class Samples:
                 yield from (bound - 1, bound, bound + 1)
             elif name == "tz" and isinstance(bounded.inner, Scalar):
                 for value in _TIMES.get(bounded.inner.cls, ()):
-                    yield from attempt(bounded.inner.unstructure, value, self._wire)
+                    yield from attempt(bounded.inner.unstructure, value, self._native)
 
     def _of_length(self, field_type: FieldType, length: int) -> Iterator[object]:
         if isinstance(field_type, Items):
@@ -188,10 +188,10 @@ class Samples:
         elif isinstance(field_type, Table):
             yield dict.fromkeys(map(str, range(length)), next(iter(self.of(field_type.value)), None))
         elif isinstance(field_type, (Simple, Scalar)) and field_type.cls in _TEXTS:
-            yield field_type.unstructure(_TEXTS[field_type.cls] * length, self._wire)
+            yield field_type.unstructure(_TEXTS[field_type.cls] * length, self._native)
 
     def _fitting(self, field_type: FieldType, plain: list[object]) -> list[object]:
-        return [each for each in plain if attempt(field_type.structure, each, Reading(self._wire))]
+        return [each for each in plain if attempt(field_type.structure, each, Reading(self._native))]
 
 
 def _distinct(field_type: FieldType, length: int) -> list[object]:
