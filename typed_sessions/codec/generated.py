@@ -419,7 +419,7 @@ class GeneratedClass(GeneratedFields):
 
     @override
     def all_of(self, contents: DeclaredContents[Any]) -> Unwritten:
-        contents.stored()  # a look: what was given up since is stored no more
+        contents.stored()  # what was given up since is stored no more
         empty = self.decoded_nothing
         found: Found | None = self._call("changes", contents, contents.live, empty, _NEVER, contents.explicit)
         extras = {**contents.extras}
