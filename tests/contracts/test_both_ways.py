@@ -1,4 +1,4 @@
-"""A codec's generated path gives what the explaining one gives: the same bytes, contents, refusals, and changes found."""
+"""A codec's generated path gives what the explaining one gives: bytes, contents, refusals, and changes found."""
 
 from __future__ import annotations
 
