@@ -1,4 +1,4 @@
-"""The benchmarks: each contender does its work, and what is printed is well formed. No time is judged."""
+"""The benchmarks: each contender does its work, and what is printed is well formed. No time is checked."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ from typed_sessions.reports import (
     Report,
     ShortSecretKey,
     SingleLabelDomain,
-    UndeclaredAltered,
+    UndeclaredLossy,
     UnknownSetting,
 )
 from typed_sessions.schema.schema import Schema
@@ -236,7 +236,7 @@ class Applications(Generic[S]):
         for key in keys:
             if key not in self._lossy and key not in _FRAMEWORKS and len(self._lossy) < _MOST_KEYS:
                 self._lossy.add(key)
-                self._adapter.report(app, UndeclaredAltered(key))
+                self._adapter.report(app, UndeclaredLossy(key))
 
     def report_once(self, app: ConfiguredApp, report: Report) -> None:
         """Say something of an application once and for all."""

@@ -27,8 +27,8 @@ __all__ = [
     "SharedCookie",
     "ShortSecretKey",
     "SingleLabelDomain",
-    "UndeclaredAltered",
     "UndeclaredKeys",
+    "UndeclaredLossy",
     "UndeclaredNestedKeys",
     "UnknownSetting",
     "UsedLate",
@@ -46,7 +46,7 @@ class Reason(Enum):
     EXPIRED = "it is older than the session lifetime"
     FUTURE = "it was signed in the future, past the clock leeway"
     UNKNOWN = "no live session has its identifier"
-    TAKEN_IN = "it was taken in by the store before"
+    ADOPTED_BEFORE = "it was taken in by the store before"
     REVOKED = "the sessions of its subject were ended since it was made"
     ENCODING = "its payload or its time is not valid base64 or zlib"
     TOO_LARGE = "its payload inflates past the limit"
@@ -69,7 +69,7 @@ _UNSIGNED: Final = frozenset(
         Reason.EXPIRED,
         Reason.FUTURE,
         Reason.UNKNOWN,
-        Reason.TAKEN_IN,
+        Reason.ADOPTED_BEFORE,
         Reason.REVOKED,
     }
 )
@@ -150,7 +150,7 @@ class UndeclaredNestedKeys(Event):
 
 
 @frozen
-class UndeclaredAltered(Event):
+class UndeclaredLossy(Event):
     """The value of an undeclared key will read back as another one, for the format brings back fewer types."""
 
     key: str
@@ -283,7 +283,7 @@ Report: TypeAlias = (
     | FieldReset
     | UndeclaredKeys
     | UndeclaredNestedKeys
-    | UndeclaredAltered
+    | UndeclaredLossy
     | ChangeLost
     | ChangedLate
     | CookieOversize

@@ -1,4 +1,4 @@
-"""A codec's short way gives what its long way gives: the same bytes, contents, refusals, and changes found."""
+"""A codec's generated path gives what the explaining one gives: bytes, contents, refusals, and changes found."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ Pair = tuple[Codec[Any], Codec[Any]]
 
 
 def both(schema: Schema[Any], serializer: str) -> Pair:
-    """A codec that goes the short way where it can, and one that never does."""
+    """A codec that takes the generated path where it can, and one that never does."""
     return Codec(schema, SERIALIZER_OBJECTS[serializer]), Codec(schema, SERIALIZER_OBJECTS[serializer], generates=False)
 
 

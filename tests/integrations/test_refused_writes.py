@@ -18,7 +18,7 @@ from typed_sessions import SerializationError
 from typed_sessions.codec.codec import MAX_COOKIE_PAYLOAD, MAX_DEPTH
 from typed_sessions.core import lifecycle
 from typed_sessions.quart import Sessions
-from typed_sessions.reports import ShortSecretKey, UndeclaredAltered
+from typed_sessions.reports import ShortSecretKey, UndeclaredLossy
 
 pytestmark = pytest.mark.usefixtures("both_ways")
 
@@ -204,7 +204,7 @@ async def test_undeclared_contents_follow_flask_with_one_warning_for_each_key(ca
         for turn in range(3):
             async with sessions.transaction(client) as session:
                 session.update({**LOSSY, "kept": (1, "a"), "when": datetime.now(UTC), "turn": turn})
-    assert reports_of(caplog) == [UndeclaredAltered(key) for key in LOSSY]
+    assert reports_of(caplog) == [UndeclaredLossy(key) for key in LOSSY]
     async with sessions.transaction(client) as session:
         assert (session["amount"], session["numbers"], session["kept"]) == ("1.5", {"1": "a"}, (1, "a"))
 
@@ -215,7 +215,7 @@ async def test_a_session_without_a_schema_is_warned_of_too(caplog: pytest.LogCap
     sessions = Sessions(app=app)
     async with sessions.transaction(app.test_client()) as session:
         session["pair"] = (1, 2)
-    assert reports_of(caplog) == [UndeclaredAltered("pair")]
+    assert reports_of(caplog) == [UndeclaredLossy("pair")]
 
 
 @pytest.mark.parametrize(("secret", "warned"), [("k" * 15, True), ("k" * 16, False), ("é" * 8, False)])

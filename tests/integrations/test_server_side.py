@@ -127,7 +127,7 @@ class Site:
 
     @property
     def records(self) -> int:
-        """How many sessions there are. Notes that something was moved, or taken in, have no payload."""
+        """How many sessions there are. Notes that something was moved, or adopted, have no payload."""
         assert isinstance(self.store, MemoryStore)
         return sum(bool(kept.payload) for kept in self.store._records.values())
 

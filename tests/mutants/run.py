@@ -1,6 +1,6 @@
 """Change the package in small ways, one at a time, and print the changes that no test notices: run it by hand.
 
-    python -m tests.mutants.run [core/lifecycle] [sealing/signed] [codec/compiled/plans] ...
+    python -m tests.mutants.run [core/lifecycle] [sealing/signed] [codec/generated] ...
 
 The changes are made in a temporary copy. Each one is tried in a process of its own, forked from this one after the
 slow imports: first with those tests that run the changed line, then, if none of them fails, with all tests of the

@@ -51,7 +51,7 @@ SERIALIZERS = pytest.mark.parametrize(
     [TaggedJSONSerializer(), MsgspecJSONSerializer(), MsgspecMsgpackSerializer()],
     ids=["tagged-json", "msgspec-json", "msgspec-msgpack"],
 )
-WIRE = frozenset(type(value) for value in NATIVE_CANDIDATES)
+NATIVE = frozenset(type(value) for value in NATIVE_CANDIDATES)
 
 
 class Colour(Enum):
@@ -384,13 +384,13 @@ def test_samples_of_a_locked_type_are_values_of_the_type(name: str) -> None:
     values = FIELD_VALUES[name]
     schema = Schema[Any](one_field(values.annotation, values.default))
     declaration = declarations_of(lock_schema(schema, TaggedJSONSerializer())).fields["held"]
-    samples = Samples(WIRE).of(declaration.type)
+    samples = Samples(NATIVE).of(declaration.type)
     assert samples
     for plain in samples:
-        reading = Reading(WIRE)
+        reading = Reading(NATIVE)
         value = schema.fields["held"].type.structure(plain, reading)
-        assert schema.fields["held"].type.unstructure(value, WIRE) is not None or plain is None
-        declaration.type.structure(plain, Reading(WIRE))
+        assert schema.fields["held"].type.unstructure(value, NATIVE) is not None or plain is None
+        declaration.type.structure(plain, Reading(NATIVE))
         assert not reading.unknown
 
 

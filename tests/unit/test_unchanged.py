@@ -1,4 +1,4 @@
-"""That a look at contents shows when nothing has changed, and never when something has."""
+"""That a diff of contents shows when nothing has changed, and never when something has."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Node:
 
 @define
 class Everything(Most):
-    address: Address | None = None  # which the short way leaves to the long one, and so it does the next
+    address: Address | None = None  # which the generated path leaves to the other, and so it does the next
     node: Node | None = None
 
 

@@ -1,5 +1,5 @@
 """Between the contents of a session and their payload: a schema and a serializer together.
 
-`contents` are the two views of what is in a session, `codec` reads and writes them, `compiled` does the same fast.
-`core` and `server` use it; it uses `serializers` and `schema`.
+`contents` has the two views of what is stored, `codec` the verbs decode, diff and encode. `generated`, with `functions`
+and `notations`, is the path of what is usual, `explaining` that of the rest. `core`, `server` and `tools` use it.
 """

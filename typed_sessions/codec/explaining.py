@@ -194,7 +194,7 @@ class ExplainingPath(Generic[S]):
             raise SerializationError(f"session contents are nested more than {MAX_DEPTH} deep") from None
 
     def _lost_at(self, key: str, value: object, again: Mapping[str, object]) -> str | None:
-        """Return where a value came back as another one; one of a class without `==` is judged by its plain form."""
+        """Return where a value came back as another one; one of a class without `==` is compared by its plain form."""
         if key not in again:
             return ""
         if key not in self._schema.fields:

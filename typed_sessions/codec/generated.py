@@ -187,7 +187,7 @@ class GeneratedFields(Generated):
         self._functions: Final = {role: self._guarded(functions[name]) for role, name in names.items()}
         self._load: Final = self._functions["load"]
         self._changes: Final = self._functions["changes"]
-        self._needs_a_look: Final = self._nests_deep or self.version > 0
+        self._may_be_unusual: Final = self._nests_deep or self.version > 0
         """Whether a payload that msgspec reads may be unusual all the same."""
         self._proofs: Final = {name: functions[proof] for name, proof in proofs.items()}
         for name, spelling in spellings.items():
@@ -221,11 +221,11 @@ class GeneratedFields(Generated):
             raws = self._undeclared(self._split(payload))
             self._expects_undeclared = len(raws) > 0
             decoded = (self._decode_open if raws else self._decode)(payload)
-        if self._needs_a_look:
-            self._look_at(payload, decoded)
+        if self._may_be_unusual:
+            self._refuse_unusual(payload, decoded)
         return decoded, raws or None
 
-    def _look_at(self, payload: bytes, decoded: Any) -> None:
+    def _refuse_unusual(self, payload: bytes, decoded: Any) -> None:
         """Leave alone what may nest too deep, or is of another version."""
         if self._nests_deep:
             self._refuse_depth(payload)
@@ -314,7 +314,7 @@ class GeneratedFields(Generated):
             written = self._written_by_key(payload, unwritten)
         if self._nests_deep:
             self._refuse_depth(written)
-        if not self._schema.is_pure and not self._round_trips(written):
+        if not self._schema.is_pure and not self._holds(self._decode_open(written)):
             raise Unusual  # the class itself makes something else of it
         return written
 
@@ -357,8 +357,8 @@ class GeneratedFields(Generated):
         return {key: plain[key] for key in (*keys, *self._schema.fields, *plain) if key in plain}
 
     @abstractmethod
-    def _round_trips(self, payload: bytes) -> bool:
-        """Return True if no code of the user's changes what is read of a payload. It raises what such code refuses."""
+    def _holds(self, decoded: Any) -> bool:
+        """Return True if no code of the user's changes what msgspec has read, or is about to. It may refuse that."""
 
 
 class GeneratedClass(GeneratedFields):
@@ -408,7 +408,7 @@ class GeneratedClass(GeneratedFields):
             contents.note_changed(found[1], found[4])
         if not undeclared and (found is None or not _is_real(found)):
             return None
-        if not self._schema.never_alters and not self._round_trips(loaded_from.source):
+        if not self._schema.never_alters and not self._holds(decoded):
             raise Unusual  # what has not changed would be written as it came, which is not what the class holds
         unwritten = self._unwritten(found, decoded, undeclared, contents.order)
         if contents.order is not None:
@@ -433,7 +433,7 @@ class GeneratedClass(GeneratedFields):
 
     @override
     def all_of(self, contents: DeclaredContents[Any]) -> Unwritten:
-        contents.stored()  # a look: what was given up since is stored no more
+        contents.stored()  # what was given up since is stored no more
         empty = self.decoded_nothing
         found: Found | None = self._changes(contents, contents.live, empty, _NEVER, contents.explicit)
         extras = {**contents.extras}
@@ -443,9 +443,8 @@ class GeneratedClass(GeneratedFields):
         return unwritten
 
     @override
-    def _round_trips(self, payload: bytes) -> bool:
-        loaded = self.load(payload)
-        live, _, decoded, made, _ = loaded
+    def _holds(self, decoded: Any) -> bool:
+        live, made = self._load(decoded)
         contents = DeclaredContents(self._schema, live, {}, self._unread(live, decoded), frozenset(self._schema.fields))
         return self._changes(contents, live, decoded, made, _NONE) is None
 
@@ -496,7 +495,7 @@ class GeneratedKeys(GeneratedFields):
         undeclared = self._changes_of_undeclared(decoded, loaded_from.raws or {}, extras, by_key=True)
         if not undeclared and (found is None or not _is_real(found)):
             return None
-        if not self._schema.never_alters and not self._round_trips(loaded_from.source):
+        if not self._schema.never_alters and not self._holds(decoded):
             raise Unusual  # what has not changed would be written as it came, which is not what a class in it holds
         return self._unwritten(found, decoded, undeclared, dict.fromkeys(values))
 
@@ -511,8 +510,8 @@ class GeneratedKeys(GeneratedFields):
         return self._unwritten(found, self.decoded_nothing, undeclared, dict.fromkeys(values))
 
     @override
-    def _round_trips(self, payload: bytes) -> bool:
-        values, _, decoded, _, _ = self.load(payload)
+    def _holds(self, decoded: Any) -> bool:
+        values = self._load(decoded)
         return self._changes(values, decoded) is None
 
 

@@ -1,6 +1,5 @@
 """A session from the cookie of a request to the headers of its response: no framework, no I/O.
 
-`session` is what a program sees, `settings` what the config says, `rules` that made ready for requests, `loading` what
-happens at the first touch, and `lifecycle` what happens at the end.
-Adapters, `interface` and `server` use it. It uses `stores` for their names only, and all that is below.
+`session` is what a program sees, `state` what the library needs of it, `settings` the config, `rules` that made ready,
+`loading` what happens at the first touch, `lifecycle` what happens at the end. All that stands above may use it.
 """

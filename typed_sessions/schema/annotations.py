@@ -102,7 +102,7 @@ def _inherited(declared: object) -> dict[str, Any]:
 
 
 def required_keys(declared: Any) -> frozenset[str]:
-    """Return the required keys of a TypedDict, judged by what the annotations resolve to.
+    """Return the required keys of a TypedDict, by what the annotations resolve to.
 
     `__required_keys__` alone does not see `NotRequired` in annotations that are text.
     """

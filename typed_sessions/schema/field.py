@@ -149,7 +149,7 @@ def define_non_defaults(module: Module, fields: Mapping[str, Field], forms: Mapp
 
 
 def non_default(field: Field, module: Module, value: str = "value") -> str:
-    """Return the condition that a value is not a field's default; a comparison that may settle it goes first."""
+    """Return the condition that a value is not a field's default; a comparison that may decide it goes first."""
     if field.generated:
         return "True"
     if field.default is None:

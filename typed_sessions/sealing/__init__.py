@@ -1,8 +1,7 @@
-"""From payload to the text of a cookie, and back if the text is genuine.
+"""From payload to the text of a cookie, and back if the text is genuine. Nothing else takes a sealed text apart.
 
 `base` has the Protocol and what holds for every sealer, `signed` the format of Quart and Flask, `keys` what signs,
-`base64url` their base64, and `set_cookie` the header around a text. Whoever opens, saves or inspects a session uses
-them; nothing else takes a sealed text apart.
+`base64url` their base64, `set_cookie` the header around a text. `core`, the adapters and `tools` use it.
 """
 
 from typed_sessions.sealing.base import Clock, KeylessSealer, Sealer

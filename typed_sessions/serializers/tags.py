@@ -91,10 +91,19 @@ def _http_text(moment: dt.datetime) -> str:
 _LAST_YEAR_OF_THREE_DIGITS: Final = 1000
 """And the first of four, which in UTC may be the year before."""
 
+
+def _uuid(text: str) -> UUID:
+    """Return the UUID of a text. Raises ValueError for what is none."""
+    try:
+        return msgspec.convert(text, UUID)  # which takes a quarter of the time
+    except msgspec.ValidationError:
+        return UUID(text)  # and less
+
+
 _BOTH: Final[Mapping[type, Spelling]] = {
     bytes: Spelling(" b", base64_text, partial(b64decode, validate=True)),
     Markup: Spelling(" m", str.__str__, Markup, reads_exactly=True),  # markup when it was written, and signed
-    UUID: Spelling(" u", lambda value: value.hex, UUID, native=UUID),
+    UUID: Spelling(" u", lambda value: value.hex, _uuid, native=UUID),
 }
 
 STOCK: Final[Mapping[type, Spelling]] = {
@@ -113,7 +122,8 @@ LOSSLESS: Final[Mapping[type, Spelling]] = {
 }
 """Ours: the same for the msgspec formats."""
 
-_TEXT: Final = frozenset({str})
+_are_text: Final = frozenset({str}).issuperset
+_are_plain: Final = PLAIN.issuperset
 
 
 class Tags:
@@ -172,36 +182,37 @@ class Tags:
         return untag(value)
 
     def _tagged_dict(self, value: dict[Any, Any]) -> Any:
-        if not _TEXT.issuperset(map(type, value)):
+        if not _are_text(map(type, value)):
             raise TagTypeError("a key that is no text would not come back as it is")
         if is_tagged(value, self.keys):
             ((key, item),) = value.items()
             return {ESCAPED: {f"{key}{ESCAPE}": self.tagged(item)}}
-        if PLAIN.issuperset(map(type, value.values())):
+        if _are_plain(map(type, value.values())):
             return value
         tagged = self.tagged
         return {key: item if type(item) in PLAIN else tagged(item) for key, item in value.items()}
 
     def _tagged_list(self, value: Iterable[Any]) -> Any:
-        return value if PLAIN.issuperset(map(type, value)) else [self.tagged(item) for item in value]
+        return value if _are_plain(map(type, value)) else [self.tagged(item) for item in value]
 
     def _tagged_items(self, tag: str, value: Iterable[Any], *, is_sorted: bool) -> dict[str, list[object]]:
         items = [*self._tagged_list(value)]
         return {tag: sorted(items, key=repr) if is_sorted else items}
 
     def _untagged_dict(self, value: dict[Any, Any]) -> Any:
-        if not _TEXT.issuperset(map(type, value)):
+        if not _are_text(map(type, value)):
             raise TagValueError("a key that is never written")
-        if is_tagged(value, self.keys):
+        if len(value) == 1:
             ((key, content),) = value.items()
-            return self._readers[key](content)
-        if PLAIN.issuperset(map(type, value.values())):
+            if key in self._readers:
+                return self._readers[key](content)
+        if _are_plain(map(type, value.values())):
             return value
         untagged = self.untagged
         return {key: item if type(item) in PLAIN else untagged(item) for key, item in value.items()}
 
     def _untagged_list(self, value: list[Any]) -> list[object]:
-        return value if PLAIN.issuperset(map(type, value)) else [self.untagged(item) for item in value]
+        return value if _are_plain(map(type, value)) else [self.untagged(item) for item in value]
 
     def _untagged_items(self, cls: type[Any], content: object) -> object:
         if not is_sequence(content) or type(content) is not list:  # whatever a payload has there

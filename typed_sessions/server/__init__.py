@@ -1,7 +1,7 @@
-"""Sessions that are kept on the server: where a signed cookie holds the contents, these have an identifier there.
+"""What a store adds to a session: where a signed cookie holds the contents, these have an identifier there.
 
-What a session means is the same as in `engine`. Here is what a store adds: identity, concurrency, lifetime, whose
-session it is, and what happens when the store does not answer. No framework.
+`server_side` opens, lists and ends sessions, `saving` is one save, `context` what a request knows of its session,
+`repository` the store as an application has it, `runtime` what waits: a loop or a thread. The adapters use it.
 """
 
 from typed_sessions.server.context import StoredContext

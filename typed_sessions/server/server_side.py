@@ -136,7 +136,7 @@ class ServerSide(Generic[S]):
         """Return True if a signed session was adopted before, or its subject's sessions were ended since."""
         await context.known_since(self.store)  # what is ended from now on, the store refuses
         for tombstone in await self.repository.found(self.repository.tombstone_keys(genuine.sealed or "")):
-            context.refused = Refused(Reason.TAKEN_IN)
+            context.refused = Refused(Reason.ADOPTED_BEFORE)
             if tombstone.as_of - tombstone.created < MOVES_KEPT:
                 context.stale_id = True
                 context.others.update(tombstone.payload.decode().split())  # none, if it was a log-out

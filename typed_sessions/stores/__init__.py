@@ -1,6 +1,7 @@
-"""Server-side stores: the contract, and the stores that come with the library.
+"""Where sessions are kept on the server: `SessionStore`, the contract, and the stores that come with the library.
 
-A store, and with it the driver that it needs, is loaded when it is first asked for.
+A store knows records, keys and times, and nothing of sessions. It is loaded, and with it the driver that it needs, when
+it is first asked for; `urls` finds it by its URL. Programs use it, `server`, `testing` and the adapters.
 """
 
 from importlib import import_module

@@ -1,6 +1,6 @@
 """How each kind of declared class is read, built and changed: one module for a kind.
 
-An adapter knows one class. It is used for the schema of a session and for every declared class nested in it.
+A `Kind` knows one class: the schema of a session, or one nested in it. `schema`, `codec` and `tools` use it.
 """
 
 from __future__ import annotations

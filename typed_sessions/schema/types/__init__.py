@@ -1,8 +1,7 @@
-"""What a field may hold: one object for each type that a session can keep.
+"""What a field may hold: one object for each type that a session can keep. `schema`, `codec` and `tools` use it.
 
-A field type knows three things of its values: whether a value that a program sets is allowed (`validate`), how a value
-is written as a plain one (`unstructure`), and how a plain one becomes a value again (`structure`). A plain value is
-made of what JSON has, and of those further types that the serializer at hand brings back by itself: its `NativeTypes`.
+Of its values a type says whether they are allowed (`validate`), how they are written (`unstructure`) and read
+(`structure`) as what JSON has, or the serializer brings back by itself, and the same as generated code (`emit`).
 """
 
 from typed_sessions.schema.types.base import (

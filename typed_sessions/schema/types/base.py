@@ -175,7 +175,7 @@ class FieldType(ABC):
         return False
 
     def matches(self, value: object) -> bool:
-        """Return True if a value is of exactly this type, judged without a look inside."""
+        """Return True if a value is of exactly this type, by what is outside."""
         return self.classes is not None and type(value) in self.classes
 
     @abstractmethod
@@ -183,7 +183,7 @@ class FieldType(ABC):
         """Return the types that plain forms of this type have; `object` if that cannot be said."""
 
     def affinity(self, plain: object, native: NativeTypes) -> Affinity:
-        """Return how well a plain form suits this type, judged without a look inside."""
+        """Return how well a plain form suits this type, by what is outside."""
         return Affinity.OF_ITS_TYPE if type(plain) in self.plain_types(native) else Affinity.POSSIBLE
 
     @property

@@ -20,7 +20,7 @@ _BOUNDS: Final = ("gt", "ge", "lt", "le", "multiple_of", "pattern", "min_length"
 
 
 class Bounded(Wrapper):
-    """A type whose values keep bounds, as msgspec judges them.
+    """A type whose values keep bounds, as msgspec checks them.
 
     Raises:
         SchemaError: msgspec knows no such bounds for the type; the message begins with `place`.
@@ -33,7 +33,7 @@ class Bounded(Wrapper):
         self.text: str = inner.text
         self._bounded_text = f"{inner.text} ({', '.join(f'{name}={bound!r}' for name, bound in self.bounds.items())})"
         self.constraint: Any = Annotated[(_native(inner), *bounds)]
-        """The type that msgspec judges."""
+        """The type that msgspec checks."""
         try:
             msgspec.json.Decoder(self.constraint)
         except TypeError:
@@ -86,7 +86,7 @@ def bounds_of(marks: Iterable[object]) -> dict[str, object]:
 
 
 def _native(field_type: FieldType) -> Any:
-    """Return the type that msgspec judges: without what a container holds, which is judged already."""
+    """Return the type that msgspec checks: without what a container holds, which is checked already."""
     if isinstance(field_type, (Simple, Scalar, Items)):
         return str if issubclass(field_type.cls, str) else field_type.cls
     if isinstance(field_type, Positions):

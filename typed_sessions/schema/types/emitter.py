@@ -213,12 +213,12 @@ class Emitter:
         fields: list[Any] = []
         for number, (name, item) in enumerate(items.items()):
             is_needed = name in required
-            wire: Any = item.wire_type if is_needed else Union[item.wire_type, msgspec.UnsetType]  # noqa: UP007
+            wire_type: Any = item.wire_type if is_needed else Union[item.wire_type, msgspec.UnsetType]  # noqa: UP007
             default = {} if is_needed else {"default": msgspec.UNSET}
-            fields.append((f"part_{number}", wire, msgspec.field(name=name, **cast("Any", default))))
+            fields.append((f"part_{number}", wire_type, msgspec.field(name=name, **cast("Any", default))))
         plain_name = "".join(character if character.isidentifier() else "_" for character in text)
         return msgspec.defstruct(
-            f"{plain_name}Wire",
+            f"{plain_name}Decoded",
             fields,
             forbid_unknown_fields=True,
             kw_only=len(required) != len(items),

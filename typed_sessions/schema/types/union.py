@@ -46,7 +46,7 @@ _chosen: Final[ContextVar[Chosen | None]] = ContextVar("_chosen", default=None)
 class OneOf(FieldType):
     """A union. Each plain type belongs to one member; values of the others are written with the name of their type.
 
-    A member is chosen without a look inside, so that the time to read or write a nested value stays linear.
+    A member is chosen by what is outside, so that the time to read or write a nested value stays linear.
 
     A dict without a name is never read as a class where the union has a type of dicts: its keys may be a visitor's, who
     would choose the class by them.
@@ -345,7 +345,7 @@ def _read_classes(wire_type: Any) -> frozenset[type]:
 
 
 _TOLD_BY_CLASS: Final = (Simple, Scalar, Enumeration, Items, Table, WithNames, Foreign, Anything)
-"""The types that claim values by their class alone."""
+"""The types that match values by their class alone."""
 
 
 @contextmanager

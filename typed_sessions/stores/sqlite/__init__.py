@@ -1,4 +1,8 @@
-"""`SQLiteStore`: records in a file of this machine."""
+"""`SQLiteStore`: records in a file of this machine. `stores` gives it out.
+
+`store` has the operations, `worker` the threads that carry them out, `file` the file and its upgrades, `trust` who else
+may read or change it.
+"""
 
 from typed_sessions.stores.sqlite.store import SQLiteStore
 

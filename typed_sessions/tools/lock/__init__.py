@@ -1,4 +1,4 @@
-"""Locks: what a release says of its sessions, kept in a file, and what another release makes of it.
+"""Locks: what a release says of its sessions, kept in a file, and what another release makes of it. For the command.
 
 `lock` writes a schema down. `samples` makes values of types, and `extents` the largest one: how large the cookie grows.
 `declarations` reads what is written without the classes, and `compatibility` tries its values in the other release.

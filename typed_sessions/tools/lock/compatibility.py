@@ -29,7 +29,7 @@ Plain = dict[str, object]
 Migrate = Callable[[Plain, int], Plain]
 """Brings plain values of a version to the version of the code."""
 
-_WIRE: Final[NativeTypes] = frozenset({*(type(value) for value in NATIVE_CANDIDATES), NaiveDatetime})
+_NATIVE: Final[NativeTypes] = frozenset({*(type(value) for value in NATIVE_CANDIDATES), NaiveDatetime})
 """What built-in serializers bring back: a lock does not say which one writes."""
 
 
@@ -141,7 +141,7 @@ def _payloads(writer: Declarations, reader: Declarations) -> list[Plain]:
     made: dict[str, list[object]] = {}
     for name, field in writer.fields.items():
         later = reader.reader_of(name)
-        plain = Samples(_WIRE, None if later is None else reader.fields[later].type).of(field.type)
+        plain = Samples(_NATIVE, None if later is None else reader.fields[later].type).of(field.type)
         made |= {name: plain} if plain else {}
     count = max(map(len, made.values()), default=0)
     return [{}, *({name: plain[row % len(plain)] for name, plain in made.items()} for row in range(count))]
@@ -192,7 +192,7 @@ def _misread(payloads: list[Plain], writer: Declarations, reader: Declarations) 
         reader's classes do not know.
     """
     outcomes: dict[str, set[bool]] = {name: set() for name in reader.fields}
-    reading = Reading(_WIRE)
+    reading = Reading(_NATIVE)
     for plain in payloads:
         for name, field in reader.fields.items():
             key = _first(reader.names_of(name), plain)
@@ -224,7 +224,7 @@ def _read_as_another(written: list[Plain], old: Declarations, new: Declarations)
 
 
 def _becomes_another(plain: object, before: FieldType, after: FieldType) -> bool:
-    as_before, as_after = (attempt(held.structure, plain, Reading(_WIRE)) for held in (before, after))
+    as_before, as_after = (attempt(held.structure, plain, Reading(_NATIVE)) for held in (before, after))
     return not all(map(_are_alike, as_before, as_after))
 
 

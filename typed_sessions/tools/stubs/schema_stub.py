@@ -32,8 +32,8 @@ class Key:
 
     name: str
     type: Expression
-    admits_none: bool
-    admits_all: bool
+    allows_none: bool
+    allows_all: bool
     readonly: bool = False
 
 
@@ -78,7 +78,7 @@ class SchemaStub:
         keys = {key.name: key for key in _keys(declared, name)}
         extras = tuple(sorted(set(allowed) - set(keys)))
         for extra in (*_FRAMEWORK_KEYS, *extras):
-            keys.setdefault(extra, Key(extra, OBJECT, admits_none=True, admits_all=True))
+            keys.setdefault(extra, Key(extra, OBJECT, allows_none=True, allows_all=True))
         return cls(path, name, expression_of(declared), keys, extras, options)
 
     @property
@@ -158,12 +158,12 @@ def _keys(declared: Any, name: str) -> Iterator[Key]:
         annotations = {key: member.annotation for key, member in kind.members.items()}
     for key, annotation in annotations.items():
         plain, (_, marks) = set(_plain_members(annotation)), plain_form(annotation)
-        admits_all = not _UNIVERSAL.isdisjoint(plain)
+        allows_all = not _UNIVERSAL.isdisjoint(plain)
         try:
             expression = expression_of(annotation)
         except SchemaError as error:
             raise SchemaError(f"{name}.{key}: {error}") from None
-        yield Key(key, expression, admits_all or types.NoneType in plain, admits_all, ReadOnly in marks)
+        yield Key(key, expression, allows_all or types.NoneType in plain, allows_all, ReadOnly in marks)
 
 
 def _plain_members(annotation: Any) -> Iterator[object]:

@@ -230,7 +230,7 @@ class _Writer:
 
     def _set_default(self, keys: Sequence[Key]) -> _Signature:
         typ = self._type(keys)
-        default = f"default: {self._text(typ)}{' = None' if keys[0].admits_none else ''}"
+        default = f"default: {self._text(typ)}{' = None' if keys[0].allows_none else ''}"
         return self._signature([self._key(keys), "/", default], typ)
 
     def _other(self, *parameters: str, returns: Expression = OBJECT) -> _Signature:
@@ -249,7 +249,7 @@ class _Writer:
         """Yield the signatures of a method that takes a default, or answers with `absent` without one."""
         for group in self._groups(keys):
             key, typ = self._key(group), self._type(group)
-            if group[0].admits_all:
+            if group[0].allows_all:
                 yield self._signature([key, "/", f"default: {self._text(typ)} = ..."], typ)
                 continue
             yield self._signature([key, "/"], typ, *absent)
