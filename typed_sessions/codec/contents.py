@@ -277,6 +277,8 @@ class DeclaredContents(Value, Generic[S]):
     """The fields whose default itself was stored, and have had another value since."""
     differing: tuple[Any, ...] = ()
     """What was seen to have changed, as msgspec writes it, before anybody asked which defaults the payload holds."""
+    seen_not_default: frozenset[str] = frozenset()
+    """The fields that were seen to hold another value than their default before anybody asked that."""
 
     @property
     def data(self) -> S:
@@ -320,7 +322,7 @@ class DeclaredContents(Value, Generic[S]):
         if explicit is None:
             found = _NONE if self.loaded_from is None else self.loaded_from.explicit_defaults()
             changed = {name for seen in self.differing for name in found if getattr(seen, name) is not UNSET}
-            self.no_longer_explicit |= changed
+            self.no_longer_explicit |= changed | (found & self.seen_not_default)
             explicit = self._explicit = found - self.no_longer_explicit
         return explicit
 
@@ -358,6 +360,9 @@ class DeclaredContents(Value, Generic[S]):
 
     def note_not_default(self, names: Iterable[str]) -> None:
         """Count defaults no longer as stored: fields were seen to hold another value, or were taken out."""
+        if self._explicit is None and self.loaded_from is not None:
+            self.seen_not_default = self.seen_not_default.union(names)
+            return
         found = self.explicit.intersection(names)
         if found:
             self._explicit = self.explicit - found

@@ -397,7 +397,7 @@ class GeneratedClass(GeneratedFields):
     def changes(self, contents: DeclaredContents[Any], loaded_from: LoadedFrom) -> Unwritten | None:
         decoded = loaded_from.decoded
         found: Found | None = self._changes(contents, contents.live, decoded, loaded_from.made, contents.known_explicit)
-        if contents.differing or contents.no_longer_explicit:
+        if contents.seen_not_default or contents.differing or contents.no_longer_explicit:
             found = self._without_former_defaults(contents, decoded, found)
         undeclared: Plain = {}
         by_key = contents.has_extras_by_key
@@ -420,13 +420,19 @@ class GeneratedClass(GeneratedFields):
         self, contents: DeclaredContents[Any], decoded: Any, found: Found | None
     ) -> Found | None:
         """Add the fields that have their default again, which was stored, and is so no more."""
-        explicit, fields = contents.explicit, self._schema.fields
+        fields, read = self._schema.fields, self._schema.read
+        if not contents.differing and not contents.no_longer_explicit:
+            seen = contents.seen_not_default.intersection(fields)
+            came = [name for name in seen if getattr(decoded, name) is not msgspec.UNSET]
+            if not any(fields[name].is_default(read(contents.live, name)) for name in came):
+                return found
+        explicit = contents.explicit
         new, changed, adds, differs, gone, unproven = found or (decoded.__copy__(), self._known(), False, False, [], [])
         for name in contents.no_longer_explicit - explicit:
             is_changed = getattr(changed, name) is not msgspec.UNSET or name in gone
             if is_changed or getattr(decoded, name) is msgspec.UNSET:
                 continue
-            if fields[name].is_default(self._schema.read(contents.live, name)):
+            if fields[name].is_default(read(contents.live, name)):
                 setattr(new, name, msgspec.UNSET)
                 gone.append(name)
         return (new, changed, adds, differs, gone, unproven) if found or gone else None
