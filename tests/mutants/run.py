@@ -71,10 +71,13 @@ TESTS: Final[dict[str, tuple[str, ...]]] = {
         "tests/contracts/test_both_ways.py",
     ),
     "codec/explaining": BOTH_WAYS,
+    "codec/equivalence": CHANGED,
     "codec/generated": CHANGED,
+    "codec/generated_fields": CHANGED,
+    "codec/generated_open": CHANGED,
     "codec/functions": CHANGED,
-    "codec/compiled/plans": BOTH_WAYS,
-    "codec/compiled/notations": BOTH_WAYS,
+    "codec/notations": BOTH_WAYS,
+    "schema/types/emitter": ("tests/unit/test_generated_types.py", *CHANGED),
 }
 """The modules that are changed, and what tests each of them."""
 ALSO: Final = ("tests/unit/test_interface.py", "tests/integrations/test_quart.py")

@@ -20,12 +20,19 @@ from typed_sessions.codec.explaining import (
     native_types,
     payload_of,
 )
-from typed_sessions.codec.generated import UNUSUAL, Generated, Unwritten, generated_for
+from typed_sessions.codec.generated import UNUSUAL, Generated, Unwritten
+from typed_sessions.codec.generated_fields import GeneratedClass, GeneratedKeys
+from typed_sessions.codec.generated_open import GeneratedOpen
+from typed_sessions.codec.notations import notation_of
 from typed_sessions.errors import SerializationError
 from typed_sessions.reports import FieldReset, Reason, Refused, UndeclaredNestedKeys
+from typed_sessions.schema.generated import are_names
+from typed_sessions.schema.migrations import VERSION_KEY
 from typed_sessions.schema.places import MAX_DEPTH
 from typed_sessions.schema.sameness import same
 from typed_sessions.schema.schema import Schema
+from typed_sessions.schema.types import NativeTypes
+from typed_sessions.schema.types.emitter import Emitter
 from typed_sessions.schema.values import Value
 from typed_sessions.serializers.base import AnySerializer, serializer_name
 
@@ -296,3 +303,23 @@ class Codec(Generic[S]):
             SerializationError: the serializer cannot write it.
         """
         return self._explaining.canonical(stored)
+
+
+def generated_for(
+    schema: Schema[Any], serializer: AnySerializer, native: NativeTypes, *, whole_seconds: bool
+) -> Generated | None:
+    """Return the generated path of a schema in the format of a built-in serializer; None where there is none.
+
+    Args:
+        schema: what a session holds.
+        serializer: what writes it.
+        native: the types that the serializer brings back by itself.
+        whole_seconds: whether it keeps no more of a datetime.
+    """
+    notation = notation_of(serializer)
+    if notation is None or not are_names(schema.fields) or VERSION_KEY in schema.fields:
+        return None
+    if schema.open:
+        return None if schema.migrations.steps else GeneratedOpen(schema, notation)
+    emitter = Emitter(notation, native, whole_seconds=whole_seconds)
+    return (GeneratedKeys if schema.keyed else GeneratedClass)(schema, notation, emitter)

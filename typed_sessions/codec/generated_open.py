@@ -1,0 +1,72 @@
+"""The generated path without a schema: `GeneratedOpen`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+from typing_extensions import override
+
+from typed_sessions.codec.contents import Contents, KeyedContents, LoadedFrom
+from typed_sessions.codec.generated import TEXT, Generated, Loadable, Plain, Unwritten
+from typed_sessions.codec.notations import Notation
+from typed_sessions.schema.generated import Unusual
+from typed_sessions.schema.narrowing import PLAIN
+from typed_sessions.schema.schema import Schema
+
+__all__ = ["GeneratedOpen"]
+
+
+class GeneratedOpen(Generated):
+    """The path without a schema: every key holds anything."""
+
+    def __init__(self, schema: Schema[Any], notation: Notation) -> None:
+        super().__init__(schema, notation)
+        self._decode: Final[Callable[[bytes], Plain]] = notation.decoder(dict[str, Any])
+
+    @override
+    def load(self, payload: bytes) -> Loadable:
+        plain = self._decode(payload)
+        self._refuse_depth(payload)
+        self._refuse_tag(plain)
+        values = {key: item if type(item) in PLAIN else self._untagged(item) for key, item in plain.items()}
+        return values, {}, payload, (), None
+
+    @override
+    def contents(self, loaded: Loadable, loaded_from: LoadedFrom | None) -> Contents[Any]:
+        return KeyedContents(self._schema, loaded[0], set(), loaded_from)
+
+    @override
+    def changes(self, contents: KeyedContents[Any], loaded_from: LoadedFrom) -> Unwritten | None:
+        touched = contents.touched
+        if touched is not None and not touched:
+            return None
+        values = {**contents.values}  # threads may store more
+        known = self._split(loaded_from.source)
+        changes: Plain = {}
+        for key in values if touched is None else touched.copy():
+            if key in values:
+                part = self._changed(values[key], known.get(key))
+                if part is not msgspec.UNSET:
+                    changes[key] = part
+        if not changes and len(values) == len(known):
+            return None
+        return self._unwritten(values, changes)
+
+    def _unwritten(self, values: Plain, changes: Plain) -> Unwritten:
+        if not self._keeps_order or not TEXT.issuperset(map(type, values)):
+            raise Unusual
+        return Unwritten(None, None, changes, in_place=False, order=dict.fromkeys(values))
+
+    @override
+    def all_of(self, contents: KeyedContents[Any]) -> Unwritten:
+        values = {**contents.values}
+        return self._unwritten(values, {key: self._changed(value, None) for key, value in values.items()})
+
+    @override
+    def written(self, payload: bytes, decoded: Any, unwritten: Unwritten) -> bytes:
+        known: Plain = {**self._split(payload), **unwritten.undeclared}
+        plain = {key: known[key] for key in unwritten.order or ()}
+        self._refuse_tag(plain)
+        return self._encode(plain)
