@@ -418,7 +418,8 @@ async def outcomes_of(
 
 async def _main(urls: list[str]) -> None:
     """Answer each line of the standard input with one."""
-    stores = {url.partition("=")[0]: open_store(url.partition("=")[2]) for url in urls}
+    by_name = dict(url.split("=", maxsplit=1) for url in urls)
+    stores = {name: open_store(url) for name, url in by_name.items()}
     log = _Log()
     logging.getLogger().addHandler(log)
     logging.getLogger("typed_sessions").setLevel(logging.DEBUG)
@@ -427,8 +428,12 @@ async def _main(urls: list[str]) -> None:
     answers.write(f"{typed_sessions.__file__}\n".encode())
     answers.flush()
     with time_machine.travel(START, tick=False) as clock:
-        for line in sys.stdin.buffer:
-            outcomes = await outcomes_of(decoder.decode(line), log, clock, stores)
+        for number, line in enumerate(sys.stdin.buffer):
+            requests = decoder.decode(line)
+            if requests.store == "sqlite":  # a file of its own: what a sequence leaves behind, no other one meets
+                await stores["sqlite"].close()
+                stores["sqlite"] = open_store(f"{by_name['sqlite']}.{number}")
+            outcomes = await outcomes_of(requests, log, clock, stores)
             answers.write(msgspec.json.encode(outcomes) + b"\n")
             answers.flush()
     for store in stores.values():
