@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from dataclasses import field as dataclass_field
 from datetime import UTC, date, datetime, timedelta
@@ -90,6 +91,35 @@ class Visitor:
     pair: tuple[int, str] | None = None
 
 
+@dataclass
+class Box:
+    point: Point | None = None
+    size: tuple[int, ...] = ()
+
+
+@define
+class Wide:
+    """Types within types."""
+
+    n: int = 0
+    t: str = ""
+    cart: list[str] = Factory(list[str])
+    mixed: list[int | str | None] = Factory(list[int | str | None])
+    ids: set[UUID] = Factory(set[UUID])
+    moments: dict[str, datetime] = Factory(dict[str, datetime])
+    prices: dict[str, list[Decimal]] = Factory(dict[str, list[Decimal]])
+    pairs: list[tuple[int, str]] = Factory(list[tuple[int, str]])
+    one_of: Line | Point | None = None
+    colours: frozenset[Colour] = frozenset()
+    box: Box = Factory(Box)
+    boxes: dict[str, Box] = Factory(dict[str, Box])
+    deep: list[list[list[date]]] = Factory(list[list[list[date]]])
+    marks: tuple[Markup, ...] = ()
+    bounded: Annotated[list[int], Meta(max_length=3)] = Factory(list[int])
+    bytes_or_none: bytes | None = None
+    or_text: date | str = ""
+
+
 @define
 class Free:
     """What is proven value by value, for its type does not tell how it is written."""
@@ -161,6 +191,25 @@ FULL: Final[dict[str, dict[str, object]]] = {
         "address": {"street": "Main", "number": 3},
         "pair": (1, "a"),
     },
+    "types within types": {
+        "n": 1,
+        "t": "x",
+        "cart": ["a"],
+        "mixed": [1, "a", None],
+        "ids": {UUID(int=3), UUID(int=4)},
+        "moments": {"now": NOON},
+        "prices": {"a": [Decimal("1.5")]},
+        "pairs": [(1, "a")],
+        "one_of": Point(3),
+        "colours": frozenset({Colour.RED}),
+        "box": Box(Point(1), (1, 2)),
+        "boxes": {"a": Box()},
+        "deep": [[[date(2026, 4, 2)]]],
+        "marks": (Markup("<i>"),),
+        "bounded": [1, 2],
+        "bytes_or_none": b"x",
+        "or_text": date(2026, 4, 2),
+    },
     "frozen": {"n": 1, "t": "x", "cart": ("a", "b"), "point": Point(4)},
     "typed dict": {"n": 1, "t": "x", "cart": ["a", "b"], "lines": [Line("a")], "when": NOON},
     "no schema": {"n": 1, "t": "x", "cart": ["a", "b"], "lines": [{"sku": "a"}], "when": NOON},
@@ -173,6 +222,7 @@ OTHER: Final[dict[str, object]] = {"n": 1, "t": "x", "cart": ["a", "b"], "lines"
 
 SCHEMAS: Final[dict[str, Callable[[], Any] | None]] = {
     "attrs": Visitor,
+    "types within types": Wide,
     "frozen": Fixed,
     "dataclass": Plain,
     "struct": Packed,
@@ -211,6 +261,24 @@ def changed_everywhere(session: Any) -> None:
     data.word = "a"
 
 
+def changed_within(session: Any) -> None:
+    data: Wide = session.data
+    data.mixed.append("b")
+    data.ids.add(UUID(int=5))
+    data.moments["then"] = NOON
+    data.prices["a"].append(Decimal(2))
+    data.pairs.append((2, "b"))
+    data.one_of = Line("l")
+    data.colours = frozenset(Colour)
+    data.box.point = Point(2)
+    data.boxes["b"] = Box(size=(3,))
+    data.deep[0][0].append(date(2026, 4, 3))
+    data.marks = (Markup("<u>"), Markup("<b>"))
+    data.bounded.append(3)
+    data.or_text = "never"
+    data.bytes_or_none = b"y"
+
+
 def replaced(session: Any) -> None:
     data = session.data
     match data:
@@ -221,7 +289,7 @@ def replaced(session: Any) -> None:
         case Packed():
             session.replace(msgspec.structs.replace(data, n=4))
         case _:
-            session.replace(attrs.evolve(data, n=4) if isinstance(data, Visitor) else {**data, "n": 4})
+            session.replace(attrs.evolve(data, n=4) if isinstance(data, (Visitor, Wide)) else {**data, "n": 4})
 
 
 def by_key(session: Any) -> None:
@@ -251,6 +319,7 @@ CHANGES: Final[dict[str, Change]] = {
     "nested": appended,
     "nested in data": lambda session: session.data.cart.append("tea"),
     "everywhere": changed_everywhere,
+    "within": changed_within,
     "replaced": replaced,
     "by key": by_key,
     "taken out": taken_out,
@@ -263,8 +332,9 @@ CHANGES: Final[dict[str, Change]] = {
 
 _ONLY: Final = {
     "everywhere": {"attrs"},
+    "within": {"types within types"},
     "nested": {*SCHEMAS} - {"frozen"},
-    "nested in data": {"attrs", "dataclass", "struct", "factory"},
+    "nested in data": {"attrs", "types within types", "dataclass", "struct", "factory"},
 }
 """For which kinds alone."""
 
@@ -497,6 +567,37 @@ def test_the_explaining_path_is_not_asked(explained: Counter[str], kind: str, se
         explained.clear()
         visit.serve()
         assert not explained, visit.name
+
+
+@pytest.mark.parametrize("serializer", FORMATS)
+@pytest.mark.parametrize("kind", SCHEMAS)
+def test_each_field_comes_and_goes_without_explanation(
+    explained: Counter[str], kind: str, serializer: SerializerName
+) -> None:
+    fields = fields_served_with_explanation(explained, kind, serializer)
+    assert fields <= {"when", "bytes_or_none"}  # see below
+
+
+@pytest.mark.xfail(reason="`None`, for a value that is written with a tag, is not looked for", strict=True)
+@pytest.mark.parametrize("serializer", FORMATS)
+def test_what_is_none_again_needs_no_explanation(explained: Counter[str], serializer: SerializerName) -> None:
+    assert not fields_served_with_explanation(explained, "attrs", serializer)
+
+
+def fields_served_with_explanation(explained: Counter[str], kind: str, serializer: SerializerName) -> set[str]:
+    """Return the fields of which the explaining path is asked when one is stored, stored again, or taken out."""
+    site, full = Site(SCHEMAS[kind], serializer), FULL.get(kind, OTHER)
+    with_all = site.serve(None, lambda session: session.update(full))
+    with_none = site.serve(None, lambda session: session.update(csrf_token="a token"))
+
+    def is_explained(name: str, value: object) -> bool:
+        explained.clear()
+        site.serve(with_none, lambda session: session.update({name: value}))
+        site.serve(with_all, lambda session: session.update({name: deepcopy(value)}))
+        site.serve(with_all, lambda session: session.pop(name))
+        return bool(explained)
+
+    return {name for name, value in full.items() if is_explained(name, value)}
 
 
 @pytest.mark.parametrize("serializer", FORMATS)
