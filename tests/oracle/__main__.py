@@ -1,4 +1,7 @@
-"""Random requests on this tree and on the oracle's, by hand: `python -m tests.oracle --requests 100000 --seed 7`."""
+"""Random requests on this tree and on the oracle's, by hand: `python -m tests.oracle --requests 100000 --seed 7`.
+
+`python -m tests.oracle --record 250` writes anew what test_oracle.py holds this tree to.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,19 @@ from pathlib import Path
 
 import msgspec
 
-from tests.oracle.comparison import both_trees, cut_down
+from tests.oracle.comparison import both_trees, cut_down, the_oracle
 from tests.oracle.random_sequences import STORES, random_requests
+from tests.oracle.recorded import RECORDED, Recorded, portable, write
 from tests.oracle.trees import ROOT
+
+
+def record(path: Path, seeds: range) -> None:
+    """Write down what the oracle makes of sequences."""
+    with the_oracle() as oracle:
+        recorded = [Recorded(each, tuple(map(portable, oracle.serve(each)))) for each in map(random_requests, seeds)]
+    write(path, recorded)
+    count_of_visits = sum(len(each.outcomes) for each in recorded)
+    print(f"{len(recorded)} sequences of {count_of_visits} requests, in {path.stat().st_size} bytes")
 
 
 def main() -> int:
@@ -21,7 +34,12 @@ def main() -> int:
     parser.add_argument("--store", choices=("memory", "sqlite", "redis", "postgresql"), action="append")
     parser.add_argument("--tree", type=Path, default=ROOT, help="where the library is that is held to the oracle")
     parser.add_argument("--differences", type=int, default=1, help="after how many to stop")
+    parser.add_argument("--record", type=int, metavar="SEQUENCES", help="write down what the oracle does, and stop")
+    parser.add_argument("file", type=Path, nargs="?", default=RECORDED, help="for --record")
     asked = parser.parse_args()
+    if asked.record is not None:
+        record(asked.file, range(asked.seed, asked.seed + asked.record))
+        return 0
     served = found = 0
     stores = asked.store or STORES
     with both_trees(asked.tree, stores) as trees:

@@ -16,7 +16,7 @@ from tests.oracle.random_sequences import STORES
 from tests.oracle.sequences import Requests, Visit
 from tests.oracle.trees import ROOT, Tree, oracle_tree, serving
 
-__all__ = ["Trees", "both_trees", "cut_down"]
+__all__ = ["Trees", "both_trees", "cut_down", "one_tree", "the_oracle"]
 
 
 @frozen
@@ -41,14 +41,33 @@ def both_trees(present: Path = ROOT, stores: Sequence[str] = STORES) -> Generato
         NoHistory: there is no oracle.
     """
     with ExitStack() as stack:
-        oracle = oracle_tree(Path(stack.enter_context(TemporaryDirectory())).resolve())
-        trees = [
-            stack.enter_context(
-                serving(tree, {name: stack.enter_context(running(name)).url for name in stores if name != "memory"})
-            )
-            for tree in (oracle, present)
-        ]
-        yield Trees(*trees)
+        yield Trees(stack.enter_context(the_oracle(stores)), stack.enter_context(one_tree(present, stores)))
+
+
+@contextmanager
+def the_oracle(
+    stores: Sequence[str] = STORES, *, hash_seed: str = "0", zone: str = "UTC"
+) -> Generator[Tree, None, None]:
+    """Run the oracle.
+
+    Raises:
+        NoHistory: there is none.
+    """
+    with (
+        TemporaryDirectory() as directory,
+        one_tree(oracle_tree(Path(directory).resolve()), stores, hash_seed=hash_seed, zone=zone) as tree,
+    ):
+        yield tree
+
+
+@contextmanager
+def one_tree(
+    tree: Path = ROOT, stores: Sequence[str] = STORES, *, hash_seed: str = "0", zone: str = "UTC"
+) -> Generator[Tree, None, None]:
+    """Run a tree, with stores of its own."""
+    with ExitStack() as stack:
+        urls = {name: stack.enter_context(running(name)).url for name in stores if name != "memory"}
+        yield stack.enter_context(serving(tree, urls, hash_seed=hash_seed, zone=zone))
 
 
 def cut_down(requests: Requests, found: Difference, trees: Trees) -> tuple[Requests, Difference]:

@@ -16,11 +16,14 @@ import logging
 import sys
 import zlib
 from collections.abc import AsyncGenerator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from functools import cache
 from inspect import isawaitable
+from pathlib import PurePosixPath
+from threading import Barrier
 from types import CodeType
 from typing import TYPE_CHECKING, Any, Final, cast
 from uuid import UUID
@@ -37,9 +40,11 @@ from werkzeug.datastructures import Headers
 
 import typed_sessions
 from tests.oracle import schemas
+from tests.oracle.catalogue import CATALOGUE
 from tests.oracle.cookies import Named, examined, sealed, tampered
+from tests.oracle.interfaces import INTERFACES
 from tests.oracle.outcomes import Aliases, Outcome, SetCookie, shown, told
-from tests.oracle.schemas import CATALOGUE, new_token
+from tests.oracle.schemas import new_token
 from tests.oracle.sequences import Cookie, Requests, Visit
 from typed_sessions.quart import Sessions, field_reset, session_refused
 from typed_sessions.stores import Created, MemoryStore, SessionStore, Updated, open_store
@@ -91,7 +96,10 @@ def _noise(size: int) -> str:
 
 _SCOPE: Final[dict[str, object]] = {
     **{name: value for name, value in vars(schemas).items() if isinstance(value, type) or name == "guest"},
-    **{each.__name__: each for each in (Markup, UUID, Decimal, datetime, date, timedelta, timezone, Named)},
+    **{
+        each.__name__: each
+        for each in (Markup, UUID, Decimal, datetime, date, timedelta, timezone, Named, PurePosixPath)
+    },
     **{each.__name__: each for each in (attrs, copy, dataclasses, json, zlib)},
     "UTC": UTC,
     "flask_serializer": TaggedJSONSerializer,
@@ -151,6 +159,7 @@ class _Run:
         self.config: dict[str, Any] = {name: _evaluated(value) for name, value in requests.settings.items()}
         self.config["SESSION_STORE_TIMEOUT"] = 60  # in seconds: a slow machine is no difference
         self.schema = requests.schema
+        self.interface = requests.interface
         self.aliases = Aliases()
         self.latest: str | None = None
         self.first: str | None = None
@@ -167,8 +176,13 @@ class _Run:
         self.app = Quart(_NAME)
         self.apps.append(self.app)
         self.app.config.update(self.config)
-        declared = cast("Callable[[], object]", CATALOGUE[schema].schema)  # None is as good
-        self.sessions = Sessions(declared, self.app, store=self.store)
+        catalogued = CATALOGUE[schema]
+        declared = cast("Callable[[], object]", catalogued.schema)  # None is as good
+        converter = None if catalogued.converter is None else catalogued.converter()
+        self.sessions = Sessions(declared, self.app, store=self.store, converter=converter)
+        if self.interface is not None:
+            own: Any = INTERFACES[self.interface]
+            cast("Any", self.app).session_interface = own(declared, store=self.store, converter=converter)
         self.app.add_url_rule("/", "view", self.view)
         self.app.add_websocket("/websocket", "websocket", self.serve_websocket)
 
@@ -184,8 +198,33 @@ class _Run:
             except Exception as error:  # noqa: BLE001 -- it is an outcome
                 self.values.append(told(error))
 
+    def touch(self, session: Any) -> None:
+        """Have threads be the first that touch a session, and keep what each of them gets."""
+        lines = self.visit.threads
+        at_once = Barrier(len(lines) or 1)
+        scope = {**_SCOPE, "s": session}
+
+        def value_of(line: str) -> object:
+            code = _compiled(line)
+            at_once.wait()
+            try:
+                return eval(code, scope)  # noqa: S307 -- random_sequences.py has written it
+            except Exception as error:  # noqa: BLE001 -- it is an outcome
+                return error
+
+        if lines:
+            interval = sys.getswitchinterval()
+            sys.setswitchinterval(1e-5)  # in seconds: they take turns in the middle of what they do
+            with ThreadPoolExecutor(len(lines)) as threads:
+                values = list(threads.map(value_of, lines))
+            sys.setswitchinterval(interval)
+            self.values += [told(each) if isinstance(each, Exception) else shown(each) for each in values]
+            objects = {id(each) for line, each in zip(lines, values, strict=True) if line == "s.data"}
+            self.values.append(f"{len(objects)} objects")
+
     async def view(self) -> Any:
         self.session = session = self.sessions.current
+        self.touch(session)
         await self.act(session, self.visit.lines)
         match self.visit.way:
             case "abort":
@@ -208,6 +247,7 @@ class _Run:
 
     async def serve_websocket(self) -> Any:
         self.session = session = self.sessions.current
+        self.touch(session)
         if self.visit.way == "refused websocket":
             await self.act(session, self.visit.lines)
             return "no", 403
@@ -322,6 +362,7 @@ class _Run:
         async with self.app.app_context():
             self.session = await opened()
             other = await opened() if self.visit.way == "two at once" else None
+            self.touch(self.session)
             await self.act(self.session, self.visit.lines)
             if other is not None:
                 await self.act(other, self.visit.others)
@@ -418,7 +459,8 @@ async def outcomes_of(
 
 async def _main(urls: list[str]) -> None:
     """Answer each line of the standard input with one."""
-    stores = {url.partition("=")[0]: open_store(url.partition("=")[2]) for url in urls}
+    by_name = dict(url.split("=", maxsplit=1) for url in urls)
+    stores = {name: open_store(url) for name, url in by_name.items()}
     log = _Log()
     logging.getLogger().addHandler(log)
     logging.getLogger("typed_sessions").setLevel(logging.DEBUG)
@@ -426,9 +468,14 @@ async def _main(urls: list[str]) -> None:
     sys.stdout = sys.stderr
     answers.write(f"{typed_sessions.__file__}\n".encode())
     answers.flush()
+
     with time_machine.travel(START, tick=False) as clock:
-        for line in sys.stdin.buffer:
-            outcomes = await outcomes_of(decoder.decode(line), log, clock, stores)
+        for number, line in enumerate(sys.stdin.buffer):
+            requests = decoder.decode(line)
+            if requests.store == "sqlite":  # a file of its own: what a sequence leaves behind, no other one meets
+                await stores["sqlite"].close()
+                stores["sqlite"] = open_store(f"{by_name['sqlite']}.{number}")
+            outcomes = await outcomes_of(requests, log, clock, stores)
             answers.write(msgspec.json.encode(outcomes) + b"\n")
             answers.flush()
     for store in stores.values():

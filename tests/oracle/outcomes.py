@@ -44,6 +44,9 @@ class Outcome(Struct, frozen=True):
     """The payloads that a store in memory got."""
 
 
+_SET: Final = re.compile(r"\{(\\?'\w*\\?'(?:, \\?'\w*\\?')+)\}")
+
+
 def shown(value: object, depth: int = 12) -> str:
     """Return a text that says what a value is, whatever the order of sets is and classes say of themselves."""
     if depth == 0:
@@ -56,6 +59,8 @@ def shown(value: object, depth: int = 12) -> str:
     match value:
         case set() | frozenset():
             return f"{kind}({', '.join(sorted(within(value)))})"
+        case str():  # perhaps the repr of a session, which has sets as they are
+            return _SET.sub(lambda found: f"{{{', '.join(sorted(found[1].split(', ')))}}}", ascii(value))
         case dict():
             pairs = zip(within(value), within(value.values()), strict=True)
             return f"{kind}({', '.join(map(': '.join, pairs))})"

@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Final
 
-from tests.oracle.schemas import CATALOGUE, Catalogued
+from tests.oracle.catalogue import CATALOGUE, Catalogued
+from tests.oracle.expressions import FLAGS, JUNK, NAMES, READS, SAVES, SUBJECTS, UNDECLARED, WRONG
+from tests.oracle.interfaces import INTERFACES
 from tests.oracle.sequences import Cookie, Form, Requests, Tampering, Visit, Way
 
 __all__ = ["STORES", "random_requests"]
@@ -24,102 +26,6 @@ _SPANS: Final = {"timedelta()": 0, "timedelta(seconds=45)": 45, "timedelta(minut
 _LIFETIMES: Final = {"timedelta(days=4)": 345_600, "3600": 3_600, "timedelta(days=100)": 8_640_000}
 """In seconds, the values of SESSION_REFRESH_AFTER and PERMANENT_SESSION_LIFETIME."""
 
-_WRONG: Final = (
-    *(
-        "None",
-        "True",
-        "3",
-        "-5",
-        "2**70",
-        "1.5",
-        "float('nan')",
-        "'txt'",
-        "'7'",
-        "'\\ud800'",
-        "'ü\\x7f\\U0001f600'",
-        "b'ab'",
-    ),
-    *(
-        "Markup('<b>')",
-        "datetime(2026, 4, 2, 3, 4, 5, tzinfo=UTC)",
-        "UUID(int=5)",
-        "Decimal('3.1')",
-        "(1, 'a')",
-        "[1, 2]",
-    ),
-    *("[]", "{}", "{'a': 1}", "{1: 'a', '1': 'b'}", "{1, 2}", "object()", "Colour.BLUE", "Line('w', 1)", "[Line(1)]"),
-    *("[[[[1]]]]", "nested(99)", "nested(120)", "{' t': [1]}", "'x' * 150", "'x' * 700", "noise(900)", "noise(4200)"),
-)
-"""What hardly a field takes."""
-
-_UNDECLARED: Final = (
-    *(
-        "'token'",
-        "[('message', 'hello')]",
-        "['a', ('b', 1)]",
-        "{'a': (1, 2), 'when': datetime(2026, 4, 2, tzinfo=UTC)}",
-    ),
-    *(
-        "True",
-        "5",
-        "None",
-        "1.25",
-        "UUID(int=9)",
-        "Markup('<u>')",
-        "b'raw'",
-        "datetime(2026, 4, 2, 9, 30)",
-        "{'x', 'y'}",
-    ),
-    *("datetime(2026, 4, 2, 9, 30, 1, 5, tzinfo=UTC)", "date(2026, 4, 2)", "Decimal('1.10')", "{2: 'two'}", "object()"),
-)
-_NAMES: Final = (
-    *("csrf_token", "_flashes", "_user_id", "identity.id", "extra", "n", "usr_id", "_permanent", "allowed", "cart "),
-)
-
-_READS: Final = (
-    *("len(s)", "list(s)", "list(s.items())", "bool(s)", "s.new", "s.modified", "s.permanent", "s.accessed", "repr(s)"),
-    *(
-        "s.copy()",
-        "s == s.copy()",
-        "s == {}",
-        "dict(s.extras)",
-        "list(reversed(s))",
-        "s | {'z': 1}",
-        "{'z': 1} | s",
-        "s.data",
-    ),
-    *("copy.deepcopy(s) == s", "copy.copy(s).copy()", "isinstance(s, dict)", "{} == s.extras", "len(s.extras)"),
-)
-_FLAGS: Final = (
-    *("s.permanent = True", "s.permanent = True", "s.permanent = True", "s.permanent = False", "s.modified = True"),
-    *("s.modified = False", "s.accessed = False", "s.clear()", "s.regenerate()", "s.invalidate()", "s.popitem()"),
-    *(
-        "s['_flashes'] = [*s.get('_flashes', ()), ('message', 'hi')]",
-        "s.pop('_flashes', None)",
-        "s.pop('_permanent', 0)",
-    ),
-)
-_SAVES: Final = ("await sessions.save()", "await sessions.reload()", "await sessions.reload(); s.data")
-_SUBJECTS: Final = (
-    *("s.promote(user_id=7)", "s.promote(user_id=8, once='in')", "s.promote(user_id='no')", "s.data.user_id = 8"),
-    *("len(await sessions.of(7))", "await sessions.revoke(7)", "await sessions.revoke(7, except_current=True)"),
-    "[each.current for each in await sessions.of(8)]",
-)
-
-_JUNK: Final = (
-    "",
-    "junk",
-    "junk.x.y",
-    "a.b.c.d",
-    ".",
-    "..",
-    "e30.Z.x",
-    "é.ahilAA.vjo0",
-    "A" * 43,
-    "x" * 5000,
-    "0" * 47,
-)
-
 
 class _Writer:
     """Writes requests of one seed."""
@@ -127,6 +33,8 @@ class _Writer:
     def __init__(self, seed: int, stores: Sequence[str]) -> None:
         self.random = Random(seed)  # noqa: S311 -- tests are to be repeated
         self.stores = stores
+        self.may_save = True
+        """False for an interface that `Sessions` knows nothing of: its `save` would be that of its own."""
 
     def one_of(self, *choices: str) -> str:
         return self.random.choice(choices)
@@ -135,9 +43,11 @@ class _Writer:
         return self.random.random() < chance
 
     def requests(self, seed: int) -> Requests:
-        schema = self.one_of(*CATALOGUE, "Many", "Many", "Small", "Checked", "Shopper", "none")
+        schema = self.one_of(*CATALOGUE, "Many", "Many", "Small", "Checked", "Shopper", "Customer", "none")
         store = self.one_of(*self.stores) if self.stores and self.perhaps(0.3) else None
         settings = self.settings(has_fields=schema != "none")
+        interface = self.one_of(*INTERFACES) if self.perhaps(0.2) else None
+        self.may_save = interface is None
         present = schema
         visits: list[Visit] = []
         permanent = self.perhaps(0.5)
@@ -149,7 +59,7 @@ class _Writer:
             visits.append(self.visit(CATALOGUE[present], store, deploy or None, lines))
             if self.perhaps(0.12):
                 visits += self.busy_visitor(CATALOGUE[present], settings)
-        return Requests(seed, schema, store, settings, tuple(visits))
+        return Requests(seed, schema, store, settings, interface, tuple(visits))
 
     # The application
 
@@ -224,7 +134,7 @@ class _Writer:
         way: Way = self.random.choice(rare if self.perhaps(0.1) else ways)
         if store is not None and self.perhaps(0.15):
             way = "two at once"
-        in_context = way not in {"interface", "two at once"}
+        in_context = way not in {"interface", "two at once"} and self.may_save
         headers: list[tuple[str, str]] = []
         if self.perhaps(0.1):
             headers.append(("Vary", self.one_of("Accept", "Cookie, Accept", "*", "accept, cookie")))
@@ -237,11 +147,22 @@ class _Writer:
             settings=self.change_of_settings(),
             cookies=self.cookies(schema),
             headers=tuple(headers),
+            threads=self.threads(schema) if store is None else (),  # see test_threads_make_one_report
             lines=(*first, *self.lines(schema, in_context=in_context)),
             late=self.lines(schema, in_context=False) if self.perhaps(0.15) or way == "stream" else (),
             others=self.lines(schema, in_context=False) if way == "two at once" else (),
             saves=2 if way == "interface" and self.perhaps(0.15) else 1,
         )
+
+    def threads(self, schema: Catalogued) -> tuple[str, ...]:
+        """Return what threads do that touch a session first: reads that give the same, whoever comes first."""
+        if self.perhaps(0.88):
+            return ()
+        if schema.name == "Tokens" or self.perhaps(0.4):
+            return ("s.data",) * self.random.choice((2, 3, 4))
+        field = self.one_of(*schema.values)
+        reads = (f"s[{field!r}]", f"s.get({field!r}, 'absent')", f"{field!r} in s", "s.data", "len(s)", "s == s.copy()")
+        return tuple(self.one_of(*reads) for _ in range(self.random.choice((2, 3, 4))))
 
     def busy_visitor(self, schema: Catalogued, settings: Mapping[str, str]) -> tuple[Visit, Visit]:
         """Write a session, and come back when a refresh, or its end, is due: then, and a second before and after."""
@@ -283,7 +204,7 @@ class _Writer:
             case "earlier":
                 return Cookie("earlier", tampering=tampering)
             case "text":
-                return Cookie("text", self.one_of(*_JUNK))
+                return Cookie("text", self.one_of(*JUNK))
             case "made" if not schema.is_dict:
                 return Cookie("made", self.data(schema))
             case _:
@@ -320,9 +241,9 @@ class _Writer:
         self.random.shuffle(fields)
         items = [(field, self.value(schema, field)) for field in fields[: self.random.randrange(5)]]
         if self.perhaps(0.5):
-            items.append((self.one_of(*fields), self.one_of(*_WRONG)))
+            items.append((self.one_of(*fields), self.one_of(*WRONG)))
         if self.perhaps(0.3):
-            items.append((self.one_of(*_NAMES), self.one_of(*_UNDECLARED)))
+            items.append((self.one_of(*NAMES), self.one_of(*UNDECLARED)))
         if self.perhaps(0.5):
             items.append(("_permanent", self.one_of("True", "True", "False", "1", "'yes'")))
         if self.perhaps(0.2):
@@ -352,21 +273,21 @@ class _Writer:
             case 15 | 16 | 17:
                 return self.undeclared()
             case 18 | 19:
-                return self.one_of(*_FLAGS)
+                return self.one_of(*FLAGS)
             case 20:
                 return f"s.promote({self.arguments(schema)})"
             case 21:
                 return self.held(schema)
             case 22 if in_context:
-                return self.one_of(*_SAVES)
+                return self.one_of(*SAVES)
             case _ if schema.name == "Shopper":
-                line = self.one_of(*_SUBJECTS)
+                line = self.one_of(*SUBJECTS)
                 return line if in_context or "await" not in line else "s.promote(user_id=7)"
             case _:
                 return f"s.replace({self.data(schema)})"
 
     def read(self, schema: Catalogued) -> str:
-        key = self.one_of(*schema.values, *schema.values, *_NAMES)
+        key = self.one_of(*schema.values, *schema.values, *NAMES)
         match self.random.randrange(10):
             case 0 | 1 | 2:
                 field = self.one_of(*schema.values)
@@ -382,7 +303,7 @@ class _Writer:
             case 7:
                 return f"s.extras.get({key!r}, 'absent')"
             case _:
-                return self.one_of(*_READS)
+                return self.one_of(*READS)
 
     def place(self, schema: Catalogued, field: str) -> str:
         return f"s.data[{field!r}]" if schema.is_dict else f"s.data.{field}"
@@ -430,7 +351,7 @@ class _Writer:
                 return f"s[{field!r}] = {self.value(schema, field)}"
 
     def undeclared(self) -> str:
-        key, value = self.one_of(*_NAMES), self.one_of(*_UNDECLARED)
+        key, value = self.one_of(*NAMES), self.one_of(*UNDECLARED)
         match self.random.randrange(7):
             case 0:
                 return f"s.extras[{key!r}] = {value}"
@@ -461,14 +382,14 @@ class _Writer:
         return self.one_of(*schema.values[field])
 
     def wrong(self, field: str) -> str:
-        value = self.one_of(*_WRONG)
+        value = self.one_of(*WRONG)
         return "'no day'" if field == "day" and "datetime" in value else value  # see differences.py
 
     def mapping(self, schema: Catalogued) -> str:
         fields = self.random.sample(list(schema.values), k=min(len(schema.values), self.random.randrange(1, 4)))
         items = [f"{field!r}: {self.value(schema, field)}" for field in fields]
         if self.perhaps(0.15):
-            items.append(f"{self.one_of(*_NAMES)!r}: {self.one_of(*_UNDECLARED)}")
+            items.append(f"{self.one_of(*NAMES)!r}: {self.one_of(*UNDECLARED)}")
         if self.perhaps(0.15):
             items.append(f"{fields[0]!r}: {self.wrong(fields[0])}")
         return "{" + ", ".join(items) + "}"
@@ -483,8 +404,6 @@ class _Writer:
         fields = self.random.sample(list(schema.values), k=self.random.randrange(min(4, len(schema.values) + 1)))
         chosen = [field for field in fields if field != "made"]
         arguments = {_ALIASES.get(field, field): self.value(schema, field) for field in chosen}
-        if schema.name == "guest":
-            return f"Small({', '.join(f'{name}={value}' for name, value in arguments.items())})"
         return f"{schema.name}({', '.join(f'{name}={value}' for name, value in arguments.items())})"
 
 

@@ -59,6 +59,8 @@ class Visit(Struct, frozen=True):
     cookies: tuple[Cookie, ...] = (Cookie("latest"),)
     headers: tuple[tuple[str, str], ...] = ()
     """Of the response."""
+    threads: tuple[str, ...] = ()
+    """What is done first: lines of which each runs in a thread of its own, all at once."""
     lines: tuple[str, ...] = ()
     """What it does: lines of Python over `s`, its session. What each one gives, or raises, is an outcome."""
     late: tuple[str, ...] = ()
@@ -77,4 +79,6 @@ class Requests(Struct, frozen=True):
     store: str | None
     settings: dict[str, str]
     """As expressions."""
+    interface: str | None
+    """One of interfaces.py, in the place of the library's own."""
     visits: tuple[Visit, ...]

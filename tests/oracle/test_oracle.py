@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
@@ -11,18 +11,16 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from tests.oracle.comparison import Trees, both_trees, cut_down
+from tests.oracle.comparison import Trees, both_trees, one_tree, the_oracle
 from tests.oracle.differences import WANTED, first_difference
 from tests.oracle.outcomes import Outcome, SetCookie
 from tests.oracle.random_sequences import random_requests
-from tests.oracle.sequences import Requests, Visit
-from tests.oracle.trees import ROOT, NoHistory, oracle_tree
+from tests.oracle.recorded import portable, read
+from tests.oracle.sequences import Cookie, Requests, Visit
+from tests.oracle.trees import ROOT, NoHistory, Tree, oracle_tree
 
-SECONDS: Final = 10
-"""How long to compare, of the 20 s that it may take all in all: the rest is for the start, and for a slow machine."""
-
-SEQUENCES: Final = 100
-"""At most: some 1,500 requests."""
+EACH: Final = 20
+"""One of so many sequences is asked of the oracle anew, where git still has it."""
 
 
 @pytest.fixture(scope="module")
@@ -34,16 +32,49 @@ def trees() -> Iterator[Trees]:
         pytest.skip(f"no oracle, for this is no clone with its history: {reason}")
 
 
-def test_random_requests_give_what_the_oracle_gives(trees: Trees) -> None:
-    end = time.monotonic() + SECONDS
-    for seed in range(SEQUENCES):
-        requests = random_requests(seed)
-        difference = trees.difference(requests)
-        if difference is not None:
-            shortest, difference = cut_down(requests, difference, trees)
-            pytest.fail(f"seed {seed}, cut down: {msgspec.json.encode(shortest).decode()}\n{difference}")
-        if time.monotonic() > end:
-            break
+def test_requests_give_what_the_oracle_gave() -> None:
+    with one_tree() as present:
+        for each in read():
+            difference = first_difference(each.requests, each.outcomes, served(present, each.requests))
+            if difference is not None:
+                pytest.fail(f"seed {each.requests.seed}, {difference}\n{how_to_see(each.requests)}")
+
+
+def served(tree: Tree, requests: Requests) -> list[Outcome]:
+    return list(map(portable, tree.serve(requests)))
+
+
+def how_to_see(requests: Requests) -> str:
+    seed = requests.seed
+    if random_requests(seed) != requests:
+        return (
+            f"random_sequences.py makes other requests of this seed by now:\n{msgspec.json.encode(requests).decode()}"
+        )
+    return f"`python -m tests.oracle --seed {seed} --requests 1` cuts it down, where git has the oracle"
+
+
+def test_what_was_recorded_depends_on_no_process() -> None:
+    """Another hash seed, another zone, and other sequences before it."""
+    with ExitStack() as stack:
+        try:
+            oracle = stack.enter_context(the_oracle(hash_seed="7", zone="Pacific/Chatham"))
+        except NoHistory as reason:
+            pytest.skip(f"no oracle, for this is no clone with its history: {reason}")
+        for each in read()[::-EACH]:
+            assert served(oracle, each.requests) == list(each.outcomes)
+
+
+def test_two_trees_are_compared_live(trees: Trees) -> None:
+    assert trees.difference(read()[0].requests) is None
+
+
+def test_threads_make_one_report() -> None:
+    stranger = Visit(cookies=(Cookie("text", "A" * 43),), threads=("s.data",) * 4)
+    settings = {"SECRET_KEY": "'the key of all that is signed here'"}
+    requests = Requests(0, "Small", "memory", settings, None, (stranger,) * 20)
+    with one_tree(stores=("memory",)) as present:
+        reports = [outcome.reports for outcome in present.serve(requests)]
+    assert all(len(each) == 2 for each in reports), reports  # a log record and a signal
 
 
 def test_the_trees_are_two(trees: Trees) -> None:
@@ -95,8 +126,17 @@ def of_cookie(value: str, payload: str, seal: str = SEALED) -> Outcome:
     ],
 )
 def test_nothing_differs_but_what_is_wanted(before: Outcome, after: Outcome, differ: bool) -> None:
-    found = first_difference(Requests(0, "Small", None, {}, (Visit(),)), [before], [after])
+    found = first_difference(Requests(0, "Small", None, {}, None, (Visit(),)), [before], [after])
     assert (found is not None) is differ
+
+
+def test_no_library_decides_what_is_recorded() -> None:
+    before = replace(of_cookie(".a", "x" * 201), values=("ValueError: 'as Python says'",), errors=("KeyError: 'n'",))
+    after = portable(before)
+    assert after.values == ("ValueError",)
+    assert after.errors == before.errors
+    assert after.cookies[0].value == "<compressed>"
+    assert portable(after) == after
 
 
 def test_each_wanted_difference_has_its_reason() -> None:

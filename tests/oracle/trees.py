@@ -68,6 +68,11 @@ class Tree:
         """Return what came of the sequence."""
         return self._decoder.decode(self._line())
 
+    def serve(self, requests: Requests) -> list[Outcome]:
+        """Have a sequence run, and return what came of it."""
+        self.ask(requests)
+        return self.outcomes()
+
     def _line(self) -> bytes:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
@@ -77,13 +82,20 @@ class Tree:
 
 
 @contextmanager
-def serving(tree: Path, stores: Mapping[str, str]) -> Generator[Tree, None, None]:
+def serving(
+    tree: Path, stores: Mapping[str, str], *, hash_seed: str = "0", zone: str = "UTC"
+) -> Generator[Tree, None, None]:
     """Run the driver on the library in a directory. `stores` has the URL of each store that is used."""
     process = subprocess.Popen(  # noqa: S603 -- all of it is written here
         [sys.executable, "-P", "-m", "tests.oracle.driver", *(f"{name}={url}" for name, url in stores.items())],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": f"{tree}{os.pathsep}{ROOT}", "PYTHONHASHSEED": "0"},
+        env={
+            **os.environ,
+            "PYTHONPATH": f"{tree}{os.pathsep}{ROOT}",
+            "PYTHONHASHSEED": hash_seed,
+            "TZ": zone,
+        },
     )
     try:
         served = Tree(process)

@@ -290,20 +290,7 @@ class DeclaredContents(Value, Generic[S]):
 
     def stored(self) -> dict[str, object]:
         self.has_shared_extras = True
-        fields, extras = self.schema.fields, self.extras
-        try:
-            declared = self.schema.non_defaults(self.live)
-        except AttributeError:  # the program deleted one: the next request has its default
-            declared = {name: self.schema.read(self.live, name) for name in fields if self._is_stored(name)}
-        else:
-            for name in self.unread:
-                declared.pop(name, None)
-            explicit = self.explicit
-            if not explicit.isdisjoint(declared):
-                self.note_not_default(declared)
-                explicit = self.explicit
-            for name in explicit:
-                declared[name] = self.schema.read(self.live, name)
+        extras, declared = self.extras, self._declared()
         if self.schema.renamed:
             for former in _superseded(self.schema, extras, declared):
                 del extras[former]
@@ -314,6 +301,26 @@ class DeclaredContents(Value, Generic[S]):
                 del order[key]  # it has its default: stored through the data, it comes after those stored by key
                 del stored[key]
         return stored
+
+    def _declared(self) -> dict[str, object]:
+        """Return the fields that are stored."""
+        fields = self.schema.fields
+        try:
+            declared = self.schema.non_defaults(self.live)
+        except AttributeError as error:  # the program deleted one: the next request has its default
+            if error.obj is not self.live:
+                raise
+            declared = {name: self.schema.read(self.live, name) for name in fields if self._is_stored(name)}
+        else:
+            for name in self.unread:
+                declared.pop(name, None)
+            explicit = self.explicit
+            if not explicit.isdisjoint(declared):
+                self.note_not_default(declared)
+                explicit = self.explicit
+            for name in explicit:
+                declared[name] = self.schema.read(self.live, name)
+        return declared
 
     @property
     def explicit(self) -> frozenset[str]:
@@ -505,7 +512,9 @@ class DeclaredContents(Value, Generic[S]):
             return False
         try:
             value = self.schema.read(self.live, name)
-        except AttributeError:  # the program deleted the attribute: the next request has the default
+        except AttributeError as error:  # the program deleted the attribute: the next request has the default
+            if error.obj is not self.live:
+                raise
             return False
         if not self.schema.fields[name].is_default(value):
             self.note_not_default([name])

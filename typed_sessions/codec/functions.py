@@ -14,6 +14,7 @@ from typed_sessions.schema.schema import Schema
 from typed_sessions.schema.types import FieldType, all_parts
 from typed_sessions.schema.types.bounded import Bounded
 from typed_sessions.schema.types.choices import Choice, Enumeration
+from typed_sessions.schema.types.classes import Foreign
 from typed_sessions.schema.types.containers import Items, Positions
 from typed_sessions.schema.types.emitter import IS, Emitted, Emitter
 from typed_sessions.schema.types.scalars import Scalar, Simple
@@ -143,8 +144,10 @@ class Functions:
     def proof(self, name: str) -> str:
         """Add the function that hands over where a field's value does not come back of what is written of it."""
         came_back = self._module.name(self._emitter.comparison.came_back, "came_back")
-        lines = ["try:", f"    is_same = {came_back}(value, {self._fields[name].decoded('part')})"]
-        lines += ["except Exception:", "    is_same = False"]  # a class of the user's may raise anything
+        lines = [f"is_same = {came_back}(value, {self._fields[name].decoded('part')})"]
+        if any(isinstance(part, Foreign) for part in all_parts([self._schema.fields[name].type])):
+            # Its class, and its hooks, may raise anything.
+            lines = ["try:", *_indented(lines, 4), "except Exception: is_same = False"]
         return self._module.define(
             f"prove_{name}", "value, part", [*lines, f"if not is_same: {self._emitter.unusual}()"]
         )

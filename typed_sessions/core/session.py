@@ -369,7 +369,7 @@ class SecureCookieSession(Session[S_co]):
         if state.progress is not AWAITED:
             self._note_late_use(state)
         self.accessed = True
-        return (state.loaded[0] if state.loaded else state.open()).contents
+        return (state.loaded[0][0] if state.loaded else state.open()).contents
 
     def _note_late_use(self, state: SessionState[S_co]) -> None:
         """Take note of a use of the session after its response was made."""

@@ -185,17 +185,17 @@ class SessionState(Value, Generic[S]):
     was_used_late: bool = False
     """True if anybody has asked for what is in the session after its response was made."""
     loss_is_reported: bool = False
-    loaded: list[LoadResult[S]] = msgspec.field(default_factory=list)
-    """What opening the session gave, to each thread that was one of the first: the first one of it counts for all."""
+    loaded: list[tuple[LoadResult[S]]] = msgspec.field(default_factory=list)
+    """What opening the session gave to each thread that was one of the first, in its own tuple: the first one counts."""
 
     @property
     def opened(self) -> LoadResult[S] | None:
         """What is in the session; None until the first touch."""
-        return self.loaded[0] if self.loaded else None
+        return self.loaded[0][0] if self.loaded else None
 
     @opened.setter
     def opened(self, opened: LoadResult[S]) -> None:
-        self.loaded[:1] = [opened]
+        self.loaded[:1] = [(opened,)]
 
     def open(self) -> LoadResult[S]:
         """Return what opening the session gives, without counting it as an access.
@@ -205,14 +205,14 @@ class SessionState(Value, Generic[S]):
         """
         loaded = self.loaded
         if loaded:
-            return loaded[0]
-        opened = self.source.open()
-        loaded.append(opened)
+            return loaded[0][0]
+        ours = (self.source.open(),)
+        loaded.append(ours)
         first = loaded[0]
-        if first is opened:
-            for report in opened.reports:
+        if first is ours:
+            for report in first[0].reports:
                 self.source.report(report)
-        return first
+        return first[0]
 
     @property
     def awaits_response(self) -> bool:
@@ -245,7 +245,7 @@ class SessionState(Value, Generic[S]):
 
     def compared(self) -> tuple[bool, Changes[S] | None]:
         """Return True if the contents are others than what was loaded, whatever was assigned, and the changes."""
-        opened = self.loaded[0] if self.loaded else self.open()
+        opened = self.loaded[0][0] if self.loaded else self.open()
         contents, snapshot = opened.contents, opened.snapshot
         if self.cleared and self.source.sealed and not contents.keys():
             return True, None  # the cookie goes, also one that this instance could not read

@@ -270,7 +270,9 @@ def _emit_optional(item: Emitted, emitter: Emitter) -> Emitted | None:
         None
         if decode is None
         else emitter.short("decode_optional", lambda part: f"(None if {part} is None else {decode(part)})"),
-        lambda value, part: f"({value} is None if {part} is None else {unchanged(value, part)})",
+        lambda value, part: (
+            f"({value} is None if {part} is None else {value} is not None and {unchanged(value, part)})"
+        ),
         item.closed,
     )
 
