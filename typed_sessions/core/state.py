@@ -186,7 +186,7 @@ class SessionState(Value, Generic[S]):
     """True if anybody has asked for what is in the session after its response was made."""
     loss_is_reported: bool = False
     loaded: list[tuple[LoadResult[S]]] = msgspec.field(default_factory=list)
-    """What opening the session gave to each thread that was one of the first, in its own tuple: the first one counts."""
+    """What opening the session gave to each of the first threads, in a tuple of its own: the first one counts."""
 
     @property
     def opened(self) -> LoadResult[S] | None:
