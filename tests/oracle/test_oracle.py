@@ -33,11 +33,16 @@ def trees() -> Iterator[Trees]:
 
 
 def test_requests_give_what_the_oracle_gave() -> None:
+    recorded = read()
+    ended_early = 0
     with one_tree() as present:
-        for each in read():
-            difference = first_difference(each.requests, each.outcomes, served(present, each.requests))
+        for each in recorded:
+            outcomes = served(present, each.requests)
+            difference = first_difference(each.requests, each.outcomes, outcomes)
             if difference is not None:
                 pytest.fail(f"seed {each.requests.seed}, {difference}\n{how_to_see(each.requests)}")
+            ended_early += outcomes != list(each.outcomes)
+    assert ended_early < len(recorded) / 50  # by a write that is newly refused, after which nothing is compared
 
 
 def served(tree: Tree, requests: Requests) -> list[Outcome]:
