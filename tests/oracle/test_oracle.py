@@ -76,7 +76,7 @@ def test_two_trees_are_compared_live(trees: Trees) -> None:
 def test_threads_make_one_report() -> None:
     stranger = Visit(cookies=(Cookie("text", "A" * 43),), threads=("s.data",) * 4)
     settings = {"SECRET_KEY": "'the key of all that is signed here'"}
-    requests = Requests(0, "Small", "memory", settings, None, (stranger,) * 20)
+    requests = Requests(0, "Small", "memory", settings, None, (stranger,) * 50)
     with one_tree(stores=("memory",)) as present:
         reports = [outcome.reports for outcome in present.serve(requests)]
     assert all(len(each) == 2 for each in reports), reports  # a log record and a signal
