@@ -147,7 +147,7 @@ class _Writer:
             settings=self.change_of_settings(),
             cookies=self.cookies(schema),
             headers=tuple(headers),
-            threads=self.threads(schema) if store is None else (),  # see test_threads_make_one_report
+            threads=self.threads(schema),
             lines=(*first, *self.lines(schema, in_context=in_context)),
             late=self.lines(schema, in_context=False) if self.perhaps(0.15) or way == "stream" else (),
             others=self.lines(schema, in_context=False) if way == "two at once" else (),
