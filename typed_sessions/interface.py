@@ -23,7 +23,7 @@ from typed_sessions.core.framework import (
     CookieResponse,
     ResponseHeaders,
     SessionInterface,
-    add_cookies,
+    make_private,
     values_of,
     vary_by_cookie,
 )
@@ -246,24 +246,29 @@ class SecureCookieSessionInterface(
             CookieTooLargeError: the browser would drop the cookie; no cookie is set.
             ConfigurationError: a setting is wrong; no cookie is set.
         """
-        owned = session if type(session) is self.session_class else self._owned(session)
+        owned = session if type(session) is SecureCookieSession else self._owned(session)
         if is_left_alone(owned):
             if self._is_streamed(response):
                 note_streaming(owned)
             return
-        rules = self._rules_at_save(app, owned)
+        rules = rules_of(owned)
+        if type(rules) is not AppRules or rules.adapter is not self:
+            rules = self._applications.rules_of(app)
         if type(state_of(owned).source) is StoredContext or (owned is not session and rules.server_side is not None):
             await self._save_on_server(app, owned, response, rules)
         elif response is None:
             lifecycle.end(owned)
+        elif owned.accessed:
+            headers = response.headers
+            is_usual = vary_by_cookie(headers)
+            cookies = lifecycle.save(owned, rules, app, streams=False).set_cookie
+            for text in cookies:
+                headers.add("Set-Cookie", text)
+            if cookies and not is_usual:
+                self._make_private(app, headers)
         else:
-            accessed, headers = owned.accessed, response.headers
-            if accessed:
-                vary_by_cookie(headers)
-            streams = not accessed and self._is_streamed(response)
-            changes = lifecycle.save(owned, rules, app, streams=streams)
-            if changes.set_cookie:
-                self._put(app, changes, headers, varies=accessed)
+            changes = lifecycle.save(owned, rules, app, streams=self._is_streamed(response))
+            self._put(app, changes, response.headers)
 
     def cookie_values(self, request: CookieRequest, name: str) -> tuple[str, ...]:
         """Return all values that a cookie has in a request."""
@@ -362,17 +367,19 @@ class SecureCookieSessionInterface(
         if not isinstance(source, StoredContext):
             return
         changes = lifecycle.header_changes(session, self._rules_at_save(app, session), app, source.decision())
-        if changes.set_cookie:
-            self._put(app, changes, response.headers, varies=False)
+        self._put(app, changes, response.headers)
 
-    def _put(
-        self, app: ConfiguredApp, changes: lifecycle.HeaderChanges, headers: ResponseHeaders, *, varies: bool
-    ) -> None:
-        """Bring new cookies into the headers of a response. `varies` says that they have their Vary."""
-        if add_cookies(headers, changes, self._applications.clock()):
-            self._applications.report_once(app, SharedCookie())
-        if not varies:
+    def _put(self, app: ConfiguredApp, changes: lifecycle.HeaderChanges, headers: ResponseHeaders) -> None:
+        """Bring new cookies, if there are any, into the headers of a response, and what caches have to know of them."""
+        for text in changes.set_cookie:
+            headers.add("Set-Cookie", text)
+        if changes.set_cookie:
+            self._make_private(app, headers)
             vary_by_cookie(headers)
+
+    def _make_private(self, app: ConfiguredApp, headers: ResponseHeaders) -> None:
+        if make_private(headers, self._applications.clock):
+            self._applications.report_once(app, SharedCookie())
 
     async def close(self) -> None:
         """Close the stores that were opened by their URLs, in the event loop that runs; they open again when used."""

@@ -156,7 +156,7 @@ def assert_generated(codec: Codec[Any], stored: dict[str, object]) -> None:
         outcome.contents.store("extra", [("a", 1)])
         changes = codec.diff(outcome.contents, outcome.snapshot)
         assert changes is not None
-        assert changes.unwritten is not None
+        assert changes.is_generated
         written = codec.encode(outcome.snapshot, changes).payload
     again = codec.decode(written)
     assert isinstance(again, Loaded)

@@ -67,7 +67,7 @@ def test_the_text_is_that_of_werkzeug(asked: dict[str, Any], value: str, expires
     checked = checked_attributes(**asked)
     assert SessionCookie(checked).expiring(value, expires) == theirs
     second = None if expires is None else expires.replace(microsecond=0).timestamp()
-    assert SessionCookie(checked).written(value, expires=second) == theirs
+    assert SessionCookie(checked).written(value, second) == theirs
 
 
 @given(st.lists(st.integers(-2, 2) | st.floats(-2, 2) | st.floats(0, 2**37), max_size=5))
@@ -76,7 +76,7 @@ def test_a_header_that_is_written_often_has_each_time_its_own_expiry(seconds: li
     for second in seconds:
         moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=math.floor(second))
         expected = SessionCookie(attributes()).expiring("v", moment)
-        assert written_often.written("v", expires=second) == expected
+        assert written_often.written("v", second) == expected
 
 
 @settings(max_examples=500, deadline=None)

@@ -233,12 +233,12 @@ def test_what_a_browser_has_to_be_told_is_in_the_header_changes() -> None:
     rules = made()
     session = untouched(sealed(), rules)
     assert session["user_id"] == 7
-    assert save(session, rules, None, streams=False) == HeaderChanges(vary=True)
+    assert save(session, rules, None, streams=False) == HeaderChanges()
     session = untouched(sealed(), rules)
     session["user_id"] = 8
     changes = save(session, rules, None, streams=False)
     written = sealed(b'{"user_id":8}')
-    assert changes == HeaderChanges(vary=True, set_cookie=(f"session={written}; HttpOnly; Path=/",))
+    assert changes == HeaderChanges(set_cookie=(f"session={written}; HttpOnly; Path=/",))
     assert "session=" not in repr(changes)
 
 

@@ -616,7 +616,7 @@ def path_of(codec: Codec[Any], loaded: Loaded[Any]) -> str:
     changes = codec.diff(loaded.contents, loaded.snapshot)
     if changes is None:
         return "unchanged"
-    return "explained" if changes.unwritten is None else "generated"
+    return "explained" if not changes.is_generated else "generated"
 
 
 def payload_of(loaded: Loaded[Any]) -> bytes | None:

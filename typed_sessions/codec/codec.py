@@ -20,7 +20,7 @@ from typed_sessions.codec.explaining import (
     native_types,
     payload_of,
 )
-from typed_sessions.codec.generated import UNUSUAL, Generated, Unwritten
+from typed_sessions.codec.generated import UNUSUAL, Changes, Generated
 from typed_sessions.codec.generated_fields import GeneratedClass, GeneratedKeys
 from typed_sessions.codec.generated_open import GeneratedOpen
 from typed_sessions.codec.notations import notation_of
@@ -106,14 +106,6 @@ class Loaded(Value, Generic[S]):
     reports: tuple[FieldReset | UndeclaredNestedKeys, ...] = ()
 
 
-class Changes(Value, Generic[S]):
-    """What contents hold that their snapshot does not, or no longer."""
-
-    contents: Contents[S]
-    unwritten: Unwritten | None = None
-    """As msgspec is to write it; None on the explaining path, which writes everything anew."""
-
-
 class Codec(Generic[S]):
     """Reads contents from payloads and writes them; made once for a schema and a serializer.
 
@@ -177,13 +169,13 @@ class Codec(Generic[S]):
         generated = self._generated
         if generated is not None and len(self._tags_in_order) == self._tag_count:
             try:
-                loaded = generated.load(payload)
+                contents, decoded, made, raws = generated.load(payload)
             except UNUSUAL:
                 pass
             else:
-                _, _, decoded, made, raws = loaded
                 snapshot: Snapshot[S] = Snapshot(self, payload, payload, generated.version, decoded, made, raws)
-                return Loaded(generated.contents(loaded, snapshot), snapshot)
+                contents.loaded_from = snapshot
+                return Loaded(contents, snapshot)
         outcome = self._explaining.decode(payload, on_bad_field)
         return outcome if isinstance(outcome, Refused) else self._explained(outcome, payload)
 
@@ -198,7 +190,7 @@ class Codec(Generic[S]):
                 snapshot.known = deepcopy(stored) if outcome.is_generated else None
         return Loaded(outcome.contents, snapshot, outcome.reports)
 
-    def diff(self, contents: Contents[S], snapshot: Snapshot[S]) -> Changes[S] | None:
+    def diff(self, contents: Contents[S], snapshot: Snapshot[S]) -> Changes | None:
         """Return what contents hold that their snapshot does not; None if they mean the same.
 
         Another order of keys, or another way to write the same, is no change.
@@ -206,12 +198,10 @@ class Codec(Generic[S]):
         generated = self._generated
         if generated is not None and contents.loaded_from is snapshot and len(self._tags_in_order) == self._tag_count:
             try:
-                unwritten = generated.changes(contents, snapshot)
+                return generated.changes(contents, snapshot)
             except UNUSUAL:
                 pass
-            else:
-                return None if unwritten is None else Changes(contents, unwritten)
-        return Changes(contents) if self._differ(contents, snapshot) else None
+        return Changes(contents, is_generated=False) if self._differ(contents, snapshot) else None
 
     def _differ(self, contents: Contents[S], snapshot: Snapshot[S]) -> bool:
         stored, path = contents.stored(), self._explaining
@@ -232,18 +222,18 @@ class Codec(Generic[S]):
         """Return the version to write: a later one than this release's is kept, so that no step runs twice."""
         return max(snapshot.version, self.schema.migrations.version)
 
-    def encode(self, snapshot: Snapshot[S], changes: Changes[S]) -> Encoded:
+    def encode(self, snapshot: Snapshot[S], changes: Changes) -> Encoded:
         """Return the payload of a snapshot with changes in it, as `diff` has found them, proven to read back.
 
         Raises:
             SerializationError: they cannot be written so that they read back; the message names the field.
         """
-        generated, unwritten = self._generated, changes.unwritten
-        if generated is not None and unwritten is not None:
+        generated = self._generated
+        if changes.is_generated and generated is not None:
             try:
-                payload = generated.written(snapshot.source, snapshot.decoded, unwritten)
+                payload = generated.written(snapshot.source, snapshot.decoded, changes)
                 if len(payload) <= self._max_payload:
-                    return Encoded(payload, holds_anything=payload != generated.nothing)
+                    return Encoded(payload, payload != generated.nothing)
             except UNUSUAL:
                 pass
         return self._explaining.encode(changes.contents.stored(), self._version(snapshot))
@@ -262,10 +252,9 @@ class Codec(Generic[S]):
         generated = self._generated
         if generated is not None and version <= generated.version and len(self._tags_in_order) == self._tag_count:
             with suppress(*UNUSUAL):
-                unwritten = generated.all_of(contents)
-                payload = generated.written(generated.nothing, generated.decoded_nothing, unwritten)
+                payload = generated.written(generated.nothing, generated.decoded_nothing, generated.all_of(contents))
                 if len(payload) <= self._max_payload:
-                    return Encoded(payload, holds_anything=payload != generated.nothing)
+                    return Encoded(payload, payload != generated.nothing)
         return self.write_stored(contents.stored(), version)
 
     def write_stored(self, stored: Mapping[str, object], version: int = 0) -> Encoded:

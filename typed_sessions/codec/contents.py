@@ -31,10 +31,8 @@ class Contents(Protocol[S]):
         """What a session holds."""
         ...
 
-    @property
-    def loaded_from(self) -> LoadedFrom | None:
-        """What they were loaded from; None if that does not tell what has changed."""
-        ...
+    loaded_from: LoadedFrom | None
+    """What they were loaded from; None if that does not tell what has changed."""
 
     @property
     def data(self) -> S:
@@ -264,8 +262,8 @@ class DeclaredContents(Value, Generic[S]):
     """The undeclared keys."""
     unread: frozenset[str] = frozenset()
     """The fields whose generated default nobody has read yet, so that it does not count as stored."""
-    _explicit: frozenset[str] | None = None
-    """The fields whose default itself is stored. None until somebody asks: those of the payload then."""
+    known_explicit: frozenset[str] | None = None
+    """The same as `explicit`; None until somebody asks."""
     order: dict[str, None] | None = None
     """The keys stored by key, in order, and perhaps some that are no longer stored. None for those of the payload."""
     loaded_from: LoadedFrom | None = None
@@ -325,18 +323,13 @@ class DeclaredContents(Value, Generic[S]):
     @property
     def explicit(self) -> frozenset[str]:
         """The fields whose default itself is stored."""
-        explicit = self._explicit
+        explicit = self.known_explicit
         if explicit is None:
             found = _NONE if self.loaded_from is None else self.loaded_from.explicit_defaults()
             changed = {name for seen in self.differing for name in found if getattr(seen, name) is not UNSET}
             self.no_longer_explicit |= changed | (found & self.seen_not_default)
-            explicit = self._explicit = found - self.no_longer_explicit
+            explicit = self.known_explicit = found - self.no_longer_explicit
         return explicit
-
-    @property
-    def known_explicit(self) -> frozenset[str]:
-        """The same, without those of a payload at which nobody has looked."""
-        return self._explicit or _NONE
 
     def _came(self, name: str) -> bool:
         """Return True if the payload holds a field, as far as that is told without looking at its keys."""
@@ -352,11 +345,11 @@ class DeclaredContents(Value, Generic[S]):
         if gone:
             self.ordered()
             self.forget_order(gone)
-        if self._explicit is None:
+        if self.known_explicit is None:
             self.differing = (*self.differing, changed)
-        elif self._explicit:
+        elif self.known_explicit:
             fields, live = self.schema.fields, self.live
-            names = [name for name in self._explicit if getattr(changed, name) is not UNSET]
+            names = [name for name in self.known_explicit if getattr(changed, name) is not UNSET]
             self.note_not_default(name for name in names if not fields[name].is_default(self.schema.read(live, name)))
 
     def forget_order(self, names: Iterable[str]) -> None:
@@ -367,12 +360,12 @@ class DeclaredContents(Value, Generic[S]):
 
     def note_not_default(self, names: Iterable[str]) -> None:
         """Count defaults no longer as stored: fields were seen to hold another value, or were taken out."""
-        if self._explicit is None and self.loaded_from is not None:
+        if self.known_explicit is None and self.loaded_from is not None:
             self.seen_not_default = self.seen_not_default.union(names)
             return
         found = self.explicit.intersection(names)
         if found:
-            self._explicit = self.explicit - found
+            self.known_explicit = self.explicit - found
             self.no_longer_explicit |= found
 
     def ordered(self) -> dict[str, None]:
@@ -392,19 +385,18 @@ class DeclaredContents(Value, Generic[S]):
     def read(self, key: str) -> object:
         if key not in self:
             raise KeyError(key)
-        return self._shared(key) if key in self.extras else self.schema.read(self.live, key)
+        if key not in self.extras:
+            return self.schema.read(self.live, key)
+        self.has_shared_extras = True  # somebody has what it holds, and may change it
+        return self.extras[key]
 
     def get(self, key: str, default: object = None) -> object:
         if key in self.extras and not self.schema.renamed:
-            return self._shared(key)
+            value = self.extras[key]
+            if type(value) not in _SCALARS:
+                self.has_shared_extras = True
+            return value
         return self.read(key) if key in self else default
-
-    def _shared(self, key: str) -> object:
-        """Return what an undeclared key holds, for somebody who may change it."""
-        value = self.extras[key]
-        if type(value) not in _SCALARS:
-            self.has_shared_extras = True
-        return value
 
     def store(self, key: str, value: object) -> None:
         field = self.schema.fields.get(key)
@@ -445,7 +437,7 @@ class DeclaredContents(Value, Generic[S]):
                 order.pop(name, None)
             order[name] = None
         if is_default:
-            self._explicit = self.explicit | {name}
+            self.known_explicit = self.explicit | {name}
         else:
             self.note_not_default([name])
         self.unread -= {name}

@@ -58,10 +58,10 @@ class Encoded(Struct, frozen=True):
     """A payload whose declared fields are proven to read back."""
 
     payload: bytes
-    lossy_keys: tuple[str, ...] = ()
-    """The undeclared keys whose values will read back as others: a serializer may write what it does not bring back."""
     holds_anything: bool = True
     """False if nothing is stored."""
+    lossy_keys: tuple[str, ...] = ()
+    """The undeclared keys whose values will read back as others: a serializer may write what it does not bring back."""
 
     @override
     def __repr__(self) -> str:
@@ -162,7 +162,7 @@ class ExplainingPath(Generic[S]):
             if key in self._schema.fields:
                 raise SerializationError(f"session field {key}{place} would read back as another value")
             lossy.append(key)
-        return Encoded(payload, tuple(lossy), holds_anything=len(stored) > 0)
+        return Encoded(payload, len(stored) > 0, tuple(lossy))
 
     def check(self, values: Mapping[str, object]) -> None:
         """Prove of each of these values that it reads back, whatever their class says of all of them together.

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from copy import copy
-from typing import Any, Final, TypeAlias, cast
+from typing import Any, Final, cast
 
+from typed_sessions.codec.generated import PERMANENT_KEY, Changes
 from typed_sessions.schema.field import non_default
 from typed_sessions.schema.generated import Unusual
 from typed_sessions.schema.kinds import Kind
@@ -20,12 +21,7 @@ from typed_sessions.schema.types.emitter import IS, Emitted, Emitter
 from typed_sessions.schema.types.scalars import Scalar, Simple
 from typed_sessions.schema.types.union import OneOf
 
-__all__ = ["Found", "Functions"]
-
-Found: TypeAlias = tuple[Any, Any, bool, bool, list[str], list[tuple[str, object, object]]]
-"""What is to be written, of which all that has not changed is as it was read; what of it has changed; whether a field
-is there that was not; whether another one means something else than before; the fields that are stored no longer; and
-what is still to be proven to read back: names, values, and what is written of them."""
+__all__ = ["Functions"]
 
 _IMMUTABLE: Final = (Simple, Scalar, Enumeration, Bounded, Choice, OneOf, Positions)
 
@@ -55,7 +51,11 @@ class Functions:
         self._module: Final = emitter.module
         self._unset: Final = emitter.unset
         self._known: Final = self._module.name(known, "Known")
+        self._has_flag: Final = PERMANENT_KEY in cast("Any", known).__struct_fields__ and PERMANENT_KEY not in fields
         self._same: Final = self._module.name(same, "same")
+        changes = self._module.name(Changes, "Changes")
+        found = f"{changes}({{contents}}, new, changed, adds, differs, gone, unproven)"
+        self._end: Final = f"return None if new is None else {found}"
         self._means_the_same: Final = means_the_same
         self._made: Final = [name for name, code in fields.items() if self._is_made(name, code)]
         """The fields whose values are made of what msgspec reads, and cannot be changed: told by being the same."""
@@ -69,12 +69,12 @@ class Functions:
         Args:
             kind: a class that is made by one call with all its attributes; None for one that makes itself of some.
         """
-        lines: list[str] = [] if kind is not None else ["values = {}"]
+        lines: list[str] = [] if kind is not None else ["given = {}"]
         for number, (name, code) in enumerate(self._fields.items()):
             part = f"part_{number}"
             lines += [f"{part} = decoded.{name}"]
             if kind is None:
-                lines += [f"if {part} is not {self._unset}: values[{name!r}] = {part} = {code.decoded(part)}"]
+                lines += [f"if {part} is not {self._unset}: given[{name!r}] = {part} = {code.decoded(part)}"]
             elif code.decode is None:
                 lines += [f"if {part} is {self._unset}: {part} = {self._fresh(name)}"]
             else:
@@ -82,20 +82,26 @@ class Functions:
         numbers = {name: number for number, name in enumerate(self._fields)}
         made = "".join(f"part_{numbers[name]}, " for name in self._made)
         if kind is None:
-            data = f"{self._module.name(self._schema.construct, 'construct')}(values)"
+            data = f"{self._module.name(self._schema.construct, 'construct')}(given)"
         else:
             takes = "" if kind.takes_positions else "{}="
             parts = [f"{takes.format(member.alias)}part_{numbers[name]}" for name, member in kind.members.items()]
             data = f"{self._module.name(kind.cls, kind.cls.__name__)}({', '.join(parts)})"
-        return self._module.define("load", "decoded", [*lines, f"return {data}, ({made})"])
+        return self._module.define("load", "decoded", [*lines, *self._flagged(), f"return {data}, values, ({made})"])
 
     def load_keys(self) -> str:
         """Add the function that makes a dict, in the order of the declaration, of what msgspec reads."""
-        lines = ["values = {}"]
+        lines = self._flagged()
         for name, code in self._fields.items():
             lines += [f"part = decoded.{name}"]
             lines += [f"if part is not {self._unset}: values[{name!r}] = {code.decoded('part')}"]
         return self._module.define("load", "decoded", [*lines, "return values"])
+
+    def _flagged(self) -> list[str]:
+        """Return the lines that begin a dict of what is stored: with `_permanent`, unless the class declares that."""
+        if not self._has_flag:
+            return ["values = {}"]
+        return ["flag = decoded._permanent", f"values = {{}} if flag is {self._unset} else {{'_permanent': flag}}"]
 
     def explicit_defaults(self) -> str:
         """Add the function that returns the names of the fields of which msgspec has read the default itself."""
@@ -109,7 +115,7 @@ class Functions:
         return self._module.define("explicit_defaults", "decoded", [*lines, "return found"])
 
     def changes(self) -> str:
-        """Add the function that finds what has changed in data since it was loaded, which returns `Found`, or None."""
+        """Add the function that finds what has changed in data since it was loaded: `Changes`, or None."""
         lines = _BEGIN[:]
         for name, code in self._fields.items():
             field = self._schema.fields[name]
@@ -123,7 +129,7 @@ class Functions:
                 lines += [*_indented(self._removal(name), 8), "else:", *_indented(inner, 4)]
             else:
                 lines += inner
-        guarded = self._emitter.guarded([*lines, _END], "data")
+        guarded = self._emitter.guarded([*lines, self._end.format(contents="contents")], "data")
         return self._module.define("changes", "contents, data, decoded, made, explicit", guarded)
 
     def changes_of_keys(self) -> str:
@@ -133,7 +139,9 @@ class Functions:
             lines += [f"value, part = get({name!r}, {self._unset}), decoded.{name}", f"if value is {self._unset}:"]
             lines += [f"    if part is not {self._unset}:", *_indented(self._removal(name), 8), "else:"]
             lines += _indented([*self._unless_unchanged(name, code), *_indented(self._change(name, code), 4)], 4)
-        return self._module.define("changes", "data, decoded", self._emitter.guarded([*lines, _END]))
+        return self._module.define(
+            "changes", "data, decoded", self._emitter.guarded([*lines, self._end.format(contents=None)])
+        )
 
     def usual(self, name: str) -> str:
         """Add the function that makes, of what msgspec has read of a field, what is written of the same."""
@@ -175,7 +183,7 @@ class Functions:
             # What equals what came, and is not the same, such as True for 1, may be what the field makes of it.
             differs = f"encoded != part or not ({self._same}(encoded, part) or {self._emitter.unusual}())"
         else:
-            lines = [f"unproven.append(({name!r}, value, encoded))"]
+            lines = [f"unproven += (({name!r}, value, encoded),)"]
             differs = f"not {self._module.name(self._means_the_same[name], f'is_same_{name}')}(part, encoded)"
         return [
             *lines,
@@ -189,7 +197,7 @@ class Functions:
         return [
             f"if new is None: new, changed = decoded.__copy__(), {self._known}()",
             f"new.{name} = {self._unset}",
-            f"gone.append({name!r})",
+            f"gone += ({name!r},)",
         ]
 
     def _fresh(self, name: str) -> str:
@@ -200,8 +208,7 @@ class Functions:
         return self._module.name(default, f"default_{name}")
 
 
-_BEGIN: Final = ["new = changed = None", "adds = differs = False", "gone, unproven = [], []"]
-_END: Final = "return None if new is None else (new, changed, adds, differs, gone, unproven)"
+_BEGIN: Final = ["new = changed = None", "adds = differs = False", "gone = unproven = ()"]
 
 
 def _copied(value: object) -> object:

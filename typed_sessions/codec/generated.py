@@ -8,12 +8,12 @@ explaining path, which gives the same, or says what is wrong.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from typed_sessions.codec.contents import Contents, LoadedFrom
+from typed_sessions.codec.contents import LoadedFrom
 from typed_sessions.codec.notations import Notation
 from typed_sessions.schema.generated import Unusual
 from typed_sessions.schema.migrations import VERSION_KEY
@@ -23,7 +23,7 @@ from typed_sessions.schema.sameness import same
 from typed_sessions.schema.schema import Schema
 from typed_sessions.schema.values import Value
 
-__all__ = ["NO_NAMES", "PERMANENT_KEY", "TEXT", "UNUSUAL", "Generated", "Loadable", "Plain", "Raws", "Unwritten"]
+__all__ = ["NO_NAMES", "PERMANENT_KEY", "TEXT", "UNUSUAL", "Changes", "Generated", "Plain", "Raws", "Read"]
 
 PERMANENT_KEY: Final = "_permanent"
 """Quart's key, which says that a session is permanent."""
@@ -37,28 +37,37 @@ Plain: TypeAlias = dict[str, Any]
 Raws: TypeAlias = Mapping[str, msgspec.Raw]
 """Parts of a payload, by key."""
 
-Loadable: TypeAlias = tuple[Any, Plain, Any, tuple[object, ...], Raws | None]
-"""The data; the undeclared keys, where the data does not have them itself; what msgspec read, which has nothing in
-common with the data that could be changed; the values that were made of it, and are told by being the same; and the
-undeclared keys as they came, but for `_permanent`, None if there are none."""
+Read: TypeAlias = tuple[Any, Any, tuple[object, ...], Raws | None]
+"""The contents; what msgspec read, which has nothing in common with their data that could be changed; the values that
+were made of it, and are told by being the same; and the undeclared keys as they came, but for `_permanent`, None if
+there are none."""
 
 UNUSUAL: Final = (Unusual, msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """What is raised where something is not as it nearly always is. The explaining path finds out what, and says it."""
 
 
-class Unwritten(Value):
-    """What has changed in contents since they were loaded, as msgspec is to write it."""
+class Changes(Value):
+    """What contents hold that their snapshot does not, or no longer: as msgspec is to write it, where that is known."""
 
-    new: Any
+    contents: Any
+    new: Any = None
     """All fields: what has not changed is as it was read."""
-    changed: Any
+    changed: Any = None
     """The fields that have changed; all others are unset."""
-    undeclared: Plain
+    adds: bool = False
+    """True if a field is there that was not."""
+    differs: bool = False
+    """True if another one means something else than before."""
+    gone: Sequence[str] = ()
+    """The fields that are stored no longer."""
+    unproven: Sequence[tuple[str, object, object]] = ()
+    """What is still to be proven to read back: names, values, and what is written of them."""
+    undeclared: Plain = {}  # noqa: RUF012 -- each instance has its own
     """The undeclared keys that have changed, unset where they are gone."""
-    in_place: bool
-    """True if no key is new, and none has another place."""
-    order: Mapping[str, None] | None
+    order: Mapping[str, None] | None = None
     """The keys stored by key, in order; None if those of the payload are."""
+    is_generated: bool = True
+    """False on the explaining path, which writes everything anew."""
 
 
 class Generated(ABC):
@@ -83,23 +92,19 @@ class Generated(ABC):
         """What msgspec reads of that."""
 
     @abstractmethod
-    def load(self, payload: bytes) -> Loadable:
+    def load(self, payload: bytes) -> Read:
         """Return what a payload holds."""
 
     @abstractmethod
-    def contents(self, loaded: Loadable, loaded_from: LoadedFrom | None) -> Contents[Any]:
-        """Return contents that hold what was loaded."""
-
-    @abstractmethod
-    def changes(self, contents: Any, loaded_from: LoadedFrom) -> Unwritten | None:
+    def changes(self, contents: Any, loaded_from: LoadedFrom) -> Changes | None:
         """Return what has changed in contents since they were loaded; None if nothing has."""
 
     @abstractmethod
-    def all_of(self, contents: Any) -> Unwritten:
+    def all_of(self, contents: Any) -> Changes:
         """Return all that is stored as what has changed since nothing was."""
 
     @abstractmethod
-    def written(self, payload: bytes, decoded: Any, unwritten: Unwritten) -> bytes:
+    def written(self, payload: bytes, decoded: Any, changes: Changes) -> bytes:
         """Return a payload with what has changed in it, proven to read back."""
 
     def keys(self, payload: bytes) -> Iterable[str]:

@@ -10,10 +10,10 @@ from typing import Any, Final, Union
 import msgspec
 from typing_extensions import override
 
-from typed_sessions.codec.contents import Contents, DeclaredContents, KeyedContents, LoadedFrom, unread_among
+from typed_sessions.codec.contents import DeclaredContents, KeyedContents, LoadedFrom, unread_among
 from typed_sessions.codec.equivalence import Equivalence
-from typed_sessions.codec.functions import Found, Functions
-from typed_sessions.codec.generated import NO_NAMES, PERMANENT_KEY, TEXT, Generated, Loadable, Plain, Raws, Unwritten
+from typed_sessions.codec.functions import Functions
+from typed_sessions.codec.generated import NO_NAMES, PERMANENT_KEY, TEXT, Changes, Generated, Plain, Raws, Read
 from typed_sessions.codec.notations import Notation
 from typed_sessions.schema.generated import Unusual
 from typed_sessions.schema.migrations import VERSION_KEY
@@ -31,6 +31,8 @@ class GeneratedFields(Generated):
 
     def __init__(self, schema: Schema[Any], notation: Notation, emitter: Emitter) -> None:
         super().__init__(schema, notation)
+        self._never_alters: Final = schema.never_alters
+        self._is_pure: Final = schema.is_pure
         types = {name: field.type for name, field in schema.fields.items()}
         code = {name: emitter.emitted(field_type) for name, field_type in types.items()}
         self._has_flag: Final = PERMANENT_KEY not in {*schema.fields, *schema.renamed}
@@ -49,7 +51,11 @@ class GeneratedFields(Generated):
         }
         self._nests_deep: Final = len(equivalences) > 0 and nests_deep(types.values())
         text = Functions(
-            schema, emitter, code, self._known, {name: each.is_same for name, each in equivalences.items()}
+            schema,
+            emitter,
+            code,
+            self._known,
+            {name: each.is_same for name, each in equivalences.items()},
         )
         names = self._defined(text)
         usual = {name: text.usual(name) for name in equivalences}
@@ -77,7 +83,7 @@ class GeneratedFields(Generated):
             except Exception as error:
                 raise Unusual from error
 
-        return function if self._schema.is_pure else guarded
+        return function if self._is_pure else guarded
 
     def _decoded(self, payload: bytes) -> tuple[Any, Raws | None]:
         """Return what msgspec reads of a payload, and its undeclared keys, if there are any."""
@@ -112,35 +118,20 @@ class GeneratedFields(Generated):
                 raise Unusual
         return undeclared
 
-    def _extras(self, decoded: Any, raws: Raws | None) -> Plain:
-        """Return the undeclared keys."""
-        flag = decoded._permanent if self._has_flag else msgspec.UNSET  # noqa: SLF001 -- a key
-        extras: Plain = {} if flag is msgspec.UNSET else {PERMANENT_KEY: flag}
-        if raws is not None:
-            for key, raw in raws.items():
-                extras[key] = value = self._any(raw)
-                if type(value) not in PLAIN:
-                    self._refuse_depth(bytes(raw))
-                    extras[key] = self._untagged(value)
-        return extras
+    def _add_undeclared(self, values: Plain, raws: Raws) -> None:
+        """Add the undeclared keys, but for `_permanent`, to what is stored."""
+        for key, raw in raws.items():
+            values[key] = value = self._any(raw)
+            if type(value) not in PLAIN:
+                self._refuse_depth(bytes(raw))
+                values[key] = self._untagged(value)
 
     def _flag_of(self, decoded: Any) -> object:
         """Return what was read of `_permanent`."""
         return getattr(decoded, PERMANENT_KEY) if self._has_flag else msgspec.UNSET
 
-    def _unwritten(
-        self, found: Found | None, decoded: Any, undeclared: Plain, order: Mapping[str, None] | None
-    ) -> Unwritten:
-        """Return what has changed, once what msgspec alone does not prove is proven to read back."""
-        if not self._keeps_order:
-            raise Unusual  # other keys than those that have changed get another place, too
-        if found is None:
-            return Unwritten(decoded.__copy__(), self._known(), undeclared, in_place=False, order=order)
-        new, changed, adds, _, _, unproven = found
-        for name, value, part in unproven:
-            self._proofs[name](value, part)
-        in_place = order is None and not (adds or undeclared)
-        return Unwritten(new, changed, undeclared, in_place, order)
+    def _nothing_yet(self, contents: Any, decoded: Any) -> Changes:
+        return Changes(contents, decoded.__copy__(), self._known())
 
     def _changes_of_undeclared(self, decoded: Any, raws: Raws, extras: Plain, *, by_key: bool) -> Plain:
         """Return the undeclared keys that have changed, as msgspec writes them, unset where they are gone.
@@ -175,17 +166,28 @@ class GeneratedFields(Generated):
         return key == PERMANENT_KEY and value is self._flag_of(decoded)
 
     @override
-    def written(self, payload: bytes, decoded: Any, unwritten: Unwritten) -> bytes:
-        new, changed = unwritten.new, unwritten.changed
-        if unwritten.in_place and type(new) is self._known and self._is_as_written(decoded, payload):
+    def written(self, payload: bytes, decoded: Any, changes: Changes) -> bytes:
+        new, changed = changes.new, changes.changed
+        if not self._keeps_order:
+            raise Unusual  # other keys than those that have changed get another place, too
+        if changes.unproven:
+            for name, value, part in changes.unproven:
+                self._proofs[name](value, part)
+        in_place = changes.order is None and not (changes.adds or changes.undeclared)
+        encode = self._encode_unescaped
+        if (
+            in_place
+            and type(new) is self._known
+            and (encode(decoded) == payload or self._is_as_written(decoded, payload))
+        ):
             written = self._encode(new)
-            if self._decode(self._encode_unescaped(changed)) != changed:
+            if self._decode(encode(changed)) != changed:
                 raise Unusual
         else:
-            written = self._written_by_key(payload, unwritten)
+            written = self._written_by_key(payload, changes)
         if self._nests_deep:
             self._refuse_depth(written)
-        if not self._schema.is_pure and not self._holds(self._decode_open(written)):
+        if not self._is_pure and not self._holds(self._decode_open(written)):
             raise Unusual  # the class itself makes something else of it
         return written
 
@@ -194,10 +196,10 @@ class GeneratedFields(Generated):
         written = self._encode_unescaped(decoded)
         return written == payload or (not written.isascii() and self._encode(decoded) == payload)
 
-    def _written_by_key(self, payload: bytes, unwritten: Unwritten) -> bytes:
+    def _written_by_key(self, payload: bytes, changes: Changes) -> bytes:
         """Return the same where keys are undeclared, new, or in another order than the fields."""
-        new, undeclared = unwritten.new, unwritten.undeclared
-        fields = {name: getattr(unwritten.changed, name) for name in self._schema.fields}
+        new, undeclared = changes.new, changes.undeclared
+        fields = {name: getattr(changes.changed, name) for name in self._schema.fields}
         plain: Plain = self._split(payload)
         if self.version:
             del plain[VERSION_KEY]  # which comes last
@@ -206,8 +208,8 @@ class GeneratedFields(Generated):
                 plain[key] = value
             elif key in undeclared or getattr(new, key) is msgspec.UNSET:
                 plain.pop(key, None)
-        if unwritten.order is not None and [*plain] != [*unwritten.order]:
-            plain = self._in_order(plain, unwritten.order)
+        if changes.order is not None and [*plain] != [*changes.order]:
+            plain = self._in_order(plain, changes.order)
         if self.version:
             plain[VERSION_KEY] = self.version
         if self._has_flag and PERMANENT_KEY in undeclared:
@@ -244,16 +246,13 @@ class GeneratedClass(GeneratedFields):
         }
 
     @override
-    def load(self, payload: bytes) -> Loadable:
+    def load(self, payload: bytes) -> Read:
         decoded, raws = self._decoded(payload)
-        live, made = self._load(decoded)
-        return live, self._extras(decoded, raws), decoded, made, raws
-
-    @override
-    def contents(self, loaded: Loadable, loaded_from: LoadedFrom | None) -> Contents[Any]:
-        live, extras, decoded, _, _ = loaded
+        live, extras, made = self._load(decoded)
+        if raws is not None:
+            self._add_undeclared(extras, raws)
         unread = self._unread(live, decoded) if self._schema.varying else NO_NAMES
-        return DeclaredContents(self._schema, live, extras, unread, None, None, loaded_from)
+        return DeclaredContents(self._schema, live, extras, unread), decoded, made, raws
 
     def _unread(self, live: Any, decoded: Any) -> frozenset[str]:
         names = self._schema.varying
@@ -265,9 +264,9 @@ class GeneratedClass(GeneratedFields):
         return frozenset(self._functions["explicit_defaults"](decoded))
 
     @override
-    def changes(self, contents: DeclaredContents[Any], loaded_from: LoadedFrom) -> Unwritten | None:
-        decoded = loaded_from.decoded
-        found: Found | None = self._changes(contents, contents.live, decoded, loaded_from.made, contents.known_explicit)
+    def changes(self, contents: DeclaredContents[Any], loaded_from: LoadedFrom) -> Changes | None:
+        decoded, explicit = loaded_from.decoded, contents.known_explicit or NO_NAMES
+        found: Changes | None = self._changes(contents, contents.live, decoded, loaded_from.made, explicit)
         if contents.seen_not_default or contents.differing or contents.no_longer_explicit:
             found = self._without_former_defaults(contents, decoded, found)
         undeclared: Plain = {}
@@ -275,21 +274,30 @@ class GeneratedClass(GeneratedFields):
         if by_key or (contents.has_shared_extras and loaded_from.raws):
             extras = {**contents.extras}  # threads may store more
             undeclared = self._changes_of_undeclared(decoded, loaded_from.raws or {}, extras, by_key=by_key)
-        if found is not None:
-            contents.note_changed(found[1], found[4])
-        if not undeclared and (found is None or not _is_real(found)):
-            return None
-        if not self._schema.never_alters and not self._holds(decoded):
+        if found is None:
+            if not undeclared:
+                return None
+            found = self._nothing_yet(contents, decoded)
+        else:
+            if contents.known_explicit is None and not found.gone:
+                contents.differing = (*contents.differing, found.changed)
+            else:
+                contents.note_changed(found.changed, found.gone)
+            if not (found.adds or found.differs or found.gone or undeclared):
+                return None  # not all that is written otherwise means something else
+        if not self._never_alters and not self._holds(decoded):
             raise Unusual  # what has not changed would be written as it came, which is not what the class holds
-        unwritten = self._unwritten(found, decoded, undeclared, contents.order)
+        if undeclared:
+            found.undeclared = undeclared
         if contents.order is not None:
-            new = unwritten.new
+            found.order = contents.order
+            new = found.new
             contents.forget_order([name for name in self._schema.fields if getattr(new, name) is msgspec.UNSET])
-        return unwritten
+        return found
 
     def _without_former_defaults(
-        self, contents: DeclaredContents[Any], decoded: Any, found: Found | None
-    ) -> Found | None:
+        self, contents: DeclaredContents[Any], decoded: Any, found: Changes | None
+    ) -> Changes | None:
         """Add the fields that have their default again, which was stored, and is so no more."""
         fields, read = self._schema.fields, self._schema.read
         if not contents.differing and not contents.no_longer_explicit:
@@ -298,42 +306,37 @@ class GeneratedClass(GeneratedFields):
             if not any(fields[name].is_default(read(contents.live, name)) for name in came):
                 return found
         explicit = contents.explicit
-        new, changed, adds, differs, gone, unproven = found or (decoded.__copy__(), self._known(), False, False, [], [])
+        more = found or self._nothing_yet(contents, decoded)
         for name in contents.no_longer_explicit - explicit:
-            is_changed = getattr(changed, name) is not msgspec.UNSET or name in gone
+            is_changed = getattr(more.changed, name) is not msgspec.UNSET or name in more.gone
             if is_changed or getattr(decoded, name) is msgspec.UNSET:
                 continue
             if fields[name].is_default(read(contents.live, name)):
-                setattr(new, name, msgspec.UNSET)
-                gone.append(name)
-        return (new, changed, adds, differs, gone, unproven) if found or gone else None
+                setattr(more.new, name, msgspec.UNSET)
+                more.gone = (*more.gone, name)
+        return more if found or more.gone else None
 
     @override
-    def all_of(self, contents: DeclaredContents[Any]) -> Unwritten:
+    def all_of(self, contents: DeclaredContents[Any]) -> Changes:
         contents.stored()  # what was given up since is stored no more
         empty = self.decoded_nothing
-        found: Found | None = self._changes(contents, contents.live, empty, _NEVER, contents.explicit)
-        extras = {**contents.extras}
-        undeclared = self._changes_of_undeclared(empty, {}, extras, by_key=True)
-        unwritten = self._unwritten(found, empty, undeclared, contents.ordered() or None)
-        unwritten.in_place = not undeclared and unwritten.order is None
-        return unwritten
+        changes: Changes = self._changes(
+            contents, contents.live, empty, _NEVER, contents.explicit
+        ) or self._nothing_yet(contents, empty)
+        changes.adds = False  # in their order, which those of nothing have
+        changes.undeclared = self._changes_of_undeclared(empty, {}, {**contents.extras}, by_key=True)
+        changes.order = contents.ordered() or None
+        return changes
 
     @override
     def _holds(self, decoded: Any) -> bool:
-        live, made = self._load(decoded)
+        live, _, made = self._load(decoded)
         contents = DeclaredContents(self._schema, live, {}, self._unread(live, decoded), frozenset(self._schema.fields))
         return self._changes(contents, live, decoded, made, NO_NAMES) is None
 
 
 _NEVER: Final = (object(),) * 1_000
 """Stands for the values of fields that were made of what was read, where nothing was: none is the same."""
-
-
-def _is_real(found: Found) -> bool:
-    """Return True if anything means something else than before: not all that is written otherwise does."""
-    _, _, adds, differs, gone, _ = found
-    return adds or differs or len(gone) > 0
 
 
 class GeneratedKeys(GeneratedFields):
@@ -344,52 +347,47 @@ class GeneratedKeys(GeneratedFields):
         return {"load": text.load_keys(), "changes": text.changes_of_keys()}
 
     @override
-    def load(self, payload: bytes) -> Loadable:
+    def load(self, payload: bytes) -> Read:
         decoded, raws = self._decoded(payload)
         values = self._load(decoded)
-        values = {**self._extras(decoded, raws), **values}
+        if raws is not None:
+            self._add_undeclared(values, raws)
         if raws or not self._is_as_written(decoded, payload):
             values = {key: values[key] for key in self.keys(payload)}
-        return values, {}, decoded, (), raws
+        return KeyedContents(self._schema, values), decoded, (), raws
 
     @override
-    def contents(self, loaded: Loadable, loaded_from: LoadedFrom | None) -> Contents[Any]:
-        return KeyedContents(self._schema, loaded[0], set(), loaded_from)
-
-    @override
-    def changes(self, contents: KeyedContents[Any], loaded_from: LoadedFrom) -> Unwritten | None:
+    def changes(self, contents: KeyedContents[Any], loaded_from: LoadedFrom) -> Changes | None:
         if contents.touched is not None and not contents.touched:
             return None
-        values, fields, decoded = (
-            {**contents.values},
-            self._schema.fields,
-            loaded_from.decoded,
-        )  # threads may store more
+        values, decoded = {**contents.values}, loaded_from.decoded  # threads may store more
+        changes = self._all_changes(contents, values, decoded, loaded_from.raws or {})
+        if not (changes.adds or changes.differs or changes.gone or changes.undeclared):
+            return None
+        if not self._never_alters and not self._holds(decoded):
+            raise Unusual  # what has not changed would be written as it came, which is not what a class in it holds
+        return changes
+
+    def _all_changes(self, contents: KeyedContents[Any], values: Plain, decoded: Any, raws: Raws) -> Changes:
         if self._schema.renamed:
             raise Unusual
-        found: Found | None = self._changes(values, decoded)
+        fields = self._schema.fields
+        changes: Changes = self._changes(values, decoded) or self._nothing_yet(contents, decoded)
         extras = {key: value for key, value in values.items() if key not in fields}
-        undeclared = self._changes_of_undeclared(decoded, loaded_from.raws or {}, extras, by_key=True)
-        if not undeclared and (found is None or not _is_real(found)):
-            return None
-        if not self._schema.never_alters and not self._holds(decoded):
-            raise Unusual  # what has not changed would be written as it came, which is not what a class in it holds
-        return self._unwritten(found, decoded, undeclared, dict.fromkeys(values))
+        changes.undeclared = self._changes_of_undeclared(decoded, raws, extras, by_key=True)
+        changes.contents, changes.order = contents, dict.fromkeys(values)
+        return changes
 
     @override
-    def all_of(self, contents: KeyedContents[Any]) -> Unwritten:
+    def all_of(self, contents: KeyedContents[Any]) -> Changes:
         values = {**contents.values}
-        if self._schema.renamed or not TEXT.issuperset(map(type, values)):
+        if not TEXT.issuperset(map(type, values)):
             raise Unusual
-        found: Found | None = self._changes(values, self.decoded_nothing)
-        extras = {key: value for key, value in values.items() if key not in self._schema.fields}
-        undeclared = self._changes_of_undeclared(self.decoded_nothing, {}, extras, by_key=True)
-        return self._unwritten(found, self.decoded_nothing, undeclared, dict.fromkeys(values))
+        return self._all_changes(contents, values, self.decoded_nothing, {})
 
     @override
     def _holds(self, decoded: Any) -> bool:
-        values = self._load(decoded)
-        return self._changes(values, decoded) is None
+        return self._changes(self._load(decoded), decoded) is None
 
 
 def _struct(code: Mapping[str, Emitted], *, has_flag: bool, has_version: bool) -> Any:

@@ -8,8 +8,8 @@ from typing import Any, Final
 import msgspec
 from typing_extensions import override
 
-from typed_sessions.codec.contents import Contents, KeyedContents, LoadedFrom
-from typed_sessions.codec.generated import TEXT, Generated, Loadable, Plain, Unwritten
+from typed_sessions.codec.contents import KeyedContents, LoadedFrom
+from typed_sessions.codec.generated import TEXT, Changes, Generated, Plain, Read
 from typed_sessions.codec.notations import Notation
 from typed_sessions.schema.generated import Unusual
 from typed_sessions.schema.narrowing import PLAIN
@@ -26,19 +26,15 @@ class GeneratedOpen(Generated):
         self._decode: Final[Callable[[bytes], Plain]] = notation.decoder(dict[str, Any])
 
     @override
-    def load(self, payload: bytes) -> Loadable:
+    def load(self, payload: bytes) -> Read:
         plain = self._decode(payload)
         self._refuse_depth(payload)
         self._refuse_tag(plain)
         values = {key: item if type(item) in PLAIN else self._untagged(item) for key, item in plain.items()}
-        return values, {}, payload, (), None
+        return KeyedContents(self._schema, values), payload, (), None
 
     @override
-    def contents(self, loaded: Loadable, loaded_from: LoadedFrom | None) -> Contents[Any]:
-        return KeyedContents(self._schema, loaded[0], set(), loaded_from)
-
-    @override
-    def changes(self, contents: KeyedContents[Any], loaded_from: LoadedFrom) -> Unwritten | None:
+    def changes(self, contents: KeyedContents[Any], loaded_from: LoadedFrom) -> Changes | None:
         touched = contents.touched
         if touched is not None and not touched:
             return None
@@ -52,21 +48,22 @@ class GeneratedOpen(Generated):
                     changes[key] = part
         if not changes and len(values) == len(known):
             return None
-        return self._unwritten(values, changes)
+        return self._written_changes(contents, values, changes)
 
-    def _unwritten(self, values: Plain, changes: Plain) -> Unwritten:
+    def _written_changes(self, contents: KeyedContents[Any], values: Plain, changes: Plain) -> Changes:
         if not self._keeps_order or not TEXT.issuperset(map(type, values)):
             raise Unusual
-        return Unwritten(None, None, changes, in_place=False, order=dict.fromkeys(values))
+        return Changes(contents, undeclared=changes, order=dict.fromkeys(values))
 
     @override
-    def all_of(self, contents: KeyedContents[Any]) -> Unwritten:
+    def all_of(self, contents: KeyedContents[Any]) -> Changes:
         values = {**contents.values}
-        return self._unwritten(values, {key: self._changed(value, None) for key, value in values.items()})
+        changes = {key: self._changed(value, None) for key, value in values.items()}
+        return self._written_changes(contents, values, changes)
 
     @override
-    def written(self, payload: bytes, decoded: Any, unwritten: Unwritten) -> bytes:
-        known: Plain = {**self._split(payload), **unwritten.undeclared}
-        plain = {key: known[key] for key in unwritten.order or ()}
+    def written(self, payload: bytes, decoded: Any, changes: Changes) -> bytes:
+        known: Plain = {**self._split(payload), **changes.undeclared}
+        plain = {key: known[key] for key in changes.order or ()}
         self._refuse_tag(plain)
         return self._encode(plain)

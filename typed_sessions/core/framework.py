@@ -11,9 +11,9 @@ from typing_extensions import TypeVar
 
 from typed_sessions.core.caching import private
 from typed_sessions.core.cookies import varying_by_cookie
-from typed_sessions.core.lifecycle import HeaderChanges
 from typed_sessions.core.null_session import NullSession
 from typed_sessions.core.settings import DEFAULT_LIFETIME, flag_of, lifetime_of
+from typed_sessions.sealing.base import Clock
 
 __all__ = [
     "ConfiguredApp",
@@ -21,7 +21,7 @@ __all__ = [
     "CookieResponse",
     "ResponseHeaders",
     "SessionInterface",
-    "add_cookies",
+    "make_private",
     "values_of",
     "vary_by_cookie",
 ]
@@ -159,33 +159,30 @@ def values_of(cookies: Mapping[str, str], name: str) -> tuple[str, ...]:
     return (cookies[name],) if name in cookies else ()
 
 
-def vary_by_cookie(headers: ResponseHeaders) -> None:
-    """Keep shared caches from answering one visitor with another's page (RFC 9110, section 12.5.5)."""
+def vary_by_cookie(headers: ResponseHeaders) -> bool:
+    """Keep shared caches from answering one visitor with another's page (RFC 9110, section 12.5.5).
+
+    Returns:
+        True if there are no headers but those that nearly all pages have: nothing is said of caches.
+    """
+    is_usual = True
     for name, _ in headers:
-        if name not in _OF_ALL_PAGES and name.lower() == "vary":
-            headers.set("Vary", varying_by_cookie(headers.getlist("Vary")))
-            return
+        if name not in _OF_ALL_PAGES:
+            is_usual = False
+            if name.lower() == "vary":
+                headers.set("Vary", varying_by_cookie(headers.getlist("Vary")))
+                return False
     headers.add("Vary", "Cookie")
+    return is_usual
 
 
 _OF_ALL_PAGES: Final = frozenset({"Content-Length", "Content-Type", "Location", "Set-Cookie"})
 """Names that nearly all headers have, as nearly all write them: told at a glance."""
 
 
-def add_cookies(headers: ResponseHeaders, changes: HeaderChanges, now: float) -> bool:
-    """Add the cookies of a session to a response.
-
-    Args:
-        headers: of the response.
-        changes: what they have to become.
-        now: in seconds since the epoch.
-
-    Returns:
-        True if shared caches would have kept the response, and were kept from it.
-    """
-    for text in changes.set_cookie:
-        headers.add("Set-Cookie", text)
-    changed = private(headers, now)
+def make_private(headers: ResponseHeaders, clock: Clock) -> bool:
+    """Keep shared caches from a response that sets a session's cookie: True if they would have kept it."""
+    changed = private(headers, clock())
     for name, value in changed.items():
         headers.set(name, value)
     return len(changed) > 0

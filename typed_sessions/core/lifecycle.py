@@ -11,7 +11,7 @@ from typed_sessions.core.cookies import rivals_of
 from typed_sessions.core.loading import opened
 from typed_sessions.core.rules import Rules
 from typed_sessions.core.session import SecureCookieSession, is_permanent, note_saved, note_streaming, state_of
-from typed_sessions.core.state import AWAITED, FAILED, SAVED, SUPPRESSED, UNSAVED
+from typed_sessions.core.state import AWAITED, FAILED, SAVED, SUPPRESSED, UNSAVED, SessionState
 from typed_sessions.errors import CookieTooLargeError
 from typed_sessions.reports import ChangeLost, CookieOversize, Report
 from typed_sessions.sealing.set_cookie import CookieAttributes, SessionCookie
@@ -44,10 +44,10 @@ class Write(Struct, frozen=True):
     """The browser gets a new cookie with this value."""
 
     value: str
-    refresh: bool = False
-    """True if nothing has changed but the time."""
     lossy_keys: tuple[str, ...] = ()
     """The undeclared keys whose values will read back as others."""
+    refresh: bool = False
+    """True if nothing has changed but the time."""
 
     @override
     def __repr__(self) -> str:
@@ -70,18 +70,18 @@ _KEEP: Final = Keep()
 class HeaderChanges(Struct, frozen=True):
     """What the headers of a response have to become."""
 
-    vary: bool
-    """True if `Vary` has to name Cookie."""
     set_cookie: tuple[str, ...] = ()
     """The texts of `Set-Cookie` headers to add, in this order: the session's own one comes last, for what tells the
     places of cookies less well apart than browsers keeps that. No shared cache may keep such a response (`private`)."""
+    vary: bool = True
+    """True if `Vary` has to name Cookie."""
 
     @override
     def __repr__(self) -> str:
         return f"HeaderChanges(vary={self.vary}, {len(self.set_cookie)} cookies)"
 
 
-_USED: Final = HeaderChanges(vary=True)
+_USED: Final = HeaderChanges()
 _UNUSED: Final = HeaderChanges(vary=False)
 
 
@@ -101,15 +101,15 @@ def save(session: SecureCookieSession[S], rules: Rules[S], app: object, *, strea
         CookieTooLargeError: the browser would drop the cookie.
         ConfigurationError: an overridden method says what no cookie can be.
     """
-    state, unchanged = state_of(session), _USED if session.accessed else _UNUSED
+    state = state_of(session)
     if state.progress is not AWAITED and state.has_failed:
         state.progress = UNSAVED
-        return unchanged
+        return _USED if session.accessed else _UNUSED
     state.progress = FAILED  # until it has not
-    wanted = None if rules.is_stock else _is_wanted(session, rules, app)
-    action = action_of(session, rules, wanted=wanted)
-    changes = unchanged
-    if type(action) is not Keep:
+    action = action_of(session, rules, None if rules.is_stock else _is_wanted(session, rules, app))
+    if action is _KEEP:
+        changes = _USED if session.accessed else _UNUSED
+    else:
         changes = header_changes(session, rules, app, action)
         if changes.set_cookie:
             state.sent = action.value if type(action) is Write else ""
@@ -131,14 +131,17 @@ def header_changes(
     session: SecureCookieSession[S], rules: Rules[S], app: object, action: CookieAction
 ) -> HeaderChanges:
     """Return what the headers have to become for an action. Raises what `save` raises."""
-    has_rivals = type(action) is not Keep and state_of(session).source.has_rivals
-    cookie = _cookie(session, rules, app, action)
+    state = state_of(session)
+    if type(action) is Write:
+        cookie = _written(session, state, rules, app, action)
+    else:
+        cookie = SessionCookie(_attributes(rules, app)).deleting() if type(action) is Delete else None
     if cookie is None:
         return _USED if session.accessed else _UNUSED
-    if not has_rivals:
-        return HeaderChanges(vary=True, set_cookie=(cookie,))
+    if not state.source.has_rivals:
+        return HeaderChanges((cookie,))
     rivals = rivals_of(_attributes(rules, app), rules.settings.application_root)
-    return HeaderChanges(vary=True, set_cookie=(*(SessionCookie(each).deleting() for each in rivals), cookie))
+    return HeaderChanges((*(SessionCookie(each).deleting() for each in rivals), cookie))
 
 
 def _attributes(rules: Rules[S], app: object) -> CookieAttributes:
@@ -155,21 +158,23 @@ def _is_wanted(session: SecureCookieSession[S], rules: Rules[S], app: object) ->
         state.progress = before
 
 
-def _cookie(session: SecureCookieSession[S], rules: Rules[S], app: object, action: CookieAction) -> str | None:
-    """Return the text of the `Set-Cookie` header that an action asks for; None if no browser would keep it."""
-    if type(action) is not Write:
-        return SessionCookie(_attributes(rules, app)).deleting() if type(action) is Delete else None
+def _written(
+    session: SecureCookieSession[S], state: SessionState[S], rules: Rules[S], app: object, action: Write
+) -> str | None:
+    """Return the text of the `Set-Cookie` header of a cookie that is written; None if no browser would keep it."""
     if action.lossy_keys:
         rules.adapter.report_lossy(app, action.lossy_keys)
     if rules.is_stock:
-        expires = rules.clock() + rules.lifetime_seconds if is_permanent(session) else None
-        header = rules.cookie.written(action.value, expires=expires)
+        is_stock = type(session) is SecureCookieSession
+        permanent = state.open().contents.get("_permanent") if is_stock else is_permanent(session)
+        header = rules.cookie.written(action.value, rules.clock() + rules.lifetime_seconds if permanent else None)
     else:
         expiry = rules.adapter.get_expiration_time(app, session)
         header = SessionCookie(_attributes(rules, app)).expiring(action.value, expiry)
-    size, settings = len(header), rules.settings
-    if size <= settings.max_cookie_size or not settings.max_cookie_size:
+    size = len(header)
+    if size <= rules.max_cookie_size:
         return header
+    settings = rules.settings
     if action.refresh or not settings.raise_on_oversize:  # a request that changed nothing is not to fail
         is_sent = not settings.raise_on_oversize
         rules.adapter.report(app, CookieOversize(size, settings.max_cookie_size, sent=is_sent))
@@ -178,7 +183,7 @@ def _cookie(session: SecureCookieSession[S], rules: Rules[S], app: object, actio
     raise CookieTooLargeError(size, settings.max_cookie_size)
 
 
-def action_of(session: SecureCookieSession[S], rules: Rules[S], *, wanted: bool | None = None) -> CookieAction:
+def action_of(session: SecureCookieSession[S], rules: Rules[S], wanted: bool | None = None) -> CookieAction:  # noqa: FBT001
     """Return what becomes of the session's cookie.
 
     Args:
@@ -192,9 +197,9 @@ def action_of(session: SecureCookieSession[S], rules: Rules[S], *, wanted: bool 
         ConfigurationError: there is no secret key.
     """
     state = state_of(session)
-    modified, changes = state.diff()
+    modified, changes = state.compared() if state.assigned is None and state.loaded else state.diff()
     if wanted is None:
-        wanted = modified or refresh_is_due(session, rules)
+        wanted = modified or (rules.refresh_each_request and refresh_is_due(session, rules))
     if not modified and not wanted:
         return _KEEP
     opened = state.open()
@@ -202,9 +207,9 @@ def action_of(session: SecureCookieSession[S], rules: Rules[S], *, wanted: bool 
     if wanted and changes is not None and snapshot is not None:
         writer = rules.formats[0] if rules.formats else rules.writer
         if snapshot.codec is writer.codec:
-            encoded = writer.codec.encode(snapshot, changes)
+            encoded = snapshot.codec.encode(snapshot, changes)
             if encoded.holds_anything:
-                return Write(writer.sealer.seal(encoded.payload), lossy_keys=encoded.lossy_keys)
+                return Write(writer.sealer.seal(encoded.payload), encoded.lossy_keys)
     if not opened.contents.keys():
         return Delete() if modified else _KEEP
     if not wanted:
@@ -214,7 +219,7 @@ def action_of(session: SecureCookieSession[S], rules: Rules[S], *, wanted: bool 
         # A refresh is no change: what this release could not read stays for the one that can.
         return Write(came_in.sealer.seal(snapshot.payload), refresh=True)
     format_, encoded = rules.encode(opened.contents, snapshot, 0 if snapshot is None else snapshot.version)
-    return Write(format_.sealer.seal(encoded.payload), lossy_keys=encoded.lossy_keys)
+    return Write(format_.sealer.seal(encoded.payload), encoded.lossy_keys)
 
 
 def refresh_is_due(session: SecureCookieSession[S], rules: Rules[S]) -> bool:
@@ -283,7 +288,7 @@ def _is_in_cookie(session: SecureCookieSession[S], rules: Rules[S]) -> bool:
         return False
     if not sent:
         return not (state.compared()[0] if sent is None else state.open().contents.keys())
-    held = opened((sent,), rules).snapshot
+    held = opened(sent, rules).snapshot
     return held is not None and held.codec.diff(state.open().contents, held) is None
 
 

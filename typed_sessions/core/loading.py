@@ -7,9 +7,9 @@ from typing import Generic
 from msgspec.structs import replace
 from typing_extensions import TypeVar
 
-from typed_sessions.codec.codec import OnBadField
+from typed_sessions.codec.codec import Loaded
 from typed_sessions.codec.contents import contents_of
-from typed_sessions.core.rules import Format, Rules
+from typed_sessions.core.rules import Rules
 from typed_sessions.core.state import MADE_LATE, ExtrasRule, LoadResult
 from typed_sessions.reports import FieldReset, Refused, Report, UndeclaredKeys
 from typed_sessions.schema.values import Value
@@ -38,63 +38,47 @@ class RequestContext(Value, Generic[S]):
         return MADE_LATE
 
     def open(self) -> LoadResult[S]:
-        found = opened(self.sealed, self.rules)
-        if found.has_rivals:
-            self.has_rivals = True
+        """Return what the session cookie holds, or a fresh session.
+
+        Of several genuine ones the one that was sealed last counts, whether it can be read or not. Browsers keep
+        several where a deploy has changed the cookie's path or domain, and send the oldest one first (RFC 6265, section
+        5.4).
+        """
+        rules, texts = self.rules, self.sealed
+        if len(texts) == 1:
+            return opened(texts[0], rules)
+        if not texts:
+            return _fresh(rules, None)
+        genuine, count = newest(texts, rules.sealers)
+        self.has_rivals = count > 1
+        found = _fresh(rules, genuine) if isinstance(genuine, Refused) else opened(genuine, rules)
+        found.has_rivals = self.has_rivals
         return found
 
     def report(self, report: Report) -> None:
         self.rules.adapter.report(self.app, report)
 
 
-def opened(texts: tuple[str, ...], rules: Rules[S]) -> LoadResult[S]:
-    """Return what the session cookie holds, or a fresh session.
-
-    Of several genuine ones the one that was sealed last counts, whether it can be read or not. Browsers keep several
-    where a deploy has changed the cookie's path or domain, and send the oldest one first (RFC 6265, section 5.4).
-    """
-    if len(texts) > 1:
-        return _opened_of_several(texts, rules)
-    if not texts:
-        return _fresh(rules, None)
+def opened(text: str, rules: Rules[S]) -> LoadResult[S]:
+    """Return what one session cookie holds, or a fresh session."""
     refusal: Refused | None = None
     misread: LoadResult[S] | None = None
     for format_ in rules.formats:
-        outcome = _read(texts[0], format_, rules.on_bad_field)
-        if type(outcome) is Refused:  # `isinstance` asks an ABC, which takes longer than all of this
-            if refusal is None or progress(outcome) > progress(refusal):
-                refusal = outcome
-        elif not outcome.reports or not _has_resets(outcome):
-            return outcome if rules.extras.allowed is None else undeclared_reported(outcome, rules)
-        else:  # another format under the same salt may be the one that it was written in
-            misread = misread or outcome
+        outcome: tuple[bytes, int] | Loaded[S] | Refused = format_.sealer.open(text)
+        if type(outcome) is tuple:
+            outcome = format_.codec.decode(outcome[0], rules.on_bad_field)
+        if type(outcome) is Loaded:
+            found = LoadResult(outcome.contents, outcome.snapshot, text, new=False, reports=outcome.reports)
+            if not outcome.reports or not any(isinstance(report, FieldReset) for report in outcome.reports):
+                return found if rules.extras.allowed is None else undeclared_reported(found, rules)
+            misread = misread or found  # another format under the same salt may be the one that it was written in
+        elif type(outcome) is Refused and (refusal is None or progress(outcome) > progress(refusal)):
+            refusal = outcome
     return _fresh(rules, refusal) if misread is None else undeclared_reported(misread, rules)
-
-
-def _opened_of_several(texts: tuple[str, ...], rules: Rules[S]) -> LoadResult[S]:
-    genuine, count = newest(texts, rules.sealers)
-    found = _fresh(rules, genuine) if isinstance(genuine, Refused) else opened((genuine,), rules)
-    found.has_rivals = count > 1
-    return found
 
 
 def _fresh(rules: Rules[S], refusal: Refused | None) -> LoadResult[S]:
     return LoadResult(contents_of(rules.schema, {}), reports=() if refusal is None else (refusal,))
-
-
-def _has_resets(opened: LoadResult[S]) -> bool:
-    return any(isinstance(report, FieldReset) for report in opened.reports)
-
-
-def _read(text: str, format_: Format[S], on_bad_field: OnBadField) -> LoadResult[S] | Refused:
-    found = format_.sealer.open(text)
-    if type(found) is Refused:
-        return found
-    payload, _ = found
-    outcome = format_.codec.decode(payload, on_bad_field)
-    if type(outcome) is Refused:
-        return outcome
-    return LoadResult(outcome.contents, outcome.snapshot, text, new=False, reports=outcome.reports)
 
 
 def undeclared_reported(opened: LoadResult[S], rules: Rules[S]) -> LoadResult[S]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
 from typing import Any, Final, Generic, Protocol, cast
 
 from attrs import field, frozen
@@ -99,6 +99,10 @@ class Rules(Generic[S]):
     refresh_each_request: bool = field(init=False)
     refresh_seconds: float = field(init=False)
     lifetime_seconds: float = field(init=False)
+    max_cookie_size: float = field(init=False)
+    """In characters of the whole header; infinite if the settings set no limit."""
+    sealers: tuple[Sealer, ...] = field(init=False, repr=False)
+    """Those of all formats."""
     is_due: Callable[[object], bool] = field(init=False, repr=False)
     """Returns True if any session cookie of a request is old, as `is_old` says. It is a question of each request."""
 
@@ -112,6 +116,8 @@ class Rules(Generic[S]):
             ("refresh_each_request", settings.refresh_each_request),
             ("refresh_seconds", self.refresh_after.total_seconds()),
             ("lifetime_seconds", settings.lifetime.total_seconds()),
+            ("max_cookie_size", settings.max_cookie_size or math.inf),
+            ("sealers", tuple(format_.sealer for format_ in self.formats)),
             ("is_due", _due_question(self)),
         ):
             object.__setattr__(self, name, value)
@@ -174,11 +180,6 @@ class Rules(Generic[S]):
     def is_genuine(self, text: str) -> bool:
         """Return True if a text was sealed under one of the keys and is of the right age, whatever is in it."""
         return isinstance(newest((text,), self.sealers)[0], str)
-
-    @cached_property
-    def sealers(self) -> tuple[Sealer, ...]:
-        """Those of all formats."""
-        return tuple(format_.sealer for format_ in self.formats)
 
     def now(self) -> datetime:
         """Return the time, aware, in UTC."""
@@ -298,7 +299,7 @@ _NEVER_QUARTS: Final = frozenset(BUILT_IN) - {TaggedJSONSerializer.name}
 
 def _room(settings: Settings) -> int:
     """Return how long the value of a cookie may be that browsers keep."""
-    header = SessionCookie(settings.cookie).written("", expires=0)
+    header = SessionCookie(settings.cookie).written("", 0)
     return (settings.max_cookie_size or BROWSERS_LIMIT) - len(header)
 
 

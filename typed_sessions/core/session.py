@@ -364,12 +364,13 @@ class SecureCookieSession(Session[S_co]):
 
     def _touched(self) -> Contents[S_co]:
         state = self._state
-        if isinstance(state, list):
+        if type(state) is not SessionState:
             state = self._begin()
         if state.progress is not AWAITED:
             self._note_late_use(state)
         self.accessed = True
-        return (state.loaded[0][0] if state.loaded else state.open()).contents
+        loaded = state.loaded
+        return (loaded[0][0] if loaded else state.open()).contents
 
     def _note_late_use(self, state: SessionState[S_co]) -> None:
         """Take note of a use of the session after its response was made."""
@@ -416,7 +417,7 @@ def _belong(
 def state_of(session: SecureCookieSession[S]) -> SessionState[S]:
     """Return what the library itself needs of a session, and does not show to programs."""
     state = session._state
-    return session._begin() if isinstance(state, list) else state
+    return state if type(state) is SessionState else session._begin()
 
 
 def rules_of(session: SecureCookieSession[S]) -> Rules[S] | None:

@@ -235,7 +235,7 @@ class SessionState(Value, Generic[S]):
             self.loss_is_reported = True
             self.source.report(report)
 
-    def diff(self) -> tuple[bool, Changes[S] | None]:
+    def diff(self) -> tuple[bool, Changes | None]:
         """Return what `modified` says, and the changes that were found, if there are any to what was loaded."""
         assigned = self.assigned
         if not self.loaded or assigned is False:
@@ -243,7 +243,7 @@ class SessionState(Value, Generic[S]):
         differs, changes = self.compared()
         return assigned or differs, changes
 
-    def compared(self) -> tuple[bool, Changes[S] | None]:
+    def compared(self) -> tuple[bool, Changes | None]:
         """Return True if the contents are others than what was loaded, whatever was assigned, and the changes."""
         opened = self.loaded[0][0] if self.loaded else self.open()
         contents, snapshot = opened.contents, opened.snapshot

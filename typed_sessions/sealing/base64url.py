@@ -46,7 +46,7 @@ else:
     def written_by_pybase64(data: bytes) -> bytes:
         """Return data in URL-safe base64 without padding."""
         if len(data) <= _SHORT:
-            return written_by_python(data)
+            return b2a_base64(data, newline=False).translate(TO_URL_SAFE).rstrip(b"=")
         return b64encode(data, _ALTERNATIVE).rstrip(b"=")
 
     def read_by_pybase64(text: bytes) -> bytes:
@@ -56,7 +56,7 @@ else:
             ValueError: it is no base64.
         """
         if len(text) <= _SHORT or b"+" in text or b"/" in text:
-            return read_by_python(text)
+            return a2b_base64(text.translate(TO_STANDARD) + _PADDING[len(text) % 4])
         try:
             return b64decode(text + _PADDING[len(text) % 4], _ALTERNATIVE, validate=True)
         except ValueError:

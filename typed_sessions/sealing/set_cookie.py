@@ -44,7 +44,7 @@ class SessionCookie:
         self._end: tuple[int | None, str] = (None, "")
         """The latest expiry, in seconds, and what follows the value then. Replaced as a whole: threads share it."""
 
-    def written(self, value: str, *, expires: float | None) -> str:
+    def written(self, value: str, expires: float | None) -> str:
         """Return the text of the header.
 
         Args:
@@ -62,7 +62,7 @@ class SessionCookie:
 
     def expiring(self, value: str, moment: date | None) -> str:
         """Return the same for an expiry that a program gives: UTC if it has no time zone."""
-        return self.written(value, expires=None) if moment is None else f"{self._start}{value}{self._ending(moment)}"
+        return self.written(value, None) if moment is None else f"{self._start}{value}{self._ending(moment)}"
 
     def deleting(self) -> str:
         """Return the text of a header that has the browser drop the cookie with these attributes."""

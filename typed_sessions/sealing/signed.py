@@ -108,13 +108,17 @@ class SignedSealer:
         if not compare_digest(self._signature(signed), signature) and not self._verifies(signed, signature):
             return Refused(Reason.SIGNATURE)
         try:
-            age = int(self._clock()) - _seconds(stamp)
+            if len(stamp) == _STAMP_LENGTH:  # as nearly all have
+                age = int(self._clock()) - _from_bytes(a2b_base64(stamp.translate(TO_STANDARD) + b"=="), "big")
+            else:
+                age = int(self._clock()) - _seconds(stamp)
+            if not self._youngest <= age <= self._oldest:
+                return _untimely(age)
+            is_compressed = packed[:1] == _SEPARATOR
+            payload = _inflated(packed[1:], self._max_payload) if is_compressed else from_base64(packed)
         except ValueError:
             return Refused(Reason.ENCODING)
-        if not self._youngest <= age <= self._oldest:
-            return _untimely(age)
-        payload = _unpacked(packed, self._max_payload)
-        return (payload, age) if isinstance(payload, bytes) else payload
+        return (payload, age) if len(payload) <= self._max_payload else Refused(Reason.TOO_LARGE)
 
     @staticmethod
     def claimed_time(text: str) -> int | None:
@@ -180,8 +184,14 @@ class Unverified:
 def unverified(text: str) -> Unverified:
     """Return what a text claims to hold. It takes no key to write that."""
     packed, *rest = text.encode("utf-8", "replace").rsplit(_SEPARATOR, _SEPARATORS)
+    payload: bytes | Refused = Refused(Reason.MALFORMED)
+    if len(rest) == _SEPARATORS:
+        try:
+            payload = _inflated(packed[1:], MAX_PAYLOAD) if packed[:1] == _SEPARATOR else from_base64(packed)
+        except ValueError:
+            payload = Refused(Reason.ENCODING)
     return Unverified(
-        payload=_unpacked(packed, MAX_PAYLOAD) if len(rest) == _SEPARATORS else Refused(Reason.MALFORMED),
+        payload=Refused(Reason.TOO_LARGE) if isinstance(payload, bytes) and len(payload) > MAX_PAYLOAD else payload,
         sealed_at=as_datetime(SignedSealer.claimed_time(text)),
         compressed=text.startswith("."),
     )
@@ -208,8 +218,6 @@ def _code(keyed: KeyedHash, message: bytes) -> bytes:
 
 def _seconds(stamp: bytes) -> int:
     """Return the time that a stamp holds. Raises ValueError for what is none, or has more than itsdangerous takes."""
-    if len(stamp) == _STAMP_LENGTH:
-        return _from_bytes(a2b_base64(stamp.translate(TO_STANDARD) + b"=="), "big")
     number = read_by_python(stamp)
     if len(number) > _LONGEST_STAMP:
         raise ValueError("a time has at most eight bytes")
@@ -220,16 +228,13 @@ def _untimely(age: int) -> Refused:
     return Refused(Reason.EXPIRED if age > 0 else Reason.FUTURE)
 
 
-def _unpacked(packed: bytes, limit: int) -> bytes | Refused:
-    """Return the payload, inflated to the limit at most. Only signed bytes come here."""
+def _inflated(packed: bytes, limit: int) -> bytes:
+    """Return what was compressed, up to one byte more than the limit. Raises ValueError for what was not."""
+    inflater = zlib.decompressobj()
     try:
-        if not packed.startswith(_SEPARATOR):
-            payload = from_base64(packed)
-            return payload if len(payload) <= limit else Refused(Reason.TOO_LARGE)
-        inflater = zlib.decompressobj()
-        payload = inflater.decompress(from_base64(packed[1:]), limit + 1)
-    except (ValueError, zlib.error):
-        return Refused(Reason.ENCODING)
-    if len(payload) > limit:
-        return Refused(Reason.TOO_LARGE)
-    return payload if inflater.eof else Refused(Reason.ENCODING)
+        payload = inflater.decompress(from_base64(packed), limit + 1)
+    except zlib.error as error:
+        raise ValueError("not compressed") from error
+    if not inflater.eof and len(payload) <= limit:
+        raise ValueError("not compressed to its end")
+    return payload

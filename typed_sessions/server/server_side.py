@@ -11,7 +11,7 @@ from typing import Final, Generic
 from attrs import field, frozen
 from typing_extensions import TypeVar
 
-from typed_sessions.core.loading import opened
+from typed_sessions.core.loading import RequestContext
 from typed_sessions.core.rules import Rules
 from typed_sessions.core.session import SecureCookieSession, state_of
 from typed_sessions.core.state import LoadResult
@@ -123,7 +123,7 @@ class ServerSide(Generic[S]):
         context.signed_texts = tuple(islice(earlier, MOST_COOKIES))
         if not context.signed_texts:
             return
-        genuine = opened(context.signed_texts, rules)
+        genuine = RequestContext(rules, None, context.signed_texts).open()
         made = None if genuine.sealed is None else rules.sealed_at(genuine.sealed)
         if genuine.sealed is None or made is None or await self._has_ended(context, genuine, made):
             return
