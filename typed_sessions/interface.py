@@ -251,10 +251,14 @@ class SecureCookieSessionInterface(
             if self._is_streamed(response):
                 note_streaming(owned)
             return
-        rules = rules_of(owned)
-        if type(rules) is not AppRules or rules.adapter is not self:
+        rules, may_be_stored = rules_of(owned), True
+        if type(rules) is AppRules and rules.adapter is self:
+            may_be_stored = rules.server_side is not None
+        else:
             rules = self._applications.rules_of(app)
-        if type(state_of(owned).source) is StoredContext or (owned is not session and rules.server_side is not None):
+        if may_be_stored and (
+            type(state_of(owned).source) is StoredContext or (owned is not session and rules.server_side is not None)
+        ):
             await self._save_on_server(app, owned, response, rules)
         elif response is None:
             lifecycle.end(owned)

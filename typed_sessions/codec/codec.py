@@ -11,7 +11,7 @@ from typing import Any, Final, Generic
 from msgspec import Raw
 from typing_extensions import TypeVar
 
-from typed_sessions.codec.contents import Contents
+from typed_sessions.codec.contents import Contents, DeclaredContents
 from typed_sessions.codec.explaining import (
     Encoded,
     Explained,
@@ -44,6 +44,7 @@ __all__ = [
     "Codec",
     "Encoded",
     "Loaded",
+    "LoadedData",
     "OnBadField",
     "Snapshot",
     "native_types",
@@ -104,6 +105,24 @@ class Loaded(Value, Generic[S]):
     contents: Contents[S]
     snapshot: Snapshot[S]
     reports: tuple[FieldReset | UndeclaredNestedKeys, ...] = ()
+
+
+class LoadedData(Value, Generic[S]):
+    """The data of a payload that holds nothing else, while nobody has asked more of it: no `Contents` are made yet."""
+
+    data: S
+    payload: bytes
+    decoded: Any
+    made: tuple[object, ...]
+    sealed: str = ""
+    """The sealed text that was opened."""
+    states: list[Any] = []  # noqa: RUF012 -- each instance has its own
+    """What is made of it once somebody asks more: threads append theirs, and the first counts."""
+
+    @property
+    def is_permanent(self) -> bool:
+        """True if the payload says `_permanent`, which is no field."""
+        return self.decoded._permanent is True  # noqa: SLF001 -- a key
 
 
 class Codec(Generic[S]):
@@ -178,6 +197,50 @@ class Codec(Generic[S]):
                 return Loaded(contents, snapshot)
         outcome = self._explaining.decode(payload, on_bad_field)
         return outcome if isinstance(outcome, Refused) else self._explained(outcome, payload)
+
+    @cached_property
+    def _of_data(self) -> GeneratedClass | None:
+        return self._generated if isinstance(self._generated, GeneratedClass) else None
+
+    @property
+    def reads_data(self) -> bool:
+        """True if `data_of` is worth a try."""
+        return self._of_data is not None and self._of_data.reads_data
+
+    def data_of(self, payload: bytes) -> LoadedData[S] | None:
+        """Return the data of a payload that holds nothing else; None where that is for `decode` to tell."""
+        generated = self._of_data
+        if generated is None or len(payload) > self._max_payload or len(self._tags_in_order) != self._tag_count:
+            return None
+        try:
+            data, decoded, made = generated.data_in(payload)
+        except UNUSUAL:
+            return None
+        return LoadedData(data, payload, decoded, made)
+
+    def with_contents(self, loaded: LoadedData[S]) -> Loaded[S]:
+        """Return the same as `decode` would have, with the data as it is now."""
+        generated = self._of_data
+        extras = {} if generated is None else generated.flag_in(loaded.decoded)
+        snapshot: Snapshot[S] = Snapshot(self, loaded.payload, loaded.payload, 0, loaded.decoded, loaded.made)
+        return Loaded(DeclaredContents(self.schema, loaded.data, extras, loaded_from=snapshot), snapshot)
+
+    def payload_with_changes(self, loaded: LoadedData[S]) -> bytes | None:
+        """Return the payload of data as it is now, proven to read back: the very one that came if nothing has changed.
+
+        None where that is for `diff` and `encode` to tell.
+        """
+        generated = self._of_data
+        if generated is None or len(self._tags_in_order) != self._tag_count:
+            return None
+        try:
+            changes = generated.changes_in(loaded.data, loaded.decoded, loaded.made)
+            if changes is None:
+                return loaded.payload
+            payload = generated.written(loaded.payload, loaded.decoded, changes)
+        except UNUSUAL:
+            return None
+        return payload if len(payload) <= self._max_payload and payload != generated.nothing else None
 
     def _explained(self, outcome: Explained[S], payload: bytes) -> Loaded[S]:
         snapshot = Snapshot(self, payload, outcome.source, outcome.version)

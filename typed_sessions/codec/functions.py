@@ -87,7 +87,7 @@ class Functions:
             takes = "" if kind.takes_positions else "{}="
             parts = [f"{takes.format(member.alias)}part_{numbers[name]}" for name, member in kind.members.items()]
             data = f"{self._module.name(kind.cls, kind.cls.__name__)}({', '.join(parts)})"
-        return self._module.define("load", "decoded", [*lines, *self._flagged(), f"return {data}, values, ({made})"])
+        return self._module.define("load", "decoded", [*lines, f"return {data}, ({made})"])
 
     def load_keys(self) -> str:
         """Add the function that makes a dict, in the order of the declaration, of what msgspec reads."""
@@ -119,7 +119,10 @@ class Functions:
         lines = _BEGIN[:]
         for name, code in self._fields.items():
             field = self._schema.fields[name]
-            inner = [f"value, part = data.{name}, decoded.{name}", *self._unless_unchanged(name, code)]
+            if code.closed and code.unchanged is IS:
+                inner = [f"if data.{name} is not decoded.{name}:", f"    value, part = data.{name}, decoded.{name}"]
+            else:
+                inner = [f"value, part = data.{name}, decoded.{name}", *self._unless_unchanged(name, code)]
             is_explicit = f"{name!r} in explicit if part is {self._unset} else {name!r} in contents.explicit"
             inner += [f"    if {non_default(field, self._module)} or ({is_explicit}):"]
             inner += [*_indented(self._change(name, code), 8), f"    elif part is not {self._unset}:"]

@@ -66,6 +66,9 @@ class GeneratedFields(Generated):
         self._changes: Final = self._functions["changes"]
         self._may_be_unusual: Final = self._nests_deep or self.version > 0
         """Whether a payload that msgspec reads may be unusual all the same."""
+        self._may_read_data: Final = self._has_flag and not (self._may_be_unusual or schema.varying)
+        self.reads_data = self._may_read_data
+        """True if the latest payload held the fields and nothing else, so that its data is all there is to know."""
         self._proofs: Final = {name: functions[proof] for name, proof in proofs.items()}
         for name, equivalence in equivalences.items():
             equivalence.usual = functions[usual[name]]
@@ -92,11 +95,12 @@ class GeneratedFields(Generated):
             try:
                 decoded = self._decode(payload)
             except msgspec.ValidationError:
-                self._expects_undeclared = True
+                self._expects_undeclared, self.reads_data = True, False
                 return self._decoded(payload)
         else:
             raws = self._undeclared(self._split(payload))
             self._expects_undeclared = len(raws) > 0
+            self.reads_data = self._may_read_data and not raws
             decoded = (self._decode_open if raws else self._decode)(payload)
         if self._may_be_unusual:
             self._refuse_unusual(payload, decoded)
@@ -248,11 +252,32 @@ class GeneratedClass(GeneratedFields):
     @override
     def load(self, payload: bytes) -> Read:
         decoded, raws = self._decoded(payload)
-        live, extras, made = self._load(decoded)
-        if raws is not None:
-            self._add_undeclared(extras, raws)
+        live, made = self._load(decoded)
         unread = self._unread(live, decoded) if self._schema.varying else NO_NAMES
-        return DeclaredContents(self._schema, live, extras, unread), decoded, made, raws
+        contents = DeclaredContents(self._schema, live, self.flag_in(decoded), unread)
+        if raws is not None:
+            self._add_undeclared(contents.extras, raws)
+        return contents, decoded, made, raws
+
+    def flag_in(self, decoded: Any) -> Plain:
+        """Return `_permanent`, if it was read and is no field, by its key."""
+        flag = decoded._permanent if self._has_flag else msgspec.UNSET  # noqa: SLF001 -- a key
+        return {} if flag is msgspec.UNSET else {PERMANENT_KEY: flag}
+
+    def data_in(self, payload: bytes) -> tuple[Any, Any, tuple[object, ...]]:
+        """Return the data of a payload that holds the fields alone, what msgspec read, and what was made of that."""
+        decoded = self._decode(payload)
+        data, made = self._load(decoded)
+        return data, decoded, made
+
+    def changes_in(self, data: Any, decoded: Any, made: tuple[object, ...]) -> Changes | None:
+        """Return what has changed in data since it was loaded; None if nothing has."""
+        changes: Changes | None = self._changes(_UNASKED, data, decoded, made, NO_NAMES)
+        if changes is None or not (changes.adds or changes.differs):
+            return None
+        if not self._never_alters and not self._holds(decoded):
+            raise Unusual
+        return changes
 
     def _unread(self, live: Any, decoded: Any) -> frozenset[str]:
         names = self._schema.varying
@@ -330,10 +355,21 @@ class GeneratedClass(GeneratedFields):
 
     @override
     def _holds(self, decoded: Any) -> bool:
-        live, _, made = self._load(decoded)
+        live, made = self._load(decoded)
         contents = DeclaredContents(self._schema, live, {}, self._unread(live, decoded), frozenset(self._schema.fields))
         return self._changes(contents, live, decoded, made, NO_NAMES) is None
 
+
+class _Unasked:
+    """Stands for the contents of which nobody has asked more than the data."""
+
+    @property
+    def explicit(self) -> frozenset[str]:
+        """Hand over: a field has its default again, and it takes a look at the payload to tell whether it is stored."""
+        raise Unusual
+
+
+_UNASKED: Final = _Unasked()
 
 _NEVER: Final = (object(),) * 1_000
 """Stands for the values of fields that were made of what was read, where nothing was: none is the same."""

@@ -103,6 +103,8 @@ class Rules(Generic[S]):
     """In characters of the whole header; infinite if the settings set no limit."""
     sealers: tuple[Sealer, ...] = field(init=False, repr=False)
     """Those of all formats."""
+    data_format: Format[S] | None = field(init=False, repr=False)
+    """The configured format, if a cookie in it may be read and written as its data alone, without a subclass's word."""
     is_due: Callable[[object], bool] = field(init=False, repr=False)
     """Returns True if any session cookie of a request is old, as `is_old` says. It is a question of each request."""
 
@@ -118,6 +120,7 @@ class Rules(Generic[S]):
             ("lifetime_seconds", settings.lifetime.total_seconds()),
             ("max_cookie_size", settings.max_cookie_size or math.inf),
             ("sealers", tuple(format_.sealer for format_ in self.formats)),
+            ("data_format", self.formats[0] if self.is_stock and self.formats else None),
             ("is_due", _due_question(self)),
         ):
             object.__setattr__(self, name, value)

@@ -12,10 +12,10 @@ from typing import Any, Final, NoReturn, Self, SupportsIndex, cast, overload
 
 from typing_extensions import TypeVar, override
 
-from typed_sessions.codec.codec import Codec, Snapshot
+from typed_sessions.codec.codec import Codec, LoadedData, Snapshot
 from typed_sessions.codec.contents import Contents, contents_of
 from typed_sessions.core.extras import Extras
-from typed_sessions.core.loading import RequestContext
+from typed_sessions.core.loading import RequestContext, loaded_data
 from typed_sessions.core.mixin import Keyed, Session
 from typed_sessions.core.rules import Rules
 from typed_sessions.core.state import AWAITED, SAVED, Binding, LoadResult, Renewal, SessionState, Source
@@ -26,8 +26,10 @@ from typed_sessions.serializers.tagged_json import TaggedJSONSerializer
 
 __all__ = [
     "SecureCookieSession",
+    "data_loaded",
     "is_left_alone",
     "is_permanent",
+    "note_data_saved",
     "note_saved",
     "note_streaming",
     "rules_of",
@@ -86,18 +88,20 @@ class SecureCookieSession(Session[S_co]):
         UndeclaredKeyError: an initial key is an earlier name of a field.
     """
 
-    __slots__ = ("__weakref__", "_app", "_is_saved", "_request", "_rules", "_state", "accessed")
+    __slots__ = ("__weakref__", "_app", "_is_saved", "_request", "_rules", "_sent", "_state", "accessed")
 
     accessed: bool
     _app: object
     _is_saved: bool
-    """True if it was saved before that."""
+    """True if it was saved while `_state` was a list."""
+    _sent: str | None
+    """The value of the cookie that was sent then, if one was."""
     _request: object
     """None once its cookies were looked at, or if there is none."""
     _rules: Rules[S_co] | None
     """Those that it was opened with; None if a program has made it."""
-    _state: SessionState[S_co] | list[SessionState[S_co]]
-    """A list until somebody asks anything of it: threads append what they make, and the first of that counts."""
+    _state: SessionState[S_co] | list[LoadedData[S_co] | SessionState[S_co]]
+    """A list until somebody asks more of it than its data: threads append what they make, and the first counts."""
 
     @overload
     def __init__(
@@ -131,6 +135,13 @@ class SecureCookieSession(Session[S_co]):
     @property
     @override
     def data(self) -> S_co:
+        made = self._state
+        if type(made) is list and not self._is_saved:
+            loaded = made[0] if made else self._load_data(made)
+            if type(loaded) is LoadedData:
+                self.accessed = True
+                data: S_co = loaded.data
+                return data
         return self._touched().data
 
     @property
@@ -317,8 +328,10 @@ class SecureCookieSession(Session[S_co]):
 
     def _shown(self) -> Contents[S_co] | None:
         """Return what a repr shows, for which nothing is opened or used; None if the program has seen nothing of it."""
-        state = self._state
-        if isinstance(state, list) or state.opened is None or (state.source.sealed and not self.accessed):
+        if isinstance(self._state, list) and not self._state:
+            return None
+        state = state_of(self)
+        if state.opened is None or (state.source.sealed and not self.accessed):
             return None
         return state.opened.contents.copied()
 
@@ -351,15 +364,38 @@ class SecureCookieSession(Session[S_co]):
         made, rules, request = self._state, self._rules, self._request
         if not isinstance(made, list):  # another thread has come so far just now
             return made
-        if rules is not None and request is not None:  # or is about to
+        if not made and rules is not None and request is not None:  # or is about to
             made.append(
-                SessionState(
-                    RequestContext(rules, self._app, rules.adapter.cookie_values(request, rules.name)),
-                    SAVED if self._is_saved else AWAITED,
-                )
+                SessionState(RequestContext(rules, self._app, rules.adapter.cookie_values(request, rules.name)))
             )
-        state = self._state = made[0]
+        first = made[0]
+        if isinstance(first, LoadedData):
+            first.states.append(self._state_with(first))
+        state: SessionState[S_co] = first.states[0] if isinstance(first, LoadedData) else first
+        self._state = state
         self._request = None
+        _note_saved_before(self, state)
+        return state
+
+    def _load_data(self, made: list[LoadedData[S_co] | SessionState[S_co]]) -> object:
+        """Open the cookie for its data alone; return that, or what another thread has made. None if it takes more."""
+        rules, request = self._rules, self._request
+        if rules is None or request is None or type(self) is not SecureCookieSession:
+            return None
+        loaded = loaded_data(rules.adapter.cookie_values(request, rules.name), rules)
+        if loaded is None:
+            return None
+        made.append(loaded)
+        return made[0]
+
+    def _state_with(self, loaded: LoadedData[S_co]) -> SessionState[S_co]:
+        """Return the state of a session whose data was loaded before."""
+        rules = self._rules
+        if rules is None or rules.data_format is None:
+            raise TypeError("only a session of a request is loaded as its data")
+        opened = rules.data_format.codec.with_contents(loaded)
+        state: SessionState[S_co] = SessionState(RequestContext(rules, self._app, (loaded.sealed,)))
+        state.opened = LoadResult(opened.contents, opened.snapshot, loaded.sealed, new=False)
         return state
 
     def _touched(self) -> Contents[S_co]:
@@ -410,7 +446,7 @@ def _belong(
 ) -> None:
     """Set all that a session has."""
     session.accessed = session._is_saved = False
-    session._rules, session._app, session._request = rules, app, request
+    session._rules, session._app, session._request, session._sent = rules, app, request, None
     session._state = [] if state is None else state
 
 
@@ -437,6 +473,7 @@ def session_of_request(
     session._rules = rules
     session._app = app
     session._request = request
+    session._sent = None
     session._state = []
     return session
 
@@ -472,6 +509,28 @@ def is_left_alone(session: SecureCookieSession[Any]) -> bool:
     if session._state:  # another thread has come so far just now
         state_of(session).progress = SAVED
     return True
+
+
+def data_loaded(session: SecureCookieSession[S]) -> LoadedData[S] | None:
+    """Return the data of a session of which nobody has asked more, and that was not saved; else None."""
+    made = session._state
+    if type(made) is list and made and not session._is_saved:
+        loaded = made[0]
+        return loaded if type(loaded) is LoadedData else None
+    return None
+
+
+def note_data_saved(session: SecureCookieSession[S], loaded: LoadedData[S], sent: str | None) -> None:
+    """Note that a session was saved of which nobody has asked more than its data, and which cookie was sent, if any."""
+    session._sent = sent
+    session._is_saved = True
+    if loaded.states:  # another thread asks more just now
+        _note_saved_before(session, loaded.states[0])
+
+
+def _note_saved_before(session: SecureCookieSession[S], state: SessionState[S]) -> None:
+    if session._is_saved and state.progress is AWAITED:
+        state.progress, state.sent = SAVED, session._sent
 
 
 def note_streaming(session: SecureCookieSession[Any]) -> None:
