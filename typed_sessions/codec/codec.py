@@ -8,7 +8,7 @@ from copy import deepcopy
 from functools import cached_property
 from typing import Any, Final, Generic
 
-from msgspec import Raw
+from msgspec import UNSET, Raw
 from typing_extensions import TypeVar
 
 from typed_sessions.codec.contents import Contents, DeclaredContents
@@ -110,14 +110,41 @@ class Loaded(Value, Generic[S]):
 class LoadedData(Value, Generic[S]):
     """The data of a payload that holds nothing else, while nobody has asked more of it: no `Contents` are made yet."""
 
+    codec: Codec[S]
     data: S
     payload: bytes
     decoded: Any
     made: tuple[object, ...]
     sealed: str = ""
     """The sealed text that was opened."""
+    seen_not_default: set[str] = set()  # noqa: RUF012 -- each instance has its own
+    """The fields that were seen by key, and hold another value than their default."""
     states: list[Any] = []  # noqa: RUF012 -- each instance has its own
     """What is made of it once somebody asks more: threads append theirs, and the first counts."""
+
+    def read(self, key: str) -> object:
+        """Return the value of a field that is stored for certain; UNSET where that takes more to tell."""
+        field = self.codec.schema.fields.get(key)
+        value: object = UNSET if field is None else getattr(self.data, key, UNSET)
+        if field is None or value is UNSET or field.is_default(value):
+            return UNSET
+        self.seen_not_default.add(key)
+        return value
+
+    def store(self, key: str, value: object) -> bool:
+        """Set a field that is stored, and stays stored, in its place. False, with nothing done, where it takes more.
+
+        Raises:
+            FieldTypeError: the field's declared type does not allow the value.
+        """
+        schema = self.codec.schema
+        if not schema.assigns_plainly or self.read(key) is UNSET or getattr(self.decoded, key) is UNSET:
+            return False
+        validated = schema.validate(key, value)
+        if schema.fields[key].is_default(validated):
+            return False
+        schema.put(self.data, {key: validated})
+        return True
 
     @property
     def is_permanent(self) -> bool:
@@ -216,14 +243,16 @@ class Codec(Generic[S]):
             data, decoded, made = generated.data_in(payload)
         except UNUSUAL:
             return None
-        return LoadedData(data, payload, decoded, made)
+        return LoadedData(self, data, payload, decoded, made)
 
     def with_contents(self, loaded: LoadedData[S]) -> Loaded[S]:
         """Return the same as `decode` would have, with the data as it is now."""
         generated = self._of_data
         extras = {} if generated is None else generated.flag_in(loaded.decoded)
         snapshot: Snapshot[S] = Snapshot(self, loaded.payload, loaded.payload, 0, loaded.decoded, loaded.made)
-        return Loaded(DeclaredContents(self.schema, loaded.data, extras, loaded_from=snapshot), snapshot)
+        contents = DeclaredContents(self.schema, loaded.data, extras, loaded_from=snapshot)
+        contents.seen_not_default = frozenset(loaded.seen_not_default)
+        return Loaded(contents, snapshot)
 
     def payload_with_changes(self, loaded: LoadedData[S]) -> bytes | None:
         """Return the payload of data as it is now, proven to read back: the very one that came if nothing has changed.
@@ -233,11 +262,10 @@ class Codec(Generic[S]):
         generated = self._of_data
         if generated is None or len(self._tags_in_order) != self._tag_count:
             return None
+        if loaded.seen_not_default and any(loaded.read(name) is UNSET for name in (*loaded.seen_not_default,)):
+            return None
         try:
-            changes = generated.changes_in(loaded.data, loaded.decoded, loaded.made)
-            if changes is None:
-                return loaded.payload
-            payload = generated.written(loaded.payload, loaded.decoded, changes)
+            payload = generated.payload_of(loaded.data, loaded.payload, loaded.decoded, loaded.made)
         except UNUSUAL:
             return None
         return payload if len(payload) <= self._max_payload and payload != generated.nothing else None

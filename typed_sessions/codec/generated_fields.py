@@ -8,6 +8,7 @@ from itertools import filterfalse
 from typing import Any, Final, Union
 
 import msgspec
+from msgspec import UNSET
 from typing_extensions import override
 
 from typed_sessions.codec.contents import DeclaredContents, KeyedContents, LoadedFrom, unread_among
@@ -38,6 +39,8 @@ class GeneratedFields(Generated):
         self._has_flag: Final = PERMANENT_KEY not in {*schema.fields, *schema.renamed}
         self._open: Final = _struct(code, has_flag=self._has_flag, has_version=self.version > 0)
         self._known: Final = msgspec.defstruct("Known", [], bases=(self._open,), forbid_unknown_fields=True, gc=False)
+        self._keys: Final = tuple(name for name in self._known.__struct_fields__ if name != VERSION_KEY)
+        """The keys that msgspec reads, in the order in which it writes them."""
         self._names: Final = frozenset(self._known.__struct_fields__)
         self._decode_open: Final = notation.decoder(self._open)
         self._decode: Final = notation.decoder(self._known)
@@ -66,6 +69,8 @@ class GeneratedFields(Generated):
         self._changes: Final = self._functions["changes"]
         self._may_be_unusual: Final = self._nests_deep or self.version > 0
         """Whether a payload that msgspec reads may be unusual all the same."""
+        self._takes_more_proof: Final = self._nests_deep or not self._is_pure
+        """Whether what msgspec reads back may be something else all the same."""
         self._may_read_data: Final = self._has_flag and not (self._may_be_unusual or schema.varying)
         self.reads_data = self._may_read_data
         """True if the latest payload held the fields and nothing else, so that its data is all there is to know."""
@@ -132,7 +137,7 @@ class GeneratedFields(Generated):
 
     def _flag_of(self, decoded: Any) -> object:
         """Return what was read of `_permanent`."""
-        return getattr(decoded, PERMANENT_KEY) if self._has_flag else msgspec.UNSET
+        return getattr(decoded, PERMANENT_KEY) if self._has_flag else UNSET
 
     def _nothing_yet(self, contents: Any, decoded: Any) -> Changes:
         return Changes(contents, decoded.__copy__(), self._known())
@@ -152,13 +157,13 @@ class GeneratedFields(Generated):
         for key, value in extras.items():
             if type(value) not in PLAIN:
                 part = self._changed(value, raws.get(key))
-                if part is not msgspec.UNSET:
+                if part is not UNSET:
                     changes[key] = part
             elif by_key and not self._is_as_read(key, value, decoded, raws):
                 changes[key] = value
         if by_key:
-            known = raws if self._flag_of(decoded) is msgspec.UNSET else (*raws, PERMANENT_KEY)
-            changes |= {key: msgspec.UNSET for key in known if key not in extras}
+            known = raws if self._flag_of(decoded) is UNSET else (*raws, PERMANENT_KEY)
+            changes |= {key: UNSET for key in known if key not in extras}
         if self.version and VERSION_KEY in changes:
             raise Unusual  # it belongs to the migrations
         return changes
@@ -171,16 +176,16 @@ class GeneratedFields(Generated):
 
     @override
     def written(self, payload: bytes, decoded: Any, changes: Changes) -> bytes:
-        new, changed = changes.new, changes.changed
+        new, changed, encode = changes.new, changes.changed, self._encode_unescaped
         if not self._keeps_order:
             raise Unusual  # other keys than those that have changed get another place, too
         if changes.unproven:
             for name, value, part in changes.unproven:
                 self._proofs[name](value, part)
-        in_place = changes.order is None and not (changes.adds or changes.undeclared)
-        encode = self._encode_unescaped
         if (
-            in_place
+            changes.order is None
+            and not changes.adds
+            and not changes.undeclared
             and type(new) is self._known
             and (encode(decoded) == payload or self._is_as_written(decoded, payload))
         ):
@@ -189,11 +194,15 @@ class GeneratedFields(Generated):
                 raise Unusual
         else:
             written = self._written_by_key(payload, changes)
+        if self._takes_more_proof:
+            self._prove(written)
+        return written
+
+    def _prove(self, written: bytes) -> None:
         if self._nests_deep:
             self._refuse_depth(written)
         if not self._is_pure and not self._holds(self._decode_open(written)):
             raise Unusual  # the class itself makes something else of it
-        return written
 
     def _is_as_written(self, decoded: Any, payload: bytes) -> bool:
         """Return True if a payload is what is written of what was read of it, so that its keys have the same order."""
@@ -208,9 +217,9 @@ class GeneratedFields(Generated):
         if self.version:
             del plain[VERSION_KEY]  # which comes last
         for key, value in {**undeclared, **fields}.items():
-            if value is not msgspec.UNSET:
+            if value is not UNSET:
                 plain[key] = value
-            elif key in undeclared or getattr(new, key) is msgspec.UNSET:
+            elif key in undeclared or getattr(new, key) is UNSET:
                 plain.pop(key, None)
         if changes.order is not None and [*plain] != [*changes.order]:
             plain = self._in_order(plain, changes.order)
@@ -261,8 +270,8 @@ class GeneratedClass(GeneratedFields):
 
     def flag_in(self, decoded: Any) -> Plain:
         """Return `_permanent`, if it was read and is no field, by its key."""
-        flag = decoded._permanent if self._has_flag else msgspec.UNSET  # noqa: SLF001 -- a key
-        return {} if flag is msgspec.UNSET else {PERMANENT_KEY: flag}
+        flag = decoded._permanent if self._has_flag else UNSET  # noqa: SLF001 -- a key
+        return {} if flag is UNSET else {PERMANENT_KEY: flag}
 
     def data_in(self, payload: bytes) -> tuple[Any, Any, tuple[object, ...]]:
         """Return the data of a payload that holds the fields alone, what msgspec read, and what was made of that."""
@@ -270,18 +279,18 @@ class GeneratedClass(GeneratedFields):
         data, made = self._load(decoded)
         return data, decoded, made
 
-    def changes_in(self, data: Any, decoded: Any, made: tuple[object, ...]) -> Changes | None:
-        """Return what has changed in data since it was loaded; None if nothing has."""
+    def payload_of(self, data: Any, payload: bytes, decoded: Any, made: tuple[object, ...]) -> bytes:
+        """Return the payload of data as it is now, proven to read back: the one that came if nothing has changed."""
         changes: Changes | None = self._changes(_UNASKED, data, decoded, made, NO_NAMES)
         if changes is None or not (changes.adds or changes.differs):
-            return None
+            return payload
         if not self._never_alters and not self._holds(decoded):
-            raise Unusual
-        return changes
+            raise Unusual  # what has not changed would be written as it came, which is not what the class holds
+        return self.written(payload, decoded, changes)
 
     def _unread(self, live: Any, decoded: Any) -> frozenset[str]:
         names = self._schema.varying
-        came = {name: None for name in names if getattr(decoded, name) is not msgspec.UNSET}
+        came = {name: None for name in names if getattr(decoded, name) is not UNSET}
         return unread_among(self._schema, came, live)
 
     @override
@@ -317,7 +326,7 @@ class GeneratedClass(GeneratedFields):
         if contents.order is not None:
             found.order = contents.order
             new = found.new
-            contents.forget_order([name for name in self._schema.fields if getattr(new, name) is msgspec.UNSET])
+            contents.forget_order([name for name in self._schema.fields if getattr(new, name) is UNSET])
         return found
 
     def _without_former_defaults(
@@ -327,17 +336,17 @@ class GeneratedClass(GeneratedFields):
         fields, read = self._schema.fields, self._schema.read
         if not contents.differing and not contents.no_longer_explicit:
             seen = contents.seen_not_default.intersection(fields)
-            came = [name for name in seen if getattr(decoded, name) is not msgspec.UNSET]
+            came = [name for name in seen if getattr(decoded, name) is not UNSET]
             if not any(fields[name].is_default(read(contents.live, name)) for name in came):
                 return found
         explicit = contents.explicit
         more = found or self._nothing_yet(contents, decoded)
         for name in contents.no_longer_explicit - explicit:
-            is_changed = getattr(more.changed, name) is not msgspec.UNSET or name in more.gone
-            if is_changed or getattr(decoded, name) is msgspec.UNSET:
+            is_changed = getattr(more.changed, name) is not UNSET or name in more.gone
+            if is_changed or getattr(decoded, name) is UNSET:
                 continue
             if fields[name].is_default(read(contents.live, name)):
-                setattr(more.new, name, msgspec.UNSET)
+                setattr(more.new, name, UNSET)
                 more.gone = (*more.gone, name)
         return more if found or more.gone else None
 
@@ -411,7 +420,10 @@ class GeneratedKeys(GeneratedFields):
         changes: Changes = self._changes(values, decoded) or self._nothing_yet(contents, decoded)
         extras = {key: value for key, value in values.items() if key not in fields}
         changes.undeclared = self._changes_of_undeclared(decoded, raws, extras, by_key=True)
-        changes.contents, changes.order = contents, dict.fromkeys(values)
+        changes.contents = contents
+        is_in_place = not (changes.adds or changes.gone or changes.undeclared)
+        if not is_in_place or [*values] != [name for name in self._keys if getattr(changes.new, name) is not UNSET]:
+            changes.order = dict.fromkeys(values)
         return changes
 
     @override
@@ -431,5 +443,5 @@ def _struct(code: Mapping[str, Emitted], *, has_flag: bool, has_version: bool) -
     types: dict[str, Any] = {PERMANENT_KEY: bool} if has_flag else {}
     types |= {name: held.wire_type for name, held in code.items()}
     types |= {VERSION_KEY: int} if has_version else {}
-    fields = [(name, Union[held, msgspec.UnsetType], msgspec.UNSET) for name, held in types.items()]  # noqa: UP007
+    fields = [(name, Union[held, msgspec.UnsetType], UNSET) for name, held in types.items()]  # noqa: UP007
     return msgspec.defstruct("Decoded", fields, gc=False)

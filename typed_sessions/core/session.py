@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMappin
 from contextvars import ContextVar
 from typing import Any, Final, NoReturn, Self, SupportsIndex, cast, overload
 
+from msgspec import UNSET
 from typing_extensions import TypeVar, override
 
 from typed_sessions.codec.codec import Codec, LoadedData, Snapshot
@@ -135,14 +136,8 @@ class SecureCookieSession(Session[S_co]):
     @property
     @override
     def data(self) -> S_co:
-        made = self._state
-        if type(made) is list and not self._is_saved:
-            loaded = made[0] if made else self._load_data(made)
-            if type(loaded) is LoadedData:
-                self.accessed = True
-                data: S_co = loaded.data
-                return data
-        return self._touched().data
+        loaded = self._data_loaded()
+        return self._touched().data if loaded is None else loaded.data
 
     @property
     @override
@@ -172,14 +167,21 @@ class SecureCookieSession(Session[S_co]):
 
     @override
     def __getitem__(self, key: str) -> object:
-        return self._touched().read(key)
+        loaded = self._data_loaded()
+        value = UNSET if loaded is None else loaded.read(key)
+        return self._touched().read(key) if value is UNSET else value
 
     @override
     def get(self, key: str, default: object = None) -> object:
-        return self._touched().get(key, default)
+        loaded = self._data_loaded()
+        value = UNSET if loaded is None else loaded.read(key)
+        return self._touched().get(key, default) if value is UNSET else value
 
     @override
     def __setitem__(self, key: str, value: object) -> None:
+        loaded = self._data_loaded()
+        if loaded is not None and loaded.store(key, value):
+            return
         contents = self._touched()
         self._refuse_key(key, contents)
         contents.store(key, value)
@@ -377,6 +379,16 @@ class SecureCookieSession(Session[S_co]):
         _note_saved_before(self, state)
         return state
 
+    def _data_loaded(self) -> LoadedData[S_co] | None:
+        """Return the data of a session of which nobody asks more, once it is loaded; None where somebody does."""
+        made = self._state
+        if type(made) is list and not self._is_saved:
+            loaded = made[0] if made else self._load_data(made)
+            if type(loaded) is LoadedData:
+                self.accessed = True
+                return loaded
+        return None
+
     def _load_data(self, made: list[LoadedData[S_co] | SessionState[S_co]]) -> object:
         """Open the cookie for its data alone; return that, or what another thread has made. None if it takes more."""
         rules, request = self._rules, self._request
@@ -391,9 +403,9 @@ class SecureCookieSession(Session[S_co]):
     def _state_with(self, loaded: LoadedData[S_co]) -> SessionState[S_co]:
         """Return the state of a session whose data was loaded before."""
         rules = self._rules
-        if rules is None or rules.data_format is None:
+        if rules is None:
             raise TypeError("only a session of a request is loaded as its data")
-        opened = rules.data_format.codec.with_contents(loaded)
+        opened = loaded.codec.with_contents(loaded)
         state: SessionState[S_co] = SessionState(RequestContext(rules, self._app, (loaded.sealed,)))
         state.opened = LoadResult(opened.contents, opened.snapshot, loaded.sealed, new=False)
         return state

@@ -98,6 +98,8 @@ class Schema(Generic[S]):
         ]
         self.has_user_code: bool = self._kind is not None and self._kind.has_user_code
         """True if code of the user's in the class may change or refuse a value; else data holds what it was made of."""
+        self.assigns_plainly: bool = self._kind is not None and not (self.has_user_code or self._kind.frozen)
+        """True if to set a field is to put a value of its type into the data, which stays the same object."""
         self.is_pure: bool = not self.has_user_code and not any(kind.has_user_code for kind in nested)
         """True if no user code runs when this class, or any within its fields, is made or assigned to."""
         self.never_alters: bool = all(kind.holds_arguments for kind in [*filter(None, [self._kind]), *nested])
@@ -202,7 +204,7 @@ class Schema(Generic[S]):
             FieldValueError: a converter or validator refuses a value.
         """
         kind = self._declared_kind
-        if not self.has_user_code and not kind.frozen:
+        if self.assigns_plainly:
             validated = {name: self.validate(name, value) for name, value in values.items()}
             return Assignment(validated, partial(self.put, data, validated))
         if kind.frozen:

@@ -250,9 +250,11 @@ class Scalar(FieldType):
                 raise Unusual
             return spelling.write(value)
 
+        read_exactly = spelling.read if spelling.reads_exactly else spelling.read_exactly
+
         def read(content: object) -> object:
             try:
-                return spelling.read_exactly(content)
+                return read_exactly(content)
             except ValueError:
                 raise Unusual from None
 
