@@ -23,16 +23,16 @@ def nothing_generated(*_: object, **__: object) -> None:
     """Take the place of `generated_for`: with it, a codec has the explaining path alone."""
 
 
-@pytest.fixture(params=["short way", "long way"])
-def both_ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+@pytest.fixture(params=["generated path", "explaining path"])
+def both_paths(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Run a test with generated functions and without: for modules that say so in `pytestmark`.
 
     What a module keeps from one test to the next must be kept for each `codec.generated_for`.
     """
-    way: str = request.param
-    if way == "long way":
+    path: str = request.param
+    if path == "explaining path":
         monkeypatch.setattr(codec, "generated_for", nothing_generated)
-    return way
+    return path
 
 
 @pytest.fixture(scope="session")

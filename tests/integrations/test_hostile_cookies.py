@@ -34,7 +34,7 @@ from typed_sessions.codec.generated_fields import GeneratedClass
 from typed_sessions.quart import Sessions, field_reset, session_refused
 from typed_sessions.reports import FieldReset, Reason, Refused
 
-pytestmark = pytest.mark.usefixtures("both_ways")
+pytestmark = pytest.mark.usefixtures("both_paths")
 
 SECRET = "hush: the secret key of these tests"
 MARK = "what-the-visitor-keeps-to-himself"
@@ -110,13 +110,13 @@ class Visit:
 
 
 def shop_of(name: str, schema: type = Visitor) -> Shop:
-    """Return the application on a format; made once for each way, and no test changes it."""
-    return shop_of_way(name, schema, vars(codec)["generated_for"])
+    """Return the application on a format; made once for each path, and no test changes it."""
+    return shop_of_path(name, schema, vars(codec)["generated_for"])
 
 
 @cache
-def shop_of_way(name: str, schema: type, generated_for: object) -> Shop:
-    """Return the application whose codecs are made while this is `codec.generated_for`, which `both_ways` replaces."""
+def shop_of_path(name: str, schema: type, generated_for: object) -> Shop:
+    """Return the application whose codecs are made while this is `codec.generated_for`, which `both_paths` replaces."""
     assert vars(codec)["generated_for"] is generated_for
     return made_shop(name, schema)
 
@@ -618,8 +618,8 @@ def assert_silent(told: Iterable[str], text: str) -> None:
 
 
 @EVERY_FORMAT
-async def test_each_way_is_the_one_that_runs(name: str, both_ways: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A shop is kept from one test to the next: the other way's would show nothing of this one."""
+async def test_each_path_is_the_one_that_runs(name: str, both_paths: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shop is kept from one test to the next: the other path's would show nothing of this one."""
     read = list[bytes]()
 
     def loading(generated: GeneratedClass, payload: bytes) -> object:
@@ -630,7 +630,7 @@ async def test_each_way_is_the_one_that_runs(name: str, both_ways: str, monkeypa
     payload = Forge(name).dumps({"user_id": 7})
     seen = await visit(shop_of(name), f"session={Forge(name).seal(payload)}")
     assert "user_id=7" in seen.page
-    assert read == ([payload] if both_ways == "short way" else [])
+    assert read == ([payload] if both_paths == "generated path" else [])
 
 
 LOAD = GeneratedClass.load

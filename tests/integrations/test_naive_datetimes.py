@@ -17,7 +17,7 @@ from typed_sessions import FieldTypeError, SchemaError, SerializationError
 from typed_sessions.quart import Sessions
 from typed_sessions.stores import MemoryStore
 
-pytestmark = pytest.mark.usefixtures("both_ways")
+pytestmark = pytest.mark.usefixtures("both_paths")
 
 SECRET = "a secret key that is long enough"
 NAIVE = datetime(2026, 1, 2, 3, 4, 5)  # noqa: DTZ001 -- naive on purpose

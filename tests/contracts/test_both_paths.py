@@ -72,12 +72,12 @@ def told(outcome: Loaded[Any] | Refused) -> Any:
 
 
 def assert_alike(pair: Pair, payload: bytes, rule: OnBadField = OnBadField.RESET) -> tuple[Any, Any]:
-    short, long = (codec.decode(payload, rule) for codec in pair)
-    if long == Refused(Reason.UNREADABLE) and isinstance(short, Loaded):
+    generated, explained = (codec.decode(payload, rule) for codec in pair)
+    if explained == Refused(Reason.UNREADABLE) and isinstance(generated, Loaded):
         assert has_a_key_twice(payload)  # msgspec looks into the value that is overwritten only if it decodes all
     else:
-        assert same(told(short), told(long))
-    return short, long
+        assert same(told(generated), told(explained))
+    return generated, explained
 
 
 def has_a_key_twice(payload: bytes) -> bool:
@@ -108,12 +108,12 @@ def test_every_type_is_written_read_and_changed_alike(serializer: str, name: str
         note(kind)
         pair = pair_for(kind, name, serializer)
         contents = contents_of(pair[0].schema, {**extras, FIELD: value})
-        short, long = (payload_or_error(codec, contents) for codec in pair)
-        assert short == long
-        if isinstance(short, bytes):
-            for codec, outcome in zip(pair, assert_alike(pair, short), strict=True):
+        generated, explained = (payload_or_error(codec, contents) for codec in pair)
+        assert generated == explained
+        if isinstance(generated, bytes):
+            for codec, outcome in zip(pair, assert_alike(pair, generated), strict=True):
                 assert codec.diff(outcome.contents, outcome.snapshot) is None
-            one, other = (changed_to(codec, short, after) for codec in pair)
+            one, other = (changed_to(codec, generated, after) for codec in pair)
             assert one == other
 
 
@@ -129,7 +129,7 @@ def changed_to(codec: Codec[Any], payload: bytes, value: object) -> bytes | str 
 
 
 @pytest.mark.parametrize("serializer", SERIALIZER_OBJECTS)
-def test_what_sessions_are_made_of_goes_the_short_way(serializer: str) -> None:
+def test_what_sessions_are_made_of_takes_the_generated_path(serializer: str) -> None:
     codec, _ = both(Schema(Shopper), serializer)
     assert_generated(codec, SHOPPER)
 
@@ -367,16 +367,16 @@ def test_what_nests_deep_is_read_and_written_alike(name: str, depth: int) -> Non
     for schema in (Schema[Any](), Schema[Any](Shopper)):
         pair = both(schema, name)
         contents = contents_of(schema, {"extra": tree})
-        short, long = (payload_or_error(codec, contents) for codec in pair)
-        assert short == long
+        generated, explained = (payload_or_error(codec, contents) for codec in pair)
+        assert generated == explained
     node = Node()
     for _ in range(depth // 2):
         node = Node("x", [node])
     pair = VISITORS[name]
     with suppress(RecursionError):
         contents = contents_of(pair[0].schema, {"root": node})
-        short, long = (payload_or_error(codec, contents) for codec in pair)
-        assert short == long
+        generated, explained = (payload_or_error(codec, contents) for codec in pair)
+        assert generated == explained
 
 
 class Odd(Enum):
