@@ -24,6 +24,8 @@ from tests.checkers import only_checker, run_checker
 from typed_sessions import mypy_plugin
 from typed_sessions.mypy_plugin import Settings, read_settings
 
+pytestmark = pytest.mark.checker
+
 PROGRAMS = Path(__file__).parent.parent / "typing" / "plugin"
 SUFFIX = ".py.txt"
 MYPY = [sys.executable, "-m", "mypy"]
