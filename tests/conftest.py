@@ -32,7 +32,7 @@ def pytest_collection_finish() -> None:
     """Have the collector of garbage leave alone what stays to the end, which is most of what there is."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(20_000, 20, 20)
+    gc.set_threshold(5_000, 10, 5)
 
 
 @lru_cache(maxsize=256)
