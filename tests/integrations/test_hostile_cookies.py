@@ -575,15 +575,13 @@ def fields() -> Iterable[Attack]:
 
 
 ATTACKS = [*texts(), *packings(), *foreign_payloads(), *tags(), *shapes(), *fields()]
-EVERY_ATTACK = pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.id)
-ONE_ATTACK_OF_EACH_REASON = pytest.mark.parametrize(
-    ("name", "attack"),
-    [
-        pytest.param(name, attack, id=f"{name}-{attack.reason.name}")
-        for attack in {attack.reason: attack for attack in reversed(ATTACKS) if attack.names == tuple(NAMES)}.values()
-        for name in NAMES
-    ],
-)
+EVERY_ATTACK = for_each("attack", ATTACKS, ids=[attack.id for attack in ATTACKS])
+ONE_OF_EACH_REASON = {
+    f"{name}-{attack.reason.name}": (name, attack)
+    for attack in {attack.reason: attack for attack in reversed(ATTACKS) if attack.names == tuple(NAMES)}.values()
+    for name in NAMES
+}
+ONE_ATTACK_OF_EACH_REASON = for_each(("name", "attack"), ONE_OF_EACH_REASON.values(), ids=ONE_OF_EACH_REASON)
 EVERY_FORMAT = pytest.mark.parametrize("name", NAMES)
 UNSIGNED = {Reason.MALFORMED, Reason.SIGNATURE, Reason.EXPIRED, Reason.FUTURE}
 
@@ -674,6 +672,7 @@ async def test_a_time_that_cannot_be_read_is_refused_under_a_valid_signature(nam
 async def test_a_refused_cookie_is_replaced_by_a_write(
     caplog: pytest.LogCaptureFixture, name: str, attack: Attack
 ) -> None:
+    caplog.clear()
     shop, text = shop_of(name, attack.schema), attack.make(Forge(name))
     seen = await visit(shop, f"session={text}", "/write")
     assert_told(caplog, seen, attack.reason, text)
@@ -689,6 +688,7 @@ async def test_a_refused_cookie_is_replaced_by_a_write(
 async def test_a_refused_cookie_is_deleted_by_a_log_out(
     caplog: pytest.LogCaptureFixture, name: str, attack: Attack, path: str
 ) -> None:
+    caplog.clear()
     text = attack.make(Forge(name))
     seen = await visit(shop_of(name, attack.schema), f"session={text}", path)
     assert_told(caplog, seen, attack.reason, text)
@@ -723,6 +723,7 @@ async def test_a_refused_cookie_has_no_identifier_to_renew(name: str, attack: At
 async def test_a_cookie_that_nobody_asks_for_is_not_judged(
     caplog: pytest.LogCaptureFixture, name: str, attack: Attack
 ) -> None:
+    caplog.clear()
     cookie = f"session={attack.make(Forge(name))}"
     seen = await visit(shop_of(name, attack.schema), cookie, "/nothing")
     assert (seen.status, seen.cookies) == (200, [])
@@ -735,6 +736,7 @@ async def test_a_cookie_that_nobody_asks_for_is_not_judged(
 async def test_an_error_of_the_view_after_a_refusal_carries_nothing_of_it(
     caplog: pytest.LogCaptureFixture, name: str, attack: Attack
 ) -> None:
+    caplog.clear()
     text = attack.make(Forge(name))
     seen = await visit(shop_of(name, attack.schema), f"session={text}", "/raise")
     assert (seen.status, len(seen.reports)) == (500, 1)

@@ -20,6 +20,7 @@ from cattrs import Converter
 from markupsafe import Markup
 from typing_extensions import override
 
+from tests.cases import for_each
 from typed_sessions import Schema
 from typed_sessions.codec.codec import MAX_PAYLOAD, Codec, Loaded
 from typed_sessions.codec.contents import DeclaredContents, contents_of
@@ -172,7 +173,7 @@ CHANGES_OF_CONTENTS = {
 
 
 @pytest.mark.parametrize("serializer", [TaggedJSONSerializer(), MsgspecJSONSerializer(), MsgspecMsgpackSerializer()])
-@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+@for_each("change", CHANGES.values(), ids=CHANGES)
 def test_a_look_does_not_overlook_a_change(change: Callable[[Everything], object], serializer: Any) -> None:
     codec, outcome = read_of(everything(), serializer)
     change(outcome.contents.data)
@@ -231,9 +232,10 @@ SERIALIZERS = (
     MsgspecJSONSerializer(),
     MsgspecMsgpackSerializer(),
 )
+NAMES = ("tagged", "sorted", "json", "msgpack")
 
 
-@pytest.mark.parametrize("serializer", SERIALIZERS, ids=["tagged", "sorted", "json", "msgpack"])
+@for_each("serializer", SERIALIZERS, ids=NAMES)
 @pytest.mark.parametrize("extras", EXTRAS.values(), ids=EXTRAS)
 @pytest.mark.parametrize("schema", [Most, Everything])
 @pytest.mark.parametrize("some", [everything(), {"text": "some text"}, {"text": "", "words": []}, {}])
@@ -386,7 +388,7 @@ SPELLED: Mapping[str, dict[str, object]] = {
 }
 
 
-@pytest.mark.parametrize("serializer", SERIALIZERS, ids=["tagged", "sorted", "json", "msgpack"])
+@for_each("serializer", SERIALIZERS, ids=NAMES)
 @pytest.mark.parametrize("stored", SPELLED.values(), ids=SPELLED)
 @pytest.mark.parametrize("schema", [Validated, Converting, Deriving, Consistent, Touchy, Hooked, *NESTED])
 def test_what_a_class_does_by_itself_is_written_as_the_long_way_writes_it(
@@ -442,7 +444,7 @@ class Refusing(Most):
     text: str = field(default="", validator=refuse)
 
 
-@pytest.mark.parametrize("serializer", SERIALIZERS, ids=["tagged", "sorted", "json", "msgpack"])
+@for_each("serializer", SERIALIZERS, ids=NAMES)
 @pytest.mark.parametrize("schema", [Refusing, holding(RefusingEntry), keyed(RefusingEntry)])
 def test_a_validator_may_raise_anything(schema: Any, serializer: Any) -> None:
     payload = written(Most, {"text": "refused", "entries": [Entry("refused")], "words": ["a word"]}, serializer)
@@ -465,7 +467,7 @@ UNCHANGED = ["nothing", "list", "look", "replace", "store what is there", "the s
 
 
 @pytest.mark.parametrize("serializer", [TaggedJSONSerializer(), MsgspecJSONSerializer(), MsgspecMsgpackSerializer()])
-@pytest.mark.parametrize(
+@for_each(
     ("name", "extras", "kind"),
     [
         *itertools.product(DRAFTED, EXTRAS, ["generated"]),
@@ -516,7 +518,7 @@ def deep(depth: int) -> object:
     return tree
 
 
-@pytest.mark.parametrize("serializer", SERIALIZERS, ids=["tagged", "sorted", "json", "msgpack"])
+@for_each("serializer", SERIALIZERS, ids=NAMES)
 @pytest.mark.parametrize("extras", EXTRAS.values(), ids=EXTRAS)
 @pytest.mark.parametrize("schema", [None, Keyed])
 @pytest.mark.parametrize("some", [everything(), {}])
@@ -533,7 +535,7 @@ def test_what_was_changed_in_a_dict_is_written_as_the_long_way_writes_it(
         assert generated == explained, names
 
 
-@pytest.mark.parametrize("serializer", SERIALIZERS, ids=["tagged", "sorted", "json", "msgpack"])
+@for_each("serializer", SERIALIZERS, ids=NAMES)
 @pytest.mark.parametrize("stored", SPELLED.values(), ids=SPELLED)
 @pytest.mark.parametrize("schema", NESTED_KEYED)
 def test_what_a_class_in_a_dict_does_by_itself_is_written_as_the_long_way_writes_it(
@@ -562,7 +564,7 @@ DICT_UNCHANGED = ["nothing", "read", "list", "store what is there", "store an eq
 
 
 @pytest.mark.parametrize("serializer", [TaggedJSONSerializer(), MsgspecJSONSerializer(), MsgspecMsgpackSerializer()])
-@pytest.mark.parametrize(
+@for_each(
     ("schema", "name", "kind"),
     [
         *((None, name, "generated") for name in DICT_DRAFTED),
@@ -681,7 +683,7 @@ ODD_FLAGS: Mapping[str, tuple[bytes, object]] = {
 }
 
 
-@pytest.mark.parametrize("serializer", SERIALIZERS[:3], ids=["tagged", "sorted", "json"])
+@for_each("serializer", SERIALIZERS[:3], ids=NAMES[:3])
 @pytest.mark.parametrize("schema", [Keyed, Most, Everything])
 @pytest.mark.parametrize(("loaded", "value"), ODD_FLAGS.values(), ids=ODD_FLAGS)
 def test_a_flag_that_is_none_is_told_from_what_msgspec_writes_alike(
@@ -747,7 +749,7 @@ REORDERED: Mapping[str, Callable[[Any], object]] = {
 }
 
 
-@pytest.mark.parametrize("serializer", SERIALIZERS[:3], ids=["tagged", "sorted", "json"])
+@for_each("serializer", SERIALIZERS[:3], ids=NAMES[:3])
 @pytest.mark.parametrize("schema", [None, Keyed, Most, Everything])
 @pytest.mark.parametrize("use", REORDERED.values(), ids=REORDERED)
 def test_another_order_in_a_dict_is_written_where_anything_else_changes(
@@ -791,7 +793,7 @@ class Shop:
     shelf: Shelf | None = None
 
 
-@pytest.mark.parametrize("serializer", SERIALIZERS[:3], ids=["tagged", "sorted", "json"])
+@for_each("serializer", SERIALIZERS[:3], ids=NAMES[:3])
 def test_a_change_of_what_a_hook_has_kept_is_found(serializer: Any) -> None:
     converter = Converter()
     converter.register_structure_hook(Shelf, lambda plain, _: Shelf(plain))
@@ -898,7 +900,7 @@ TAG_ALONE: Mapping[str, Callable[[Any], object]] = {
 }
 
 
-@pytest.mark.parametrize("serializer", SERIALIZERS, ids=["tagged", "sorted", "json", "msgpack"])
+@for_each("serializer", SERIALIZERS, ids=NAMES)
 @pytest.mark.parametrize("use", TAG_ALONE.values(), ids=TAG_ALONE)
 @pytest.mark.parametrize("schema", [None, Keyed, Most])
 def test_a_key_like_a_tag_that_is_left_alone_is_written_as_the_long_way_writes_it(
