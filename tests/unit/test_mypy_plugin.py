@@ -440,12 +440,11 @@ def test_the_setting_takes_every_kind_of_schema_by_its_name(tmp_path: Path) -> N
     reported = report_of_setting(tmp_path, schema, {**programs, "shop/kinds.py": KINDS}, programs=len(programs))
     for module, path in modules.items():
         with case(path):
-            assert {
-                line: found for (file, line), found in reported.items() if file == f"{module}.py"
-            } == wrong_in_views(names[path])
+            found = {line: messages for (file, line), messages in reported.items() if file == f"{module}.py"}
+            assert found == wrong_in_views(names[path])
 
 
-def wrong_in_views(name: str) -> dict[int, tuple[str, ...]]:
+def wrong_in_views(name: str) -> Mapping[int, tuple[str, ...]]:
     """Return the errors by line, for a class of that name."""
     fixed = 'Key "fixed" of "Keyed" is read-only [session-value]'
     return {
