@@ -23,31 +23,43 @@ def case(name: object) -> Iterator[None]:
         raise
 
 
-def for_each(argument: str, values: Collection[object]) -> Callable[[Test], Test]:
+def for_each(
+    arguments: str | tuple[str, ...], values: Collection[Any], *, ids: Collection[object] | None = None
+) -> Callable[[Test], Test]:
     """Call a test once with each value of an argument. What other arguments hold, fixtures included, is shared.
 
     It is no test of hypothesis, which draws in a loop of its own.
+
+    Args:
+        arguments: the name of one, or of several that each value is a tuple of.
+        values: of the argument.
+        ids: what a failure calls each value; by default the value itself.
     """
+    names = (arguments,) if isinstance(arguments, str) else arguments
+    cases = [
+        (name, {arguments: value} if isinstance(arguments, str) else dict(zip(arguments, value, strict=True)))
+        for name, value in zip(values if ids is None else ids, values, strict=True)
+    ]
 
     def decorate(test: Test) -> Test:
-        assert values, "a loop over nothing tries nothing"
+        assert cases, "a loop over nothing tries nothing"
 
         @wraps(test)
-        def loop(**arguments: object) -> None:
-            for value in values:
-                with case(value):
-                    test(**arguments, **{argument: value})
+        def loop(**others: object) -> None:
+            for name, given in cases:
+                with case(name):
+                    test(**others, **given)
 
         @wraps(test)
-        async def async_loop(**arguments: object) -> None:
-            for value in values:
-                with case(value):
-                    await test(**arguments, **{argument: value})
+        async def async_loop(**others: object) -> None:
+            for name, given in cases:
+                with case(name):
+                    await test(**others, **given)
 
         looped: Any = async_loop if inspect.iscoroutinefunction(test) else loop
         signature = inspect.signature(test)
-        others = [parameter for name, parameter in signature.parameters.items() if name != argument]
-        assert len(others) < len(signature.parameters)
+        assert signature.parameters.keys() >= {*names}
+        others = [parameter for name, parameter in signature.parameters.items() if name not in names]
         looped.__signature__ = signature.replace(parameters=others)  # pytest asks it what to pass
         return cast("Test", looped)
 

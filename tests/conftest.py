@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
+from functools import lru_cache
+from types import CodeType
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -11,6 +14,7 @@ from hypothesis import HealthCheck, settings
 from tests.postgresql_servers import postgresql_schema, postgresql_server
 from tests.valkey_servers import valkey, valkey_url
 from typed_sessions.codec import codec
+from typed_sessions.schema import generated
 
 pytest.register_assert_rewrite("typed_sessions.testing")
 
@@ -19,20 +23,50 @@ settings.register_profile("long", settings.get_profile("short"), max_examples=5_
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "short"))
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run type checkers first: in one process, beside all the rest, and while neither holds much of what it tested."""
+    items.sort(key=lambda item: item.get_closest_marker("checker") is None)
+
+
+def pytest_collection_finish() -> None:
+    """Have the collector of garbage leave alone what stays to the end, which is most of what there is."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(5_000, 10, 5)
+
+
+@lru_cache(maxsize=256)
+def compiled_once(source: str) -> CodeType:
+    return compile(source, "generated", "exec")
+
+
+def compile_again(source: str, file_name: str, _mode: str) -> CodeType:
+    """Take the place of `compile` for generated functions: thousands of tests make those of the same few schemas."""
+    return named(compiled_once(source), file_name)
+
+
+def named(code: CodeType, file_name: str) -> CodeType:
+    inner = tuple(named(each, file_name) if isinstance(each, CodeType) else each for each in code.co_consts)
+    return code.replace(co_filename=file_name, co_consts=inner)
+
+
+vars(generated)["compile"] = compile_again
+
+
 def nothing_generated(*_: object, **__: object) -> None:
     """Take the place of `generated_for`: with it, a codec has the explaining path alone."""
 
 
-@pytest.fixture(params=["short way", "long way"])
-def both_ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+@pytest.fixture(params=["generated path", "explaining path"])
+def both_paths(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Run a test with generated functions and without: for modules that say so in `pytestmark`.
 
     What a module keeps from one test to the next must be kept for each `codec.generated_for`.
     """
-    way: str = request.param
-    if way == "long way":
+    path: str = request.param
+    if path == "explaining path":
         monkeypatch.setattr(codec, "generated_for", nothing_generated)
-    return way
+    return path
 
 
 @pytest.fixture(scope="session")

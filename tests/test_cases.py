@@ -47,3 +47,22 @@ async def test_a_failure_that_was_awaited_names_its_case() -> None:
 def test_a_loop_over_nothing_is_refused() -> None:
     with pytest.raises(AssertionError, match="nothing"):
         for_each("number", [])(lambda number: number)
+
+
+def test_several_arguments_are_tried_together_and_named() -> None:
+    tried: list[tuple[int, str]] = []
+
+    @for_each(("number", "text"), [(1, "a"), (2, "b")], ids=["one", "two"])
+    def check(number: int = 0, text: str = "") -> None:
+        tried.append((number, text))
+        assert number < 2
+
+    with pytest.raises(AssertionError) as raised:
+        check()
+    assert tried == [(1, "a"), (2, "b")]
+    assert raised.value.__notes__ == ["case: two"]
+
+
+def test_an_argument_that_no_test_has_is_refused() -> None:
+    with pytest.raises(AssertionError):
+        for_each("nmber", [1])(lambda number: number)

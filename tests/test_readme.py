@@ -65,6 +65,7 @@ def with_plugin() -> tuple[str, str, str]:
     return example, keys, "plugins = typed_sessions.mypy_plugin"
 
 
+@pytest.mark.checker
 @pytest.mark.parametrize("blocks", [without_plugin, with_plugin])
 def test_mypy_says_what_the_readme_says(blocks: Callable[[], tuple[str, str, str]], tmp_path: Path) -> None:
     example, misuses, setting = blocks()

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import cache, lru_cache
 from ipaddress import IPv4Address
+from itertools import product
 from pathlib import PurePosixPath
 from typing import Any, Final
 from uuid import UUID
@@ -18,13 +19,13 @@ import attrs
 import msgspec
 import pytest
 from cattrs import Converter
-from hypothesis import given, note, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from markupsafe import Markup
 from quart import Quart
 from typing_extensions import TypedDict
 
-from tests.cases import for_each
+from tests.cases import case, for_each
 from tests.strategies import FIELD_VALUES, FieldValues, json_values, short_integers, tag_like_text
 from typed_sessions import FieldTypeError, Schema, SchemaError, SecureCookieSession, SerializationError
 from typed_sessions.codec.codec import Codec, Loaded, Snapshot
@@ -48,6 +49,7 @@ SERIALIZER_OBJECTS: dict[str, Any] = {
     for serializer in (TaggedJSONSerializer(), MsgspecJSONSerializer(), MsgspecMsgpackSerializer())
 }
 SERIALIZERS = pytest.mark.parametrize("serializer", SERIALIZER_OBJECTS)
+EACH_SERIALIZER = for_each("serializer", SERIALIZER_OBJECTS)
 
 FEW: Final = settings(max_examples=settings().max_examples // 25)
 """For laws that are tried for hundreds of combinations, each with a few examples of its own."""
@@ -149,8 +151,12 @@ EVERY_TYPE = pytest.mark.parametrize("name", TYPES, scope="module")  # all tests
 
 @lru_cache(maxsize=64)  # more than the kinds and the serializers of one type
 def codec_for(kind: str, name: str, serializer: str) -> Codec[Any]:
-    declared = DECLARATIONS[kind](TYPES[name].annotation, TYPES[name].default)
-    return Codec(Schema[Any](declared), SERIALIZER_OBJECTS[serializer])
+    return Codec(schema_for(kind, name), SERIALIZER_OBJECTS[serializer])
+
+
+@lru_cache(maxsize=16)  # more than the kinds
+def schema_for(kind: str, name: str) -> Schema[Any]:
+    return Schema(DECLARATIONS[kind](TYPES[name].annotation, TYPES[name].default))
 
 
 def loaded(codec: Codec[Any], payload: bytes) -> Loaded[Any]:
@@ -168,36 +174,38 @@ def held_by(data: Any) -> Any:
     return data[FIELD] if isinstance(data, dict) else getattr(data, FIELD)
 
 
-@SERIALIZERS
 @EVERY_TYPE
 @FEW
 @given(st.data())
-def test_every_value_of_a_type_comes_back_with_its_type(serializer: str, name: str, data: st.DataObject) -> None:
-    # The kinds are a loop: hypothesis nests the settings of a test once for each of its parameters, and in CI, where it
+def test_every_value_of_a_type_comes_back_with_its_type(name: str, data: st.DataObject) -> None:
+    # The rest is a loop: hypothesis nests the settings of a test once for each of its parameters, and in CI, where it
     # has no database, asks them all the way down.
-    field = TYPES[name]
-    value = data.draw(field.values)
-    for kind in DECLARATIONS:
-        note(kind)
-        codec = codec_for(kind, name, serializer)
-        assert codec.schema.validate(FIELD, value) is value
-        payload = codec.write_stored({FIELD: value}).payload
-        outcome = loaded(codec, payload)
-        contents = outcome.contents
-        assert codec.diff(contents, outcome.snapshot) is None
-        back = contents.stored()[FIELD]
-        assert held_by(contents.data) is back
-        if field.holds_moments and serializer == "tagged-json":
-            assert type(back) is type(value)
-            assert Comparison(whole_seconds=True).came_back(value, back)
-        else:
-            assert same(back, value)
-        assert codec.diff(contents, outcome.snapshot) is None
-        assert codec.diff(contents, Snapshot(codec, payload, payload)) is None
+    value = data.draw(TYPES[name].values)
+    for kind, serializer in product(DECLARATIONS, SERIALIZER_OBJECTS):
+        with case((kind, serializer)):
+            assert_comes_back(value, kind, serializer, name)
+
+
+def assert_comes_back(value: object, kind: str, serializer: str, name: str) -> None:
+    codec = codec_for(kind, name, serializer)
+    assert codec.schema.validate(FIELD, value) is value
+    payload = codec.write_stored({FIELD: value}).payload
+    outcome = loaded(codec, payload)
+    contents = outcome.contents
+    assert codec.diff(contents, outcome.snapshot) is None
+    back = contents.stored()[FIELD]
+    assert held_by(contents.data) is back
+    if TYPES[name].holds_moments and serializer == "tagged-json":
+        assert type(back) is type(value)
+        assert Comparison(whole_seconds=True).came_back(value, back)
+    else:
+        assert same(back, value)
+    assert codec.diff(contents, outcome.snapshot) is None
+    assert codec.diff(contents, Snapshot(codec, payload, payload)) is None
 
 
 @KINDS
-@SERIALIZERS
+@EACH_SERIALIZER
 @EVERY_TYPE
 def test_a_default_is_not_stored_until_it_is_set_and_then_comes_back(kind: str, serializer: str, name: str) -> None:
     codec, default = codec_for(kind, name, serializer), copy.deepcopy(TYPES[name].default)

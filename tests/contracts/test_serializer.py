@@ -11,6 +11,7 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from tests.cases import case
 from tests.strategies import json_objects
 from typed_sessions.errors import ConfigurationError
 from typed_sessions.serializers import (
@@ -60,25 +61,24 @@ OURS = TaggedJSONSerializer()
 FLASK = flask.json.tag.TaggedJSONSerializer()
 MESSAGE_PACK = MessagePack()
 
-SERIALIZERS = pytest.mark.parametrize(
-    "serializer",
-    [
-        pytest.param(OURS, id="tagged JSON"),
-        pytest.param(FLASK, id="Flask's tagged JSON"),
-        pytest.param(json, id="the json module"),
-        pytest.param(MESSAGE_PACK, id="bytes"),
-        pytest.param(MsgspecJSONSerializer(), id="msgspec's JSON"),
-        pytest.param(MsgspecMsgpackSerializer(), id="msgspec's MessagePack"),
-    ],
-)
+EACH: dict[str, Any] = {
+    "tagged JSON": OURS,
+    "Flask's tagged JSON": FLASK,
+    "the json module": json,
+    "bytes": MESSAGE_PACK,
+    "msgspec's JSON": MsgspecJSONSerializer(),
+    "msgspec's MessagePack": MsgspecMsgpackSerializer(),
+}
+SERIALIZERS = pytest.mark.parametrize("serializer", EACH.values(), ids=EACH)
 
 
-@SERIALIZERS
 @settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(value=json_objects())
-def test_plain_values_come_back(serializer: Any, value: dict[str, object]) -> None:
-    payload = serializer.dumps(value)
-    assert repr(serializer.loads(payload)) == repr(value)
+def test_plain_values_come_back(value: dict[str, object]) -> None:
+    expected = repr(value)
+    for name, serializer in EACH.items():
+        with case(name):
+            assert repr(serializer.loads(serializer.dumps(value))) == expected
 
 
 @SERIALIZERS

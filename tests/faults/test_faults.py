@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from tests.faults.kill import run_rounds
 from tests.faults.races import RACES, Race, run_races
-from tests.faults.running import STORES, running
+from tests.faults.running import STORES, Running, running
 
 EACH_STORE = pytest.mark.parametrize("name", STORES)
 
@@ -19,8 +21,13 @@ def test_after_a_kill_everything_answered_is_there_and_nothing_in_part(name: str
     assert not outcome.wrong
 
 
-@EACH_STORE
+@pytest.fixture(scope="module", params=STORES)
+def raced(request: pytest.FixtureRequest) -> Iterator[Running]:
+    """A store for all races, each of which is for records of its own."""
+    with running(request.param) as store:
+        yield store
+
+
 @pytest.mark.parametrize("race", RACES, ids=lambda race: race.name)
-def test_of_two_processes_neither_loses_or_brings_back_anything(name: str, race: Race) -> None:
-    with running(name) as store:
-        assert not run_races(store.url, race, 25).lost
+def test_of_two_processes_neither_loses_or_brings_back_anything(raced: Running, race: Race) -> None:
+    assert not run_races(raced.url, race, 25).lost

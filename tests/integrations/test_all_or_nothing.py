@@ -15,6 +15,7 @@ from attrs import Factory, define, field
 from quart import Quart
 from typing_extensions import override
 
+from tests.cases import for_each
 from typed_sessions import (
     FieldTypeError,
     FieldValueError,
@@ -198,7 +199,7 @@ CHANGES: dict[str, Callable[[Any, dict[str, object]], object]] = {
     "ior": lambda session, values: session.__ior__(values),
     "promote": lambda session, values: session.promote(**values),
 }
-every_change = pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+every_change = for_each("change", CHANGES.values(), ids=CHANGES)
 
 
 def held(data: Any) -> object:

@@ -14,7 +14,7 @@ from typed_sessions import SerializationError
 from typed_sessions.quart import Sessions
 from typed_sessions.stores import MemoryStore
 
-pytestmark = pytest.mark.usefixtures("both_ways")
+pytestmark = pytest.mark.usefixtures("both_paths")
 
 SECRET = "a secret key that is long enough"
 LOSSLESS = pytest.mark.parametrize("name", ["msgspec-json", "msgspec-msgpack"])

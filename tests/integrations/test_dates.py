@@ -13,6 +13,7 @@ import pytest
 from attrs import Factory, define, resolve_types
 from quart import Quart
 
+from tests.cases import for_each
 from tests.through_data import set_in_data
 from typed_sessions import FieldTypeError, Schema, SchemaError, SecureCookieSession, SerializationError
 from typed_sessions.quart import Sessions
@@ -125,7 +126,7 @@ def test_a_datetime_for_a_date_is_refused_at_that_line(kind: Any, place: str) ->
 
 @FORMATS
 @KINDS
-@pytest.mark.parametrize("place", PLACES)
+@for_each("place", PLACES)
 async def test_a_datetime_for_a_date_is_named_at_the_save(name: str, kind: Any, place: str) -> None:
     app = Quart(__name__)
     app.config.update(SECRET_KEY=SECRET, SESSION_SERIALIZER=name, PROPAGATE_EXCEPTIONS=True)

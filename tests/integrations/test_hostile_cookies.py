@@ -34,7 +34,7 @@ from typed_sessions.codec.generated_fields import GeneratedClass
 from typed_sessions.quart import Sessions, field_reset, session_refused
 from typed_sessions.reports import FieldReset, Reason, Refused
 
-pytestmark = pytest.mark.usefixtures("both_ways")
+pytestmark = pytest.mark.usefixtures("both_paths")
 
 SECRET = "hush: the secret key of these tests"
 MARK = "what-the-visitor-keeps-to-himself"
@@ -110,13 +110,13 @@ class Visit:
 
 
 def shop_of(name: str, schema: type = Visitor) -> Shop:
-    """Return the application on a format; made once for each way, and no test changes it."""
-    return shop_of_way(name, schema, vars(codec)["generated_for"])
+    """Return the application on a format; made once for each path, and no test changes it."""
+    return shop_of_path(name, schema, vars(codec)["generated_for"])
 
 
 @cache
-def shop_of_way(name: str, schema: type, generated_for: object) -> Shop:
-    """Return the application whose codecs are made while this is `codec.generated_for`, which `both_ways` replaces."""
+def shop_of_path(name: str, schema: type, generated_for: object) -> Shop:
+    """Return the application whose codecs are made while this is `codec.generated_for`, which `both_paths` replaces."""
     assert vars(codec)["generated_for"] is generated_for
     return made_shop(name, schema)
 
@@ -575,15 +575,13 @@ def fields() -> Iterable[Attack]:
 
 
 ATTACKS = [*texts(), *packings(), *foreign_payloads(), *tags(), *shapes(), *fields()]
-EVERY_ATTACK = pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.id)
-ONE_ATTACK_OF_EACH_REASON = pytest.mark.parametrize(
-    ("name", "attack"),
-    [
-        pytest.param(name, attack, id=f"{name}-{attack.reason.name}")
-        for attack in {attack.reason: attack for attack in reversed(ATTACKS) if attack.names == tuple(NAMES)}.values()
-        for name in NAMES
-    ],
-)
+EVERY_ATTACK = for_each("attack", ATTACKS, ids=[attack.id for attack in ATTACKS])
+ONE_OF_EACH_REASON = {
+    f"{name}-{attack.reason.name}": (name, attack)
+    for attack in {attack.reason: attack for attack in reversed(ATTACKS) if attack.names == tuple(NAMES)}.values()
+    for name in NAMES
+}
+ONE_ATTACK_OF_EACH_REASON = for_each(("name", "attack"), ONE_OF_EACH_REASON.values(), ids=ONE_OF_EACH_REASON)
 EVERY_FORMAT = pytest.mark.parametrize("name", NAMES)
 UNSIGNED = {Reason.MALFORMED, Reason.SIGNATURE, Reason.EXPIRED, Reason.FUTURE}
 
@@ -618,8 +616,8 @@ def assert_silent(told: Iterable[str], text: str) -> None:
 
 
 @EVERY_FORMAT
-async def test_each_way_is_the_one_that_runs(name: str, both_ways: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A shop is kept from one test to the next: the other way's would show nothing of this one."""
+async def test_each_path_is_the_one_that_runs(name: str, both_paths: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shop is kept from one test to the next: the other path's would show nothing of this one."""
     read = list[bytes]()
 
     def loading(generated: GeneratedClass, payload: bytes) -> object:
@@ -630,7 +628,7 @@ async def test_each_way_is_the_one_that_runs(name: str, both_ways: str, monkeypa
     payload = Forge(name).dumps({"user_id": 7})
     seen = await visit(shop_of(name), f"session={Forge(name).seal(payload)}")
     assert "user_id=7" in seen.page
-    assert read == ([payload] if both_ways == "short way" else [])
+    assert read == ([payload] if both_paths == "generated path" else [])
 
 
 LOAD = GeneratedClass.load
@@ -674,6 +672,7 @@ async def test_a_time_that_cannot_be_read_is_refused_under_a_valid_signature(nam
 async def test_a_refused_cookie_is_replaced_by_a_write(
     caplog: pytest.LogCaptureFixture, name: str, attack: Attack
 ) -> None:
+    caplog.clear()
     shop, text = shop_of(name, attack.schema), attack.make(Forge(name))
     seen = await visit(shop, f"session={text}", "/write")
     assert_told(caplog, seen, attack.reason, text)
@@ -689,6 +688,7 @@ async def test_a_refused_cookie_is_replaced_by_a_write(
 async def test_a_refused_cookie_is_deleted_by_a_log_out(
     caplog: pytest.LogCaptureFixture, name: str, attack: Attack, path: str
 ) -> None:
+    caplog.clear()
     text = attack.make(Forge(name))
     seen = await visit(shop_of(name, attack.schema), f"session={text}", path)
     assert_told(caplog, seen, attack.reason, text)
@@ -723,6 +723,7 @@ async def test_a_refused_cookie_has_no_identifier_to_renew(name: str, attack: At
 async def test_a_cookie_that_nobody_asks_for_is_not_judged(
     caplog: pytest.LogCaptureFixture, name: str, attack: Attack
 ) -> None:
+    caplog.clear()
     cookie = f"session={attack.make(Forge(name))}"
     seen = await visit(shop_of(name, attack.schema), cookie, "/nothing")
     assert (seen.status, seen.cookies) == (200, [])
@@ -735,6 +736,7 @@ async def test_a_cookie_that_nobody_asks_for_is_not_judged(
 async def test_an_error_of_the_view_after_a_refusal_carries_nothing_of_it(
     caplog: pytest.LogCaptureFixture, name: str, attack: Attack
 ) -> None:
+    caplog.clear()
     text = attack.make(Forge(name))
     seen = await visit(shop_of(name, attack.schema), f"session={text}", "/raise")
     assert (seen.status, len(seen.reports)) == (500, 1)

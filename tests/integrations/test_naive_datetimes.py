@@ -12,12 +12,13 @@ import pytest
 from attrs import Factory, define, field, frozen
 from quart import Quart
 
+from tests.cases import for_each
 from tests.through_data import set_in_data
 from typed_sessions import FieldTypeError, SchemaError, SerializationError
 from typed_sessions.quart import Sessions
 from typed_sessions.stores import MemoryStore
 
-pytestmark = pytest.mark.usefixtures("both_ways")
+pytestmark = pytest.mark.usefixtures("both_paths")
 
 SECRET = "a secret key that is long enough"
 NAIVE = datetime(2026, 1, 2, 3, 4, 5)  # noqa: DTZ001 -- naive on purpose
@@ -128,7 +129,7 @@ def release(declared: Any, name: str, store: MemoryStore | None = None) -> tuple
 
 @STORED
 @KINDS
-@pytest.mark.parametrize("place", PLACES)
+@for_each("place", PLACES)
 async def test_it_is_refused_at_the_line_that_sets_it(declared: Any, place: str, kept: bool) -> None:
     app, sessions = release(declared, "tagged-json", MemoryStore() if kept else None)
     key, value = PLACES[place]()
@@ -152,7 +153,7 @@ async def test_it_is_refused_at_the_line_that_sets_it(declared: Any, place: str,
 
 @STORED
 @KINDS
-@pytest.mark.parametrize("place", PLACES)
+@for_each("place", PLACES)
 async def test_through_data_it_is_refused_at_the_save(declared: Any, place: str, kept: bool) -> None:
     app, sessions = release(declared, "tagged-json", MemoryStore() if kept else None)
     key, value = PLACES[place]()
@@ -167,7 +168,7 @@ async def test_through_data_it_is_refused_at_the_save(declared: Any, place: str,
 
 @LOSSLESS
 @KINDS
-@pytest.mark.parametrize("place", PLACES)
+@for_each("place", PLACES)
 async def test_where_the_configured_format_keeps_it_it_is_taken(name: str, declared: Any, place: str) -> None:
     app, sessions = release(declared, name)
     key, value = PLACES[place]()

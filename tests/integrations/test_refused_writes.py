@@ -20,7 +20,7 @@ from typed_sessions.core import lifecycle
 from typed_sessions.quart import Sessions
 from typed_sessions.reports import ShortSecretKey, UndeclaredLossy
 
-pytestmark = pytest.mark.usefixtures("both_ways")
+pytestmark = pytest.mark.usefixtures("both_paths")
 
 SECRET = "a secret key that is long enough"
 NAMES = ["tagged-json", "msgspec-json", "msgspec-msgpack"]

@@ -15,7 +15,7 @@ from quart import Quart
 from typed_sessions import SerializationError
 from typed_sessions.quart import Sessions
 
-pytestmark = pytest.mark.usefixtures("both_ways")
+pytestmark = pytest.mark.usefixtures("both_paths")
 
 SECRET = "a secret key that is long enough"
 BERLIN = ZoneInfo("Europe/Berlin")

@@ -34,7 +34,7 @@ from typed_sessions.serializers import MsgspecJSONSerializer, MsgspecMsgpackSeri
 from typed_sessions.stores import MemoryStore
 from typed_sessions.tools.inspection import inspect_cookie
 
-pytestmark = pytest.mark.usefixtures("both_ways")
+pytestmark = pytest.mark.usefixtures("both_paths")
 
 SECRET = "a secret key that is long enough"
 SERIALIZERS: dict[str, Any] = {

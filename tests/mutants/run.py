@@ -34,9 +34,9 @@ import pytest
 from hypothesis import Phase, settings
 
 ROOT: Final = Path(__file__).parents[2]
-BOTH_WAYS: Final = (
+BOTH_PATHS: Final = (
     "tests/unit/test_unchanged.py",
-    "tests/contracts/test_both_ways.py",
+    "tests/contracts/test_both_paths.py",
     "tests/unit/test_codec.py",
     "tests/unit/test_msgspec.py",
 )
@@ -68,15 +68,15 @@ TESTS: Final[dict[str, tuple[str, ...]]] = {
         "tests/unit/test_migrations.py",
         "tests/unit/test_renaming.py",
         "tests/unit/test_unchanged.py",
-        "tests/contracts/test_both_ways.py",
+        "tests/contracts/test_both_paths.py",
     ),
-    "codec/explaining": BOTH_WAYS,
+    "codec/explaining": BOTH_PATHS,
     "codec/equivalence": CHANGED,
     "codec/generated": CHANGED,
     "codec/generated_fields": CHANGED,
     "codec/generated_open": CHANGED,
     "codec/functions": CHANGED,
-    "codec/notations": BOTH_WAYS,
+    "codec/notations": BOTH_PATHS,
     "schema/types/emitter": ("tests/unit/test_generated_types.py", *CHANGED),
 }
 """The modules that are changed, and what tests each of them."""

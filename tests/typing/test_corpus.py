@@ -10,6 +10,7 @@ IN_CI = [checker for checker in CHECKERS if checker.name != "pyright"]
 """All but pyright, which npm brings when it first runs; basedpyright is a fork of it. `nox -s checkers` runs all."""
 
 
+@pytest.mark.checker
 @pytest.mark.parametrize("checker", IN_CI, ids=lambda checker: checker.name)
 def test_a_checker_reports_the_misuses_and_nothing_else_as_the_page_shows(checker: Checker) -> None:
     reported = reported_by(checker)

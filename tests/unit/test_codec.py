@@ -151,10 +151,10 @@ class Shelf:
     numbered: dict[int, Item | Marked] = Factory(dict[int, Item | Marked])
 
 
-@pytest.mark.parametrize("compiled", [True, False], ids=["short way", "long way"])
+@pytest.mark.parametrize("compiled", [True, False], ids=["generated path", "explaining path"])
 @pytest.mark.parametrize("payload", [b'{"one":%s}', b'{"numbered":{"1":%s}}'], ids=["union", "dict by number"])
 @pytest.mark.parametrize("serializer", [TaggedJSONSerializer(), MsgspecJSONSerializer()], ids=["tagged", "msgspec"])
-def test_what_a_type_says_of_its_reading_is_said_on_both_ways(serializer: Any, payload: bytes, compiled: bool) -> None:
+def test_what_a_type_says_of_its_reading_is_said_on_both_paths(serializer: Any, payload: bytes, compiled: bool) -> None:
     codec = Codec(Schema(Shelf), serializer, generates=compiled)
     assert not decoded(codec, payload % b'{"sku":"a","price":1.0}').reports
     outcome = decoded(codec, payload % b'{"sku":"a","price":1.0,"colour":1}')
@@ -781,8 +781,8 @@ def finds_by_generated_functions(codec: Codec[Any], loaded: Loaded[Any]) -> bool
 
 @BUILT_IN
 def test_what_is_usual_goes_the_short_way_unless_it_is_told_not_to(serializer: Any) -> None:
-    short, long = Codec(Schema(Visitor), serializer), Codec(Schema(Visitor), serializer, generates=False)
-    for codec, goes in ((short, True), (long, False)):
+    generated, explained = Codec(Schema(Visitor), serializer), Codec(Schema(Visitor), serializer, generates=False)
+    for codec, goes in ((generated, True), (explained, False)):
         payload = codec.write(contents_of(codec.schema, {"user_id": 7})).payload
         loaded = decoded(codec, payload)
         snapshot = loaded.snapshot
@@ -852,13 +852,13 @@ class TagSeven(JSONTag):
         return int(value)
 
 
-def test_a_tag_that_is_registered_later_ends_the_short_way() -> None:
+def test_a_tag_that_is_registered_later_ends_the_generated_path() -> None:
     serializer = TaggedJSONSerializer()
     codec = Codec(Schema(), serializer)
-    goes_the_short_way = [decoded(codec, b'{"a":1}').snapshot.decoded is not None]
+    takes_the_generated_path = [decoded(codec, b'{"a":1}').snapshot.decoded is not None]
     serializer.register(TagSeven, index=0)
-    goes_the_short_way.append(decoded(codec, b'{"a":1}').snapshot.decoded is not None)
-    assert goes_the_short_way == [True, False]
+    takes_the_generated_path.append(decoded(codec, b'{"a":1}').snapshot.decoded is not None)
+    assert takes_the_generated_path == [True, False]
     assert codec.write(contents_of(codec.schema, {"a": 7})).payload == b'{"a":{" 7":"7"}}'
     assert decoded(codec, b'{"a":{" 7":"7"}}').contents.stored() == {"a": 7}
 
@@ -897,7 +897,7 @@ def test_what_reads_back_is_written_whole_and_as_a_change(serializer: Any) -> No
     assert changed(codec, loaded) == codec.write(contents_of(codec.schema, {"user_id": 7, "extra": "b"}))
 
 
-@pytest.mark.parametrize("compiled", [True, False], ids=["short way", "long way"])
+@pytest.mark.parametrize("compiled", [True, False], ids=["generated path", "explaining path"])
 @pytest.mark.parametrize(
     ("schema", "name", "value"), [(Visitor, "user_id", "seven"), (Positive, "age", -1)], ids=["type", "validator"]
 )
@@ -915,7 +915,7 @@ def test_what_does_not_read_back_is_refused_by_the_name_of_its_field(
         changed(codec, loaded)
 
 
-@pytest.mark.parametrize("compiled", [True, False], ids=["short way", "long way"])
+@pytest.mark.parametrize("compiled", [True, False], ids=["generated path", "explaining path"])
 def test_the_undeclared_keys_that_come_back_as_others_are_named(compiled: bool) -> None:
     codec = Codec(Schema(Visitor), TaggedJSONSerializer(), generates=compiled)
     written = codec.write(contents_of(codec.schema, {"user_id": 7, "extra": {1: "a"}, "same": "b"}))
@@ -925,7 +925,7 @@ def test_the_undeclared_keys_that_come_back_as_others_are_named(compiled: bool) 
     assert changed(codec, loaded).lossy_keys == ("extra",)
 
 
-@pytest.mark.parametrize("compiled", [True, False], ids=["short way", "long way"])
+@pytest.mark.parametrize("compiled", [True, False], ids=["generated path", "explaining path"])
 def test_contents_that_were_not_loaded_are_compared_too(compiled: bool) -> None:
     codec = Codec(Schema(Visitor), TaggedJSONSerializer(), generates=compiled)
     snapshot = decoded(codec, b'{"user_id":7}').snapshot
@@ -980,7 +980,7 @@ class Words:
     words: list[str] = Factory(list[str])
 
 
-@pytest.mark.parametrize("compiled", [True, False], ids=["short way", "long way"])
+@pytest.mark.parametrize("compiled", [True, False], ids=["generated path", "explaining path"])
 def test_a_change_is_found_whatever_the_order_of_keys(compiled: bool) -> None:
     codec = Codec(Schema(Words), TaggedJSONSerializer(), generates=compiled)
 
@@ -997,7 +997,7 @@ def test_a_change_is_found_whatever_the_order_of_keys(compiled: bool) -> None:
     assert differs({"extra": "b", "words": ["a"]}) == (False, False)
 
 
-def test_what_was_loaded_the_long_way_is_compared_the_long_way() -> None:
+def test_what_the_explaining_path_has_loaded_it_compares() -> None:
     codec = Codec(Schema(Words), TaggedJSONSerializer())
     loaded = decoded(codec, b'{"words":7,"extra":1e+22}')
     assert loaded.snapshot.decoded is None

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from werkzeug import Response
 from werkzeug.http import dump_cookie
 
+from tests.cases import for_each
 from typed_sessions.core.cookies import checked_attributes, varying_by_cookie
 from typed_sessions.errors import ConfigurationError
 from typed_sessions.sealing.set_cookie import CookieAttributes, SessionCookie
@@ -175,7 +176,7 @@ def test_what_browsers_take_is_taken(changes: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("setting", ["SESSION_COOKIE_NAME", "SESSION_COOKIE_PATH", "SESSION_COOKIE_DOMAIN"])
-@pytest.mark.parametrize("character", CONTROL, ids=ascii)
+@for_each("character", CONTROL, ids=[*map(ascii, CONTROL)])
 def test_control_characters_are_refused(setting: str, character: str) -> None:
     argument = setting.removeprefix("SESSION_COOKIE_").lower()
     for value in f"/a{character}b", f"/a{character}", character, f"a\r\nSet-Cookie: x{character}":

@@ -41,5 +41,5 @@ def test_each_object_and_each_function_has_a_name_of_its_own() -> None:
     one, other = [1], [1]
     assert module.name(one, "held value") == module.name(one, "something else") == "held_value"
     assert module.name(other, "held value") != "held_value"
-    assert module.define("lower list[int]", "value", ["return value"]).isidentifier()
-    assert len({module.define("lift", "value", ["return value"]) for _ in range(3)}) == 3
+    assert module.define("unstructure list[int]", "value", ["return value"]).isidentifier()
+    assert len({module.define("structure", "value", ["return value"]) for _ in range(3)}) == 3

@@ -376,7 +376,9 @@ def test_a_field_under_the_key_of_the_version_is_refused() -> None:
 
 
 @pytest.mark.parametrize(("version", "goes"), [(2, True), (3, False)])
-def test_of_payloads_that_need_no_step_only_the_present_version_goes_the_short_way(version: int, goes: bool) -> None:
+def test_of_payloads_that_need_no_step_only_the_present_version_takes_the_generated_path(
+    version: int, goes: bool
+) -> None:
     outcome = decoded(b'{"first":"Ada","extra":1,"_version":%d}' % version)
     assert (outcome.snapshot.decoded is not None) is goes
 

@@ -24,6 +24,8 @@ from tests.checkers import only_checker, run_checker
 from typed_sessions import mypy_plugin
 from typed_sessions.mypy_plugin import Settings, read_settings
 
+pytestmark = pytest.mark.checker
+
 PROGRAMS = Path(__file__).parent.parent / "typing" / "plugin"
 SUFFIX = ".py.txt"
 MYPY = [sys.executable, "-m", "mypy"]
@@ -421,31 +423,35 @@ def view(session: SessionMixin) -> None:
 """
 
 
-@pytest.mark.parametrize(
-    ("path", "name"),
-    [
-        ("Attrs", "Attrs"),
-        ("Data", "Data"),
-        ("Packed", "Packed"),
-        ("Keyed", "Keyed"),
-        ("Alias", "Box"),
-        ("Outer.Inner", "Inner"),
-        ("make", "Data"),
-        ("make_once", "Data"),
-    ],
-)
-def test_the_setting_takes_every_kind_of_schema_by_its_name(tmp_path: Path, path: str, name: str) -> None:
-    reported = report_of_setting(tmp_path, f"shop.kinds.{path}", {"views.py": KINDS_VIEWS, "shop/kinds.py": KINDS})
+def test_the_setting_takes_every_kind_of_schema_by_its_name(tmp_path: Path) -> None:
+    names = {
+        "Attrs": "Attrs",
+        "Data": "Data",
+        "Packed": "Packed",
+        "Keyed": "Keyed",
+        "Alias": "Box",
+        "Outer.Inner": "Inner",
+        "make": "Data",
+        "make_once": "Data",
+    }
+    modules = {f"views_{number}": path for number, path in enumerate(names)}
+    schema = "".join(f"\n    {module}: shop.kinds.{path}" for module, path in modules.items())
+    programs = {f"{module}.py": KINDS_VIEWS for module in modules}
+    reported = report_of_setting(tmp_path, schema, {**programs, "shop/kinds.py": KINDS}, programs=len(programs))
+    for module, path in modules.items():
+        with case(path):
+            found = {line: messages for (file, line), messages in reported.items() if file == f"{module}.py"}
+            assert found == wrong_in_views(names[path])
+
+
+def wrong_in_views(name: str) -> Mapping[int, tuple[str, ...]]:
+    """Return the errors by line, for a class of that name."""
     fixed = 'Key "fixed" of "Keyed" is read-only [session-value]'
-    assert reported == {
-        ("views.py", 8): (
-            f'Value of key "user_id" of "{name}" has incompatible type "str"; expected "int | None" [session-value]',
-        ),
-        ("views.py", 9): (f'"{name}" has no key "usr_id"; did you mean "user_id"? [session-key]',),
-        ("views.py", 11): (
-            f'Value of key "fixed" of "{name}" has incompatible type "int"; expected "str" [session-value]',
-        ),
-    } | ({("views.py", 10): (fixed,), ("views.py", 11): (fixed,)} if name == "Keyed" else {})
+    return {
+        8: (f'Value of key "user_id" of "{name}" has incompatible type "str"; expected "int | None" [session-value]',),
+        9: (f'"{name}" has no key "usr_id"; did you mean "user_id"? [session-key]',),
+        11: (f'Value of key "fixed" of "{name}" has incompatible type "int"; expected "str" [session-value]',),
+    } | ({10: (fixed,), 11: (fixed,)} if name == "Keyed" else {})
 
 
 def test_a_class_within_a_class_is_found_from_a_package_and_in_another_folder(tmp_path: Path) -> None:
@@ -455,14 +461,17 @@ def test_a_class_within_a_class_is_found_from_a_package_and_in_another_folder(tm
     assert len(reported) == 3
 
 
-def report_of_setting(folder: Path, schema: str, files: Mapping[str, str], more: str = "") -> Errors:
-    """Return what mypy reports of the first file, with a framework that takes less time to read than Flask."""
+def report_of_setting(
+    folder: Path, schema: str, files: Mapping[str, str], more: str = "", *, programs: int = 1
+) -> Errors:
+    """Return what mypy reports of the first files, with a framework that takes less time to read than Flask."""
     for name, text in {**files, "flask/__init__.py": FLASK_PACKAGE, "flask/sessions.py": FLASK}.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
     settings = f"[mypy]\nplugins = typed_sessions.mypy_plugin\n{more}\n[typed_sessions]\nschema = {schema}\n"
     (folder / "mypy.ini").write_text(settings)
-    return errors_in(mypy_report(f"--config-file={folder}/mypy.ini", "--no-incremental", folder / next(iter(files))))
+    checked = [folder / name for name in [*files][:programs]]
+    return errors_in(mypy_report(f"--config-file={folder}/mypy.ini", "--no-incremental", *checked))
 
 
 SEVERAL = """
@@ -543,40 +552,46 @@ def view(app: Flask, session: SessionMixin) -> None:
 """
 
 
-@pytest.mark.parametrize(
-    ("path", "problem"),
-    [
-        ("visitors.Visitr", "cannot be found"),
-        ("vsitors.Visitor", "cannot be found"),
-        ("visitors.UserID", "is no class that declares the keys of a session"),
-    ],
-)
-def test_a_path_that_does_not_resolve_is_an_error(tmp_path: Path, path: str, problem: str) -> None:
-    message = f'The schema "{path}", which the settings of typed_sessions name, {problem} [session-key]'
-    assert errors_of_path(tmp_path, path, ["session['a']", "session['b'] = 7", "session.get('c')"]) == (message,)
+PROBLEMS = {
+    "visitors.Visitr": "cannot be found",
+    "vsitors.Visitor": "cannot be found",
+    "visitors.UserID": "is no class that declares the keys of a session",
+}
 
 
-@pytest.mark.parametrize(
-    "use",
-    [
-        "session.permanent = session.permanent",
-        "session.clear()",
-        "list(key for key in session)",
-        "Flask()",
-        "app.run()",
-    ],
-    ids=["flag", "method", "iteration", "application", "method-of-application"],
-)
-def test_such_a_path_is_an_error_where_no_key_is_used(tmp_path: Path, use: str) -> None:
-    assert errors_of_path(tmp_path, "visitors.Visitr", [use]) == (GONE.format("visitors.Visitr"),)
+def test_a_path_that_does_not_resolve_is_an_error(tmp_path: Path) -> None:
+    modules = {f"views_{number}": path for number, path in enumerate(PROBLEMS)}
+    schema = "".join(f"\n    {module}: {path}" for module, path in modules.items())
+    uses = ["session['a']", "session['b'] = 7", "session.get('c')"]
+    assert errors_of_path(tmp_path, schema, dict.fromkeys(modules, uses)) == {
+        f"{module}.py": (
+            f'The schema "{path}", which the settings of typed_sessions name, {PROBLEMS[path]} [session-key]',
+        )
+        for module, path in modules.items()
+    }
 
 
-def errors_of_path(folder: Path, path: str, uses: list[str]) -> tuple[str, ...]:
-    """Return the errors in a program, which are all in the line that imports the framework."""
-    views = FLASK_VIEWS + "".join(f"    {use}\n" for use in uses)
-    reported = report_of_setting(folder, path, {"views.py": views, "visitors.py": "UserID = int\n"})
-    assert [*reported] == [("views.py", 3)]
-    return reported["views.py", 3]
+def test_such_a_path_is_an_error_where_no_key_is_used(tmp_path: Path) -> None:
+    uses = {
+        "flag": "session.permanent = session.permanent",
+        "method": "session.clear()",
+        "iteration": "list(key for key in session)",
+        "application": "Flask()",
+        "method_of_application": "app.run()",
+    }
+    found = errors_of_path(tmp_path, "visitors.Visitr", {module: [use] for module, use in uses.items()})
+    assert found == {f"{module}.py": (GONE.format("visitors.Visitr"),) for module in uses}
+
+
+def errors_of_path(folder: Path, schema: str, uses: Mapping[str, list[str]]) -> dict[str, tuple[str, ...]]:
+    """Return the errors in programs, which are all in the line that imports the framework, by their files."""
+    programs = {
+        f"{module}.py": FLASK_VIEWS + "".join(f"    {use}\n" for use in lines) for module, lines in uses.items()
+    }
+    files = {**programs, "visitors.py": "UserID = int\n"}
+    reported = report_of_setting(folder, schema, files, programs=len(programs))
+    assert {line for _, line in reported} == {3}
+    return {file: found for (file, _), found in reported.items()}
 
 
 @pytest.mark.parametrize(

@@ -139,7 +139,9 @@ def test_reading_under_an_earlier_name_is_no_change() -> None:
     ("payload", "goes"), [(b'{"user_id":7,"a":1}', True), (b'{"uid":7,"a":1}', False)], ids=["present", "earlier"]
 )
 @pytest.mark.parametrize("schema", [Visitor, Keyed])
-def test_only_what_was_stored_under_an_earlier_name_goes_the_long_way(schema: Any, payload: bytes, goes: bool) -> None:
+def test_only_what_was_stored_under_an_earlier_name_takes_the_explaining_path(
+    schema: Any, payload: bytes, goes: bool
+) -> None:
     outcome = decoded(payload, schema)
     assert (outcome.snapshot.decoded is not None) is goes
     assert outcome.contents.stored() == {"user_id": 7, "a": 1}

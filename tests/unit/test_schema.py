@@ -147,8 +147,8 @@ def test_a_class_may_contain_itself() -> None:
     ],
 )
 def test_what_a_checker_accepts_is_stored_as_the_type_of_the_field(value: object, stored: object) -> None:
-    admitted = Schema(Visitor).validate("user_id", value)
-    assert (admitted, type(admitted)) == (stored, type(stored))
+    validated = Schema(Visitor).validate("user_id", value)
+    assert (validated, type(validated)) == (stored, type(stored))
 
 
 def test_a_wrong_type_is_refused_by_the_name_of_the_field_and_not_its_value() -> None:

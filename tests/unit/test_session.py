@@ -560,7 +560,7 @@ def test_every_kind_of_access_is_tracked(access: Callable[[Any], object]) -> Non
 @pytest.mark.parametrize(
     "look",
     [lambda s: s.modified, lambda s: state_of(s).open(), is_permanent, lambda s: state_of(s).diff()],
-    ids=["modified", "open", "permanent", "judged"],
+    ids=["modified", "open", "permanent", "diff"],
 )
 def test_what_an_interface_asks_is_no_access(look: Callable[[Any], object]) -> None:
     held = deferred()

@@ -19,6 +19,7 @@ from psycopg.sql import SQL, Identifier
 from quart import Quart
 from redis.asyncio import Redis
 
+from tests.cases import for_each
 from tests.valkey_servers import valkey, valkey_url
 from typed_sessions import ConfigurationError, StoreUnavailableError
 from typed_sessions.quart import Sessions
@@ -100,7 +101,7 @@ def test_each_may_name_a_namespace(url: str, query: str) -> None:
 
 
 @EACH_SCHEME
-@pytest.mark.parametrize("query", WRONG.values(), ids=WRONG)
+@for_each("query", WRONG.values(), ids=WRONG)
 @pytest.mark.parametrize("call", [check_url, open_store])
 def test_a_namespace_that_is_none_is_refused(url: str, query: str, call: Callable[[str], object]) -> None:
     with pytest.raises(ConfigurationError) as raised:

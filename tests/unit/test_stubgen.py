@@ -886,6 +886,7 @@ def programs(project: Path) -> dict[str, Path]:
     return {name: project / f"{name}.py" for name in texts}
 
 
+@pytest.mark.checker
 @pytest.mark.parametrize(
     ("file", "table"), [("mypy.ini", "[mypy]"), ("pyproject.toml", "[tool.mypy]")], ids=["ini", "toml"]
 )
@@ -903,6 +904,7 @@ def test_mypy_takes_the_whole_project_once_its_settings_are_those_that_the_comma
     assert re.findall(r"^(\S+):\d+: error: .*\[(.*)\]$", report.stdout, re.MULTILINE) == [("views.py", "session-key")]
 
 
+@pytest.mark.checker
 def test_mypy_finds_what_is_wrong_and_nothing_else(
     programs: dict[str, Path], project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -916,6 +918,7 @@ def test_mypy_finds_what_is_wrong_and_nothing_else(
     assert {(file, int(line)) for file, line in found} == marked_lines(programs["wrong"])
 
 
+@pytest.mark.checker
 def test_basedpyright_finds_what_is_wrong_and_nothing_else(programs: dict[str, Path], project: Path) -> None:
     settings = {"stubPath": "stubs", "typeCheckingMode": "strict", "pythonVersion": "3.11"}
     (project / "pyrightconfig.json").write_text(json.dumps(settings))
@@ -951,6 +954,7 @@ def checked_by(checker: str, files: list[Path], project: Path) -> set[tuple[str,
     return {(Path(path).name, int(line)) for path, line in found if Path(path).name in {file.name for file in files}}
 
 
+@pytest.mark.checker
 @pytest.mark.parametrize("checker", ["ty", "pyrefly"])
 def test_ty_and_pyrefly_find_what_is_wrong_and_nothing_else(
     checker: str, programs: dict[str, Path], project: Path
@@ -960,6 +964,7 @@ def test_ty_and_pyrefly_find_what_is_wrong_and_nothing_else(
     assert checked_by(checker, files, project) == marked_lines(programs["wrong"], programs["frameworks"])
 
 
+@pytest.mark.checker
 def test_an_undeclared_key_is_not_taken_for_the_one_that_comes_last(project: Path) -> None:
     run("visitors:Visitor")
     (project / "program.py").write_text("from quart import session\n\nsession['usr_id'] = session.get('usr_id')\n")
@@ -986,6 +991,7 @@ def view() -> None:
 """
 
 
+@pytest.mark.checker
 @pytest.mark.parametrize("checker", ["basedpyright", "ty", "pyrefly"])
 def test_each_package_is_checked_with_its_own_stubs_as_the_page_says(checker: str, project: Path) -> None:
     for package, schema, field in (("shop", "Visitor", "cart"), ("blog", "Reader", "level")):
@@ -1010,6 +1016,7 @@ def test_each_package_is_checked_with_its_own_stubs_as_the_page_says(checker: st
         assert {*map(int, re.findall(r"schema\.py:(\d+):\d+", report.stdout))} == {wrong}, report.stdout
 
 
+@pytest.mark.checker
 @pytest.mark.usefixtures("programs")
 def test_pyrefly_would_find_no_more_in_stubs_than_that_they_narrow_what_keys_are(project: Path) -> None:
     stubs = [*(project / "stubs").rglob("*.pyi")]

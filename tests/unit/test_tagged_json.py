@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from markupsafe import Markup
 from typing_extensions import override
 
+from tests.cases import case
 from tests.strategies import (
     JSON_ALPHABET,
     TAG_LIKE_KEYS,
@@ -35,13 +36,10 @@ AnyTagClass: TypeAlias = Callable[[Any], Any]
 APP = Flask(__name__)
 FLASK = flask.json.tag.TaggedJSONSerializer()
 
-MODES = pytest.mark.parametrize(
-    ("ours", "context"),
-    [
-        pytest.param(TaggedJSONSerializer(sort_keys=False), nullcontext, id="as in Quart"),
-        pytest.param(TaggedJSONSerializer(sort_keys=True), APP.app_context, id="as in Flask"),
-    ],
-)
+MODES: dict[str, tuple[TaggedJSONSerializer, Callable[[], AbstractContextManager[object]]]] = {
+    "as in Quart": (TaggedJSONSerializer(sort_keys=False), nullcontext),
+    "as in Flask": (TaggedJSONSerializer(sort_keys=True), APP.app_context),
+}
 BOTH = pytest.mark.parametrize(
     "serializer_class", [TaggedJSONSerializer, flask.json.tag.TaggedJSONSerializer], ids=["ours", "Flask's"]
 )
@@ -118,29 +116,29 @@ def outcome(call: Callable[[Any], object], argument: object) -> object:
         return type(error)
 
 
-@MODES
 @settings(max_examples=1500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(value=tagged_values())
-def test_the_same_value_gives_the_same_text_and_the_same_refusal(
-    ours: TaggedJSONSerializer, context: Callable[[], AbstractContextManager[object]], value: object
-) -> None:
-    with context():
-        assert outcome(ours.dumps, value) == outcome(FLASK.dumps, value)
+def test_the_same_value_gives_the_same_text_and_the_same_refusal(value: object) -> None:
+    for name, (ours, context) in MODES.items():
+        with case(name), context():
+            assert outcome(ours.dumps, value) == outcome(FLASK.dumps, value)
 
 
-@MODES
 @settings(max_examples=700, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(value=tagged_values())
-def test_each_reads_what_the_other_wrote(
-    ours: TaggedJSONSerializer, context: Callable[[], AbstractContextManager[object]], value: object
-) -> None:
-    with context():
-        try:
-            text = FLASK.dumps(value)
-        except Exception:  # noqa: BLE001 -- what neither writes is no case of this law
-            return
-        assert outcome(ours.loads, text) == outcome(FLASK.loads, text)
-        assert outcome(FLASK.loads, ours.dumps(value)) == outcome(ours.loads, text)
+def test_each_reads_what_the_other_wrote(value: object) -> None:
+    for name, (ours, context) in MODES.items():
+        with case(name), context():
+            assert_each_reads(ours, value)
+
+
+def assert_each_reads(ours: TaggedJSONSerializer, value: object) -> None:
+    try:
+        text = FLASK.dumps(value)
+    except Exception:  # noqa: BLE001 -- what neither writes is no case of this law
+        return
+    assert outcome(ours.loads, text) == outcome(FLASK.loads, text)
+    assert outcome(FLASK.loads, ours.dumps(value)) == outcome(ours.loads, text)
 
 
 @settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.too_slow])

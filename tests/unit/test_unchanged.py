@@ -20,6 +20,7 @@ from cattrs import Converter
 from markupsafe import Markup
 from typing_extensions import override
 
+from tests.cases import for_each
 from typed_sessions import Schema
 from typed_sessions.codec.codec import MAX_PAYLOAD, Codec, Loaded
 from typed_sessions.codec.contents import DeclaredContents, contents_of
@@ -172,7 +173,7 @@ CHANGES_OF_CONTENTS = {
 
 
 @pytest.mark.parametrize("serializer", [TaggedJSONSerializer(), MsgspecJSONSerializer(), MsgspecMsgpackSerializer()])
-@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+@for_each("change", CHANGES.values(), ids=CHANGES)
 def test_a_look_does_not_overlook_a_change(change: Callable[[Everything], object], serializer: Any) -> None:
     codec, outcome = read_of(everything(), serializer)
     change(outcome.contents.data)
@@ -231,9 +232,10 @@ SERIALIZERS = (
     MsgspecJSONSerializer(),
     MsgspecMsgpackSerializer(),
 )
+NAMES = ("tagged", "sorted", "json", "msgpack")
 
 
-@pytest.mark.parametrize("serializer", SERIALIZERS, ids=["tagged", "sorted", "json", "msgpack"])
+@for_each("serializer", SERIALIZERS, ids=NAMES)
 @pytest.mark.parametrize("extras", EXTRAS.values(), ids=EXTRAS)
 @pytest.mark.parametrize("schema", [Most, Everything])
 @pytest.mark.parametrize("some", [everything(), {"text": "some text"}, {"text": "", "words": []}, {}])
@@ -245,8 +247,10 @@ def test_what_was_changed_is_written_as_the_long_way_writes_it(
     ways = list(itertools.product(first, then, last))
     for names in Random(str((some, extras))).sample(ways, 60):  # noqa: S311 -- nothing secret, and always the same
         uses = (first[names[0]], then[names[1]], last[names[2]])
-        short, long = (drafted(schema, stored, serializer, uses, compiled=compiled) for compiled in (True, False))
-        assert short == long, names
+        generated, explained = (
+            changes_of(schema, stored, serializer, uses, compiled=compiled) for compiled in (True, False)
+        )
+        assert generated == explained, names
 
 
 @define
@@ -384,7 +388,7 @@ SPELLED: Mapping[str, dict[str, object]] = {
 }
 
 
-@pytest.mark.parametrize("serializer", SERIALIZERS, ids=["tagged", "sorted", "json", "msgpack"])
+@for_each("serializer", SERIALIZERS, ids=NAMES)
 @pytest.mark.parametrize("stored", SPELLED.values(), ids=SPELLED)
 @pytest.mark.parametrize("schema", [Validated, Converting, Deriving, Consistent, Touchy, Hooked, *NESTED])
 def test_what_a_class_does_by_itself_is_written_as_the_long_way_writes_it(
@@ -394,8 +398,10 @@ def test_what_a_class_does_by_itself_is_written_as_the_long_way_writes_it(
     payload = written(Most, stored, serializer)
     ways = list(itertools.product({**USES, **CHANGES_OF_CONTENTS, "nothing": MORE["nothing"]}.values(), MORE.values()))
     for uses in Random(str(stored)).sample(ways, 40):  # noqa: S311 -- nothing secret, and always the same
-        short, long = (redrafted(schema, payload, serializer, uses, compiled=way) for way in (True, False))
-        assert short == long
+        generated, explained = (
+            changes_of_payload(schema, payload, serializer, uses, compiled=compiled) for compiled in (True, False)
+        )
+        assert generated == explained
 
 
 @pytest.mark.parametrize("serializer", [TaggedJSONSerializer(), MsgspecJSONSerializer(), MsgspecMsgpackSerializer()])
@@ -438,15 +444,17 @@ class Refusing(Most):
     text: str = field(default="", validator=refuse)
 
 
-@pytest.mark.parametrize("serializer", SERIALIZERS, ids=["tagged", "sorted", "json", "msgpack"])
+@for_each("serializer", SERIALIZERS, ids=NAMES)
 @pytest.mark.parametrize("schema", [Refusing, holding(RefusingEntry), keyed(RefusingEntry)])
 def test_a_validator_may_raise_anything(schema: Any, serializer: Any) -> None:
     payload = written(Most, {"text": "refused", "entries": [Entry("refused")], "words": ["a word"]}, serializer)
-    short, long = (codec_of(schema, serializer, compiled=way).decode(payload) for way in (True, False))
-    assert isinstance(short, Loaded)
-    assert isinstance(long, Loaded)
-    assert short.reports == long.reports != ()
-    assert short.contents.stored() == long.contents.stored() != {}
+    generated, explained = (
+        codec_of(schema, serializer, compiled=compiled).decode(payload) for compiled in (True, False)
+    )
+    assert isinstance(generated, Loaded)
+    assert isinstance(explained, Loaded)
+    assert generated.reports == explained.reports != ()
+    assert generated.contents.stored() == explained.contents.stored() != {}
 
 
 DRAFTED = [
@@ -459,7 +467,7 @@ UNCHANGED = ["nothing", "list", "look", "replace", "store what is there", "the s
 
 
 @pytest.mark.parametrize("serializer", [TaggedJSONSerializer(), MsgspecJSONSerializer(), MsgspecMsgpackSerializer()])
-@pytest.mark.parametrize(
+@for_each(
     ("name", "extras", "kind"),
     [
         *itertools.product(DRAFTED, EXTRAS, ["generated"]),
@@ -510,7 +518,7 @@ def deep(depth: int) -> object:
     return tree
 
 
-@pytest.mark.parametrize("serializer", SERIALIZERS, ids=["tagged", "sorted", "json", "msgpack"])
+@for_each("serializer", SERIALIZERS, ids=NAMES)
 @pytest.mark.parametrize("extras", EXTRAS.values(), ids=EXTRAS)
 @pytest.mark.parametrize("schema", [None, Keyed])
 @pytest.mark.parametrize("some", [everything(), {}])
@@ -521,11 +529,13 @@ def test_what_was_changed_in_a_dict_is_written_as_the_long_way_writes_it(
     ways = list(itertools.product(DICT_USES, repeat=2))
     for names in Random(str((some, extras))).sample(ways, 150):  # noqa: S311 -- nothing secret, and always the same
         uses = [DICT_USES[name] for name in names]
-        short, long = (drafted(schema, stored, serializer, uses, compiled=compiled) for compiled in (True, False))
-        assert short == long, names
+        generated, explained = (
+            changes_of(schema, stored, serializer, uses, compiled=compiled) for compiled in (True, False)
+        )
+        assert generated == explained, names
 
 
-@pytest.mark.parametrize("serializer", SERIALIZERS, ids=["tagged", "sorted", "json", "msgpack"])
+@for_each("serializer", SERIALIZERS, ids=NAMES)
 @pytest.mark.parametrize("stored", SPELLED.values(), ids=SPELLED)
 @pytest.mark.parametrize("schema", NESTED_KEYED)
 def test_what_a_class_in_a_dict_does_by_itself_is_written_as_the_long_way_writes_it(
@@ -540,8 +550,10 @@ def test_what_a_class_in_a_dict_does_by_itself_is_written_as_the_long_way_writes
     }
     ways = list(itertools.product(changes.values(), repeat=2))
     for uses in Random(str(stored)).sample(ways, 40):  # noqa: S311 -- nothing secret, and always the same
-        short, long = (redrafted(schema, payload, serializer, uses, compiled=way) for way in (True, False))
-        assert short == long
+        generated, explained = (
+            changes_of_payload(schema, payload, serializer, uses, compiled=compiled) for compiled in (True, False)
+        )
+        assert generated == explained
 
 
 DICT_DRAFTED = [
@@ -552,7 +564,7 @@ DICT_UNCHANGED = ["nothing", "read", "list", "store what is there", "store an eq
 
 
 @pytest.mark.parametrize("serializer", [TaggedJSONSerializer(), MsgspecJSONSerializer(), MsgspecMsgpackSerializer()])
-@pytest.mark.parametrize(
+@for_each(
     ("schema", "name", "kind"),
     [
         *((None, name, "generated") for name in DICT_DRAFTED),
@@ -572,7 +584,7 @@ def codec_of(schema: Any, serializer: Any, *, compiled: bool) -> Codec[Any]:
     return Codec(Schema[Any](schema), serializer, generates=compiled)
 
 
-def drafted(
+def changes_of(
     schema: Any,
     stored: dict[str, object],
     serializer: Any,
@@ -582,7 +594,7 @@ def drafted(
 ) -> tuple[bool, bytes | None, tuple[str, ...]]:
     """Return whether contents are as loaded, after some use, what would be written, and what would be another then."""
     payload = written(schema, stored, serializer, compiled=compiled)
-    return redrafted(schema, payload, serializer, uses, compiled=compiled)
+    return changes_of_payload(schema, payload, serializer, uses, compiled=compiled)
 
 
 def written(schema: Any, stored: dict[str, object], serializer: Any, *, compiled: bool = True) -> bytes:
@@ -591,7 +603,7 @@ def written(schema: Any, stored: dict[str, object], serializer: Any, *, compiled
     return codec.write(contents_of(codec.schema, stored)).payload
 
 
-def redrafted(
+def changes_of_payload(
     schema: Any, payload: bytes, serializer: Any, uses: Sequence[Callable[[Any], object]], *, compiled: bool
 ) -> tuple[bool, bytes | None, tuple[str, ...]]:
     """Return the same of contents that were loaded from a payload."""
@@ -639,7 +651,7 @@ def after_use(
     schema: Any, serializer: Any, payload: bytes, use: Callable[[Any], object], *, compiled: bool
 ) -> tuple[bool, bytes | None]:
     """Return whether contents are as a payload has them, after some use, and what would be written of them."""
-    return redrafted(schema, payload, serializer, [use], compiled=compiled)[:2]
+    return changes_of_payload(schema, payload, serializer, [use], compiled=compiled)[:2]
 
 
 def loaded(schema: Any, serializer: Any, payload: bytes, *, compiled: bool) -> Loaded[Any]:
@@ -656,8 +668,10 @@ def test_a_key_that_is_spelled_otherwise_is_no_change(spelling: bytes, schema: A
         lambda contents: contents.store("_number", 1),
         lambda contents: (contents.store("_other", 1), contents.remove("_other")),
     ):
-        short, long = (after_use(schema, SERIALIZERS[2], payload, use, compiled=way) for way in (True, False))
-        assert short == long == (True, None)
+        generated, explained = (
+            after_use(schema, SERIALIZERS[2], payload, use, compiled=compiled) for compiled in (True, False)
+        )
+        assert generated == explained == (True, None)
 
 
 ODD_FLAGS: Mapping[str, tuple[bytes, object]] = {
@@ -669,20 +683,20 @@ ODD_FLAGS: Mapping[str, tuple[bytes, object]] = {
 }
 
 
-@pytest.mark.parametrize("serializer", SERIALIZERS[:3], ids=["tagged", "sorted", "json"])
+@for_each("serializer", SERIALIZERS[:3], ids=NAMES[:3])
 @pytest.mark.parametrize("schema", [Keyed, Most, Everything])
 @pytest.mark.parametrize(("loaded", "value"), ODD_FLAGS.values(), ids=ODD_FLAGS)
 def test_a_flag_that_is_none_is_told_from_what_msgspec_writes_alike(
     loaded: bytes, value: object, schema: Any, serializer: Any
 ) -> None:
     payload = b'{"_permanent":' + loaded + b"}"
-    ways = (
-        after_use(schema, serializer, payload, lambda contents: contents.store("_permanent", value), compiled=way)
-        for way in (True, False)
+    outcomes = (
+        after_use(schema, serializer, payload, lambda contents: contents.store("_permanent", value), compiled=compiled)
+        for compiled in (True, False)
     )
-    short, long = ways
-    assert short == long
-    assert not long[0]
+    generated, explained = outcomes
+    assert generated == explained
+    assert not explained[0]
 
 
 def test_a_key_that_another_thread_stores_while_the_order_is_found_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -735,7 +749,7 @@ REORDERED: Mapping[str, Callable[[Any], object]] = {
 }
 
 
-@pytest.mark.parametrize("serializer", SERIALIZERS[:3], ids=["tagged", "sorted", "json"])
+@for_each("serializer", SERIALIZERS[:3], ids=NAMES[:3])
 @pytest.mark.parametrize("schema", [None, Keyed, Most, Everything])
 @pytest.mark.parametrize("use", REORDERED.values(), ids=REORDERED)
 def test_another_order_in_a_dict_is_written_where_anything_else_changes(
@@ -754,9 +768,11 @@ def test_another_order_in_a_dict_is_written_where_anything_else_changes(
             use(contents)
 
     for change, holds in ((used, True), (and_more, False)):
-        short, long = (after_use(schema, serializer, payload, change, compiled=way) for way in (True, False))
-        assert short == long
-        assert short[0] is holds
+        generated, explained = (
+            after_use(schema, serializer, payload, change, compiled=compiled) for compiled in (True, False)
+        )
+        assert generated == explained
+        assert generated[0] is holds
 
 
 class Shelf:
@@ -777,7 +793,7 @@ class Shop:
     shelf: Shelf | None = None
 
 
-@pytest.mark.parametrize("serializer", SERIALIZERS[:3], ids=["tagged", "sorted", "json"])
+@for_each("serializer", SERIALIZERS[:3], ids=NAMES[:3])
 def test_a_change_of_what_a_hook_has_kept_is_found(serializer: Any) -> None:
     converter = Converter()
     converter.register_structure_hook(Shelf, lambda plain, _: Shelf(plain))
@@ -796,13 +812,13 @@ def test_a_change_of_what_a_hook_has_kept_is_found(serializer: Any) -> None:
 @pytest.mark.parametrize("name", ["list", "dict", "set", "type", "value", "wire", "data", "part_0", "defaults"])
 def test_a_class_may_be_called_what_generated_text_calls_something_else(name: str) -> None:
     cls: Any = define(type(name, (), {"__annotations__": dict(Most.__annotations__), **defaults_of(Most)}))
-    short, long = (
+    generated, explained = (
         after_use(
-            cls, SERIALIZERS[0], b'{"text":"a"}', lambda contents: contents.data.words.append("more"), compiled=way
+            cls, SERIALIZERS[0], b'{"text":"a"}', lambda contents: contents.data.words.append("more"), compiled=compiled
         )
-        for way in (True, False)
+        for compiled in (True, False)
     )
-    assert short == long == (False, b'{"text":"a","words":["more"]}')
+    assert generated == explained == (False, b'{"text":"a","words":["more"]}')
 
 
 def defaults_of(cls: Any) -> dict[str, object]:
@@ -827,8 +843,10 @@ class Measured:
 
 def test_what_a_descriptor_makes_of_a_payload_is_no_change() -> None:
     payload = b'{"number":50,"text":"a"}'
-    short, long = (after_use(Measured, SERIALIZERS[0], payload, lambda _: None, compiled=way) for way in (True, False))
-    assert short == long == (True, None)
+    generated, explained = (
+        after_use(Measured, SERIALIZERS[0], payload, lambda _: None, compiled=compiled) for compiled in (True, False)
+    )
+    assert generated == explained == (True, None)
 
 
 @pytest.mark.parametrize("schema", [None, Keyed, Most, Everything])
@@ -882,15 +900,17 @@ TAG_ALONE: Mapping[str, Callable[[Any], object]] = {
 }
 
 
-@pytest.mark.parametrize("serializer", SERIALIZERS, ids=["tagged", "sorted", "json", "msgpack"])
+@for_each("serializer", SERIALIZERS, ids=NAMES)
 @pytest.mark.parametrize("use", TAG_ALONE.values(), ids=TAG_ALONE)
 @pytest.mark.parametrize("schema", [None, Keyed, Most])
 def test_a_key_like_a_tag_that_is_left_alone_is_written_as_the_long_way_writes_it(
     schema: Any, use: Callable[[Any], object], serializer: Any
 ) -> None:
     stored: dict[str, object] = {"text": "some text", " t": [1]}
-    short, long = (drafted(schema, stored, serializer, [use], compiled=compiled) for compiled in (True, False))
-    assert short == long
+    generated, explained = (
+        changes_of(schema, stored, serializer, [use], compiled=compiled) for compiled in (True, False)
+    )
+    assert generated == explained
 
 
 @pytest.mark.parametrize("compiled", [True, False])
