@@ -18,7 +18,6 @@ from typed_sessions.core.settings import (
     Settings,
     checked_store,
     copied,
-    present,
     read_settings,
     snapshot,
 )
@@ -136,7 +135,7 @@ class Applications(Generic[S]):
     ) -> None:
         self._adapter: Final = adapter
         self._schema: Final = schema
-        self._store: Final = None if store is None else checked_store(store, "store")
+        self._store: Final = None if store is None else checked_store("store", store)
         self._refresh_fraction: Final = refresh_fraction
         self.clock: Clock = clock
         self._latest: AppRules[S] | None = None
@@ -188,7 +187,7 @@ class Applications(Generic[S]):
     def _looked_up(self, app: ConfiguredApp) -> AppRules[S]:
         """Return the rules of an application; its settings are read again only when one has changed."""
         signing, store_in_memory = self._adapter.signing, self._store_in_memory(app)
-        seen = (*present(app.config), signing, store_in_memory)
+        seen = (*snapshot(app.config), signing, store_in_memory)
         for rules in self._recent:
             if rules.seen == seen:
                 return rules if self._adapter.is_dynamic else evolve(rules, config=copied(app.config))
@@ -212,7 +211,7 @@ class Applications(Generic[S]):
             clock=self.clock,
             is_stock=self._adapter.is_stock,
             config=copied(app.config),
-            seen=(*snapshot(app.config), signing, store_in_memory),
+            seen=seen,
             store_in_memory=store_in_memory,
             server_side=self._kept_on_server(settings, store_in_memory),
         )
