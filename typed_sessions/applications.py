@@ -33,7 +33,7 @@ from typed_sessions.reports import (
 )
 from typed_sessions.schema.schema import Schema
 from typed_sessions.sealing.base import Clock
-from typed_sessions.server import EVENT_LOOP, Runtime, ServerSide
+from typed_sessions.server import EVENT_LOOP, Repository, Runtime, ServerSide
 from typed_sessions.stores import Lifetime, SessionStore, namespace_in, open_store
 from typed_sessions.stores.identifiers import Namespace
 
@@ -272,10 +272,8 @@ class Applications(Generic[S]):
                 "SESSION_ADOPT_SIGNED_BEFORE needs the SECRET_KEY that the cookies were signed with"
             )
         return ServerSide(
-            store=store,
+            Repository(store, namespaces, Lifetime(settings.lifetime, settings.absolute_lifetime)),
             schema=self._schema,
-            namespaces=namespaces,
-            lifetime=Lifetime(settings.lifetime, settings.absolute_lifetime),
             timeout=settings.store_timeout,
             raises=settings.raise_on_store_error,
             adopt_signed_before=settings.adopt_signed_before,

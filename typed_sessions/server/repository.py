@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from attrs import frozen
 
 from typed_sessions.core.rules import Rules
-from typed_sessions.errors import SessionConflictError
+from typed_sessions.errors import ConfigurationError, FieldTypeError, SerializationError, SessionConflictError
+from typed_sessions.schema.schema import Schema
 from typed_sessions.stores.base import (
     Exists,
     Found,
@@ -23,7 +24,7 @@ from typed_sessions.stores.base import (
 )
 from typed_sessions.stores.identifiers import Identifier, Namespace
 
-__all__ = ["Repository", "owner_of"]
+__all__ = ["Repository", "named_subject", "owner_of", "subject_of"]
 
 MOST_MOVES: Final = 20
 """How often a session that is to end is followed: nobody moves one so often in the meantime without meaning to."""
@@ -154,3 +155,36 @@ class Repository:
 def owner_of(record: Record) -> str | None:
     """Return whose record it is, in whatever namespace."""
     return None if record.subject is None else record.subject.partition(":")[2]
+
+
+def subject_of(schema: Schema[Any], stored: Mapping[str, object]) -> str | None:
+    """Return the subject of what is stored, as it reads back; None if it is nobody's.
+
+    Raises:
+        SerializationError: the field does not fit its type, or is a text that no store can look up.
+    """
+    name = schema.subject
+    if name is None or stored.get(name) is None:
+        return None
+    try:
+        return str(schema.validate(name, stored[name]))
+    except FieldTypeError as error:
+        raise SerializationError(f"session field {name} cannot say whose session it is: {error}") from None
+
+
+def named_subject(schema: Schema[Any], subject: object) -> str:
+    """Return a subject that a program names.
+
+    Raises:
+        ConfigurationError: the schema marks no field as the Subject, or the subject is None.
+        FieldTypeError: it is no subject.
+    """
+    name = schema.subject
+    if name is None:
+        raise ConfigurationError(
+            f"{schema.name} does not say whose session it is; mark a field: "
+            f"user_id: Annotated[int | None, Subject] = None"
+        )
+    if subject is None:
+        raise ConfigurationError("None is nobody, and the sessions of nobody can be neither listed nor ended")
+    return str(schema.validate(name, subject))

@@ -23,8 +23,7 @@ from typed_sessions.schema.sameness import same
 from typed_sessions.schema.schema import Schema
 from typed_sessions.server.context import CookieDue, StoredContext
 from typed_sessions.server.records import Attempt, packed, read, was_written_by
-from typed_sessions.server.repository import Repository
-from typed_sessions.server.subjects import subject_of
+from typed_sessions.server.repository import Repository, subject_of
 from typed_sessions.server.turns import Turn, Turns
 from typed_sessions.stores.base import Conflict, Exists, Found, Gone, Moved, Record, Revoked, WriteRequest
 from typed_sessions.stores.identifiers import Identifier

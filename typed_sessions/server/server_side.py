@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from functools import cached_property
 from itertools import islice
 from typing import Final, Generic
 
@@ -20,13 +19,12 @@ from typed_sessions.reports import ChangeLost, Reason, Refused, ReportSink
 from typed_sessions.schema.schema import Schema
 from typed_sessions.server.context import StoredContext
 from typed_sessions.server.deadline import Deadline
-from typed_sessions.server.repository import Repository
+from typed_sessions.server.repository import Repository, named_subject, subject_of
 from typed_sessions.server.runtime import EVENT_LOOP, Runtime
 from typed_sessions.server.saving import Saving
-from typed_sessions.server.subjects import named_subject, subject_of
 from typed_sessions.server.turns import Turns
-from typed_sessions.stores.base import MOVES_KEPT, Lifetime, Listed, Moved, Record, SessionStore
-from typed_sessions.stores.identifiers import Identifier, Namespace
+from typed_sessions.stores.base import MOVES_KEPT, Listed, Moved, Record, SessionStore
+from typed_sessions.stores.identifiers import Identifier
 
 __all__ = ["ServerSide"]
 
@@ -40,11 +38,8 @@ MOST_COOKIES: Final = 20
 class ServerSide(Generic[S]):
     """The sessions of an application as a store keeps them."""
 
-    store: SessionStore
+    repository: Repository
     schema: Schema[S]
-    namespaces: tuple[Namespace, ...]
-    """The present one first. What is found in an earlier one moves with its next save."""
-    lifetime: Lifetime
     timeout: timedelta
     raises: bool
     """Whether a store that does not answer fails the request; otherwise the visitor is a stranger for this one."""
@@ -54,10 +49,10 @@ class ServerSide(Generic[S]):
     """What waits. One that is not an event loop takes a store that never waits for one."""
     turns: Turns = field(factory=Turns)
 
-    @cached_property
-    def repository(self) -> Repository:
-        """The store as this application has it."""
-        return Repository(self.store, self.namespaces, self.lifetime)
+    @property
+    def store(self) -> SessionStore:
+        """Where they are."""
+        return self.repository.store
 
     def new_deadline(self) -> Deadline:
         """Return all the time that one request has."""
@@ -218,7 +213,7 @@ class ServerSide(Generic[S]):
         whose = named_subject(self.schema, subject)
         async with deadline.spent():
             if self.adopt_signed_before is not None:  # as long as any cookie can be adopted
-                remaining = self.adopt_signed_before + self.lifetime.idle - await self.store.now()
+                remaining = self.adopt_signed_before + self.repository.lifetime.idle - await self.store.now()
                 await self.repository.refuse_signed(whose, remaining)
             await self.repository.end_all(whose, spare=spare)
 
