@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from attrs import frozen
+from attrs import field, frozen
 
 from typed_sessions.core.rules import Rules
 from typed_sessions.errors import ConfigurationError, FieldTypeError, SerializationError, SessionConflictError
@@ -24,13 +25,30 @@ from typed_sessions.stores.base import (
 )
 from typed_sessions.stores.identifiers import Identifier, Namespace
 
-__all__ = ["Repository", "named_subject", "owner_of", "subject_of"]
+__all__ = ["Located", "Repository", "named_subject", "owner_of", "subject_of"]
 
 MOST_MOVES: Final = 20
 """How often a session that is to end is followed: nobody moves one so often in the meantime without meaning to."""
 
 _LEEWAY: Final = timedelta(days=1)
 """How much longer than it would be valid a signed cookie is refused: clocks differ."""
+
+
+@frozen
+class Located:
+    """A record, and where it is."""
+
+    identifier: Identifier
+    key: str = field(repr=False)
+    """What the store knows it by, perhaps in an earlier namespace."""
+    record: Record
+    looked_at: float = field(factory=time.monotonic)
+    """When it was there, by this machine's clock."""
+
+    @property
+    def unseen_for(self) -> timedelta:
+        """How long ago the record was counted as seen."""
+        return self.record.as_of - self.record.last_seen + timedelta(seconds=time.monotonic() - self.looked_at)
 
 
 @frozen
@@ -67,22 +85,21 @@ class Repository:
             return found.target, await self.store.load(found.target)
         return key, found
 
-    async def touch(self, identifier: Identifier, key: str, record: Record, as_of: datetime | None) -> Record | None:
+    async def touch(self, located: Located, as_of: datetime | None) -> Located | None:
         """Count a session as seen, and return its record; None if it has ended or changed. It moves to its present key.
 
         Args:
-            identifier: of the session.
-            key: the one that it was found under.
-            record: what was found.
+            located: what was found of the session.
             as_of: see `WriteRequest.as_of`.
         """
-        present = self.key_of(identifier)
+        key, record, present = located.key, located.record, self.key_of(located.identifier)
         if key == present:
-            return await self.store.touch(key, self.lifetime)
-        subject = self.subjects_of(owner_of(record))[0]
-        write = WriteRequest(record.payload, self.lifetime, subject, as_of, device=record.device)
-        seen = await self.store.update(key, record.version, write, move_to=present)
-        return seen if isinstance(seen, Record) else None
+            seen: object = await self.store.touch(key, self.lifetime)
+        else:
+            subject = self.subjects_of(owner_of(record))[0]
+            write = WriteRequest(record.payload, self.lifetime, subject, as_of, device=record.device)
+            seen = await self.store.update(key, record.version, write, move_to=present)
+        return Located(located.identifier, present, seen) if isinstance(seen, Record) else None
 
     async def end(self, key: str, loaded: Record | None = None) -> bool:
         """End the session of a key, wherever it has moved, and return True if it was there.

@@ -23,7 +23,7 @@ from typed_sessions.schema.sameness import same
 from typed_sessions.schema.schema import Schema
 from typed_sessions.server.context import CookieDue, StoredContext
 from typed_sessions.server.records import Attempt, packed, read, was_written_by
-from typed_sessions.server.repository import Repository, subject_of
+from typed_sessions.server.repository import Located, Repository, subject_of
 from typed_sessions.server.turns import Turn, Turns
 from typed_sessions.stores.base import Conflict, Exists, Found, Gone, Moved, Record, Revoked, WriteRequest
 from typed_sessions.stores.identifiers import Identifier
@@ -109,7 +109,7 @@ class Saving(Generic[S]):
             return self._lost(_GONE) if intent.wants_writing or self.verifies else True
         stores = len(self.opened.contents.keys()) > 0
         is_emptied = not stores and (intent.cleared or context.signed is not None)
-        if intent.invalidated or is_emptied or (intent.cleared and context.record is None):
+        if intent.invalidated or is_emptied or (intent.cleared and context.located is None):
             await self._end()
         elif intent.cleared:
             await self._end_others()
@@ -117,7 +117,7 @@ class Saving(Generic[S]):
             return self._lost(_LATE) if intent.wants_writing else True
         if intent.renewal is not Renewal.NONE or intent.cleared:
             await self._end_unreadable()
-        if not stores and context.record is None:
+        if not stores and context.located is None:
             self.state.rebase(LoadResult(self.opened.contents))
             return True
         is_change = (intent.modified and wanted is not False) or intent.renewal is not Renewal.NONE
@@ -142,16 +142,15 @@ class Saving(Generic[S]):
 
     @property
     def _is_due(self) -> bool:
-        rules, unseen_for = self.context.rules, self.context.unseen_for
-        return unseen_for is not None and rules.refresh_each_request and unseen_for >= rules.refresh_after
+        rules, located = self.context.rules, self.context.located
+        return located is not None and rules.refresh_each_request and located.unseen_for >= rules.refresh_after
 
     async def _refresh(self) -> None:
-        identifier, key, record = self.context.identifier, self.context.key, self.context.record
-        if identifier is None or key is None or record is None or not self._is_due:
+        if self.context.located is None or not self._is_due:
             return
-        seen = await self.repository.touch(identifier, key, record, self.context.as_of)
+        seen = await self.repository.touch(self.context.located, self.context.as_of)
         if seen is not None:
-            self.context.found(identifier, self.repository.key_of(identifier), seen)
+            self.context.located = seen
             if is_permanent(self.session):
                 self.context.cookie_due = CookieDue.SEND
 
@@ -168,7 +167,7 @@ class Saving(Generic[S]):
     async def _present(self) -> Record | bool:
         """Return the present record; True if there never was one; False if it has ended, or has got another key."""
         context = self.context
-        if context.record is None or context.has_ended:
+        if context.located is None or context.has_ended:
             return not context.has_ended
         found = await self._moved_on()
         context.has_ended = not isinstance(found, Record)
@@ -179,10 +178,11 @@ class Saving(Generic[S]):
 
         That is the present one, or one of a key that only other instances write with yet.
         """
-        context = self.context
-        if context.identifier is None or context.key is None:
+        located = self.context.located
+        if located is None:
             return None
-        context.key, found = await self.repository.load(context.key, context.identifier)
+        key, found = await self.repository.load(located.key, located.identifier)
+        self.context.located = evolve(located, key=key)
         return found
 
     async def reload(self) -> bool:
@@ -193,21 +193,21 @@ class Saving(Generic[S]):
             self.state.opened = self.opened
         context.has_ended = context.has_ended or context.stale_id
         present = await self._present()
-        if not isinstance(present, Record) or context.record is None:
+        if not isinstance(present, Record) or context.located is None:
             return present is True
-        if present.version != context.record.version and not self.state.cleared:
+        if present.version != context.located.record.version and not self.state.cleared:
             self._bring(present)
-        context.record, context.looked_at = present, time.monotonic()
+        context.located = Located(context.located.identifier, context.located.key, present)
         return True
 
     async def _end(self) -> None:
         """Make sure that what came with the request opens no session any more."""
-        context = self.context
-        led_somewhere = context.key is not None or len(context.others) > 0
-        has_ended = context.key is not None and await self.repository.end(context.key, context.record)
+        context, located = self.context, self.context.located
+        led_somewhere = located is not None or len(context.others) > 0
+        has_ended = located is not None and await self.repository.end(located.key, located.record)
         has_ended = await self._end_others() or has_ended
         await self._refuse_signed("")
-        context.forget()
+        context.located = None
         context.stale_id = context.has_ended = False
         if context.sealed and (has_ended or not led_somewhere):  # otherwise a newer login may have replaced the cookie
             context.cookie_due = CookieDue.DELETE
@@ -242,10 +242,10 @@ class Saving(Generic[S]):
         context, intent = self.context, self.intent
         self._begin()
         if not self.answers and not self._needs_no_response():
-            if intent.cleared and context.record is not None:
+            if intent.cleared and context.located is not None:
                 await self._end()  # a logout is one, although what was stored since is lost
             return not (intent.modified or intent.renewal is Renewal.PROMOTE)
-        record = context.record
+        record = None if context.located is None else context.located.record
         if self.renewal is not Renewal.NONE:
             await self._end_unreadable()
         outcome = await (self._create() if record is None else self._update(record, turn))
@@ -254,7 +254,7 @@ class Saving(Generic[S]):
                 self._take_note()
                 return True
             case None:
-                context.forget()
+                context.located = None
                 context.cookie_due = CookieDue.DELETE
                 self.state.rebase(LoadResult(self.opened.contents))
                 return True
@@ -268,8 +268,8 @@ class Saving(Generic[S]):
         self.renewal, self.replaces = self.intent.renewal, self.intent.cleared
         if self.stored:
             self._prove()
-        record = self.context.record
-        if (None if record is None else record.subject) not in self._subjects:
+        located = self.context.located
+        if (None if located is None else located.record.subject) not in self._subjects:
             self.renewal = Renewal.PROMOTE  # another subject always gets another identifier
 
     def _take_stock(self) -> None:
@@ -285,7 +285,7 @@ class Saving(Generic[S]):
     def _needs_no_response(self) -> bool:
         """Return True if what is to be written needs no cookie to be told. Otherwise say so, if it is a change."""
         intent = self.intent
-        if self.context.record is not None and self.renewal is not Renewal.PROMOTE:
+        if self.context.located is not None and self.renewal is not Renewal.PROMOTE:
             if self.renewal is Renewal.REGENERATE:
                 self.state.give_back(evolve(intent, assigned=None, cleared=False))  # until there is a response
                 self.renewal = Renewal.NONE
@@ -328,8 +328,7 @@ class Saving(Generic[S]):
             if isinstance(outcome, Gone):
                 present = await self._moved_on()
                 if isinstance(present, Moved) and self._logs_in and self.stored:
-                    self.context.forget()
-                    self.context.has_ended = False
+                    self.context.located, self.context.has_ended = None, False
                     return await self._create()
             elif isinstance(outcome, Conflict):
                 present = outcome.present
@@ -361,17 +360,20 @@ class Saving(Generic[S]):
         return outcome
 
     def _note_written(self, identifier: Identifier, key: str, record: Record) -> None:
-        if identifier != self.context.identifier:
+        located = self.context.located
+        if located is None or identifier != located.identifier:
             self.context.cookie_due = CookieDue.SEND
-        self.context.found(identifier, key, record)
+        self.context.located = Located(identifier, key, record)
 
     async def _requested(self, record: Record | None) -> tuple[WriteRequest, Identifier]:
         """Return what the store is to keep, proven to read back, and its identifier. `record` is what is there now."""
         if not self.payload:
             self._prove()
-        subject, identifier = self._subjects[0], self.context.identifier
-        if identifier is None or record is None or self.renewal is not Renewal.NONE:
+        subject, located = self._subjects[0], self.context.located
+        if located is None or record is None or self.renewal is not Renewal.NONE:
             identifier = self.repository.new_identifier(subject)
+        else:
+            identifier = located.identifier
         is_anew = subject not in (None, record and record.subject)
         since = await self.context.known_since(self.repository.store) if is_anew else None
         attempt = self.context.attempt = Attempt(identifier, int(self.context.rules.clock()))
@@ -412,7 +414,7 @@ class Saving(Generic[S]):
         context.attempt = None
         if not isinstance(present, Record) or not was_written_by(attempt, present.payload):
             return
-        if context.record is None and isinstance(await self._adopted(attempt.identifier, present), Gone):
+        if context.located is None and isinstance(await self._adopted(attempt.identifier, present), Gone):
             return
         self._note_written(attempt.identifier, key, present)
         written = read(present.payload, context.rules)

@@ -19,7 +19,7 @@ from typed_sessions.reports import ChangeLost, Reason, Refused, ReportSink
 from typed_sessions.schema.schema import Schema
 from typed_sessions.server.context import StoredContext
 from typed_sessions.server.deadline import Deadline
-from typed_sessions.server.repository import Repository, named_subject, subject_of
+from typed_sessions.server.repository import Located, Repository, named_subject, subject_of
 from typed_sessions.server.runtime import EVENT_LOOP, Runtime
 from typed_sessions.server.saving import Saving
 from typed_sessions.server.turns import Turns
@@ -85,24 +85,21 @@ class ServerSide(Generic[S]):
             found = await self._find(context, identifier)
             if found is None:
                 continue
-            key, record = found
-            context.others.add(key)
+            context.others.add(found.key)
             context.genuine += context.sealed.count(identifier.text)
-            if newest is None or record.issued > newest:
-                newest = record.issued
-                context.found(identifier, key, record)
-                context.as_of = record.as_of
+            if newest is None or found.record.issued > newest:
+                newest, context.located, context.as_of = found.record.issued, found, found.record.as_of
         await self._adopt(context, newest)
         if context.genuine:
             context.refused, context.stale_id = None, False
 
-    async def _find(self, context: StoredContext[S], identifier: Identifier) -> tuple[str, Record] | None:
-        """Return the live record of an identifier, and its key."""
+    async def _find(self, context: StoredContext[S], identifier: Identifier) -> Located | None:
+        """Return the live record of an identifier."""
         context.refused = Refused(Reason.UNKNOWN)
         for each in self.repository.keys_of(identifier):
             key, found = await self.repository.load(each, identifier)
             if isinstance(found, Record):
-                return key, found
+                return Located(identifier, key, found)
             if isinstance(found, Moved):
                 context.stale_id = True
                 context.others.add(key)
@@ -124,8 +121,7 @@ class ServerSide(Generic[S]):
             return
         context.genuine += 2 if genuine.has_rivals else 1
         if newest is None or made > newest:
-            context.forget()
-            context.signed, context.opened = genuine.sealed, genuine
+            context.located, context.signed, context.opened = None, genuine.sealed, genuine
 
     async def _has_ended(self, context: StoredContext[S], genuine: LoadResult[S], made: datetime) -> bool:
         """Return True if a signed session was adopted before, or its subject's sessions were ended since."""
