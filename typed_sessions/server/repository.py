@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -12,6 +12,7 @@ from attrs import field, frozen
 from typed_sessions.core.rules import Rules
 from typed_sessions.errors import ConfigurationError, FieldTypeError, SerializationError, SessionConflictError
 from typed_sessions.schema.schema import Schema
+from typed_sessions.server.turns import Turns
 from typed_sessions.stores.base import (
     Exists,
     Found,
@@ -59,6 +60,7 @@ class Repository:
     namespaces: tuple[Namespace, ...]
     """The present one first. What is found in an earlier one moves with its next write."""
     lifetime: Lifetime
+    turns: Turns = field(factory=Turns)
 
     def key_of(self, identifier: Identifier) -> str:
         """Return the key that a session has, or will have with its next write."""
@@ -154,9 +156,9 @@ class Repository:
         if isinstance(await self.store.create(key, note), Exists):
             await self.store.touch(key, note.lifetime)
 
-    async def signed_refused(self, subject: str) -> Sequence[Record]:
-        """Return the notes that say so: the cookies that were made until one was last seen."""
-        return await self.found(self._keys_of_note("revoked", subject))
+    async def refuses_signed(self, subject: str, made: datetime) -> bool:
+        """Return True if a note says so of a signed cookie: it counts for those that were made until it was seen."""
+        return any(note.last_seen >= made for note in await self.found(self._keys_of_note("revoked", subject)))
 
     async def found(self, keys: Iterable[str]) -> list[Record]:
         """Return the records of keys."""

@@ -24,7 +24,7 @@ from typed_sessions.schema.schema import Schema
 from typed_sessions.server.context import CookieDue, StoredContext
 from typed_sessions.server.records import Attempt, packed, read, was_written_by
 from typed_sessions.server.repository import Located, Repository, subject_of
-from typed_sessions.server.turns import Turn, Turns
+from typed_sessions.server.turns import Turn
 from typed_sessions.stores.base import Conflict, Exists, Found, Gone, Moved, Record, Revoked, WriteRequest
 from typed_sessions.stores.identifiers import Identifier
 
@@ -60,6 +60,8 @@ class Saving(Generic[S]):
     schema: Schema[S]
     session: SecureCookieSession[S]
     context: StoredContext[S]
+    wanted: bool | None = field(default=None, kw_only=True)
+    """What should_set_cookie says, where that is a subclass's own."""
     answers: bool = field(kw_only=True)
     """Whether a response will carry a cookie."""
     verifies: bool = field(kw_only=True)
@@ -86,23 +88,23 @@ class Saving(Generic[S]):
     format: Format[S] = field(init=False)
     """That of the payload."""
 
-    async def run(self, wanted: bool | None, turns: Turns) -> bool:  # noqa: FBT001 -- what should_set_cookie says
+    async def run(self) -> bool:
         """See `ServerSide.save`."""
         context, self.intent = self.context, self.state.take_intent()
-        if not (self.intent.wants_writing or context.signed or wanted or self._is_due):
+        if not (self.intent.wants_writing or context.signed or self.wanted or self._is_due):
             self.state.give_back(self.intent)
             return await self._is_kept()
         try:
             self.opened = self.state.open()
-            turn = turns.of(context.key, context.deadline.runtime)
+            turn = self.repository.turns.of(context.key, context.deadline.runtime)
             async with context.deadline.holding(turn.lock), context.deadline.spent():
-                return await self._carry_out(wanted, turn)
+                return await self._carry_out(turn)
         except BaseException:
             self.state.give_back(self.intent)
             raise
 
-    async def _carry_out(self, wanted: bool | None, turn: Turn) -> bool:  # noqa: FBT001 -- as in `run`
-        context, intent = self.context, self.intent
+    async def _carry_out(self, turn: Turn) -> bool:
+        context, intent, wanted = self.context, self.intent, self.wanted
         if context.attempt is not None:
             await self._find_out(context.attempt)
         if context.has_ended and not (intent.invalidated or intent.cleared or self._logs_in):

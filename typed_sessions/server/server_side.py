@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Final, Generic
 
-from attrs import field, frozen
+from attrs import frozen
 from typing_extensions import TypeVar
 
 from typed_sessions.core.loading import opened
@@ -22,7 +22,6 @@ from typed_sessions.server.deadline import Deadline
 from typed_sessions.server.repository import Located, Repository, named_subject, subject_of
 from typed_sessions.server.runtime import EVENT_LOOP, Runtime
 from typed_sessions.server.saving import Saving
-from typed_sessions.server.turns import Turns
 from typed_sessions.stores.base import MOVES_KEPT, Listed, Moved, Record, SessionStore
 from typed_sessions.stores.identifiers import Identifier
 
@@ -47,7 +46,6 @@ class ServerSide(Generic[S]):
     """Until when a signed cookie must have been made to be adopted; None adopts none."""
     runtime: Runtime = EVENT_LOOP
     """What waits. One that is not an event loop takes a store that never waits for one."""
-    turns: Turns = field(factory=Turns)
 
     @property
     def store(self) -> SessionStore:
@@ -111,7 +109,9 @@ class ServerSide(Generic[S]):
         if before is None:
             return
         rules = context.rules
-        earlier = (text for text in dict.fromkeys(context.sealed) if _is_sealed_before(before, text, rules))
+        texts = dict.fromkeys(context.sealed)
+        earlier = (text for text in texts if (at := rules.sealed_at(text)) is not None and at < before)
+        del texts  # debugging pages show locals
         context.signed_texts = tuple(islice(earlier, MOST_COOKIES))
         if not context.signed_texts:
             return
@@ -136,8 +136,7 @@ class ServerSide(Generic[S]):
             subject = subject_of(self.schema, genuine.contents.stored())
         except SerializationError:
             return True
-        refused = () if subject is None else await self.repository.signed_refused(subject)
-        if any(note.last_seen >= made for note in refused):
+        if subject is not None and await self.repository.refuses_signed(subject, made):
             context.refused = Refused(Reason.REVOKED)
             return True
         return False
@@ -174,9 +173,11 @@ class ServerSide(Generic[S]):
                 if verifies and self.raises:
                     raise StoreUnavailableError(str(failure))
                 return _left_alone(session, context)
-            saving = Saving(self.repository, self.schema, session, context, answers=answers, verifies=verifies)
+            saving = Saving(
+                self.repository, self.schema, session, context, wanted=wanted, answers=answers, verifies=verifies
+            )
             try:
-                return await saving.run(wanted, self.turns)
+                return await saving.run()
             except StoreUnavailableError:
                 if self.raises:
                     raise
@@ -212,12 +213,6 @@ class ServerSide(Generic[S]):
                 remaining = self.adopt_signed_before + self.repository.lifetime.idle - await self.store.now()
                 await self.repository.refuse_signed(whose, remaining)
             await self.repository.end_all(whose, spare=spare)
-
-
-def _is_sealed_before(before: datetime, text: str, rules: Rules[S]) -> bool:
-    """Return True if a text claims to have been sealed before a time. An identifier claims none."""
-    made = rules.sealed_at(text)
-    return made is not None and made < before
 
 
 def _left_alone(session: SecureCookieSession[S], context: StoredContext[S], *, verifies: bool = False) -> bool:
