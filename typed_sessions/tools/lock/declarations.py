@@ -24,6 +24,7 @@ from typing_extensions import TypeAliasType, override
 from typed_sessions.errors import ConfigurationError, SchemaError
 from typed_sessions.schema.annotations import former_names, plain_form
 from typed_sessions.schema.markers import Essential, Formerly
+from typed_sessions.schema.sameness import same
 from typed_sessions.schema.types import Compiler, FieldType, Reading
 from typed_sessions.schema.types.base import JSON, attempt
 from typed_sessions.schema.types.classes import WithNames
@@ -61,9 +62,13 @@ class Declaration:
     essential: bool
     former_names: tuple[str, ...]
 
-    @property
-    def default_values(self) -> list[object]:
-        """The default as a value; none if the lock does not have it."""
+    def has_default_of(self, other: Declaration) -> bool:
+        """Return True if two defaults are one value, be it written in two ways: a member of a union may need a name."""
+        values = self._default_values()
+        return self.default == other.default or (len(values) > 0 and same(values, other._default_values()))
+
+    def _default_values(self) -> list[object]:
+        """Return the default as a value; none if the lock does not have it."""
         try:
             plain = ast.literal_eval(self.default or "...")
         except (ValueError, TypeError, RecursionError):  # an edited lock may have anything there

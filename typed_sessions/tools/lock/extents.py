@@ -67,12 +67,8 @@ def extent_of(schema: Schema[Any], serializer: AnySerializer) -> Extent:
         largest.append(len(payload_of(serializer, plain)))
     if unbounded or schema.open:
         return Extent(None, tuple(unbounded))
-    return Extent(_cookie_size(max(largest)), ())
-
-
-def _cookie_size(payload_size: int) -> int:
     attributes = CookieAttributes(name="session", path="/", secure=True, httponly=True, samesite="Strict")
-    return len(SessionCookie(attributes).expiring("", _LATEST)) + sealed_size(payload_size)
+    return Extent(len(SessionCookie(attributes).expiring("", _LATEST)) + sealed_size(max(largest)), ())
 
 
 class _NoBoundError(Exception):
@@ -101,7 +97,8 @@ class Largest(Samples):
             case Bounded(inner=Simple(cls=cls), bounds=bounds) if cls is int:
                 return [_widest_integer(bounds)]
             case Bounded(inner=inner, bounds=bounds):
-                return self.of(inner, _shorter(length, bounds.get("max_length")))
+                lengths = [bound for bound in (length, bounds.get("max_length")) if isinstance(bound, int)]
+                return self.of(inner, min(lengths, default=None))
             case Enumeration(cls=cls) if getattr(cls, "_boundary_", None) is FlagBoundary.KEEP:
                 return [_widest_integer({})]  # which may have bits that no member names
             case _:
@@ -147,11 +144,6 @@ class Largest(Samples):
 
     def _size(self, plain: object) -> int:
         return len(payload_of(self._serializer, {"": plain}))
-
-
-def _shorter(one: int | None, other: object) -> int | None:
-    bounds = [bound for bound in (one, other) if isinstance(bound, int)]
-    return min(bounds, default=None)
 
 
 def _widest_integer(bounds: Mapping[str, object]) -> int:

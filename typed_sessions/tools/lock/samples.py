@@ -121,7 +121,7 @@ class Samples:
         if isinstance(field_type, Table):
             keys = copy(self)
             keys._native = JSON  # noqa: SLF001 -- its own, of a copy
-            texts = [plain if isinstance(plain, str) else str(plain) for plain in keys._at(" (a key)", field_type.key)]  # noqa: SLF001
+            texts = [str(plain) for plain in keys._at(" (a key)", field_type.key)]  # noqa: SLF001
             pairs = _rows([texts, self._at(SOME_KEY, field_type.value)])
             return [self._dict(each) for each in self._lists([*pairs], length)]
         if isinstance(field_type, Items):
@@ -152,7 +152,8 @@ class Samples:
         return []
 
     def _instances(self, cls: WithNames) -> list[object]:
-        made = {name: self._at(f".{name}", held, _own_bound(cls, name)) for name, held in cls.types.items()}
+        bounds = {} if not isinstance(cls, Declared) else {n: each.max_length for n, each in cls.kind.members.items()}
+        made = {name: self._at(f".{name}", held, bounds.get(name)) for name, held in cls.types.items()}
         always = {name: plain for name, plain in made.items() if name in cls.required}
         is_always_whole = cls.makes_class or len(always) == len(made)
         return [*_dicts(made, cls.required), *([] if is_always_whole else _dicts(always, cls.required))]
@@ -199,10 +200,6 @@ def _distinct(field_type: FieldType, length: int) -> list[object]:
     if isinstance(field_type, Simple) and field_type.cls in (int, str):
         return [*map(field_type.cls, range(length))]
     return []
-
-
-def _own_bound(cls: WithNames, name: str) -> int | None:
-    return cls.kind.members[name].max_length if isinstance(cls, Declared) else None
 
 
 def _dicts(columns: Mapping[str, list[object]], required: Collection[str]) -> list[object]:
