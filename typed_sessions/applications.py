@@ -167,7 +167,10 @@ class Applications(Generic[S]):
             refusal = error.with_traceback(None)
             refusal.__cause__ = refusal.__context__ = None
         else:
-            self._look_at_names(app)
+            for name in app.config:
+                advice = advice_on(name)
+                if advice is not None:
+                    self.report_once(app, UnknownSetting(name, advice))
             teach_tojson(app)
             self._latest = None if self._adapter.is_dynamic else rules
             return rules
@@ -210,13 +213,6 @@ class Applications(Generic[S]):
         if settings.cookie.domain is not None and "." not in settings.cookie.domain:
             self.report_once(app, SingleLabelDomain())
         return rules
-
-    def _look_at_names(self, app: ConfiguredApp) -> None:
-        """Say once of each setting that is there and means nothing."""
-        for name in app.config:
-            advice = advice_on(name)
-            if advice is not None:
-                self.report_once(app, UnknownSetting(name, advice))
 
     def report_lossy(self, app: ConfiguredApp, keys: tuple[str, ...]) -> None:
         """Say once of each undeclared key, in whatever application, that its values do not come back as they were."""

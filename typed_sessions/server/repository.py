@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from datetime import datetime, timedelta
+from threading import Lock as Mutex
 from typing import Any, Final
+from weakref import WeakValueDictionary
 
-from attrs import field, frozen
+from attrs import define, field, frozen
 
 from typed_sessions.core.rules import Rules
 from typed_sessions.errors import ConfigurationError, FieldTypeError, SerializationError, SessionConflictError
 from typed_sessions.schema.schema import Schema
-from typed_sessions.server.turns import Turns
+from typed_sessions.server.runtime import Lock, Runtime
 from typed_sessions.stores.base import (
     Exists,
     Found,
@@ -26,7 +28,7 @@ from typed_sessions.stores.base import (
 )
 from typed_sessions.stores.identifiers import Identifier, Namespace
 
-__all__ = ["Located", "Repository", "named_subject", "owner_of", "subject_of"]
+__all__ = ["Located", "Repository", "Turn", "named_subject", "owner_of", "subject_of"]
 
 MOST_MOVES: Final = 20
 """How often a session that is to end is followed: nobody moves one so often in the meantime without meaning to."""
@@ -52,7 +54,21 @@ class Located:
         return self.record.as_of - self.record.last_seen + timedelta(seconds=time.monotonic() - self.looked_at)
 
 
-@frozen
+@define(eq=False, repr=False, weakref_slot=True)
+class Turn:
+    """What the saves of one record have in common, in this process.
+
+    Requests that change one session at once would all be refused but one, merge, and be refused again. One after the
+    other, each of them merges once.
+    """
+
+    lock: Lock
+    """Held by the one whose turn it is."""
+    latest: Record | None = None
+    """What the one before has written."""
+
+
+@frozen(eq=False)
 class Repository:
     """A store, and the namespaces in which an application has its sessions there."""
 
@@ -60,7 +76,9 @@ class Repository:
     namespaces: tuple[Namespace, ...]
     """The present one first. What is found in an earlier one moves with its next write."""
     lifetime: Lifetime
-    turns: Turns = field(factory=Turns)
+    _turns: WeakValueDictionary[tuple[Hashable, str], Turn] = field(factory=WeakValueDictionary, repr=False)
+    """Those that somebody takes, or waits for."""
+    _looking: Mutex = field(factory=Mutex, repr=False)
 
     def key_of(self, identifier: Identifier) -> str:
         """Return the key that a session has, or will have with its next write."""
@@ -79,6 +97,17 @@ class Repository:
         if subject is not None and isinstance(self.store, PlacedStore):
             return Identifier.new(self.store.place_of(subject))
         return Identifier.new()
+
+    def turn_of(self, key: str | None, runtime: Runtime) -> Turn:
+        """Return the turn of a record, for what a lock of this runtime is good for; that of a new record is its own."""
+        if key is None:
+            return Turn(runtime.lock())
+        place = runtime.scope(), key
+        with self._looking:
+            turn = self._turns.get(place)
+            if turn is None:
+                turn = self._turns[place] = Turn(runtime.lock())
+            return turn
 
     async def load(self, key: str, identifier: Identifier) -> tuple[str, Found]:
         """Return what is under one of the keys of a session; or under another one, if it has just moved there."""

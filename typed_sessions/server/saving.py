@@ -23,8 +23,7 @@ from typed_sessions.schema.sameness import same
 from typed_sessions.schema.schema import Schema
 from typed_sessions.server.context import CookieDue, StoredContext
 from typed_sessions.server.records import Attempt, packed, read, was_written_by
-from typed_sessions.server.repository import Located, Repository, subject_of
-from typed_sessions.server.turns import Turn
+from typed_sessions.server.repository import Located, Repository, Turn, subject_of
 from typed_sessions.stores.base import Conflict, Exists, Found, Gone, Moved, Record, Revoked, WriteRequest
 from typed_sessions.stores.identifiers import Identifier
 
@@ -96,7 +95,7 @@ class Saving(Generic[S]):
             return await self._is_kept()
         try:
             self.opened = self.state.open()
-            turn = self.repository.turns.of(context.key, context.deadline.runtime)
+            turn = self.repository.turn_of(context.key, context.deadline.runtime)
             async with context.deadline.holding(turn.lock), context.deadline.spent():
                 return await self._carry_out(turn)
         except BaseException:
