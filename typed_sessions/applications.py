@@ -269,11 +269,9 @@ class Applications(Generic[S]):
             )
         return ServerSide(
             Repository(store, namespaces, Lifetime(settings.lifetime, settings.absolute_lifetime)),
-            schema=self._schema,
-            timeout=settings.store_timeout,
-            raises=settings.raise_on_store_error,
-            adopt_signed_before=settings.adopt_signed_before,
-            runtime=self.runtime,
+            self._schema,
+            settings,
+            self.runtime,
         )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from datetime import datetime, timedelta
-from enum import Enum
 from threading import Lock as Mutex
 from typing import Final, Generic
 
@@ -23,20 +22,12 @@ from typed_sessions.server.repository import Located
 from typed_sessions.server.runtime import Lock
 from typed_sessions.stores.base import SessionStore
 
-__all__ = ["CookieDue", "StoredContext"]
+__all__ = ["StoredContext"]
 
 S = TypeVar("S", default=dict[str, object])
 
 _deciding: Final = Mutex()
 """Is held while what was found becomes what is there; no code of the user's runs meanwhile."""
-
-
-class CookieDue(Enum):
-    """What is to become of the browser's cookie."""
-
-    KEEP = "it stays as it is"
-    SEND = "it gets the session's identifier, and a later expiry"
-    DELETE = "its session is over"
 
 
 @define(eq=False, repr=False)  # a debugger's page shows what is in a repr
@@ -48,8 +39,6 @@ class StoredContext(Generic[S]):
     """The values of the session cookie."""
     sink: ReportSink
     deadline: Deadline
-    raises: bool
-    """Whether a store that does not answer is an error; otherwise the visitor is a stranger for this request."""
     began: float = field(factory=time.monotonic)
     lock: Lock = Factory(lambda self: self.deadline.runtime.lock(), takes_self=True)
     """One save after the other."""
@@ -78,17 +67,14 @@ class StoredContext(Generic[S]):
     """What kept the store from answering."""
     attempt: Attempt | None = None
     """What was asked to be written, and not answered."""
-    cookie_due: CookieDue = CookieDue.KEEP
+    cookie_due: type[CookieAction] = Keep
+    """What is to become of the cookie; what is written is the identifier that the session has in the end."""
     lossy_keys: set[str] = field(factory=set[str])
     """The undeclared keys whose values will read back as others."""
 
     @property
     def rule(self) -> ExtrasRule:
         return self.rules.extras
-
-    @property
-    def leaves_untouched(self) -> bool:
-        return False
 
     @property
     def late_change(self) -> Report:
@@ -99,7 +85,7 @@ class StoredContext(Generic[S]):
         return self.genuine > 1
 
     def open(self) -> LoadResult[S]:
-        if self.failure is not None and self.raises:
+        if self.failure is not None and self.rules.settings.raise_on_store_error:
             raise StoreUnavailableError(str(self.failure)) from self.failure.__cause__
         located, opened = self.located, self.opened
         if opened is not None:
@@ -134,10 +120,6 @@ class StoredContext(Generic[S]):
 
     def decision(self) -> CookieAction:
         """Return what becomes of the cookie."""
-        match self.cookie_due:
-            case CookieDue.SEND if self.located is not None:
-                return Write(self.located.identifier.text)
-            case CookieDue.DELETE:
-                return Delete()
-            case _:
-                return Keep()
+        if self.cookie_due is Write and self.located is not None:
+            return Write(self.located.identifier.text)
+        return Delete() if self.cookie_due is Delete else Keep()

@@ -19,7 +19,6 @@ from typed_sessions.stores.base import (
     Exists,
     Found,
     Lifetime,
-    Listed,
     Moved,
     PlacedStore,
     Record,
@@ -169,15 +168,6 @@ class Repository:
         They are made of what is signed. The signature has several spellings in base64, each of which verifies.
         """
         return self._keys_of_note("taken in", signed.rpartition(".")[0])
-
-    async def ids_of(self, subject: str) -> list[Listed]:
-        """Return the live sessions of a subject."""
-        return [one for namespace in self.namespaces for one in await self.store.ids_of(namespace.subject(subject))]
-
-    async def end_all(self, subject: str, *, spare: str | None) -> None:
-        """End the sessions of a subject but the one of a key."""
-        for namespace in self.namespaces:
-            await self.store.delete_subject(namespace.subject(subject), spare=spare)
 
     async def refuse_signed(self, subject: str, remaining: timedelta) -> None:
         """Keep the signed cookies of a subject that were made until now from being adopted, for so long."""

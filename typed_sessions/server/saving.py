@@ -13,6 +13,7 @@ from typing_extensions import TypeVar
 
 from typed_sessions.codec.codec import Loaded, Snapshot
 from typed_sessions.codec.contents import Contents, contents_of
+from typed_sessions.core.lifecycle import Delete, Write
 from typed_sessions.core.rules import Format
 from typed_sessions.core.session import SecureCookieSession, is_permanent, state_of
 from typed_sessions.core.state import SUPPRESSED, Intent, LoadResult, Renewal, SessionState
@@ -21,7 +22,7 @@ from typed_sessions.reports import ChangeLost, Refused, Report
 from typed_sessions.schema.merging import MISSING, merged
 from typed_sessions.schema.sameness import same
 from typed_sessions.schema.schema import Schema
-from typed_sessions.server.context import CookieDue, StoredContext
+from typed_sessions.server.context import StoredContext
 from typed_sessions.server.records import Attempt, packed, read, was_written_by
 from typed_sessions.server.repository import Located, Repository, Turn, subject_of
 from typed_sessions.stores.base import Conflict, Exists, Found, Gone, Moved, Record, Revoked, WriteRequest
@@ -153,7 +154,7 @@ class Saving(Generic[S]):
         if seen is not None:
             self.context.located = seen
             if is_permanent(self.session):
-                self.context.cookie_due = CookieDue.SEND
+                self.context.cookie_due = Write
 
     async def _is_kept(self) -> bool:
         """Return True if the store has what is in the session, or nobody asks. Otherwise say that it is lost."""
@@ -211,7 +212,7 @@ class Saving(Generic[S]):
         context.located = None
         context.stale_id = context.has_ended = False
         if context.sealed and (has_ended or not led_somewhere):  # otherwise a newer login may have replaced the cookie
-            context.cookie_due = CookieDue.DELETE
+            context.cookie_due = Delete
 
     async def _end_others(self) -> bool:
         """Do the same for what else came, and return True if any of it was there."""
@@ -228,7 +229,7 @@ class Saving(Generic[S]):
         """End what this release cannot read: the session becomes another one, and no release is to open that again."""
         unreadable, self.context.unreadable = self.context.unreadable, None
         if unreadable is not None and await self.repository.end(unreadable):
-            self.context.cookie_due = CookieDue.DELETE
+            self.context.cookie_due = Delete
 
     async def _refuse_signed(self, key: str) -> bool:
         """Refuse the signed cookie from now on, for what became of it, and return True if nobody was faster."""
@@ -256,7 +257,7 @@ class Saving(Generic[S]):
                 return True
             case None:
                 context.located = None
-                context.cookie_due = CookieDue.DELETE
+                context.cookie_due = Delete
                 self.state.rebase(LoadResult(self.opened.contents))
                 return True
             case _:
@@ -363,7 +364,7 @@ class Saving(Generic[S]):
     def _note_written(self, identifier: Identifier, key: str, record: Record) -> None:
         located = self.context.located
         if located is None or identifier != located.identifier:
-            self.context.cookie_due = CookieDue.SEND
+            self.context.cookie_due = Write
         self.context.located = Located(identifier, key, record)
 
     async def _requested(self, record: Record | None) -> tuple[WriteRequest, Identifier]:
@@ -406,7 +407,7 @@ class Saving(Generic[S]):
         snapshot = Snapshot(self.format.codec, self.payload, self.payload, self.version)
         self.state.rebase(LoadResult(opened.contents, snapshot, opened.sealed, new=False))
         if was_permanent or is_permanent(self.session):
-            self.context.cookie_due = CookieDue.SEND
+            self.context.cookie_due = Write
 
     async def _find_out(self, attempt: Attempt) -> None:
         """Ask what became of a write that was not answered, and take it as loaded if it took place."""

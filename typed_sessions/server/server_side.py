@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
-from itertools import islice
+from datetime import datetime
+from itertools import chain, islice
 from typing import Final, Generic
 
 from attrs import frozen
@@ -13,6 +13,7 @@ from typing_extensions import TypeVar
 from typed_sessions.core.loading import opened
 from typed_sessions.core.rules import Rules
 from typed_sessions.core.session import SecureCookieSession, state_of
+from typed_sessions.core.settings import Settings
 from typed_sessions.core.state import LoadResult
 from typed_sessions.errors import SerializationError, StoreUnavailableError
 from typed_sessions.reports import ChangeLost, Reason, Refused, ReportSink
@@ -39,11 +40,7 @@ class ServerSide(Generic[S]):
 
     repository: Repository
     schema: Schema[S]
-    timeout: timedelta
-    raises: bool
-    """Whether a store that does not answer fails the request; otherwise the visitor is a stranger for this one."""
-    adopt_signed_before: datetime | None
-    """Until when a signed cookie must have been made to be adopted; None adopts none."""
+    settings: Settings
     runtime: Runtime = EVENT_LOOP
     """What waits. One that is not an event loop takes a store that never waits for one."""
 
@@ -54,14 +51,14 @@ class ServerSide(Generic[S]):
 
     def new_deadline(self) -> Deadline:
         """Return all the time that one request has."""
-        return Deadline(self.timeout, self.runtime)
+        return Deadline(self.settings.store_timeout, self.runtime)
 
     async def open(self, texts: Sequence[str], rules: Rules[S], report: ReportSink) -> StoredContext[S]:
         """Return what the cookies of a request lead to. Without one, the store is not asked.
 
         Raises nothing for what a client sent, nor for a store that does not answer: that is for the first touch.
         """
-        context = StoredContext(rules, tuple(texts), report, self.new_deadline(), self.raises)
+        context = StoredContext(rules, tuple(texts), report, self.new_deadline())
         del texts  # debugging pages show locals
         if not context.sealed:
             return context
@@ -78,16 +75,15 @@ class ServerSide(Generic[S]):
         texts = dict.fromkeys(context.sealed)
         identifiers = [identifier for text in texts if (identifier := Identifier.of(text)) is not None]
         del texts  # debugging pages show locals
-        newest: datetime | None = None
         for identifier in identifiers[:MOST_COOKIES]:
             found = await self._find(context, identifier)
             if found is None:
                 continue
             context.others.add(found.key)
             context.genuine += context.sealed.count(identifier.text)
-            if newest is None or found.record.issued > newest:
-                newest, context.located, context.as_of = found.record.issued, found, found.record.as_of
-        await self._adopt(context, newest)
+            if context.located is None or found.record.issued > context.located.record.issued:
+                context.located, context.as_of = found, found.record.as_of
+        await self._adopt(context)
         if context.genuine:
             context.refused, context.stale_id = None, False
 
@@ -103,9 +99,9 @@ class ServerSide(Generic[S]):
                 context.others.add(key)
         return None
 
-    async def _adopt(self, context: StoredContext[S], newest: datetime | None) -> None:
+    async def _adopt(self, context: StoredContext[S]) -> None:
         """Look for a genuine session of the time before there was a store."""
-        before = self.adopt_signed_before
+        before = self.settings.adopt_signed_before
         if before is None:
             return
         rules = context.rules
@@ -120,7 +116,7 @@ class ServerSide(Generic[S]):
         if genuine.sealed is None or made is None or await self._has_ended(context, genuine, made):
             return
         context.genuine += 2 if genuine.has_rivals else 1
-        if newest is None or made > newest:
+        if context.located is None or made > context.located.record.issued:
             context.located, context.signed, context.opened = None, genuine.sealed, genuine
 
     async def _has_ended(self, context: StoredContext[S], genuine: LoadResult[S], made: datetime) -> bool:
@@ -170,7 +166,7 @@ class ServerSide(Generic[S]):
         async with context.lock:
             failure = context.failure
             if failure is not None:
-                if verifies and self.raises:
+                if verifies and self.settings.raise_on_store_error:
                     raise StoreUnavailableError(str(failure))
                 return _left_alone(session, context)
             saving = Saving(
@@ -179,7 +175,7 @@ class ServerSide(Generic[S]):
             try:
                 return await saving.run()
             except StoreUnavailableError:
-                if self.raises:
+                if self.settings.raise_on_store_error:
                     raise
                 return _left_alone(session, context, verifies=verifies)
 
@@ -202,23 +198,27 @@ class ServerSide(Generic[S]):
         """
         whose = named_subject(self.schema, subject)
         async with deadline.spent():
-            return sorted(await self.repository.ids_of(whose), key=lambda one: one.last_seen, reverse=True)
+            found = [await self.store.ids_of(namespace.subject(whose)) for namespace in self.repository.namespaces]
+        return sorted(chain(*found), key=lambda one: one.last_seen, reverse=True)
 
     async def revoke(self, subject: object, deadline: Deadline, *, spared: StoredContext[S] | None = None) -> None:
         """End the sessions of a subject, but for that of the request to be spared. Raises what `listed` raises."""
         spare = None if spared is None else spared.key
         whose = named_subject(self.schema, subject)
         async with deadline.spent():
-            if self.adopt_signed_before is not None:  # as long as any cookie can be adopted
-                remaining = self.adopt_signed_before + self.repository.lifetime.idle - await self.store.now()
+            before = self.settings.adopt_signed_before
+            if before is not None:  # as long as any cookie can be adopted
+                remaining = before + self.settings.lifetime - await self.store.now()
                 await self.repository.refuse_signed(whose, remaining)
-            await self.repository.end_all(whose, spare=spare)
+            for namespace in self.repository.namespaces:
+                await self.store.delete_subject(namespace.subject(whose), spare=spare)
 
 
 def _left_alone(session: SecureCookieSession[S], context: StoredContext[S], *, verifies: bool = False) -> bool:
     """Return True if nothing was to be written, or found out; otherwise say that it is lost."""
     state = state_of(session)
-    if (context.failure is not None and context.raises) or not (verifies or state.wants_writing):
+    has_raised = context.failure is not None and context.rules.settings.raise_on_store_error
+    if has_raised or not (verifies or state.wants_writing):
         return True
     state.report_loss(ChangeLost("the session store did not answer"))
     return False
