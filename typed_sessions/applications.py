@@ -167,7 +167,7 @@ class Applications(Generic[S]):
             refusal = error.with_traceback(None)
             refusal.__cause__ = refusal.__context__ = None
         else:
-            for name in app.config:
+            for name in tuple(app.config):
                 advice = advice_on(name)
                 if advice is not None:
                     self.report_once(app, UnknownSetting(name, advice))

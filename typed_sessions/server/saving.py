@@ -62,9 +62,9 @@ class Saving(Generic[S]):
     context: StoredContext[S]
     wanted: bool | None = field(default=None, kw_only=True)
     """What should_set_cookie says, where that is a subclass's own."""
-    answers: bool = field(kw_only=True)
+    answers: bool = field(default=False, kw_only=True)
     """Whether a response will carry a cookie."""
-    verifies: bool = field(kw_only=True)
+    verifies: bool = field(default=False, kw_only=True)
     """Whether to find out, although nothing is to be written, whether what is in the session is kept."""
     state: SessionState[S] = Factory(lambda self: state_of(self.session), takes_self=True)
     opened: LoadResult[S] = field(init=False)
@@ -79,8 +79,6 @@ class Saving(Generic[S]):
     """What is stored of that."""
     unmerged: Mapping[str, object] | None = None
     """What was stored before it was merged; None if it was not."""
-    replaces: bool = False
-    """Whether everything was taken out of what was loaded: nothing that others have put in is of it."""
     version: int = 0
     """Of the payload."""
     payload: bytes = b""
@@ -267,7 +265,7 @@ class Saving(Generic[S]):
     def _begin(self) -> None:
         """Find out what is to be written, before it is merged with anything."""
         self._take_stock()
-        self.renewal, self.replaces = self.intent.renewal, self.intent.cleared
+        self.renewal = self.intent.renewal
         if self.stored:
             self._prove()
         located = self.context.located
@@ -324,7 +322,8 @@ class Saving(Generic[S]):
         latest = turn.latest
         if latest is not None and latest.version != record.version and latest.as_of >= record.as_of:
             record = latest  # if it is older, another process has written since, and this request knows of that
-            self._merge(record)
+            if not self.intent.cleared:  # then nothing that others have put in is of what is to be written
+                self._merge(record)
         for attempt in range(MOST_ATTEMPTS):
             outcome = await self._put(record)
             if isinstance(outcome, Gone):
@@ -341,7 +340,8 @@ class Saving(Generic[S]):
                 return Gone()
             record = present
             start = time.monotonic()
-            self._merge(record)
+            if not self.intent.cleared:
+                self._merge(record)
             pause = max(min(attempt * _PAUSE, _LONGEST_PAUSE), time.monotonic() - start)
             await self.context.deadline.runtime.sleep(random.uniform(0, pause))  # noqa: S311 -- others take turns
         raise SessionConflictError("too many requests change this session at once")
@@ -425,8 +425,6 @@ class Saving(Generic[S]):
 
     def _merge(self, record: Record) -> None:
         """Merge what is to be written into what is there now. Raises SessionConflictError."""
-        if self.replaces:
-            return
         theirs, ours = self._read(record), self.stored
         if self.payload:  # copies: the live objects may change while the store is asked
             loaded = self.format.codec.decode(self.payload)

@@ -184,7 +184,7 @@ class ServerSide(Generic[S]):
         async with context.lock:
             if context.failure is not None:
                 raise StoreUnavailableError(str(context.failure))
-            saving = Saving(self.repository, self.schema, session, context, answers=False, verifies=True)
+            saving = Saving(self.repository, self.schema, session, context)
             async with context.deadline.spent():
                 return await saving.reload()
 
