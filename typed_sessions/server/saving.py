@@ -315,7 +315,7 @@ class Saving(Generic[S]):
         if not is_first:
             self.context.stale_id = True
             return Gone()
-        self._note_written(identifier, key, created)
+        self._note_written(identifier, created)
         return created
 
     async def _update(self, record: Record, turn: Turn) -> Outcome:
@@ -358,14 +358,14 @@ class Saving(Generic[S]):
         outcome = await store.update(key, record.version, write, move_to=None if target == key else target)
         self.context.attempt = None
         if isinstance(outcome, Record):
-            self._note_written(identifier, target, outcome)
+            self._note_written(identifier, outcome)
         return outcome
 
-    def _note_written(self, identifier: Identifier, key: str, record: Record) -> None:
+    def _note_written(self, identifier: Identifier, record: Record) -> None:
         located = self.context.located
         if located is None or identifier != located.identifier:
             self.context.cookie_due = Write
-        self.context.located = Located(identifier, key, record)
+        self.context.located = Located(identifier, self.repository.key_of(identifier), record)
 
     async def _requested(self, record: Record | None) -> tuple[WriteRequest, Identifier]:
         """Return what the store is to keep, proven to read back, and its identifier. `record` is what is there now."""
@@ -411,14 +411,14 @@ class Saving(Generic[S]):
 
     async def _find_out(self, attempt: Attempt) -> None:
         """Ask what became of a write that was not answered, and take it as loaded if it took place."""
-        context, opened, key = self.context, self.opened, self.repository.key_of(attempt.identifier)
-        present = await self.repository.store.load(key)
+        context, opened = self.context, self.opened
+        present = await self.repository.store.load(self.repository.key_of(attempt.identifier))
         context.attempt = None
         if not isinstance(present, Record) or not was_written_by(attempt, present.payload):
             return
         if context.located is None and isinstance(await self._adopted(attempt.identifier, present), Gone):
             return
-        self._note_written(attempt.identifier, key, present)
+        self._note_written(attempt.identifier, present)
         written = read(present.payload, context.rules)
         snapshot = opened.snapshot if isinstance(written, Refused) else written.snapshot
         self.opened = LoadResult(opened.contents, snapshot, opened.sealed, new=False)
