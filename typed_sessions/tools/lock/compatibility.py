@@ -229,13 +229,8 @@ def _are_alike(one: object, other: object) -> bool:
         return False
     if is_set(one) and is_set(other):
         return len(one) == len(other) and all(any(_are_alike(item, its) for its in other) for item in one)
-    one, other = (_attributes(held) if isinstance(held, Struct) else held for held in (one, other))
-    return all(_are_alike(item, its) for _, item, its in parts_in_both(one, other))
-
-
-def _attributes(instance: Struct) -> dict[str, object]:
-    """Return what an instance of a locked class was made of, which may lack attributes."""
-    return {name: value for name, value in structs.asdict(instance).items() if value is not MISSING}
+    one, other = (structs.asdict(held) if isinstance(held, Struct) else held for held in (one, other))
+    return all(item is MISSING or its is MISSING or _are_alike(item, its) for _, item, its in parts_in_both(one, other))
 
 
 def _kind(value: object) -> object:
