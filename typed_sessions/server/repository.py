@@ -27,7 +27,7 @@ from typed_sessions.stores.base import (
 )
 from typed_sessions.stores.identifiers import Identifier, Namespace
 
-__all__ = ["Located", "Repository", "Turn", "named_subject", "owner_of", "subject_of"]
+__all__ = ["Located", "Repository", "Turn", "named_subject", "subject_of"]
 
 MOST_MOVES: Final = 20
 """How often a session that is to end is followed: nobody moves one so often in the meantime without meaning to."""
@@ -126,7 +126,7 @@ class Repository:
         if key == present:
             seen: object = await self.store.touch(key, self.lifetime)
         else:
-            subject = self.subjects_of(owner_of(record))[0]
+            subject = self.subjects_of(_owner_of(record))[0]
             write = WriteRequest(record.payload, self.lifetime, subject, as_of, device=record.device)
             seen = await self.store.update(key, record.version, write, move_to=present)
         return Located(located.identifier, present, seen) if isinstance(seen, Record) else None
@@ -147,7 +147,7 @@ class Repository:
                 return False
             key = found.target
             present = None if loaded is None else await self.store.load(key)
-            if loaded is not None and isinstance(present, Record) and owner_of(present) != owner_of(loaded):
+            if loaded is not None and isinstance(present, Record) and _owner_of(present) != _owner_of(loaded):
                 return False
         raise SessionConflictError("the session that is to end moves on and on")
 
@@ -190,7 +190,7 @@ class Repository:
         return WriteRequest(payload.encode(), Lifetime(max(remaining, timedelta()) + _LEEWAY))
 
 
-def owner_of(record: Record) -> str | None:
+def _owner_of(record: Record) -> str | None:
     """Return whose record it is, in whatever namespace."""
     return None if record.subject is None else record.subject.partition(":")[2]
 
