@@ -14,11 +14,9 @@ from typed_sessions.core.cookies import is_sent_to
 from typed_sessions.core.framework import ConfiguredApp, CookieRequest
 from typed_sessions.core.rules import Adapter, Rules, Signing, formats_of
 from typed_sessions.core.settings import (
-    SETTING_NAMES,
     Settings,
     checked_store,
     copied,
-    present,
     read_settings,
     snapshot,
 )
@@ -35,7 +33,7 @@ from typed_sessions.reports import (
 )
 from typed_sessions.schema.schema import Schema
 from typed_sessions.sealing.base import Clock
-from typed_sessions.server import EVENT_LOOP, Runtime, ServerSide
+from typed_sessions.server import EVENT_LOOP, Repository, Runtime, ServerSide
 from typed_sessions.stores import Lifetime, SessionStore, namespace_in, open_store
 from typed_sessions.stores.identifiers import Namespace
 
@@ -48,23 +46,15 @@ class Customised(Adapter, Protocol):
     """An adapter whose class, or whoever has it, may say other things than the settings."""
 
     @property
-    def signing(self) -> Signing:
-        """What it says of its signatures, and of what it writes."""
-        ...
+    def signing(self) -> Signing: ...
 
     @property
-    def is_stock(self) -> bool:
-        """True if nobody has an own word on when, or how, a cookie is written."""
-        ...
+    def is_stock(self) -> bool: ...
 
     @property
-    def is_dynamic(self) -> bool:
-        """True if a class computes what it says, perhaps anew for each request."""
-        ...
+    def is_dynamic(self) -> bool: ...
 
-    def check_overrides(self) -> None:
-        """Refuse what a subclass may do in other libraries and could not be honoured here."""
-        ...
+    def check_overrides(self) -> None: ...
 
 
 @frozen(eq=False)
@@ -86,9 +76,9 @@ class AppRules(Rules[S]):
     @override
     def __attrs_post_init__(self) -> None:
         super().__attrs_post_init__()
-        settings = self.settings
-        is_plain = self.is_stock and self.server_side is None and settings.keys and settings.cookie.domain is None
-        object.__setattr__(self, "is_plain", bool(is_plain))
+        has_keys, has_domain = self.settings.keys is not None, self.settings.cookie.domain is not None
+        is_plain = self.is_stock and self.server_side is None and has_keys and not has_domain
+        object.__setattr__(self, "is_plain", is_plain)
 
     @property
     def required_server_side(self) -> ServerSide[S]:
@@ -108,8 +98,6 @@ class _OfApp:
     """By URL: a test has one of its own, and sees nobody else's visitors."""
     reported: set[Report] = field(factory=set["Report"])
     """What was reported once and for all."""
-    known_names: set[str] = field(factory=set[str])
-    """Those of settings that were looked at."""
 
 
 class Applications(Generic[S]):
@@ -136,7 +124,7 @@ class Applications(Generic[S]):
     ) -> None:
         self._adapter: Final = adapter
         self._schema: Final = schema
-        self._store: Final = None if store is None else checked_store(store, "store")
+        self._store: Final = None if store is None else checked_store("store", store)
         self._refresh_fraction: Final = refresh_fraction
         self.clock: Clock = clock
         self._latest: AppRules[S] | None = None
@@ -179,7 +167,10 @@ class Applications(Generic[S]):
             refusal = error.with_traceback(None)
             refusal.__cause__ = refusal.__context__ = None
         else:
-            self._look_at_names(app)
+            for name in tuple(app.config):
+                advice = advice_on(name)
+                if advice is not None:
+                    self.report_once(app, UnknownSetting(name, advice))
             teach_tojson(app)
             self._latest = None if self._adapter.is_dynamic else rules
             return rules
@@ -188,7 +179,7 @@ class Applications(Generic[S]):
     def _looked_up(self, app: ConfiguredApp) -> AppRules[S]:
         """Return the rules of an application; its settings are read again only when one has changed."""
         signing, store_in_memory = self._adapter.signing, self._store_in_memory(app)
-        seen = (*present(app.config), signing, store_in_memory)
+        seen = (*snapshot(app.config), signing, store_in_memory)
         for rules in self._recent:
             if rules.seen == seen:
                 return rules if self._adapter.is_dynamic else evolve(rules, config=copied(app.config))
@@ -212,7 +203,7 @@ class Applications(Generic[S]):
             clock=self.clock,
             is_stock=self._adapter.is_stock,
             config=copied(app.config),
-            seen=(*snapshot(app.config), signing, store_in_memory),
+            seen=seen,
             store_in_memory=store_in_memory,
             server_side=self._kept_on_server(settings, store_in_memory),
         )
@@ -222,14 +213,6 @@ class Applications(Generic[S]):
         if settings.cookie.domain is not None and "." not in settings.cookie.domain:
             self.report_once(app, SingleLabelDomain())
         return rules
-
-    def _look_at_names(self, app: ConfiguredApp) -> None:
-        """Say once of each setting that is there and means nothing."""
-        known = self._of(app).known_names
-        names = app.config.keys() - known
-        known |= names
-        for name, advice in advice_on(names, (*SETTING_NAMES, "SESSION_PURGE_EVERY")):
-            self.report_once(app, UnknownSetting(name, advice))
 
     def report_lossy(self, app: ConfiguredApp, keys: tuple[str, ...]) -> None:
         """Say once of each undeclared key, in whatever application, that its values do not come back as they were."""
@@ -263,10 +246,7 @@ class Applications(Generic[S]):
         url = self._store if setting is None else setting
         if not isinstance(url, str) or not url.startswith("memory:"):
             return None
-        stores = self._of(app).stores_in_memory
-        if url not in stores:
-            stores[url] = _opened_store(url)
-        return stores[url]
+        return _opened_once(self._of(app).stores_in_memory, url)
 
     def _kept_on_server(self, settings: Settings, store_in_memory: SessionStore | None) -> ServerSide[S] | None:
         store = self._store if settings.store is None else settings.store
@@ -282,22 +262,16 @@ class Applications(Generic[S]):
         if store_in_memory is not None:
             store = store_in_memory
         elif isinstance(store, str):
-            if store not in self._opened_stores:
-                self._opened_stores[store] = _opened_store(store)
-            store = self._opened_stores[store]
+            store = _opened_once(self._opened_stores, store)
         if settings.adopt_signed_before is not None and settings.keys is None:
             raise ConfigurationError(
                 "SESSION_ADOPT_SIGNED_BEFORE needs the SECRET_KEY that the cookies were signed with"
             )
         return ServerSide(
-            store=store,
-            schema=self._schema,
-            namespaces=namespaces,
-            lifetime=Lifetime(settings.lifetime, settings.absolute_lifetime),
-            timeout=settings.store_timeout,
-            raises=settings.raise_on_store_error,
-            adopt_signed_before=settings.adopt_signed_before,
-            runtime=self.runtime,
+            Repository(store, namespaces, Lifetime(settings.lifetime, settings.absolute_lifetime)),
+            self._schema,
+            settings,
+            self.runtime,
         )
 
 
@@ -320,13 +294,15 @@ def _namespaces(settings: Settings, in_url: str | None) -> tuple[Namespace, ...]
     return tuple(Namespace.derived(key, settings.cookie.name) for key in settings.keys.oldest_first[::-1])
 
 
-def _opened_store(url: str) -> SessionStore:
+def _opened_once(stores: dict[str, SessionStore], url: str) -> SessionStore:
     try:
-        return open_store(url)
+        if url not in stores:
+            stores[url] = open_store(url)
     except (ConfigurationError, OSError, ImportError):
         raise
     except Exception as error:  # what a driver says of a URL may hold the password in it
         raise ConfigurationError(f"the store of SESSION_STORE cannot be opened: {type(error).__name__}") from error
+    return stores[url]
 
 
 _SHORTEST_KEY = 16

@@ -232,8 +232,8 @@ def test_threads_that_touch_a_session_first_find_the_same(rejecting: tuple[int, 
         context = state_of(session).source
         assert isinstance(context, StoredContext)
         await server_side.save(session, context, wanted=None, answers=True)
-        assert context.identifier is not None
-        return context.identifier.text
+        assert context.located is not None
+        return context.located.identifier.text
 
     context = THREAD.run(server_side.open([THREAD.run(stored(), store)], policy, log_report), store)
     key, meeting = context.key, Barrier(2)

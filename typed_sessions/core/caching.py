@@ -43,16 +43,12 @@ def private(headers: Iterable[tuple[str, str]], now: float) -> dict[str, str]:
     Returns:
         The headers that change; none if shared caches answer nobody with this response.
     """
-    found = [
-        (name.lower(), value)
-        for name, value in headers
-        if name not in _OF_ALL_PAGES and name.lower().endswith(_OF_CACHES)
-    ]
-    if not found:
-        return {}
     said = dict[str, list[str]]()
-    for name, value in found:
-        said.setdefault(name, []).append(value)
+    for name, value in headers:
+        if name not in _OF_ALL_PAGES and name.lower().endswith(_OF_CACHES):
+            said.setdefault(name.lower(), []).append(value)
+    if not said:
+        return {}
     expires = said.pop("expires", [])
     directives = {name: _directives(values) for name, values in said.items()}
     # Others than Cache-Control are for some caches, such as those of a CDN (RFC 9213).

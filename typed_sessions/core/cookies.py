@@ -12,17 +12,12 @@ from attrs import evolve
 from typed_sessions.errors import ConfigurationError
 from typed_sessions.sealing.set_cookie import CookieAttributes, SameSite
 
-__all__ = [
-    "BROWSERS_LIMIT",
-    "checked_attributes",
-    "is_sent_to",
-    "rivals_of",
-    "varying_by_cookie",
-]
+__all__ = ["BROWSERS_LIMIT", "checked_attributes", "is_sent_to", "rivals_of", "varying_by_cookie"]
 
 BROWSERS_LIMIT: Final = 4093
 """In bytes, of the whole header: what browsers keep at least (RFC 6265, section 6.1)."""
 
+_SAME_SITES: Final[dict[str, SameSite]] = {"Strict": "Strict", "Lax": "Lax", "None": "None"}
 _PATH_SAFE: Final = "%!$&'()*+,/:=@"
 """What a path keeps unquoted: the URL path characters and the percent sign of what is quoted already."""
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -137,18 +132,13 @@ def is_sent_to(domain: str, host: str) -> bool:
 
 
 def _checked_samesite(samesite: str | None, *, secure: bool) -> SameSite | None:
-    match samesite.title() if samesite is not None else None:
-        case None:
-            return None
-        case "Strict":
-            return "Strict"
-        case "Lax":
-            return "Lax"
-        case "None" if secure:
-            return "None"
-        case "None":
-            raise ConfigurationError(
-                'SESSION_COOKIE_SAMESITE = "None" needs SESSION_COOKIE_SECURE = True; browsers drop it otherwise'
-            )
-        case _:
-            raise ConfigurationError('SESSION_COOKIE_SAMESITE must be "Strict", "Lax", "None" or None')
+    if samesite is None:
+        return None
+    known = _SAME_SITES.get(samesite.title())
+    if known is None:
+        raise ConfigurationError('SESSION_COOKIE_SAMESITE must be "Strict", "Lax", "None" or None')
+    if known == "None" and not secure:
+        raise ConfigurationError(
+            'SESSION_COOKIE_SAMESITE = "None" needs SESSION_COOKIE_SECURE = True; browsers drop it otherwise'
+        )
+    return known

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from typing import Any, overload
 
+from attrs import define
 from typing_extensions import override
 
 from typed_sessions.codec.contents import Contents
@@ -13,24 +14,15 @@ from typed_sessions.core.mixin import Keyed, Session
 __all__ = ["Extras"]
 
 
+@define(eq=False, repr=False)
 class Extras(MutableMapping[str, object]):
-    """The undeclared keys of a session, as a mapping of their own.
+    """The undeclared keys of a session, as a mapping of their own."""
 
-    Args:
-        session: the session.
-        touched: returns what is in it, which is an access.
-        shown: returns what a repr shows of it, which is none.
-    """
-
-    def __init__(
-        self,
-        session: Session[object],
-        touched: Callable[[], Contents[Any]],
-        shown: Callable[[], Contents[Any] | None],
-    ) -> None:
-        self._session = session
-        self._touched = touched
-        self._shown = shown
+    _session: Session[object]
+    _touched: Callable[[], Contents[Any]]
+    """Returns what is in the session, which is an access."""
+    _shown: Callable[[], Contents[Any] | None]
+    """Returns what a repr shows of it, which is none."""
 
     @override
     def __getitem__(self, key: str) -> object:

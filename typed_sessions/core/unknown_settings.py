@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import Final
+
+from typed_sessions.core.settings import SETTING_NAMES
 
 __all__ = ["advice_on"]
 
 _SIMILAR: Final = 0.85
 """How similar a name has to be to one that is known to be taken for that."""
+
+_KNOWN: Final = sorted((*SETTING_NAMES, "SESSION_PURGE_EVERY"))
 
 _OF_OTHERS: Final = frozenset({"SESSION_PROTECTION"})
 """Those of extensions that go with any sessions. Flask-Login."""
@@ -46,18 +50,10 @@ _FLASK_SESSIONS: Final = {
 }
 
 
-def advice_on(names: Iterable[object], known: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """Return the names of settings that mean nothing, each with what to write instead.
-
-    Args:
-        names: of all settings of an application.
-        known: of those that a session depends on.
-    """
-    known = sorted(known)
-    for name in names:
-        if not isinstance(name, str) or not name.startswith("SESSION_") or name in _OF_OTHERS or name in known:
-            continue
-        if name in _FLASK_SESSIONS:
-            yield name, _FLASK_SESSIONS[name]
-        elif close := get_close_matches(name, known, n=1, cutoff=_SIMILAR):
-            yield name, f"did you mean {close[0]}?"
+@lru_cache(maxsize=1_000)
+def advice_on(name: object) -> str | None:
+    """Return what to write instead of a setting that means nothing; None if it is one of ours, or somebody else's."""
+    if not isinstance(name, str) or not name.startswith("SESSION_") or name in _OF_OTHERS or name in _KNOWN:
+        return None
+    close = get_close_matches(name, _KNOWN, n=1, cutoff=_SIMILAR)
+    return _FLASK_SESSIONS.get(name) or (f"did you mean {close[0]}?" if close else None)

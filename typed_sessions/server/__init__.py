@@ -6,7 +6,8 @@
 
 from typed_sessions.server.context import StoredContext
 from typed_sessions.server.deadline import Deadline
+from typed_sessions.server.repository import Repository
 from typed_sessions.server.runtime import EVENT_LOOP, THREAD, Runtime
 from typed_sessions.server.server_side import ServerSide
 
-__all__ = ["EVENT_LOOP", "THREAD", "Deadline", "Runtime", "ServerSide", "StoredContext"]
+__all__ = ["EVENT_LOOP", "THREAD", "Deadline", "Repository", "Runtime", "ServerSide", "StoredContext"]

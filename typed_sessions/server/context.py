@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from datetime import datetime, timedelta
-from enum import Enum
 from threading import Lock as Mutex
 from typing import Final, Generic
 
@@ -19,24 +18,16 @@ from typed_sessions.errors import StoreUnavailableError
 from typed_sessions.reports import ChangedLate, Refused, Report, ReportSink
 from typed_sessions.server.deadline import Deadline
 from typed_sessions.server.records import Attempt, read
+from typed_sessions.server.repository import Located
 from typed_sessions.server.runtime import Lock
-from typed_sessions.stores.base import Record, SessionStore
-from typed_sessions.stores.identifiers import Identifier
+from typed_sessions.stores.base import SessionStore
 
-__all__ = ["CookieDue", "StoredContext"]
+__all__ = ["StoredContext"]
 
 S = TypeVar("S", default=dict[str, object])
 
 _deciding: Final = Mutex()
 """Is held while what was found becomes what is there; no code of the user's runs meanwhile."""
-
-
-class CookieDue(Enum):
-    """What is to become of the browser's cookie."""
-
-    KEEP = "it stays as it is"
-    SEND = "it gets the session's identifier, and a later expiry"
-    DELETE = "its session is over"
 
 
 @define(eq=False, repr=False)  # a debugger's page shows what is in a repr
@@ -48,19 +39,11 @@ class StoredContext(Generic[S]):
     """The values of the session cookie."""
     sink: ReportSink
     deadline: Deadline
-    raises: bool
-    """Whether a store that does not answer is an error; otherwise the visitor is a stranger for this request."""
     began: float = field(factory=time.monotonic)
     lock: Lock = Factory(lambda self: self.deadline.runtime.lock(), takes_self=True)
     """One save after the other."""
-    identifier: Identifier | None = None
-    """That of the record; None if there is none yet."""
-    key: str | None = field(default=None, repr=False)
-    """What the store knows the record by, perhaps in an earlier namespace."""
-    record: Record | None = None
-    """As it was loaded, or written last."""
-    looked_at: float = 0.0
-    """When that was, by this machine's monotonic clock."""
+    located: Located | None = None
+    """The record, as it was loaded or written last; None if there is none yet, or any more."""
     as_of: datetime | None = None
     """From which moment, by the store's clock, the request knows what it knows; see `WriteRequest.as_of`."""
     signed: str | None = field(default=None, repr=False)
@@ -84,17 +67,14 @@ class StoredContext(Generic[S]):
     """What kept the store from answering."""
     attempt: Attempt | None = None
     """What was asked to be written, and not answered."""
-    cookie_due: CookieDue = CookieDue.KEEP
+    cookie_due: type[CookieAction] = Keep
+    """What is to become of the cookie; what is written is the identifier that the session has in the end."""
     lossy_keys: set[str] = field(factory=set[str])
     """The undeclared keys whose values will read back as others."""
 
     @property
     def rule(self) -> ExtrasRule:
         return self.rules.extras
-
-    @property
-    def leaves_untouched(self) -> bool:
-        return False
 
     @property
     def late_change(self) -> Report:
@@ -105,41 +85,31 @@ class StoredContext(Generic[S]):
         return self.genuine > 1
 
     def open(self) -> LoadResult[S]:
-        if self.failure is not None and self.raises:
+        if self.failure is not None and self.rules.settings.raise_on_store_error:
             raise StoreUnavailableError(str(self.failure)) from self.failure.__cause__
-        record, opened = self.record, self.opened
+        located, opened = self.located, self.opened
         if opened is not None:
             return opened
-        found = None if record is None else read(record.payload, self.rules)
-        opened = found if isinstance(found, LoadResult) else self._fresh(found or self.refused)
+        found = None if located is None else read(located.record.payload, self.rules)
+        if isinstance(found, LoadResult):
+            opened = found
+        else:
+            refused = found or self.refused
+            opened = LoadResult(contents_of(self.rules.schema, {}), reports=(refused,) if refused else ())
         with _deciding:  # what one of the threads has found that touch the session first, all have
             if self.opened is None:
                 self.opened = opened
                 if isinstance(found, Refused):  # another release may read it; this one must not write over it
-                    self.unreadable = self.key
-                    self.forget()
+                    self.unreadable, self.located = self.key, None
             return self.opened
-
-    def _fresh(self, refused: Refused | None) -> LoadResult[S]:
-        return LoadResult(contents_of(self.rules.schema, {}), reports=(refused,) if refused else ())
 
     def report(self, report: Report) -> None:
         self.sink(report)
 
-    def found(self, identifier: Identifier, key: str, record: Record) -> None:
-        """Take note of what is in the store."""
-        self.identifier, self.key, self.record, self.looked_at = identifier, key, record, time.monotonic()
-
-    def forget(self) -> None:
-        """Take note that there is no record of this session."""
-        self.identifier = self.key = self.record = None
-
     @property
-    def unseen_for(self) -> timedelta | None:
-        """How long ago the record was counted as seen; None if there is none."""
-        if self.record is None:
-            return None
-        return self.record.as_of - self.record.last_seen + timedelta(seconds=time.monotonic() - self.looked_at)
+    def key(self) -> str | None:
+        """What the store knows the record by, perhaps in an earlier namespace."""
+        return None if self.located is None else self.located.key
 
     async def known_since(self, store: SessionStore) -> datetime:
         """Return from which moment, by the store's clock, the request knows whose session it is, or an earlier one."""
@@ -150,10 +120,6 @@ class StoredContext(Generic[S]):
 
     def decision(self) -> CookieAction:
         """Return what becomes of the cookie."""
-        match self.cookie_due:
-            case CookieDue.SEND if self.identifier is not None:
-                return Write(self.identifier.text)
-            case CookieDue.DELETE:
-                return Delete()
-            case _:
-                return Keep()
+        if self.cookie_due is Write and self.located is not None:
+            return Write(self.located.identifier.text)
+        return Delete() if self.cookie_due is Delete else Keep()

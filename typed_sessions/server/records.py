@@ -25,13 +25,6 @@ _END: Final = b"\n"
 
 _HEADERS: Final = 3
 
-_TOKEN_SIZE: Final = 6
-"""In bytes."""
-
-
-def _new_token() -> bytes:
-    return secrets.token_hex(_TOKEN_SIZE).encode()
-
 
 @frozen
 class Attempt:
@@ -40,7 +33,7 @@ class Attempt:
     identifier: Identifier
     stamp: int
     """The time, by this machine's clock, in seconds since the epoch."""
-    token: bytes = field(factory=_new_token, repr=False)
+    token: bytes = field(factory=lambda: secrets.token_hex(6).encode(), repr=False)
 
 
 def packed(attempt: Attempt, format_: Format[S], payload: bytes) -> bytes:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Hashable, Iterable, Mapping
 from datetime import datetime, timedelta
+from threading import Lock as Mutex
 from typing import Any, Final
+from weakref import WeakValueDictionary
 
-from attrs import frozen
+from attrs import define, field, frozen
 
 from typed_sessions.core.rules import Rules
-from typed_sessions.errors import SessionConflictError
+from typed_sessions.errors import ConfigurationError, FieldTypeError, SerializationError, SessionConflictError
+from typed_sessions.schema.schema import Schema
+from typed_sessions.server.runtime import Lock, Runtime
 from typed_sessions.stores.base import (
     Exists,
     Found,
     Lifetime,
-    Listed,
     Moved,
     PlacedStore,
     Record,
@@ -23,7 +27,7 @@ from typed_sessions.stores.base import (
 )
 from typed_sessions.stores.identifiers import Identifier, Namespace
 
-__all__ = ["Repository", "owner_of"]
+__all__ = ["Located", "Repository", "Turn", "named_subject", "subject_of"]
 
 MOST_MOVES: Final = 20
 """How often a session that is to end is followed: nobody moves one so often in the meantime without meaning to."""
@@ -33,6 +37,37 @@ _LEEWAY: Final = timedelta(days=1)
 
 
 @frozen
+class Located:
+    """A record, and where it is."""
+
+    identifier: Identifier
+    key: str = field(repr=False)
+    """What the store knows it by, perhaps in an earlier namespace."""
+    record: Record
+    looked_at: float = field(factory=time.monotonic)
+    """When it was there, by this machine's clock."""
+
+    @property
+    def unseen_for(self) -> timedelta:
+        """How long ago the record was counted as seen."""
+        return self.record.as_of - self.record.last_seen + timedelta(seconds=time.monotonic() - self.looked_at)
+
+
+@define(eq=False, repr=False, weakref_slot=True)
+class Turn:
+    """What the saves of one record have in common, in this process.
+
+    Requests that change one session at once would all be refused but one, merge, and be refused again. One after the
+    other, each of them merges once.
+    """
+
+    lock: Lock
+    """Held by the one whose turn it is."""
+    latest: Record | None = None
+    """What the one before has written."""
+
+
+@frozen(eq=False)
 class Repository:
     """A store, and the namespaces in which an application has its sessions there."""
 
@@ -40,6 +75,9 @@ class Repository:
     namespaces: tuple[Namespace, ...]
     """The present one first. What is found in an earlier one moves with its next write."""
     lifetime: Lifetime
+    _turns: WeakValueDictionary[tuple[Hashable, str], Turn] = field(factory=WeakValueDictionary, repr=False)
+    """Those that somebody takes, or waits for."""
+    _looking: Mutex = field(factory=Mutex, repr=False)
 
     def key_of(self, identifier: Identifier) -> str:
         """Return the key that a session has, or will have with its next write."""
@@ -59,6 +97,17 @@ class Repository:
             return Identifier.new(self.store.place_of(subject))
         return Identifier.new()
 
+    def turn_of(self, key: str | None, runtime: Runtime) -> Turn:
+        """Return the turn of a record, for what a lock of this runtime is good for; that of a new record is its own."""
+        if key is None:
+            return Turn(runtime.lock())
+        place = runtime.scope(), key
+        with self._looking:
+            turn = self._turns.get(place)
+            if turn is None:
+                turn = self._turns[place] = Turn(runtime.lock())
+            return turn
+
     async def load(self, key: str, identifier: Identifier) -> tuple[str, Found]:
         """Return what is under one of the keys of a session; or under another one, if it has just moved there."""
         found = await self.store.load(key)
@@ -66,22 +115,21 @@ class Repository:
             return found.target, await self.store.load(found.target)
         return key, found
 
-    async def touch(self, identifier: Identifier, key: str, record: Record, as_of: datetime | None) -> Record | None:
+    async def touch(self, located: Located, as_of: datetime | None) -> Located | None:
         """Count a session as seen, and return its record; None if it has ended or changed. It moves to its present key.
 
         Args:
-            identifier: of the session.
-            key: the one that it was found under.
-            record: what was found.
+            located: what was found of the session.
             as_of: see `WriteRequest.as_of`.
         """
-        present = self.key_of(identifier)
+        key, record, present = located.key, located.record, self.key_of(located.identifier)
         if key == present:
-            return await self.store.touch(key, self.lifetime)
-        subject = self.subjects_of(owner_of(record))[0]
-        write = WriteRequest(record.payload, self.lifetime, subject, as_of, device=record.device)
-        seen = await self.store.update(key, record.version, write, move_to=present)
-        return seen if isinstance(seen, Record) else None
+            seen: object = await self.store.touch(key, self.lifetime)
+        else:
+            subject = self.subjects_of(_owner_of(record))[0]
+            write = WriteRequest(record.payload, self.lifetime, subject, as_of, device=record.device)
+            seen = await self.store.update(key, record.version, write, move_to=present)
+        return Located(located.identifier, present, seen) if isinstance(seen, Record) else None
 
     async def end(self, key: str, loaded: Record | None = None) -> bool:
         """End the session of a key, wherever it has moved, and return True if it was there.
@@ -99,7 +147,7 @@ class Repository:
                 return False
             key = found.target
             present = None if loaded is None else await self.store.load(key)
-            if loaded is not None and isinstance(present, Record) and owner_of(present) != owner_of(loaded):
+            if loaded is not None and isinstance(present, Record) and _owner_of(present) != _owner_of(loaded):
                 return False
         raise SessionConflictError("the session that is to end moves on and on")
 
@@ -121,24 +169,15 @@ class Repository:
         """
         return self._keys_of_note("taken in", signed.rpartition(".")[0])
 
-    async def ids_of(self, subject: str) -> list[Listed]:
-        """Return the live sessions of a subject."""
-        return [one for namespace in self.namespaces for one in await self.store.ids_of(namespace.subject(subject))]
-
-    async def end_all(self, subject: str, *, spare: str | None) -> None:
-        """End the sessions of a subject but the one of a key."""
-        for namespace in self.namespaces:
-            await self.store.delete_subject(namespace.subject(subject), spare=spare)
-
     async def refuse_signed(self, subject: str, remaining: timedelta) -> None:
         """Keep the signed cookies of a subject that were made until now from being adopted, for so long."""
         key, note = self._keys_of_note("revoked", subject)[0], self._note(remaining)
         if isinstance(await self.store.create(key, note), Exists):
             await self.store.touch(key, note.lifetime)
 
-    async def signed_refused(self, subject: str) -> Sequence[Record]:
-        """Return the notes that say so: the cookies that were made until one was last seen."""
-        return await self.found(self._keys_of_note("revoked", subject))
+    async def refuses_signed(self, subject: str, made: datetime) -> bool:
+        """Return True if a note says so of a signed cookie: it counts for those that were made until it was seen."""
+        return any(note.last_seen >= made for note in await self.found(self._keys_of_note("revoked", subject)))
 
     async def found(self, keys: Iterable[str]) -> list[Record]:
         """Return the records of keys."""
@@ -151,6 +190,39 @@ class Repository:
         return WriteRequest(payload.encode(), Lifetime(max(remaining, timedelta()) + _LEEWAY))
 
 
-def owner_of(record: Record) -> str | None:
+def _owner_of(record: Record) -> str | None:
     """Return whose record it is, in whatever namespace."""
     return None if record.subject is None else record.subject.partition(":")[2]
+
+
+def subject_of(schema: Schema[Any], stored: Mapping[str, object]) -> str | None:
+    """Return the subject of what is stored, as it reads back; None if it is nobody's.
+
+    Raises:
+        SerializationError: the field does not fit its type, or is a text that no store can look up.
+    """
+    name = schema.subject
+    if name is None or stored.get(name) is None:
+        return None
+    try:
+        return str(schema.validate(name, stored[name]))
+    except FieldTypeError as error:
+        raise SerializationError(f"session field {name} cannot say whose session it is: {error}") from None
+
+
+def named_subject(schema: Schema[Any], subject: object) -> str:
+    """Return a subject that a program names.
+
+    Raises:
+        ConfigurationError: the schema marks no field as the Subject, or the subject is None.
+        FieldTypeError: it is no subject.
+    """
+    name = schema.subject
+    if name is None:
+        raise ConfigurationError(
+            f"{schema.name} does not say whose session it is; mark a field: "
+            f"user_id: Annotated[int | None, Subject] = None"
+        )
+    if subject is None:
+        raise ConfigurationError("None is nobody, and the sessions of nobody can be neither listed nor ended")
+    return str(schema.validate(name, subject))

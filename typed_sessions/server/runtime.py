@@ -12,8 +12,7 @@ import threading
 import time
 from collections.abc import AsyncGenerator, Coroutine, Hashable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from types import TracebackType
-from typing import Any, Final, Protocol, TypeVar, cast
+from typing import Any, Final, TypeAlias, TypeVar, cast
 
 from typing_extensions import override
 
@@ -24,59 +23,46 @@ __all__ = ["EVENT_LOOP", "THREAD", "Lock", "Runtime", "ThreadRuntime"]
 T = TypeVar("T")
 
 
-class Lock(Protocol):
-    """Is held by one at a time."""
+class _ThreadLock:
+    """Held by one thread at a time. The others block, as long as a store may."""
 
-    async def acquire(self) -> object:
-        """Wait until nobody else holds it, and hold it."""
-        ...
+    def __init__(self) -> None:
+        self._lock: Final = threading.Lock()
+
+    async def acquire(self) -> None:
+        left = time_left()
+        if not self._lock.acquire(timeout=-1 if left is None else left):
+            raise TimeoutError
 
     def release(self) -> None:
-        """Let the next one have it."""
-        ...
+        self._lock.release()
 
-    async def __aenter__(self) -> object: ...
+    __aenter__ = acquire
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None, /
-    ) -> None: ...
+    async def __aexit__(self, *raised: object) -> None:
+        self.release()
 
 
-class Runtime(Protocol):
-    """What waiting is."""
+Lock: TypeAlias = asyncio.Lock | _ThreadLock
+
+
+class Runtime:
+    """What waiting is, in an event loop."""
 
     def scope(self) -> Hashable:
         """Return what a lock is good for: the running event loop, or all threads of this process."""
-        ...
+        return asyncio.get_running_loop()
 
     def lock(self) -> Lock:
         """Return a new lock for the present scope."""
-        ...
+        return asyncio.Lock()
 
     def timeout(self, seconds: float) -> AbstractAsyncContextManager[object]:
         """Return a context that may last so long. What waits in it for longer is broken off, with a TimeoutError."""
-        ...
+        return asyncio.timeout(seconds)
 
     async def sleep(self, seconds: float) -> None:
         """Let others have their turn meanwhile."""
-        ...
-
-
-class _EventLoopRuntime(Runtime):
-    @override
-    def scope(self) -> Hashable:
-        return asyncio.get_running_loop()
-
-    @override
-    def lock(self) -> Lock:
-        return asyncio.Lock()
-
-    @override
-    def timeout(self, seconds: float) -> AbstractAsyncContextManager[object]:
-        return asyncio.timeout(seconds)
-
-    @override
-    async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
 
 
@@ -122,30 +108,7 @@ class ThreadRuntime(Runtime):
         )
 
 
-class _ThreadLock(Lock):
-    def __init__(self) -> None:
-        self._lock: Final = threading.Lock()
-
-    @override
-    async def acquire(self) -> None:
-        left = time_left()
-        if not self._lock.acquire(timeout=-1 if left is None else left):
-            raise TimeoutError
-
-    @override
-    def release(self) -> None:
-        self._lock.release()
-
-    @override
-    async def __aenter__(self) -> None:
-        await self.acquire()
-
-    @override
-    async def __aexit__(self, *raised: object) -> None:
-        self.release()
-
-
-EVENT_LOOP: Final[Runtime] = _EventLoopRuntime()
+EVENT_LOOP: Final = Runtime()
 """Waits in the event loop that runs. Stores may be of any kind."""
 
 THREAD: Final = ThreadRuntime()

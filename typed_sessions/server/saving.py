@@ -13,6 +13,7 @@ from typing_extensions import TypeVar
 
 from typed_sessions.codec.codec import Loaded, Snapshot
 from typed_sessions.codec.contents import Contents, contents_of
+from typed_sessions.core.lifecycle import Delete, Write
 from typed_sessions.core.rules import Format
 from typed_sessions.core.session import SecureCookieSession, is_permanent, state_of
 from typed_sessions.core.state import SUPPRESSED, Intent, LoadResult, Renewal, SessionState
@@ -21,11 +22,9 @@ from typed_sessions.reports import ChangeLost, Refused, Report
 from typed_sessions.schema.merging import MISSING, merged
 from typed_sessions.schema.sameness import same
 from typed_sessions.schema.schema import Schema
-from typed_sessions.server.context import CookieDue, StoredContext
+from typed_sessions.server.context import StoredContext
 from typed_sessions.server.records import Attempt, packed, read, was_written_by
-from typed_sessions.server.repository import Repository
-from typed_sessions.server.subjects import subject_of
-from typed_sessions.server.turns import Turn, Turns
+from typed_sessions.server.repository import Located, Repository, Turn, subject_of
 from typed_sessions.stores.base import Conflict, Exists, Found, Gone, Moved, Record, Revoked, WriteRequest
 from typed_sessions.stores.identifiers import Identifier
 
@@ -61,9 +60,11 @@ class Saving(Generic[S]):
     schema: Schema[S]
     session: SecureCookieSession[S]
     context: StoredContext[S]
-    answers: bool = field(kw_only=True)
+    wanted: bool | None = field(default=None, kw_only=True)
+    """What should_set_cookie says, where that is a subclass's own."""
+    answers: bool = field(default=False, kw_only=True)
     """Whether a response will carry a cookie."""
-    verifies: bool = field(kw_only=True)
+    verifies: bool = field(default=False, kw_only=True)
     """Whether to find out, although nothing is to be written, whether what is in the session is kept."""
     state: SessionState[S] = Factory(lambda self: state_of(self.session), takes_self=True)
     opened: LoadResult[S] = field(init=False)
@@ -78,8 +79,6 @@ class Saving(Generic[S]):
     """What is stored of that."""
     unmerged: Mapping[str, object] | None = None
     """What was stored before it was merged; None if it was not."""
-    replaces: bool = False
-    """Whether everything was taken out of what was loaded: nothing that others have put in is of it."""
     version: int = 0
     """Of the payload."""
     payload: bytes = b""
@@ -87,30 +86,30 @@ class Saving(Generic[S]):
     format: Format[S] = field(init=False)
     """That of the payload."""
 
-    async def run(self, wanted: bool | None, turns: Turns) -> bool:  # noqa: FBT001 -- what should_set_cookie says
+    async def run(self) -> bool:
         """See `ServerSide.save`."""
         context, self.intent = self.context, self.state.take_intent()
-        if not (self.intent.wants_writing or context.signed or wanted or self._is_due):
+        if not (self.intent.wants_writing or context.signed or self.wanted or self._is_due):
             self.state.give_back(self.intent)
             return await self._is_kept()
         try:
             self.opened = self.state.open()
-            turn = turns.of(context.key, context.deadline.runtime)
+            turn = self.repository.turn_of(context.key, context.deadline.runtime)
             async with context.deadline.holding(turn.lock), context.deadline.spent():
-                return await self._carry_out(wanted, turn)
+                return await self._carry_out(turn)
         except BaseException:
             self.state.give_back(self.intent)
             raise
 
-    async def _carry_out(self, wanted: bool | None, turn: Turn) -> bool:  # noqa: FBT001 -- as in `run`
-        context, intent = self.context, self.intent
+    async def _carry_out(self, turn: Turn) -> bool:
+        context, intent, wanted = self.context, self.intent, self.wanted
         if context.attempt is not None:
             await self._find_out(context.attempt)
         if context.has_ended and not (intent.invalidated or intent.cleared or self._logs_in):
             return self._lost(_GONE) if intent.wants_writing or self.verifies else True
         stores = len(self.opened.contents.keys()) > 0
         is_emptied = not stores and (intent.cleared or context.signed is not None)
-        if intent.invalidated or is_emptied or (intent.cleared and context.record is None):
+        if intent.invalidated or is_emptied or (intent.cleared and context.located is None):
             await self._end()
         elif intent.cleared:
             await self._end_others()
@@ -118,7 +117,7 @@ class Saving(Generic[S]):
             return self._lost(_LATE) if intent.wants_writing else True
         if intent.renewal is not Renewal.NONE or intent.cleared:
             await self._end_unreadable()
-        if not stores and context.record is None:
+        if not stores and context.located is None:
             self.state.rebase(LoadResult(self.opened.contents))
             return True
         is_change = (intent.modified and wanted is not False) or intent.renewal is not Renewal.NONE
@@ -143,18 +142,17 @@ class Saving(Generic[S]):
 
     @property
     def _is_due(self) -> bool:
-        rules, unseen_for = self.context.rules, self.context.unseen_for
-        return unseen_for is not None and rules.refresh_each_request and unseen_for >= rules.refresh_after
+        rules, located = self.context.rules, self.context.located
+        return located is not None and rules.refresh_each_request and located.unseen_for >= rules.refresh_after
 
     async def _refresh(self) -> None:
-        identifier, key, record = self.context.identifier, self.context.key, self.context.record
-        if identifier is None or key is None or record is None or not self._is_due:
+        if self.context.located is None or not self._is_due:
             return
-        seen = await self.repository.touch(identifier, key, record, self.context.as_of)
+        seen = await self.repository.touch(self.context.located, self.context.as_of)
         if seen is not None:
-            self.context.found(identifier, self.repository.key_of(identifier), seen)
+            self.context.located = seen
             if is_permanent(self.session):
-                self.context.cookie_due = CookieDue.SEND
+                self.context.cookie_due = Write
 
     async def _is_kept(self) -> bool:
         """Return True if the store has what is in the session, or nobody asks. Otherwise say that it is lost."""
@@ -169,7 +167,7 @@ class Saving(Generic[S]):
     async def _present(self) -> Record | bool:
         """Return the present record; True if there never was one; False if it has ended, or has got another key."""
         context = self.context
-        if context.record is None or context.has_ended:
+        if context.located is None or context.has_ended:
             return not context.has_ended
         found = await self._moved_on()
         context.has_ended = not isinstance(found, Record)
@@ -180,10 +178,11 @@ class Saving(Generic[S]):
 
         That is the present one, or one of a key that only other instances write with yet.
         """
-        context = self.context
-        if context.identifier is None or context.key is None:
+        located = self.context.located
+        if located is None:
             return None
-        context.key, found = await self.repository.load(context.key, context.identifier)
+        key, found = await self.repository.load(located.key, located.identifier)
+        self.context.located = evolve(located, key=key)
         return found
 
     async def reload(self) -> bool:
@@ -194,24 +193,24 @@ class Saving(Generic[S]):
             self.state.opened = self.opened
         context.has_ended = context.has_ended or context.stale_id
         present = await self._present()
-        if not isinstance(present, Record) or context.record is None:
+        if not isinstance(present, Record) or context.located is None:
             return present is True
-        if present.version != context.record.version and not self.state.cleared:
+        if present.version != context.located.record.version and not self.state.cleared:
             self._bring(present)
-        context.record, context.looked_at = present, time.monotonic()
+        context.located = Located(context.located.identifier, context.located.key, present)
         return True
 
     async def _end(self) -> None:
         """Make sure that what came with the request opens no session any more."""
-        context = self.context
-        led_somewhere = context.key is not None or len(context.others) > 0
-        has_ended = context.key is not None and await self.repository.end(context.key, context.record)
+        context, located = self.context, self.context.located
+        led_somewhere = located is not None or len(context.others) > 0
+        has_ended = located is not None and await self.repository.end(located.key, located.record)
         has_ended = await self._end_others() or has_ended
         await self._refuse_signed("")
-        context.forget()
+        context.located = None
         context.stale_id = context.has_ended = False
         if context.sealed and (has_ended or not led_somewhere):  # otherwise a newer login may have replaced the cookie
-            context.cookie_due = CookieDue.DELETE
+            context.cookie_due = Delete
 
     async def _end_others(self) -> bool:
         """Do the same for what else came, and return True if any of it was there."""
@@ -228,7 +227,7 @@ class Saving(Generic[S]):
         """End what this release cannot read: the session becomes another one, and no release is to open that again."""
         unreadable, self.context.unreadable = self.context.unreadable, None
         if unreadable is not None and await self.repository.end(unreadable):
-            self.context.cookie_due = CookieDue.DELETE
+            self.context.cookie_due = Delete
 
     async def _refuse_signed(self, key: str) -> bool:
         """Refuse the signed cookie from now on, for what became of it, and return True if nobody was faster."""
@@ -243,10 +242,10 @@ class Saving(Generic[S]):
         context, intent = self.context, self.intent
         self._begin()
         if not self.answers and not self._needs_no_response():
-            if intent.cleared and context.record is not None:
+            if intent.cleared and context.located is not None:
                 await self._end()  # a logout is one, although what was stored since is lost
             return not (intent.modified or intent.renewal is Renewal.PROMOTE)
-        record = context.record
+        record = None if context.located is None else context.located.record
         if self.renewal is not Renewal.NONE:
             await self._end_unreadable()
         outcome = await (self._create() if record is None else self._update(record, turn))
@@ -255,8 +254,8 @@ class Saving(Generic[S]):
                 self._take_note()
                 return True
             case None:
-                context.forget()
-                context.cookie_due = CookieDue.DELETE
+                context.located = None
+                context.cookie_due = Delete
                 self.state.rebase(LoadResult(self.opened.contents))
                 return True
             case _:
@@ -266,11 +265,11 @@ class Saving(Generic[S]):
     def _begin(self) -> None:
         """Find out what is to be written, before it is merged with anything."""
         self._take_stock()
-        self.renewal, self.replaces = self.intent.renewal, self.intent.cleared
+        self.renewal = self.intent.renewal
         if self.stored:
             self._prove()
-        record = self.context.record
-        if (None if record is None else record.subject) not in self._subjects:
+        located = self.context.located
+        if (None if located is None else located.record.subject) not in self._subjects:
             self.renewal = Renewal.PROMOTE  # another subject always gets another identifier
 
     def _take_stock(self) -> None:
@@ -286,7 +285,7 @@ class Saving(Generic[S]):
     def _needs_no_response(self) -> bool:
         """Return True if what is to be written needs no cookie to be told. Otherwise say so, if it is a change."""
         intent = self.intent
-        if self.context.record is not None and self.renewal is not Renewal.PROMOTE:
+        if self.context.located is not None and self.renewal is not Renewal.PROMOTE:
             if self.renewal is Renewal.REGENERATE:
                 self.state.give_back(evolve(intent, assigned=None, cleared=False))  # until there is a response
                 self.renewal = Renewal.NONE
@@ -316,21 +315,21 @@ class Saving(Generic[S]):
         if not is_first:
             self.context.stale_id = True
             return Gone()
-        self._note_written(identifier, key, created)
+        self._note_written(identifier, created)
         return created
 
     async def _update(self, record: Record, turn: Turn) -> Outcome:
         latest = turn.latest
         if latest is not None and latest.version != record.version and latest.as_of >= record.as_of:
             record = latest  # if it is older, another process has written since, and this request knows of that
-            self._merge(record)
+            if not self.intent.cleared:  # then nothing that others have put in is of what is to be written
+                self._merge(record)
         for attempt in range(MOST_ATTEMPTS):
             outcome = await self._put(record)
             if isinstance(outcome, Gone):
                 present = await self._moved_on()
                 if isinstance(present, Moved) and self._logs_in and self.stored:
-                    self.context.forget()
-                    self.context.has_ended = False
+                    self.context.located, self.context.has_ended = None, False
                     return await self._create()
             elif isinstance(outcome, Conflict):
                 present = outcome.present
@@ -341,7 +340,8 @@ class Saving(Generic[S]):
                 return Gone()
             record = present
             start = time.monotonic()
-            self._merge(record)
+            if not self.intent.cleared:
+                self._merge(record)
             pause = max(min(attempt * _PAUSE, _LONGEST_PAUSE), time.monotonic() - start)
             await self.context.deadline.runtime.sleep(random.uniform(0, pause))  # noqa: S311 -- others take turns
         raise SessionConflictError("too many requests change this session at once")
@@ -358,21 +358,24 @@ class Saving(Generic[S]):
         outcome = await store.update(key, record.version, write, move_to=None if target == key else target)
         self.context.attempt = None
         if isinstance(outcome, Record):
-            self._note_written(identifier, target, outcome)
+            self._note_written(identifier, outcome)
         return outcome
 
-    def _note_written(self, identifier: Identifier, key: str, record: Record) -> None:
-        if identifier != self.context.identifier:
-            self.context.cookie_due = CookieDue.SEND
-        self.context.found(identifier, key, record)
+    def _note_written(self, identifier: Identifier, record: Record) -> None:
+        located = self.context.located
+        if located is None or identifier != located.identifier:
+            self.context.cookie_due = Write
+        self.context.located = Located(identifier, self.repository.key_of(identifier), record)
 
     async def _requested(self, record: Record | None) -> tuple[WriteRequest, Identifier]:
         """Return what the store is to keep, proven to read back, and its identifier. `record` is what is there now."""
         if not self.payload:
             self._prove()
-        subject, identifier = self._subjects[0], self.context.identifier
-        if identifier is None or record is None or self.renewal is not Renewal.NONE:
+        subject, located = self._subjects[0], self.context.located
+        if located is None or record is None or self.renewal is not Renewal.NONE:
             identifier = self.repository.new_identifier(subject)
+        else:
+            identifier = located.identifier
         is_anew = subject not in (None, record and record.subject)
         since = await self.context.known_since(self.repository.store) if is_anew else None
         attempt = self.context.attempt = Attempt(identifier, int(self.context.rules.clock()))
@@ -404,26 +407,24 @@ class Saving(Generic[S]):
         snapshot = Snapshot(self.format.codec, self.payload, self.payload, self.version)
         self.state.rebase(LoadResult(opened.contents, snapshot, opened.sealed, new=False))
         if was_permanent or is_permanent(self.session):
-            self.context.cookie_due = CookieDue.SEND
+            self.context.cookie_due = Write
 
     async def _find_out(self, attempt: Attempt) -> None:
         """Ask what became of a write that was not answered, and take it as loaded if it took place."""
-        context, opened, key = self.context, self.opened, self.repository.key_of(attempt.identifier)
-        present = await self.repository.store.load(key)
+        context, opened = self.context, self.opened
+        present = await self.repository.store.load(self.repository.key_of(attempt.identifier))
         context.attempt = None
         if not isinstance(present, Record) or not was_written_by(attempt, present.payload):
             return
-        if context.record is None and isinstance(await self._adopted(attempt.identifier, present), Gone):
+        if context.located is None and isinstance(await self._adopted(attempt.identifier, present), Gone):
             return
-        self._note_written(attempt.identifier, key, present)
+        self._note_written(attempt.identifier, present)
         written = read(present.payload, context.rules)
         snapshot = opened.snapshot if isinstance(written, Refused) else written.snapshot
         self.opened = LoadResult(opened.contents, snapshot, opened.sealed, new=False)
 
     def _merge(self, record: Record) -> None:
         """Merge what is to be written into what is there now. Raises SessionConflictError."""
-        if self.replaces:
-            return
         theirs, ours = self._read(record), self.stored
         if self.payload:  # copies: the live objects may change while the store is asked
             loaded = self.format.codec.decode(self.payload)

@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
-from functools import cached_property
-from itertools import islice
+from datetime import datetime
+from itertools import chain, islice
 from typing import Final, Generic
 
-from attrs import field, frozen
+from attrs import frozen
 from typing_extensions import TypeVar
 
 from typed_sessions.core.loading import RequestContext
 from typed_sessions.core.rules import Rules
 from typed_sessions.core.session import SecureCookieSession, state_of
+from typed_sessions.core.settings import Settings
 from typed_sessions.core.state import LoadResult
 from typed_sessions.errors import SerializationError, StoreUnavailableError
 from typed_sessions.reports import ChangeLost, Reason, Refused, ReportSink
 from typed_sessions.schema.schema import Schema
 from typed_sessions.server.context import StoredContext
 from typed_sessions.server.deadline import Deadline
-from typed_sessions.server.repository import Repository
+from typed_sessions.server.repository import Located, Repository, named_subject, subject_of
 from typed_sessions.server.runtime import EVENT_LOOP, Runtime
 from typed_sessions.server.saving import Saving
-from typed_sessions.server.subjects import named_subject, subject_of
-from typed_sessions.server.turns import Turns
-from typed_sessions.stores.base import MOVES_KEPT, Lifetime, Listed, Moved, Record, SessionStore
-from typed_sessions.stores.identifiers import Identifier, Namespace
+from typed_sessions.stores.base import MOVES_KEPT, Listed, Moved, Record, SessionStore
+from typed_sessions.stores.identifiers import Identifier
 
 __all__ = ["ServerSide"]
 
@@ -40,35 +38,27 @@ MOST_COOKIES: Final = 20
 class ServerSide(Generic[S]):
     """The sessions of an application as a store keeps them."""
 
-    store: SessionStore
+    repository: Repository
     schema: Schema[S]
-    namespaces: tuple[Namespace, ...]
-    """The present one first. What is found in an earlier one moves with its next save."""
-    lifetime: Lifetime
-    timeout: timedelta
-    raises: bool
-    """Whether a store that does not answer fails the request; otherwise the visitor is a stranger for this one."""
-    adopt_signed_before: datetime | None
-    """Until when a signed cookie must have been made to be adopted; None adopts none."""
+    settings: Settings
     runtime: Runtime = EVENT_LOOP
     """What waits. One that is not an event loop takes a store that never waits for one."""
-    turns: Turns = field(factory=Turns)
 
-    @cached_property
-    def repository(self) -> Repository:
-        """The store as this application has it."""
-        return Repository(self.store, self.namespaces, self.lifetime)
+    @property
+    def store(self) -> SessionStore:
+        """Where they are."""
+        return self.repository.store
 
     def new_deadline(self) -> Deadline:
         """Return all the time that one request has."""
-        return Deadline(self.timeout, self.runtime)
+        return Deadline(self.settings.store_timeout, self.runtime)
 
     async def open(self, texts: Sequence[str], rules: Rules[S], report: ReportSink) -> StoredContext[S]:
         """Return what the cookies of a request lead to. Without one, the store is not asked.
 
         Raises nothing for what a client sent, nor for a store that does not answer: that is for the first touch.
         """
-        context = StoredContext(rules, tuple(texts), report, self.new_deadline(), self.raises)
+        context = StoredContext(rules, tuple(texts), report, self.new_deadline())
         del texts  # debugging pages show locals
         if not context.sealed:
             return context
@@ -85,41 +75,39 @@ class ServerSide(Generic[S]):
         texts = dict.fromkeys(context.sealed)
         identifiers = [identifier for text in texts if (identifier := Identifier.of(text)) is not None]
         del texts  # debugging pages show locals
-        newest: datetime | None = None
         for identifier in identifiers[:MOST_COOKIES]:
             found = await self._find(context, identifier)
             if found is None:
                 continue
-            key, record = found
-            context.others.add(key)
+            context.others.add(found.key)
             context.genuine += context.sealed.count(identifier.text)
-            if newest is None or record.issued > newest:
-                newest = record.issued
-                context.found(identifier, key, record)
-                context.as_of = record.as_of
-        await self._adopt(context, newest)
+            if context.located is None or found.record.issued > context.located.record.issued:
+                context.located, context.as_of = found, found.record.as_of
+        await self._adopt(context)
         if context.genuine:
             context.refused, context.stale_id = None, False
 
-    async def _find(self, context: StoredContext[S], identifier: Identifier) -> tuple[str, Record] | None:
-        """Return the live record of an identifier, and its key."""
+    async def _find(self, context: StoredContext[S], identifier: Identifier) -> Located | None:
+        """Return the live record of an identifier."""
         context.refused = Refused(Reason.UNKNOWN)
         for each in self.repository.keys_of(identifier):
             key, found = await self.repository.load(each, identifier)
             if isinstance(found, Record):
-                return key, found
+                return Located(identifier, key, found)
             if isinstance(found, Moved):
                 context.stale_id = True
                 context.others.add(key)
         return None
 
-    async def _adopt(self, context: StoredContext[S], newest: datetime | None) -> None:
+    async def _adopt(self, context: StoredContext[S]) -> None:
         """Look for a genuine session of the time before there was a store."""
-        before = self.adopt_signed_before
+        before = self.settings.adopt_signed_before
         if before is None:
             return
         rules = context.rules
-        earlier = (text for text in dict.fromkeys(context.sealed) if _is_sealed_before(before, text, rules))
+        texts = dict.fromkeys(context.sealed)
+        earlier = (text for text in texts if (at := rules.sealed_at(text)) is not None and at < before)
+        del texts  # debugging pages show locals
         context.signed_texts = tuple(islice(earlier, MOST_COOKIES))
         if not context.signed_texts:
             return
@@ -128,9 +116,8 @@ class ServerSide(Generic[S]):
         if genuine.sealed is None or made is None or await self._has_ended(context, genuine, made):
             return
         context.genuine += 2 if genuine.has_rivals else 1
-        if newest is None or made > newest:
-            context.forget()
-            context.signed, context.opened = genuine.sealed, genuine
+        if context.located is None or made > context.located.record.issued:
+            context.located, context.signed, context.opened = None, genuine.sealed, genuine
 
     async def _has_ended(self, context: StoredContext[S], genuine: LoadResult[S], made: datetime) -> bool:
         """Return True if a signed session was adopted before, or its subject's sessions were ended since."""
@@ -145,8 +132,7 @@ class ServerSide(Generic[S]):
             subject = subject_of(self.schema, genuine.contents.stored())
         except SerializationError:
             return True
-        refused = () if subject is None else await self.repository.signed_refused(subject)
-        if any(note.last_seen >= made for note in refused):
+        if subject is not None and await self.repository.refuses_signed(subject, made):
             context.refused = Refused(Reason.REVOKED)
             return True
         return False
@@ -180,14 +166,16 @@ class ServerSide(Generic[S]):
         async with context.lock:
             failure = context.failure
             if failure is not None:
-                if verifies and self.raises:
+                if verifies and self.settings.raise_on_store_error:
                     raise StoreUnavailableError(str(failure))
                 return _left_alone(session, context)
-            saving = Saving(self.repository, self.schema, session, context, answers=answers, verifies=verifies)
+            saving = Saving(
+                self.repository, self.schema, session, context, wanted=wanted, answers=answers, verifies=verifies
+            )
             try:
-                return await saving.run(wanted, self.turns)
+                return await saving.run()
             except StoreUnavailableError:
-                if self.raises:
+                if self.settings.raise_on_store_error:
                     raise
                 return _left_alone(session, context, verifies=verifies)
 
@@ -196,7 +184,7 @@ class ServerSide(Generic[S]):
         async with context.lock:
             if context.failure is not None:
                 raise StoreUnavailableError(str(context.failure))
-            saving = Saving(self.repository, self.schema, session, context, answers=False, verifies=True)
+            saving = Saving(self.repository, self.schema, session, context)
             async with context.deadline.spent():
                 return await saving.reload()
 
@@ -210,29 +198,27 @@ class ServerSide(Generic[S]):
         """
         whose = named_subject(self.schema, subject)
         async with deadline.spent():
-            return sorted(await self.repository.ids_of(whose), key=lambda one: one.last_seen, reverse=True)
+            found = [await self.store.ids_of(namespace.subject(whose)) for namespace in self.repository.namespaces]
+        return sorted(chain(*found), key=lambda one: one.last_seen, reverse=True)
 
     async def revoke(self, subject: object, deadline: Deadline, *, spared: StoredContext[S] | None = None) -> None:
         """End the sessions of a subject, but for that of the request to be spared. Raises what `listed` raises."""
         spare = None if spared is None else spared.key
         whose = named_subject(self.schema, subject)
         async with deadline.spent():
-            if self.adopt_signed_before is not None:  # as long as any cookie can be adopted
-                remaining = self.adopt_signed_before + self.lifetime.idle - await self.store.now()
+            before = self.settings.adopt_signed_before
+            if before is not None:  # as long as any cookie can be adopted
+                remaining = before + self.settings.lifetime - await self.store.now()
                 await self.repository.refuse_signed(whose, remaining)
-            await self.repository.end_all(whose, spare=spare)
-
-
-def _is_sealed_before(before: datetime, text: str, rules: Rules[S]) -> bool:
-    """Return True if a text claims to have been sealed before a time. An identifier claims none."""
-    made = rules.sealed_at(text)
-    return made is not None and made < before
+            for namespace in self.repository.namespaces:
+                await self.store.delete_subject(namespace.subject(whose), spare=spare)
 
 
 def _left_alone(session: SecureCookieSession[S], context: StoredContext[S], *, verifies: bool = False) -> bool:
     """Return True if nothing was to be written, or found out; otherwise say that it is lost."""
     state = state_of(session)
-    if (context.failure is not None and context.raises) or not (verifies or state.wants_writing):
+    has_raised = context.failure is not None and context.rules.settings.raise_on_store_error
+    if has_raised or not (verifies or state.wants_writing):
         return True
     state.report_loss(ChangeLost("the session store did not answer"))
     return False

@@ -16,10 +16,10 @@ from msgspec import Struct, structs
 
 from typed_sessions.schema.migrations import VERSION_KEY, MigrationFailure
 from typed_sessions.schema.narrowing import is_dict, is_set
-from typed_sessions.schema.sameness import parts_in_both, same
+from typed_sessions.schema.sameness import parts_in_both
 from typed_sessions.schema.types import NATIVE_CANDIDATES, FieldType, NaiveDatetime, NativeTypes, Reading
 from typed_sessions.schema.types.base import attempt
-from typed_sessions.tools.lock.declarations import MISSING, Declaration, Declarations, declarations_of
+from typed_sessions.tools.lock.declarations import MISSING, Declarations, declarations_of
 from typed_sessions.tools.lock.lock import LockedSchema
 from typed_sessions.tools.lock.samples import Samples
 
@@ -87,23 +87,18 @@ def compare(
     written, failures = _migrated(stored, migrate, before.version)
     taken_away = _taken_away(stored, written, old, new)
     found = [
-        *_versions(before.version, after.version),
         *_declared(old, new, taken_away),
         *failures,
         *_read_by_deploy(written, old, new, Effect.REFUSES if refuses_bad_fields else Effect.RESETS),
         *taken_away.values(),
         *_read_as_another(written, old, new),
         *_read_by_rollback(_payloads(new, old), old, new),
-        *_renamed(old, new),
         *_size(before, after, max_cookie_size),
     ]
+    if after.version < before.version:
+        text = f"sessions of version {before.version} are there, and the code leads to {after.version}"
+        found.insert(0, Finding(Effect.LOSES_ON_ROLLBACK, VERSION_KEY, f"{text}: migrations are missing"))
     return sorted(found, key=lambda finding: not finding.effect.loses)
-
-
-def _versions(before: int, after: int) -> Iterator[Finding]:
-    if after < before:
-        text = f"sessions of version {before} are there, and the code leads to {after}: migrations are missing"
-        yield Finding(Effect.LOSES_ON_ROLLBACK, VERSION_KEY, text)
 
 
 def _declared(old: Declarations, new: Declarations, taken_away: Collection[str]) -> Iterator[Finding]:
@@ -118,7 +113,7 @@ def _declared(old: Declarations, new: Declarations, taken_away: Collection[str])
             yield Finding(Effect.KEEPS, name, f"was called {former}, and is read under both names")
         if field.text != earlier.text:
             yield Finding(Effect.KEEPS, name, f"was {earlier.text}, and is {field.text}")
-        if not _is_same_default(field, earlier):
+        if not field.has_default_of(earlier):
             text = f"had the default {earlier.default}, and has {field.default}, also for those who never set it"
             yield Finding(Effect.KEEPS, name, text)
     for name in old.fields:
@@ -129,11 +124,6 @@ def _declared(old: Declarations, new: Declarations, taken_away: Collection[str])
 
 def _first(names: Collection[str], known: Collection[str]) -> str | None:
     return next((name for name in names if name in known), None)
-
-
-def _is_same_default(one: Declaration, other: Declaration) -> bool:
-    """Return True if two defaults are one value, be it written in two ways: a member of a union may need a name."""
-    return one.default == other.default or (bool(one.default_values) and same(one.default_values, other.default_values))
 
 
 def _payloads(writer: Declarations, reader: Declarations) -> list[Plain]:
@@ -168,8 +158,9 @@ def _taken_away(stored: list[Plain], written: list[Plain], old: Declarations, ne
 def _read_by_deploy(written: list[Plain], old: Declarations, new: Declarations, misfit: Effect) -> Iterator[Finding]:
     misfits, unknown = _misread(written, old, new)
     for name, share in misfits.items():
-        effect = Effect.REFUSES if new.fields[name].essential else misfit
-        yield Finding(effect, name, f"{share} stored values do not fit {new.fields[name].text}")
+        field = new.fields[name]
+        effect = Effect.REFUSES if field.essential else misfit
+        yield Finding(effect, name, f"{share} stored values do not fit {field.text}")
     for place in unknown:
         yield Finding(Effect.DROPS, place, "is not declared any more; the next change of a session drops it")
 
@@ -182,6 +173,11 @@ def _read_by_rollback(written: list[Plain], old: Declarations, new: Declarations
         yield Finding(Effect.LOSES_ON_ROLLBACK, name, text)
     for place in unknown:
         yield Finding(Effect.LOSES_ON_ROLLBACK, place, "a rollback drops it with the next change of a session")
+    for name in old.fields:
+        later = new.reader_of(name)
+        if later not in (None, *old.names_of(name)):
+            text = f"a rollback reads its default, while the value waits under {later}"
+            yield Finding(Effect.LOSES_ON_ROLLBACK, name, text)
 
 
 def _misread(payloads: list[Plain], writer: Declarations, reader: Declarations) -> tuple[dict[str, str], list[str]]:
@@ -199,15 +195,12 @@ def _misread(payloads: list[Plain], writer: Declarations, reader: Declarations) 
             if key is not None:
                 outcomes[name].add(bool(attempt(field.type.structure, plain[key], reading)))
     misfits = {name: "some" if True in fits else "all" for name, fits in outcomes.items() if False in fits}
-    return misfits, [place for owner in sorted(reading.unknown) for place in _unknown(owner, writer, reader)]
-
-
-def _unknown(owner: str, writer: Declarations, reader: Declarations) -> list[str]:
-    """Return the attributes of a class that the reader's class does not know."""
-    known = reader.classes[owner]
-    names = {*known.types}.union(*known.former_names.values())
-    written = writer.classes[owner].types.keys() if owner in writer.classes else ()
-    return [f"{owner}.{name}" for name in written if name not in names] or [f"what {owner} does not declare"]
+    unknown: list[str] = []
+    for owner in sorted(reading.unknown):
+        known = {*reader.classes[owner].types}.union(*reader.classes[owner].former_names.values())
+        written = writer.classes[owner].types if owner in writer.classes else ()
+        unknown += [f"{owner}.{name}" for name in written if name not in known] or [f"what {owner} does not declare"]
+    return misfits, unknown
 
 
 def _read_as_another(written: list[Plain], old: Declarations, new: Declarations) -> Iterator[Finding]:
@@ -236,14 +229,8 @@ def _are_alike(one: object, other: object) -> bool:
         return False
     if is_set(one) and is_set(other):
         return len(one) == len(other) and all(any(_are_alike(item, its) for its in other) for item in one)
-    one, other = (_attributes(held) if isinstance(held, Struct) else held for held in (one, other))
-    return all(_are_alike(item, its) for _, item, its in parts_in_both(one, other))
-
-
-def _attributes(instance: Struct) -> dict[str, object]:
-    """Return what an instance of a locked class was made of, which may lack attributes."""
-    held = {name: getattr(instance, name) for name in instance.__struct_fields__}
-    return {name: value for name, value in held.items() if value is not MISSING}
+    one, other = (structs.asdict(held) if isinstance(held, Struct) else held for held in (one, other))
+    return all(item is MISSING or its is MISSING or _are_alike(item, its) for _, item, its in parts_in_both(one, other))
 
 
 def _kind(value: object) -> object:
@@ -253,14 +240,6 @@ def _kind(value: object) -> object:
     """
     alike = next((base for base in (int, float, Enum, Struct) if isinstance(value, base)), None)
     return int if alike is float else alike or type(value).__name__
-
-
-def _renamed(old: Declarations, new: Declarations) -> Iterator[Finding]:
-    for name in old.fields:
-        later = new.reader_of(name)
-        if later not in (None, *old.names_of(name)):
-            text = f"a rollback reads its default, while the value waits under {later}"
-            yield Finding(Effect.LOSES_ON_ROLLBACK, name, text)
 
 
 def _size(before: LockedSchema, after: LockedSchema, limit: int) -> Iterator[Finding]:

@@ -24,10 +24,11 @@ from typing_extensions import TypeAliasType, override
 from typed_sessions.errors import ConfigurationError, SchemaError
 from typed_sessions.schema.annotations import former_names, plain_form
 from typed_sessions.schema.markers import Essential, Formerly
+from typed_sessions.schema.sameness import same
 from typed_sessions.schema.types import Compiler, FieldType, Reading
 from typed_sessions.schema.types.base import JSON, attempt
 from typed_sessions.schema.types.classes import WithNames
-from typed_sessions.tools.lock.lock import LockedSchema
+from typed_sessions.tools.lock.lock import LockedSchema, declaration
 from typed_sessions.tools.lock.samples import plain_of_unknown, within
 
 __all__ = ["MISSING", "Declaration", "Declarations", "declarations_of"]
@@ -61,9 +62,15 @@ class Declaration:
     essential: bool
     former_names: tuple[str, ...]
 
-    @property
-    def default_values(self) -> list[object]:
-        """The default as a value; none if the lock does not have it."""
+    def has_default_of(self, other: Declaration) -> bool:
+        """Return True if two defaults are one value, be it written in two ways: a member of a union may need a name."""
+        if self.default == other.default:
+            return True
+        values = self._default_values()
+        return len(values) > 0 and same(values, other._default_values())
+
+    def _default_values(self) -> list[object]:
+        """Return the default as a value; none if the lock does not have it."""
         try:
             plain = ast.literal_eval(self.default or "...")
         except (ValueError, TypeError, RecursionError):  # an edited lock may have anything there
@@ -131,25 +138,25 @@ class _Reader(ast.NodeTransformer):
             self._known[self._names[text].replace("type", "target")] = self._read(held)[0]
 
     def declaration(self, name: str, text: str) -> Declaration:
-        annotation, statement = self._read(text)
+        annotation, default = self._read(text)
         try:
             field_type = self._compiler.compile(annotation, name)
         except (SchemaError, IndexError) as error:
             raise ConfigurationError(f"the lock's declaration {text!r} cannot be read") from error
         return Declaration(
-            text=ast.unparse(_without_marks(statement.annotation)),
+            text=declaration(field_type),
             type=field_type,
-            default=None if statement.value is None else ast.unparse(statement.value),
+            default=None if default is None else ast.unparse(default),
             essential=Essential in plain_form(annotation)[1],
             former_names=former_names(annotation),
         )
 
-    def _read(self, text: str) -> tuple[Any, ast.AnnAssign]:
-        """Return a declaration as an annotation, and as Python's parser has it."""
+    def _read(self, text: str) -> tuple[Any, ast.expr | None]:
+        """Return the annotation of a declaration, and its default, as Python's parser has that."""
         try:
-            statement, evaluated = (cast("ast.AnnAssign", ast.parse(f"_: {text}").body[0]) for _ in range(2))
-            code = compile(ast.Expression(self.visit(evaluated.annotation)), "<lock>", "eval")
-            return eval(code, {"__builtins__": {}}, self._known), statement  # noqa: S307 -- nothing but known words
+            statement = cast("ast.AnnAssign", ast.parse(f"_: {text}").body[0])
+            code = compile(ast.Expression(self.visit(statement.annotation)), "<lock>", "eval")
+            return eval(code, {"__builtins__": {}}, self._known), statement.value  # noqa: S307 -- only known words
         except RecursionError:
             raise
         except Exception as error:  # it may be any text
@@ -205,18 +212,3 @@ def _class(text: str, attributes: Mapping[str, str], typed_dicts: Collection[str
         return cast("Any", TypedDict)(text, dict.fromkeys(attributes, object))
     fields = [(name, Any, MISSING) if held.endswith(" = ...") else (name, Any) for name, held in attributes.items()]
     return msgspec.defstruct(text, fields, eq=False, kw_only=True)
-
-
-def _without_marks(annotation: ast.expr) -> ast.expr:
-    """Return a declared type without what is said of the field."""
-    match annotation:
-        case ast.Subscript(value=ast.Name(id="NotRequired"), slice=inner):
-            return _without_marks(inner)
-        case ast.Subscript(value=ast.Name(id="Annotated"), slice=ast.Tuple(elts=[inner, *marks])):
-            return inner if all(map(_is_mark, marks)) else annotation
-        case _:
-            return annotation
-
-
-def _is_mark(node: ast.expr) -> bool:
-    return ast.unparse(node.func if isinstance(node, ast.Call) else node) in ("Essential", "Formerly")

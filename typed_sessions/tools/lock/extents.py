@@ -8,20 +8,24 @@ from decimal import Decimal
 from enum import FlagBoundary
 from typing import Any, Final, TypeVar
 
-from attrs import frozen
-from typing_extensions import override
+from attrs import evolve, frozen
 
 from typed_sessions.codec.codec import MAX_PAYLOAD, native_types, payload_of
 from typed_sessions.schema.migrations import VERSION_KEY
 from typed_sessions.schema.schema import Schema
 from typed_sessions.schema.types import FieldType, NativeTypes
+from typed_sessions.schema.types.alias import Alias
+from typed_sessions.schema.types.base import JSON, SOME_KEY
 from typed_sessions.schema.types.bounded import Bounded
-from typed_sessions.schema.types.choices import Enumeration
+from typed_sessions.schema.types.choices import Choice, Enumeration
+from typed_sessions.schema.types.classes import Declared, WithNames
+from typed_sessions.schema.types.containers import Items, Positions, Table
 from typed_sessions.schema.types.scalars import Scalar, Simple
+from typed_sessions.schema.types.union import OneOf
 from typed_sessions.sealing.set_cookie import CookieAttributes, SessionCookie
 from typed_sessions.sealing.signed import sealed_size
 from typed_sessions.serializers.base import AnySerializer
-from typed_sessions.tools.lock.samples import Samples
+from typed_sessions.tools.lock.samples import VALUES
 
 __all__ = ["Extent", "extent_of"]
 
@@ -51,7 +55,7 @@ def extent_of(schema: Schema[Any], serializer: AnySerializer) -> Extent:
     `validators.max_len` say; integers have 64 bits where no bound says otherwise.
     """
     native = native_types(serializer)
-    unbounded: list[str] = []
+    unbounded: dict[str, None] = {}
     largest: list[int] = []
     for filler in _FILLERS:
         plain: dict[str, object] = {"_permanent": True}
@@ -59,99 +63,103 @@ def extent_of(schema: Schema[Any], serializer: AnySerializer) -> Extent:
             plain[VERSION_KEY] = schema.migrations.version
         for name, field in schema.fields.items():
             try:
-                (plain[name],) = Largest(serializer, native, filler).of(field.type, field.member.max_length)
+                plain[name] = Largest(serializer, native, filler).of(field.type, name, field.member.max_length)
             except _NoBoundError as error:
-                place = f"{name}{error.path}"
-                if place not in unbounded:
-                    unbounded.append(place)
+                unbounded[str(error)] = None
         largest.append(len(payload_of(serializer, plain)))
     if unbounded or schema.open:
         return Extent(None, tuple(unbounded))
-    return Extent(_cookie_size(max(largest)), ())
-
-
-def _cookie_size(payload_size: int) -> int:
     attributes = CookieAttributes(name="session", path="/", secure=True, httponly=True, samesite="Strict")
-    return len(SessionCookie(attributes).expiring("", _LATEST)) + sealed_size(payload_size)
+    return Extent(len(SessionCookie(attributes).expiring("", _LATEST)) + sealed_size(max(largest)), ())
 
 
 class _NoBoundError(Exception):
     """A value may be of any size. Says where."""
 
-    def __init__(self, path: str = "") -> None:
-        super().__init__(path)
-        self.path = path
 
+@frozen
+class Largest:
+    """Makes the largest plain value of a type, as a serializer is given it."""
 
-class Largest(Samples):
-    """Makes the largest plain value of a type.
+    serializer: AnySerializer
+    native: NativeTypes
+    filler: str
+    """What texts are made of."""
+    around: tuple[FieldType, ...] = ()
+    """The classes and aliases around a value, which may hold themselves."""
 
-    Raises:
-        _NoBoundError: there is none.
-    """
+    def of(self, held: FieldType, place: str, length: int | None = None) -> object:
+        """Return the largest plain value of a type.
 
-    def __init__(self, serializer: AnySerializer, native: NativeTypes, filler: str) -> None:
-        super().__init__(native)
-        self._serializer = serializer
-        self._filler = filler
+        Args:
+            held: the type.
+            place: where it is, for messages.
+            length: a bound of texts and containers that is not part of the type.
 
-    @override
-    def of(self, field_type: FieldType, length: int | None = None) -> list[object]:
-        match field_type:
+        Raises:
+            _NoBoundError: there is none.
+        """
+        match held:
             case Bounded(inner=Simple(cls=cls), bounds=bounds) if cls is int:
-                return [_widest_integer(bounds)]
+                return _widest_integer(bounds)
             case Bounded(inner=inner, bounds=bounds):
-                return self.of(inner, _shorter(length, bounds.get("max_length")))
+                lengths = [bound for bound in (length, bounds.get("max_length")) if isinstance(bound, int)]
+                return self.of(inner, place, min(lengths, default=None))
             case Enumeration(cls=cls) if getattr(cls, "_boundary_", None) is FlagBoundary.KEEP:
-                return [_widest_integer({})]  # which may have bits that no member names
+                return _widest_integer({})  # which may have bits that no member names
+            case Simple() | Scalar():
+                return self._scalar(held, place, length)
+            case Enumeration(members=values) | Choice(values=values):
+                return max((held.unstructure(value, self.native) for value in values), key=self._size)
+            case OneOf(members=members):
+                made = [(member, self.of(member, place, length)) for member in members]
+                return max((held.written(member, plain, self.native) for member, plain in made), key=self._size)
+            case Items() | Positions() | Table():
+                return self._container(held, place, length)
+            case Alias(inner=inner) if held not in self.around:
+                return self._within(held).of(inner, place, length)
+            case WithNames() if held not in self.around:
+                return self._instance(held, place)
             case _:
-                return [max(super().of(field_type, length), key=self._size)]
+                raise _NoBoundError(place)
 
-    @override
-    def _scalars(self, field_type: Simple | Scalar, length: int | None) -> list[object]:
-        if field_type.cls is Decimal:  # which has as many digits as it likes
-            raise _NoBoundError
-        if field_type.cls is bytes:
-            return [field_type.unstructure(self._repeated(b"\xff", length), self._native)]
-        if issubclass(field_type.cls, str):
-            return [field_type.unstructure(field_type.cls(self._repeated(self._filler, length)), self._native)]
-        return super()._scalars(field_type, length)
+    def _scalar(self, held: Simple | Scalar, place: str, length: int | None) -> object:
+        if held.cls is Decimal:  # which has as many digits as it likes
+            raise _NoBoundError(place)
+        if held.cls is bytes:
+            return held.unstructure(self._repeated(b"\xff", place, length), self.native)
+        if issubclass(held.cls, str):
+            return held.unstructure(held.cls(self._repeated(self.filler, place, length)), self.native)
+        return max((held.unstructure(value, self.native) for value in VALUES[held.cls]), key=self._size)
 
-    @override
-    def _lists(self, items: list[object], length: int | None) -> list[list[object]]:
-        return [self._repeated(items, length)]
+    def _container(self, held: Items | Positions | Table, place: str, length: int | None) -> object:
+        if isinstance(held, Table):
+            key = str(evolve(self, native=JSON).of(held.key, f"{place} (a key)"))
+            pairs: list[object] = [[key, self.of(held.value, place + SOME_KEY)]]
+            return self._repeated(pairs, place, length)  # which take no less room, and need no keys of their own
+        if isinstance(held, Items):
+            made = self._repeated([self.of(held.item, place + SOME_KEY)], place, length)
+            is_tuple = held.cls is tuple
+        else:
+            made = [self.of(item, f"{place}[{index}]") for index, item in enumerate(held.items)]
+            is_tuple = True
+        return tuple(made) if is_tuple and tuple in self.native else made
 
-    @override
-    def _dict(self, pairs: list[object]) -> object:
-        return pairs  # which take no less room, and need no keys of their own
+    def _instance(self, cls: WithNames, place: str) -> object:
+        bounds = {} if not isinstance(cls, Declared) else {n: each.max_length for n, each in cls.kind.members.items()}
+        inside = self._within(cls)
+        return {name: inside.of(held, f"{place}.{name}", bounds.get(name)) for name, held in cls.types.items()}
 
-    @override
-    def _within_itself(self) -> list[object]:
-        raise _NoBoundError
+    def _within(self, held: FieldType) -> Largest:
+        return evolve(self, around=(*self.around, held))
 
-    @override
-    def _unknown(self, field_type: FieldType) -> list[object]:
-        raise _NoBoundError
-
-    @override
-    def _at(self, step: str, field_type: FieldType, length: int | None = None) -> list[object]:
-        try:
-            return self.of(field_type, length)
-        except _NoBoundError as error:
-            raise _NoBoundError(step + error.path) from None
-
-    def _repeated(self, part: R, length: int | None) -> R:
+    def _repeated(self, part: R, place: str, length: int | None) -> R:
         if length is None or self._size(part) * length > MAX_PAYLOAD:
-            raise _NoBoundError
+            raise _NoBoundError(place)
         return part * length
 
     def _size(self, plain: object) -> int:
-        return len(payload_of(self._serializer, {"": plain}))
-
-
-def _shorter(one: int | None, other: object) -> int | None:
-    bounds = [bound for bound in (one, other) if isinstance(bound, int)]
-    return min(bounds, default=None)
+        return len(payload_of(self.serializer, {"": plain}))
 
 
 def _widest_integer(bounds: Mapping[str, object]) -> int:

@@ -15,9 +15,9 @@ import msgspec
 from typed_sessions.errors import ConfigurationError, SchemaError
 from typed_sessions.schema.field import Field
 from typed_sessions.schema.schema import Schema
-from typed_sessions.schema.types import FieldType, Mismatch
+from typed_sessions.schema.types import FieldType
 from typed_sessions.schema.types.alias import Alias
-from typed_sessions.schema.types.base import JSON
+from typed_sessions.schema.types.base import JSON, attempt
 from typed_sessions.schema.types.bounded import Bounded
 from typed_sessions.schema.types.choices import Enumeration
 from typed_sessions.schema.types.classes import Keyed, WithNames
@@ -145,12 +145,8 @@ def _marked(text: str, marks: list[str], former_names: tuple[str, ...]) -> str:
 
 def _default_text(field: Field) -> str:
     """Return the plain form of a default; an ellipsis for one that is made anew for each visitor."""
-    if field.generated:
-        return "..."
-    try:
-        return repr(field.type.unstructure(field.default, JSON))
-    except Mismatch:  # one that only some serializers take
-        return "..."
+    plain = [] if field.generated else attempt(field.type.unstructure, field.default, JSON)
+    return repr(plain[0]) if plain else "..."  # also for one that only some serializers take
 
 
 def _attributes(cls: WithNames) -> dict[str, str]:

@@ -7,25 +7,25 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from copy import copy
 from decimal import Decimal
 from types import NoneType
-from typing import Final, cast
+from typing import Final
 from uuid import UUID
 
 from markupsafe import Markup
 
 from typed_sessions.schema.types import FieldType, NativeTypes, Reading
 from typed_sessions.schema.types.alias import Alias
-from typed_sessions.schema.types.base import JSON, SOME_KEY, attempt
+from typed_sessions.schema.types.base import JSON, attempt
 from typed_sessions.schema.types.bounded import Bounded
 from typed_sessions.schema.types.choices import Choice, Enumeration
-from typed_sessions.schema.types.classes import Declared, Foreign, WithNames
+from typed_sessions.schema.types.classes import Foreign, WithNames
 from typed_sessions.schema.types.containers import Items, Positions, Table
 from typed_sessions.schema.types.scalars import Scalar, Simple
 from typed_sessions.schema.types.union import OneOf
 
-__all__ = ["Samples", "plain_of_unknown", "within"]
+__all__ = ["VALUES", "Samples", "plain_of_unknown", "within"]
 
 _OFFSET: Final = dt.timezone(-dt.timedelta(hours=23, minutes=59, seconds=59, microseconds=999999))
-_VALUES: Final[Mapping[type, tuple[object, ...]]] = {
+VALUES: Final[Mapping[type, tuple[object, ...]]] = {
     NoneType: (None,),
     bool: (False, True),
     int: (7, 0, -1, 2**40, -(2**63)),
@@ -90,80 +90,54 @@ class Samples:
         self._around: list[FieldType] = []
         """The classes and aliases around a value, which may hold themselves."""
 
-    def of(self, field_type: FieldType, length: int | None = None) -> list[object]:
-        """Return plain values of a type; none if it has none that can be made.
-
-        Args:
-            field_type: the type.
-            length: a bound of texts and containers that is not part of the type.
-        """
+    def of(self, field_type: FieldType) -> list[object]:
+        """Return plain values of a type; none if it has none that can be made."""
         match field_type:
             case Bounded(inner=inner):
                 return self._fitting(field_type, [*self._at_bounds(field_type), *self.of(inner)])
-            case Simple() | Scalar():
-                return [*self._scalars(field_type, length), *self._at_others_bounds(field_type)]
+            case Simple(cls=cls) | Scalar(cls=cls):
+                values = [field_type.unstructure(value, self._native) for value in VALUES[cls]]
+                return [*values, *self._at_others_bounds(field_type)]
             case Enumeration(members=values) | Choice(values=values):
                 return [field_type.unstructure(value, self._native) for value in values]
             case OneOf(members=members):
-                held = [(member, plain) for member in members for plain in self.of(member, length)]
+                held = [(member, plain) for member in members for plain in self.of(member)]
                 return [field_type.written(member, plain, self._native) for member, plain in held]
             case Items() | Positions() | Table():
-                return [*self._containers(field_type, length), *self._at_others_bounds(field_type)]
+                return [*self._containers(field_type), *self._at_others_bounds(field_type)]
             case Alias() | WithNames():
-                return self._named(field_type, length)
-            case _:
-                return self._unknown(field_type)
+                return self._named(field_type)
+            case _:  # which says nothing of its values
+                return [plain_of_unknown(field_type.text)] if isinstance(field_type, Foreign) else [*_ANYTHING]
 
-    def _scalars(self, field_type: Simple | Scalar, length: int | None) -> list[object]:  # noqa: ARG002 -- see Largest
-        return [field_type.unstructure(value, self._native) for value in _VALUES[field_type.cls]]
-
-    def _containers(self, field_type: Items | Positions | Table, length: int | None) -> list[object]:
+    def _containers(self, field_type: Items | Positions | Table) -> list[object]:
         if isinstance(field_type, Table):
             keys = copy(self)
             keys._native = JSON  # noqa: SLF001 -- its own, of a copy
-            texts = [plain if isinstance(plain, str) else str(plain) for plain in keys._at(" (a key)", field_type.key)]  # noqa: SLF001
-            pairs = _rows([texts, self._at(SOME_KEY, field_type.value)])
-            return [self._dict(each) for each in self._lists([*pairs], length)]
+            pairs = _rows([[*map(str, keys.of(field_type.key))], self.of(field_type.value)])
+            return [{}, *({key: value} for key, value in pairs)]
         if isinstance(field_type, Items):
-            made = self._lists(self._at(SOME_KEY, field_type.item), length)
+            made = [[], *([item] for item in self.of(field_type.item))]
             is_tuple = field_type.cls is tuple
         else:
-            made = _rows([self._at(f"[{index}]", item) for index, item in enumerate(field_type.items)])
+            made = _rows([self.of(item) for item in field_type.items])
             is_tuple = True
         return [tuple(each) if is_tuple and tuple in self._native else each for each in made]
 
-    def _lists(self, items: list[object], length: int | None) -> list[list[object]]:  # noqa: ARG002 -- see Largest
-        return [[], *([item] for item in items)]
-
-    def _dict(self, pairs: list[object]) -> object:
-        return dict(cast("list[tuple[object, object]]", pairs))
-
-    def _named(self, field_type: Alias | WithNames, length: int | None) -> list[object]:
+    def _named(self, field_type: Alias | WithNames) -> list[object]:
         if field_type in self._around:
-            return self._within_itself()
+            return []
         self._around.append(field_type)
         try:
-            return self.of(field_type.inner, length) if isinstance(field_type, Alias) else self._instances(field_type)
+            return self.of(field_type.inner) if isinstance(field_type, Alias) else self._instances(field_type)
         finally:
             self._around.pop()
 
-    def _within_itself(self) -> list[object]:
-        """Return what a class or an alias holds where it holds itself."""
-        return []
-
     def _instances(self, cls: WithNames) -> list[object]:
-        made = {name: self._at(f".{name}", held, _own_bound(cls, name)) for name, held in cls.types.items()}
+        made = {name: self.of(held) for name, held in cls.types.items()}
         always = {name: plain for name, plain in made.items() if name in cls.required}
         is_always_whole = cls.makes_class or len(always) == len(made)
         return [*_dicts(made, cls.required), *([] if is_always_whole else _dicts(always, cls.required))]
-
-    def _unknown(self, field_type: FieldType) -> list[object]:
-        """Return plain values of a type that says nothing of them."""
-        return [plain_of_unknown(field_type.text)] if isinstance(field_type, Foreign) else [*_ANYTHING]
-
-    def _at(self, step: str, field_type: FieldType, length: int | None = None) -> list[object]:  # noqa: ARG002 -- see Largest
-        """Return the values that another one holds, a step inside."""
-        return self.of(field_type, length)
 
     def _at_others_bounds(self, field_type: FieldType) -> list[object]:
         """Return values of a type without bounds at those which the other release sets to the same type."""
@@ -199,10 +173,6 @@ def _distinct(field_type: FieldType, length: int) -> list[object]:
     if isinstance(field_type, Simple) and field_type.cls in (int, str):
         return [*map(field_type.cls, range(length))]
     return []
-
-
-def _own_bound(cls: WithNames, name: str) -> int | None:
-    return cls.kind.members[name].max_length if isinstance(cls, Declared) else None
 
 
 def _dicts(columns: Mapping[str, list[object]], required: Collection[str]) -> list[object]:
