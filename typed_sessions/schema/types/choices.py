@@ -45,6 +45,24 @@ class Enumeration(FieldType):
 
     @override
     def structure(self, plain: object, reading: Reading) -> object:
+        return self._member(plain)
+
+    @override
+    def emit(self, emitter: Emitter) -> Emitted:
+        def encode(member: Any) -> object:
+            if type(member) is not self.cls or self._member(member.value) is not member:
+                raise Unusual
+            return member.value
+
+        types: set[type] = {type(cast("object", member.value)) for member in self.members}
+        hint = f"of_{self.text}"
+        return by_content(Union[tuple(types)], emitter.call(encode, hint), emitter.call(self._member, hint))  # noqa: UP007
+
+    @override
+    def plain_types(self, native: NativeTypes) -> frozenset[type]:
+        return frozenset(type(cast("object", member.value)) for member in self.cls)
+
+    def _member(self, plain: object) -> Any:
         try:
             member = self.cls(plain)
         except Exception as error:  # a user's `_missing_` may raise anything
@@ -52,32 +70,6 @@ class Enumeration(FieldType):
         if type(member.value) is not type(plain):
             raise Mismatch.of(self, plain)
         return member
-
-    @override
-    def emit(self, emitter: Emitter) -> Emitted:
-        cls: Any = self.cls
-
-        def decode(value: object) -> Any:
-            try:
-                member = cls(value)
-            except Exception:  # noqa: BLE001 -- a user's `_missing_` may raise anything
-                raise Unusual from None
-            if type(member.value) is not type(value):
-                raise Unusual
-            return member
-
-        def encode(member: Any) -> object:
-            if type(member) is not cls or decode(member.value) is not member:
-                raise Unusual
-            return member.value
-
-        types: set[type] = {type(cast("object", member.value)) for member in self.members}
-        hint = f"of_{cls.__name__}"
-        return by_content(Union[tuple(types)], emitter.call(encode, hint), emitter.call(decode, hint))  # noqa: UP007
-
-    @override
-    def plain_types(self, native: NativeTypes) -> frozenset[type]:
-        return frozenset(type(cast("object", member.value)) for member in self.cls)
 
 
 class Choice(FieldType):

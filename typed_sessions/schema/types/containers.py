@@ -28,7 +28,7 @@ from typed_sessions.schema.types.base import (
     name_of,
     named,
 )
-from typed_sessions.schema.types.emitter import IS_CONTENT, Emitted, Emitter, Write, by_content
+from typed_sessions.schema.types.emitter import IS, Emitted, Emitter, Write, by_content
 from typed_sessions.schema.types.scalars import Scalar, Simple
 
 __all__ = ["Items", "Positions", "Table"]
@@ -108,38 +108,29 @@ class Items(FieldType):
         item = emitter.emitted(self.item)
         if item.wire_type is Any:
             return None  # one call for all of them takes less than one for each
+        if self.cls is list:
+            return self._emit_items(emitter, item, list[item.wire_type], "[{}]")  # type: ignore[name-defined]  # a value here
         if self.cls is tuple:
-            return self._emit_tuple(emitter, item)
-        if self.cls is not list:
-            return self._emit_set(emitter, item) if item.closed else None
-        wire_type: Any = list[item.wire_type]  # type: ignore[name-defined]  # a value here
-        unchanged = emitter.unchanged_items(list, item)
+            wire_type: Any = tuple[item.wire_type, ...]  # type: ignore[name-defined]  # as above
+            return emitter.tagged(emitter.notation.tuple_tag, self._emit_items(emitter, item, wire_type, "tuple([{}])"))
+        return self._emit_set(emitter, item) if item.closed else None
+
+    def _emit_items(self, emitter: Emitter, item: Emitted, wire_type: Any, brackets: str) -> Emitted:
+        """Return the code of what msgspec writes as a list."""
+        is_list = self.cls is list
         if item.is_as_it_is:
-            return Emitted(wire_type, None, "{}.copy()".format, unchanged)
+            unchanged = emitter.unchanged_items(list, item) if is_list else IS
+            return Emitted(wire_type, None, "{}.copy()".format if is_list else None, unchanged)
+        encoded = brackets.format(f"{item.encoded('item')} for item in value")
+        is_copied = is_list and item.encode is None
+        name = self.cls.__name__
         return Emitted(
             wire_type,
-            None if item.encode is None else self._emit_each(emitter, item, "[{}]"),
-            emitter.short("decode_list", lambda part: f"[{item.decoded('item')} for item in {part}]"),
-            unchanged,
-            item.closed,
-        )
-
-    def _emit_each(self, emitter: Emitter, item: Emitted, brackets: str) -> Write:
-        """Return what encodes each item."""
-        items = brackets.format(f"{item.encoded('item')} for item in value")
-        return emitter.function(f"encode_{self.cls.__name__}", "value", [emitter.only(self.cls), f"return {items}"])
-
-    def _emit_tuple(self, emitter: Emitter, item: Emitted) -> Emitted:
-        wire_type: Any = tuple[item.wire_type, ...]  # type: ignore[name-defined]  # a value here
-        struct, name = emitter.tagged(emitter.notation.tuple_tag, wire_type)
-        if item.is_as_it_is:
-            return Emitted(struct, lambda value: f"{name}({value})", lambda part: f"{part}.content", IS_CONTENT)
-        each, unchanged = self._emit_each(emitter, item, "tuple([{}])"), emitter.unchanged_items(tuple, item)
-        return Emitted(
-            struct,
-            lambda value: f"{name}({each(value)})",
-            emitter.short("decode_tuple", lambda part: f"tuple([{item.decoded('item')} for item in {part}.content])"),
-            lambda value, part: unchanged(value, f"{part}.content"),
+            None
+            if is_copied
+            else emitter.function(f"encode_{name}", "value", [emitter.only(self.cls), f"return {encoded}"]),
+            emitter.short(f"decode_{name}", lambda part: brackets.format(f"{item.decoded('item')} for item in {part}")),
+            emitter.unchanged_items(self.cls, item),
             item.closed,
         )
 
@@ -246,24 +237,24 @@ class Positions(FieldType):
     def emit(self, emitter: Emitter) -> Emitted:
         items = [emitter.emitted(item) for item in self.items]
         wire_type: Any = tuple[(*(item.wire_type for item in items),)]  # type: ignore[misc]  # values here
-        struct, struct_name = emitter.tagged(emitter.notation.tuple_tag, wire_type)
         if all(item.is_as_it_is for item in items):
-            return Emitted(struct, lambda value: f"{struct_name}({value})", lambda part: f"{part}.content", IS_CONTENT)
+            return emitter.tagged(emitter.notation.tuple_tag, Emitted(wire_type, unchanged=IS))
         named = [(item, f"item_{index}") for index, item in enumerate(items)]
         is_other = f"type(value) is not tuple or len(value) != {len(items)}"
-        unpack = f"{', '.join(name for _, name in named)}, = "
+        unpack = f"{', '.join(name for _, name in named)}, = value"
         encoded = ", ".join(item.encoded(name) for item, name in named)
         decoded = ", ".join(item.decoded(name) for item, name in named)
-        encode = [f"if {is_other}: {emitter.unusual}()", f"{unpack}value", f"return {struct_name}(({encoded},))"]
-        looks = [emitter.unchanged(item)(name, f"part.content[{index}]") for index, (item, name) in enumerate(named)]
-        unchanged = [f"if {is_other}: return False", f"{unpack}value", f"return {' and '.join(looks)}"]
-        return Emitted(
-            struct,
+        encode = [f"if {is_other}: {emitter.unusual}()", unpack, f"return ({encoded},)"]
+        looks = [emitter.unchanged(item)(name, f"part[{index}]") for index, (item, name) in enumerate(named)]
+        unchanged = [f"if {is_other}: return False", unpack, f"return {' and '.join(looks)}"]
+        content = Emitted(
+            wire_type,
             emitter.function("encode_tuple", "value", encode),
-            emitter.function("decode_tuple", "value", [f"{unpack}value.content", f"return ({decoded},)"]),
+            emitter.function("decode_tuple", "value", [unpack, f"return ({decoded},)"]),
             emitter.predicate("is_unchanged_tuple", unchanged),
             all(item.closed for item in items),
         )
+        return emitter.tagged(emitter.notation.tuple_tag, content)
 
 
 class Table(FieldType):

@@ -34,7 +34,7 @@ from typed_sessions.schema.types.base import (
     name_of,
     named,
 )
-from typed_sessions.schema.types.emitter import IS, IS_CONTENT, Emitted, Emitter
+from typed_sessions.schema.types.emitter import IS, Emitted, Emitter, by_content
 
 __all__ = ["KNOWN", "Anything", "Scalar", "Simple", "emit_simple_union"]
 
@@ -237,42 +237,19 @@ class Scalar(FieldType):
 
     @override
     def emit(self, emitter: Emitter) -> Emitted:
-        spelling = emitter.notation.spellings.get(self.cls)
-        if spelling is None or self.cls not in emitter.native:
-            return self._emit_text(emitter)
-        if spelling.native is not None:
-            struct, name = emitter.tagged(spelling.tag, spelling.native)
-            return Emitted(struct, lambda value: f"{name}({value})", lambda part: f"{part}.content", IS_CONTENT)
-        takes_naive = self.cls is not dt.datetime or NaiveDatetime in emitter.native
+        """Return the code of a value that has a tag, or is text. What is written in another way is left alone."""
+        cls, to_text, from_text, reads_exactly = self.cls, self.to_text, self.from_text, False
+        spelling = emitter.notation.spellings.get(cls) if cls in emitter.native else None
+        if spelling is None and cls in (dt.date, dt.timedelta):
+            return Emitted(cls, unchanged=IS)  # msgspec reads and writes it as we do
+        if spelling is not None and spelling.native is not None:
+            return emitter.tagged(spelling.tag, Emitted(spelling.native, unchanged=IS))
+        if spelling is not None:
+            to_text, from_text, reads_exactly = spelling.write, spelling.read, spelling.reads_exactly
+        takes_naive = spelling is None or cls is not dt.datetime or NaiveDatetime in emitter.native
 
         def write(value: Any) -> object:
-            if type(value) is not self.cls or not (takes_naive or value.utcoffset() is not None):
-                raise Unusual
-            return spelling.write(value)
-
-        def read(content: object) -> object:
-            try:
-                return spelling.read_exactly(content)
-            except ValueError:
-                raise Unusual from None
-
-        struct, name = emitter.tagged(spelling.tag, str)
-        encode, decode = emitter.call(write, f"write{spelling.tag}"), emitter.call(read, f"read{spelling.tag}")
-        return Emitted(
-            struct,
-            lambda value: f"{name}({encode(value)})",
-            lambda part: decode(f"{part}.content"),
-            lambda value, part: f"({encode(value)} == {part}.content)",
-        )
-
-    def _emit_text(self, emitter: Emitter) -> Emitted:
-        """Return the code of a value that is written as text. A text that is written in another way is left alone."""
-        if self.cls in (dt.date, dt.timedelta):
-            return Emitted(self.cls, unchanged=IS)  # msgspec reads and writes it as we do
-        cls, to_text, from_text = self.cls, self.to_text, self.from_text
-
-        def write(value: object) -> object:
-            if type(value) is not cls:
+            if type(value) is not cls or not (takes_naive or value.utcoffset() is not None):
                 raise Unusual
             return to_text(value)
 
@@ -281,16 +258,16 @@ class Scalar(FieldType):
                 value = from_text(text)
             except ValueError:
                 raise Unusual from None
-            if to_text(value) != text:
+            if not reads_exactly and to_text(value) != text:
                 raise Unusual
             return value
 
-        class_name, write_name = emitter.module.name(cls, cls.__name__), emitter.module.name(to_text, "text_of")
+        encode, decode = emitter.call(write, f"write_{self.text}"), emitter.call(read, f"read_{self.text}")
+        if spelling is not None:
+            return emitter.tagged(spelling.tag, by_content(str, encode, decode))
+        cls_name, text_of = emitter.module.name(cls, cls.__name__), emitter.call(to_text, "text_of")
         return Emitted(
-            str,
-            emitter.call(write, f"write_{self.text}"),
-            emitter.call(read, f"read_{self.text}"),
-            lambda value, part: f"(type({value}) is {class_name} and {write_name}({value}) == {part})",
+            str, encode, decode, lambda value, part: f"(type({value}) is {cls_name} and {text_of(value)} == {part})"
         )
 
     @override
