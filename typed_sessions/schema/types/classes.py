@@ -36,6 +36,7 @@ class WithNames(FieldType):
 
     def __init__(self, text: str, annotations: Mapping[str, Any], required: frozenset[str]) -> None:
         self.text = text
+        self.annotations = annotations
         self.required = required
         self.former_names: dict[str, tuple[str, ...]] = {
             name: former_names(annotation) for name, annotation in annotations.items()
@@ -49,17 +50,13 @@ class WithNames(FieldType):
 
     @override
     def affinity(self, plain: object, native: NativeTypes) -> Affinity:
-        if not is_dict(plain):
-            return Affinity.NONE
-        if plain.keys() <= self.types.keys() and plain.keys() >= self.required:
-            return Affinity.EXACT
-        if any(self._stored_as(plain, name) is None for name in self.required):
-            return Affinity.NONE
-        if self._is_foreign(plain):
+        if not is_dict(plain) or any(self._stored_as(plain, name) is None for name in self.required):
             return Affinity.NONE
         known = sum(self._stored_as(plain, name) is not None for name in self.types)
-        if known == len(plain):
+        if known >= len(plain):
             return Affinity.EXACT
+        if not known:
+            return Affinity.NONE
         return Affinity.OF_ITS_TYPE if known == len(self.types) else Affinity.PARTIAL
 
     @override
@@ -72,31 +69,21 @@ class WithNames(FieldType):
             raise Mismatch.of(self, plain)
         if self._is_foreign(plain):
             raise Mismatch(self.text, "what has none of its names")
-        values: dict[str, object] = {}
-        if plain.keys() == self.types.keys():
-            name = ""
-            try:
-                for name, item_type in self.types.items():
-                    values[name] = item_type.structure(plain[name], reading)
-            except Mismatch as mismatch:
-                raise mismatch.within(step.format(name)) from mismatch
-            return values
-        for name, item_type in self.types.items():
+        values = converted(self._stored(plain, step), lambda held, item: held.structure(item, reading), step)
+        if len(values) < len(plain):
+            reading.unknown[self.text] = reading.unknown.get(self.text, 0) + len(plain) - len(values)
+        return values
+
+    def _stored(self, plain: dict[object, object], step: str) -> Iterator[tuple[str, FieldType, object]]:
+        for name, held in self.types.items():
             stored_as = self._stored_as(plain, name)
             if stored_as is not None:
-                try:
-                    values[name] = item_type.structure(plain[stored_as], reading)
-                except Mismatch as mismatch:
-                    raise mismatch.within(step.format(name)) from mismatch
+                yield name, held, plain[stored_as]
             elif name in self.required:
-                raise Mismatch(item_type.text, "missing", step.format(name))
-        reading.pass_over(self.text, len(plain) - len(values))
-        return values
+                raise Mismatch(held.text, "missing", step.format(name))
 
     def _is_foreign(self, plain: dict[object, object]) -> bool:
         """Return True for a dict with none of the names: that of another class, which would read as all defaults."""
-        if not self.types.keys().isdisjoint(plain):
-            return False
         return bool(plain) and all(self._stored_as(plain, name) is None for name in self.types)
 
     def _stored_as(self, plain: dict[object, object], name: str) -> str | None:
@@ -123,24 +110,12 @@ class Declared(WithNames):
 
     @override
     def validate(self, value: object) -> object:
-        name = ""
-        try:
-            for name, item_type, attribute in self._attributes(value):  # noqa: B007 -- a mismatch names it
-                item_type.validate(attribute)
-        except Mismatch as mismatch:
-            raise mismatch.within(f".{name}" if name else "") from mismatch
+        converted(self._attributes(value), lambda held, item: held.validate(item), ".{}")
         return value
 
     @override
     def unstructure(self, value: object, native: NativeTypes) -> object:
-        plain: dict[str, object] = {}
-        name = ""
-        try:
-            for name, item_type, attribute in self._attributes(value):
-                plain[name] = item_type.unstructure(attribute, native)
-        except Mismatch as mismatch:
-            raise mismatch.within(f".{name}" if name else "") from mismatch
-        return plain
+        return converted(self._attributes(value), lambda held, item: held.unstructure(item, native), ".{}")
 
     @override
     def structure(self, plain: object, reading: Reading) -> object:
@@ -211,20 +186,16 @@ class Keyed(WithNames):
     makes_class = False
     classes: frozenset[type] | None = frozenset({dict})
 
-    def __init__(self, text: str, annotations: Mapping[str, Any], required: frozenset[str]) -> None:
-        super().__init__(text, annotations, required)
-        self.annotations = annotations
-
     @override
     def validate(self, value: object) -> object:
-        items = self._each(value, lambda name, item: self.types[name].validate(item))
+        items = converted(self._items(value), lambda held, item: held.validate(item), "[{!r}]")
         if is_dict(value) and all(item is value[name] for name, item in items.items()):
             return value
         return items
 
     @override
     def unstructure(self, value: object, native: NativeTypes) -> object:
-        return self._each(value, lambda name, item: self.types[name].unstructure(item, native))
+        return converted(self._items(value), lambda held, item: held.unstructure(item, native), "[{!r}]")
 
     @override
     def structure(self, plain: object, reading: Reading) -> object:
@@ -263,7 +234,7 @@ class Keyed(WithNames):
             all(item.closed for item in items.values()),
         )
 
-    def _each(self, value: object, convert: Callable[[str, object], object]) -> dict[str, object]:
+    def _items(self, value: object) -> Iterator[tuple[str, FieldType, object]]:
         if not is_dict(value) or type(value) is not dict:
             raise Mismatch.of(self, value)
         for name in sorted(self.required):
@@ -271,18 +242,19 @@ class Keyed(WithNames):
                 raise Mismatch(self.types[name].text, "missing", f"[{name!r}]")
         if not value.keys() <= self.types.keys():
             raise Mismatch(f"{self.text} with its declared keys alone", "with others")
-        return converted({name: value[name] for name in self.types if name in value}, convert, "[{!r}]")
+        return ((name, held, value[name]) for name, held in self.types.items() if name in value)
 
 
-def converted(items: dict[str, object], convert: Callable[[str, object], object], step: str) -> dict[str, object]:
-    """Convert each item by its name; a mismatch says at which step."""
+def converted(
+    items: Iterable[tuple[str, FieldType, object]], convert: Callable[[FieldType, object], object], step: str
+) -> dict[str, object]:
+    """Convert each item, of a name and a type, by its name; a mismatch says at which step."""
     done: dict[str, object] = {}
-    try:
-        for name, item in items.items():
-            done[name] = convert(name, item)
-    except Mismatch as mismatch:
-        name = [*items][len(done)]
-        raise mismatch.within(step.format(name)) from mismatch
+    for name, held, item in items:
+        try:
+            done[name] = convert(held, item)
+        except Mismatch as mismatch:
+            raise mismatch.within(step.format(name)) from mismatch
     return done
 
 
