@@ -75,11 +75,6 @@ class Reading:
         self.generated = False
         """True if a declared class made a default for what was missing."""
 
-    def pass_over(self, owner: str, keys: int) -> None:
-        """Note that a value of a declared class came with so many keys that the class does not know."""
-        if keys:
-            self.unknown[owner] = self.unknown.get(owner, 0) + keys
-
 
 class Mismatch(Unusual):
     """A value does not fit a type. Says where and what was expected and found, never the value."""
@@ -115,6 +110,8 @@ class FieldType(ABC):
     """The type as its author would write it."""
     classes: frozenset[type] | None = None
     """The classes of which exactly this type's values are; None if a class does not tell them."""
+    keeps_plain: bool = False
+    """True if code of the user's makes values, and might make them of the list that is compared with them later."""
 
     @abstractmethod
     def validate(self, value: object) -> object:
@@ -166,9 +163,6 @@ class FieldType(ABC):
             return value
 
         return Emitted(Any, emitter.call(encode, "unstructure"), emitter.call(decode, "structure"), closed=False)
-
-    keeps_plain: bool = False
-    """True if code of the user's makes values, and might make them of the list that is compared with them later."""
 
     def are_plain(self, items: Collection[object]) -> bool:  # noqa: ARG002 -- of what JSON has
         """Return True if all are values of exactly this type, and their own plain forms."""
@@ -265,19 +259,13 @@ def iterated(value: Any) -> list[object]:
     return list(value)
 
 
-Step: TypeAlias = Callable[[int], str]
-"""Makes the step of a path from the index of an item."""
-
-BY_INDEX: Final[Step] = "[{}]".format
-
-
-def indexed(items: Iterable[object], convert: Callable[[object], object], step: Step = BY_INDEX) -> list[object]:
-    """Convert each item; a mismatch says at which."""
+def indexed(items: Iterable[object], convert: Callable[[object], object], step: str = "[{}]") -> list[object]:
+    """Convert each item; a mismatch says at which, by its index in the step of a path."""
     converted: list[object] = []
     try:
         converted.extend(map(convert, items))  # how many there are says where it stopped
     except Mismatch as mismatch:
-        raise mismatch.within(step(len(converted))) from mismatch
+        raise mismatch.within(step.format(len(converted))) from mismatch
     return converted
 
 

@@ -17,6 +17,7 @@ from typed_sessions.errors import SchemaError
 from typed_sessions.schema.annotations import (
     described,
     is_typed_dict,
+    origin_class,
     plain_form,
     reference_in,
     reference_name,
@@ -139,8 +140,9 @@ class Compiler:
         return held
 
     def _of_class(self, annotation: Any, place: str) -> FieldType:
-        if isinstance(annotation, type) and issubclass(annotation, Enum):
-            return self._enumeration(annotation, place)
+        cls = origin_class(annotation)
+        if cls is not None and issubclass(cls, Enum):
+            return self._enumeration(cls, place)
         if annotation in self._classes:
             return self._classes[annotation]
         if is_typed_dict(annotation):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property, partial
 from operator import is_
-from typing import Any, Final, cast, get_args
+from typing import Any, Final, get_args
 
 from typing_extensions import override
 
@@ -45,22 +45,20 @@ class Items(FieldType):
         self.text: str = f"{cls.__name__}[{item.text}{', ...' if cls is tuple else ''}]"
         self.cls: type[Any] = cls
         self.classes: frozenset[type] | None = frozenset({cls})
-        self._make: Callable[[list[object]], object] = cls
         self.item = item
-        self._ordered = cls in (list, tuple)
 
     @override
     def validate(self, value: object) -> object:
         items = self._of(value)
         validated = items if self.item.are_plain(items) else indexed(items, self.item.validate)
-        return value if _holds(value, self.cls, validated) else self._make(validated)
+        return value if _holds(value, self.cls, validated) else self.cls(validated)
 
     @override
     def unstructure(self, value: object, native: NativeTypes) -> object:
         plain = self._of(value)
         if not self.item.are_plain(plain):
             plain = indexed(plain, partial(self.item.unstructure, native=native))
-        if not self._ordered:
+        if self.cls in (set, frozenset):
             plain = sorted(plain, key=self._place)
         return tuple(plain) if self.cls is tuple and tuple in native else plain
 
@@ -72,7 +70,7 @@ class Items(FieldType):
         if not self.item.are_plain(items):
             items = indexed(items, partial(self.item.structure, reading=reading))
         try:
-            return self._make(items)
+            return self.cls(items)
         except TypeError as error:  # an unhashable item of a set
             raise Mismatch.of(self, plain) from error
 
@@ -279,8 +277,7 @@ class Table(FieldType):
         if type(value) is dict and self._is_plain(value):
             return value
         entries = {**value}  # at once: another thread may change it
-        keys = self._keys(entries, self.key.validate)
-        items = indexed(entries.values(), self.value.validate, _under_a_key)
+        keys, items = self._converted(entries, self.key.validate, self.value.validate)
         if type(value) is dict and all(map(is_, keys, entries)) and all(map(is_, items, entries.values())):
             return value
         return dict(zip(keys, items, strict=True))
@@ -290,13 +287,10 @@ class Table(FieldType):
         if not is_dict(value):
             raise Mismatch.of(self, value)
         entries = {**value}  # at once: another thread may change it
-        plain: dict[str, object] = {}
-        if self._is_plain(entries):
-            plain = cast("dict[str, object]", entries)
-        else:
-            texts = self._keys(entries, self._key_text)
-            items = indexed(entries.values(), partial(self.value.unstructure, native=native), _under_a_key)
-            plain = dict(zip(cast("list[str]", texts), items, strict=True))
+        plain = entries
+        if not self._is_plain(entries):
+            unstructure = partial(self.value.unstructure, native=native)
+            plain = dict(zip(*self._converted(entries, self._key_text, unstructure), strict=True))
         if len(plain) != len(entries):
             raise Mismatch(f"{self.key.text} with a text of its own for each", "two of one text", " (a key)")
         return plain if name_of(plain, native) is None else named(self.text, plain, native)
@@ -312,10 +306,9 @@ class Table(FieldType):
             raise Mismatch.of(self, plain)
         if self._is_plain(plain):
             return {**plain}
-        keys = self._keys(plain, self._key_of)
-        items = indexed(plain.values(), partial(self.value.structure, reading=reading), _under_a_key)
+        entries = self._converted(plain, self._key_of, partial(self.value.structure, reading=reading))
         try:
-            return dict(zip(keys, items, strict=True))
+            return dict(zip(*entries, strict=True))
         except TypeError as error:  # a key that has no hash, such as a signalling NaN
             raise Mismatch.of(self, plain) from error
 
@@ -398,10 +391,16 @@ class Table(FieldType):
     def _is_plain(self, value: dict[object, object]) -> bool:
         return self._has_text_keys and self.value.are_plain(value.values()) and {*map(type, value)} <= _TEXTS
 
-    def _keys(self, entries: dict[object, object], convert: Callable[[object], object]) -> Collection[object]:
-        """Convert each key; text is its own."""
+    def _converted(
+        self,
+        entries: dict[object, object],
+        convert_key: Callable[[object], object],
+        convert: Callable[[object], object],
+    ) -> tuple[list[object], list[object]]:
+        """Convert each key, unless it is text that stands for itself, and each value."""
         is_text = self._has_text_keys and {*map(type, entries)} <= _TEXTS
-        return [*entries] if is_text else indexed(entries, convert, _at_a_key)
+        keys = [*entries] if is_text else indexed(entries, convert_key, " (a key)")
+        return keys, indexed(entries.values(), convert, SOME_KEY)
 
     def _key_text(self, key: object) -> str:
         plain = self.key.unstructure(self.key.validate(key), JSON)
@@ -420,14 +419,6 @@ class Table(FieldType):
         if self._by_number and isinstance(text, str) and _is_canonical_integer(text):
             text = int(text)
         return self.key.structure(text, Reading(JSON))
-
-
-def _at_a_key(_index: int) -> str:
-    return " (a key)"
-
-
-def _under_a_key(_index: int) -> str:
-    return SOME_KEY
 
 
 def _holds(value: object, cls: type, items: list[object]) -> bool:

@@ -30,7 +30,7 @@ from typed_sessions.schema.types.base import (
 from typed_sessions.schema.types.choices import Enumeration
 from typed_sessions.schema.types.classes import Foreign, WithNames
 from typed_sessions.schema.types.containers import Items, Positions, Table
-from typed_sessions.schema.types.emitter import Emitted, Emitter, by_content
+from typed_sessions.schema.types.emitter import Emitted, Emitter, Write, by_content
 from typed_sessions.schema.types.scalars import Anything, Scalar, Simple, emit_simple_union
 
 __all__ = ["OneOf"]
@@ -115,9 +115,7 @@ class OneOf(FieldType):
             classes, item = member.classes, emitter.emitted(member)
             if classes is None or not item.closed or item.wire_type is Raw:
                 return None
-            kinds: frozenset[object] = frozenset(
-                _tag_or_type(held, emitter) for held in member.plain_types(emitter.native)
-            )
+            kinds: frozenset[object] = frozenset(_tag_or_type(held, emitter) for held in member.plain_types(native))
             if member not in bare:
                 item, kinds = emitter.named(member.text, item, in_tuple=tuple in names), frozenset({(member.text,)})
             cases.append(Case(classes, kinds, item))
@@ -141,10 +139,6 @@ class OneOf(FieldType):
         dicts = sum(dict in member.plain_types(JSON) for member in self.members)
         return Affinity.POSSIBLE if dicts > 1 else Affinity.PARTIAL
 
-    @cached_property
-    def _matches_classes(self) -> bool:
-        return all(isinstance(member.unbounded, _TOLD_BY_CLASS) for member in self.members)
-
     @override
     def matches(self, value: object) -> bool:
         return any(member.matches(value) for member in self.members)
@@ -165,7 +159,7 @@ class OneOf(FieldType):
         claiming = [member for member in self.members if member.matches(value)]
         if len(claiming) != 1:
             return None
-        if self._matches_classes:
+        if all(isinstance(member.unbounded, _TOLD_BY_CLASS) for member in self.members):
             self._by_class[type(value)] = claiming[0]
         return claiming[0]
 
@@ -195,14 +189,13 @@ class OneOf(FieldType):
         return candidates
 
     def _candidates_for_names(self, native: NativeTypes, names: frozenset[object]) -> list[FieldType]:
-        """Return the same for a dict of these keys: no member is told by what is under them."""
-        return self._suiting(dict.fromkeys(names), native)
+        return self._suiting(dict.fromkeys(names), native)  # no member is told by what is under them
 
     def _suiting(self, plain: object, native: NativeTypes) -> list[FieldType]:
         bare = self._bare(native)
         nameless = [member for member in self.members if member not in self._always_named]
         suiting = [(member.affinity(plain, native), member in bare, member) for member in nameless]
-        ranked = sorted(suiting, key=_rank, reverse=True)
+        ranked = sorted(suiting, key=lambda candidate: candidate[:2], reverse=True)
         return [member for affinity, _, member in ranked if affinity >= self._least]
 
     @cached_property
@@ -231,11 +224,8 @@ class OneOf(FieldType):
     @cached_property
     def _always_named(self) -> frozenset[FieldType]:
         """The members that would make a class of what another member writes as a dict."""
-        return frozenset(
-            member
-            for member in self.members
-            if any(_takes_dicts_of(member, other, set()) for other in self.members if other is not member)
-        )
+        pairs = [(one, other) for one in self.members for other in self.members if one is not other]
+        return frozenset(one for one, other in pairs if _takes_dicts_of(one, other, set()))
 
     @cached_property
     def _holds_dicts(self) -> bool:
@@ -261,20 +251,19 @@ class Case:
 def _emit_optional(item: Emitted, emitter: Emitter) -> Emitted | None:
     if item.wire_type in (Any, Raw):
         return None
-    encode, decode, unchanged = item.encode, item.decode, emitter.unchanged(item)
+    wire_type: Any = Union[item.wire_type, None]  # noqa: UP007 -- of a value, which may be a constraint
+    is_same = emitter.unchanged(item)
     return Emitted(
-        Union[item.wire_type, None],  # noqa: UP007 -- of a value, which may be a constraint
-        None
-        if encode is None
-        else emitter.short("encode_optional", lambda value: f"(None if {value} is None else {encode(value)})"),
-        None
-        if decode is None
-        else emitter.short("decode_optional", lambda part: f"(None if {part} is None else {decode(part)})"),
-        lambda value, part: (
-            f"({value} is None if {part} is None else {value} is not None and {unchanged(value, part)})"
-        ),
+        wire_type,
+        item.encode and emitter.short("encode_optional", _unless_none(item.encode)),
+        item.decode and emitter.short("decode_optional", _unless_none(item.decode)),
+        lambda value, part: f"({value} is None if {part} is None else {value} is not None and {is_same(value, part)})",
         item.closed,
     )
+
+
+def _unless_none(write: Write) -> Write:
+    return lambda value: f"(None if {value} is None else {write(value)})"
 
 
 def _emit_read(wire_type: Any, cases: list[Case], emitter: Emitter) -> Emitted:
@@ -329,9 +318,8 @@ def _tag_or_type(held: type, emitter: Emitter) -> object:
     """Return what plain forms of a type are told by in what msgspec reads as anything."""
     if held is tuple:
         return emitter.notation.tuple_tag
-    return (
-        emitter.notation.spellings[held].tag if held in emitter.notation.spellings and held in emitter.native else held
-    )
+    spelling = emitter.notation.spellings.get(held) if held in emitter.native else None
+    return held if spelling is None else spelling.tag
 
 
 def _is_one_of(classes: Iterable[type], emitter: Emitter) -> str:
@@ -397,12 +385,6 @@ def _values_of(held: Table | WithNames) -> tuple[FieldType, ...]:
 def _is_dict_type(member: FieldType) -> bool:
     member = member.unbounded
     return isinstance(member, (Table, Anything, Foreign)) or (isinstance(member, WithNames) and not member.makes_class)
-
-
-def _rank(candidate: tuple[Affinity, bool, FieldType]) -> tuple[Affinity, bool]:
-    """Return how likely a candidate is."""
-    affinity, is_bare, _ = candidate
-    return affinity, is_bare
 
 
 def _precedence(native: NativeTypes, member: FieldType) -> int:
