@@ -110,6 +110,11 @@ class FieldType(ABC):
     """The type as its author would write it."""
     classes: frozenset[type] | None = None
     """The classes of which exactly this type's values are; None if a class does not tell them."""
+    json_types: frozenset[type] = frozenset()
+    """The types that plain forms of this type have where nothing is native; none of its own if they are its parts'."""
+    native_type: type | None = None
+    """The only one that they have where it is native."""
+    _parts: Iterable[FieldType] = ()
     keeps_plain: bool = False
     """True if code of the user's makes values, and might make them of the list that is compared with them later."""
 
@@ -170,11 +175,15 @@ class FieldType(ABC):
 
     def matches(self, value: object) -> bool:
         """Return True if a value is of exactly this type, by what is outside."""
-        return self.classes is not None and type(value) in self.classes
+        if self.classes is not None:
+            return type(value) in self.classes
+        return any(part.matches(value) for part in self.parts())
 
-    @abstractmethod
     def plain_types(self, native: NativeTypes) -> frozenset[type]:
         """Return the types that plain forms of this type have; `object` if that cannot be said."""
+        if self.native_type in native:
+            return frozenset({self.native_type})
+        return self.json_types or frozenset[type]().union(*(part.plain_types(native) for part in self.parts()))
 
     def affinity(self, plain: object, native: NativeTypes) -> Affinity:
         """Return how well a plain form suits this type, by what is outside."""
@@ -187,7 +196,7 @@ class FieldType(ABC):
 
     def parts(self) -> Iterable[FieldType]:
         """Return the types of what a value of this type holds."""
-        return ()
+        return self._parts
 
 
 _JSON_WITHOUT_DICTS: Final = PLAIN | {list}
@@ -213,10 +222,6 @@ class Wrapper(FieldType):
     @override
     def matches(self, value: object) -> bool:
         return self.inner.matches(value)
-
-    @override
-    def plain_types(self, native: NativeTypes) -> frozenset[type]:
-        return self.inner.plain_types(native)
 
     @override
     def affinity(self, plain: object, native: NativeTypes) -> Affinity:

@@ -23,6 +23,7 @@ class Enumeration(FieldType):
     def __init__(self, cls: type[Enum]) -> None:
         self.cls = cls
         self.classes: frozenset[type] | None = frozenset({cls})
+        self.json_types: frozenset[type] = frozenset(type(cast("object", member.value)) for member in cls)
         self.text: str = cls.__name__
 
     @property
@@ -58,10 +59,6 @@ class Enumeration(FieldType):
         hint = f"of_{self.text}"
         return by_content(Union[tuple(types)], emitter.call(encode, hint), emitter.call(self._member, hint))  # noqa: UP007
 
-    @override
-    def plain_types(self, native: NativeTypes) -> frozenset[type]:
-        return frozenset(type(cast("object", member.value)) for member in self.cls)
-
     def _member(self, plain: object) -> Any:
         try:
             member = self.cls(plain)
@@ -78,6 +75,7 @@ class Choice(FieldType):
     def __init__(self, text: str, choices: Mapping[tuple[type, object], FieldType]) -> None:
         self.text: str = text
         self.choices = choices
+        self._parts: Iterable[FieldType] = dict.fromkeys(choices.values())
         self.classes: frozenset[type] | None = frozenset(cls for cls, _ in choices)
         """Pairs of a value's type and the value, so that `1` is not `True`; each with the type that writes it."""
 
@@ -120,14 +118,6 @@ class Choice(FieldType):
     @override
     def matches(self, value: object) -> bool:
         return bool(attempt(self._writer, value))
-
-    @override
-    def plain_types(self, native: NativeTypes) -> frozenset[type]:
-        return frozenset[type]().union(*(writer.plain_types(native) for writer in self.choices.values()))
-
-    @override
-    def parts(self) -> Iterable[FieldType]:
-        return dict.fromkeys(self.choices.values())
 
     def _writer(self, value: object) -> FieldType:
         try:

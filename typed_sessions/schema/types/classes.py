@@ -31,6 +31,7 @@ __all__ = ["Declared", "Foreign", "Keyed", "declared_keys", "nests_deep"]
 class WithNames(FieldType):
     """A type whose values are written as a dict of declared names."""
 
+    json_types: frozenset[type] = frozenset({dict})
     makes_class: bool
     """True if its values are instances of a class, and no dicts."""
 
@@ -43,10 +44,7 @@ class WithNames(FieldType):
         }
         self.types: dict[str, FieldType] = {}
         """Filled by the compiler once it has seen the class, which may contain itself."""
-
-    @override
-    def plain_types(self, native: NativeTypes) -> frozenset[type]:
-        return frozenset({dict})
+        self._parts: Iterable[FieldType] = self.types.values()
 
     @override
     def affinity(self, plain: object, native: NativeTypes) -> Affinity:
@@ -58,10 +56,6 @@ class WithNames(FieldType):
         if not known:
             return Affinity.NONE
         return Affinity.OF_ITS_TYPE if known == len(self.types) else Affinity.PARTIAL
-
-    @override
-    def parts(self) -> Iterable[FieldType]:
-        return self.types.values()
 
     def _structured(self, plain: object, reading: Reading, step: str) -> dict[str, object]:
         """Return the values of a plain dict by their present names; keys that nobody declares are counted."""
@@ -285,6 +279,7 @@ class Foreign(FieldType):
     """A type that only the converter's hooks know."""
 
     keeps_plain = True
+    json_types: frozenset[type] = frozenset({object})
 
     def __init__(self, annotation: Any, converter: Converter) -> None:
         self.text: str = described(annotation)
@@ -320,10 +315,6 @@ class Foreign(FieldType):
     @override
     def matches(self, value: object) -> bool:
         return not isinstance(self._cls, type) or isinstance(value, self._cls)
-
-    @override
-    def plain_types(self, native: NativeTypes) -> frozenset[type]:
-        return frozenset({object})
 
 
 def _is_plain(value: object, native: NativeTypes) -> bool:

@@ -41,11 +41,15 @@ _WITH_MOMENTS: Final[frozenset[type]] = frozenset({datetime})
 class Items(FieldType):
     """A container of any length whose items have one type: list, set, frozenset, `tuple[T, ...]`."""
 
+    json_types: frozenset[type] = frozenset({list})
+
     def __init__(self, cls: type[Any], item: FieldType) -> None:
         self.text: str = f"{cls.__name__}[{item.text}{', ...' if cls is tuple else ''}]"
         self.cls: type[Any] = cls
         self.classes: frozenset[type] | None = frozenset({cls})
         self.item = item
+        self.native_type: type | None = tuple if cls is tuple else None
+        self._parts: Iterable[FieldType] = (item,)
 
     @override
     def validate(self, value: object) -> object:
@@ -75,18 +79,10 @@ class Items(FieldType):
             raise Mismatch.of(self, plain) from error
 
     @override
-    def plain_types(self, native: NativeTypes) -> frozenset[type]:
-        return frozenset({tuple if self.cls is tuple and tuple in native else list})
-
-    @override
     def affinity(self, plain: object, native: NativeTypes) -> Affinity:
         if is_set(plain):
             return Affinity.OF_ITS_TYPE if type(plain) is self.cls else Affinity.NONE
         return super().affinity(plain, native) if is_sequence(plain) else Affinity.NONE
-
-    @override
-    def parts(self) -> Iterable[FieldType]:
-        return (self.item,)
 
     def _of(self, value: object) -> list[object]:
         if not isinstance(value, self.cls):
@@ -184,10 +180,12 @@ class Positions(FieldType):
     """A tuple of fixed length, each position with a type of its own."""
 
     classes: frozenset[type] | None = frozenset({tuple})
+    json_types: frozenset[type] = frozenset({list})
+    native_type: type | None = tuple
 
     def __init__(self, items: tuple[FieldType, ...]) -> None:
         self.text: str = f"tuple[{', '.join(item.text for item in items) or '()'}]"
-        self.items = items
+        self.items = self._parts = items
 
     @override
     def validate(self, value: object) -> object:
@@ -208,17 +206,9 @@ class Positions(FieldType):
         return is_sequence(value) and type(value) is tuple and len(value) == len(self.items)
 
     @override
-    def plain_types(self, native: NativeTypes) -> frozenset[type]:
-        return frozenset({tuple if tuple in native else list})
-
-    @override
     def affinity(self, plain: object, native: NativeTypes) -> Affinity:
         fits = is_sequence(plain) and len(plain) == len(self.items)
         return super().affinity(plain, native) if fits else Affinity.NONE
-
-    @override
-    def parts(self) -> Iterable[FieldType]:
-        return self.items
 
     def _each(
         self, value: object, accepted: tuple[type, ...], convert: Callable[[FieldType, object], object]
@@ -262,11 +252,13 @@ class Table(FieldType):
     """
 
     classes: frozenset[type] | None = frozenset({dict})
+    json_types: frozenset[type] = frozenset({dict})
 
     def __init__(self, key: FieldType, value: FieldType) -> None:
         self.text: str = f"dict[{key.text}, {value.text}]"
         self.key = key
         self.value = value
+        self._parts: Iterable[FieldType] = (key, value)
         self._by_number = key.plain_types(JSON) == _NUMBERS
         self._has_text_keys = isinstance(key, Simple) and key.cls is str
 
@@ -377,16 +369,8 @@ class Table(FieldType):
         return emitter.call(encode, "key_text"), emitter.call(decode, "key_of")
 
     @override
-    def plain_types(self, native: NativeTypes) -> frozenset[type]:
-        return frozenset({dict})
-
-    @override
     def affinity(self, plain: object, native: NativeTypes) -> Affinity:
         return Affinity.OF_ITS_TYPE if is_dict(plain) else Affinity.NONE
-
-    @override
-    def parts(self) -> Iterable[FieldType]:
-        return (self.key, self.value)
 
     def _is_plain(self, value: dict[object, object]) -> bool:
         return self._has_text_keys and self.value.are_plain(value.values()) and {*map(type, value)} <= _TEXTS

@@ -47,6 +47,7 @@ class Anything(FieldType):
     """`object` and `Any`: whatever the serializer brings back as it was."""
 
     text = "object"
+    json_types: frozenset[type] = frozenset({object})
 
     @override
     def validate(self, value: object) -> object:
@@ -92,10 +93,6 @@ class Anything(FieldType):
     def matches(self, value: object) -> bool:
         return True
 
-    @override
-    def plain_types(self, native: NativeTypes) -> frozenset[type]:
-        return frozenset({object})
-
     def _each(self, value: object, convert: Callable[[object], object]) -> object:
         """Convert each item of a container."""
         if is_dict(value):
@@ -125,6 +122,7 @@ class Simple(FieldType):
     def __init__(self, cls: type[Any], exact: Callable[[Any], object], widened: type | None = None) -> None:
         self.cls: type[Any] = cls
         self.classes: frozenset[type] | None = frozenset({cls})
+        self.json_types: frozenset[type] = self.classes
         self.text: str = "None" if cls is types.NoneType else cls.__name__
         self._exact = exact
         self._accepted = (cls,) if widened is None else (cls, widened)
@@ -161,10 +159,6 @@ class Simple(FieldType):
         return Emitted(float | int, exact, exact, IS)  # msgspec would round an int that no float is equal to
 
     @override
-    def plain_types(self, native: NativeTypes) -> frozenset[type]:
-        return frozenset({self.cls})
-
-    @override
     def affinity(self, plain: object, native: NativeTypes) -> Affinity:
         return super().affinity(plain, native) if isinstance(plain, self._accepted) else Affinity.NONE
 
@@ -190,6 +184,8 @@ def emit_simple_union(members: Collection[FieldType], emitter: Emitter) -> Emitt
 class Scalar(FieldType):
     """One value that JSON lacks: kept as it is where that is native, written as text elsewhere."""
 
+    json_types: frozenset[type] = frozenset({str})
+
     def __init__(
         self,
         cls: type[Any],
@@ -200,6 +196,7 @@ class Scalar(FieldType):
     ) -> None:
         self.cls: type[Any] = cls
         self.classes: frozenset[type] | None = frozenset({cls})
+        self.native_type: type | None = cls
         self.text: str = cls.__name__
         self._exact = exact
         self.to_text = to_text
@@ -269,10 +266,6 @@ class Scalar(FieldType):
         return Emitted(
             str, encode, decode, lambda value, part: f"(type({value}) is {cls_name} and {text_of(value)} == {part})"
         )
-
-    @override
-    def plain_types(self, native: NativeTypes) -> frozenset[type]:
-        return frozenset({self.cls if self.cls in native else str})
 
 
 def _is_naive(value: object) -> bool:

@@ -54,7 +54,7 @@ class OneOf(FieldType):
 
     def __init__(self, members: tuple[FieldType, ...]) -> None:
         self.text: str = " | ".join(member.text for member in members)
-        self.members = members
+        self.members = self._parts = members
         self._bare = lru_cache(maxsize=8)(self._written_bare)
         self._of_names = lru_cache(maxsize=64)(self._candidates_for_names)
         self._by_class: dict[type, FieldType] = {}
@@ -138,18 +138,6 @@ class OneOf(FieldType):
         """What a member needs to be tried. A dict that several classes know in part may be of one that is gone."""
         dicts = sum(dict in member.plain_types(JSON) for member in self.members)
         return Affinity.POSSIBLE if dicts > 1 else Affinity.PARTIAL
-
-    @override
-    def matches(self, value: object) -> bool:
-        return any(member.matches(value) for member in self.members)
-
-    @override
-    def plain_types(self, native: NativeTypes) -> frozenset[type]:
-        return frozenset[type]().union(*(member.plain_types(native) for member in self.members))
-
-    @override
-    def parts(self) -> Iterable[FieldType]:
-        return self.members
 
     def _claimant(self, value: object) -> FieldType | None:
         """Return the member that a value is of; None if it may be of several, or is of none."""
