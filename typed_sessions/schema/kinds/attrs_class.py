@@ -79,8 +79,7 @@ class AttrsKind(Kind):
 
     @override
     def replaced(self, instance: Any, values: Mapping[str, object]) -> object:
-        replaced: object = attrs.evolve(instance, **{self.members[name].alias: values[name] for name in values})
-        return replaced
+        return attrs.evolve(instance, **{self.members[name].alias: values[name] for name in values})
 
 
 _CACHED_HASH: Final = "_attrs_cached_hash"
@@ -104,11 +103,7 @@ def _max_length(validator: Any) -> int | None:
     return None
 
 
-def _class_of(validator: object) -> type[Any]:
-    """Return the class of a validator: attrs keeps those private."""
-    return type(validator)
-
-
-_LONGEST: Final = _class_of(attrs.validators.max_len(1))
-_OPTIONAL: Final = _class_of(attrs.validators.optional(attrs.validators.max_len(1)))
-_ALL: Final = _class_of(attrs.validators.and_(attrs.validators.max_len(1)))
+_LONGEST: Final[type[Any]] = type(attrs.validators.max_len(1))
+_OPTIONAL: Final[type[Any]] = type(attrs.validators.optional(attrs.validators.max_len(1)))
+_ALL: Final[type[Any]] = type(attrs.validators.and_(attrs.validators.max_len(1)))
+"""The classes of validators, which attrs keeps private."""

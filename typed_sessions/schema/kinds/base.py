@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from copy import copy
 from functools import cached_property
 from types import MemberDescriptorType
-from typing import Any, Final, Self, TypeAlias, cast, get_origin
+from typing import Any, Final, Self, TypeAlias, get_origin
 
 import msgspec
 from attrs import evolve, frozen
@@ -42,8 +42,8 @@ def factory_varies(factory: object) -> bool:
 
 _CONSTANT: Final = (bool, int, float, str, bytes, list, tuple, dict, set, frozenset)
 
-State: TypeAlias = dict[MemberDescriptorType | str, object]
-"""All that an instance has, declared or not: what is in its slots, and by name what is in its `__dict__`."""
+State: TypeAlias = dict[str, object]
+"""All that an instance has, declared or not, in its slots and in its `__dict__`, by name."""
 
 _IS_MADE_BY_PYTHON: Final = 1 << 9
 """`Py_TPFLAGS_HEAPTYPE`."""
@@ -60,8 +60,9 @@ class Kind(ABC):
         self.make: Callable[[], object] | None = None
         """The function of the user's that makes a new instance; None if the class does."""
         mro: list[Any] = list(cls.__mro__)
-        slotted: list[Mapping[str, object]] = [vars(base) for base in mro if "__slots__" in vars(base)]
-        self._slots = [each for held in slotted for each in held.values() if isinstance(each, MemberDescriptorType)]
+        slotted: list[Mapping[str, object]] = [vars(base) for base in mro[::-1] if "__slots__" in vars(base)]
+        held = (each for names in slotted for each in names.values() if isinstance(each, MemberDescriptorType))
+        self._slots: Mapping[str, MemberDescriptorType] = {slot.__name__: slot for slot in held}
         self._has_dict = bool(cls.__dictoffset__)
         self._new: Callable[[type], object] = next(b for b in mro if not b.__flags__ & _IS_MADE_BY_PYTHON).__new__
         self._takes_names = all(member.in_constructor and member.alias == name for name, member in self.members.items())
@@ -86,7 +87,7 @@ class Kind(ABC):
                 return made
             values = {name: getattr(made, name) for name in self.members} | dict(values)
         if self._takes_names:
-            return cast("object", self.cls(**values))
+            return self.cls(**values)
         given = {name: value for name, value in values.items() if self.members[name].in_constructor}
         instance: object = self.cls(**{self.members[name].alias: value for name, value in given.items()})
         for name in values.keys() - given.keys():
@@ -131,13 +132,13 @@ class Kind(ABC):
     def state(self, instance: object) -> State:
         """Return all that an instance has. Nothing of the user's runs."""
         held: State = {}
-        for slot in self._slots:
+        for name, slot in self._slots.items():
             try:
-                held[slot] = slot.__get__(instance)
+                held[name] = slot.__get__(instance)
             except AttributeError:  # it lacks this one
                 continue
         if self._has_dict:
-            held.update(_dict_of(instance).items())
+            held.update(_dict_of(instance))
         return held
 
     def copied(self, instance: object, *, computed: bool = True) -> object:
@@ -148,9 +149,9 @@ class Kind(ABC):
             computed: whether the copy keeps what the class has computed of its attributes once.
         """
         made: object = self._new(self.cls)
-        for key, value in self.state(instance).items():
-            if computed or _name_of(key) not in self._computed:
-                self._put(made, key, value)
+        for name, value in self.state(instance).items():
+            if computed or name not in self._computed:
+                self._put(made, name, value)
         return made
 
     def carried_over(self, instance: object, before: State, changed: object) -> object:
@@ -162,14 +163,14 @@ class Kind(ABC):
             changed: the copy.
         """
         after = self.state(changed)
-        for key, value in after.items():
-            if key not in before or before[key] is not value:
-                self._put(instance, key, value)
-        for key in before.keys() - after.keys():
-            if isinstance(key, str):
-                _dict_of(instance).pop(key, None)
+        for name, value in after.items():
+            if name not in before or before[name] is not value:
+                self._put(instance, name, value)
+        for name in before.keys() - after.keys():
+            if name in self._slots:
+                self._slots[name].__delete__(instance)
             else:
-                key.__delete__(instance)
+                _dict_of(instance).pop(name, None)
         return instance
 
     def force(self, instance: object, name: str, value: object) -> None:
@@ -234,20 +235,16 @@ class Kind(ABC):
         kept = (vars(base).items() for base in self.cls.__mro__)
         return frozenset(name for held in kept for name, each in held if isinstance(each, cached_property))
 
-    def _put(self, instance: object, key: MemberDescriptorType | str, value: object) -> None:
-        if isinstance(key, str):
-            _dict_of(instance)[key] = value
+    def _put(self, instance: object, name: str, value: object) -> None:
+        if name in self._slots:
+            self._slots[name].__set__(instance, value)
         else:
-            key.__set__(instance, value)
+            _dict_of(instance)[name] = value
 
 
 def _dict_of(instance: object) -> dict[str, object]:
     attributes: dict[str, object] = object.__getattribute__(instance, "__dict__")
     return attributes
-
-
-def _name_of(key: MemberDescriptorType | str) -> str:
-    return key if isinstance(key, str) else key.__name__
 
 
 def _holds(cls: Any, name: str) -> bool:

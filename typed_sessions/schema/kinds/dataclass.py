@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from dataclasses import MISSING
 from typing import Any
 
 from typing_extensions import override
@@ -29,14 +30,14 @@ class DataclassKind(Kind):
                 )
         members = [
             Member(
-                name=field.name,
-                annotation=annotations.get(field.name, field.type),
-                alias=field.name,
-                required=field.init and not _has_default(field),
-                varies=not field.init or _varies(field.default_factory),
-                in_constructor=field.init,
+                name=each.name,
+                annotation=annotations.get(each.name, each.type),
+                alias=each.name,
+                required=each.init and each.default is MISSING is each.default_factory,
+                varies=not each.init or (each.default_factory is not MISSING and factory_varies(each.default_factory)),
+                in_constructor=each.init,
             )
-            for field in dataclasses.fields(cls)
+            for each in dataclasses.fields(cls)
         ]
         super().__init__(cls, members, frozen=cls.__dataclass_params__.frozen)
 
@@ -47,13 +48,4 @@ class DataclassKind(Kind):
 
     @override
     def replaced(self, instance: Any, values: Mapping[str, object]) -> object:
-        replaced: object = dataclasses.replace(instance, **values)
-        return replaced
-
-
-def _varies(factory: object) -> bool:
-    return factory is not dataclasses.MISSING and factory_varies(factory)
-
-
-def _has_default(field: dataclasses.Field[Any]) -> bool:
-    return field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING
+        return dataclasses.replace(instance, **values)

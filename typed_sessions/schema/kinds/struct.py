@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MemberDescriptorType
 from typing import Any, Final
 
 import msgspec
@@ -43,8 +42,7 @@ class StructKind(Kind):
 
     @override
     def replaced(self, instance: Any, values: Mapping[str, object]) -> object:
-        replaced: object = msgspec.structs.replace(instance, **values)
-        return replaced
+        return msgspec.structs.replace(instance, **values)
 
     @override
     def copied(self, instance: Any, *, computed: bool = True) -> object:
@@ -55,17 +53,17 @@ class StructKind(Kind):
         for name in missing:
             delattr(instance, name)
             delattr(made, name)
-        for key, value in self.state(instance).items():
-            if isinstance(key, str) and (computed or key not in self._computed):
-                self._put(made, key, value)
+        for name, value in self.state(instance).items():
+            if name not in self._slots and (computed or name not in self._computed):
+                self._put(made, name, value)
         return made
 
     @override
-    def _put(self, instance: object, key: MemberDescriptorType | str, value: object) -> None:
-        if isinstance(key, str):
-            super()._put(instance, key, value)
+    def _put(self, instance: object, name: str, value: object) -> None:
+        if name in self._slots:
+            self.force(instance, name, value)  # tells the garbage collector what the Struct holds
         else:
-            self.force(instance, key.__name__, value)  # tells the garbage collector what the Struct holds
+            super()._put(instance, name, value)
 
     @override
     def force(self, instance: Any, name: str, value: object) -> None:
