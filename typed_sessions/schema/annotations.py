@@ -94,7 +94,9 @@ def _inherited(declared: object) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for base in bases if is_typeddict(cls) else reversed(bases):
         found |= _inherited(_substituted(base, arguments))
-    for name, hint in _read_hints(cls).items():
+    own = cast("Mapping[str, Any]", vars(cls))  # of a TypedDict what it inherits, too
+    for name, annotation in own.get("__annotations__", {}).items():
+        hint = _resolved(annotation, _Namespace(cls.__module__, own), f"{cls.__qualname__}.{name}")
         annotates_again = is_typeddict(cls) and name in found  # what it inherits, without arguments
         if not annotates_again and _unsubscripted(hint) is not ClassVar:
             found[name] = _substituted(hint, arguments)
@@ -173,8 +175,7 @@ def reference_name(reference: Any) -> str:
     if isinstance(reference, ForwardRef):
         return reference.__forward_arg__
     arguments = f"[{', '.join(map(described, get_args(reference)))}]" if get_args(reference) else ""
-    name: str = _unsubscripted(reference).__name__
-    return name + arguments
+    return f"{_unsubscripted(reference).__name__}{arguments}"
 
 
 def _unwrapped(annotation: Any) -> tuple[Any, tuple[object, ...]]:
@@ -224,21 +225,13 @@ def _described(annotation: Any, within: tuple[object, ...]) -> str:
     if not arguments:
         return getattr(annotation, "__name__", str(annotation))
     if origin is Literal:
-        return f"Literal[{', '.join(map(_choice, arguments))}]"
+        choices = (
+            f"{type(each).__name__}.{each.name}" if isinstance(each, Enum) and each.name else repr(each)
+            for each in arguments
+        )
+        return f"Literal[{', '.join(choices)}]"
     inner = ["..." if argument is ... else _described(argument, within) for argument in arguments]
     return " | ".join(inner) if union_parts(annotation) else f"{origin.__name__}[{', '.join(inner)}]"
-
-
-def _choice(value: object) -> str:
-    return f"{type(value).__name__}.{value.name}" if isinstance(value, Enum) and value.name else repr(value)
-
-
-def _read_hints(cls: Any) -> dict[str, Any]:
-    """Return what a class itself annotates; of a TypedDict, what it inherits, too."""
-    own = cast("Mapping[str, Any]", vars(cls))
-    namespace = _Namespace(cls.__module__, own)
-    annotations: dict[str, Any] = own.get("__annotations__", {})
-    return {name: _resolved(each, namespace, f"{cls.__qualname__}.{name}") for name, each in annotations.items()}
 
 
 def _resolved(annotation: Any, namespace: _Namespace, place: str) -> Any:
@@ -259,12 +252,13 @@ def _reference(part: Any, namespace: _Namespace, place: str) -> Any:
     """Return text within an annotation as the class that it names, or as a reference that knows its module."""
     if not isinstance(part, (str, ForwardRef)):
         return part
-    value = namespace.evaluated(part, place)
+    value, reference = namespace.evaluated(part, place), namespace.reference(part)
     if isinstance(value, type) and not get_args(value):
         return value
-    if _awaits_arguments(value) or namespace.needs_class(part):
+    names_of_class = {*reference.__forward_code__.co_names} & namespace.in_class.keys()
+    if _awaits_arguments(value) or not names_of_class <= _names_of(reference).keys():
         return _rebuilt(value, lambda part: _reference(part, namespace, place))
-    return namespace.reference(part)
+    return reference
 
 
 def _awaits_arguments(value: Any) -> bool:
@@ -296,12 +290,6 @@ class _Namespace(NamedTuple):
         except Exception as error:  # an annotation may be any expression
             owner, _, name = place.rpartition(".")
             raise SchemaError(f"{owner or name}: an annotation cannot be read, that of {name}: {error}") from error
-
-    def needs_class(self, text: str | ForwardRef) -> bool:
-        """Return True if text has a name that only the class knows."""
-        reference = self.reference(text)
-        names = {*reference.__forward_code__.co_names} & self.in_class.keys()
-        return not names <= _names_of(reference).keys()
 
     def reference(self, text: str | ForwardRef) -> ForwardRef:
         """Return text as a reference that knows its module."""

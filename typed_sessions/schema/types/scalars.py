@@ -66,8 +66,9 @@ class Anything(FieldType):
             return plain if name_of(value, native) is None else named(self.text, plain, native)
         if is_sequence(value) and type(value) in (list, tuple):
             return self._each(value, partial(self.unstructure, native=native))
-        if _is_subclass_instance(value):
-            raise Mismatch("a plain value", f"{type(value).__name__}, which would come back as another type")
+        cls: type[object] = type(value)
+        if issubclass(cls, _JSON_TYPES) and cls not in (*_JSON_TYPES, *_NATIVE_TYPES):
+            raise Mismatch("a plain value", f"{cls.__name__}, which would come back as another type")
         return _finite(value)
 
     @override
@@ -215,7 +216,7 @@ class Scalar(FieldType):
         value = self.validate(value)
         if self.cls not in native:
             return self.to_text(value)
-        if NaiveDatetime not in native and _is_naive(value):
+        if isinstance(value, dt.datetime) and value.utcoffset() is None and NaiveDatetime not in native:
             raise Mismatch("an aware datetime, such as datetime.now(UTC)", "a naive one, which comes back as another")
         return value
 
@@ -268,15 +269,6 @@ class Scalar(FieldType):
         )
 
 
-def _is_naive(value: object) -> bool:
-    return isinstance(value, dt.datetime) and value.utcoffset() is None
-
-
-def _is_subclass_instance(value: object) -> bool:
-    cls: type[object] = type(value)
-    return issubclass(cls, _JSON_TYPES) and cls not in (*_JSON_TYPES, *_NATIVE_TYPES)
-
-
 def _finite(value: object) -> object:
     if isinstance(value, float) and not math.isfinite(value):
         raise Mismatch("a finite number", "NaN or infinity")
@@ -315,49 +307,38 @@ def _as_float(value: float) -> float | None:
         return None
 
 
-_SIMPLE: Final[Mapping[type, FieldType]] = {
-    types.NoneType: Simple(types.NoneType, lambda value: value),
-    bool: Simple(bool, bool),
-    int: Simple(int, int.__int__),
-    float: Simple(float, _as_float, widened=int),
-    str: Simple(str, str.__str__),
-}
-
-
-_SCALARS: Final[Mapping[type, FieldType]] = {
-    scalar.cls: scalar
-    for scalar in (
-        Scalar(
-            bytes,
-            exact=bytes,
-            to_text=lambda value: b64encode(value).decode("ascii"),
-            from_text=lambda text: b64decode(text, validate=True),
+_SINGLE: Final = (
+    Simple(types.NoneType, lambda value: value),
+    Simple(bool, bool),
+    Simple(int, int.__int__),
+    Simple(float, _as_float, widened=int),
+    Simple(str, str.__str__),
+    Scalar(
+        bytes,
+        exact=bytes,
+        to_text=lambda value: b64encode(value).decode("ascii"),
+        from_text=lambda text: b64decode(text, validate=True),
+    ),
+    Scalar(Markup, exact=Markup, to_text=str.__str__, from_text=Markup),
+    Scalar(UUID, exact=lambda value: UUID(int=value.int)),
+    Scalar(Decimal, exact=Decimal, to_text=str, from_text=_decimal),
+    Scalar(
+        dt.datetime,
+        exact=lambda value: dt.datetime.combine(dt.date(value.year, value.month, value.day), value.timetz()),
+        to_text=_iso_text,  # msgspec drops the seconds of an offset
+        from_text=partial(_moment, dt.datetime),
+    ),
+    Scalar(dt.date, exact=lambda value: dt.date(value.year, value.month, value.day)),
+    Scalar(
+        dt.time,
+        exact=lambda value: dt.time(
+            value.hour, value.minute, value.second, value.microsecond, value.tzinfo, fold=value.fold
         ),
-        Scalar(Markup, exact=Markup, to_text=str.__str__, from_text=Markup),
-        Scalar(UUID, exact=lambda value: UUID(int=value.int)),
-        Scalar(Decimal, exact=Decimal, to_text=str, from_text=_decimal),
-        Scalar(
-            dt.datetime,
-            exact=lambda value: dt.datetime.combine(dt.date(value.year, value.month, value.day), value.timetz()),
-            to_text=_iso_text,  # msgspec drops the seconds of an offset
-            from_text=partial(_moment, dt.datetime),
-        ),
-        Scalar(dt.date, exact=lambda value: dt.date(value.year, value.month, value.day)),
-        Scalar(
-            dt.time,
-            exact=lambda value: dt.time(
-                value.hour, value.minute, value.second, value.microsecond, value.tzinfo, fold=value.fold
-            ),
-            to_text=_iso_text,
-            from_text=partial(_moment, dt.time),
-        ),
-        Scalar(
-            dt.timedelta,
-            exact=lambda value: dt.timedelta(value.days, value.seconds, value.microseconds),
-        ),
-    )
-}
+        to_text=_iso_text,
+        from_text=partial(_moment, dt.time),
+    ),
+    Scalar(dt.timedelta, exact=lambda value: dt.timedelta(value.days, value.seconds, value.microseconds)),
+)
 
-
-KNOWN: Final[Mapping[type, FieldType]] = {object: Anything(), **_SIMPLE, **_SCALARS}
+KNOWN: Final[Mapping[type, FieldType]] = {object: Anything(), **{single.cls: single for single in _SINGLE}}
 """The types that need no arguments."""
