@@ -30,7 +30,6 @@ __all__ = [
     "NativeTypes",
     "OutOfBounds",
     "Reading",
-    "Wrapper",
     "all_parts",
     "attempt",
     "holds_name",
@@ -212,24 +211,6 @@ class Affinity(IntEnum):
     POSSIBLE = 2
     OF_ITS_TYPE = 3
     EXACT = 4
-
-
-class Wrapper(FieldType):
-    """A type that adds something to another one, its `inner`, whose values it has."""
-
-    inner: FieldType
-
-    @override
-    def matches(self, value: object) -> bool:
-        return self.inner.matches(value)
-
-    @override
-    def affinity(self, plain: object, native: NativeTypes) -> Affinity:
-        return self.inner.affinity(plain, native)
-
-    @override
-    def parts(self) -> Iterable[FieldType]:
-        return (self.inner,)
 
 
 def named(name: str, plain: object, native: NativeTypes) -> dict[str, object]:

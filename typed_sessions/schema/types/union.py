@@ -56,7 +56,6 @@ class OneOf(FieldType):
         self.text: str = " | ".join(member.text for member in members)
         self.members = self._parts = members
         self._bare = lru_cache(maxsize=8)(self._written_bare)
-        self._of_names = lru_cache(maxsize=64)(self._candidates_for_names)
         self._by_class: dict[type, FieldType] = {}
         self._by_plain_type: dict[tuple[NativeTypes, type], list[FieldType]] = {}
 
@@ -169,15 +168,10 @@ class OneOf(FieldType):
         known = self._by_plain_type.get((native, type(plain)))
         if known is not None:
             return known
-        if is_dict(plain) and plain.keys() <= self._declared:
-            return self._of_names(native, frozenset(plain))
         candidates = self._suiting(plain, native)
         if self._are_told_by_class or not (is_dict(plain) or is_sequence(plain)):
             self._by_plain_type[native, type(plain)] = candidates
         return candidates
-
-    def _candidates_for_names(self, native: NativeTypes, names: frozenset[object]) -> list[FieldType]:
-        return self._suiting(dict.fromkeys(names), native)  # no member is told by what is under them
 
     def _suiting(self, plain: object, native: NativeTypes) -> list[FieldType]:
         bare = self._bare(native)
@@ -185,11 +179,6 @@ class OneOf(FieldType):
         suiting = [(member.affinity(plain, native), member in bare, member) for member in nameless]
         ranked = sorted(suiting, key=lambda candidate: candidate[:2], reverse=True)
         return [member for affinity, _, member in ranked if affinity >= self._least]
-
-    @cached_property
-    def _declared(self) -> frozenset[str]:
-        """The names that members declare."""
-        return frozenset[str]().union(*(member.types for member in self.members if isinstance(member, WithNames)))
 
     def _written_bare(self, native: NativeTypes) -> frozenset[FieldType]:
         """Return the members whose plain forms no other member's can be taken for; JSON's own types go first."""

@@ -13,14 +13,13 @@ from uuid import UUID
 from markupsafe import Markup
 
 from typed_sessions.schema.types import FieldType, NativeTypes, Reading
-from typed_sessions.schema.types.alias import Alias
 from typed_sessions.schema.types.base import JSON, SOME_KEY, attempt
-from typed_sessions.schema.types.bounded import Bounded
 from typed_sessions.schema.types.choices import Choice, Enumeration
 from typed_sessions.schema.types.classes import Declared, Foreign, WithNames
 from typed_sessions.schema.types.containers import Items, Positions, Table
 from typed_sessions.schema.types.scalars import Scalar, Simple
 from typed_sessions.schema.types.union import OneOf
+from typed_sessions.schema.types.wrappers import Alias, Bounded
 
 __all__ = ["Samples", "plain_of_unknown", "within"]
 
