@@ -24,15 +24,8 @@ from typing_extensions import override
 from tests.strategies import FIELD_VALUES
 from typed_sessions import Formerly, SchemaError
 from typed_sessions.schema.sameness import same
-from typed_sessions.schema.types import (
-    NATIVE_CANDIDATES,
-    Compiler,
-    FieldType,
-    Mismatch,
-    NativeTypes,
-    OutOfBounds,
-    Reading,
-)
+from typed_sessions.schema.types.base import NATIVE_CANDIDATES, FieldType, Mismatch, NativeTypes, OutOfBounds, Reading
+from typed_sessions.schema.types.compiler import Compiler
 
 
 class Colour(Enum):

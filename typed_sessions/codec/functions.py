@@ -11,7 +11,7 @@ from typed_sessions.schema.generated import Unusual
 from typed_sessions.schema.kinds import Kind
 from typed_sessions.schema.sameness import same
 from typed_sessions.schema.schema import Schema
-from typed_sessions.schema.types import FieldType, all_parts
+from typed_sessions.schema.types.base import FieldType, all_parts
 from typed_sessions.schema.types.choices import Choice, Enumeration
 from typed_sessions.schema.types.classes import Foreign
 from typed_sessions.schema.types.containers import Items, Positions

@@ -19,7 +19,7 @@ from typed_sessions.schema.kinds import Member, kind_of
 from typed_sessions.schema.markers import Essential, Merge, Subject
 from typed_sessions.schema.merging import Rule, rule_of
 from typed_sessions.schema.sameness import same
-from typed_sessions.schema.types import FieldType, Mismatch
+from typed_sessions.schema.types.base import FieldType, Mismatch
 
 __all__ = ["Field", "declared_field", "define_non_defaults", "non_default"]
 

@@ -19,10 +19,8 @@ from typed_sessions.schema.generated import Module
 from typed_sessions.schema.kinds import Kind, Member, kind_of
 from typed_sessions.schema.migrations import Migrations
 from typed_sessions.schema.sameness import same, shared_mutable
-from typed_sessions.schema.types import (
+from typed_sessions.schema.types.base import (
     NATIVE_CANDIDATES,
-    Compiler,
-    Declared,
     FieldType,
     Mismatch,
     NaiveDatetime,
@@ -30,6 +28,8 @@ from typed_sessions.schema.types import (
     OutOfBounds,
     all_parts,
 )
+from typed_sessions.schema.types.classes import Declared
+from typed_sessions.schema.types.compiler import Compiler
 from typed_sessions.schema.types.scalars import KNOWN
 from typed_sessions.schema.values import Value
 

@@ -14,7 +14,7 @@ from typing_extensions import override
 from typed_sessions.codec.codec import MAX_PAYLOAD, native_types, payload_of
 from typed_sessions.schema.migrations import VERSION_KEY
 from typed_sessions.schema.schema import Schema
-from typed_sessions.schema.types import FieldType, NativeTypes
+from typed_sessions.schema.types.base import FieldType, NativeTypes
 from typed_sessions.schema.types.choices import Enumeration
 from typed_sessions.schema.types.scalars import Scalar, Simple
 from typed_sessions.schema.types.wrappers import Bounded

@@ -15,8 +15,7 @@ import msgspec
 from typed_sessions.errors import ConfigurationError, SchemaError
 from typed_sessions.schema.field import Field
 from typed_sessions.schema.schema import Schema
-from typed_sessions.schema.types import FieldType, Mismatch
-from typed_sessions.schema.types.base import JSON
+from typed_sessions.schema.types.base import JSON, FieldType, Mismatch
 from typed_sessions.schema.types.choices import Enumeration
 from typed_sessions.schema.types.classes import Keyed, WithNames
 from typed_sessions.schema.types.containers import Items, Positions, Table

@@ -12,8 +12,7 @@ from uuid import UUID
 
 from markupsafe import Markup
 
-from typed_sessions.schema.types import FieldType, NativeTypes, Reading
-from typed_sessions.schema.types.base import JSON, SOME_KEY, attempt
+from typed_sessions.schema.types.base import JSON, SOME_KEY, FieldType, NativeTypes, Reading, attempt
 from typed_sessions.schema.types.choices import Choice, Enumeration
 from typed_sessions.schema.types.classes import Declared, Foreign, WithNames
 from typed_sessions.schema.types.containers import Items, Positions, Table
