@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
-from types import NoneType
 from typing import Any, Final, cast
 
 from attrs import frozen
 
-from typed_sessions.schema.narrowing import is_dict, is_sequence, is_set
+from typed_sessions.schema.narrowing import PLAIN, is_dict, is_sequence, is_set
 from typed_sessions.schema.sameness import attribute_names, parts_in_both, same
 
 __all__ = ["MAX_DEPTH", "SOME_KEY", "TYPE_KEY", "VALUE_KEY", "Comparison", "is_deeper", "unwritable_at"]
@@ -27,8 +26,6 @@ SOME_KEY: Final = "[...]"
 
 
 _CONTAINERS: Final = (dict, list, tuple, set, frozenset)
-_PLAIN: Final = frozenset({NoneType, bool, int, str})
-"""The types whose values are the same where they are equal, and of one type."""
 
 
 @frozen
@@ -48,7 +45,7 @@ class Comparison:
 
     def lost_at(self, value: object, back: object) -> str | None:
         """Return where a value has come back as another one, such as `[2].price`; None if nowhere."""
-        if type(value) in _PLAIN and type(value) is type(back):
+        if type(value) in PLAIN and type(value) is type(back):
             return None if value == back else ""
         if self.exact_types and type(value) is not type(back):
             return ""

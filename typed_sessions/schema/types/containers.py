@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property, partial
 from operator import is_
@@ -400,8 +401,9 @@ class Table(FieldType):
         return text
 
     def _key_of(self, text: object) -> object:
-        if self._by_number and isinstance(text, str) and _is_canonical_integer(text):
-            text = int(text)
+        if self._by_number and isinstance(text, str):
+            with suppress(ValueError):  # no number, or one with more digits than Python converts
+                text = int(text) if str(int(text)) == text else text
         return self.key.structure(text, Reading(JSON))
 
 
@@ -419,10 +421,3 @@ def _place(plain: object) -> str:
     if is_dict(plain):
         return ",".join(f"{key!r}:{_place(item)}" for key, item in plain.items())
     return repr(plain)
-
-
-def _is_canonical_integer(text: str) -> bool:
-    try:
-        return str(int(text)) == text
-    except ValueError:  # no number, or one with more digits than Python converts
-        return False

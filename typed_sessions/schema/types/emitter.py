@@ -144,19 +144,18 @@ class Emitter:
     def short(self, hint: str, write: Write) -> Write:
         """Return what writes the same, by the name of a function where the expression gets long."""
         expression = write("value")
-        if expression.count("(") + expression.count("[") <= _LONGEST_EXPRESSION:
-            return write
-        return self.function(hint, "value", [f"return {expression}"])
+        is_long = expression.count("(") + expression.count("[") > _LONGEST_EXPRESSION
+        return self.function(hint, "value", [f"return {expression}"]) if is_long else write
 
     def short_unchanged(self, hint: str, unchanged: Unchanged) -> Unchanged:
         """Return what compares the same, by the name of a function where the expression gets long."""
         expression = unchanged("value", "part")
-        is_short = expression.count("(") <= _LONGEST_EXPRESSION
-        return unchanged if is_short else self.predicate(hint, [f"return {expression}"])
+        is_long = expression.count("(") > _LONGEST_EXPRESSION
+        return self.predicate(hint, [f"return {expression}"]) if is_long else unchanged
 
-    def only(self, cls: type, value: str = "value") -> str:
+    def only(self, cls: type) -> str:
         """Return the line that hands over values that are not of exactly one built-in class."""
-        return f"if type({value}) is not {cls.__name__}: {self.unusual}()"
+        return f"if type(value) is not {cls.__name__}: {self.unusual}()"
 
     def unchanged(self, emitted: Emitted) -> Unchanged:
         """Return what finds out whether a value is what was made of what msgspec has read."""

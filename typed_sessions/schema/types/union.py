@@ -168,17 +168,14 @@ class OneOf(FieldType):
         known = self._by_plain_type.get((native, type(plain)))
         if known is not None:
             return known
-        candidates = self._suiting(plain, native)
-        if self._are_told_by_class or not (is_dict(plain) or is_sequence(plain)):
-            self._by_plain_type[native, type(plain)] = candidates
-        return candidates
-
-    def _suiting(self, plain: object, native: NativeTypes) -> list[FieldType]:
         bare = self._bare(native)
         nameless = [member for member in self.members if member not in self._always_named]
         suiting = [(member.affinity(plain, native), member in bare, member) for member in nameless]
         ranked = sorted(suiting, key=lambda candidate: candidate[:2], reverse=True)
-        return [member for affinity, _, member in ranked if affinity >= self._least]
+        candidates = [member for affinity, _, member in ranked if affinity >= self._least]
+        if self._are_told_by_class or not (is_dict(plain) or is_sequence(plain)):
+            self._by_plain_type[native, type(plain)] = candidates
+        return candidates
 
     def _written_bare(self, native: NativeTypes) -> frozenset[FieldType]:
         """Return the members whose plain forms no other member's can be taken for; JSON's own types go first."""
