@@ -75,9 +75,6 @@ def resolved_annotations(declared: object) -> dict[str, Any]:
     Bases come first, a later class overrides an earlier one, and type parameters are replaced by their arguments, as
     `Self` is by the class.
 
-    Args:
-        declared: the class, or a generic one with its arguments.
-
     Raises:
         SchemaError: an annotation cannot be read, or names something that cannot be found from the class's module.
     """

@@ -150,10 +150,7 @@ def _classes_of(annotation: Any) -> set[object]:
 def define_non_defaults(module: Module, fields: Mapping[str, Field], forms: Mapping[str, str]) -> str:
     """Add a function that returns the fields of an object whose values are not their defaults, and return its name.
 
-    Args:
-        module: where to add it.
-        fields: the fields.
-        forms: for each field the expression that makes of `value` what is returned.
+    What it returns of each field is the expression in `forms`, which is made of `value`.
     """
     lines = ['"""Return the fields whose values are not their defaults."""', "found = {}"]
     for name, field in fields.items():

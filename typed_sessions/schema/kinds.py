@@ -165,12 +165,7 @@ class Kind(ABC):
         return held
 
     def copied(self, instance: object, *, computed: bool = True) -> object:
-        """Return a shallow copy of an instance. Nothing of the user's runs.
-
-        Args:
-            instance: what to copy.
-            computed: whether the copy keeps what the class has computed of its attributes once.
-        """
+        """Return a shallow copy, with what the class has `computed` of its attributes. Nothing of the user's runs."""
         made: object = self._new(self.cls)
         for name, value in self.state(instance).items():
             if computed or name not in self._computed:
@@ -178,13 +173,7 @@ class Kind(ABC):
         return made
 
     def carried_over(self, instance: object, before: State, changed: object) -> object:
-        """Give an instance what has changed in a copy of it, and return it. Nothing of the user's runs.
-
-        Args:
-            instance: what gets it.
-            before: the state of the copy as it was.
-            changed: the copy.
-        """
+        """Give an instance what has `changed` in its copy since `before`, and return it. Nothing of the user's runs."""
         after = self.state(changed)
         for name, value in after.items():
             if name not in before or before[name] is not value:

@@ -78,16 +78,10 @@ class Comparison:
 def unwritable_at(
     value: object, plain: object, writes: Callable[[object], bool], declared: Collection[str] = ()
 ) -> str:
-    """Return where in a value the part is that cannot be written.
+    """Return where in a value the part is that cannot be written; `declared` are the keys that can be told.
 
     Halves what holds it until that is one part: to try each container with all that is in it takes as many times longer
     as they nest.
-
-    Args:
-        value: what cannot be written.
-        plain: its plain form.
-        writes: whether a plain form can be written.
-        declared: keys of dicts that a TypedDict declares, and that can therefore be told.
     """
     parts = [*_leaves("", value, plain, declared)]
     while len(parts) > 1:

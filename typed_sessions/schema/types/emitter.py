@@ -73,15 +73,10 @@ class Emitted:
 
 
 class Emits(Protocol):
-    """What an emitter asks of a type."""
+    """What an emitter asks of a `FieldType`."""
 
-    def emit(self, emitter: Emitter, /) -> Emitted | None:
-        """Return the type's own generated code; None if it has none."""
-        ...
-
-    def explained(self, emitter: Emitter, /) -> Emitted:
-        """Return generated code that asks the type about each value."""
-        ...
+    def emit(self, emitter: Emitter, /) -> Emitted | None: ...
+    def explained(self, emitter: Emitter, /) -> Emitted: ...
 
 
 _DEEPEST: Final = MAX_DEPTH - 10
@@ -223,12 +218,7 @@ class Emitter:
         )
 
     def guarded(self, lines: Iterable[str], data: str | None = None) -> list[str]:
-        """Return the lines of a function that hands over where the program has deleted an attribute.
-
-        Args:
-            lines: what it does.
-            data: the name of an object whose attributes it reads, too.
-        """
+        """Return lines that hand over where the program has deleted an attribute: of a class within, or of `data`."""
         deleted = self.module.name(self._hand_over_deleted, "hand_over_deleted")
         catch = f"except AttributeError as error: {deleted}(error, {data or self.unset})"
         return ["try:", *(f"    {line}" for line in lines), catch]

@@ -73,16 +73,11 @@ class Alias(Wrapper):
 
     def holds_itself_bare(self) -> bool:
         """Return True if the alias is a member of the union that it stands for, with no container between."""
-        seen: set[FieldType] = set()
-        waiting: list[FieldType] = [self.inner]
-        while waiting:
-            held = waiting.pop()
-            if held is self:
-                return True
-            if held not in seen and isinstance(held, (Alias, OneOf)):
-                seen.add(held)
-                waiting += held.parts() if isinstance(held, OneOf) or hasattr(held, "inner") else ()
-        return False
+        bare: list[FieldType] = [self.inner]
+        for held in bare:  # which gets longer
+            if isinstance(held, OneOf) or (isinstance(held, Alias) and hasattr(held, "inner")):
+                bare += [part for part in held.parts() if part not in bare]
+        return self in bare
 
 
 class Bounded(Wrapper):
