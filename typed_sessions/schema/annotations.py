@@ -162,11 +162,6 @@ def is_reference(annotation: Any) -> bool:
     return isinstance(annotation, (ForwardRef, *ALIASES)) or isinstance(get_origin(annotation), ALIASES)
 
 
-def described(annotation: Any) -> str:
-    """Return an annotation as a reader would write it: `int | None`, `list[Item]`."""
-    return _described(annotation, ())
-
-
 def reference_name(reference: Any) -> str:
     """Return what an alias is called: `JSON`, `Tree[int]`."""
     if isinstance(reference, ForwardRef):
@@ -208,14 +203,15 @@ def _referred(reference: Any) -> Any:
     return _substituted(_resolved(value, _Namespace(alias.__module__), name), arguments)
 
 
-def _described(annotation: Any, within: tuple[object, ...]) -> str:
+def described(annotation: Any, within: tuple[object, ...] = ()) -> str:
+    """Return an annotation, `within` the references around it, as a reader would write it: `int | None`."""
     annotation, _ = _unwrapped(annotation)
     if is_reference(annotation):
         try:
             referred = None if annotation in within else _referred(annotation)
         except SchemaError:  # which an error names
             referred = None
-        return reference_name(annotation) if referred is None else _described(referred, (*within, annotation))
+        return reference_name(annotation) if referred is None else described(referred, (*within, annotation))
     origin, arguments = get_origin(annotation), get_args(annotation)
     if annotation is NoneType:
         return "None"
@@ -227,7 +223,7 @@ def _described(annotation: Any, within: tuple[object, ...]) -> str:
             for each in arguments
         )
         return f"Literal[{', '.join(choices)}]"
-    inner = ["..." if argument is ... else _described(argument, within) for argument in arguments]
+    inner = ["..." if argument is ... else described(argument, within) for argument in arguments]
     return " | ".join(inner) if union_parts(annotation) else f"{origin.__name__}[{', '.join(inner)}]"
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable
-from copy import deepcopy
 from enum import IntEnum
 from typing import Any, Final, TypeAlias
 from uuid import UUID
@@ -114,8 +113,6 @@ class FieldType(ABC):
     native_type: type | None = None
     """The only one that they have where it is native."""
     _parts: Iterable[FieldType] = ()
-    keeps_plain: bool = False
-    """True if code of the user's makes values, and might make them of the list that is compared with them later."""
 
     @abstractmethod
     def validate(self, value: object) -> object:
@@ -149,9 +146,8 @@ class FieldType(ABC):
 
     def explained(self, emitter: Emitter) -> Emitted:
         """Return generated code that asks the type itself about each value; whether it comes back is tried."""
-        notation, native, parts = emitter.notation, emitter.native, all_parts([self])
-        needs_tags = any(not part.plain_types(native) <= _JSON_WITHOUT_DICTS for part in parts)
-        keeps_plain = any(part.keeps_plain for part in parts)
+        notation, native = emitter.notation, emitter.native
+        needs_tags = any(not part.plain_types(native) <= _JSON_WITHOUT_DICTS for part in all_parts([self]))
 
         def encode(value: object) -> object:
             plain = self.unstructure(value, native)
@@ -159,8 +155,6 @@ class FieldType(ABC):
 
         def decode(part: object) -> object:
             reading = Reading(native)
-            if keeps_plain:
-                part = deepcopy(part)
             value = self.structure(notation.untagged(part) if needs_tags else part, reading)
             if reading.unknown or reading.generated:  # which is for the explaining path to report, and to remember
                 raise Unusual

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from copy import deepcopy
 from typing import Any, Final, get_origin
 
 from cattrs import Converter
@@ -32,8 +33,6 @@ class WithNames(FieldType):
     """A type whose values are written as a dict of declared names."""
 
     json_types: frozenset[type] = frozenset({dict})
-    makes_class: bool
-    """True if its values are instances of a class, and no dicts."""
 
     def __init__(self, text: str, annotations: Mapping[str, Any], required: frozenset[str]) -> None:
         self.text = text
@@ -89,8 +88,6 @@ class WithNames(FieldType):
 
 class Declared(WithNames):
     """An instance of a declared class: a dict of its attributes, by attribute name."""
-
-    makes_class = True
 
     def __init__(self, kind: Kind, text: str) -> None:
         super().__init__(
@@ -177,7 +174,6 @@ class Declared(WithNames):
 class Keyed(WithNames):
     """A TypedDict: a dict with declared keys."""
 
-    makes_class = False
     classes: frozenset[type] | None = frozenset({dict})
 
     @override
@@ -278,7 +274,6 @@ def declared_keys(field_types: Iterable[FieldType]) -> frozenset[str]:
 class Foreign(FieldType):
     """A type that only the converter's hooks know."""
 
-    keeps_plain = True
     json_types: frozenset[type] = frozenset({object})
 
     def __init__(self, annotation: Any, converter: Converter) -> None:
@@ -307,7 +302,8 @@ class Foreign(FieldType):
     @override
     def structure(self, plain: object, reading: Reading) -> object:
         try:
-            value: object = self._converter.structure(plain, self._annotation)
+            # A copy: code of the user's might make its value of a list that is compared with it later.
+            value: object = self._converter.structure(deepcopy(plain), self._annotation)
         except Exception as error:  # a user's hook may raise anything
             raise Mismatch.of(self, plain) from error
         return self.validate(value)

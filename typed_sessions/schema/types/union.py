@@ -28,7 +28,7 @@ from typed_sessions.schema.types.base import (
     named,
 )
 from typed_sessions.schema.types.choices import Enumeration
-from typed_sessions.schema.types.classes import Foreign, WithNames
+from typed_sessions.schema.types.classes import Declared, Foreign, Keyed, WithNames
 from typed_sessions.schema.types.containers import Items, Positions, Table
 from typed_sessions.schema.types.emitter import Emitted, Emitter, Write, by_content
 from typed_sessions.schema.types.scalars import Anything, Scalar, Simple, emit_simple_union
@@ -338,10 +338,10 @@ def _takes_dicts_of(one: FieldType, other: FieldType, seen: set[tuple[FieldType,
     elif isinstance(one, Foreign):
         return _is_dict_type(other) and not isinstance(other, Foreign)
     elif isinstance(other, Foreign):
-        return any(isinstance(part, WithNames) and part.makes_class for part in all_parts([one]))
+        return any(isinstance(part, Declared) for part in all_parts([one]))
     elif isinstance(other, Anything):
         return any(isinstance(part, WithNames) for part in all_parts([one]))
-    elif isinstance(one, WithNames) and (one.makes_class or isinstance(other, Table)):
+    elif isinstance(one, Declared) or (isinstance(one, WithNames) and isinstance(other, Table)):
         return _is_dict_type(other)
     elif isinstance(one, (Table, WithNames)) and isinstance(other, (Table, WithNames)):
         ones, others = _values_of(one), _values_of(other)
@@ -357,8 +357,7 @@ def _values_of(held: Table | WithNames) -> tuple[FieldType, ...]:
 
 
 def _is_dict_type(member: FieldType) -> bool:
-    member = member.unbounded
-    return isinstance(member, (Table, Anything, Foreign)) or (isinstance(member, WithNames) and not member.makes_class)
+    return isinstance(member.unbounded, (Table, Anything, Foreign, Keyed))
 
 
 def _precedence(native: NativeTypes, member: FieldType) -> int:

@@ -25,6 +25,11 @@ class Wrapper(FieldType):
 
     inner: FieldType
 
+    @property
+    @override
+    def unbounded(self) -> FieldType:
+        return self.inner.unbounded if hasattr(self, "inner") else self
+
     @override
     def matches(self, value: object) -> bool:
         return self.inner.matches(value)
@@ -49,11 +54,6 @@ class Alias(Wrapper):
         self.is_recursive = False
         self.outermost: Alias = self
         """While it is compiled: the outermost alias around it that it contains again."""
-
-    @property
-    @override
-    def unbounded(self) -> FieldType:
-        return self.inner.unbounded if hasattr(self, "inner") else self
 
     @override
     def validate(self, value: object) -> object:
@@ -99,11 +99,6 @@ class Bounded(Wrapper):
             msgspec.json.Decoder(self.constraint)
         except TypeError:
             raise SchemaError(f"{place}: msgspec.Meta has no such bounds for {inner.text}") from None
-
-    @property
-    @override
-    def unbounded(self) -> FieldType:
-        return self.inner
 
     @override
     def validate(self, value: object) -> object:

@@ -152,7 +152,7 @@ class Samples:
     def _instances(self, cls: WithNames) -> list[object]:
         made = {name: self._at(f".{name}", held, _own_bound(cls, name)) for name, held in cls.types.items()}
         always = {name: plain for name, plain in made.items() if name in cls.required}
-        is_always_whole = cls.makes_class or len(always) == len(made)
+        is_always_whole = isinstance(cls, Declared) or len(always) == len(made)
         return [*_dicts(made, cls.required), *([] if is_always_whole else _dicts(always, cls.required))]
 
     def _unknown(self, field_type: FieldType) -> list[object]:
