@@ -315,11 +315,11 @@ class Schema(Generic[S]):
                 f"{self.name}.{name} is a required key; a new visitor has no data, so declare it NotRequired, or the "
                 f"whole TypedDict total=False"
             )
-        members = [Member(name, keyed.annotations[name], name, required=False, varies=False) for name in keyed.types]
-        return {
-            member.name: declared_field(member, keyed.types[member.name], place=f"{self.name}.{member.name}")
-            for member in members
-        }
+        fields: dict[str, Field] = {}
+        for name, field_type in keyed.types.items():
+            member = Member(name, keyed.annotations[name], name, required=False, varies=False)
+            fields[name] = declared_field(member, field_type, place=f"{self.name}.{name}")
+        return fields
 
     def _field(self, member: Member, field_type: FieldType, default: object, another: object) -> Field:
         place = f"{self.name}.{member.name}"

@@ -28,10 +28,9 @@ from typed_sessions.schema.annotations import (
 from typed_sessions.schema.kinds import Kind, kind_of
 from typed_sessions.schema.places import MAX_DEPTH, TYPE_KEY, VALUE_KEY
 from typed_sessions.schema.types.base import JSON, FieldType
-from typed_sessions.schema.types.choices import Choice, Enumeration
 from typed_sessions.schema.types.classes import Declared, Foreign, Keyed
 from typed_sessions.schema.types.containers import Items, Positions, Table
-from typed_sessions.schema.types.scalars import KNOWN, Scalar
+from typed_sessions.schema.types.scalars import KNOWN, Choice, Enumeration, Scalar
 from typed_sessions.schema.types.union import OneOf
 from typed_sessions.schema.types.wrappers import Alias, Bounded, bounds_of
 

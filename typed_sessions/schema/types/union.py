@@ -27,11 +27,10 @@ from typed_sessions.schema.types.base import (
     name_of,
     named,
 )
-from typed_sessions.schema.types.choices import Enumeration
 from typed_sessions.schema.types.classes import Declared, Foreign, Keyed, WithNames
 from typed_sessions.schema.types.containers import Items, Positions, Table
 from typed_sessions.schema.types.emitter import Emitted, Emitter, Write, by_content
-from typed_sessions.schema.types.scalars import Anything, Scalar, Simple, emit_simple_union
+from typed_sessions.schema.types.scalars import Anything, Enumeration, Scalar, Simple, emit_simple_union
 
 __all__ = ["OneOf"]
 

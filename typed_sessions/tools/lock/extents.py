@@ -15,8 +15,7 @@ from typed_sessions.codec.codec import MAX_PAYLOAD, native_types, payload_of
 from typed_sessions.schema.migrations import VERSION_KEY
 from typed_sessions.schema.schema import Schema
 from typed_sessions.schema.types.base import FieldType, NativeTypes
-from typed_sessions.schema.types.choices import Enumeration
-from typed_sessions.schema.types.scalars import Scalar, Simple
+from typed_sessions.schema.types.scalars import Enumeration, Scalar, Simple
 from typed_sessions.schema.types.wrappers import Bounded
 from typed_sessions.sealing.set_cookie import CookieAttributes, SessionCookie
 from typed_sessions.sealing.signed import sealed_size

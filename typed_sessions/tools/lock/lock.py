@@ -16,10 +16,9 @@ from typed_sessions.errors import ConfigurationError, SchemaError
 from typed_sessions.schema.field import Field
 from typed_sessions.schema.schema import Schema
 from typed_sessions.schema.types.base import JSON, FieldType, Mismatch
-from typed_sessions.schema.types.choices import Enumeration
 from typed_sessions.schema.types.classes import Keyed, WithNames
 from typed_sessions.schema.types.containers import Items, Positions, Table
-from typed_sessions.schema.types.scalars import KNOWN
+from typed_sessions.schema.types.scalars import KNOWN, Enumeration
 from typed_sessions.schema.types.union import OneOf
 from typed_sessions.schema.types.wrappers import Alias, Bounded
 from typed_sessions.serializers.base import AnySerializer

@@ -13,10 +13,9 @@ from uuid import UUID
 from markupsafe import Markup
 
 from typed_sessions.schema.types.base import JSON, SOME_KEY, FieldType, NativeTypes, Reading, attempt
-from typed_sessions.schema.types.choices import Choice, Enumeration
 from typed_sessions.schema.types.classes import Declared, Foreign, WithNames
 from typed_sessions.schema.types.containers import Items, Positions, Table
-from typed_sessions.schema.types.scalars import Scalar, Simple
+from typed_sessions.schema.types.scalars import Choice, Enumeration, Scalar, Simple
 from typed_sessions.schema.types.union import OneOf
 from typed_sessions.schema.types.wrappers import Alias, Bounded
 
