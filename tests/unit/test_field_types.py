@@ -25,15 +25,8 @@ from tests.cases import case, for_each
 from tests.strategies import FIELD_VALUES
 from typed_sessions import Formerly, SchemaError
 from typed_sessions.schema.sameness import same
-from typed_sessions.schema.types import (
-    NATIVE_CANDIDATES,
-    Compiler,
-    FieldType,
-    Mismatch,
-    NativeTypes,
-    OutOfBounds,
-    Reading,
-)
+from typed_sessions.schema.types.base import NATIVE_CANDIDATES, FieldType, Mismatch, NativeTypes, OutOfBounds, Reading
+from typed_sessions.schema.types.compiler import Compiler
 
 
 class Colour(Enum):

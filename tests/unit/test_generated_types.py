@@ -24,7 +24,7 @@ from typed_sessions.codec.codec import native_types
 from typed_sessions.codec.notations import Notation, notation_of
 from typed_sessions.schema.generated import Unusual
 from typed_sessions.schema.sameness import attribute_names
-from typed_sessions.schema.types import Compiler
+from typed_sessions.schema.types.compiler import Compiler
 from typed_sessions.schema.types.emitter import Emitter
 from typed_sessions.serializers.base import BUILT_IN
 

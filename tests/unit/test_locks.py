@@ -26,8 +26,7 @@ from tests.strategies import FIELD_VALUES
 from typed_sessions import ConfigurationError, Essential, Formerly, Schema, SchemaError, migration
 from typed_sessions.codec.codec import Codec, Loaded
 from typed_sessions.reports import FieldReset
-from typed_sessions.schema.types import Reading
-from typed_sessions.schema.types.base import NATIVE_CANDIDATES
+from typed_sessions.schema.types.base import NATIVE_CANDIDATES, Reading
 from typed_sessions.sealing.keys import SecretKeys
 from typed_sessions.sealing.set_cookie import CookieAttributes, SessionCookie
 from typed_sessions.sealing.signed import SignedSealer

@@ -31,7 +31,7 @@ from typed_sessions.schema.migrations import VERSION_KEY
 from typed_sessions.schema.places import MAX_DEPTH
 from typed_sessions.schema.sameness import same
 from typed_sessions.schema.schema import Schema
-from typed_sessions.schema.types import NativeTypes
+from typed_sessions.schema.types.base import NativeTypes
 from typed_sessions.schema.types.emitter import Emitter
 from typed_sessions.schema.values import Value
 from typed_sessions.serializers.base import AnySerializer, serializer_name

@@ -9,7 +9,7 @@ from typing import Any
 
 from typed_sessions.schema.narrowing import is_sequence
 from typed_sessions.schema.sameness import same
-from typed_sessions.schema.types import FieldType
+from typed_sessions.schema.types.base import FieldType
 from typed_sessions.schema.types.containers import Items
 from typed_sessions.schema.types.scalars import KNOWN
 from typed_sessions.schema.types.union import OneOf

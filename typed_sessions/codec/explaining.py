@@ -23,16 +23,17 @@ from typed_sessions.schema.narrowing import is_dict, is_sequence
 from typed_sessions.schema.places import MAX_DEPTH, TYPE_KEY, VALUE_KEY, Comparison, is_deeper, unwritable_at
 from typed_sessions.schema.sameness import same
 from typed_sessions.schema.schema import Schema
-from typed_sessions.schema.types import (
+from typed_sessions.schema.types.base import (
     NAIVE_CANDIDATE,
     NATIVE_CANDIDATES,
     Mismatch,
     NaiveDatetime,
     NativeTypes,
     Reading,
-    declared_keys,
+    attempt,
+    holds_name,
 )
-from typed_sessions.schema.types.base import attempt, holds_name
+from typed_sessions.schema.types.classes import declared_keys
 from typed_sessions.serializers.base import AnySerializer, Serializer, serializer_name
 from typed_sessions.serializers.tagged_json import TaggedJSONSerializer
 

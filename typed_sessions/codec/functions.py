@@ -12,14 +12,13 @@ from typed_sessions.schema.generated import Unusual
 from typed_sessions.schema.kinds import Kind
 from typed_sessions.schema.sameness import same
 from typed_sessions.schema.schema import Schema
-from typed_sessions.schema.types import FieldType, all_parts
-from typed_sessions.schema.types.bounded import Bounded
-from typed_sessions.schema.types.choices import Choice, Enumeration
+from typed_sessions.schema.types.base import FieldType, all_parts
 from typed_sessions.schema.types.classes import Foreign
 from typed_sessions.schema.types.containers import Items, Positions
 from typed_sessions.schema.types.emitter import IS, Emitted, Emitter
-from typed_sessions.schema.types.scalars import Scalar, Simple
+from typed_sessions.schema.types.scalars import Choice, Enumeration, Scalar, Simple
 from typed_sessions.schema.types.union import OneOf
+from typed_sessions.schema.types.wrappers import Bounded
 
 __all__ = ["Functions"]
 

@@ -75,9 +75,6 @@ def resolved_annotations(declared: object) -> dict[str, Any]:
     Bases come first, a later class overrides an earlier one, and type parameters are replaced by their arguments, as
     `Self` is by the class.
 
-    Args:
-        declared: the class, or a generic one with its arguments.
-
     Raises:
         SchemaError: an annotation cannot be read, or names something that cannot be found from the class's module.
     """
@@ -94,7 +91,9 @@ def _inherited(declared: object) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for base in bases if is_typeddict(cls) else reversed(bases):
         found |= _inherited(_substituted(base, arguments))
-    for name, hint in _read_hints(cls).items():
+    own = cast("Mapping[str, Any]", vars(cls))  # of a TypedDict what it inherits, too
+    for name, annotation in own.get("__annotations__", {}).items():
+        hint = _resolved(annotation, _Namespace(cls.__module__, own), f"{cls.__qualname__}.{name}")
         annotates_again = is_typeddict(cls) and name in found  # what it inherits, without arguments
         if not annotates_again and _unsubscripted(hint) is not ClassVar:
             found[name] = _substituted(hint, arguments)
@@ -163,18 +162,12 @@ def is_reference(annotation: Any) -> bool:
     return isinstance(annotation, (ForwardRef, *ALIASES)) or isinstance(get_origin(annotation), ALIASES)
 
 
-def described(annotation: Any) -> str:
-    """Return an annotation as a reader would write it: `int | None`, `list[Item]`."""
-    return _described(annotation, ())
-
-
 def reference_name(reference: Any) -> str:
     """Return what an alias is called: `JSON`, `Tree[int]`."""
     if isinstance(reference, ForwardRef):
         return reference.__forward_arg__
     arguments = f"[{', '.join(map(described, get_args(reference)))}]" if get_args(reference) else ""
-    name: str = _unsubscripted(reference).__name__
-    return name + arguments
+    return f"{_unsubscripted(reference).__name__}{arguments}"
 
 
 def _unwrapped(annotation: Any) -> tuple[Any, tuple[object, ...]]:
@@ -210,35 +203,28 @@ def _referred(reference: Any) -> Any:
     return _substituted(_resolved(value, _Namespace(alias.__module__), name), arguments)
 
 
-def _described(annotation: Any, within: tuple[object, ...]) -> str:
+def described(annotation: Any, within: tuple[object, ...] = ()) -> str:
+    """Return an annotation, `within` the references around it, as a reader would write it: `int | None`."""
     annotation, _ = _unwrapped(annotation)
     if is_reference(annotation):
         try:
             referred = None if annotation in within else _referred(annotation)
         except SchemaError:  # which an error names
             referred = None
-        return reference_name(annotation) if referred is None else _described(referred, (*within, annotation))
+        return reference_name(annotation) if referred is None else described(referred, (*within, annotation))
     origin, arguments = get_origin(annotation), get_args(annotation)
     if annotation is NoneType:
         return "None"
     if not arguments:
         return getattr(annotation, "__name__", str(annotation))
     if origin is Literal:
-        return f"Literal[{', '.join(map(_choice, arguments))}]"
-    inner = ["..." if argument is ... else _described(argument, within) for argument in arguments]
+        choices = (
+            f"{type(each).__name__}.{each.name}" if isinstance(each, Enum) and each.name else repr(each)
+            for each in arguments
+        )
+        return f"Literal[{', '.join(choices)}]"
+    inner = ["..." if argument is ... else described(argument, within) for argument in arguments]
     return " | ".join(inner) if union_parts(annotation) else f"{origin.__name__}[{', '.join(inner)}]"
-
-
-def _choice(value: object) -> str:
-    return f"{type(value).__name__}.{value.name}" if isinstance(value, Enum) and value.name else repr(value)
-
-
-def _read_hints(cls: Any) -> dict[str, Any]:
-    """Return what a class itself annotates; of a TypedDict, what it inherits, too."""
-    own = cast("Mapping[str, Any]", vars(cls))
-    namespace = _Namespace(cls.__module__, own)
-    annotations: dict[str, Any] = own.get("__annotations__", {})
-    return {name: _resolved(each, namespace, f"{cls.__qualname__}.{name}") for name, each in annotations.items()}
 
 
 def _resolved(annotation: Any, namespace: _Namespace, place: str) -> Any:
@@ -259,12 +245,13 @@ def _reference(part: Any, namespace: _Namespace, place: str) -> Any:
     """Return text within an annotation as the class that it names, or as a reference that knows its module."""
     if not isinstance(part, (str, ForwardRef)):
         return part
-    value = namespace.evaluated(part, place)
+    value, reference = namespace.evaluated(part, place), namespace.reference(part)
     if isinstance(value, type) and not get_args(value):
         return value
-    if _awaits_arguments(value) or namespace.needs_class(part):
+    names_of_class = {*reference.__forward_code__.co_names} & namespace.in_class.keys()
+    if _awaits_arguments(value) or not names_of_class <= _names_of(reference).keys():
         return _rebuilt(value, lambda part: _reference(part, namespace, place))
-    return namespace.reference(part)
+    return reference
 
 
 def _awaits_arguments(value: Any) -> bool:
@@ -296,12 +283,6 @@ class _Namespace(NamedTuple):
         except Exception as error:  # an annotation may be any expression
             owner, _, name = place.rpartition(".")
             raise SchemaError(f"{owner or name}: an annotation cannot be read, that of {name}: {error}") from error
-
-    def needs_class(self, text: str | ForwardRef) -> bool:
-        """Return True if text has a name that only the class knows."""
-        reference = self.reference(text)
-        names = {*reference.__forward_code__.co_names} & self.in_class.keys()
-        return not names <= _names_of(reference).keys()
 
     def reference(self, text: str | ForwardRef) -> ForwardRef:
         """Return text as a reference that knows its module."""

@@ -7,19 +7,19 @@ from datetime import timedelta
 from decimal import Decimal
 from keyword import iskeyword
 from types import NoneType
-from typing import Any, Final, TypeVar, get_origin
+from typing import Annotated, Any, Final, TypeVar, get_args, get_origin
 from uuid import UUID
 
 from attrs import frozen
 
 from typed_sessions.errors import SchemaError
-from typed_sessions.schema.annotations import described, former_names, marks_of, plain_form, union_parts
+from typed_sessions.schema.annotations import described, former_names, marks_of, plain_form, reference_in, union_parts
 from typed_sessions.schema.generated import Module
-from typed_sessions.schema.kinds import Member, marks_within
+from typed_sessions.schema.kinds import Member, kind_of
 from typed_sessions.schema.markers import Essential, Merge, Subject
 from typed_sessions.schema.merging import Rule, rule_of
 from typed_sessions.schema.sameness import same
-from typed_sessions.schema.types import FieldType, Mismatch
+from typed_sessions.schema.types.base import FieldType, Mismatch
 
 __all__ = ["Field", "declared_field", "define_non_defaults", "non_default"]
 
@@ -83,7 +83,7 @@ def declared_field(
     Raises:
         SchemaError: the annotation cannot mean what it says; the message begins with `place`.
     """
-    marks = marks_within(member.annotation)
+    marks = _marks_within(member.annotation, set())
     return Field(
         member=member,
         type=field_type,
@@ -94,6 +94,21 @@ def declared_field(
         merge=_merge_rule(member, _marks(marks, Merge), place),
         is_subject=_is_subject(member, _marks(marks, Subject), place),
     )
+
+
+def _marks_within(annotation: Any, seen: set[object]) -> list[object]:
+    """Return what `Annotated` says anywhere in an annotation, and in the declared classes that it names."""
+    reference = reference_in(annotation)
+    if reference in seen:
+        return list(annotation.__metadata__) if get_origin(annotation) is Annotated else []
+    inner, marks = plain_form(annotation)
+    within = list(get_args(inner))
+    kind = kind_of(inner)
+    if kind is not None and kind.cls not in seen:
+        within += [member.annotation for member in kind.members.values()]
+        seen.add(kind.cls)
+    seen |= {reference} - {None}
+    return [*marks, *(mark for part in within for mark in _marks_within(part, seen))]
 
 
 def _marks(marks: list[object], cls: type[M]) -> list[object]:
@@ -135,10 +150,7 @@ def _classes_of(annotation: Any) -> set[object]:
 def define_non_defaults(module: Module, fields: Mapping[str, Field], forms: Mapping[str, str]) -> str:
     """Add a function that returns the fields of an object whose values are not their defaults, and return its name.
 
-    Args:
-        module: where to add it.
-        fields: the fields.
-        forms: for each field the expression that makes of `value` what is returned.
+    What it returns of each field is the expression in `forms`, which is made of `value`.
     """
     lines = ['"""Return the fields whose values are not their defaults."""', "found = {}"]
     for name, field in fields.items():

@@ -38,14 +38,13 @@ class Module:
         known = self._known.get(id(value))
         if known is not None:
             return known
-        readable = "".join(character if character.isidentifier() else "_" for character in hint) or "value"
-        name = self._known[id(value)] = self._free(readable)
+        name = self._known[id(value)] = self._free(hint)
         self._names[name] = value
         return name
 
     def define(self, hint: str, parameters: str, lines: list[str]) -> str:
         """Add a function to the text, and return its name."""
-        name = self._free("".join(character if character.isidentifier() else "_" for character in hint))
+        name = self._free(hint)
         self._names[name] = None
         self._defined.append(name)
         self._functions.append("\n    ".join([f"def {name}({parameters}):", *lines]))
@@ -62,7 +61,8 @@ class Module:
             finalize(functions[name], linecache.cache.pop, file_name, None)
         return functions
 
-    def _free(self, name: str) -> str:
+    def _free(self, hint: str) -> str:
+        name = "".join(character if character.isidentifier() else "_" for character in hint) or "value"
         is_free = name not in self._names and not hasattr(builtins, name)  # which the text may call by their names
         return name if is_free else f"{name}_{len(self._names)}"
 

@@ -73,17 +73,13 @@ def rule_of(rule: MergeRule, name: str) -> Rule:
         return partial(_fail, name)
     if known is not None and known not in _RULES:
         raise ValueError(f"Merge takes {', '.join(map(repr, [*_RULES, 'fail']))} or a function, not {known!r}")
-    if known is None and not _takes_three(rule):
-        raise ValueError("Merge takes a function of three values: the one before, ours and theirs")
-    return cast("Rule", rule) if known is None else partial(_unless_none, _RULES[known])
-
-
-def _takes_three(function: object) -> bool:
+    if known is not None:
+        return partial(_unless_none, _RULES[known])
     try:
-        signature(cast("Any", function)).bind(None, None, None)
+        signature(cast("Any", rule)).bind(None, None, None)
     except (TypeError, ValueError):
-        return False
-    return True
+        raise ValueError("Merge takes a function of three values: the one before, ours and theirs") from None
+    return cast("Rule", rule)
 
 
 def _add(before: Any, ours: Any, theirs: Any) -> object:

@@ -87,23 +87,16 @@ class Migrations:
         Raises:
             MigrationFailure: a step raised, or returned no dict.
         """
-        for target in range(version + 1, self.version + 1):
-            values = _after(self.steps.get(target, _unchanged), target, values)
+        for target in (target for target in range(version + 1, self.version + 1) if target in self.steps):
+            try:
+                migrated: Any = self.steps[target](values)
+            except Exception as error:  # noqa: BLE001 -- a step is the user's
+                # Its message may hold what a visitor stored.
+                raise MigrationFailure(target, type(error).__name__) from None
+            if not is_dict(migrated):
+                raise MigrationFailure(target, f"it returned {type(migrated).__name__} instead of a dict")
+            values = {str(key): value for key, value in migrated.items()}
         return values
-
-
-def _after(step: MigrationStep, version: int, values: dict[str, object]) -> dict[str, object]:
-    try:
-        migrated: Any = step(values)
-    except Exception as error:  # noqa: BLE001 -- a step is the user's
-        raise MigrationFailure(version, type(error).__name__) from None  # its message may hold what a visitor stored
-    if not is_dict(migrated):
-        raise MigrationFailure(version, f"it returned {type(migrated).__name__} instead of a dict")
-    return {str(key): value for key, value in migrated.items()}
-
-
-def _unchanged(values: dict[str, object]) -> dict[str, object]:
-    return values
 
 
 def _steps_of(schema: Any) -> dict[int, MigrationStep]:

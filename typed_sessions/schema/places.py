@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
-from types import NoneType
 from typing import Any, Final, cast
 
 from attrs import frozen
 
-from typed_sessions.schema.narrowing import is_dict, is_sequence, is_set
+from typed_sessions.schema.narrowing import PLAIN, is_dict, is_sequence, is_set
 from typed_sessions.schema.sameness import attribute_names, parts_in_both, same
 
 __all__ = ["MAX_DEPTH", "SOME_KEY", "TYPE_KEY", "VALUE_KEY", "Comparison", "is_deeper", "unwritable_at"]
@@ -27,8 +26,6 @@ SOME_KEY: Final = "[...]"
 
 
 _CONTAINERS: Final = (dict, list, tuple, set, frozenset)
-_PLAIN: Final = frozenset({NoneType, bool, int, str})
-"""The types whose values are the same where they are equal, and of one type."""
 
 
 @frozen
@@ -48,7 +45,7 @@ class Comparison:
 
     def lost_at(self, value: object, back: object) -> str | None:
         """Return where a value has come back as another one, such as `[2].price`; None if nowhere."""
-        if type(value) in _PLAIN and type(value) is type(back):
+        if type(value) in PLAIN and type(value) is type(back):
             return None if value == back else ""
         if self.exact_types and type(value) is not type(back):
             return ""
@@ -71,64 +68,47 @@ class Comparison:
             return _second(value) == _second(back)
         if type(value) is not type(back) and isinstance(value, (int, str, datetime)):
             return bool(value == back)  # held as the type of its field: a bool as int, an int as float, a subclass
-        return same(value, back) or (
-            self.whole_seconds and is_set(value) and is_set(back) and self._same_in_seconds(value, back)
-        )
-
-    def _same_in_seconds(self, value: set[object] | frozenset[object], back: set[object] | frozenset[object]) -> bool:
+        if not (self.whole_seconds and is_set(value) and is_set(back)):
+            return same(value, back)
         if len(value) != len(back) or (self.exact_types and {*map(type, value)} != {*map(type, back)}):
             return False
-        return {*map(_in_seconds, value)} == {*map(_in_seconds, back)}
+        return same(value, back) or {*map(_in_seconds, value)} == {*map(_in_seconds, back)}
 
 
 def unwritable_at(
     value: object, plain: object, writes: Callable[[object], bool], declared: Collection[str] = ()
 ) -> str:
-    """Return where in a value the part is that cannot be written.
+    """Return where in a value the part is that cannot be written; `declared` are the keys that can be told.
 
     Halves what holds it until that is one part: to try each container with all that is in it takes as many times longer
     as they nest.
-
-    Args:
-        value: what cannot be written.
-        plain: its plain form.
-        writes: whether a plain form can be written.
-        declared: keys of dicts that a TypedDict declares, and that can therefore be told.
     """
-    parts: list[tuple[str, object]] = []
-    _take_leaves(parts, "", value, plain, declared)
+    parts = [*_leaves("", value, plain, declared)]
     while len(parts) > 1:
         half = parts[: len(parts) // 2]
         parts = parts[len(half) :] if writes([part for _, part in half]) else half
     return next((place for place, part in parts if not writes(part)), "")
 
 
-def _take_leaves(
-    leaves: list[tuple[str, object]], place: str, value: object, plain: object, declared: Collection[str]
-) -> None:
-    """Take the parts of a value that have none themselves, and the keys of its dicts, each with its place."""
-    parts = list(_plain_parts(value, plain, declared))
-    if is_dict(plain) and parts:
-        leaves.append((place, dict.fromkeys(plain)))
-    if not parts:
-        leaves.append((place, plain))
-    for step, item, plain_item in parts:
-        _take_leaves(leaves, place + step, item, plain_item, declared)
-
-
-def _plain_parts(value: object, plain: object, declared: Collection[str]) -> Iterator[tuple[str, object, object]]:
-    """Yield the parts of a value, each with its step and its plain form."""
-    if is_dict(plain) and plain.keys() == {TYPE_KEY, VALUE_KEY}:
-        plain = plain[VALUE_KEY]  # a member of a union that is written with its name
+def _leaves(place: str, value: object, plain: object, declared: Collection[str]) -> Iterator[tuple[str, object]]:
+    """Yield the parts of a plain form that have none themselves, and the keys of its dicts, each with its place."""
     names = _attributes(value)
-    parts: Iterable[tuple[object, object, object]] = ()
-    if names is not None and is_dict(plain):
-        parts = ((name, getattr(value, name, None), plain[name]) for name in names if name in plain)
-    elif is_dict(value) and is_dict(plain):  # whose keys may be other texts
-        parts = ((key, item, its) for (key, item), its in zip(value.items(), plain.values(), strict=False))
-    elif is_sequence(value) and is_sequence(plain):
-        parts = parts_in_both(value, plain)
-    return ((_step(value, key, declared), item, its) for key, item, its in parts)
+    held = plain
+    if is_dict(held) and held.keys() == {TYPE_KEY, VALUE_KEY}:
+        held = held[VALUE_KEY]  # a member of a union that is written with its name
+    parts: list[tuple[object, object, object]] = []
+    if names is not None and is_dict(held):
+        parts = [(name, getattr(value, name, None), held[name]) for name in names if name in held]
+    elif is_dict(value) and is_dict(held):  # whose keys may be other texts
+        parts = [(key, item, its) for (key, item), its in zip(value.items(), held.values(), strict=False)]
+    elif is_sequence(value) and is_sequence(held):
+        parts = [*parts_in_both(value, held)]
+    if not parts:
+        yield place, plain
+    elif is_dict(plain):
+        yield place, dict.fromkeys(plain)
+    for key, item, its in parts:
+        yield from _leaves(place + _step(value, key, declared), item, its, declared)
 
 
 def _step(holder: object, key: object, declared: Collection[str]) -> str:

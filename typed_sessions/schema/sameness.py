@@ -37,7 +37,9 @@ def same(one: object, other: object) -> bool:
     if type(one) is not type(other):
         return False
     if is_dict(one) and is_dict(other):
-        return _same_keys(one, other) and _same_items(one.values(), [other[key] for key in one])
+        are_text = _TEXT.issuperset(map(type, one)) and _TEXT.issuperset(map(type, other))
+        has_same_keys = one.keys() == other.keys() if are_text else _same_members(one.keys(), other.keys())
+        return has_same_keys and _same_items(one.values(), [other[key] for key in one])
     if is_sequence(one) and is_sequence(other):
         return _same_items(one, other)
     if is_set(one) and is_set(other):
@@ -88,12 +90,6 @@ def _is_frozen(cls: type[Any]) -> bool:
     if issubclass(cls, msgspec.Struct):
         return cls.__struct_config__.frozen
     return bool(cls.__dataclass_params__.frozen)
-
-
-def _same_keys(one: dict[object, object], other: dict[object, object]) -> bool:
-    if _TEXT.issuperset(map(type, one)) and _TEXT.issuperset(map(type, other)):
-        return one.keys() == other.keys()
-    return _same_members(one.keys(), other.keys())
 
 
 def _same_members(one: AbstractSet[object], other: AbstractSet[object]) -> bool:

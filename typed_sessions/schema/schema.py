@@ -19,10 +19,8 @@ from typed_sessions.schema.generated import Module
 from typed_sessions.schema.kinds import Kind, Member, kind_of
 from typed_sessions.schema.migrations import Migrations
 from typed_sessions.schema.sameness import same, shared_mutable
-from typed_sessions.schema.types import (
+from typed_sessions.schema.types.base import (
     NATIVE_CANDIDATES,
-    Compiler,
-    Declared,
     FieldType,
     Mismatch,
     NaiveDatetime,
@@ -30,6 +28,8 @@ from typed_sessions.schema.types import (
     OutOfBounds,
     all_parts,
 )
+from typed_sessions.schema.types.classes import Declared
+from typed_sessions.schema.types.compiler import Compiler
 from typed_sessions.schema.types.scalars import KNOWN
 from typed_sessions.schema.values import Value
 
@@ -169,8 +169,7 @@ class Schema(Generic[S]):
         Raises:
             AttributeError: the program deleted the attribute.
         """
-        value: object = getattr(data, name)
-        return value
+        return getattr(data, name)
 
     def validate(self, name: str, value: object) -> object:
         """Return a value as its field holds it: itself wherever it fits.
@@ -184,14 +183,16 @@ class Schema(Generic[S]):
             validated = field.type.validate(value)
             if name in self._aware:
                 field.type.unstructure(validated, self._aware[name])
+            if field.is_subject and isinstance(validated, str):
+                validated.encode()  # as stores find it
         except OutOfBounds as mismatch:
             raise FieldValueError(f"{self.name}.{name}{mismatch.path} {mismatch}") from None
         except Mismatch as mismatch:
             raise FieldTypeError(f"{self.name}.{name}{mismatch.path} {mismatch}") from None
         except RecursionError:
             raise FieldTypeError(f"{self.name}.{name} is nested too deep to be held") from None
-        if field.is_subject and not _is_writable_subject(validated):
-            raise FieldValueError(f"{self.name}.{name} must be a text that can be written as UTF-8")
+        except UnicodeEncodeError:
+            raise FieldValueError(f"{self.name}.{name} must be a text that can be written as UTF-8") from None
         return validated
 
     def assign(self, data: S, values: Mapping[str, object]) -> Assignment[S]:
@@ -276,19 +277,16 @@ class Schema(Generic[S]):
                 for name, value in taken.items():
                     kind.assign(data, name, value)
         except Exception as error:  # a converter or validator of the user's may raise anything
-            raise FieldValueError(self._refusal(values)) from error
+            places = ", ".join(f"{self.name}.{name}" for name in values)
+            refusal = "its converter or validator refuses the value"
+            refusal = refusal if len(values) == 1 else "a converter or validator refuses them"
+            raise FieldValueError(f"{places}: {refusal}") from error
         for name in converted:
             value = self.read(data, name)
             validated = self.validate(name, value)
             if validated is not value:
                 kind.force(data, name, validated)
         return data
-
-    def _refusal(self, names: Iterable[str]) -> str:
-        places = [f"{self.name}.{name}" for name in names]
-        if len(places) == 1:
-            return f"{places[0]}: its converter or validator refuses the value"
-        return f"{', '.join(places)}: a converter or validator refuses them"
 
     def _fields_of(self, kind: Kind, compiler: Compiler) -> dict[str, Field]:
         for member in kind.members.values():
@@ -297,7 +295,10 @@ class Schema(Generic[S]):
                     f"{self.name}.{member.name} has no default; a new visitor has no data, so every field needs one"
                 )
         types = compiler.declared(self.declared if kind.make is None else kind.cls, kind, self.name).types
-        one, other = self._sample(), self._sample()
+        try:
+            one, other = self.create(), self.create()
+        except Exception as error:
+            raise SchemaError(f"{self.name} cannot be made without arguments: {error}") from error
         for name in kind.members:
             if not hasattr(one, name):
                 raise SchemaError(f"{self.name}.{name} has no default, and the constructor does not set it")
@@ -316,11 +317,11 @@ class Schema(Generic[S]):
                 f"{self.name}.{name} is a required key; a new visitor has no data, so declare it NotRequired, or the "
                 f"whole TypedDict total=False"
             )
-        members = [Member(name, keyed.annotations[name], name, required=False, varies=False) for name in keyed.types]
-        return {
-            member.name: declared_field(member, keyed.types[member.name], place=f"{self.name}.{member.name}")
-            for member in members
-        }
+        fields: dict[str, Field] = {}
+        for name, field_type in keyed.types.items():
+            member = Member(name, keyed.annotations[name], name, required=False, varies=False)
+            fields[name] = declared_field(member, field_type, place=f"{self.name}.{name}")
+        return fields
 
     def _field(self, member: Member, field_type: FieldType, default: object, another: object) -> Field:
         place = f"{self.name}.{member.name}"
@@ -338,12 +339,6 @@ class Schema(Generic[S]):
             field_type.unstructure(default, native)
         except Mismatch as mismatch:
             raise SchemaError(f"{self.name}.{name}{mismatch.path}: the default {mismatch}") from None
-
-    def _sample(self) -> S:
-        try:
-            return self.create()
-        except Exception as error:
-            raise SchemaError(f"{self.name} cannot be made without arguments: {error}") from error
 
     def _prove_defaults(self, fields: Mapping[str, Field]) -> None:
         """Refuse a class that cannot be made again from its own values, or changes them as it is made."""
@@ -379,16 +374,6 @@ class Schema(Generic[S]):
 def _converter() -> Converter:
     """Return the converter for those who bring none: to make one takes longer than all the rest of a schema."""
     return Converter()
-
-
-def _is_writable_subject(subject: object) -> bool:
-    """Return False for a text with a lone surrogate: stores find a subject by its UTF-8."""
-    if isinstance(subject, str):
-        try:
-            subject.encode()
-        except UnicodeEncodeError:
-            return False
-    return True
 
 
 def _required_kind(declared: Callable[[], object]) -> Kind:

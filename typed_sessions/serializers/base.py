@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from operator import attrgetter
 from types import ModuleType
-from typing import Any, Final, Literal, Protocol, TypeAlias
+from typing import Any, Final, Literal, Protocol, TypeAlias, cast
 
-from typing_extensions import TypeIs, TypeVar
+from typing_extensions import TypeVar
 
 from typed_sessions.errors import ConfigurationError
 from typed_sessions.serializers.msgspec import MsgspecJSONSerializer, MsgspecMsgpackSerializer
@@ -102,11 +102,11 @@ def resolve_serializer(setting: object, called: str = "SESSION_SERIALIZER") -> A
         raise ConfigurationError(
             f"{setting.__name__} runs what a payload tells it to; whoever gets hold of a key would run code ({called})"
         )
-    if not _is_serializer(setting):
+    if not all(callable(getattr(setting, method, None)) for method in ("dumps", "loads")):
         raise ConfigurationError(
             f"a serializer has the methods dumps and loads; {type(setting).__name__} has not ({called})"
         )
-    return setting
+    return cast("AnySerializer", setting)
 
 
 _UNSAFE: Final = frozenset({"pickle", "_pickle", "marshal", "cloudpickle", "dill", "shelve"})
@@ -122,7 +122,3 @@ def _imported(path: str, called: str) -> Any:
         return found() if isinstance(found, type) else found
     except TypeError as error:
         raise ConfigurationError(f'{called} "{path}" cannot be made without arguments: {error}') from error
-
-
-def _is_serializer(value: object) -> TypeIs[AnySerializer]:
-    return callable(getattr(value, "dumps", None)) and callable(getattr(value, "loads", None))

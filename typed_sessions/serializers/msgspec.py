@@ -7,7 +7,7 @@ offset. What would not come back as it was is refused: a subclass, NaN, a key th
 
 from __future__ import annotations
 
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 import msgspec
 
@@ -18,48 +18,39 @@ __all__ = ["LOSSLESS_TAGS", "MsgspecJSONSerializer", "MsgspecMsgpackSerializer"]
 LOSSLESS_TAGS: Final = Tags(LOSSLESS, {tuple: TUPLE, set: " s", frozenset: " f"}, finite, is_strict=False)
 
 
-class MsgspecJSONSerializer:
+class _Lossless:
+    _format: ClassVar[Any]
+    """The module of msgspec that has the format's `encode` and `decode`."""
+
+    def dumps(self, value: dict[str, object], /) -> bytes:
+        """Return the payload that holds a value: compact JSON in UTF-8, or MessagePack.
+
+        Raises:
+            TypeError: a value is of a type that would not come back, or a key is no text.
+            ValueError: a number or a text would not come back.
+            OverflowError: an integer has more bits than MessagePack holds, which are 64.
+        """
+        payload: bytes = self._format.encode(LOSSLESS_TAGS.tagged(value))
+        return payload
+
+    def loads(self, payload: bytes, /) -> object:
+        """Return the value that a payload holds.
+
+        Raises:
+            ValueError: it is none of this format, or a tag's content is not its own.
+        """
+        return LOSSLESS_TAGS.untagged(self._format.decode(payload))
+
+
+class MsgspecJSONSerializer(_Lossless):
     """Writes JSON with msgspec."""
 
     name: ClassVar[str] = "msgspec-json"
-
-    def dumps(self, value: dict[str, object], /) -> bytes:
-        """Return compact JSON in UTF-8.
-
-        Raises:
-            TypeError: a value is of a type that would not come back, or a key is no text.
-            ValueError: a number or a text would not come back.
-        """
-        return msgspec.json.encode(LOSSLESS_TAGS.tagged(value))
-
-    def loads(self, payload: bytes, /) -> object:
-        """Return the value that JSON holds.
-
-        Raises:
-            ValueError: it is no JSON, or a tag's content is not its own.
-        """
-        return LOSSLESS_TAGS.untagged(msgspec.json.decode(payload))
+    _format: ClassVar[Any] = msgspec.json
 
 
-class MsgspecMsgpackSerializer:
+class MsgspecMsgpackSerializer(_Lossless):
     """Writes MessagePack with msgspec."""
 
     name: ClassVar[str] = "msgspec-msgpack"
-
-    def dumps(self, value: dict[str, object], /) -> bytes:
-        """Return MessagePack.
-
-        Raises:
-            TypeError: a value is of a type that would not come back, or a key is no text.
-            ValueError: a number or a text would not come back.
-            OverflowError: an integer has more than 64 bits.
-        """
-        return msgspec.msgpack.encode(LOSSLESS_TAGS.tagged(value))
-
-    def loads(self, payload: bytes, /) -> object:
-        """Return the value that MessagePack holds.
-
-        Raises:
-            ValueError: it is no MessagePack, or a tag's content is not its own.
-        """
-        return LOSSLESS_TAGS.untagged(msgspec.msgpack.decode(payload))
+    _format: ClassVar[Any] = msgspec.msgpack

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable
-from copy import deepcopy
 from enum import IntEnum
 from typing import Any, Final, TypeAlias
 from uuid import UUID
@@ -30,7 +29,6 @@ __all__ = [
     "NativeTypes",
     "OutOfBounds",
     "Reading",
-    "Wrapper",
     "all_parts",
     "attempt",
     "holds_name",
@@ -75,11 +73,6 @@ class Reading:
         self.generated = False
         """True if a declared class made a default for what was missing."""
 
-    def pass_over(self, owner: str, keys: int) -> None:
-        """Note that a value of a declared class came with so many keys that the class does not know."""
-        if keys:
-            self.unknown[owner] = self.unknown.get(owner, 0) + keys
-
 
 class Mismatch(Unusual):
     """A value does not fit a type. Says where and what was expected and found, never the value."""
@@ -115,6 +108,11 @@ class FieldType(ABC):
     """The type as its author would write it."""
     classes: frozenset[type] | None = None
     """The classes of which exactly this type's values are; None if a class does not tell them."""
+    json_types: frozenset[type] = frozenset()
+    """The types that plain forms of this type have where nothing is native; none of its own if they are its parts'."""
+    native_type: type | None = None
+    """The only one that they have where it is native."""
+    _parts: Iterable[FieldType] = ()
 
     @abstractmethod
     def validate(self, value: object) -> object:
@@ -148,9 +146,8 @@ class FieldType(ABC):
 
     def explained(self, emitter: Emitter) -> Emitted:
         """Return generated code that asks the type itself about each value; whether it comes back is tried."""
-        notation, native, parts = emitter.notation, emitter.native, all_parts([self])
-        needs_tags = any(not part.plain_types(native) <= _JSON_WITHOUT_DICTS for part in parts)
-        keeps_plain = any(part.keeps_plain for part in parts)
+        notation, native = emitter.notation, emitter.native
+        needs_tags = any(not part.plain_types(native) <= _JSON_WITHOUT_DICTS for part in all_parts([self]))
 
         def encode(value: object) -> object:
             plain = self.unstructure(value, native)
@@ -158,8 +155,6 @@ class FieldType(ABC):
 
         def decode(part: object) -> object:
             reading = Reading(native)
-            if keeps_plain:
-                part = deepcopy(part)
             value = self.structure(notation.untagged(part) if needs_tags else part, reading)
             if reading.unknown or reading.generated:  # which is for the explaining path to report, and to remember
                 raise Unusual
@@ -167,20 +162,21 @@ class FieldType(ABC):
 
         return Emitted(Any, emitter.call(encode, "unstructure"), emitter.call(decode, "structure"), closed=False)
 
-    keeps_plain: bool = False
-    """True if code of the user's makes values, and might make them of the list that is compared with them later."""
-
     def are_plain(self, items: Collection[object]) -> bool:  # noqa: ARG002 -- of what JSON has
         """Return True if all are values of exactly this type, and their own plain forms."""
         return False
 
     def matches(self, value: object) -> bool:
         """Return True if a value is of exactly this type, by what is outside."""
-        return self.classes is not None and type(value) in self.classes
+        if self.classes is not None:
+            return type(value) in self.classes
+        return any(part.matches(value) for part in self.parts())
 
-    @abstractmethod
     def plain_types(self, native: NativeTypes) -> frozenset[type]:
         """Return the types that plain forms of this type have; `object` if that cannot be said."""
+        if self.native_type in native:
+            return frozenset({self.native_type})
+        return self.json_types or frozenset[type]().union(*(part.plain_types(native) for part in self.parts()))
 
     def affinity(self, plain: object, native: NativeTypes) -> Affinity:
         """Return how well a plain form suits this type, by what is outside."""
@@ -193,7 +189,7 @@ class FieldType(ABC):
 
     def parts(self) -> Iterable[FieldType]:
         """Return the types of what a value of this type holds."""
-        return ()
+        return self._parts
 
 
 _JSON_WITHOUT_DICTS: Final = PLAIN | {list}
@@ -209,28 +205,6 @@ class Affinity(IntEnum):
     POSSIBLE = 2
     OF_ITS_TYPE = 3
     EXACT = 4
-
-
-class Wrapper(FieldType):
-    """A type that adds something to another one, its `inner`, whose values it has."""
-
-    inner: FieldType
-
-    @override
-    def matches(self, value: object) -> bool:
-        return self.inner.matches(value)
-
-    @override
-    def plain_types(self, native: NativeTypes) -> frozenset[type]:
-        return self.inner.plain_types(native)
-
-    @override
-    def affinity(self, plain: object, native: NativeTypes) -> Affinity:
-        return self.inner.affinity(plain, native)
-
-    @override
-    def parts(self) -> Iterable[FieldType]:
-        return (self.inner,)
 
 
 def named(name: str, plain: object, native: NativeTypes) -> dict[str, object]:
@@ -265,19 +239,13 @@ def iterated(value: Any) -> list[object]:
     return list(value)
 
 
-Step: TypeAlias = Callable[[int], str]
-"""Makes the step of a path from the index of an item."""
-
-BY_INDEX: Final[Step] = "[{}]".format
-
-
-def indexed(items: Iterable[object], convert: Callable[[object], object], step: Step = BY_INDEX) -> list[object]:
-    """Convert each item; a mismatch says at which."""
+def indexed(items: Iterable[object], convert: Callable[[object], object], step: str = "[{}]") -> list[object]:
+    """Convert each item; a mismatch says at which, by its index in the step of a path."""
     converted: list[object] = []
     try:
         converted.extend(map(convert, items))  # how many there are says where it stopped
     except Mismatch as mismatch:
-        raise mismatch.within(step(len(converted))) from mismatch
+        raise mismatch.within(step.format(len(converted))) from mismatch
     return converted
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from copy import deepcopy
 from typing import Any, Final, get_origin
 
 from cattrs import Converter
@@ -31,40 +32,29 @@ __all__ = ["Declared", "Foreign", "Keyed", "declared_keys", "nests_deep"]
 class WithNames(FieldType):
     """A type whose values are written as a dict of declared names."""
 
-    makes_class: bool
-    """True if its values are instances of a class, and no dicts."""
+    json_types: frozenset[type] = frozenset({dict})
 
     def __init__(self, text: str, annotations: Mapping[str, Any], required: frozenset[str]) -> None:
         self.text = text
+        self.annotations = annotations
         self.required = required
         self.former_names: dict[str, tuple[str, ...]] = {
             name: former_names(annotation) for name, annotation in annotations.items()
         }
         self.types: dict[str, FieldType] = {}
         """Filled by the compiler once it has seen the class, which may contain itself."""
-
-    @override
-    def plain_types(self, native: NativeTypes) -> frozenset[type]:
-        return frozenset({dict})
+        self._parts: Iterable[FieldType] = self.types.values()
 
     @override
     def affinity(self, plain: object, native: NativeTypes) -> Affinity:
-        if not is_dict(plain):
-            return Affinity.NONE
-        if plain.keys() <= self.types.keys() and plain.keys() >= self.required:
-            return Affinity.EXACT
-        if any(self._stored_as(plain, name) is None for name in self.required):
-            return Affinity.NONE
-        if self._is_foreign(plain):
+        if not is_dict(plain) or any(self._stored_as(plain, name) is None for name in self.required):
             return Affinity.NONE
         known = sum(self._stored_as(plain, name) is not None for name in self.types)
-        if known == len(plain):
+        if known >= len(plain):
             return Affinity.EXACT
+        if not known:
+            return Affinity.NONE
         return Affinity.OF_ITS_TYPE if known == len(self.types) else Affinity.PARTIAL
-
-    @override
-    def parts(self) -> Iterable[FieldType]:
-        return self.types.values()
 
     def _structured(self, plain: object, reading: Reading, step: str) -> dict[str, object]:
         """Return the values of a plain dict by their present names; keys that nobody declares are counted."""
@@ -72,31 +62,21 @@ class WithNames(FieldType):
             raise Mismatch.of(self, plain)
         if self._is_foreign(plain):
             raise Mismatch(self.text, "what has none of its names")
-        values: dict[str, object] = {}
-        if plain.keys() == self.types.keys():
-            name = ""
-            try:
-                for name, item_type in self.types.items():
-                    values[name] = item_type.structure(plain[name], reading)
-            except Mismatch as mismatch:
-                raise mismatch.within(step.format(name)) from mismatch
-            return values
-        for name, item_type in self.types.items():
+        values = converted(self._stored(plain, step), lambda held, item: held.structure(item, reading), step)
+        if len(values) < len(plain):
+            reading.unknown[self.text] = reading.unknown.get(self.text, 0) + len(plain) - len(values)
+        return values
+
+    def _stored(self, plain: dict[object, object], step: str) -> Iterator[tuple[str, FieldType, object]]:
+        for name, held in self.types.items():
             stored_as = self._stored_as(plain, name)
             if stored_as is not None:
-                try:
-                    values[name] = item_type.structure(plain[stored_as], reading)
-                except Mismatch as mismatch:
-                    raise mismatch.within(step.format(name)) from mismatch
+                yield name, held, plain[stored_as]
             elif name in self.required:
-                raise Mismatch(item_type.text, "missing", step.format(name))
-        reading.pass_over(self.text, len(plain) - len(values))
-        return values
+                raise Mismatch(held.text, "missing", step.format(name))
 
     def _is_foreign(self, plain: dict[object, object]) -> bool:
         """Return True for a dict with none of the names: that of another class, which would read as all defaults."""
-        if not self.types.keys().isdisjoint(plain):
-            return False
         return bool(plain) and all(self._stored_as(plain, name) is None for name in self.types)
 
     def _stored_as(self, plain: dict[object, object], name: str) -> str | None:
@@ -108,8 +88,6 @@ class WithNames(FieldType):
 
 class Declared(WithNames):
     """An instance of a declared class: a dict of its attributes, by attribute name."""
-
-    makes_class = True
 
     def __init__(self, kind: Kind, text: str) -> None:
         super().__init__(
@@ -123,24 +101,12 @@ class Declared(WithNames):
 
     @override
     def validate(self, value: object) -> object:
-        name = ""
-        try:
-            for name, item_type, attribute in self._attributes(value):  # noqa: B007 -- a mismatch names it
-                item_type.validate(attribute)
-        except Mismatch as mismatch:
-            raise mismatch.within(f".{name}" if name else "") from mismatch
+        converted(self._attributes(value), lambda held, item: held.validate(item), ".{}")
         return value
 
     @override
     def unstructure(self, value: object, native: NativeTypes) -> object:
-        plain: dict[str, object] = {}
-        name = ""
-        try:
-            for name, item_type, attribute in self._attributes(value):
-                plain[name] = item_type.unstructure(attribute, native)
-        except Mismatch as mismatch:
-            raise mismatch.within(f".{name}" if name else "") from mismatch
-        return plain
+        return converted(self._attributes(value), lambda held, item: held.unstructure(item, native), ".{}")
 
     @override
     def structure(self, plain: object, reading: Reading) -> object:
@@ -208,23 +174,18 @@ class Declared(WithNames):
 class Keyed(WithNames):
     """A TypedDict: a dict with declared keys."""
 
-    makes_class = False
     classes: frozenset[type] | None = frozenset({dict})
-
-    def __init__(self, text: str, annotations: Mapping[str, Any], required: frozenset[str]) -> None:
-        super().__init__(text, annotations, required)
-        self.annotations = annotations
 
     @override
     def validate(self, value: object) -> object:
-        items = self._each(value, lambda name, item: self.types[name].validate(item))
+        items = converted(self._items(value), lambda held, item: held.validate(item), "[{!r}]")
         if is_dict(value) and all(item is value[name] for name, item in items.items()):
             return value
         return items
 
     @override
     def unstructure(self, value: object, native: NativeTypes) -> object:
-        return self._each(value, lambda name, item: self.types[name].unstructure(item, native))
+        return converted(self._items(value), lambda held, item: held.unstructure(item, native), "[{!r}]")
 
     @override
     def structure(self, plain: object, reading: Reading) -> object:
@@ -263,7 +224,7 @@ class Keyed(WithNames):
             all(item.closed for item in items.values()),
         )
 
-    def _each(self, value: object, convert: Callable[[str, object], object]) -> dict[str, object]:
+    def _items(self, value: object) -> Iterator[tuple[str, FieldType, object]]:
         if not is_dict(value) or type(value) is not dict:
             raise Mismatch.of(self, value)
         for name in sorted(self.required):
@@ -271,18 +232,19 @@ class Keyed(WithNames):
                 raise Mismatch(self.types[name].text, "missing", f"[{name!r}]")
         if not value.keys() <= self.types.keys():
             raise Mismatch(f"{self.text} with its declared keys alone", "with others")
-        return converted({name: value[name] for name in self.types if name in value}, convert, "[{!r}]")
+        return ((name, held, value[name]) for name, held in self.types.items() if name in value)
 
 
-def converted(items: dict[str, object], convert: Callable[[str, object], object], step: str) -> dict[str, object]:
-    """Convert each item by its name; a mismatch says at which step."""
+def converted(
+    items: Iterable[tuple[str, FieldType, object]], convert: Callable[[FieldType, object], object], step: str
+) -> dict[str, object]:
+    """Convert each item, of a name and a type, by its name; a mismatch says at which step."""
     done: dict[str, object] = {}
-    try:
-        for name, item in items.items():
-            done[name] = convert(name, item)
-    except Mismatch as mismatch:
-        name = [*items][len(done)]
-        raise mismatch.within(step.format(name)) from mismatch
+    for name, held, item in items:
+        try:
+            done[name] = convert(held, item)
+        except Mismatch as mismatch:
+            raise mismatch.within(step.format(name)) from mismatch
     return done
 
 
@@ -312,7 +274,7 @@ def declared_keys(field_types: Iterable[FieldType]) -> frozenset[str]:
 class Foreign(FieldType):
     """A type that only the converter's hooks know."""
 
-    keeps_plain = True
+    json_types: frozenset[type] = frozenset({object})
 
     def __init__(self, annotation: Any, converter: Converter) -> None:
         self.text: str = described(annotation)
@@ -340,7 +302,8 @@ class Foreign(FieldType):
     @override
     def structure(self, plain: object, reading: Reading) -> object:
         try:
-            value: object = self._converter.structure(plain, self._annotation)
+            # A copy: code of the user's might make its value of a list that is compared with it later.
+            value: object = self._converter.structure(deepcopy(plain), self._annotation)
         except Exception as error:  # a user's hook may raise anything
             raise Mismatch.of(self, plain) from error
         return self.validate(value)
@@ -348,10 +311,6 @@ class Foreign(FieldType):
     @override
     def matches(self, value: object) -> bool:
         return not isinstance(self._cls, type) or isinstance(value, self._cls)
-
-    @override
-    def plain_types(self, native: NativeTypes) -> frozenset[type]:
-        return frozenset({object})
 
 
 def _is_plain(value: object, native: NativeTypes) -> bool:

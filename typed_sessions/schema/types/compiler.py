@@ -6,7 +6,7 @@ import types
 import typing
 from collections.abc import Callable, Mapping
 from enum import Enum
-from typing import Any, Final, Literal, TypeVar, Union, get_args, get_origin
+from typing import Any, Final, Literal, TypeVar, get_args, get_origin
 
 from cattrs import Converter
 from cattrs.errors import StructureHandlerNotFoundError
@@ -17,26 +17,27 @@ from typed_sessions.errors import SchemaError
 from typed_sessions.schema.annotations import (
     described,
     is_typed_dict,
+    origin_class,
     plain_form,
     reference_in,
     reference_name,
     required_keys,
     resolved_annotations,
+    union_parts,
 )
 from typed_sessions.schema.kinds import Kind, kind_of
 from typed_sessions.schema.places import MAX_DEPTH, TYPE_KEY, VALUE_KEY
-from typed_sessions.schema.types.alias import Alias
 from typed_sessions.schema.types.base import JSON, FieldType
-from typed_sessions.schema.types.bounded import Bounded, bounds_of
-from typed_sessions.schema.types.choices import Choice, Enumeration
 from typed_sessions.schema.types.classes import Declared, Foreign, Keyed
 from typed_sessions.schema.types.containers import Items, Positions, Table
-from typed_sessions.schema.types.scalars import KNOWN, Scalar
+from typed_sessions.schema.types.scalars import KNOWN, Choice, Enumeration, Scalar
 from typed_sessions.schema.types.union import OneOf
+from typed_sessions.schema.types.wrappers import Alias, Bounded, bounds_of
 
 __all__ = ["Compiler"]
 
 F = TypeVar("F", bound=FieldType)
+N = TypeVar("N", Declared, Keyed)
 
 _CONTAINERS: Final[Mapping[object, type]] = {cls: cls for cls in (list, set, frozenset, tuple, dict)}
 
@@ -79,13 +80,11 @@ class Compiler:
                 f"{place}: {annotation.__name__} has no argument; declare the schema as Class[argument], or as a "
                 f"function that is annotated to return that"
             )
-        if isinstance(annotation, type) and issubclass(annotation, Enum):
-            return self._enumeration(annotation, place)
-        origin = _unsubscripted(annotation)
+        origin: Any = get_origin(annotation) or annotation
         arguments: tuple[Any, ...] = get_args(annotation)
         if origin is Literal:
             return self._choice(described(annotation), arguments, place)
-        if origin is Union or origin is types.UnionType:
+        if union_parts(annotation):
             return self._union(tuple(self._compiled(argument, place) for argument in arguments), place)
         container = _CONTAINERS.get(origin)
         if container is not None:
@@ -114,37 +113,34 @@ class Compiler:
         return held
 
     def _declared(self, annotation: Any, kind: Kind, place: str) -> Declared:
+        places = {name: f"{kind.cls.__qualname__}.{name}" for name in kind.members}
         for name, member in kind.members.items():
-            _plain(member.annotation, f"{kind.cls.__qualname__}.{name}")
-        declared = Declared(kind, described(annotation))
-
-        def fill() -> None:
-            for name, member in kind.members.items():
-                if member.annotation is None:
-                    raise SchemaError(f"{place}: {kind.cls.__qualname__}.{name} has no type annotation")
-                declared.types[name] = self._compiled(member.annotation, f"{kind.cls.__qualname__}.{name}")
-
-        self._classes[annotation] = declared
-        self._waiting.append(fill)
-        return declared
+            _plain(member.annotation, places[name])
+            if member.annotation is None:
+                raise SchemaError(f"{place}: {places[name]} has no type annotation")
+        return self._filled_later(annotation, Declared(kind, described(annotation)), places)
 
     def _keyed(self, annotation: Any, place: str) -> Keyed:
         text, annotations = described(annotation), resolved_annotations(annotation)
         if annotations.keys() >= {TYPE_KEY, VALUE_KEY}:
             raise SchemaError(f"{place}: {TYPE_KEY} and {VALUE_KEY} belong to unions; rename these keys of {text}")
+        places = {name: f"{place}: {text}[{name!r}]" for name in annotations}
         for name, item in annotations.items():
-            _plain(item, f"{place}: {text}[{name!r}]")
-        keyed = Keyed(text, annotations, required_keys(annotation))
+            _plain(item, places[name])
+        return self._filled_later(annotation, Keyed(text, annotations, required_keys(annotation)), places)
 
+    def _filled_later(self, annotation: Any, held: N, places: Mapping[str, str]) -> N:
         def fill() -> None:
-            for name, item in annotations.items():
-                keyed.types[name] = self._compiled(item, f"{place}: {text}[{name!r}]")
+            held.types.update({name: self._compiled(held.annotations[name], place) for name, place in places.items()})
 
-        self._classes[annotation] = keyed
+        self._classes[annotation] = held
         self._waiting.append(fill)
-        return keyed
+        return held
 
     def _of_class(self, annotation: Any, place: str) -> FieldType:
+        cls = origin_class(annotation)
+        if cls is not None and issubclass(cls, Enum):
+            return self._enumeration(cls, place)
         if annotation in self._classes:
             return self._classes[annotation]
         if is_typed_dict(annotation):
@@ -187,7 +183,7 @@ class Compiler:
         return OneOf(members)
 
     def _choice(self, text: str, values: tuple[Any, ...], place: str) -> FieldType:
-        choice = Choice(text, {(type(value), value): self._writer(value, place) for value in values})
+        choice = Choice(text, {(type(value), value): self._compiled(type(value), place) for value in values})
         written = [repr(choice.unstructure(value, JSON)) for value in values]
         if len(set(written)) < len(written):
             raise SchemaError(f"{place}: two values of {text} are written alike, and one would come back as the other")
@@ -197,9 +193,6 @@ class Compiler:
         if not list(cls) or any(type(member.value) not in (str, int) for member in cls):
             raise SchemaError(f"{place}: {cls.__qualname__} has no values, or some that are neither text nor integers")
         return Enumeration(cls)
-
-    def _writer(self, value: object, place: str) -> FieldType:
-        return self._compiled(type(value), place)
 
     def _container(self, origin: type, arguments: tuple[Any, ...], place: str) -> FieldType:
         if origin is tuple and arguments[-1:] != (...,):
@@ -257,7 +250,3 @@ def _has_hash(cls: type[Any]) -> bool:
     if issubclass(cls, Struct) and cls.__hash__ is Struct.__hash__:
         return cls.__struct_config__.frozen or not cls.__struct_config__.eq
     return cls.__hash__ is not None
-
-
-def _unsubscripted(annotation: Any) -> object:
-    return get_origin(annotation) or annotation

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property, partial
 from operator import is_
-from typing import Any, Final, cast, get_args
+from typing import Any, Final, get_args
 
 from typing_extensions import override
 
@@ -28,7 +29,7 @@ from typed_sessions.schema.types.base import (
     name_of,
     named,
 )
-from typed_sessions.schema.types.emitter import IS_CONTENT, Emitted, Emitter, Write, by_content
+from typed_sessions.schema.types.emitter import IS, Emitted, Emitter, Write, by_content
 from typed_sessions.schema.types.scalars import Scalar, Simple
 
 __all__ = ["Items", "Positions", "Table"]
@@ -41,26 +42,28 @@ _WITH_MOMENTS: Final[frozenset[type]] = frozenset({datetime})
 class Items(FieldType):
     """A container of any length whose items have one type: list, set, frozenset, `tuple[T, ...]`."""
 
+    json_types: frozenset[type] = frozenset({list})
+
     def __init__(self, cls: type[Any], item: FieldType) -> None:
         self.text: str = f"{cls.__name__}[{item.text}{', ...' if cls is tuple else ''}]"
         self.cls: type[Any] = cls
         self.classes: frozenset[type] | None = frozenset({cls})
-        self._make: Callable[[list[object]], object] = cls
         self.item = item
-        self._ordered = cls in (list, tuple)
+        self.native_type: type | None = tuple if cls is tuple else None
+        self._parts: Iterable[FieldType] = (item,)
 
     @override
     def validate(self, value: object) -> object:
         items = self._of(value)
         validated = items if self.item.are_plain(items) else indexed(items, self.item.validate)
-        return value if _holds(value, self.cls, validated) else self._make(validated)
+        return value if _holds(value, self.cls, validated) else self.cls(validated)
 
     @override
     def unstructure(self, value: object, native: NativeTypes) -> object:
         plain = self._of(value)
         if not self.item.are_plain(plain):
             plain = indexed(plain, partial(self.item.unstructure, native=native))
-        if not self._ordered:
+        if self.cls in (set, frozenset):
             plain = sorted(plain, key=self._place)
         return tuple(plain) if self.cls is tuple and tuple in native else plain
 
@@ -72,23 +75,15 @@ class Items(FieldType):
         if not self.item.are_plain(items):
             items = indexed(items, partial(self.item.structure, reading=reading))
         try:
-            return self._make(items)
+            return self.cls(items)
         except TypeError as error:  # an unhashable item of a set
             raise Mismatch.of(self, plain) from error
-
-    @override
-    def plain_types(self, native: NativeTypes) -> frozenset[type]:
-        return frozenset({tuple if self.cls is tuple and tuple in native else list})
 
     @override
     def affinity(self, plain: object, native: NativeTypes) -> Affinity:
         if is_set(plain):
             return Affinity.OF_ITS_TYPE if type(plain) is self.cls else Affinity.NONE
         return super().affinity(plain, native) if is_sequence(plain) else Affinity.NONE
-
-    @override
-    def parts(self) -> Iterable[FieldType]:
-        return (self.item,)
 
     def _of(self, value: object) -> list[object]:
         if not isinstance(value, self.cls):
@@ -108,38 +103,29 @@ class Items(FieldType):
         item = emitter.emitted(self.item)
         if item.wire_type is Any:
             return None  # one call for all of them takes less than one for each
+        if self.cls is list:
+            return self._emit_items(emitter, item, list[item.wire_type], "[{}]")  # type: ignore[name-defined]  # a value here
         if self.cls is tuple:
-            return self._emit_tuple(emitter, item)
-        if self.cls is not list:
-            return self._emit_set(emitter, item) if item.closed else None
-        wire_type: Any = list[item.wire_type]  # type: ignore[name-defined]  # a value here
-        unchanged = emitter.unchanged_items(list, item)
+            wire_type: Any = tuple[item.wire_type, ...]  # type: ignore[name-defined]  # as above
+            return emitter.tagged(emitter.notation.tuple_tag, self._emit_items(emitter, item, wire_type, "tuple([{}])"))
+        return self._emit_set(emitter, item) if item.closed else None
+
+    def _emit_items(self, emitter: Emitter, item: Emitted, wire_type: Any, brackets: str) -> Emitted:
+        """Return the code of what msgspec writes as a list."""
+        is_list = self.cls is list
         if item.is_as_it_is:
-            return Emitted(wire_type, None, "{}.copy()".format, unchanged)
+            unchanged = emitter.unchanged_items(list, item) if is_list else IS
+            return Emitted(wire_type, None, "{}.copy()".format if is_list else None, unchanged)
+        encoded = brackets.format(f"{item.encoded('item')} for item in value")
+        is_copied = is_list and item.encode is None
+        name = self.cls.__name__
         return Emitted(
             wire_type,
-            None if item.encode is None else self._emit_each(emitter, item, "[{}]"),
-            emitter.short("decode_list", lambda part: f"[{item.decoded('item')} for item in {part}]"),
-            unchanged,
-            item.closed,
-        )
-
-    def _emit_each(self, emitter: Emitter, item: Emitted, brackets: str) -> Write:
-        """Return what encodes each item."""
-        items = brackets.format(f"{item.encoded('item')} for item in value")
-        return emitter.function(f"encode_{self.cls.__name__}", "value", [emitter.only(self.cls), f"return {items}"])
-
-    def _emit_tuple(self, emitter: Emitter, item: Emitted) -> Emitted:
-        wire_type: Any = tuple[item.wire_type, ...]  # type: ignore[name-defined]  # a value here
-        struct, name = emitter.tagged(emitter.notation.tuple_tag, wire_type)
-        if item.is_as_it_is:
-            return Emitted(struct, lambda value: f"{name}({value})", lambda part: f"{part}.content", IS_CONTENT)
-        each, unchanged = self._emit_each(emitter, item, "tuple([{}])"), emitter.unchanged_items(tuple, item)
-        return Emitted(
-            struct,
-            lambda value: f"{name}({each(value)})",
-            emitter.short("decode_tuple", lambda part: f"tuple([{item.decoded('item')} for item in {part}.content])"),
-            lambda value, part: unchanged(value, f"{part}.content"),
+            None
+            if is_copied
+            else emitter.function(f"encode_{name}", "value", [emitter.only(self.cls), f"return {encoded}"]),
+            emitter.short(f"decode_{name}", lambda part: brackets.format(f"{item.decoded('item')} for item in {part}")),
+            emitter.unchanged_items(self.cls, item),
             item.closed,
         )
 
@@ -195,10 +181,12 @@ class Positions(FieldType):
     """A tuple of fixed length, each position with a type of its own."""
 
     classes: frozenset[type] | None = frozenset({tuple})
+    json_types: frozenset[type] = frozenset({list})
+    native_type: type | None = tuple
 
     def __init__(self, items: tuple[FieldType, ...]) -> None:
         self.text: str = f"tuple[{', '.join(item.text for item in items) or '()'}]"
-        self.items = items
+        self.items = self._parts = items
 
     @override
     def validate(self, value: object) -> object:
@@ -219,17 +207,9 @@ class Positions(FieldType):
         return is_sequence(value) and type(value) is tuple and len(value) == len(self.items)
 
     @override
-    def plain_types(self, native: NativeTypes) -> frozenset[type]:
-        return frozenset({tuple if tuple in native else list})
-
-    @override
     def affinity(self, plain: object, native: NativeTypes) -> Affinity:
         fits = is_sequence(plain) and len(plain) == len(self.items)
         return super().affinity(plain, native) if fits else Affinity.NONE
-
-    @override
-    def parts(self) -> Iterable[FieldType]:
-        return self.items
 
     def _each(
         self, value: object, accepted: tuple[type, ...], convert: Callable[[FieldType, object], object]
@@ -246,24 +226,24 @@ class Positions(FieldType):
     def emit(self, emitter: Emitter) -> Emitted:
         items = [emitter.emitted(item) for item in self.items]
         wire_type: Any = tuple[(*(item.wire_type for item in items),)]  # type: ignore[misc]  # values here
-        struct, struct_name = emitter.tagged(emitter.notation.tuple_tag, wire_type)
         if all(item.is_as_it_is for item in items):
-            return Emitted(struct, lambda value: f"{struct_name}({value})", lambda part: f"{part}.content", IS_CONTENT)
+            return emitter.tagged(emitter.notation.tuple_tag, Emitted(wire_type, unchanged=IS))
         named = [(item, f"item_{index}") for index, item in enumerate(items)]
         is_other = f"type(value) is not tuple or len(value) != {len(items)}"
-        unpack = f"{', '.join(name for _, name in named)}, = "
+        unpack = f"{', '.join(name for _, name in named)}, = value"
         encoded = ", ".join(item.encoded(name) for item, name in named)
         decoded = ", ".join(item.decoded(name) for item, name in named)
-        encode = [f"if {is_other}: {emitter.unusual}()", f"{unpack}value", f"return {struct_name}(({encoded},))"]
-        looks = [emitter.unchanged(item)(name, f"part.content[{index}]") for index, (item, name) in enumerate(named)]
-        unchanged = [f"if {is_other}: return False", f"{unpack}value", f"return {' and '.join(looks)}"]
-        return Emitted(
-            struct,
+        encode = [f"if {is_other}: {emitter.unusual}()", unpack, f"return ({encoded},)"]
+        looks = [emitter.unchanged(item)(name, f"part[{index}]") for index, (item, name) in enumerate(named)]
+        unchanged = [f"if {is_other}: return False", unpack, f"return {' and '.join(looks)}"]
+        content = Emitted(
+            wire_type,
             emitter.function("encode_tuple", "value", encode),
-            emitter.function("decode_tuple", "value", [f"{unpack}value.content", f"return ({decoded},)"]),
+            emitter.function("decode_tuple", "value", [unpack, f"return ({decoded},)"]),
             emitter.predicate("is_unchanged_tuple", unchanged),
             all(item.closed for item in items),
         )
+        return emitter.tagged(emitter.notation.tuple_tag, content)
 
 
 class Table(FieldType):
@@ -273,11 +253,13 @@ class Table(FieldType):
     """
 
     classes: frozenset[type] | None = frozenset({dict})
+    json_types: frozenset[type] = frozenset({dict})
 
     def __init__(self, key: FieldType, value: FieldType) -> None:
         self.text: str = f"dict[{key.text}, {value.text}]"
         self.key = key
         self.value = value
+        self._parts: Iterable[FieldType] = (key, value)
         self._by_number = key.plain_types(JSON) == _NUMBERS
         self._has_text_keys = isinstance(key, Simple) and key.cls is str
 
@@ -288,8 +270,7 @@ class Table(FieldType):
         if type(value) is dict and self._is_plain(value):
             return value
         entries = {**value}  # at once: another thread may change it
-        keys = self._keys(entries, self.key.validate)
-        items = indexed(entries.values(), self.value.validate, _under_a_key)
+        keys, items = self._converted(entries, self.key.validate, self.value.validate)
         if type(value) is dict and all(map(is_, keys, entries)) and all(map(is_, items, entries.values())):
             return value
         return dict(zip(keys, items, strict=True))
@@ -299,13 +280,10 @@ class Table(FieldType):
         if not is_dict(value):
             raise Mismatch.of(self, value)
         entries = {**value}  # at once: another thread may change it
-        plain: dict[str, object] = {}
-        if self._is_plain(entries):
-            plain = cast("dict[str, object]", entries)
-        else:
-            texts = self._keys(entries, self._key_text)
-            items = indexed(entries.values(), partial(self.value.unstructure, native=native), _under_a_key)
-            plain = dict(zip(cast("list[str]", texts), items, strict=True))
+        plain = entries
+        if not self._is_plain(entries):
+            unstructure = partial(self.value.unstructure, native=native)
+            plain = dict(zip(*self._converted(entries, self._key_text, unstructure), strict=True))
         if len(plain) != len(entries):
             raise Mismatch(f"{self.key.text} with a text of its own for each", "two of one text", " (a key)")
         return plain if name_of(plain, native) is None else named(self.text, plain, native)
@@ -321,10 +299,9 @@ class Table(FieldType):
             raise Mismatch.of(self, plain)
         if self._is_plain(plain):
             return {**plain}
-        keys = self._keys(plain, self._key_of)
-        items = indexed(plain.values(), partial(self.value.structure, reading=reading), _under_a_key)
+        entries = self._converted(plain, self._key_of, partial(self.value.structure, reading=reading))
         try:
-            return dict(zip(keys, items, strict=True))
+            return dict(zip(*entries, strict=True))
         except TypeError as error:  # a key that has no hash, such as a signalling NaN
             raise Mismatch.of(self, plain) from error
 
@@ -393,24 +370,22 @@ class Table(FieldType):
         return emitter.call(encode, "key_text"), emitter.call(decode, "key_of")
 
     @override
-    def plain_types(self, native: NativeTypes) -> frozenset[type]:
-        return frozenset({dict})
-
-    @override
     def affinity(self, plain: object, native: NativeTypes) -> Affinity:
         return Affinity.OF_ITS_TYPE if is_dict(plain) else Affinity.NONE
-
-    @override
-    def parts(self) -> Iterable[FieldType]:
-        return (self.key, self.value)
 
     def _is_plain(self, value: dict[object, object]) -> bool:
         return self._has_text_keys and self.value.are_plain(value.values()) and {*map(type, value)} <= _TEXTS
 
-    def _keys(self, entries: dict[object, object], convert: Callable[[object], object]) -> Collection[object]:
-        """Convert each key; text is its own."""
+    def _converted(
+        self,
+        entries: dict[object, object],
+        convert_key: Callable[[object], object],
+        convert: Callable[[object], object],
+    ) -> tuple[list[object], list[object]]:
+        """Convert each key, unless it is text that stands for itself, and each value."""
         is_text = self._has_text_keys and {*map(type, entries)} <= _TEXTS
-        return [*entries] if is_text else indexed(entries, convert, _at_a_key)
+        keys = [*entries] if is_text else indexed(entries, convert_key, " (a key)")
+        return keys, indexed(entries.values(), convert, SOME_KEY)
 
     def _key_text(self, key: object) -> str:
         plain = self.key.unstructure(self.key.validate(key), JSON)
@@ -426,17 +401,10 @@ class Table(FieldType):
         return text
 
     def _key_of(self, text: object) -> object:
-        if self._by_number and isinstance(text, str) and _is_canonical_integer(text):
-            text = int(text)
+        if self._by_number and isinstance(text, str):
+            with suppress(ValueError):  # no number, or one with more digits than Python converts
+                text = int(text) if str(int(text)) == text else text
         return self.key.structure(text, Reading(JSON))
-
-
-def _at_a_key(_index: int) -> str:
-    return " (a key)"
-
-
-def _under_a_key(_index: int) -> str:
-    return SOME_KEY
 
 
 def _holds(value: object, cls: type, items: list[object]) -> bool:
@@ -453,10 +421,3 @@ def _place(plain: object) -> str:
     if is_dict(plain):
         return ",".join(f"{key!r}:{_place(item)}" for key, item in plain.items())
     return repr(plain)
-
-
-def _is_canonical_integer(text: str) -> bool:
-    try:
-        return str(int(text)) == text
-    except ValueError:  # no number, or one with more digits than Python converts
-        return False

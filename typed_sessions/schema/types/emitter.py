@@ -14,7 +14,7 @@ from typed_sessions.schema.places import MAX_DEPTH, TYPE_KEY, VALUE_KEY, Compari
 from typed_sessions.schema.sameness import same
 from typed_sessions.schema.types.notation import Notation
 
-__all__ = ["IS", "IS_CONTENT", "Emits", "Emitted", "Emitter", "Unchanged", "Write", "by_content"]
+__all__ = ["IS", "Emits", "Emitted", "Emitter", "Unchanged", "Write", "by_content"]
 
 Write: TypeAlias = Callable[[str], str]
 """Makes an expression, in generated text, of one for a value."""
@@ -73,15 +73,10 @@ class Emitted:
 
 
 class Emits(Protocol):
-    """What an emitter asks of a type."""
+    """What an emitter asks of a `FieldType`."""
 
-    def emit(self, emitter: Emitter, /) -> Emitted | None:
-        """Return the type's own generated code; None if it has none."""
-        ...
-
-    def explained(self, emitter: Emitter, /) -> Emitted:
-        """Return generated code that asks the type about each value."""
-        ...
+    def emit(self, emitter: Emitter, /) -> Emitted | None: ...
+    def explained(self, emitter: Emitter, /) -> Emitted: ...
 
 
 _DEEPEST: Final = MAX_DEPTH - 10
@@ -144,22 +139,18 @@ class Emitter:
     def short(self, hint: str, write: Write) -> Write:
         """Return what writes the same, by the name of a function where the expression gets long."""
         expression = write("value")
-        if expression.count("(") + expression.count("[") <= _LONGEST_EXPRESSION:
-            return write
-        return self.function(hint, "value", [f"return {expression}"])
+        is_long = expression.count("(") + expression.count("[") > _LONGEST_EXPRESSION
+        return self.function(hint, "value", [f"return {expression}"]) if is_long else write
 
     def short_unchanged(self, hint: str, unchanged: Unchanged) -> Unchanged:
         """Return what compares the same, by the name of a function where the expression gets long."""
         expression = unchanged("value", "part")
-        return (
-            unchanged
-            if expression.count("(") <= _LONGEST_EXPRESSION
-            else self.predicate(hint, [f"return {expression}"])
-        )
+        is_long = expression.count("(") > _LONGEST_EXPRESSION
+        return self.predicate(hint, [f"return {expression}"]) if is_long else unchanged
 
-    def only(self, cls: type, value: str = "value") -> str:
+    def only(self, cls: type) -> str:
         """Return the line that hands over values that are not of exactly one built-in class."""
-        return f"if type({value}) is not {cls.__name__}: {self.unusual}()"
+        return f"if type(value) is not {cls.__name__}: {self.unusual}()"
 
     def unchanged(self, emitted: Emitted) -> Unchanged:
         """Return what finds out whether a value is what was made of what msgspec has read."""
@@ -180,33 +171,34 @@ class Emitter:
         lines += [f"    if not {self.unchanged(item)('item', 'its')}: return False"]
         return self.predicate(f"is_unchanged_{cls.__name__}", [*lines, "return True"])
 
-    def tagged(self, tag: str, content: Any) -> tuple[Any, str]:
-        """Return the Struct that msgspec reads a tag and its content as, and its name."""
-        return self._struct(f"Tagged{tag.strip().title()}", (("content", tag, content),))
+    def tagged(self, tag: str, content: Emitted) -> Emitted:
+        """Return the code of a value that is written under a tag."""
+        return self._held(f"Tagged{tag.strip().title()}", (("content", tag, content.wire_type),), "", content)
 
     def named(self, name: str, item: Emitted, *, in_tuple: bool) -> Emitted:
         """Return the code of a value that is written beside the name of its type."""
         held: Any = Literal[name]
         written = repr(name)
         if in_tuple:
-            held, _ = self.tagged(self.notation.tuple_tag, tuple[held])
+            held = self.tagged(self.notation.tuple_tag, Emitted(tuple[held])).wire_type
             written = self.module.name(held((name,)), "NAME")
-        struct, struct_name = self._struct("Named", (("name", TYPE_KEY, held), ("content", VALUE_KEY, item.wire_type)))
-        unchanged = self.unchanged(item)
-        return Emitted(
-            struct,
-            lambda value: f"{struct_name}({written}, {item.encoded(value)})",
-            lambda part: item.decoded(f"{part}.content"),
-            lambda value, part: unchanged(value, f"{part}.content"),
-            item.closed,
-        )
+        fields = (("name", TYPE_KEY, held), ("content", VALUE_KEY, item.wire_type))
+        return self._held("Named", fields, f"{written}, ", item)
 
-    def _struct(self, name: str, fields: tuple[tuple[str, str, Any], ...]) -> tuple[Any, str]:
+    def _held(self, name: str, fields: tuple[tuple[str, str, Any], ...], before: str, content: Emitted) -> Emitted:
+        """Return the code of what is written as the last field of a Struct; `before` is what stands in the others."""
         if fields not in self._structs:
             described = [(field, held, msgspec.field(name=key)) for field, key, held in fields]
             self._structs[fields] = msgspec.defstruct(name, described, forbid_unknown_fields=True, gc=False)
         struct = self._structs[fields]
-        return struct, self.module.name(struct, name)
+        struct_name, unchanged = self.module.name(struct, name), self.unchanged(content)
+        return Emitted(
+            struct,
+            lambda value: f"{struct_name}({before}{content.encoded(value)})",
+            lambda part: content.decoded(f"{part}.content"),
+            lambda value, part: unchanged(value, f"{part}.content"),
+            content.closed,
+        )
 
     def class_struct(self, text: str, items: Mapping[str, Emitted], required: Collection[str]) -> Any:
         """Return the Struct that msgspec reads a declared class as: with its names, and with no others."""
@@ -226,12 +218,7 @@ class Emitter:
         )
 
     def guarded(self, lines: Iterable[str], data: str | None = None) -> list[str]:
-        """Return the lines of a function that hands over where the program has deleted an attribute.
-
-        Args:
-            lines: what it does.
-            data: the name of an object whose attributes it reads, too.
-        """
+        """Return lines that hand over where the program has deleted an attribute: of a class within, or of `data`."""
         deleted = self.module.name(self._hand_over_deleted, "hand_over_deleted")
         catch = f"except AttributeError as error: {deleted}(error, {data or self.unset})"
         return ["try:", *(f"    {line}" for line in lines), catch]
@@ -243,7 +230,6 @@ class Emitter:
 
 
 IS: Final[Unchanged] = "({} is {})".format
-IS_CONTENT: Final[Unchanged] = "({} is {}.content)".format
 
 
 def by_content(wire_type: Any, encode: Write, decode: Write) -> Emitted:

@@ -1,4 +1,4 @@
-"""Types of single values: those of JSON, and those written as text, or as the serializer has them."""
+"""Types of single values: JSON's, those written as text or as the serializer has them, enumerations and literals."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import datetime as dt
 import math
 import types
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from decimal import Decimal, InvalidOperation
+from enum import Enum, Flag
 from functools import partial
 from typing import Any, Final, Union, cast
 from uuid import UUID
@@ -20,7 +21,7 @@ from typing_extensions import override
 from typed_sessions.schema.generated import Unusual
 from typed_sessions.schema.narrowing import PLAIN, is_dict, is_sequence
 from typed_sessions.schema.places import TYPE_KEY, VALUE_KEY
-from typed_sessions.schema.sameness import is_told_by_text
+from typed_sessions.schema.sameness import is_told_by_text, same
 from typed_sessions.schema.types.base import (
     NATIVE_CANDIDATES,
     SOME_KEY,
@@ -30,13 +31,14 @@ from typed_sessions.schema.types.base import (
     NaiveDatetime,
     NativeTypes,
     Reading,
+    attempt,
     indexed,
     name_of,
     named,
 )
-from typed_sessions.schema.types.emitter import IS, IS_CONTENT, Emitted, Emitter
+from typed_sessions.schema.types.emitter import IS, Emitted, Emitter, by_content
 
-__all__ = ["KNOWN", "Anything", "Scalar", "Simple", "emit_simple_union"]
+__all__ = ["KNOWN", "Anything", "Choice", "Enumeration", "Scalar", "Simple", "emit_simple_union"]
 
 _TEXT: Final = frozenset({str})
 _JSON_TYPES: Final = (bool, int, float, str, list, tuple, dict)
@@ -47,6 +49,7 @@ class Anything(FieldType):
     """`object` and `Any`: whatever the serializer brings back as it was."""
 
     text = "object"
+    json_types: frozenset[type] = frozenset({object})
 
     @override
     def validate(self, value: object) -> object:
@@ -65,8 +68,9 @@ class Anything(FieldType):
             return plain if name_of(value, native) is None else named(self.text, plain, native)
         if is_sequence(value) and type(value) in (list, tuple):
             return self._each(value, partial(self.unstructure, native=native))
-        if _is_subclass_instance(value):
-            raise Mismatch("a plain value", f"{type(value).__name__}, which would come back as another type")
+        cls: type[object] = type(value)
+        if issubclass(cls, _JSON_TYPES) and cls not in (*_JSON_TYPES, *_NATIVE_TYPES):
+            raise Mismatch("a plain value", f"{cls.__name__}, which would come back as another type")
         return _finite(value)
 
     @override
@@ -91,10 +95,6 @@ class Anything(FieldType):
     @override
     def matches(self, value: object) -> bool:
         return True
-
-    @override
-    def plain_types(self, native: NativeTypes) -> frozenset[type]:
-        return frozenset({object})
 
     def _each(self, value: object, convert: Callable[[object], object]) -> object:
         """Convert each item of a container."""
@@ -125,6 +125,7 @@ class Simple(FieldType):
     def __init__(self, cls: type[Any], exact: Callable[[Any], object], widened: type | None = None) -> None:
         self.cls: type[Any] = cls
         self.classes: frozenset[type] | None = frozenset({cls})
+        self.json_types: frozenset[type] = self.classes
         self.text: str = "None" if cls is types.NoneType else cls.__name__
         self._exact = exact
         self._accepted = (cls,) if widened is None else (cls, widened)
@@ -161,10 +162,6 @@ class Simple(FieldType):
         return Emitted(float | int, exact, exact, IS)  # msgspec would round an int that no float is equal to
 
     @override
-    def plain_types(self, native: NativeTypes) -> frozenset[type]:
-        return frozenset({self.cls})
-
-    @override
     def affinity(self, plain: object, native: NativeTypes) -> Affinity:
         return super().affinity(plain, native) if isinstance(plain, self._accepted) else Affinity.NONE
 
@@ -190,6 +187,8 @@ def emit_simple_union(members: Collection[FieldType], emitter: Emitter) -> Emitt
 class Scalar(FieldType):
     """One value that JSON lacks: kept as it is where that is native, written as text elsewhere."""
 
+    json_types: frozenset[type] = frozenset({str})
+
     def __init__(
         self,
         cls: type[Any],
@@ -200,6 +199,7 @@ class Scalar(FieldType):
     ) -> None:
         self.cls: type[Any] = cls
         self.classes: frozenset[type] | None = frozenset({cls})
+        self.native_type: type | None = cls
         self.text: str = cls.__name__
         self._exact = exact
         self.to_text = to_text
@@ -218,7 +218,7 @@ class Scalar(FieldType):
         value = self.validate(value)
         if self.cls not in native:
             return self.to_text(value)
-        if NaiveDatetime not in native and _is_naive(value):
+        if isinstance(value, dt.datetime) and value.utcoffset() is None and NaiveDatetime not in native:
             raise Mismatch("an aware datetime, such as datetime.now(UTC)", "a naive one, which comes back as another")
         return value
 
@@ -237,44 +237,19 @@ class Scalar(FieldType):
 
     @override
     def emit(self, emitter: Emitter) -> Emitted:
-        spelling = emitter.notation.spellings.get(self.cls)
-        if spelling is None or self.cls not in emitter.native:
-            return self._emit_text(emitter)
-        if spelling.native is not None:
-            struct, name = emitter.tagged(spelling.tag, spelling.native)
-            return Emitted(struct, lambda value: f"{name}({value})", lambda part: f"{part}.content", IS_CONTENT)
-        takes_naive = self.cls is not dt.datetime or NaiveDatetime in emitter.native
+        """Return the code of a value that has a tag, or is text. What is written in another way is left alone."""
+        cls, to_text, from_text, reads_exactly = self.cls, self.to_text, self.from_text, False
+        spelling = emitter.notation.spellings.get(cls) if cls in emitter.native else None
+        if spelling is None and cls in (dt.date, dt.timedelta):
+            return Emitted(cls, unchanged=IS)  # msgspec reads and writes it as we do
+        if spelling is not None and spelling.native is not None:
+            return emitter.tagged(spelling.tag, Emitted(spelling.native, unchanged=IS))
+        if spelling is not None:
+            to_text, from_text, reads_exactly = spelling.write, spelling.read, spelling.reads_exactly
+        takes_naive = spelling is None or cls is not dt.datetime or NaiveDatetime in emitter.native
 
         def write(value: Any) -> object:
-            if type(value) is not self.cls or not (takes_naive or value.utcoffset() is not None):
-                raise Unusual
-            return spelling.write(value)
-
-        read_exactly = spelling.read if spelling.reads_exactly else spelling.read_exactly
-
-        def read(content: object) -> object:
-            try:
-                return read_exactly(content)
-            except ValueError:
-                raise Unusual from None
-
-        struct, name = emitter.tagged(spelling.tag, str)
-        encode, decode = emitter.call(write, f"write{spelling.tag}"), emitter.call(read, f"read{spelling.tag}")
-        return Emitted(
-            struct,
-            lambda value: f"{name}({encode(value)})",
-            lambda part: decode(f"{part}.content"),
-            lambda value, part: f"({encode(value)} == {part}.content)",
-        )
-
-    def _emit_text(self, emitter: Emitter) -> Emitted:
-        """Return the code of a value that is written as text. A text that is written in another way is left alone."""
-        if self.cls in (dt.date, dt.timedelta):
-            return Emitted(self.cls, unchanged=IS)  # msgspec reads and writes it as we do
-        cls, to_text, from_text = self.cls, self.to_text, self.from_text
-
-        def write(value: object) -> object:
-            if type(value) is not cls:
+            if type(value) is not cls or not (takes_naive or value.utcoffset() is not None):
                 raise Unusual
             return to_text(value)
 
@@ -283,30 +258,126 @@ class Scalar(FieldType):
                 value = from_text(text)
             except ValueError:
                 raise Unusual from None
-            if to_text(value) != text:
+            if not reads_exactly and to_text(value) != text:
                 raise Unusual
             return value
 
-        class_name, write_name = emitter.module.name(cls, cls.__name__), emitter.module.name(to_text, "text_of")
+        encode, decode = emitter.call(write, f"write_{self.text}"), emitter.call(read, f"read_{self.text}")
+        if spelling is not None:
+            return emitter.tagged(spelling.tag, by_content(str, encode, decode))
+        cls_name, text_of = emitter.module.name(cls, cls.__name__), emitter.call(to_text, "text_of")
         return Emitted(
-            str,
-            emitter.call(write, f"write_{self.text}"),
-            emitter.call(read, f"read_{self.text}"),
-            lambda value, part: f"(type({value}) is {class_name} and {write_name}({value}) == {part})",
+            str, encode, decode, lambda value, part: f"(type({value}) is {cls_name} and {text_of(value)} == {part})"
         )
 
+
+class Enumeration(FieldType):
+    """A member of an `Enum` or `Flag` whose values are text or integers, written by that value."""
+
+    def __init__(self, cls: type[Enum]) -> None:
+        self.cls = cls
+        self.classes: frozenset[type] | None = frozenset({cls})
+        self.json_types: frozenset[type] = frozenset(type(cast("object", member.value)) for member in cls)
+        self.text: str = cls.__name__
+
+    @property
+    def members(self) -> list[Enum]:
+        """The members; of flags, all of them together, too."""
+        return [*self.cls, self.cls(~self.cls(0))] if issubclass(self.cls, Flag) else list(self.cls)
+
     @override
-    def plain_types(self, native: NativeTypes) -> frozenset[type]:
-        return frozenset({self.cls if self.cls in native else str})
+    def validate(self, value: object) -> object:
+        if isinstance(value, self.cls):
+            return value
+        raise Mismatch.of(self, value)
+
+    @override
+    def unstructure(self, value: object, native: NativeTypes) -> object:
+        if not isinstance(value, self.cls):
+            raise Mismatch.of(self, value)
+        plain: object = value.value
+        return plain
+
+    @override
+    def structure(self, plain: object, reading: Reading) -> object:
+        return self._member(plain)
+
+    @override
+    def emit(self, emitter: Emitter) -> Emitted:
+        def encode(member: Any) -> object:
+            if type(member) is not self.cls or self._member(member.value) is not member:
+                raise Unusual
+            return member.value
+
+        types: set[type] = {type(cast("object", member.value)) for member in self.members}
+        hint = f"of_{self.text}"
+        return by_content(Union[tuple(types)], emitter.call(encode, hint), emitter.call(self._member, hint))  # noqa: UP007
+
+    def _member(self, plain: object) -> Any:
+        try:
+            member = self.cls(plain)
+        except Exception as error:  # a user's `_missing_` may raise anything
+            raise Mismatch.of(self, plain) from error
+        if type(member.value) is not type(plain):
+            raise Mismatch.of(self, plain)
+        return member
 
 
-def _is_naive(value: object) -> bool:
-    return isinstance(value, dt.datetime) and value.utcoffset() is None
+class Choice(FieldType):
+    """A `Literal`: one of a fixed set of values."""
 
+    def __init__(self, text: str, choices: Mapping[tuple[type, object], FieldType]) -> None:
+        self.text: str = text
+        self.choices = choices
+        self._parts: Iterable[FieldType] = dict.fromkeys(choices.values())
+        self.classes: frozenset[type] | None = frozenset(cls for cls, _ in choices)
+        """Pairs of a value's type and the value, so that `1` is not `True`; each with the type that writes it."""
 
-def _is_subclass_instance(value: object) -> bool:
-    cls: type[object] = type(value)
-    return issubclass(cls, _JSON_TYPES) and cls not in (*_JSON_TYPES, *_NATIVE_TYPES)
+    @property
+    def values(self) -> list[object]:
+        """The values, in the order of their declaration."""
+        return [value for _, value in self.choices]
+
+    @override
+    def validate(self, value: object) -> object:
+        self._writer(value)
+        return value
+
+    @override
+    def unstructure(self, value: object, native: NativeTypes) -> object:
+        return self._writer(value).unstructure(value, native)
+
+    @override
+    def structure(self, plain: object, reading: Reading) -> object:
+        for writer in dict.fromkeys(self.choices.values()):
+            for value in attempt(writer.structure, plain, reading):
+                if same(writer.unstructure(value, reading.native), plain) and (type(value), value) in self.choices:
+                    return value
+        raise Mismatch.of(self, plain)
+
+    @override
+    def emit(self, emitter: Emitter) -> Emitted | None:
+        writers, types = [*self.parts()], frozenset(cls for cls, _ in self.choices)
+        inner = emitter.emitted(writers[0]) if len(writers) == 1 else emit_simple_union(writers, emitter)
+        if inner is None:
+            return None
+
+        def check(value: object) -> object:
+            if type(value) not in types or (type(value), value) not in self.choices:
+                raise Unusual
+            return value
+
+        return inner.checked(emitter.call(check, "choice"))
+
+    @override
+    def matches(self, value: object) -> bool:
+        return bool(attempt(self._writer, value))
+
+    def _writer(self, value: object) -> FieldType:
+        try:
+            return self.choices[type(value), value]
+        except (KeyError, TypeError):
+            raise Mismatch.of(self, value) from None
 
 
 def _finite(value: object) -> object:
@@ -347,49 +418,38 @@ def _as_float(value: float) -> float | None:
         return None
 
 
-_SIMPLE: Final[Mapping[type, FieldType]] = {
-    types.NoneType: Simple(types.NoneType, lambda value: value),
-    bool: Simple(bool, bool),
-    int: Simple(int, int.__int__),
-    float: Simple(float, _as_float, widened=int),
-    str: Simple(str, str.__str__),
-}
-
-
-_SCALARS: Final[Mapping[type, FieldType]] = {
-    scalar.cls: scalar
-    for scalar in (
-        Scalar(
-            bytes,
-            exact=bytes,
-            to_text=lambda value: b64encode(value).decode("ascii"),
-            from_text=lambda text: b64decode(text, validate=True),
+_SINGLE: Final = (
+    Simple(types.NoneType, lambda value: value),
+    Simple(bool, bool),
+    Simple(int, int.__int__),
+    Simple(float, _as_float, widened=int),
+    Simple(str, str.__str__),
+    Scalar(
+        bytes,
+        exact=bytes,
+        to_text=lambda value: b64encode(value).decode("ascii"),
+        from_text=lambda text: b64decode(text, validate=True),
+    ),
+    Scalar(Markup, exact=Markup, to_text=str.__str__, from_text=Markup),
+    Scalar(UUID, exact=lambda value: UUID(int=value.int)),
+    Scalar(Decimal, exact=Decimal, to_text=str, from_text=_decimal),
+    Scalar(
+        dt.datetime,
+        exact=lambda value: dt.datetime.combine(dt.date(value.year, value.month, value.day), value.timetz()),
+        to_text=_iso_text,  # msgspec drops the seconds of an offset
+        from_text=partial(_moment, dt.datetime),
+    ),
+    Scalar(dt.date, exact=lambda value: dt.date(value.year, value.month, value.day)),
+    Scalar(
+        dt.time,
+        exact=lambda value: dt.time(
+            value.hour, value.minute, value.second, value.microsecond, value.tzinfo, fold=value.fold
         ),
-        Scalar(Markup, exact=Markup, to_text=str.__str__, from_text=Markup),
-        Scalar(UUID, exact=lambda value: UUID(int=value.int)),
-        Scalar(Decimal, exact=Decimal, to_text=str, from_text=_decimal),
-        Scalar(
-            dt.datetime,
-            exact=lambda value: dt.datetime.combine(dt.date(value.year, value.month, value.day), value.timetz()),
-            to_text=_iso_text,  # msgspec drops the seconds of an offset
-            from_text=partial(_moment, dt.datetime),
-        ),
-        Scalar(dt.date, exact=lambda value: dt.date(value.year, value.month, value.day)),
-        Scalar(
-            dt.time,
-            exact=lambda value: dt.time(
-                value.hour, value.minute, value.second, value.microsecond, value.tzinfo, fold=value.fold
-            ),
-            to_text=_iso_text,
-            from_text=partial(_moment, dt.time),
-        ),
-        Scalar(
-            dt.timedelta,
-            exact=lambda value: dt.timedelta(value.days, value.seconds, value.microseconds),
-        ),
-    )
-}
+        to_text=_iso_text,
+        from_text=partial(_moment, dt.time),
+    ),
+    Scalar(dt.timedelta, exact=lambda value: dt.timedelta(value.days, value.seconds, value.microseconds)),
+)
 
-
-KNOWN: Final[Mapping[type, FieldType]] = {object: Anything(), **_SIMPLE, **_SCALARS}
+KNOWN: Final[Mapping[type, FieldType]] = {object: Anything(), **{single.cls: single for single in _SINGLE}}
 """The types that need no arguments."""

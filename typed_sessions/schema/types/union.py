@@ -27,11 +27,10 @@ from typed_sessions.schema.types.base import (
     name_of,
     named,
 )
-from typed_sessions.schema.types.choices import Enumeration
-from typed_sessions.schema.types.classes import Foreign, WithNames
+from typed_sessions.schema.types.classes import Declared, Foreign, Keyed, WithNames
 from typed_sessions.schema.types.containers import Items, Positions, Table
-from typed_sessions.schema.types.emitter import Emitted, Emitter, by_content
-from typed_sessions.schema.types.scalars import Anything, Scalar, Simple, emit_simple_union
+from typed_sessions.schema.types.emitter import Emitted, Emitter, Write, by_content
+from typed_sessions.schema.types.scalars import Anything, Enumeration, Scalar, Simple, emit_simple_union
 
 __all__ = ["OneOf"]
 
@@ -54,9 +53,8 @@ class OneOf(FieldType):
 
     def __init__(self, members: tuple[FieldType, ...]) -> None:
         self.text: str = " | ".join(member.text for member in members)
-        self.members = members
+        self.members = self._parts = members
         self._bare = lru_cache(maxsize=8)(self._written_bare)
-        self._of_names = lru_cache(maxsize=64)(self._candidates_for_names)
         self._by_class: dict[type, FieldType] = {}
         self._by_plain_type: dict[tuple[NativeTypes, type], list[FieldType]] = {}
 
@@ -115,9 +113,7 @@ class OneOf(FieldType):
             classes, item = member.classes, emitter.emitted(member)
             if classes is None or not item.closed or item.wire_type is Raw:
                 return None
-            kinds: frozenset[object] = frozenset(
-                _tag_or_type(held, emitter) for held in member.plain_types(emitter.native)
-            )
+            kinds: frozenset[object] = frozenset(_tag_or_type(held, emitter) for held in member.plain_types(native))
             if member not in bare:
                 item, kinds = emitter.named(member.text, item, in_tuple=tuple in names), frozenset({(member.text,)})
             cases.append(Case(classes, kinds, item))
@@ -141,22 +137,6 @@ class OneOf(FieldType):
         dicts = sum(dict in member.plain_types(JSON) for member in self.members)
         return Affinity.POSSIBLE if dicts > 1 else Affinity.PARTIAL
 
-    @cached_property
-    def _matches_classes(self) -> bool:
-        return all(isinstance(member.unbounded, _TOLD_BY_CLASS) for member in self.members)
-
-    @override
-    def matches(self, value: object) -> bool:
-        return any(member.matches(value) for member in self.members)
-
-    @override
-    def plain_types(self, native: NativeTypes) -> frozenset[type]:
-        return frozenset[type]().union(*(member.plain_types(native) for member in self.members))
-
-    @override
-    def parts(self) -> Iterable[FieldType]:
-        return self.members
-
     def _claimant(self, value: object) -> FieldType | None:
         """Return the member that a value is of; None if it may be of several, or is of none."""
         member = self._by_class.get(type(value))
@@ -165,7 +145,7 @@ class OneOf(FieldType):
         claiming = [member for member in self.members if member.matches(value)]
         if len(claiming) != 1:
             return None
-        if self._matches_classes:
+        if all(isinstance(member.unbounded, _TOLD_BY_CLASS) for member in self.members):
             self._by_class[type(value)] = claiming[0]
         return claiming[0]
 
@@ -187,28 +167,14 @@ class OneOf(FieldType):
         known = self._by_plain_type.get((native, type(plain)))
         if known is not None:
             return known
-        if is_dict(plain) and plain.keys() <= self._declared:
-            return self._of_names(native, frozenset(plain))
-        candidates = self._suiting(plain, native)
-        if self._are_told_by_class or not (is_dict(plain) or is_sequence(plain)):
-            self._by_plain_type[native, type(plain)] = candidates
-        return candidates
-
-    def _candidates_for_names(self, native: NativeTypes, names: frozenset[object]) -> list[FieldType]:
-        """Return the same for a dict of these keys: no member is told by what is under them."""
-        return self._suiting(dict.fromkeys(names), native)
-
-    def _suiting(self, plain: object, native: NativeTypes) -> list[FieldType]:
         bare = self._bare(native)
         nameless = [member for member in self.members if member not in self._always_named]
         suiting = [(member.affinity(plain, native), member in bare, member) for member in nameless]
-        ranked = sorted(suiting, key=_rank, reverse=True)
-        return [member for affinity, _, member in ranked if affinity >= self._least]
-
-    @cached_property
-    def _declared(self) -> frozenset[str]:
-        """The names that members declare."""
-        return frozenset[str]().union(*(member.types for member in self.members if isinstance(member, WithNames)))
+        ranked = sorted(suiting, key=lambda candidate: candidate[:2], reverse=True)
+        candidates = [member for affinity, _, member in ranked if affinity >= self._least]
+        if self._are_told_by_class or not (is_dict(plain) or is_sequence(plain)):
+            self._by_plain_type[native, type(plain)] = candidates
+        return candidates
 
     def _written_bare(self, native: NativeTypes) -> frozenset[FieldType]:
         """Return the members whose plain forms no other member's can be taken for; JSON's own types go first."""
@@ -231,11 +197,8 @@ class OneOf(FieldType):
     @cached_property
     def _always_named(self) -> frozenset[FieldType]:
         """The members that would make a class of what another member writes as a dict."""
-        return frozenset(
-            member
-            for member in self.members
-            if any(_takes_dicts_of(member, other, set()) for other in self.members if other is not member)
-        )
+        pairs = [(one, other) for one in self.members for other in self.members if one is not other]
+        return frozenset(one for one, other in pairs if _takes_dicts_of(one, other, set()))
 
     @cached_property
     def _holds_dicts(self) -> bool:
@@ -261,20 +224,19 @@ class Case:
 def _emit_optional(item: Emitted, emitter: Emitter) -> Emitted | None:
     if item.wire_type in (Any, Raw):
         return None
-    encode, decode, unchanged = item.encode, item.decode, emitter.unchanged(item)
+    wire_type: Any = Union[item.wire_type, None]  # noqa: UP007 -- of a value, which may be a constraint
+    is_same = emitter.unchanged(item)
     return Emitted(
-        Union[item.wire_type, None],  # noqa: UP007 -- of a value, which may be a constraint
-        None
-        if encode is None
-        else emitter.short("encode_optional", lambda value: f"(None if {value} is None else {encode(value)})"),
-        None
-        if decode is None
-        else emitter.short("decode_optional", lambda part: f"(None if {part} is None else {decode(part)})"),
-        lambda value, part: (
-            f"({value} is None if {part} is None else {value} is not None and {unchanged(value, part)})"
-        ),
+        wire_type,
+        item.encode and emitter.short("encode_optional", _unless_none(item.encode)),
+        item.decode and emitter.short("decode_optional", _unless_none(item.decode)),
+        lambda value, part: f"({value} is None if {part} is None else {value} is not None and {is_same(value, part)})",
         item.closed,
     )
+
+
+def _unless_none(write: Write) -> Write:
+    return lambda value: f"(None if {value} is None else {write(value)})"
 
 
 def _emit_read(wire_type: Any, cases: list[Case], emitter: Emitter) -> Emitted:
@@ -329,9 +291,8 @@ def _tag_or_type(held: type, emitter: Emitter) -> object:
     """Return what plain forms of a type are told by in what msgspec reads as anything."""
     if held is tuple:
         return emitter.notation.tuple_tag
-    return (
-        emitter.notation.spellings[held].tag if held in emitter.notation.spellings and held in emitter.native else held
-    )
+    spelling = emitter.notation.spellings.get(held) if held in emitter.native else None
+    return held if spelling is None else spelling.tag
 
 
 def _is_one_of(classes: Iterable[type], emitter: Emitter) -> str:
@@ -376,10 +337,10 @@ def _takes_dicts_of(one: FieldType, other: FieldType, seen: set[tuple[FieldType,
     elif isinstance(one, Foreign):
         return _is_dict_type(other) and not isinstance(other, Foreign)
     elif isinstance(other, Foreign):
-        return any(isinstance(part, WithNames) and part.makes_class for part in all_parts([one]))
+        return any(isinstance(part, Declared) for part in all_parts([one]))
     elif isinstance(other, Anything):
         return any(isinstance(part, WithNames) for part in all_parts([one]))
-    elif isinstance(one, WithNames) and (one.makes_class or isinstance(other, Table)):
+    elif isinstance(one, Declared) or (isinstance(one, WithNames) and isinstance(other, Table)):
         return _is_dict_type(other)
     elif isinstance(one, (Table, WithNames)) and isinstance(other, (Table, WithNames)):
         ones, others = _values_of(one), _values_of(other)
@@ -395,14 +356,7 @@ def _values_of(held: Table | WithNames) -> tuple[FieldType, ...]:
 
 
 def _is_dict_type(member: FieldType) -> bool:
-    member = member.unbounded
-    return isinstance(member, (Table, Anything, Foreign)) or (isinstance(member, WithNames) and not member.makes_class)
-
-
-def _rank(candidate: tuple[Affinity, bool, FieldType]) -> tuple[Affinity, bool]:
-    """Return how likely a candidate is."""
-    affinity, is_bare, _ = candidate
-    return affinity, is_bare
+    return isinstance(member.unbounded, (Table, Anything, Foreign, Keyed))
 
 
 def _precedence(native: NativeTypes, member: FieldType) -> int:

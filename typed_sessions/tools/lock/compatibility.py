@@ -17,8 +17,7 @@ from msgspec import Struct, structs
 from typed_sessions.schema.migrations import VERSION_KEY, MigrationFailure
 from typed_sessions.schema.narrowing import is_dict, is_set
 from typed_sessions.schema.sameness import parts_in_both
-from typed_sessions.schema.types import NATIVE_CANDIDATES, FieldType, NaiveDatetime, NativeTypes, Reading
-from typed_sessions.schema.types.base import attempt
+from typed_sessions.schema.types.base import NATIVE_CANDIDATES, FieldType, NaiveDatetime, NativeTypes, Reading, attempt
 from typed_sessions.tools.lock.declarations import MISSING, Declarations, declarations_of
 from typed_sessions.tools.lock.lock import LockedSchema
 from typed_sessions.tools.lock.samples import Samples

@@ -25,9 +25,9 @@ from typed_sessions.errors import ConfigurationError, SchemaError
 from typed_sessions.schema.annotations import former_names, plain_form
 from typed_sessions.schema.markers import Essential, Formerly
 from typed_sessions.schema.sameness import same
-from typed_sessions.schema.types import Compiler, FieldType, Reading
-from typed_sessions.schema.types.base import JSON, attempt
+from typed_sessions.schema.types.base import JSON, FieldType, Reading, attempt
 from typed_sessions.schema.types.classes import WithNames
+from typed_sessions.schema.types.compiler import Compiler
 from typed_sessions.tools.lock.lock import LockedSchema, declaration
 from typed_sessions.tools.lock.samples import plain_of_unknown, within
 

@@ -13,15 +13,12 @@ from attrs import evolve, frozen
 from typed_sessions.codec.codec import MAX_PAYLOAD, native_types, payload_of
 from typed_sessions.schema.migrations import VERSION_KEY
 from typed_sessions.schema.schema import Schema
-from typed_sessions.schema.types import FieldType, NativeTypes
-from typed_sessions.schema.types.alias import Alias
-from typed_sessions.schema.types.base import JSON, SOME_KEY
-from typed_sessions.schema.types.bounded import Bounded
-from typed_sessions.schema.types.choices import Choice, Enumeration
+from typed_sessions.schema.types.base import JSON, SOME_KEY, FieldType, NativeTypes
 from typed_sessions.schema.types.classes import Declared, WithNames
 from typed_sessions.schema.types.containers import Items, Positions, Table
-from typed_sessions.schema.types.scalars import Scalar, Simple
+from typed_sessions.schema.types.scalars import Choice, Enumeration, Scalar, Simple
 from typed_sessions.schema.types.union import OneOf
+from typed_sessions.schema.types.wrappers import Alias, Bounded
 from typed_sessions.sealing.set_cookie import CookieAttributes, SessionCookie
 from typed_sessions.sealing.signed import sealed_size
 from typed_sessions.serializers.base import AnySerializer

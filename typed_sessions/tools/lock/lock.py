@@ -15,15 +15,12 @@ import msgspec
 from typed_sessions.errors import ConfigurationError, SchemaError
 from typed_sessions.schema.field import Field
 from typed_sessions.schema.schema import Schema
-from typed_sessions.schema.types import FieldType
-from typed_sessions.schema.types.alias import Alias
-from typed_sessions.schema.types.base import JSON, attempt
-from typed_sessions.schema.types.bounded import Bounded
-from typed_sessions.schema.types.choices import Enumeration
+from typed_sessions.schema.types.base import JSON, FieldType, attempt
 from typed_sessions.schema.types.classes import Keyed, WithNames
 from typed_sessions.schema.types.containers import Items, Positions, Table
-from typed_sessions.schema.types.scalars import KNOWN
+from typed_sessions.schema.types.scalars import KNOWN, Enumeration
 from typed_sessions.schema.types.union import OneOf
+from typed_sessions.schema.types.wrappers import Alias, Bounded
 from typed_sessions.serializers.base import AnySerializer
 from typed_sessions.tools.lock.extents import extent_of
 from typed_sessions.tools.lock.samples import within

@@ -12,15 +12,12 @@ from uuid import UUID
 
 from markupsafe import Markup
 
-from typed_sessions.schema.types import FieldType, NativeTypes, Reading
-from typed_sessions.schema.types.alias import Alias
-from typed_sessions.schema.types.base import JSON, attempt
-from typed_sessions.schema.types.bounded import Bounded
-from typed_sessions.schema.types.choices import Choice, Enumeration
-from typed_sessions.schema.types.classes import Foreign, WithNames
+from typed_sessions.schema.types.base import JSON, FieldType, NativeTypes, Reading, attempt
+from typed_sessions.schema.types.classes import Declared, Foreign, WithNames
 from typed_sessions.schema.types.containers import Items, Positions, Table
-from typed_sessions.schema.types.scalars import Scalar, Simple
+from typed_sessions.schema.types.scalars import Choice, Enumeration, Scalar, Simple
 from typed_sessions.schema.types.union import OneOf
+from typed_sessions.schema.types.wrappers import Alias, Bounded
 
 __all__ = ["VALUES", "Samples", "plain_of_unknown", "within"]
 
@@ -136,7 +133,7 @@ class Samples:
     def _instances(self, cls: WithNames) -> list[object]:
         made = {name: self.of(held) for name, held in cls.types.items()}
         always = {name: plain for name, plain in made.items() if name in cls.required}
-        is_always_whole = cls.makes_class or len(always) == len(made)
+        is_always_whole = isinstance(cls, Declared) or len(always) == len(made)
         return [*_dicts(made, cls.required), *([] if is_always_whole else _dicts(always, cls.required))]
 
     def _at_others_bounds(self, field_type: FieldType) -> list[object]:

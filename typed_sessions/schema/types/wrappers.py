@@ -1,4 +1,4 @@
-"""Types with bounds: `Annotated[str, msgspec.Meta(max_length=40)]`."""
+"""Types that add something to another one: its name, or bounds."""
 
 from __future__ import annotations
 
@@ -9,14 +9,75 @@ import msgspec
 from typing_extensions import override
 
 from typed_sessions.errors import SchemaError
-from typed_sessions.schema.types.base import FieldType, NativeTypes, OutOfBounds, Reading, Wrapper
+from typed_sessions.schema.types.base import Affinity, FieldType, NativeTypes, OutOfBounds, Reading
 from typed_sessions.schema.types.containers import Items, Positions, Table
 from typed_sessions.schema.types.emitter import Emitted, Emitter
 from typed_sessions.schema.types.scalars import Scalar, Simple
+from typed_sessions.schema.types.union import OneOf
 
-__all__ = ["Bounded", "bounds_of"]
+__all__ = ["Alias", "Bounded", "bounds_of"]
 
 _BOUNDS: Final = ("gt", "ge", "lt", "le", "multiple_of", "pattern", "min_length", "max_length", "tz")
+
+
+class Wrapper(FieldType):
+    """A type that adds something to another one, its `inner`, whose values it has."""
+
+    inner: FieldType
+
+    @property
+    @override
+    def unbounded(self) -> FieldType:
+        return self.inner.unbounded if hasattr(self, "inner") else self
+
+    @override
+    def matches(self, value: object) -> bool:
+        return self.inner.matches(value)
+
+    @override
+    def affinity(self, plain: object, native: NativeTypes) -> Affinity:
+        return self.inner.affinity(plain, native)
+
+    @override
+    def parts(self) -> Iterable[FieldType]:
+        return (self.inner,)
+
+
+class Alias(Wrapper):
+    """What an alias stands for, by the alias's name: written out, it would have no end."""
+
+    inner: FieldType
+    """Set by the compiler once it knows it."""
+
+    def __init__(self, name: str) -> None:
+        self.text: str = name
+        self.is_recursive = False
+        self.outermost: Alias = self
+        """While it is compiled: the outermost alias around it that it contains again."""
+
+    @override
+    def validate(self, value: object) -> object:
+        return self.inner.validate(value)
+
+    @override
+    def unstructure(self, value: object, native: NativeTypes) -> object:
+        return self.inner.unstructure(value, native)
+
+    @override
+    def structure(self, plain: object, reading: Reading) -> object:
+        return self.inner.structure(plain, reading)
+
+    @override
+    def emit(self, emitter: Emitter) -> Emitted:
+        return emitter.emitted(self.inner)
+
+    def holds_itself_bare(self) -> bool:
+        """Return True if the alias is a member of the union that it stands for, with no container between."""
+        bare: list[FieldType] = [self.inner]
+        for held in bare:  # which gets longer
+            if isinstance(held, OneOf) or (isinstance(held, Alias) and hasattr(held, "inner")):
+                bare += [part for part in held.parts() if part not in bare]
+        return self in bare
 
 
 class Bounded(Wrapper):
@@ -38,11 +99,6 @@ class Bounded(Wrapper):
             msgspec.json.Decoder(self.constraint)
         except TypeError:
             raise SchemaError(f"{place}: msgspec.Meta has no such bounds for {inner.text}") from None
-
-    @property
-    @override
-    def unbounded(self) -> FieldType:
-        return self.inner
 
     @override
     def validate(self, value: object) -> object:
