@@ -624,7 +624,12 @@ async def test_each_path_is_the_one_that_runs(name: str, both_paths: str, monkey
         read.append(payload)
         return LOAD(generated, payload)
 
+    def reading_data(generated: GeneratedClass, payload: bytes) -> object:
+        read.append(payload)
+        return DATA_IN(generated, payload)
+
     monkeypatch.setattr(GeneratedClass, "load", loading)
+    monkeypatch.setattr(GeneratedClass, "data_in", reading_data)
     payload = Forge(name).dumps({"user_id": 7})
     seen = await visit(shop_of(name), f"session={Forge(name).seal(payload)}")
     assert "user_id=7" in seen.page
@@ -632,6 +637,7 @@ async def test_each_path_is_the_one_that_runs(name: str, both_paths: str, monkey
 
 
 LOAD = GeneratedClass.load
+DATA_IN = GeneratedClass.data_in
 
 
 @EVERY_ATTACK
