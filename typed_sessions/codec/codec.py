@@ -189,7 +189,7 @@ class Codec(Generic[S]):
         extras = path.flag_in(loaded.decoded) if isinstance(path, GeneratedClass) else {}
         snapshot: Snapshot[S] = Snapshot(self, loaded.payload, loaded.payload, 0, loaded.decoded, loaded.made)
         contents = DeclaredContents(self.schema, loaded.data, extras, loaded_from=snapshot)
-        contents.seen_not_default = frozenset(loaded.seen_not_default)
+        contents.seen_not_default = frozenset(loaded.seen or ())
         return Loaded(contents, snapshot)
 
     def _explained(self, outcome: Explained[S], payload: bytes) -> Loaded[S]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import filterfalse
 from typing import Any, Final, Union
 
@@ -298,7 +298,9 @@ class GeneratedClass(GeneratedFields):
 
         None where that is for `changes` and `written` to tell.
         """
-        if len(self._tags_in_order) != self._tag_count or (loaded.seen_not_default and not self._are_stored(loaded)):
+        if len(self._tags_in_order) != self._tag_count or (
+            loaded.seen is not None and not self._are_stored(loaded.seen, loaded)
+        ):
             return None
         payload, decoded = loaded.payload, loaded.decoded
         try:
@@ -312,9 +314,10 @@ class GeneratedClass(GeneratedFields):
             return None
         return None if payload == self.nothing else payload
 
-    def _are_stored(self, loaded: LoadedData[Any]) -> bool:
-        """Return True if all fields that were seen by key, and were stored, are so still."""
-        return all(loaded.read(name) is not UNSET for name in (*loaded.seen_not_default,))
+    @staticmethod
+    def _are_stored(names: Iterable[str], loaded: LoadedData[Any]) -> bool:
+        """Return True if fields that are not at their defaults are so still."""
+        return all(loaded.read(name) is not UNSET for name in (*names,))
 
     def _unread(self, live: Any, decoded: Any) -> frozenset[str]:
         names = self._schema.varying

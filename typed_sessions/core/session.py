@@ -376,8 +376,11 @@ class SecureCookieSession(Session[S_co]):
             )
         first = made[0]
         if isinstance(first, LoadedData):
-            first.states.append(self._state_with(first))
-        state: SessionState[S_co] = first.states[0] if isinstance(first, LoadedData) else first
+            made.append(self._state_with(first))
+            # One without data may be there, of a thread that came before there was any, and is nobody's.
+            state = next(each for each in made if isinstance(each, SessionState) and each.opened is not None)
+        else:
+            state = first
         self._state = state
         self._request = None
         _note_saved_before(self, first, state)
@@ -509,11 +512,11 @@ def session_from(
 
 
 def is_left_alone(session: SecureCookieSession[Any]) -> bool:
-    """Return True if nobody has asked anything of the session of a request, and no refresh of its cookie can be due.
+    """Return True if no refresh can be due of the cookie of a request's session that nobody has asked anything.
 
     Then that has saved it.
     """
-    if session.accessed or session._state:
+    if session._state:
         return False
     rules, request = session._rules, session._request
     if rules is None or request is None:
@@ -541,8 +544,8 @@ def save_data(session: SecureCookieSession[S], rules: Rules[S]) -> str | None:
     header = rules.header_of(loaded)
     if header is not None:
         session._is_saved = True
-        if loaded.states:  # another thread asks more just now
-            _note_saved_before(session, loaded, loaded.states[0])
+        if len(made) > 1:  # another thread asks more just now
+            _note_saved_before(session, loaded, state_of(session))
     return header
 
 
