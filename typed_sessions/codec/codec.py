@@ -117,6 +117,8 @@ class LoadedData(Value, Generic[S]):
     made: tuple[object, ...]
     sealed: str = ""
     """The sealed text that was opened."""
+    written: bytes = b""
+    """The payload that was saved, if one was: what has changed until then is known from it."""
     seen_not_default: set[str] = set()  # noqa: RUF012 -- each instance has its own
     """The fields that were seen by key, and hold another value than their default."""
     states: list[Any] = []  # noqa: RUF012 -- each instance has its own
@@ -248,10 +250,12 @@ class Codec(Generic[S]):
     def with_contents(self, loaded: LoadedData[S]) -> Loaded[S]:
         """Return the same as `decode` would have, with the data as it is now."""
         generated = self._of_data
-        extras = {} if generated is None else generated.flag_in(loaded.decoded)
+        extras, seen = {}, frozenset(loaded.seen_not_default)
+        if generated is not None:
+            extras = generated.flag_in(loaded.decoded)
+            seen |= generated.non_defaults_in(loaded.written) if loaded.written else frozenset()
         snapshot: Snapshot[S] = Snapshot(self, loaded.payload, loaded.payload, 0, loaded.decoded, loaded.made)
-        contents = DeclaredContents(self.schema, loaded.data, extras, loaded_from=snapshot)
-        contents.seen_not_default = frozenset(loaded.seen_not_default)
+        contents = DeclaredContents(self.schema, loaded.data, extras, loaded_from=snapshot, seen_not_default=seen)
         return Loaded(contents, snapshot)
 
     def payload_with_changes(self, loaded: LoadedData[S]) -> bytes | None:

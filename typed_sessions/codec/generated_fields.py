@@ -288,6 +288,12 @@ class GeneratedClass(GeneratedFields):
             raise Unusual  # what has not changed would be written as it came, which is not what the class holds
         return self.written(payload, decoded, changes)
 
+    def non_defaults_in(self, payload: bytes) -> frozenset[str]:
+        """Return the fields that hold another value than their default in a payload of fields alone."""
+        decoded = self._decode(payload)
+        stored = frozenset(name for name in self._schema.fields if getattr(decoded, name) is not UNSET)
+        return stored - self.explicit_defaults(decoded)
+
     def _unread(self, live: Any, decoded: Any) -> frozenset[str]:
         names = self._schema.varying
         came = {name: None for name in names if getattr(decoded, name) is not UNSET}

@@ -150,6 +150,7 @@ def _data_saved(session: SecureCookieSession[S], loaded: LoadedData[S], rules: R
     header = rules.cookie.written(value, rules.clock() + rules.lifetime_seconds if loaded.is_permanent else None)
     if len(header) > rules.max_cookie_size:
         return None
+    loaded.written = payload
     note_data_saved(session, loaded, value)
     return HeaderChanges((header,))
 
