@@ -7,12 +7,14 @@ and on the explaining path, which knows no such state.
 from __future__ import annotations
 
 import copy
+from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from hashlib import sha256
+from random import Random
 from typing import Annotated, Any, Final, TypeVar
 
 import attrs
@@ -24,6 +26,7 @@ from werkzeug.datastructures import Headers, MultiDict
 
 from tests.cases import case
 from tests.conftest import nothing_generated
+from tests.turns import in_turns
 from typed_sessions import Essential, Formerly, SecureCookieSession, SecureCookieSessionInterface, SerializationError
 from typed_sessions.codec import codec
 from typed_sessions.codec.codec import Codec, LoadedData
@@ -855,3 +858,143 @@ def compare_states(
         with monkeypatch.context() as patched, case(f"looked at before step {look}, explained"):
             patched.setattr(codec, "generated_for", nothing_generated)
             assert visited(sites, script, serializer, steps).finish() == told
+
+
+# Threads
+
+WHERE: Final = ("core/session", "core/loading", "core/lifecycle", "core/state", "codec/codec", "codec/contents")
+ROUNDS: Final = 150
+
+CHANGES: Final[dict[str, Callable[[Any], object]]] = {
+    "n": lambda session: setattr(session.data, "n", 11),
+    "cart": lambda session: session.data.cart.append("tea"),
+    "t": lambda session: session.__setitem__("t", "by key"),
+    "lines": lambda session: session["lines"][0].tags.append("y"),
+    "ratio": lambda session: session.get("ratio") and session.update(ratio=2.5),
+    "named": lambda session: session.__setitem__("named", 0),
+    "when": lambda session: session.pop("when"),
+    "_flashes": lambda session: session.extras.__setitem__("_flashes", ["hello"]),
+    "_permanent": lambda session: setattr(session, "permanent", True),
+}
+CHANGED: Final[Mapping[str, object]] = {
+    "n": 11,
+    "cart": ["a", "b", "tea"],
+    "t": "by key",
+    "lines": [Line("a", ["x", "y"])],
+    "ratio": 2.5,
+    "named": 0,
+    "_flashes": ["hello"],
+    "_permanent": True,
+}
+QUESTIONS: Final[dict[str, Callable[[Any], object]]] = {
+    "data": lambda session: session.data,
+    "by key": lambda session: session["point"],
+    "get": lambda session: session.get("table"),
+    "keys": lambda session: [*session],
+    "in": lambda session: "n" in session,
+    "extras": lambda session: dict(session.extras),
+    "modified": lambda session: session.modified,
+    "repr": repr,
+    "equal": lambda session: session == {},
+    "permanent": lambda session: session.permanent,
+}
+
+
+def drawn(random: Random, among: Mapping[str, Callable[[Any], object]], count: int) -> list[str]:
+    return random.sample(sorted(among), count)
+
+
+@pytest.mark.parametrize("serializer", FORMATS)
+@pytest.mark.parametrize("begun", ["fields alone", "an extra", "a field that does not fit"])
+def test_threads_that_touch_a_session_first_share_it_and_lose_nothing(
+    sites: Sites, begun: str, serializer: SerializerName
+) -> None:
+    site = sites.of(Script(()), serializer)
+    cookie = site.cookie_of(FULL | {"csrf_token": "token"} if begun == "an extra" else FULL)
+    if begun == "a field that does not fit":
+        wrong = Site(Wrong, serializer, {})
+        cookie = wrong.cookie_of({**FULL, "table": "none"})
+    for seed in range(ROUNDS):
+        with case(seed):
+            random = Random(seed)
+            site.forget({"t": "y"})
+            visit = Visit(site, cookie)
+            names, asked = drawn(random, CHANGES, 3), drawn(random, QUESTIONS, 2)
+
+            def work(act: Callable[[Any], object], session: Any = visit.session) -> object:
+                act(session)
+                return session.data
+
+            works = [partial(work, CHANGES[name]) for name in names]
+            works += [partial(work, QUESTIONS[name]) for name in asked]
+            seen = in_turns(seed, WHERE, works)
+            assert all(data is visit.session.data for data in seen)
+            expected = dict(site.open(cookie))
+            reports = site.reports[:1] if begun == "a field that does not fit" else []
+            assert site.reports == [*reports, *reports]
+            expected |= {name: CHANGED[name] for name in names if name in CHANGED}
+            if "when" in names:
+                del expected["when"]
+            site.reports.clear()
+            assert dict(visit.session) == expected
+            visit.save()
+            assert dict(site.open(*filter(None, [visit.cookie]))) == expected
+
+
+@define
+class Wrong(Visitor):
+    """A release in which one field has another type."""
+
+    table: str = ""  # type: ignore[assignment]  # as classes change from one release to the next
+
+
+@pytest.mark.parametrize("serializer", FORMATS)
+def test_what_was_changed_before_a_save_is_saved_whatever_other_threads_ask(
+    sites: Sites, serializer: SerializerName
+) -> None:
+    site = sites.of(Script(()), serializer)
+    cookie = site.cookie_of(FULL)
+    changed = {**FULL, "n": 11, "cart": ["a", "b", "tea"], "t": "by key"}
+    paths = Counter[bool]()
+    for seed in range(ROUNDS):
+        with case(seed):
+            site.forget({"t": "y"})
+            visit, random = Visit(site, cookie), Random(seed)
+            for name in ("n", "cart", "t"):
+                CHANGES[name](visit.session)
+            asked = [partial(QUESTIONS[name], visit.session) for name in drawn(random, QUESTIONS, 2)]
+            in_turns(seed, WHERE, [visit.save, *asked])
+            assert visit.cookie is not None
+            assert dict(site.open(visit.cookie)) == changed
+            assert dict(visit.session) == changed
+            assert site.reports == []
+            visit.session["n"] = 12
+            visit.session["n"] = 13
+            assert [type(report) for report in site.reports] == [ChangeLost]
+            site.reports.clear()
+            paths[visit.saved_as_data] += 1
+    assert paths.keys() == {True, False}
+
+
+@pytest.mark.parametrize("serializer", FORMATS)
+def test_a_save_amid_changes_is_of_some_of_them(sites: Sites, serializer: SerializerName) -> None:
+    site = sites.of(Script(()), serializer)
+    cookie = site.cookie_of(FULL)
+    for seed in range(ROUNDS):
+        with case(seed):
+            site.forget({"t": "y"})
+            visit, random = Visit(site, cookie), Random(seed)
+            names = drawn(random, CHANGES, 3)
+            begun = visit.session.data
+            in_turns(seed, WHERE, [visit.save, *(partial(CHANGES[name], visit.session) for name in names)])
+            assert visit.cookie is not None
+            stored = dict(site.open(visit.cookie))
+            others = {key: value for key, value in FULL.items() if key not in names}
+            assert {key: stored[key] for key in others} == others
+            for name in names:
+                assert stored.get(name) in [FULL.get(name), CHANGED.get(name)]
+            assert visit.session.data is begun
+            now = dict(visit.session)
+            assert {name: now[name] for name in names if name in CHANGED} == {
+                name: CHANGED[name] for name in names if name in CHANGED
+            }

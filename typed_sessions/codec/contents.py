@@ -201,7 +201,7 @@ class KeyedContents(Value, Generic[S]):
         if not self.schema.renamed:
             return
         for former in _superseded(self.schema, self.values, self.values):
-            del self.values[former]
+            self.values.pop(former, None)
 
     def store(self, key: str, value: object) -> None:
         if type(self.values) is not dict:
@@ -291,12 +291,12 @@ class DeclaredContents(Value, Generic[S]):
         extras, declared = self.extras, self._declared()
         if self.schema.renamed:
             for former in _superseded(self.schema, extras, declared):
-                del extras[former]
+                extras.pop(former, None)  # another thread may have done so
         order = self.ordered()
         stored: dict[str, object] = {**order, **extras, **declared}
         if len(stored) > len(extras) + len(declared):
-            for key in [key for key in order if key not in extras and key not in declared]:
-                del order[key]  # it has its default: stored through the data, it comes after those stored by key
+            for key in [key for key in stored if key not in extras and key not in declared]:
+                order.pop(key, None)  # it has its default: stored through the data, it comes after those stored by key
                 del stored[key]
         return stored
 
@@ -537,7 +537,8 @@ def _superseded(schema: Schema[Any], extras: Iterable[str], declared: Collection
     Such a key was kept beside the field for a rollback. Alone, the next request would read it as the field's value, and
     so bring back what the field has dropped since, such as a login.
     """
-    return [key for key in extras if key in schema.renamed and schema.renamed[key] not in declared]
+    keys = (*extras,)  # which another thread may change
+    return [key for key in keys if key in schema.renamed and schema.renamed[key] not in declared]
 
 
 def unread_among(schema: Schema[S], declared: Mapping[str, object], data: S) -> frozenset[str]:
