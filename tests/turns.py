@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dis
 import sys
 from collections.abc import Callable, Sequence
+from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 from threading import Semaphore, Thread
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any, Final
 
 import typed_sessions
@@ -16,12 +19,15 @@ __all__ = ["in_turns"]
 
 PACKAGE: Final = Path(typed_sessions.__file__).parent
 SECONDS: Final = 30
+CHANCE: Final = 0.2
+"""How often a thread that might get its turn does."""
 
 
 def in_turns(seed: int, modules: Sequence[str], works: Sequence[Callable[[], object]]) -> list[object]:
     """Do each work in a thread of its own, and return what they return.
 
-    One thread runs at a time. Another one gets its turn between any two bytecodes, every few of them.
+    One thread runs at a time. Another one gets its turn where CPython may give it one: after calls, at the begin of
+    functions, and where loops begin again.
 
     Args:
         seed: what decides whose turn it is.
@@ -39,8 +45,8 @@ def in_turns(seed: int, modules: Sequence[str], works: Sequence[Callable[[], obj
         gates[random.choice(sorted(waiting))].release()
 
     def run(number: int) -> None:
-        def within(_: FrameType, event: str, __: object) -> Any:
-            if event == "opcode" and random.random() < 0.1:
+        def within(frame: FrameType, event: str, __: object) -> Any:
+            if event == "opcode" and frame.f_lasti in turns_of(frame.f_code) and random.random() < CHANCE:
                 next_turn()
                 assert gates[number].acquire(timeout=SECONDS)
             return within
@@ -72,3 +78,13 @@ def in_turns(seed: int, modules: Sequence[str], works: Sequence[Callable[[], obj
     for error in errors:
         raise error
     return [results[number] for number in range(len(works))]
+
+
+@cache
+def turns_of(code: CodeType) -> frozenset[int]:
+    """Return the places in bytecode before which another thread may get its turn."""
+    return frozenset(
+        following.offset
+        for instruction, following in pairwise(dis.get_instructions(code))
+        if instruction.opname.startswith(("CALL", "JUMP_BACKWARD", "RESUME"))
+    )

@@ -302,7 +302,7 @@ class DeclaredContents(Value, Generic[S]):
 
     def _declared(self) -> dict[str, object]:
         """Return the fields that are stored."""
-        fields = self.schema.fields
+        fields, explicit = self.schema.fields, self.explicit  # first: another thread may store more defaults meanwhile
         try:
             declared = self.schema.non_defaults(self.live)
         except AttributeError as error:  # the program deleted one: the next request has its default
@@ -312,11 +312,9 @@ class DeclaredContents(Value, Generic[S]):
         else:
             for name in self.unread:
                 declared.pop(name, None)
-            explicit = self.explicit
             if not explicit.isdisjoint(declared):
-                self.note_not_default(declared)
-                explicit = self.explicit
-            for name in explicit:
+                self.note_not_default(explicit.intersection(declared))
+            for name in self.explicit:
                 declared[name] = self.schema.read(self.live, name)
         return declared
 
@@ -328,7 +326,10 @@ class DeclaredContents(Value, Generic[S]):
             found = _NONE if self.loaded_from is None else self.loaded_from.explicit_defaults()
             changed = {name for seen in self.differing for name in found if getattr(seen, name) is not UNSET}
             self.no_longer_explicit |= changed | (found & self.seen_not_default)
-            explicit = self.known_explicit = found - self.no_longer_explicit
+            explicit = found - self.no_longer_explicit
+            if self.known_explicit is None:  # another thread may have come so far, and stored more
+                self.known_explicit = explicit
+            explicit = self.known_explicit
         return explicit
 
     def _came(self, name: str) -> bool:
