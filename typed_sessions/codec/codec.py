@@ -185,11 +185,12 @@ class Codec(Generic[S]):
 
     def with_contents(self, loaded: LoadedData[S]) -> Loaded[S]:
         """Return the same as `decode` would have, with the data as it is now."""
-        path = self._generated
-        extras = path.flag_in(loaded.decoded) if isinstance(path, GeneratedClass) else {}
+        path, extras, seen = self._generated, dict[str, object](), frozenset(loaded.seen or ())
+        if isinstance(path, GeneratedClass):
+            extras = path.flag_in(loaded.decoded)
+            seen |= path.non_defaults_in(loaded.written) if loaded.written else frozenset()
         snapshot: Snapshot[S] = Snapshot(self, loaded.payload, loaded.payload, 0, loaded.decoded, loaded.made)
-        contents = DeclaredContents(self.schema, loaded.data, extras, loaded_from=snapshot)
-        contents.seen_not_default = frozenset(loaded.seen or ())
+        contents = DeclaredContents(self.schema, loaded.data, extras, loaded_from=snapshot, seen_not_default=seen)
         return Loaded(contents, snapshot)
 
     def _explained(self, outcome: Explained[S], payload: bytes) -> Loaded[S]:

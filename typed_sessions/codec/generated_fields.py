@@ -319,6 +319,12 @@ class GeneratedClass(GeneratedFields):
         """Return True if fields that are not at their defaults are so still."""
         return all(loaded.read(name) is not UNSET for name in (*names,))
 
+    def non_defaults_in(self, payload: bytes) -> frozenset[str]:
+        """Return the fields that hold another value than their default in a payload of fields alone."""
+        decoded = self._decode(payload)
+        stored = frozenset(name for name in self._schema.fields if getattr(decoded, name) is not UNSET)
+        return stored - self.explicit_defaults(decoded)
+
     def _unread(self, live: Any, decoded: Any) -> frozenset[str]:
         names = self._schema.varying
         came = {name: None for name in names if getattr(decoded, name) is not UNSET}

@@ -255,7 +255,7 @@ def _data_sealer(rules: Rules[S]) -> Callable[[LoadedData[S]], str | None]:
         header = written(sealed, clock() + lifetime if loaded.permanent else None)
         if len(header) > longest:
             return None
-        loaded.sent = sealed
+        loaded.written, loaded.sent = payload, sealed
         return header
 
     return header_of

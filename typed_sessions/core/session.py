@@ -185,6 +185,8 @@ class SecureCookieSession(Session[S_co]):
     def __setitem__(self, key: str, value: object) -> None:
         loaded = self._data_loaded()
         if loaded is not None and loaded.store(key, value):
+            if self._is_saved:  # by another thread, meanwhile
+                self._mutated()
             return
         contents = self._touched()
         self._refuse_key(key, contents)
