@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
 from itertools import filterfalse
 from typing import Any, Final, Union
 
 import msgspec
+from attrs import frozen
 from msgspec import UNSET
 from typing_extensions import override
 
@@ -199,13 +201,14 @@ class GeneratedFields(Generated):
         else:
             written = self._written_by_key(payload, changes)
         if self._takes_more_proof:
-            self._prove(written)
+            self._prove(written, new)
         return written
 
-    def _prove(self, written: bytes) -> None:
+    def _prove(self, written: bytes, again: Any) -> None:
+        """Hand over a payload that is not read as it was written, although msgspec reads the same of it again."""
         if self._nests_deep:
             self._refuse_depth(written)
-        if not self._is_pure and not self._holds(self._decode_open(written)):
+        if not self._is_pure and not self._holds(again):
             raise Unusual  # the class itself makes something else of it
 
     def _is_as_written(self, decoded: Any, payload: bytes) -> bool:
@@ -253,6 +256,10 @@ class GeneratedFields(Generated):
 
 class GeneratedClass(GeneratedFields):
     """The path of a declared class: the data is an object."""
+
+    @cached_property
+    def _of_all(self) -> _OfAll:
+        return _OfAll(frozenset(self._schema.fields))
 
     @override
     def _defined(self, text: Functions) -> dict[str, str]:
@@ -402,8 +409,18 @@ class GeneratedClass(GeneratedFields):
     @override
     def _holds(self, decoded: Any) -> bool:
         live, made = self._load(decoded)
-        contents = DeclaredContents(self._schema, live, {}, self._unread(live, decoded), frozenset(self._schema.fields))
-        return self._changes(contents, live, decoded, made, NO_NAMES) is None
+        of_all = self._of_all
+        if self._schema.varying:
+            of_all = _OfAll(of_all.explicit, self._unread(live, decoded))
+        return self._changes(of_all, live, decoded, made, NO_NAMES) is None
+
+
+@frozen
+class _OfAll:
+    """Stands for the contents of which each field is stored that is there."""
+
+    explicit: frozenset[str]
+    unread: frozenset[str] = NO_NAMES
 
 
 class _Unasked:
