@@ -62,7 +62,7 @@ class LoadedData(Value, Generic[S]):
         validated = schema.validate(key, value)
         if schema.fields[key].is_default(validated):
             return False
-        schema.put(self.data, {key: validated})
+        setattr(self.data, key, validated)
         return True
 
 
