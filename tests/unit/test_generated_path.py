@@ -441,7 +441,7 @@ def visits_of(kind: str, serializer: SerializerName) -> list[Visit]:
 
 PACKAGE: Final = Path(typed_sessions.__file__).parent
 FOLDERS: Final = tuple(f"{PACKAGE / folder}/" for folder in ("codec", "schema", "serializers"))
-MODULES: Final = tuple(str(PACKAGE / "core" / f"{module}.py") for module in ("session", "loading", "lifecycle"))
+MODULES: Final = tuple(str(PACKAGE / "core" / f"{name}.py") for name in ("session", "loading", "lifecycle", "rules"))
 """What decides which path there is to take."""
 GENERATED: Final = "<typed_sessions generated"
 
@@ -636,17 +636,14 @@ def test_the_places_are_those_of_the_path() -> None:
         "SecureCookieSession._data_loaded",
         "SecureCookieSession._load_data",
         "SecureCookieSession._state_with",
-        "loaded_data",
-        "Codec.data_of",
+        "_data_loader.<locals>.loaded_data",
         "GeneratedClass.data_in",
         "LoadedData.read",
         "LoadedData.store",
-        "data_loaded",
-        "_data_saved",
-        "Codec.payload_with_changes",
+        "save_data",
+        "_data_sealer.<locals>.header_of",
         "GeneratedClass.payload_of",
-        "LoadedData.is_permanent",
-        "note_data_saved",
+        "GeneratedClass._are_stored",
         "Codec.with_contents",
         "GeneratedClass.flag_in",
     }
