@@ -561,6 +561,9 @@ EXPLICIT_DEFAULTS: Final[dict[str, Script]] = {
     "grown, seen, and emptied": general(
         (appended(), read("cart"), through_data(lambda data: data.cart.pop()), saved), begun=EXPLICIT
     ),
+    "deleted, asked for, and back": general(
+        (deleted("n"), read("n"), attribute("n", 0), saved, looked_at), begun=EXPLICIT
+    ),
     "saved between": Script((attribute("n", 5), saved, attribute("n", 0), saved, looked_at), begun=EXPLICIT),
     "alone": Script((attribute("n", 5), attribute("n", 0), saved), begun={"n": 0}),
     "alone, seen, and back": general((attribute("n", 5), read("n"), attribute("n", 0), saved), begun={"n": 0}),
