@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
 from itertools import filterfalse
 from typing import Any, Final, Union
 
 import msgspec
+from attrs import frozen
 from msgspec import UNSET
 from typing_extensions import override
 
-from typed_sessions.codec.contents import DeclaredContents, KeyedContents, LoadedFrom, unread_among
+from typed_sessions.codec.contents import DeclaredContents, KeyedContents, ReadFrom, unread_among
 from typed_sessions.codec.equivalence import Equivalence
 from typed_sessions.codec.functions import Functions
 from typed_sessions.codec.generated import NO_NAMES, PERMANENT_KEY, TEXT, UNUSUAL, Changes, Generated, Plain, Raws, Read
@@ -74,10 +76,8 @@ class GeneratedFields(Generated):
         """Whether a payload that msgspec reads may be unusual all the same."""
         self._takes_more_proof: Final = self._nests_deep or not self._is_pure
         """Whether what msgspec reads back may be something else all the same."""
-        self.may_read_data: Final = self._has_flag and not (self._may_be_unusual or schema.varying)
-        """True if a payload may hold the fields and nothing else, so that its data is all there is to know."""
-        self.reads_data = self.may_read_data
-        """True if the latest payload did. Threads may share it: it only says what to try first."""
+        is_alone = self._has_flag and not (self._may_be_unusual or schema.varying or (schema.keyed and schema.renamed))
+        self.may_read_data = self.reads_data = is_alone
         self._proofs: Final = {name: functions[proof] for name, proof in proofs.items()}
         for name, equivalence in equivalences.items():
             equivalence.usual = functions[usual[name]]
@@ -199,13 +199,14 @@ class GeneratedFields(Generated):
         else:
             written = self._written_by_key(payload, changes)
         if self._takes_more_proof:
-            self._prove(written)
+            self._prove(written, new)
         return written
 
-    def _prove(self, written: bytes) -> None:
+    def _prove(self, written: bytes, again: Any) -> None:
+        """Hand over a payload that is not read as it was written, although msgspec reads the same of it again."""
         if self._nests_deep:
             self._refuse_depth(written)
-        if not self._is_pure and not self._holds(self._decode_open(written)):
+        if not self._is_pure and not self._holds(again):
             raise Unusual  # the class itself makes something else of it
 
     def _is_as_written(self, decoded: Any, payload: bytes) -> bool:
@@ -254,6 +255,10 @@ class GeneratedFields(Generated):
 class GeneratedClass(GeneratedFields):
     """The path of a declared class: the data is an object."""
 
+    @cached_property
+    def _of_all(self) -> _OfAll:
+        return _OfAll(frozenset(self._schema.fields))
+
     @override
     def _defined(self, text: Functions) -> dict[str, str]:
         return {
@@ -277,13 +282,8 @@ class GeneratedClass(GeneratedFields):
         flag = decoded._permanent if self._has_flag else UNSET  # noqa: SLF001 -- a key
         return {} if flag is UNSET else {PERMANENT_KEY: flag}
 
+    @override
     def data_in(self, payload: bytes, sealed: str) -> LoadedData[Any] | None:
-        """Return the data of a payload that holds nothing else; None where that is for `load` to tell.
-
-        Args:
-            payload: one that may hold it.
-            sealed: the sealed text that it came in.
-        """
         if len(self._tags_in_order) != self._tag_count:
             return None
         try:
@@ -293,16 +293,13 @@ class GeneratedClass(GeneratedFields):
             return None
         return LoadedData(self._schema, data, payload, decoded, made, sealed, decoded._permanent is True)  # noqa: SLF001 -- a key
 
+    @override
     def payload_of(self, loaded: LoadedData[Any]) -> bytes | None:
-        """Return the payload of data as it is now, proven to read back: the very one that came if nothing has changed.
-
-        None where that is for `changes` and `written` to tell.
-        """
         if len(self._tags_in_order) != self._tag_count or (
             loaded.seen is not None and not self._are_stored(loaded.seen, loaded)
         ):
             return None
-        payload, decoded = loaded.payload, loaded.decoded
+        payload, decoded = loaded.source, loaded.decoded
         try:
             changes: Changes | None = self._changes(_UNASKED, loaded.data, decoded, loaded.made, NO_NAMES)
             if changes is None or not (changes.adds or changes.differs):
@@ -335,7 +332,7 @@ class GeneratedClass(GeneratedFields):
         return frozenset(self._functions["explicit_defaults"](decoded))
 
     @override
-    def changes(self, contents: DeclaredContents[Any], loaded_from: LoadedFrom) -> Changes | None:
+    def changes(self, contents: DeclaredContents[Any], loaded_from: ReadFrom) -> Changes | None:
         decoded, explicit = loaded_from.decoded, contents.known_explicit or NO_NAMES
         found: Changes | None = self._changes(contents, contents.live, decoded, loaded_from.made, explicit)
         if contents.seen_not_default or contents.differing or contents.no_longer_explicit:
@@ -402,8 +399,18 @@ class GeneratedClass(GeneratedFields):
     @override
     def _holds(self, decoded: Any) -> bool:
         live, made = self._load(decoded)
-        contents = DeclaredContents(self._schema, live, {}, self._unread(live, decoded), frozenset(self._schema.fields))
-        return self._changes(contents, live, decoded, made, NO_NAMES) is None
+        of_all = self._of_all
+        if self._schema.varying:
+            of_all = _OfAll(of_all.explicit, self._unread(live, decoded))
+        return self._changes(of_all, live, decoded, made, NO_NAMES) is None
+
+
+@frozen
+class _OfAll:
+    """Stands for the contents of which each field is stored that is there."""
+
+    explicit: frozenset[str]
+    unread: frozenset[str] = NO_NAMES
 
 
 class _Unasked:
@@ -439,7 +446,7 @@ class GeneratedKeys(GeneratedFields):
         return KeyedContents(self._schema, values), decoded, (), raws
 
     @override
-    def changes(self, contents: KeyedContents[Any], loaded_from: LoadedFrom) -> Changes | None:
+    def changes(self, contents: KeyedContents[Any], loaded_from: ReadFrom) -> Changes | None:
         if contents.touched is not None and not contents.touched:
             return None
         values, decoded = {**contents.values}, loaded_from.decoded  # threads may store more

@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 from typing_extensions import override
 
-from typed_sessions.codec.contents import KeyedContents, LoadedFrom
+from typed_sessions.codec.contents import KeyedContents, ReadFrom
 from typed_sessions.codec.generated import TEXT, Changes, Generated, Plain, Read
 from typed_sessions.codec.notations import Notation
 from typed_sessions.schema.generated import Unusual
@@ -34,7 +34,7 @@ class GeneratedOpen(Generated):
         return KeyedContents(self._schema, values), payload, (), None
 
     @override
-    def changes(self, contents: KeyedContents[Any], loaded_from: LoadedFrom) -> Changes | None:
+    def changes(self, contents: KeyedContents[Any], loaded_from: ReadFrom) -> Changes | None:
         touched = contents.touched
         if touched is not None and not touched:
             return None
