@@ -634,9 +634,8 @@ def test_the_places_are_those_of_the_path() -> None:
     assert {"Codec.decode", "Codec.diff", "Codec.encode", "Codec.write", "load", "changes"} <= names
     of_data_alone = {
         "SecureCookieSession._data_loaded",
-        "SecureCookieSession._load_data",
         "SecureCookieSession._state_with",
-        "_data_loader.<locals>.loaded_data",
+        "_data_loader.<locals>.load_data",
         "GeneratedClass.data_in",
         "LoadedData.read",
         "LoadedData.store",
