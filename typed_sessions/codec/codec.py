@@ -186,7 +186,8 @@ class Codec(Generic[S]):
     def with_contents(self, loaded: LoadedData[S] | LoadedKeys[S]) -> Loaded[S]:
         """Return the same as `decode` would have, with the data as it is now."""
         if isinstance(loaded, LoadedKeys):
-            loaded.contents.loaded_from = known = Snapshot(self, loaded.source, loaded.source, 0, loaded.decoded)
+            known: Snapshot[S] = Snapshot(self, loaded.source, loaded.source, 0, loaded.decoded, loaded.made)
+            loaded.contents.loaded_from = known
             return Loaded(loaded.contents, known)
         path, extras, seen = self._generated, dict[str, object](), frozenset(loaded.seen or ())
         if isinstance(path, GeneratedClass):

@@ -83,6 +83,7 @@ class Generated(ABC):
         self._encode_unescaped: Final = notation.encode_unescaped
         self._tagged: Final = notation.tagged
         self._untagged: Final = notation.untagged
+        self._may_hold_tag: Final = notation.may_hold_tag
         self._tags: Final = notation.tags
         self._marks: Final = notation.container_marks
         self._any: Final = notation.decoder(Any)
@@ -119,10 +120,10 @@ class Generated(ABC):
         if self.is_outdated:
             return None
         try:
-            contents, decoded, _, raws = self.load(payload)
+            contents, decoded, made, raws = self.load(payload)
         except UNUSUAL:
             return None
-        return None if raws else LoadedKeys(contents, payload, decoded, sealed)
+        return None if raws else LoadedKeys(contents, payload, decoded, made, sealed)
 
     def payload_of(self, loaded: Any) -> bytes | None:
         """Return the payload of data as it is now, proven to read back: the very one that came if nothing has changed.

@@ -76,9 +76,9 @@ class LoadedKeys(Value, Generic[S]):
     source: bytes
     """The payload."""
     decoded: Any
+    made: tuple[object, ...]
     sealed: str
     """The sealed text that was opened."""
-    made: tuple[object, ...] = ()
     raws: Mapping[str, Raw] | None = None
     written: bytes = b""
     """The payload that was saved, if one was."""

@@ -511,7 +511,7 @@ def is_left_alone(session: SecureCookieSession[Any]) -> bool:
 
     Then that has saved it.
     """
-    if session._state:
+    if session.accessed or session._state:
         return False
     rules, request = session._rules, session._request
     if rules is None or request is None:
