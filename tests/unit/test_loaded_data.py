@@ -838,6 +838,13 @@ def signed_by_another(_: Site, cookie: str) -> tuple[str, ...]:
     return (cookie[:-4] + ("AAAA" if cookie[-4:] != "AAAA" else "BBBB"),)
 
 
+def young(site: Site) -> str:
+    """Return a cookie of another session, begun just now."""
+    session = site.open()
+    session["n"] = 9
+    return site.interface.seal(site.app, session)
+
+
 def under_the_old_key(site: Site, _: str) -> tuple[str, ...]:
     return (Site(Visitor, site.interface.serializer, {"SECRET_KEY": OLD_KEY}).cookie_of(FULL),)
 
@@ -852,6 +859,14 @@ COOKIES: Final[dict[str, Script]] = {
     "none, unchanged": general((through_data(lambda data: data.n), saved), cookies=lambda _, __: ()),
     "tampered": general((read("n"), through_data(lambda data: data.n), saved), cookies=signed_by_another),
     "tampered, changed": general((appended(), saved), cookies=signed_by_another),
+    "no cookie of ours, untouched": general((saved,), cookies=lambda _, __: ("x",)),
+    "untouched": general((saved, looked_at), begun=PERMANENT),
+    "untouched, to be refreshed": general((saved, looked_at), begun=PERMANENT, wait=20 * DAY),
+    "untouched, and no refresh due": general((saved,), begun=PERMANENT, wait=DAY),
+    "untouched, one of two to be refreshed": general(
+        (saved,), begun=PERMANENT, wait=20 * DAY, cookies=lambda site, cookie: (young(site), cookie)
+    ),
+    "untouched, too young": general((saved,), wait=-DAY),
     "no cookie of ours": general((appended(), saved), cookies=lambda _, __: ("x",)),
     "expired": general((appended(), saved), wait=40 * DAY),
     "under an older key": Script(
