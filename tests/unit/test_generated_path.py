@@ -649,6 +649,13 @@ def test_the_places_are_those_of_the_path() -> None:
     assert of_data_alone <= names
 
 
+@pytest.mark.parametrize("kind", ["typed dict", "no schema"])
+def test_the_places_are_those_of_keys_alone(kind: str) -> None:
+    places = [place for visit in visits_of(kind, "msgspec-json") for place in places_of(visit)]
+    names = {place.code.co_qualname for place in places}
+    assert {"Generated.data_in", "Generated.payload_of", "LoadedKeys.read", "LoadedKeys.store"} <= names
+
+
 def test_the_places_are_those_of_the_end_of_a_request() -> None:
     site = Site(Plain, "msgspec-json")
     cookie = site.serve(None, lambda session: session.update(OTHER))
