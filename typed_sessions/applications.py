@@ -54,6 +54,9 @@ class Customised(Adapter, Protocol):
     @property
     def is_dynamic(self) -> bool: ...
 
+    @property
+    def makes_permanent(self) -> bool: ...
+
     def check_overrides(self) -> None: ...
 
 
@@ -202,6 +205,7 @@ class Applications(Generic[S]):
             refresh_after=fraction if settings.refresh_after is None else settings.refresh_after,
             clock=self.clock,
             is_stock=self._adapter.is_stock,
+            makes_permanent=self._adapter.makes_permanent,
             config=copied(app.config),
             seen=seen,
             store_in_memory=store_in_memory,

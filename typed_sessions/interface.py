@@ -112,6 +112,9 @@ class SecureCookieSessionInterface(
     serializer: AnySerializer = TaggedJSONSerializer()
     """Writes the contents, where `SESSION_SERIALIZER` names nothing else."""
 
+    makes_permanent: bool = False
+    """Whether a session is permanent from its first content on, unless the program says otherwise."""
+
     @overload
     def __init__(
         self: SecureCookieSessionInterface[dict[str, object]],

@@ -8,6 +8,7 @@ from msgspec import Struct
 from typing_extensions import TypeVar, override
 
 from typed_sessions.codec.codec import LoadedData
+from typed_sessions.codec.generated import PERMANENT_KEY
 from typed_sessions.core.cookies import rivals_of
 from typed_sessions.core.loading import opened
 from typed_sessions.core.rules import Rules
@@ -36,6 +37,7 @@ __all__ = [
     "header_changes",
     "is_kept",
     "is_valid",
+    "make_permanent",
     "refresh_is_due",
     "save",
 ]
@@ -120,6 +122,8 @@ def save(session: SecureCookieSession[S], rules: Rules[S], app: object, *, strea
         state.progress = UNSAVED
         return _USED if session.accessed else _UNUSED
     state.progress = FAILED  # until it has not
+    if rules.makes_permanent:
+        make_permanent(state)
     action = action_of(session, rules, None if rules.is_stock else _is_wanted(session, rules, app))
     if action is _KEEP:
         changes = _USED if session.accessed else _UNUSED
@@ -152,6 +156,23 @@ def _data_saved(session: SecureCookieSession[S], loaded: LoadedData[S], rules: R
         return None
     note_data_saved(session, loaded, value)
     return HeaderChanges((header,))
+
+
+def make_permanent(state: SessionState[S]) -> None:
+    """Make a session permanent with its first content. That it is permanent is no content of its own.
+
+    One that came keeps what it says of that. One that a change has left without content is to be deleted.
+    """
+    opened = state.opened
+    if opened is None:
+        return
+    contents = opened.contents
+    keys = contents.keys()
+    if PERMANENT_KEY not in keys:
+        if keys and (opened.snapshot is None or state.cleared):
+            contents.update({PERMANENT_KEY: True})
+    elif len(keys) == 1 and contents.get(PERMANENT_KEY) and state.compared()[0]:
+        contents.remove(PERMANENT_KEY)
 
 
 def end(session: SecureCookieSession[S]) -> None:
