@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from werkzeug.sansio.http import parse_cookie
 
-from typed_sessions.core.cookie_header import cookie_values, parsed_values
+from typed_sessions.core.cookie_header import cookie_values, parsed_cookies, parsed_values
 
 NAME = "session"
 PARTS = st.sampled_from(
@@ -60,6 +60,7 @@ QUOTED = st.sampled_from(
 @given(st.lists(QUOTED, max_size=16).map("".join))
 def test_a_parser_finds_what_werkzeugs_finds(header: str) -> None:
     assert parsed_values(header, NAME) == tuple(parse_cookie(header).getlist(NAME))
+    assert sorted(parsed_cookies(header)) == sorted(parse_cookie(header).items(multi=True))
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Final
 
-__all__ = ["cookie_values", "parsed_values"]
+__all__ = ["cookie_values", "parsed_cookies", "parsed_values"]
 
 _PAIR: Final = re.compile(
     r"""
@@ -54,19 +55,20 @@ def parsed_values(header: str, name: str) -> tuple[str, ...]:
         header: as it came; of several headers, joined by semicolons.
         name: of the cookie.
     """
-    values, position = cookie_values(header, name), 0
-    if values is not None:
-        return values
-    found: list[str] = []
+    values = cookie_values(header, name)
+    return tuple(value for each, value in parsed_cookies(header) if each == name) if values is None else values
+
+
+def parsed_cookies(header: str) -> Iterator[tuple[str, str]]:
+    """Yield the names and values of all cookies in a header, in order. What is none is left out."""
+    position = 0
     while position < len(header):
         pair = _PAIR.match(header, position)
         if pair is None:
             position = header.find(";", position) + 1 or len(header)
             continue
         position = pair.end()
-        if pair["name"] == name:
-            found.append((pair["plain"] or "") if pair["quoted"] is None else _unquoted(pair["quoted"]))
-    return tuple(found)
+        yield pair["name"], (pair["plain"] or "") if pair["quoted"] is None else _unquoted(pair["quoted"])
 
 
 def _unquoted(text: str) -> str:

@@ -37,6 +37,7 @@ __all__ = [
     "session_from",
     "session_of_request",
     "state_of",
+    "stored_in",
     "was_used_late",
 ]
 
@@ -466,6 +467,11 @@ def state_of(session: SecureCookieSession[S]) -> SessionState[S]:
     """Return what the library itself needs of a session, and does not show to programs."""
     state = session._state
     return state if type(state) is SessionState else session._begin()
+
+
+def stored_in(session: SecureCookieSession[Any]) -> dict[str, object]:
+    """Return what is stored, as `session.copy()` does, at once. It is a use."""
+    return session._touched().stored()
 
 
 def rules_of(session: SecureCookieSession[S]) -> Rules[S] | None:

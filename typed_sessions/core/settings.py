@@ -171,6 +171,7 @@ class _Reader:
 
 
 def _secret_keys(current: object, fallbacks: object) -> SecretKeys | None:
+    current = _revealed(current)
     if not current:
         return None
     if not isinstance(current, (str, bytes)):
@@ -184,15 +185,36 @@ def _secret_keys(current: object, fallbacks: object) -> SecretKeys | None:
         raise ConfigurationError(
             f"SECRET_KEY_FALLBACKS must be a list of keys, oldest first, not {type(fallbacks).__name__}"
         )
-    keys = tuple(key for key in fallbacks if isinstance(key, (str, bytes)) and key)
+    keys = tuple(key for key in map(_revealed, fallbacks) if isinstance(key, (str, bytes)) and key)
     if len(keys) != len(fallbacks):
         raise ConfigurationError("each of SECRET_KEY_FALLBACKS must be text or bytes, and not empty")
+    if any(map(_is_hidden, (current, *keys))):
+        raise ConfigurationError(
+            "SECRET_KEY, or one of SECRET_KEY_FALLBACKS, is nothing but asterisks, which is what str() makes of a "
+            "SecretStr: pass the SecretStr itself"
+        )
     secret_keys = SecretKeys(current, keys)
     try:
         secret_keys.oldest_first  # noqa: B018 -- as every signature will need them
     except UnicodeEncodeError:
         raise ConfigurationError("SECRET_KEY, or one of SECRET_KEY_FALLBACKS, is no valid text; pass bytes") from None
     return secret_keys
+
+
+def _revealed(key: object) -> object:
+    """Return the text of a key that hides it, as pydantic's SecretStr and Starlette's Secret do; others as they are."""
+    reveal = getattr(key, "get_secret_value", None)
+    if callable(reveal):
+        return reveal()
+    is_secret = any((cls.__module__, cls.__name__) == _STARLETTES for cls in type(key).__mro__)
+    return str(key) if is_secret else key
+
+
+_STARLETTES: Final = ("starlette.datastructures", "Secret")
+
+
+def _is_hidden(key: str | bytes) -> bool:
+    return not (key.strip("*") if isinstance(key, str) else key.strip(b"*"))
 
 
 def flag_of(setting: str, value: object) -> bool:
