@@ -89,8 +89,7 @@ class ASGIHeaders:
         self.raw = raw
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
-        for name, value in self.raw:
-            yield name.decode("latin-1"), value.decode("latin-1")
+        return iter([(name.decode("latin-1"), value.decode("latin-1")) for name, value in self.raw])
 
     def add(self, key: str, value: str, /) -> None:
         """Add a header beside those of its name."""
@@ -134,13 +133,6 @@ class ASGISessionInterface(interface.SecureCookieSessionInterface[S]):
         rules = self._applications.rules_of(app)
         if rules.settings.keys is None and rules.server_side is None:
             raise ConfigurationError("SECRET_KEY is missing, which the cookies of sessions are signed with")
-
-    async def opened(self, app: ConfiguredApp, connection: Connection) -> SecureCookieSession[S]:
-        """Return the session of a connection, which is opened at the first touch."""
-        session = await self.open_session(app, connection)
-        if session is None:
-            raise ConfigurationError("SECRET_KEY is gone, which the cookies of sessions are signed with")
-        return session
 
     @override
     def _is_streamed(self, response: CookieResponse | None) -> bool:

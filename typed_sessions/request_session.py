@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from typing_extensions import override
 
-from typed_sessions.core.session import SecureCookieSession, stored_in
+from typed_sessions.core.session import SecureCookieSession, shown_in, stored_in
 
 if TYPE_CHECKING:
     from _collections_abc import dict_items, dict_keys, dict_values
@@ -20,8 +20,9 @@ _PERMANENT: Final = "_permanent"
 class RequestSession(dict[str, Any]):
     """What is stored in a session, but for the flag that Quart and Flask keep in it.
 
-    All methods ask the session itself. What is underneath is a copy for what reads a dict past its methods, as encoders
-    of JSON do: it is made anew when somebody reads `request.session`, or changes the session by a method of this.
+    All methods ask the session itself. What is underneath is a copy for what reads a dict past its methods, as pydantic
+    and encoders of JSON do: it is made anew when somebody reads `request.session`, or changes the session by a method
+    of this.
 
     Args:
         session: the session.
@@ -46,15 +47,18 @@ class RequestSession(dict[str, Any]):
 
     def mark_accessed(self) -> None:
         """Take note of a use; each `request.session` is one."""
-        self._copy()
+        self._keep(shown_in(self._session))
 
     def mark_modified(self) -> None:
         """Have the session written, changed or not."""
-        self._copy()
+        self.mark_accessed()
         self._session.modified = True
 
     def _copy(self) -> None:
-        stored = stored_in(self._session)
+        self._keep(stored_in(self._session))
+
+    def _keep(self, stored: dict[str, object]) -> None:
+        """Make what is underneath what is stored."""
         stored.pop(_PERMANENT, None)
         if [*super().keys()] != [*stored]:
             super().clear()
@@ -137,7 +141,7 @@ class RequestSession(dict[str, Any]):
     @override
     def __setitem__(self, key: str, value: Any) -> None:
         self._session[key] = value
-        self._copy()
+        self.mark_accessed()
 
     @override
     def __delitem__(self, key: str) -> None:
@@ -145,9 +149,11 @@ class RequestSession(dict[str, Any]):
 
     @override
     def pop(self, key: str, *default: Any) -> Any:
-        value = self[key] if key in self or not default else default[0]
-        self._session.pop(key, None)
-        self._copy()
+        if default and key not in self:
+            return default[0]
+        value = self[key]
+        del self._session[key]
+        self.mark_accessed()
         return value
 
     @override
@@ -159,13 +165,13 @@ class RequestSession(dict[str, Any]):
     @override
     def setdefault(self, key: str, default: Any = None, /) -> Any:
         value = self._session.setdefault(key, default)
-        self._copy()
+        self.mark_accessed()
         return value
 
     @override
     def update(self, *others: Any, **values: Any) -> None:
         self._session.update(*others, **values)
-        self._copy()
+        self.mark_accessed()
 
     @override
     def __ior__(self, other: Any, /) -> Self:  # type: ignore[override]  # it takes all that a dict's takes
@@ -175,4 +181,4 @@ class RequestSession(dict[str, Any]):
     @override
     def clear(self) -> None:
         self._session.clear()
-        self._copy()
+        self.mark_accessed()

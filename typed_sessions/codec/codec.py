@@ -146,6 +146,19 @@ class LoadedData(Value, Generic[S]):
         schema.put(self.data, {key: validated})
         return True
 
+    def shown(self) -> dict[str, object] | None:
+        """Return the fields that are stored, for who changes nothing that they hold; None where that takes more to tell.
+
+        They come in the order of their declaration, and not in that in which they were stored.
+        """
+        schema = self.codec.schema
+        if schema.varying or schema.renamed or self.codec.has_explicit_defaults(self):
+            return None
+        try:
+            return schema.non_defaults(self.data)
+        except AttributeError:
+            return None
+
     @property
     def is_permanent(self) -> bool:
         """True if the payload says `_permanent`, which is no field."""
@@ -253,6 +266,11 @@ class Codec(Generic[S]):
         contents = DeclaredContents(self.schema, loaded.data, extras, loaded_from=snapshot)
         contents.seen_not_default = frozenset(loaded.seen_not_default)
         return Loaded(contents, snapshot)
+
+    def has_explicit_defaults(self, loaded: LoadedData[S]) -> bool:
+        """Return True if the payload holds the default itself of a field."""
+        generated = self._of_data
+        return generated is None or bool(generated.explicit_defaults(loaded.decoded))
 
     def payload_with_changes(self, loaded: LoadedData[S]) -> bytes | None:
         """Return the payload of data as it is now, proven to read back: the very one that came if nothing has changed.

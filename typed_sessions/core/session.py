@@ -37,6 +37,7 @@ __all__ = [
     "session_from",
     "session_of_request",
     "state_of",
+    "shown_in",
     "stored_in",
     "was_used_late",
 ]
@@ -472,6 +473,13 @@ def state_of(session: SecureCookieSession[S]) -> SessionState[S]:
 def stored_in(session: SecureCookieSession[Any]) -> dict[str, object]:
     """Return what is stored, as `session.copy()` does, at once. It is a use."""
     return session._touched().stored()
+
+
+def shown_in(session: SecureCookieSession[Any]) -> dict[str, object]:
+    """Return the same in any order, for who changes nothing that it holds: the save has less to compare. It is a use."""
+    loaded = session._data_loaded()
+    shown = None if loaded is None else loaded.shown()
+    return session._touched().shown() if shown is None else shown
 
 
 def rules_of(session: SecureCookieSession[S]) -> Rules[S] | None:
