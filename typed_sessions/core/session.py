@@ -422,8 +422,8 @@ class SecureCookieSession(Session[S_co]):
 
     def _note_late_use(self, state: SessionState[S_co]) -> None:
         """Take note of a use of the session after its response was made."""
-        state.was_used_late = True
-        if not self.accessed and _streaming.get() is self:
+        is_first, state.was_used_late = not state.was_used_late, True
+        if is_first and _streaming.get() is self:  # Flask has assigned `accessed` by now
             state.source.report(UsedLate())
 
     def _store(self, values: Mapping[str, object]) -> None:
