@@ -25,6 +25,10 @@ __all__ = ["EVENT_LOOP", "THREAD", "Lock", "Runtime", "ThreadRuntime"]
 T = TypeVar("T")
 
 
+_NO_LOOP: Final = ("no running event loop",)
+"""What asyncio says to who waits for a loop before anything else. The stack of that error knows keys."""
+
+
 class _ThreadLock:
     """Held by one thread at a time. The others block, as long as a store may."""
 
@@ -119,6 +123,9 @@ class ThreadRuntime(Runtime):
             coroutine.send(None)
         except StopIteration as end:
             return cast("T", end.value)
+        except RuntimeError as error:
+            if error.args != _NO_LOOP:
+                raise
         with suppress(RuntimeError):  # it may be about to wait once more, to tidy up
             coroutine.close()
         raise RuntimeError(
