@@ -247,15 +247,16 @@ class SecureCookieSessionInterface(
             ConfigurationError: a setting is wrong; no cookie is set.
         """
         owned = session if type(session) is SecureCookieSession else self._owned(session)
-        if is_left_alone(owned):
+        if not owned.accessed and is_left_alone(owned):
             if self._is_streamed(response):
                 note_streaming(owned)
             return
-        rules, may_be_stored = rules_of(owned), True
-        if type(rules) is AppRules and rules.adapter is self:
-            may_be_stored = rules.server_side is not None
-        else:
+        rules = rules_of(owned)
+        if type(rules) is not AppRules or rules.adapter is not self:
             rules = self._applications.rules_of(app)
+            may_be_stored = True
+        else:
+            may_be_stored = rules.server_side is not None
         if may_be_stored and (
             type(state_of(owned).source) is StoredContext or (owned is not session and rules.server_side is not None)
         ):
@@ -264,7 +265,7 @@ class SecureCookieSessionInterface(
             lifecycle.end(owned)
         elif owned.accessed:
             headers = response.headers
-            is_usual = vary_by_cookie(headers)
+            is_usual = vary_by_cookie(headers)  # the save may raise
             cookies = lifecycle.save(owned, rules, app, streams=False).set_cookie
             for text in cookies:
                 headers.add("Set-Cookie", text)
