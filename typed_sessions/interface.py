@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from inspect import getattr_static
 from typing import Final, Generic, TypeAlias, cast, overload
@@ -250,15 +250,16 @@ class SecureCookieSessionInterface(
             ConfigurationError: a setting is wrong; no cookie is set.
         """
         owned = session if type(session) is SecureCookieSession else self._owned(session)
-        if is_left_alone(owned):
+        if not owned.accessed and is_left_alone(owned):
             if self._is_streamed(response):
                 note_streaming(owned)
             return
-        rules, may_be_stored = rules_of(owned), True
-        if type(rules) is AppRules and rules.adapter is self:
-            may_be_stored = rules.server_side is not None
-        else:
+        rules = rules_of(owned)
+        if type(rules) is not AppRules or rules.adapter is not self:
             rules = self._applications.rules_of(app)
+            may_be_stored = True
+        else:
+            may_be_stored = rules.server_side is not None
         if may_be_stored and (
             type(state_of(owned).source) is StoredContext or (owned is not session and rules.server_side is not None)
         ):
@@ -267,7 +268,7 @@ class SecureCookieSessionInterface(
             lifecycle.end(owned)
         elif owned.accessed:
             headers = response.headers
-            is_usual = vary_by_cookie(headers)
+            is_usual = vary_by_cookie(headers)  # the save may raise
             cookies = lifecycle.save(owned, rules, app, streams=False).set_cookie
             for text in cookies:
                 headers.add("Set-Cookie", text)
@@ -399,6 +400,10 @@ class SecureCookieSessionInterface(
             ConfigurationError: they are kept in cookies, or a setting is wrong.
         """
         return self._applications.rules_of(app).required_server_side
+
+    def purge_interval(self, app: ConfiguredApp) -> timedelta | None:
+        """Return how often expired sessions of an application are deleted; None for never."""
+        return self._applications.rules_of(app).settings.purge_every
 
     def check(self, app: ConfiguredApp) -> None:
         """Refuse wrong settings before the first request.

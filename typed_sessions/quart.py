@@ -23,6 +23,7 @@ from typed_sessions.sessions import (
     SessionInfo,
     purge_and_log,
     refuse_mixed_up,
+    unproxied,
 )
 from typed_sessions.stores import SessionStore
 
@@ -179,7 +180,7 @@ class Sessions(AwaitedSessions[S]):
 
     @override
     def _app(self) -> Quart:
-        return cast("Quart", _unproxied(current_app)) if has_app_context() else self._apps.latest()
+        return cast("Quart", unproxied(current_app)) if has_app_context() else self._apps.latest()
 
     @override
     def _handles_request(self) -> bool:
@@ -187,7 +188,7 @@ class Sessions(AwaitedSessions[S]):
 
     @override
     def _session_of_request(self) -> object:
-        return _unproxied(quart_session)
+        return unproxied(quart_session)
 
     @override
     def _gets_response(self) -> bool:
@@ -199,9 +200,3 @@ async def _purge(store: SessionStore, every: timedelta) -> None:
     while True:
         await purge_and_log(store)
         await asyncio.sleep(every.total_seconds())
-
-
-def _unproxied(proxy: object) -> object:
-    """Return the object behind one of Quart's proxies. Source: the Flask documentation, "Notes On Proxies"."""
-    target: object = cast("Any", proxy)._get_current_object()  # noqa: SLF001 -- documented
-    return target

@@ -13,12 +13,10 @@ from werkzeug import Response as WerkzeugResponse
 from werkzeug.exceptions import ServiceUnavailable
 
 from typed_sessions import interface
-from typed_sessions.applications import AppRules
 from typed_sessions.core.framework import ConfiguredApp, CookieRequest, CookieResponse
 from typed_sessions.core.mixin import SessionMixin
 from typed_sessions.core.null_session import NullSession
-from typed_sessions.core.session import SecureCookieSession, state_of
-from typed_sessions.core.state import UNSAVED
+from typed_sessions.core.session import SecureCookieSession
 from typed_sessions.errors import StoreUnavailableError
 from typed_sessions.schema.schema import Schema
 from typed_sessions.serializers.base import AnySerializer, SerializerName
@@ -39,7 +37,7 @@ S = TypeVar("S", default=dict[str, object])
 
 
 class QuartSessionInterface(WerkzeugSessionInterface[S]):
-    """Answers with 503 where the store of the sessions does not answer in time."""
+    """What Quart asks to open and save sessions."""
 
     @override
     def _is_streamed(self, response: CookieResponse | None) -> bool:
@@ -51,22 +49,13 @@ class QuartSessionInterface(WerkzeugSessionInterface[S]):
         return isinstance(response, WerkzeugResponse) and response.is_streamed
 
     @override
-    async def _save_on_server(
-        self,
-        app: ConfiguredApp,
-        session: SecureCookieSession[S],
-        response: CookieResponse | None,
-        rules: AppRules[S],
-    ) -> None:
-        try:
-            await super()._save_on_server(app, session, response, rules)
-        except StoreUnavailableError as error:
-            if not isinstance(app, Quart) or not isinstance(response, Response | WerkzeugResponse):
-                raise
-            answer = await app.make_response(await app.handle_user_exception(error))
-            await _become(response, answer)
-            state_of(session).progress = UNSAVED
-            self.add_stored_cookie(app, session, response)
+    async def _answers_instead(
+        self, app: ConfiguredApp, response: CookieResponse, error: StoreUnavailableError
+    ) -> bool:
+        if not isinstance(app, Quart) or not isinstance(response, Response | WerkzeugResponse):
+            return False
+        await _become(response, await app.make_response(await app.handle_user_exception(error)))
+        return True
 
 
 async def unavailable(error: StoreUnavailableError) -> Response:

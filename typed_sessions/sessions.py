@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from datetime import datetime, timedelta
-from typing import Final, Generic, Self, cast
+from typing import Any, Final, Generic, Self, cast
 from uuid import UUID
 from weakref import ref
 
@@ -18,7 +18,6 @@ from typing_extensions import TypeVar
 from typed_sessions.core.framework import ConfiguredApp
 from typed_sessions.core.mixin import Session
 from typed_sessions.core.session import SecureCookieSession, state_of, was_used_late
-from typed_sessions.core.settings import purge_interval_of
 from typed_sessions.core.state import Progress
 from typed_sessions.errors import ConfigurationError, StoreUnavailableError, answered
 from typed_sessions.interface import SecureCookieSessionInterface
@@ -35,6 +34,7 @@ __all__ = [
     "SessionInfo",
     "purge_and_log",
     "refuse_mixed_up",
+    "unproxied",
 ]
 
 S = TypeVar("S", default=dict[str, object])
@@ -184,21 +184,11 @@ class CurrentSessions(ABC, Generic[S]):
             state.report_loss(state.source.late_change)
 
     def _purge_interval(self, app: ConfiguredApp) -> timedelta | None:
-        """Return how often expired sessions of an application are to be deleted; None if nobody wants that.
-
-        Raises:
-            ConfigurationError: the setting is no span of time, or there is no store to delete them from.
-        """
-        every = purge_interval_of(app.config.get("SESSION_PURGE_EVERY"))
-        if every is not None:
-            self._store_to_purge(app)
-        return every
+        """Return how often expired sessions of an application are to be deleted; None if nobody wants that."""
+        return self._interface.purge_interval(app)
 
     def _store_to_purge(self, app: ConfiguredApp) -> SessionStore:
-        try:
-            return self._interface.server_side(app).store
-        except ConfigurationError:
-            raise ConfigurationError("SESSION_PURGE_EVERY needs sessions that are kept on the server") from None
+        return self._interface.server_side(app).store
 
     def _current(self) -> SecureCookieSession[S]:
         return cast("SecureCookieSession[S]", self.current)
@@ -341,6 +331,12 @@ async def purge_and_log(store: SessionStore) -> None:
         await purge(store)
     except Exception as error:  # noqa: BLE001 -- a store of the user's may raise anything
         logger.warning("expired sessions could not be deleted", exc_info=error)
+
+
+def unproxied(proxy: object) -> object:
+    """Return the object behind a proxy of werkzeug's. Source: the Flask documentation, "Notes On Proxies"."""
+    target: object = cast("Any", proxy)._get_current_object()  # noqa: SLF001 -- documented
+    return target
 
 
 def refuse_mixed_up(schema: object, app: object, framework: type[object], module: str) -> None:

@@ -624,9 +624,9 @@ async def test_each_path_is_the_one_that_runs(name: str, both_paths: str, monkey
         read.append(payload)
         return LOAD(generated, payload)
 
-    def reading_data(generated: GeneratedClass, payload: bytes) -> object:
+    def reading_data(generated: GeneratedClass, payload: bytes, sealed: str) -> object:
         read.append(payload)
-        return DATA_IN(generated, payload)
+        return DATA_IN(generated, payload, sealed)
 
     monkeypatch.setattr(GeneratedClass, "load", loading)
     monkeypatch.setattr(GeneratedClass, "data_in", reading_data)

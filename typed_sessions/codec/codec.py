@@ -8,7 +8,7 @@ from copy import deepcopy
 from functools import cached_property
 from typing import Any, Final, Generic
 
-from msgspec import UNSET, Raw
+from msgspec import Raw
 from typing_extensions import TypeVar
 
 from typed_sessions.codec.contents import Contents, DeclaredContents
@@ -23,6 +23,7 @@ from typed_sessions.codec.explaining import (
 from typed_sessions.codec.generated import UNUSUAL, Changes, Generated
 from typed_sessions.codec.generated_fields import GeneratedClass, GeneratedKeys
 from typed_sessions.codec.generated_open import GeneratedOpen
+from typed_sessions.codec.loaded_data import LoadedData
 from typed_sessions.codec.notations import notation_of
 from typed_sessions.errors import SerializationError
 from typed_sessions.reports import FieldReset, Reason, Refused, UndeclaredNestedKeys
@@ -44,7 +45,6 @@ __all__ = [
     "Codec",
     "Encoded",
     "Loaded",
-    "LoadedData",
     "OnBadField",
     "Snapshot",
     "native_types",
@@ -107,64 +107,6 @@ class Loaded(Value, Generic[S]):
     reports: tuple[FieldReset | UndeclaredNestedKeys, ...] = ()
 
 
-class LoadedData(Value, Generic[S]):
-    """The data of a payload that holds nothing else, while nobody has asked more of it: no `Contents` are made yet."""
-
-    codec: Codec[S]
-    data: S
-    payload: bytes
-    decoded: Any
-    made: tuple[object, ...]
-    sealed: str = ""
-    """The sealed text that was opened."""
-    seen_not_default: set[str] = set()  # noqa: RUF012 -- each instance has its own
-    """The fields that were seen by key, and hold another value than their default."""
-    states: list[Any] = []  # noqa: RUF012 -- each instance has its own
-    """What is made of it once somebody asks more: threads append theirs, and the first counts."""
-
-    def read(self, key: str) -> object:
-        """Return the value of a field that is stored for certain; UNSET where that takes more to tell."""
-        field = self.codec.schema.fields.get(key)
-        value: object = UNSET if field is None else getattr(self.data, key, UNSET)
-        if field is None or value is UNSET or field.is_default(value):
-            return UNSET
-        self.seen_not_default.add(key)
-        return value
-
-    def store(self, key: str, value: object) -> bool:
-        """Set a field that is stored, and stays stored, in its place. False, with nothing done, where it takes more.
-
-        Raises:
-            FieldTypeError: the field's declared type does not allow the value.
-        """
-        schema = self.codec.schema
-        if not schema.assigns_plainly or self.read(key) is UNSET or getattr(self.decoded, key) is UNSET:
-            return False
-        validated = schema.validate(key, value)
-        if schema.fields[key].is_default(validated):
-            return False
-        schema.put(self.data, {key: validated})
-        return True
-
-    def shown(self) -> dict[str, object] | None:
-        """Return the fields that are stored, for who changes nothing that they hold; None where that takes more to tell.
-
-        They come in the order of their declaration, and not in that in which they were stored.
-        """
-        schema = self.codec.schema
-        if schema.varying or schema.renamed or self.codec.has_explicit_defaults(self):
-            return None
-        try:
-            return schema.non_defaults(self.data)
-        except AttributeError:
-            return None
-
-    @property
-    def is_permanent(self) -> bool:
-        """True if the payload says `_permanent`, which is no field."""
-        return self.decoded._permanent is True  # noqa: SLF001 -- a key
-
-
 class Codec(Generic[S]):
     """Reads contents from payloads and writes them; made once for a schema and a serializer.
 
@@ -191,9 +133,6 @@ class Codec(Generic[S]):
         self._max_payload: Final = max_payload
         self._explaining: Final = ExplainingPath(schema, serializer, max_payload)
         self._generates: Final = generates
-        self._tags_in_order: Sequence[object] = getattr(serializer, "order", ())
-        self._tag_count = len(self._tags_in_order)
-        """How many tags the generated path knows. One may be registered at any time, and then there is none."""
 
     @cached_property
     def _generated(self) -> Generated | None:
@@ -226,7 +165,7 @@ class Codec(Generic[S]):
         if len(payload) > self._max_payload:
             return Refused(Reason.TOO_LARGE)
         generated = self._generated
-        if generated is not None and len(self._tags_in_order) == self._tag_count:
+        if generated is not None and not generated.is_outdated:
             try:
                 contents, decoded, made, raws = generated.load(payload)
             except UNUSUAL:
@@ -238,55 +177,21 @@ class Codec(Generic[S]):
         outcome = self._explaining.decode(payload, on_bad_field)
         return outcome if isinstance(outcome, Refused) else self._explained(outcome, payload)
 
-    @cached_property
-    def _of_data(self) -> GeneratedClass | None:
-        return self._generated if isinstance(self._generated, GeneratedClass) else None
-
     @property
-    def reads_data(self) -> bool:
-        """True if `data_of` is worth a try."""
-        return self._of_data is not None and self._of_data.reads_data
-
-    def data_of(self, payload: bytes) -> LoadedData[S] | None:
-        """Return the data of a payload that holds nothing else; None where that is for `decode` to tell."""
-        generated = self._of_data
-        if generated is None or len(payload) > self._max_payload or len(self._tags_in_order) != self._tag_count:
-            return None
-        try:
-            data, decoded, made = generated.data_in(payload)
-        except UNUSUAL:
-            return None
-        return LoadedData(self, data, payload, decoded, made)
+    def data_path(self) -> GeneratedClass | None:
+        """What reads and writes the data of a payload that holds nothing else; None if there is no such data."""
+        generated = self._generated
+        return generated if isinstance(generated, GeneratedClass) and generated.may_read_data else None
 
     def with_contents(self, loaded: LoadedData[S]) -> Loaded[S]:
         """Return the same as `decode` would have, with the data as it is now."""
-        generated = self._of_data
-        extras = {} if generated is None else generated.flag_in(loaded.decoded)
+        path, extras, seen = self._generated, dict[str, object](), frozenset(loaded.seen or ())
+        if isinstance(path, GeneratedClass):
+            extras = path.flag_in(loaded.decoded)
+            seen |= path.non_defaults_in(loaded.written) if loaded.written else frozenset()
         snapshot: Snapshot[S] = Snapshot(self, loaded.payload, loaded.payload, 0, loaded.decoded, loaded.made)
-        contents = DeclaredContents(self.schema, loaded.data, extras, loaded_from=snapshot)
-        contents.seen_not_default = frozenset(loaded.seen_not_default)
+        contents = DeclaredContents(self.schema, loaded.data, extras, loaded_from=snapshot, seen_not_default=seen)
         return Loaded(contents, snapshot)
-
-    def has_explicit_defaults(self, loaded: LoadedData[S]) -> bool:
-        """Return True if the payload holds the default itself of a field."""
-        generated = self._of_data
-        return generated is None or bool(generated.explicit_defaults(loaded.decoded))
-
-    def payload_with_changes(self, loaded: LoadedData[S]) -> bytes | None:
-        """Return the payload of data as it is now, proven to read back: the very one that came if nothing has changed.
-
-        None where that is for `diff` and `encode` to tell.
-        """
-        generated = self._of_data
-        if generated is None or len(self._tags_in_order) != self._tag_count:
-            return None
-        if loaded.seen_not_default and any(loaded.read(name) is UNSET for name in (*loaded.seen_not_default,)):
-            return None
-        try:
-            payload = generated.payload_of(loaded.data, loaded.payload, loaded.decoded, loaded.made)
-        except UNUSUAL:
-            return None
-        return payload if len(payload) <= self._max_payload and payload != generated.nothing else None
 
     def _explained(self, outcome: Explained[S], payload: bytes) -> Loaded[S]:
         snapshot = Snapshot(self, payload, outcome.source, outcome.version)
@@ -305,7 +210,7 @@ class Codec(Generic[S]):
         Another order of keys, or another way to write the same, is no change.
         """
         generated = self._generated
-        if generated is not None and contents.loaded_from is snapshot and len(self._tags_in_order) == self._tag_count:
+        if generated is not None and contents.loaded_from is snapshot and not generated.is_outdated:
             try:
                 return generated.changes(contents, snapshot)
             except UNUSUAL:
@@ -359,7 +264,7 @@ class Codec(Generic[S]):
             SerializationError: it cannot be written so that it reads back; the message names the field.
         """
         generated = self._generated
-        if generated is not None and version <= generated.version and len(self._tags_in_order) == self._tag_count:
+        if generated is not None and version <= generated.version and not generated.is_outdated:
             with suppress(*UNUSUAL):
                 payload = generated.written(generated.nothing, generated.decoded_nothing, generated.all_of(contents))
                 if len(payload) <= self._max_payload:
@@ -417,7 +322,8 @@ def generated_for(
     notation = notation_of(serializer)
     if notation is None or not are_names(schema.fields) or VERSION_KEY in schema.fields:
         return None
+    tags_in_order: Sequence[object] = getattr(serializer, "order", ())
     if schema.open:
-        return None if schema.migrations.steps else GeneratedOpen(schema, notation)
+        return None if schema.migrations.steps else GeneratedOpen(schema, notation, tags_in_order)
     emitter = Emitter(notation, native, whole_seconds=whole_seconds)
-    return (GeneratedKeys if schema.keyed else GeneratedClass)(schema, notation, emitter)
+    return (GeneratedKeys if schema.keyed else GeneratedClass)(schema, notation, tags_in_order, emitter)

@@ -209,7 +209,7 @@ class KeyedContents(Value, Generic[S]):
         if not self.schema.renamed:
             return
         for former in _superseded(self.schema, self.values, self.values):
-            del self.values[former]
+            self.values.pop(former, None)
 
     def store(self, key: str, value: object) -> None:
         if type(self.values) is not dict:
@@ -299,12 +299,12 @@ class DeclaredContents(Value, Generic[S]):
         extras, declared = self.extras, self._declared()
         if self.schema.renamed:
             for former in _superseded(self.schema, extras, declared):
-                del extras[former]
+                extras.pop(former, None)  # another thread may have done so
         order = self.ordered()
         stored: dict[str, object] = {**order, **extras, **declared}
         if len(stored) > len(extras) + len(declared):
-            for key in [key for key in order if key not in extras and key not in declared]:
-                del order[key]  # it has its default: stored through the data, it comes after those stored by key
+            for key in [key for key in stored if key not in extras and key not in declared]:
+                order.pop(key, None)  # it has its default: stored through the data, it comes after those stored by key
                 del stored[key]
         return stored
 
@@ -316,7 +316,7 @@ class DeclaredContents(Value, Generic[S]):
 
     def _declared(self) -> dict[str, object]:
         """Return the fields that are stored."""
-        fields = self.schema.fields
+        fields, explicit = self.schema.fields, self.explicit  # first: another thread may store more defaults meanwhile
         try:
             declared = self.schema.non_defaults(self.live)
         except AttributeError as error:  # the program deleted one: the next request has its default
@@ -326,11 +326,9 @@ class DeclaredContents(Value, Generic[S]):
         else:
             for name in self.unread:
                 declared.pop(name, None)
-            explicit = self.explicit
             if not explicit.isdisjoint(declared):
-                self.note_not_default(declared)
-                explicit = self.explicit
-            for name in explicit:
+                self.note_not_default(explicit.intersection(declared))
+            for name in self.explicit:
                 declared[name] = self.schema.read(self.live, name)
         return declared
 
@@ -342,7 +340,10 @@ class DeclaredContents(Value, Generic[S]):
             found = _NONE if self.loaded_from is None else self.loaded_from.explicit_defaults()
             changed = {name for seen in self.differing for name in found if getattr(seen, name) is not UNSET}
             self.no_longer_explicit |= changed | (found & self.seen_not_default)
-            explicit = self.known_explicit = found - self.no_longer_explicit
+            explicit = found - self.no_longer_explicit
+            if self.known_explicit is None:  # another thread may have come so far, and stored more
+                self.known_explicit = explicit
+            explicit = self.known_explicit
         return explicit
 
     def _came(self, name: str) -> bool:
@@ -551,7 +552,8 @@ def _superseded(schema: Schema[Any], extras: Iterable[str], declared: Collection
     Such a key was kept beside the field for a rollback. Alone, the next request would read it as the field's value, and
     so bring back what the field has dropped since, such as a login.
     """
-    return [key for key in extras if key in schema.renamed and schema.renamed[key] not in declared]
+    keys = (*extras,)  # which another thread may change
+    return [key for key in keys if key in schema.renamed and schema.renamed[key] not in declared]
 
 
 def unread_among(schema: Schema[S], declared: Mapping[str, object], data: S) -> frozenset[str]:

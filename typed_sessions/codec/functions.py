@@ -76,10 +76,14 @@ class Functions:
                 lines += [f"if {part} is not {self._unset}: given[{name!r}] = {part} = {code.decoded(part)}"]
             elif code.decode is None:
                 lines += [f"if {part} is {self._unset}: {part} = {self._fresh(name)}"]
+            elif name in self._made:
+                lines += [f"if {part} is {self._unset}: {part}, made_{number} = {self._fresh(name)}, {self._unset}"]
+                lines += [f"else: {part} = made_{number} = {code.decoded(part)}"]
             else:
                 lines += [f"{part} = {self._fresh(name)} if {part} is {self._unset} else {code.decoded(part)}"]
         numbers = {name: number for number, name in enumerate(self._fields)}
-        made = "".join(f"part_{numbers[name]}, " for name in self._made)
+        told_by = "part" if kind is None else "made"
+        made = "".join(f"{told_by}_{numbers[name]}, " for name in self._made)
         if kind is None:
             data = f"{self._module.name(self._schema.construct, 'construct')}(given)"
         else:
@@ -118,10 +122,16 @@ class Functions:
         lines = _BEGIN[:]
         for name, code in self._fields.items():
             field = self._schema.fields[name]
+            value, part = f"data.{name}", f"decoded.{name}"
             if code.closed and code.unchanged is IS:
-                inner = [f"if data.{name} is not decoded.{name}:", f"    value, part = data.{name}, decoded.{name}"]
+                inner = [f"if {value} is not {part}:", f"    value, part = {value}, {part}"]
+            elif code.closed and name in self._made:
+                unchanged = self._emitter.unchanged(code)(value, part)
+                may_differ = f"({part} is {self._unset} or not {unchanged})"
+                inner = [f"if {value} is not made[{self._made.index(name)}] and {may_differ}:"]
+                inner += [f"    value, part = {value}, {part}"]
             else:
-                inner = [f"value, part = data.{name}, decoded.{name}", *self._unless_unchanged(name, code)]
+                inner = [f"value, part = {value}, {part}", *self._unless_unchanged(code)]
             is_explicit = f"{name!r} in explicit if part is {self._unset} else {name!r} in contents.explicit"
             inner += [f"    if {non_default(field, self._module)} or ({is_explicit}):"]
             inner += [*_indented(self._change(name, code), 8), f"    elif part is not {self._unset}:"]
@@ -140,7 +150,7 @@ class Functions:
         for name, code in self._fields.items():
             lines += [f"value, part = get({name!r}, {self._unset}), decoded.{name}", f"if value is {self._unset}:"]
             lines += [f"    if part is not {self._unset}:", *_indented(self._removal(name), 8), "else:"]
-            lines += _indented([*self._unless_unchanged(name, code), *_indented(self._change(name, code), 4)], 4)
+            lines += _indented([*self._unless_unchanged(code), *_indented(self._change(name, code), 4)], 4)
         return self._module.define(
             "changes", "data, decoded", self._emitter.guarded([*lines, self._end.format(contents=None)])
         )
@@ -162,7 +172,7 @@ class Functions:
             f"prove_{name}", "value, part", [*lines, f"if not is_same: {self._emitter.unusual}()"]
         )
 
-    def _unless_unchanged(self, name: str, code: Emitted) -> list[str]:
+    def _unless_unchanged(self, code: Emitted) -> list[str]:
         """Return the lines that lead to what is done of a value that may have changed."""
         if not code.closed:
             comparing = self._emitter.comparing(code)
@@ -172,10 +182,7 @@ class Functions:
             ]
         if code.unchanged is IS:
             return ["if value is not part:"]
-        unchanged = self._emitter.unchanged(code)("value", "part")
-        if name in self._made:
-            return [f"if part is {self._unset} or (value is not made[{self._made.index(name)}] and not {unchanged}):"]
-        return [f"if part is {self._unset} or not {unchanged}:"]
+        return [f"if part is {self._unset} or not {self._emitter.unchanged(code)('value', 'part')}:"]
 
     def _change(self, name: str, code: Emitted) -> list[str]:
         if code.closed:

@@ -73,8 +73,11 @@ class Changes(Value):
 class Generated(ABC):
     """The generated path of one schema in one format. Everything raises one of `UNUSUAL` for what is unusual."""
 
-    def __init__(self, schema: Schema[Any], notation: Notation) -> None:
+    def __init__(self, schema: Schema[Any], notation: Notation, tags_in_order: Sequence[object]) -> None:
         self._schema: Final = schema
+        self._tags_in_order: Final = tags_in_order
+        """The serializer's tags. One may be registered at any time."""
+        self._tag_count: Final = len(tags_in_order)
         self._encode: Final = notation.encode
         self._encode_unescaped: Final = notation.encode_unescaped
         self._tagged: Final = notation.tagged
@@ -90,6 +93,11 @@ class Generated(ABC):
         """The payload of a session that holds nothing."""
         self.decoded_nothing: Any = None
         """What msgspec reads of that."""
+
+    @property
+    def is_outdated(self) -> bool:
+        """True if a tag was registered that is not known here."""
+        return len(self._tags_in_order) != self._tag_count
 
     @abstractmethod
     def load(self, payload: bytes) -> Read:

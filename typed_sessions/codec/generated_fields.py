@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
 from itertools import filterfalse
 from typing import Any, Final, Union
 
 import msgspec
+from attrs import frozen
 from msgspec import UNSET
 from typing_extensions import override
 
 from typed_sessions.codec.contents import DeclaredContents, KeyedContents, LoadedFrom, unread_among
 from typed_sessions.codec.equivalence import Equivalence
 from typed_sessions.codec.functions import Functions
-from typed_sessions.codec.generated import NO_NAMES, PERMANENT_KEY, TEXT, Changes, Generated, Plain, Raws, Read
+from typed_sessions.codec.generated import NO_NAMES, PERMANENT_KEY, TEXT, UNUSUAL, Changes, Generated, Plain, Raws, Read
+from typed_sessions.codec.loaded_data import LoadedData
 from typed_sessions.codec.notations import Notation
 from typed_sessions.schema.generated import Unusual
 from typed_sessions.schema.migrations import VERSION_KEY
@@ -30,8 +33,10 @@ __all__ = ["GeneratedClass", "GeneratedKeys"]
 class GeneratedFields(Generated):
     """The path of a declared class or TypedDict: each field has its own type, other keys hold anything."""
 
-    def __init__(self, schema: Schema[Any], notation: Notation, emitter: Emitter) -> None:
-        super().__init__(schema, notation)
+    def __init__(
+        self, schema: Schema[Any], notation: Notation, tags_in_order: Sequence[object], emitter: Emitter
+    ) -> None:
+        super().__init__(schema, notation, tags_in_order)
         self._never_alters: Final = schema.never_alters
         self._is_pure: Final = schema.is_pure
         types = {name: field.type for name, field in schema.fields.items()}
@@ -71,9 +76,10 @@ class GeneratedFields(Generated):
         """Whether a payload that msgspec reads may be unusual all the same."""
         self._takes_more_proof: Final = self._nests_deep or not self._is_pure
         """Whether what msgspec reads back may be something else all the same."""
-        self._may_read_data: Final = self._has_flag and not (self._may_be_unusual or schema.varying)
-        self.reads_data = self._may_read_data
-        """True if the latest payload held the fields and nothing else, so that its data is all there is to know."""
+        self.may_read_data: Final = self._has_flag and not (self._may_be_unusual or schema.varying)
+        """True if a payload may hold the fields and nothing else, so that its data is all there is to know."""
+        self.reads_data = self.may_read_data
+        """True if the latest payload did. Threads may share it: it only says what to try first."""
         self._proofs: Final = {name: functions[proof] for name, proof in proofs.items()}
         for name, equivalence in equivalences.items():
             equivalence.usual = functions[usual[name]]
@@ -105,7 +111,7 @@ class GeneratedFields(Generated):
         else:
             raws = self._undeclared(self._split(payload))
             self._expects_undeclared = len(raws) > 0
-            self.reads_data = self._may_read_data and not raws
+            self.reads_data = self.may_read_data and not raws
             decoded = (self._decode_open if raws else self._decode)(payload)
         if self._may_be_unusual:
             self._refuse_unusual(payload, decoded)
@@ -195,13 +201,14 @@ class GeneratedFields(Generated):
         else:
             written = self._written_by_key(payload, changes)
         if self._takes_more_proof:
-            self._prove(written)
+            self._prove(written, new)
         return written
 
-    def _prove(self, written: bytes) -> None:
+    def _prove(self, written: bytes, again: Any) -> None:
+        """Hand over a payload that is not read as it was written, although msgspec reads the same of it again."""
         if self._nests_deep:
             self._refuse_depth(written)
-        if not self._is_pure and not self._holds(self._decode_open(written)):
+        if not self._is_pure and not self._holds(again):
             raise Unusual  # the class itself makes something else of it
 
     def _is_as_written(self, decoded: Any, payload: bytes) -> bool:
@@ -250,6 +257,10 @@ class GeneratedFields(Generated):
 class GeneratedClass(GeneratedFields):
     """The path of a declared class: the data is an object."""
 
+    @cached_property
+    def _of_all(self) -> _OfAll:
+        return _OfAll(frozenset(self._schema.fields))
+
     @override
     def _defined(self, text: Functions) -> dict[str, str]:
         return {
@@ -273,20 +284,53 @@ class GeneratedClass(GeneratedFields):
         flag = decoded._permanent if self._has_flag else UNSET  # noqa: SLF001 -- a key
         return {} if flag is UNSET else {PERMANENT_KEY: flag}
 
-    def data_in(self, payload: bytes) -> tuple[Any, Any, tuple[object, ...]]:
-        """Return the data of a payload that holds the fields alone, what msgspec read, and what was made of that."""
-        decoded = self._decode(payload)
-        data, made = self._load(decoded)
-        return data, decoded, made
+    def data_in(self, payload: bytes, sealed: str) -> LoadedData[Any] | None:
+        """Return the data of a payload that holds nothing else; None where that is for `load` to tell.
 
-    def payload_of(self, data: Any, payload: bytes, decoded: Any, made: tuple[object, ...]) -> bytes:
-        """Return the payload of data as it is now, proven to read back: the one that came if nothing has changed."""
-        changes: Changes | None = self._changes(_UNASKED, data, decoded, made, NO_NAMES)
-        if changes is None or not (changes.adds or changes.differs):
-            return payload
-        if not self._never_alters and not self._holds(decoded):
-            raise Unusual  # what has not changed would be written as it came, which is not what the class holds
-        return self.written(payload, decoded, changes)
+        Args:
+            payload: one that may hold it.
+            sealed: the sealed text that it came in.
+        """
+        if len(self._tags_in_order) != self._tag_count:
+            return None
+        try:
+            decoded = self._decode(payload)
+            data, made = self._load(decoded)
+        except UNUSUAL:
+            return None
+        return LoadedData(self._schema, data, payload, decoded, made, sealed, decoded._permanent is True)  # noqa: SLF001 -- a key
+
+    def payload_of(self, loaded: LoadedData[Any]) -> bytes | None:
+        """Return the payload of data as it is now, proven to read back: the very one that came if nothing has changed.
+
+        None where that is for `changes` and `written` to tell.
+        """
+        if len(self._tags_in_order) != self._tag_count or (
+            loaded.seen is not None and not self._are_stored(loaded.seen, loaded)
+        ):
+            return None
+        payload, decoded = loaded.payload, loaded.decoded
+        try:
+            changes: Changes | None = self._changes(_UNASKED, loaded.data, decoded, loaded.made, NO_NAMES)
+            if changes is None or not (changes.adds or changes.differs):
+                return payload
+            if not self._never_alters and not self._holds(decoded):
+                return None  # what has not changed would be written as it came, which is not what the class holds
+            payload = self.written(payload, decoded, changes)
+        except UNUSUAL:
+            return None
+        return None if payload == self.nothing else payload
+
+    @staticmethod
+    def _are_stored(names: Iterable[str], loaded: LoadedData[Any]) -> bool:
+        """Return True if fields that are not at their defaults are so still."""
+        return all(loaded.read(name) is not UNSET for name in (*names,))
+
+    def non_defaults_in(self, payload: bytes) -> frozenset[str]:
+        """Return the fields that hold another value than their default in a payload of fields alone."""
+        decoded = self._decode(payload)
+        stored = frozenset(name for name in self._schema.fields if getattr(decoded, name) is not UNSET)
+        return stored - self.explicit_defaults(decoded)
 
     def _unread(self, live: Any, decoded: Any) -> frozenset[str]:
         names = self._schema.varying
@@ -365,8 +409,18 @@ class GeneratedClass(GeneratedFields):
     @override
     def _holds(self, decoded: Any) -> bool:
         live, made = self._load(decoded)
-        contents = DeclaredContents(self._schema, live, {}, self._unread(live, decoded), frozenset(self._schema.fields))
-        return self._changes(contents, live, decoded, made, NO_NAMES) is None
+        of_all = self._of_all
+        if self._schema.varying:
+            of_all = _OfAll(of_all.explicit, self._unread(live, decoded))
+        return self._changes(of_all, live, decoded, made, NO_NAMES) is None
+
+
+@frozen
+class _OfAll:
+    """Stands for the contents of which each field is stored that is there."""
+
+    explicit: frozenset[str]
+    unread: frozenset[str] = NO_NAMES
 
 
 class _Unasked:

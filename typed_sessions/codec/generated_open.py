@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -21,8 +21,8 @@ __all__ = ["GeneratedOpen"]
 class GeneratedOpen(Generated):
     """The path without a schema: every key holds anything."""
 
-    def __init__(self, schema: Schema[Any], notation: Notation) -> None:
-        super().__init__(schema, notation)
+    def __init__(self, schema: Schema[Any], notation: Notation, tags_in_order: Sequence[object]) -> None:
+        super().__init__(schema, notation, tags_in_order)
         self._decode: Final[Callable[[bytes], Plain]] = notation.decoder(dict[str, Any])
 
     @override

@@ -7,18 +7,16 @@ from typing import Final, TypeAlias, final
 from msgspec import Struct
 from typing_extensions import TypeVar, override
 
-from typed_sessions.codec.codec import LoadedData
 from typed_sessions.codec.generated import PERMANENT_KEY
 from typed_sessions.core.cookies import rivals_of
 from typed_sessions.core.loading import opened
 from typed_sessions.core.rules import Rules
 from typed_sessions.core.session import (
     SecureCookieSession,
-    data_loaded,
     is_permanent,
-    note_data_saved,
     note_saved,
     note_streaming,
+    save_data,
     state_of,
 )
 from typed_sessions.core.state import AWAITED, FAILED, SAVED, SUPPRESSED, UNSAVED, SessionState
@@ -112,11 +110,9 @@ def save(session: SecureCookieSession[S], rules: Rules[S], app: object, *, strea
         CookieTooLargeError: the browser would drop the cookie.
         ConfigurationError: an overridden method says what no cookie can be.
     """
-    loaded = data_loaded(session)
-    if loaded is not None and session.accessed:
-        changes = _data_saved(session, loaded, rules)
-        if changes is not None:
-            return changes
+    header = save_data(session, rules) if session.accessed else None
+    if header is not None:
+        return HeaderChanges((header,)) if header else _USED
     state = state_of(session)
     if state.progress is not AWAITED and state.has_failed:
         state.progress = UNSAVED
@@ -135,27 +131,6 @@ def save(session: SecureCookieSession[S], rules: Rules[S], app: object, *, strea
     if streams:
         note_streaming(session)
     return changes
-
-
-def _data_saved(session: SecureCookieSession[S], loaded: LoadedData[S], rules: Rules[S]) -> HeaderChanges | None:
-    """Save a session of which nobody has asked more than its data; None where that takes more."""
-    format_ = rules.data_format
-    if format_ is None:
-        return None
-    payload = format_.codec.payload_with_changes(loaded)
-    if payload is None:
-        return None
-    if payload is loaded.payload:
-        if loaded.is_permanent and rules.refresh_each_request and rules.is_old(loaded.sealed):
-            return None
-        note_data_saved(session, loaded, None)
-        return _USED
-    value = format_.sealer.seal(payload)
-    header = rules.cookie.written(value, rules.clock() + rules.lifetime_seconds if loaded.is_permanent else None)
-    if len(header) > rules.max_cookie_size:
-        return None
-    note_data_saved(session, loaded, value)
-    return HeaderChanges((header,))
 
 
 def make_permanent(state: SessionState[S]) -> None:

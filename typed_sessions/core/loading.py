@@ -7,7 +7,7 @@ from typing import Generic
 from msgspec.structs import replace
 from typing_extensions import TypeVar
 
-from typed_sessions.codec.codec import Loaded, LoadedData
+from typed_sessions.codec.codec import Loaded
 from typed_sessions.codec.contents import contents_of
 from typed_sessions.core.rules import Rules
 from typed_sessions.core.state import MADE_LATE, ExtrasRule, LoadResult
@@ -15,7 +15,7 @@ from typed_sessions.reports import FieldReset, Refused, Report, UndeclaredKeys
 from typed_sessions.schema.values import Value
 from typed_sessions.sealing.base import newest, progress
 
-__all__ = ["RequestContext", "loaded_data", "opened", "undeclared_reported"]
+__all__ = ["RequestContext", "opened", "undeclared_reported"]
 
 S = TypeVar("S", default=dict[str, object])
 
@@ -57,18 +57,6 @@ class RequestContext(Value, Generic[S]):
 
     def report(self, report: Report) -> None:
         self.rules.adapter.report(self.app, report)
-
-
-def loaded_data(texts: tuple[str, ...], rules: Rules[S]) -> LoadedData[S] | None:
-    """Return the data in the session cookie, if that is all there is to know of it; None where that takes more."""
-    format_ = rules.data_format
-    if format_ is None or len(texts) != 1 or not format_.codec.reads_data:
-        return None
-    unsealed = format_.sealer.open(texts[0])
-    loaded = format_.codec.data_of(unsealed[0]) if type(unsealed) is tuple else None
-    if loaded is not None:
-        loaded.sealed = texts[0]
-    return loaded
 
 
 def opened(text: str, rules: Rules[S]) -> LoadResult[S]:

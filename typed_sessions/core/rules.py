@@ -20,6 +20,7 @@ from typed_sessions.codec.codec import (
     native_types,
 )
 from typed_sessions.codec.contents import Contents
+from typed_sessions.codec.loaded_data import LoadedData
 from typed_sessions.core.cookies import BROWSERS_LIMIT
 from typed_sessions.core.settings import Settings
 from typed_sessions.core.state import ExtrasRule
@@ -105,8 +106,10 @@ class Rules(Generic[S]):
     """In characters of the whole header; infinite if the settings set no limit."""
     sealers: tuple[Sealer, ...] = field(init=False, repr=False)
     """Those of all formats."""
-    data_format: Format[S] | None = field(init=False, repr=False)
-    """The configured format, if a cookie in it may be read and written as its data alone, without a subclass's word."""
+    loaded_data: Callable[[object], LoadedData[S] | None] = field(init=False, repr=False)
+    """Returns the data in the session cookie of a request, if that is all there is to know of it."""
+    header_of: Callable[[LoadedData[S]], str | None] = field(init=False, repr=False)
+    """Returns the `Set-Cookie` text of data as it is now, empty if none is due; None where that takes more to tell."""
     is_due: Callable[[object], bool] = field(init=False, repr=False)
     """Returns True if any session cookie of a request is old, as `is_old` says. It is a question of each request."""
 
@@ -122,10 +125,14 @@ class Rules(Generic[S]):
             ("lifetime_seconds", settings.lifetime.total_seconds()),
             ("max_cookie_size", settings.max_cookie_size or math.inf),
             ("sealers", tuple(format_.sealer for format_ in self.formats)),
-            ("data_format", self.formats[0] if self.is_stock and self.formats else None),
-            ("is_due", _due_question(self)),
         ):
             object.__setattr__(self, name, value)
+        for name, function_of in (
+            ("loaded_data", _data_loader),
+            ("header_of", _data_sealer),
+            ("is_due", _due_question),
+        ):
+            object.__setattr__(self, name, function_of(self))
 
     def is_old(self, text: str) -> bool:
         """Return True if a sealed text says that it is old enough for a refresh. Nobody has verified that."""
@@ -207,6 +214,53 @@ def _due_question(rules: Rules[Any]) -> Callable[[object], bool]:
         return False
 
     return is_due
+
+
+def _data_loader(rules: Rules[S]) -> Callable[[object], LoadedData[S] | None]:
+    """Return `Rules.loaded_data`, with all that it needs at hand."""
+    path = rules.formats[0].codec.data_path if rules.is_stock and rules.formats else None
+    if path is None:
+        return lambda _request: None
+    cookie_values, name, unseal, data_in = (
+        rules.adapter.cookie_values,
+        rules.name,
+        rules.formats[0].sealer.open,
+        path.data_in,
+    )
+
+    def loaded_data(request: object) -> LoadedData[S] | None:
+        texts = cookie_values(request, name)
+        if len(texts) != 1 or not path.reads_data:
+            return None
+        unsealed = unseal(texts[0])
+        return data_in(unsealed[0], texts[0]) if type(unsealed) is tuple else None
+
+    return loaded_data
+
+
+def _data_sealer(rules: Rules[S]) -> Callable[[LoadedData[S]], str | None]:
+    """Return `Rules.header_of`, with all that it needs at hand."""
+    path = rules.formats[0].codec.data_path if rules.is_stock and rules.formats else None
+    if path is None:
+        return lambda _loaded: None
+    payload_of, seal, written, clock = path.payload_of, rules.formats[0].sealer.seal, rules.cookie.written, rules.clock
+    lifetime, refreshes, longest = rules.lifetime_seconds, rules.refresh_each_request, rules.max_cookie_size
+    most = rules.settings.max_payload or MAX_COOKIE_PAYLOAD
+
+    def header_of(loaded: LoadedData[S]) -> str | None:
+        payload = payload_of(loaded)
+        if payload is loaded.payload:
+            return None if refreshes and loaded.permanent and rules.is_old(loaded.sealed) else ""
+        if payload is None or len(payload) > most:
+            return None
+        sealed = seal(payload)
+        header = written(sealed, clock() + lifetime if loaded.permanent else None)
+        if len(header) > longest:
+            return None
+        loaded.written, loaded.sent = payload, sealed
+        return header
+
+    return header_of
 
 
 @frozen

@@ -13,10 +13,11 @@ from typing import Any, Final, NoReturn, Self, SupportsIndex, cast, overload
 from msgspec import UNSET
 from typing_extensions import TypeVar, override
 
-from typed_sessions.codec.codec import Codec, LoadedData, Snapshot
+from typed_sessions.codec.codec import Codec, Snapshot
 from typed_sessions.codec.contents import Contents, contents_of
+from typed_sessions.codec.loaded_data import LoadedData
 from typed_sessions.core.extras import Extras
-from typed_sessions.core.loading import RequestContext, loaded_data
+from typed_sessions.core.loading import RequestContext
 from typed_sessions.core.mixin import Keyed, Session
 from typed_sessions.core.rules import Rules
 from typed_sessions.core.state import AWAITED, SAVED, Binding, LoadResult, Renewal, SessionState, Source
@@ -27,13 +28,12 @@ from typed_sessions.serializers.tagged_json import TaggedJSONSerializer
 
 __all__ = [
     "SecureCookieSession",
-    "data_loaded",
     "is_left_alone",
     "is_permanent",
-    "note_data_saved",
     "note_saved",
     "note_streaming",
     "rules_of",
+    "save_data",
     "session_from",
     "session_of_request",
     "state_of",
@@ -91,14 +91,12 @@ class SecureCookieSession(Session[S_co]):
         UndeclaredKeyError: an initial key is an earlier name of a field.
     """
 
-    __slots__ = ("__weakref__", "_app", "_is_saved", "_request", "_rules", "_sent", "_state", "accessed")
+    __slots__ = ("__weakref__", "_app", "_is_saved", "_request", "_rules", "_state", "accessed")
 
     accessed: bool
     _app: object
     _is_saved: bool
     """True if it was saved while `_state` was a list."""
-    _sent: str | None
-    """The value of the cookie that was sent then, if one was."""
     _request: object
     """None once its cookies were looked at, or if there is none."""
     _rules: Rules[S_co] | None
@@ -138,8 +136,14 @@ class SecureCookieSession(Session[S_co]):
     @property
     @override
     def data(self) -> S_co:
-        loaded = self._data_loaded()
-        return self._touched().data if loaded is None else loaded.data
+        made = self._state
+        if type(made) is list and not self._is_saved:
+            loaded = made[0] if made else self._load_data(made)
+            if type(loaded) is LoadedData:
+                self.accessed = True
+                data: S_co = loaded.data
+                return data
+        return self._touched().data
 
     @property
     @override
@@ -183,6 +187,8 @@ class SecureCookieSession(Session[S_co]):
     def __setitem__(self, key: str, value: object) -> None:
         loaded = self._data_loaded()
         if loaded is not None and loaded.store(key, value):
+            if self._is_saved:  # by another thread, meanwhile
+                self._mutated()
             return
         contents = self._touched()
         self._refuse_key(key, contents)
@@ -374,11 +380,14 @@ class SecureCookieSession(Session[S_co]):
             )
         first = made[0]
         if isinstance(first, LoadedData):
-            first.states.append(self._state_with(first))
-        state: SessionState[S_co] = first.states[0] if isinstance(first, LoadedData) else first
+            made.append(self._state_with(first))
+            # One without data may be there, of a thread that came before there was any, and is nobody's.
+            state = next(each for each in made if isinstance(each, SessionState) and each.opened is not None)
+        else:
+            state = first
         self._state = state
         self._request = None
-        _note_saved_before(self, state)
+        _note_saved_before(self, first, state)
         return state
 
     def _data_loaded(self) -> LoadedData[S_co] | None:
@@ -396,7 +405,7 @@ class SecureCookieSession(Session[S_co]):
         rules, request = self._rules, self._request
         if rules is None or request is None or type(self) is not SecureCookieSession:
             return None
-        loaded = loaded_data(rules.adapter.cookie_values(request, rules.name), rules)
+        loaded = rules.loaded_data(request)
         if loaded is None:
             return None
         made.append(loaded)
@@ -407,7 +416,7 @@ class SecureCookieSession(Session[S_co]):
         rules = self._rules
         if rules is None:
             raise TypeError("only a session of a request is loaded as its data")
-        opened = loaded.codec.with_contents(loaded)
+        opened = rules.writer.codec.with_contents(loaded)
         state: SessionState[S_co] = SessionState(RequestContext(rules, self._app, (loaded.sealed,)))
         state.opened = LoadResult(opened.contents, opened.snapshot, loaded.sealed, new=False)
         return state
@@ -424,8 +433,8 @@ class SecureCookieSession(Session[S_co]):
 
     def _note_late_use(self, state: SessionState[S_co]) -> None:
         """Take note of a use of the session after its response was made."""
-        state.was_used_late = True
-        if not self.accessed and _streaming.get() is self:
+        is_first, state.was_used_late = not state.was_used_late, True
+        if is_first and _streaming.get() is self:  # Flask has assigned `accessed` by now
             state.source.report(UsedLate())
 
     def _store(self, values: Mapping[str, object]) -> None:
@@ -460,7 +469,7 @@ def _belong(
 ) -> None:
     """Set all that a session has."""
     session.accessed = session._is_saved = False
-    session._rules, session._app, session._request, session._sent = rules, app, request, None
+    session._rules, session._app, session._request = rules, app, request
     session._state = [] if state is None else state
 
 
@@ -499,7 +508,6 @@ def session_of_request(
     session._rules = rules
     session._app = app
     session._request = request
-    session._sent = None
     session._state = []
     return session
 
@@ -520,11 +528,11 @@ def session_from(
 
 
 def is_left_alone(session: SecureCookieSession[Any]) -> bool:
-    """Return True if nobody has asked anything of the session of a request, and no refresh of its cookie can be due.
+    """Return True if no refresh can be due of the cookie of a request's session that nobody has asked anything.
 
     Then that has saved it.
     """
-    if session.accessed or session._state:
+    if session._state:
         return False
     rules, request = session._rules, session._request
     if rules is None or request is None:
@@ -537,26 +545,30 @@ def is_left_alone(session: SecureCookieSession[Any]) -> bool:
     return True
 
 
-def data_loaded(session: SecureCookieSession[S]) -> LoadedData[S] | None:
-    """Return the data of a session of which nobody has asked more, and that was not saved; else None."""
+def save_data(session: SecureCookieSession[S], rules: Rules[S]) -> str | None:
+    """Save a session of which nobody has asked more than its data. None where somebody has, or it takes more.
+
+    Returns:
+        The text of the `Set-Cookie` header; empty if none is due.
+    """
     made = session._state
-    if type(made) is list and made and not session._is_saved:
-        loaded = made[0]
-        return loaded if type(loaded) is LoadedData else None
-    return None
+    if type(made) is not list or not made or session._is_saved:
+        return None
+    loaded = made[0]
+    if type(loaded) is not LoadedData:
+        return None
+    header = rules.header_of(loaded)
+    if header is not None:
+        session._is_saved = True
+        if len(made) > 1:  # another thread asks more just now
+            _note_saved_before(session, loaded, state_of(session))
+    return header
 
 
-def note_data_saved(session: SecureCookieSession[S], loaded: LoadedData[S], sent: str | None) -> None:
-    """Note that a session was saved of which nobody has asked more than its data, and which cookie was sent, if any."""
-    session._sent = sent
-    session._is_saved = True
-    if loaded.states:  # another thread asks more just now
-        _note_saved_before(session, loaded.states[0])
-
-
-def _note_saved_before(session: SecureCookieSession[S], state: SessionState[S]) -> None:
+def _note_saved_before(session: SecureCookieSession[S], first: object, state: SessionState[S]) -> None:
+    """Note of the state of a session what became of it before there was one."""
     if session._is_saved and state.progress is AWAITED:
-        state.progress, state.sent = SAVED, session._sent
+        state.progress, state.sent = SAVED, first.sent if isinstance(first, LoadedData) else None
 
 
 def note_streaming(session: SecureCookieSession[Any]) -> None:

@@ -30,7 +30,6 @@ __all__ = [
     "copied",
     "flag_of",
     "lifetime_of",
-    "purge_interval_of",
     "read_settings",
     "snapshot",
 ]
@@ -81,6 +80,8 @@ class Settings:
     store_timeout: timedelta
     raise_on_store_error: bool
     adopt_signed_before: datetime | None
+    purge_every: timedelta | None
+    """How often expired sessions are deleted; None for never."""
 
 
 def snapshot(config: Mapping[str, Any]) -> tuple[object, ...]:
@@ -140,6 +141,7 @@ def read_settings(config: Mapping[str, Any]) -> Settings:
         store_timeout=read("SESSION_STORE_TIMEOUT", _longer_than_nothing, default=timedelta(seconds=2)),
         raise_on_store_error=read.choice("SESSION_ON_STORE_ERROR", "raise", "anonymous") == "raise",
         adopt_signed_before=read.optional("SESSION_ADOPT_SIGNED_BEFORE", _moment),
+        purge_every=read.optional("SESSION_PURGE_EVERY", _interval),
     )
 
 
@@ -296,15 +298,6 @@ def lifetime_of(setting: object) -> timedelta:
     return lifetime
 
 
-def purge_interval_of(setting: object) -> timedelta | None:
-    """Return how often expired sessions are deleted, of the value of `SESSION_PURGE_EVERY`; None for never.
-
-    Raises:
-        ConfigurationError: it is no span of time.
-    """
-    return None if setting is None else _longer_than_nothing("SESSION_PURGE_EVERY", setting, "; None is never")
-
-
 def _longer_than_nothing(setting: str, value: object, otherwise: str = "") -> timedelta:
     span = _span(setting, value)
     if not span:
@@ -314,6 +307,10 @@ def _longer_than_nothing(setting: str, value: object, otherwise: str = "") -> ti
 
 def _limit(setting: str, value: object) -> timedelta:
     return _longer_than_nothing(setting, value, "; None is no limit")
+
+
+def _interval(setting: str, value: object) -> timedelta:
+    return _longer_than_nothing(setting, value, "; None is never")
 
 
 def _extras_rule(setting: str, value: object) -> ExtrasRule:

@@ -37,9 +37,8 @@ def exact_http_date(text: str) -> datetime:
         text[25:] == " GMT"  # so there is all that comes before
         and text[:5] == _DAYS[moment.weekday()]
         and text[12] != "0"  # a year before 1000 is read as another
-        and text[16] == " "
+        and text[16:23:3] == " ::"
         and text[17:19] != "24"  # which some versions of Python read
-        and text[19] == text[22] == ":"
     ):
         raise ValueError("not as http_date writes it")
     return moment

@@ -1,0 +1,86 @@
+"""`LoadedData`: the data of a payload that holds nothing else, while nobody has asked more of it than that."""
+
+from __future__ import annotations
+
+from threading import Lock
+from typing import Any, Final, Generic
+
+from msgspec import UNSET
+from typing_extensions import TypeVar
+
+from typed_sessions.schema.schema import Schema
+from typed_sessions.schema.values import Value
+
+__all__ = ["LoadedData"]
+
+S = TypeVar("S", default=dict[str, object])
+
+
+class LoadedData(Value, Generic[S]):
+    """The data of a payload that holds nothing else. `Contents` are made of it once somebody asks for more."""
+
+    schema: Schema[S]
+    data: S
+    payload: bytes
+    decoded: Any
+    made: tuple[object, ...]
+    sealed: str
+    """The sealed text that was opened."""
+    permanent: bool
+    """True if the payload says `_permanent`, which is no field."""
+    written: bytes = b""
+    """The payload that was saved, if one was: what has changed until then is known from it."""
+    sent: str | None = None
+    """The same as it was sealed, and sent with the response."""
+    seen: dict[str, None] | None = None
+    """The fields that were seen by key, and held another value than their default; None if none was."""
+
+    def read(self, key: str) -> object:
+        """Return the value of a field that is stored for certain; UNSET where that takes more to tell."""
+        field = self.schema.fields.get(key)
+        value: object = UNSET if field is None else getattr(self.data, key, UNSET)
+        if field is None or value is UNSET or field.is_default(value):
+            return UNSET
+        seen = self.seen
+        if seen is None:
+            with _seeing:
+                if self.seen is None:
+                    self.seen = {}
+                seen = self.seen
+        seen[key] = None
+        return value
+
+    def store(self, key: str, value: object) -> bool:
+        """Set a field that is stored, and stays stored, in its place. False, with nothing done, where it takes more.
+
+        Raises:
+            FieldTypeError: the field's declared type does not allow the value.
+        """
+        schema = self.schema
+        if not schema.assigns_plainly or self.read(key) is UNSET or getattr(self.decoded, key) is UNSET:
+            return False
+        validated = schema.validate(key, value)
+        if schema.fields[key].is_default(validated):
+            return False
+        setattr(self.data, key, validated)
+        return True
+
+    def shown(self) -> dict[str, object] | None:
+        """Return the fields that are stored, for who changes nothing that they hold; None where that takes more.
+
+        They come in the order of their declaration, and not in that in which they were stored.
+        """
+        schema = self.schema
+        if schema.varying or schema.renamed:
+            return None
+        try:
+            shown = schema.non_defaults(self.data)
+        except AttributeError:  # the program deleted one
+            return None
+        if any(name not in shown and getattr(self.decoded, name) is not UNSET for name in schema.fields):
+            return None  # a default that was stored as such, or one that came after another value
+        return shown
+
+
+_seeing: Final = Lock()
+"""Held for a moment where a session is first used by key, so that threads note what they see in one place."""
