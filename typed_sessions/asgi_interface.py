@@ -9,8 +9,9 @@ from typing import Any, Final
 from typing_extensions import TypeVar, override
 
 from typed_sessions import interface
-from typed_sessions.core.cookie_header import parsed_cookies, parsed_values
-from typed_sessions.core.framework import ConfiguredApp, CookieRequest, CookieResponse, values_of
+from typed_sessions.applications import AppRules
+from typed_sessions.core.cookie_header import cookie_values, parsed_cookies, parsed_values
+from typed_sessions.core.framework import ConfiguredApp, CookieRequest, CookieResponse, ResponseHeaders, values_of
 from typed_sessions.core.rules import Rules
 from typed_sessions.core.session import SecureCookieSession, state_of
 from typed_sessions.core.state import UNSAVED
@@ -30,6 +31,10 @@ _ABOUT_UNAVAILABLE: Final = (
     ("Content-Length", str(len(UNAVAILABLE))),
     ("Retry-After", str(RETRY_AFTER)),
 )
+_VARY: Final = (b"vary", b"Cookie")
+_USUAL: Final = frozenset({b"content-length", b"content-type", b"location", b"set-cookie"})
+"""Names that nearly all headers have: told at a glance."""
+
 _WITHOUT_BODY: Final = frozenset({101, 204, 304})
 
 
@@ -68,7 +73,9 @@ class Connection:
 
     def values_of(self, name: str) -> tuple[str, ...]:
         """Return all values of a cookie."""
-        return parsed_values(self._text(b"cookie"), name)
+        header = self._text(b"cookie")
+        values = cookie_values(header, name)
+        return parsed_values(header, name) if values is None else values
 
     def _text(self, name: bytes) -> str:
         """Return what headers of a name say. HTTP/2 may send a cookie in several (RFC 9113, section 8.2.3)."""
@@ -90,6 +97,15 @@ class ASGIHeaders:
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         return iter([(name.decode("latin-1"), value.decode("latin-1")) for name, value in self.raw])
+
+    def vary(self) -> bool:
+        """Add that the response varies by cookie, if the headers are usual; see `vary_by_cookie`."""
+        raw = self.raw
+        for name, _ in raw:
+            if name not in _USUAL:
+                return False
+        self.raw = [*raw, _VARY]
+        return True
 
     def add(self, key: str, value: str, /) -> None:
         """Add a header beside those of its name."""
@@ -118,7 +134,10 @@ class ASGIResponse:
     @property
     def has_length(self) -> bool:
         """True if the body is known when it begins."""
-        return self.status in _WITHOUT_BODY or any(name == b"content-length" for name, _ in self.headers.raw)
+        for name, _ in self.headers.raw:
+            if name == b"content-length":
+                return True
+        return self.status in _WITHOUT_BODY
 
 
 class ASGISessionInterface(interface.SecureCookieSessionInterface[S]):
@@ -133,6 +152,16 @@ class ASGISessionInterface(interface.SecureCookieSessionInterface[S]):
         rules = self._applications.rules_of(app)
         if rules.settings.keys is None and rules.server_side is None:
             raise ConfigurationError("SECRET_KEY is missing, which the cookies of sessions are signed with")
+
+    def save_in_cookie(
+        self, app: ConfiguredApp, session: SecureCookieSession[S], response: ASGIResponse
+    ) -> AppRules[S] | None:
+        """Save a session at once, if it is kept in a cookie; of one that the store is to keep, return the rules."""
+        return self._saved_in_cookie(app, session, response)
+
+    @override
+    def _vary(self, headers: ResponseHeaders) -> bool:
+        return (type(headers) is ASGIHeaders and headers.vary()) or super()._vary(headers)
 
     @override
     def _is_streamed(self, response: CookieResponse | None) -> bool:

@@ -250,10 +250,30 @@ class SecureCookieSessionInterface(
             ConfigurationError: a setting is wrong; no cookie is set.
         """
         owned = session if type(session) is SecureCookieSession else self._owned(session)
+        rules = self._saved_in_cookie(app, owned, response, is_owned=owned is session)
+        if rules is not None:
+            await self._save_on_server(app, owned, response, rules)
+
+    def _saved_in_cookie(
+        self,
+        app: ConfiguredApp,
+        owned: SecureCookieSession[S],
+        response: CookieResponse | None,
+        *,
+        is_owned: bool = True,
+    ) -> AppRules[S] | None:
+        """Save a session that is kept in a cookie; of one that the store is to keep, return the rules.
+
+        Args:
+            app: the application.
+            owned: the session.
+            response: the response; None after a websocket has been served.
+            is_owned: False if the session stands for one of another kind, which has nothing of the store in it.
+        """
         if not owned.accessed and is_left_alone(owned):
             if self._is_streamed(response):
                 note_streaming(owned)
-            return
+            return None
         rules = rules_of(owned)
         if type(rules) is not AppRules or rules.adapter is not self:
             rules = self._applications.rules_of(app)
@@ -261,14 +281,14 @@ class SecureCookieSessionInterface(
         else:
             may_be_stored = rules.server_side is not None
         if may_be_stored and (
-            type(state_of(owned).source) is StoredContext or (owned is not session and rules.server_side is not None)
+            type(state_of(owned).source) is StoredContext or (not is_owned and rules.server_side is not None)
         ):
-            await self._save_on_server(app, owned, response, rules)
-        elif response is None:
+            return rules
+        if response is None:
             lifecycle.end(owned)
         elif owned.accessed:
             headers = response.headers
-            is_usual = vary_by_cookie(headers)  # the save may raise
+            is_usual = self._vary(headers)  # the save may raise
             cookies = lifecycle.save(owned, rules, app, streams=False).set_cookie
             for text in cookies:
                 headers.add("Set-Cookie", text)
@@ -277,6 +297,11 @@ class SecureCookieSessionInterface(
         else:
             changes = lifecycle.save(owned, rules, app, streams=self._is_streamed(response))
             self._put(app, changes, response.headers)
+        return None
+
+    def _vary(self, headers: ResponseHeaders) -> bool:
+        """Have a response vary by cookie, as `vary_by_cookie` does, in whatever way is fast here."""
+        return vary_by_cookie(headers)
 
     def cookie_values(self, request: CookieRequest, name: str) -> tuple[str, ...]:
         """Return all values that a cookie has in a request."""

@@ -136,22 +136,24 @@ class Exchange:
     async def send(self, message: Message) -> None:
         """Send a message of the application's, with what the session makes of the headers."""
         if message["type"] in _BEGINS:
-            message = await self._saved(message)
+            handling, headers = self._handling, message.get("headers", ())
+            response = ASGIResponse(message.get("status", _SWITCHING_PROTOCOLS), headers)
+            if handling.interface.save_in_cookie(handling.application, self.session, response) is not None:
+                await self._save_on_server(message, response)
             self.has_begun = True
+            if response.headers.raw is not headers:
+                message = {**message, "headers": response.headers.raw}
         await self._send(message)
 
-    async def _saved(self, message: Message) -> Message:
-        """Save the session, and return the message with the headers that follow from that."""
-        handling, headers = self._handling, message.get("headers", ())
-        response = ASGIResponse(message.get("status", _SWITCHING_PROTOCOLS), headers)
+    async def _save_on_server(self, message: Message, response: ASGIResponse) -> None:
+        handling = self._handling
         try:
             await handling.interface.save_session(handling.application, self.session, response)
         except StoreUnavailableError as error:
             self.failure, self._page = error, response.headers
             raise
-        if message["type"] == _ACCEPTS and self._is_stored:
+        if message["type"] == _ACCEPTS:
             state_of(self.session).progress = AWAITED  # the end of the websocket saves it once more
-        return message if response.headers.raw is headers else {**message, "headers": response.headers.raw}
 
     async def end(self) -> None:
         """Save the session of a websocket once more; of all others, say whether a change came too late."""
