@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from datetime import timedelta
 from itertools import count
-from typing import Any, Final, Protocol, Unpack, cast, overload
+from typing import TYPE_CHECKING, Any, Final, Protocol, Unpack, cast, overload
 
 from cattrs import Converter
 from typing_extensions import TypeVar, override
@@ -15,7 +15,7 @@ from typing_extensions import TypeVar, override
 from typed_sessions.asgi_interface import Application, ASGISessionInterface
 from typed_sessions.core.mixin import Session
 from typed_sessions.core.unknown_settings import advice_on
-from typed_sessions.errors import ConfigurationError
+from typed_sessions.errors import ConfigurationError, UndeclaredKeyError
 from typed_sessions.reports import UnknownSetting, log_report
 from typed_sessions.session_middleware import ASGIApp, Exchange, Handling, SessionMiddleware
 from typed_sessions.session_settings import (
@@ -27,6 +27,9 @@ from typed_sessions.session_settings import (
     unknown_among,
 )
 from typed_sessions.sessions import REFRESH_FRACTION, AwaitedSessions, SessionInfo, purge_and_log
+
+if TYPE_CHECKING:
+    from typed_sessions.requirement import Requirement
 
 __all__ = ["SecretKey", "SessionInfo", "SessionMiddleware", "SessionSettings", "Sessions"]
 
@@ -100,6 +103,7 @@ class Sessions(AwaitedSessions[S]):
         self._application: Final = application
         self._permanent: Final = permanent
         self._exchange: Final = ContextVar[Exchange](f"typed_sessions.{next(_numbers)}")
+        self._requirements: Final = dict[str, "Requirement"]()
         self._purging: asyncio.Task[None] | None = None
         self._serving = 0
         """How many times the application, or another one that has the same sessions, serves."""
@@ -202,6 +206,26 @@ class Sessions(AwaitedSessions[S]):
     async def get_data(self) -> S:
         """Return the data of the current session, for `Depends(sessions.get_data)` in FastAPI; see `current`."""
         return self.current.data
+
+    def require(self, field: str) -> Requirement:
+        """Return a dependency of FastAPI that gives the value of a field, and answers 401 where that is the default.
+
+        `user_id: Annotated[int, Depends(sessions.require("user_id"))]`. It shows as a cookie in OpenAPI descriptions,
+        and is the same object each time, for `app.dependency_overrides`.
+
+        Raises:
+            UndeclaredKeyError: the schema has no such field.
+            ImportError: FastAPI is not installed.
+        """
+        from typed_sessions.requirement import Requirement  # noqa: PLC0415 -- it imports FastAPI
+
+        schema = self.schema
+        if not schema.open and field not in schema.fields:
+            raise UndeclaredKeyError(field, schema.fields)
+        if field not in self._requirements:
+            name = self._interface.get_cookie_name(self._application)
+            self._requirements[field] = Requirement(field, schema, self.on, name)
+        return self._requirements[field]
 
     def cookie_for(self, data: S, *, permanent: bool | None = None) -> str:
         """Return the value of the cookie of a visitor who has this data, for tests and tools.

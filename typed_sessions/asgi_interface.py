@@ -153,6 +153,13 @@ class ASGISessionInterface(interface.SecureCookieSessionInterface[S]):
         if rules.settings.keys is None and rules.server_side is None:
             raise ConfigurationError("SECRET_KEY is missing, which the cookies of sessions are signed with")
 
+    @override
+    async def open_session(self, app: ConfiguredApp, request: CookieRequest) -> SecureCookieSession[S]:
+        session = await super().open_session(app, request)
+        if session is None:  # `check` has seen a key, and settings do not change
+            raise ConfigurationError("SECRET_KEY is missing, which the cookies of sessions are signed with")
+        return session
+
     def save_in_cookie(
         self, app: ConfiguredApp, session: SecureCookieSession[S], response: ASGIResponse
     ) -> AppRules[S] | None:

@@ -18,7 +18,7 @@ from typed_sessions.asgi_interface import (
 )
 from typed_sessions.core.session import SecureCookieSession, state_of, was_used_late
 from typed_sessions.core.state import AWAITED
-from typed_sessions.errors import ConfigurationError, StoreUnavailableError
+from typed_sessions.errors import StoreUnavailableError
 from typed_sessions.reports import logger
 from typed_sessions.request_session import RequestSession
 from typed_sessions.server import StoredContext
@@ -79,8 +79,6 @@ class SessionMiddleware:
         handling, exchange, token = self._handling, None, None
         try:
             session = await handling.interface.open_session(handling.application, Connection(scope["headers"]))
-            if session is None:
-                raise ConfigurationError("SECRET_KEY is gone, which the cookies of sessions are signed with")
             exchange = Exchange(handling, session, send, is_websocket=kind == "websocket")
             scope["session"] = RequestSession(session)
             scope[handling.key] = session

@@ -36,8 +36,8 @@ __all__ = [
     "save_data",
     "session_from",
     "session_of_request",
-    "state_of",
     "shown_in",
+    "state_of",
     "stored_in",
     "was_used_late",
 ]
@@ -485,7 +485,7 @@ def stored_in(session: SecureCookieSession[Any]) -> dict[str, object]:
 
 
 def shown_in(session: SecureCookieSession[Any]) -> dict[str, object]:
-    """Return the same in any order, for who changes nothing that it holds: the save has less to compare. It is a use."""
+    """Return the same in any order, for who changes nothing that it holds. It is a use."""
     loaded = session._data_loaded()
     shown = None if loaded is None else loaded.shown()
     return session._touched().shown() if shown is None else shown
