@@ -614,6 +614,11 @@ def add_websockets(shop: Shop) -> None:
         shop.noted.append([*sessions.data.cart])
 
 
+def headers_of(websocket: Any) -> dict[str, str]:
+    """Return the headers that a websocket was accepted with."""
+    return {name.decode(): value.decode() for name, value in websocket.extra_headers or ()}
+
+
 @STORES
 @pytest.mark.parametrize("late", [False, True])
 def test_a_change_before_accept_is_saved_and_a_later_one_takes_a_store(
@@ -625,7 +630,7 @@ def test_a_change_before_accept_is_saved_and_a_later_one_takes_a_store(
         visitor.get("/add/tea")
         with visitor.websocket_connect(f"/ws?late={late}") as websocket:
             assert websocket.receive_json() == ["tea", "before"]
-            headers = {name.decode(): value.decode() for name, value in websocket.extra_headers or ()}
+            headers = headers_of(websocket)
             websocket.send_text("bye")
         if store is None:
             visitor.cookies.set("session", headers["set-cookie"].split(";")[0].partition("=")[2])
@@ -642,7 +647,7 @@ def test_a_websocket_that_only_reads_says_nothing(store: str | None, caplog: pyt
         visitor.get("/add/tea")
         with visitor.websocket_connect("/read") as websocket:
             assert websocket.receive_json() == ["tea"]
-            assert b"set-cookie" not in [name for name, _ in websocket.extra_headers or ()]
+            assert "set-cookie" not in headers_of(websocket)
     assert [record for record in caplog.records if record.name == "typed_sessions"] == []
 
 
