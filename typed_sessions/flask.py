@@ -13,6 +13,7 @@ from weakref import WeakKeyDictionary
 from cattrs import Converter
 from typing_extensions import TypeVar, override
 
+from typed_sessions.core.framework import ConfiguredApp
 from typed_sessions.core.mixin import Session
 from typed_sessions.errors import StoreUnavailableError
 from typed_sessions.serializers.base import AnySerializer, SerializerName
@@ -260,7 +261,7 @@ class Sessions(CurrentSessions[S]):
     def _purge_now_and_then(self, app: Flask) -> None:
         """Begin to delete expired sessions, in a thread that ends with that, if it is time to."""
         now = time.monotonic()
-        if app.config.get("SESSION_PURGE_EVERY") is None or now < self._purge_at.get(app, 0.0):
+        if cast("ConfiguredApp", app).config.get("SESSION_PURGE_EVERY") is None or now < self._purge_at.get(app, 0.0):
             return
         every = self._purge_interval(app)
         if every is not None:
