@@ -37,6 +37,7 @@ from typed_sessions.core.session import (
     note_saved,
     note_streaming,
     rules_of,
+    save_data,
     session_from,
     session_of_request,
     state_of,
@@ -254,26 +255,37 @@ class SecureCookieSessionInterface(
         rules = rules_of(owned)
         if type(rules) is not AppRules or rules.adapter is not self:
             rules = self._applications.rules_of(app)
-            may_be_stored = True
-        else:
-            may_be_stored = rules.server_side is not None
-        if may_be_stored and (
-            type(state_of(owned).source) is StoredContext or (owned is not session and rules.server_side is not None)
-        ):
-            await self._save_on_server(app, owned, response, rules)
-        elif response is None:
-            lifecycle.end(owned)
-        elif owned.accessed:
+        elif owned.accessed and response is not None:
             headers = response.headers
-            is_usual = vary_by_cookie(headers)  # the save may raise
-            cookies = lifecycle.save(owned, rules, app, streams=False).set_cookie
-            for text in cookies:
-                headers.add("Set-Cookie", text)
-            if cookies and not is_usual:
-                self._make_private(app, headers)
+            is_usual = vary_by_cookie(headers)  # what follows may raise
+            text = save_data(owned, rules)
+            if text is not None:
+                if text:
+                    headers.add("Set-Cookie", text)
+                    if not is_usual:
+                        self._make_private(app, headers)
+                return
+        await self._save_contents(app, owned, response, rules, is_foreign=owned is not session)
+
+    async def _save_contents(
+        self,
+        app: ConfiguredApp,
+        session: SecureCookieSession[S],
+        response: CookieResponse | None,
+        rules: AppRules[S],
+        *,
+        is_foreign: bool,
+    ) -> None:
+        """Save a session of which there is more to know than its data."""
+        if type(state_of(session).source) is StoredContext or (is_foreign and rules.server_side is not None):
+            await self._save_on_server(app, session, response, rules)
+        elif response is None:
+            lifecycle.end(session)
         else:
-            changes = lifecycle.save(owned, rules, app, streams=self._is_streamed(response))
-            self._put(app, changes, response.headers)
+            if session.accessed:
+                vary_by_cookie(response.headers)  # the save may raise
+            streams = not session.accessed and self._is_streamed(response)
+            self._put(app, lifecycle.save(session, rules, app, streams=streams), response.headers)
 
     def cookie_values(self, request: CookieRequest, name: str) -> tuple[str, ...]:
         """Return all values that a cookie has in a request."""
