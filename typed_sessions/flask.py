@@ -250,13 +250,17 @@ class Sessions(CurrentSessions[S]):
         return THREAD.finish(coroutine, lambda: self._interface.server_side(self._app()).store)
 
     def _teardown(self, error: BaseException | None) -> None:
-        if error is not None:
-            try:
-                self._session_of_request()
-            except Exception:  # noqa: BLE001 -- it could not be opened, which is that error
-                return
+        if error is not None and not self._was_opened():
+            return  # which is that error
         self._look_back()
         self._purge_now_and_then(self._app())
+
+    def _was_opened(self) -> bool:
+        """Return True if there is a session. Releases of Flask answer None, refuse, or try once more."""
+        try:
+            return self._session_of_request() is not None
+        except Exception:  # noqa: BLE001 -- a setting may be wrong in any way
+            return False
 
     def _purge_now_and_then(self, app: Flask) -> None:
         """Begin to delete expired sessions, in a thread that ends with that, if it is time to."""
