@@ -9,11 +9,17 @@ from typing import Any, Final
 from typing_extensions import TypeVar, override
 
 from typed_sessions import interface
-from typed_sessions.applications import AppRules
 from typed_sessions.core.cookie_header import cookie_values, parsed_cookies, parsed_values
-from typed_sessions.core.framework import ConfiguredApp, CookieRequest, CookieResponse, ResponseHeaders, values_of
+from typed_sessions.core.framework import ConfiguredApp, CookieRequest, CookieResponse, values_of, vary_by_cookie
 from typed_sessions.core.rules import Rules
-from typed_sessions.core.session import SecureCookieSession, state_of
+from typed_sessions.core.session import (
+    SecureCookieSession,
+    is_left_alone,
+    note_streaming,
+    rules_of,
+    save_data,
+    state_of,
+)
 from typed_sessions.core.state import UNSAVED
 from typed_sessions.errors import ConfigurationError
 from typed_sessions.server import ServerSide, StoredContext
@@ -160,15 +166,25 @@ class ASGISessionInterface(interface.SecureCookieSessionInterface[S]):
             raise ConfigurationError("SECRET_KEY is missing, which the cookies of sessions are signed with")
         return session
 
-    def save_in_cookie(
-        self, app: ConfiguredApp, session: SecureCookieSession[S], response: ASGIResponse
-    ) -> AppRules[S] | None:
-        """Save a session at once, if it is kept in a cookie; of one that the store is to keep, return the rules."""
-        return self._saved_in_cookie(app, session, response)
-
-    @override
-    def _vary(self, headers: ResponseHeaders) -> bool:
-        return (type(headers) is ASGIHeaders and headers.vary()) or super()._vary(headers)
+    def save_at_once(self, app: ConfiguredApp, session: SecureCookieSession[S], response: ASGIResponse) -> bool:
+        """Save a session of which nobody has asked more than its data. False if it takes `save_session`."""
+        if not session.accessed:
+            if not is_left_alone(session):
+                return False
+            if not response.has_length:
+                note_streaming(session)
+            return True
+        rules = rules_of(session)
+        text = None if rules is None else save_data(session, rules)
+        if text is None:
+            return False
+        headers = response.headers
+        is_usual = headers.vary() or vary_by_cookie(headers)
+        if text:
+            headers.add("Set-Cookie", text)
+            if not is_usual:
+                self._make_private(app, headers)
+        return True
 
     @override
     def _is_streamed(self, response: CookieResponse | None) -> bool:

@@ -13,6 +13,7 @@ from weakref import WeakKeyDictionary
 from cattrs import Converter
 from typing_extensions import TypeVar, override
 
+from typed_sessions.core.framework import ConfiguredApp
 from typed_sessions.core.mixin import Session
 from typed_sessions.errors import StoreUnavailableError
 from typed_sessions.serializers.base import AnySerializer, SerializerName
@@ -249,18 +250,22 @@ class Sessions(CurrentSessions[S]):
         return THREAD.finish(coroutine, lambda: self._interface.server_side(self._app()).store)
 
     def _teardown(self, error: BaseException | None) -> None:
-        if error is not None:
-            try:
-                self._session_of_request()
-            except Exception:  # noqa: BLE001 -- it could not be opened, which is that error
-                return
+        if error is not None and not self._was_opened():
+            return  # which is that error
         self._look_back()
         self._purge_now_and_then(self._app())
+
+    def _was_opened(self) -> bool:
+        """Return True if there is a session. Releases of Flask answer None, refuse, or try once more."""
+        try:
+            return self._session_of_request() is not None
+        except Exception:  # noqa: BLE001 -- a setting may be wrong in any way
+            return False
 
     def _purge_now_and_then(self, app: Flask) -> None:
         """Begin to delete expired sessions, in a thread that ends with that, if it is time to."""
         now = time.monotonic()
-        if app.config.get("SESSION_PURGE_EVERY") is None or now < self._purge_at.get(app, 0.0):
+        if cast("ConfiguredApp", app).config.get("SESSION_PURGE_EVERY") is None or now < self._purge_at.get(app, 0.0):
             return
         every = self._purge_interval(app)
         if every is not None:

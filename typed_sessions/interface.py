@@ -37,6 +37,7 @@ from typed_sessions.core.session import (
     note_saved,
     note_streaming,
     rules_of,
+    save_data,
     session_from,
     session_of_request,
     state_of,
@@ -250,58 +251,44 @@ class SecureCookieSessionInterface(
             ConfigurationError: a setting is wrong; no cookie is set.
         """
         owned = session if type(session) is SecureCookieSession else self._owned(session)
-        rules = self._saved_in_cookie(app, owned, response, is_owned=owned is session)
-        if rules is not None:
-            await self._save_on_server(app, owned, response, rules)
-
-    def _saved_in_cookie(
-        self,
-        app: ConfiguredApp,
-        owned: SecureCookieSession[S],
-        response: CookieResponse | None,
-        *,
-        is_owned: bool = True,
-    ) -> AppRules[S] | None:
-        """Save a session that is kept in a cookie; of one that the store is to keep, return the rules.
-
-        Args:
-            app: the application.
-            owned: the session.
-            response: the response; None after a websocket has been served.
-            is_owned: False if the session stands for one of another kind, which has nothing of the store in it.
-        """
         if not owned.accessed and is_left_alone(owned):
             if self._is_streamed(response):
                 note_streaming(owned)
-            return None
+            return
         rules = rules_of(owned)
         if type(rules) is not AppRules or rules.adapter is not self:
             rules = self._applications.rules_of(app)
-            may_be_stored = True
-        else:
-            may_be_stored = rules.server_side is not None
-        if may_be_stored and (
-            type(state_of(owned).source) is StoredContext or (not is_owned and rules.server_side is not None)
-        ):
-            return rules
-        if response is None:
-            lifecycle.end(owned)
-        elif owned.accessed:
+        elif owned.accessed and response is not None:
             headers = response.headers
-            is_usual = self._vary(headers)  # the save may raise
-            cookies = lifecycle.save(owned, rules, app, streams=False).set_cookie
-            for text in cookies:
-                headers.add("Set-Cookie", text)
-            if cookies and not is_usual:
-                self._make_private(app, headers)
-        else:
-            changes = lifecycle.save(owned, rules, app, streams=self._is_streamed(response))
-            self._put(app, changes, response.headers)
-        return None
+            is_usual = vary_by_cookie(headers)  # what follows may raise
+            text = save_data(owned, rules)
+            if text is not None:
+                if text:
+                    headers.add("Set-Cookie", text)
+                    if not is_usual:
+                        self._make_private(app, headers)
+                return
+        await self._save_contents(app, owned, response, rules, is_foreign=owned is not session)
 
-    def _vary(self, headers: ResponseHeaders) -> bool:
-        """Have a response vary by cookie, as `vary_by_cookie` does, in whatever way is fast here."""
-        return vary_by_cookie(headers)
+    async def _save_contents(
+        self,
+        app: ConfiguredApp,
+        session: SecureCookieSession[S],
+        response: CookieResponse | None,
+        rules: AppRules[S],
+        *,
+        is_foreign: bool,
+    ) -> None:
+        """Save a session of which there is more to know than its data."""
+        if type(state_of(session).source) is StoredContext or (is_foreign and rules.server_side is not None):
+            await self._save_on_server(app, session, response, rules)
+        elif response is None:
+            lifecycle.end(session)
+        else:
+            if session.accessed:
+                vary_by_cookie(response.headers)  # the save may raise
+            streams = not session.accessed and self._is_streamed(response)
+            self._put(app, lifecycle.save(session, rules, app, streams=streams), response.headers)
 
     def cookie_values(self, request: CookieRequest, name: str) -> tuple[str, ...]:
         """Return all values that a cookie has in a request."""

@@ -136,21 +136,21 @@ class Exchange:
         if message["type"] in _BEGINS:
             handling, headers = self._handling, message.get("headers", ())
             response = ASGIResponse(message.get("status", _SWITCHING_PROTOCOLS), headers)
-            if handling.interface.save_in_cookie(handling.application, self.session, response) is not None:
-                await self._save_on_server(message, response)
+            if not handling.interface.save_at_once(handling.application, self.session, response):
+                await self._save(message, response)
             self.has_begun = True
             if response.headers.raw is not headers:
                 message = {**message, "headers": response.headers.raw}
         await self._send(message)
 
-    async def _save_on_server(self, message: Message, response: ASGIResponse) -> None:
+    async def _save(self, message: Message, response: ASGIResponse) -> None:
         handling = self._handling
         try:
             await handling.interface.save_session(handling.application, self.session, response)
         except StoreUnavailableError as error:
             self.failure, self._page = error, response.headers
             raise
-        if message["type"] == _ACCEPTS:
+        if message["type"] == _ACCEPTS and self._is_stored:
             state_of(self.session).progress = AWAITED  # the end of the websocket saves it once more
 
     async def end(self) -> None:

@@ -16,7 +16,6 @@ from typed_sessions.core.session import (
     is_permanent,
     note_saved,
     note_streaming,
-    save_data,
     state_of,
 )
 from typed_sessions.core.state import AWAITED, FAILED, SAVED, SUPPRESSED, UNSAVED, SessionState
@@ -110,9 +109,6 @@ def save(session: SecureCookieSession[S], rules: Rules[S], app: object, *, strea
         CookieTooLargeError: the browser would drop the cookie.
         ConfigurationError: an overridden method says what no cookie can be.
     """
-    header = save_data(session, rules) if session.accessed else None
-    if header is not None:
-        return HeaderChanges((header,)) if header else _USED
     state = state_of(session)
     if state.progress is not AWAITED and state.has_failed:
         state.progress = UNSAVED

@@ -35,7 +35,7 @@ from typed_sessions.sealing.signed import SignedSealer
 from typed_sessions.serializers.base import BUILT_IN, AnySerializer, salt_of, serializer_name
 from typed_sessions.serializers.tagged_json import TaggedJSONSerializer
 
-__all__ = ["Adapter", "Format", "Rules", "Signing", "formats_of"]
+__all__ = ["Adapter", "Format", "Rules", "Signing", "formats_of", "load_nothing"]
 
 S = TypeVar("S", default=dict[str, object])
 
@@ -106,8 +106,10 @@ class Rules(Generic[S]):
     """In characters of the whole header; infinite if the settings set no limit."""
     sealers: tuple[Sealer, ...] = field(init=False, repr=False)
     """Those of all formats."""
-    loaded_data: Callable[[object], LoadedData[S] | None] = field(init=False, repr=False)
-    """Returns the data in the session cookie of a request, if that is all there is to know of it."""
+    load_data: Callable[[object, list[Any]], object] = field(init=False, repr=False)
+    """Appends the data in the session cookie of a request to a list, if that is all there is to know of it.
+
+    Returns the first item of the list then, which another thread may have appended; else None."""
     header_of: Callable[[LoadedData[S]], str | None] = field(init=False, repr=False)
     """Returns the `Set-Cookie` text of data as it is now, empty if none is due; None where that takes more to tell."""
     is_due: Callable[[object], bool] = field(init=False, repr=False)
@@ -128,7 +130,7 @@ class Rules(Generic[S]):
         ):
             object.__setattr__(self, name, value)
         for name, function_of in (
-            ("loaded_data", _data_loader),
+            ("load_data", _data_loader),
             ("header_of", _data_sealer),
             ("is_due", _due_question),
         ):
@@ -216,11 +218,11 @@ def _due_question(rules: Rules[Any]) -> Callable[[object], bool]:
     return is_due
 
 
-def _data_loader(rules: Rules[S]) -> Callable[[object], LoadedData[S] | None]:
-    """Return `Rules.loaded_data`, with all that it needs at hand."""
+def _data_loader(rules: Rules[S]) -> Callable[[object, list[Any]], object]:
+    """Return `Rules.load_data`, with all that it needs at hand."""
     path = rules.formats[0].codec.data_path if rules.is_stock and rules.formats else None
     if path is None:
-        return lambda _request: None
+        return load_nothing
     cookie_values, name, unseal, data_in = (
         rules.adapter.cookie_values,
         rules.name,
@@ -228,14 +230,24 @@ def _data_loader(rules: Rules[S]) -> Callable[[object], LoadedData[S] | None]:
         path.data_in,
     )
 
-    def loaded_data(request: object) -> LoadedData[S] | None:
+    def load_data(request: object, made: list[Any]) -> object:
+        if request is None or not path.reads_data:
+            return None
         texts = cookie_values(request, name)
-        if len(texts) != 1 or not path.reads_data:
+        if len(texts) != 1:
             return None
         unsealed = unseal(texts[0])
-        return data_in(unsealed[0], texts[0]) if type(unsealed) is tuple else None
+        loaded = data_in(unsealed[0], texts[0]) if type(unsealed) is tuple else None
+        if loaded is None:
+            return None
+        made.append(loaded)
+        return made[0]
 
-    return loaded_data
+    return load_data
+
+
+def load_nothing(_request: object, _made: list[Any]) -> None:
+    """Take the place of `Rules.load_data` where there is always more to know than the data."""
 
 
 def _data_sealer(rules: Rules[S]) -> Callable[[LoadedData[S]], str | None]:

@@ -19,7 +19,7 @@ from typed_sessions.codec.loaded_data import LoadedData
 from typed_sessions.core.extras import Extras
 from typed_sessions.core.loading import RequestContext
 from typed_sessions.core.mixin import Keyed, Session
-from typed_sessions.core.rules import Rules
+from typed_sessions.core.rules import Rules, load_nothing
 from typed_sessions.core.state import AWAITED, SAVED, Binding, LoadResult, Renewal, SessionState, Source
 from typed_sessions.errors import SerializationError, UndeclaredKeyError
 from typed_sessions.reports import UsedLate
@@ -91,10 +91,12 @@ class SecureCookieSession(Session[S_co]):
         UndeclaredKeyError: an initial key is an earlier name of a field.
     """
 
-    __slots__ = ("__weakref__", "_app", "_is_saved", "_request", "_rules", "_state", "accessed")
+    __slots__ = ("__weakref__", "_app", "_is_saved", "_load_data", "_request", "_rules", "_state", "accessed")
 
     accessed: bool
     _app: object
+    _load_data: Callable[[object, list[Any]], object]
+    """`Rules.load_data`, or what takes its place."""
     _is_saved: bool
     """True if it was saved while `_state` was a list."""
     _request: object
@@ -138,7 +140,7 @@ class SecureCookieSession(Session[S_co]):
     def data(self) -> S_co:
         made = self._state
         if type(made) is list and not self._is_saved:
-            loaded = made[0] if made else self._load_data(made)
+            loaded = made[0] if made else self._load_data(self._request, made)
             if type(loaded) is LoadedData:
                 self.accessed = True
                 data: S_co = loaded.data
@@ -394,22 +396,11 @@ class SecureCookieSession(Session[S_co]):
         """Return the data of a session of which nobody asks more, once it is loaded; None where somebody does."""
         made = self._state
         if type(made) is list and not self._is_saved:
-            loaded = made[0] if made else self._load_data(made)
+            loaded = made[0] if made else self._load_data(self._request, made)
             if type(loaded) is LoadedData:
                 self.accessed = True
                 return loaded
         return None
-
-    def _load_data(self, made: list[LoadedData[S_co] | SessionState[S_co]]) -> object:
-        """Open the cookie for its data alone; return that, or what another thread has made. None if it takes more."""
-        rules, request = self._rules, self._request
-        if rules is None or request is None or type(self) is not SecureCookieSession:
-            return None
-        loaded = rules.loaded_data(request)
-        if loaded is None:
-            return None
-        made.append(loaded)
-        return made[0]
 
     def _state_with(self, loaded: LoadedData[S_co]) -> SessionState[S_co]:
         """Return the state of a session whose data was loaded before."""
@@ -469,7 +460,7 @@ def _belong(
 ) -> None:
     """Set all that a session has."""
     session.accessed = session._is_saved = False
-    session._rules, session._app, session._request = rules, app, request
+    session._rules, session._app, session._request, session._load_data = rules, app, request, load_nothing
     session._state = [] if state is None else state
 
 
@@ -502,8 +493,10 @@ def session_of_request(
     """Return the session of a request. Its cookies are looked at when the session is, from whichever thread."""
     if session_class is SecureCookieSession:
         session: SecureCookieSession[S] = _new(session_class)  # pyright: ignore[reportAssignmentType]  # it takes the comparison for a proof that there is no schema
+        session._load_data = rules.load_data
     else:
         session = session_class()  # type: ignore[assignment]  # pyright: ignore[reportCallIssue]  # without a schema, which the rules know
+        session._load_data = load_nothing
     session.accessed = session._is_saved = False
     session._rules = rules
     session._app = app
