@@ -12,12 +12,20 @@ from typing import Annotated, Any, Final, TypeAlias
 from uuid import UUID
 
 import flask
+import httpx
 import pytest
 import quart
 from attrs import Factory, define, field
+from fastapi import FastAPI
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
 
 from tests.postgresql_servers import postgresql_schema
 from typed_sessions import SessionsLike, Subject
+from typed_sessions import asgi as typed_asgi
 from typed_sessions import flask as typed_flask
 from typed_sessions import quart as typed_quart
 from typed_sessions.stores import with_table
@@ -42,7 +50,7 @@ class Visitor:
 CONFIG: Final[dict[str, Any]] = {"SECRET_KEY": "k" * 32, "PROPAGATE_EXCEPTIONS": True}
 SINCE: Final = datetime(2026, 12, 1, 12, 30, tzinfo=UTC)
 SERIALIZERS: Final = ("tagged-json", "msgspec-json", "msgspec-msgpack")
-TURNS: Final = 6
+TURNS: Final = 9
 
 Visit: TypeAlias = Callable[[str], Awaitable[dict[str, Any]]]
 """Makes a request, as the one browser of a test."""
@@ -129,7 +137,41 @@ def on_flask(browser: Browser, store: str | None, serializer: Any) -> Visit:
     return visit
 
 
-FRAMEWORKS: Final = (on_quart, on_flask)
+async def visited(app: Any, browser: Browser, name: str) -> dict[str, Any]:
+    """Make a request to an ASGI application."""
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
+        response = await client.post(f"/{name}", headers=browser.headers())
+    browser.answered(response.status_code, response.headers.get_list("set-cookie"))
+    seen: dict[str, Any] = response.json()
+    return seen
+
+
+def on_starlette(browser: Browser, store: str | None, serializer: Any) -> Visit:
+    sessions = typed_asgi.Sessions(Visitor, secret_key=CONFIG["SECRET_KEY"], store=store, serializer=serializer)
+
+    async def view(request: Request) -> JSONResponse:
+        return JSONResponse(work(sessions, request.session, request.path_params["name"]))
+
+    routes = [Route("/{name}", view, methods=["POST"])]
+    app = Starlette(routes=routes, middleware=[Middleware(sessions.middleware)])
+    return lambda name: visited(app, browser, name)
+
+
+def on_fastapi(browser: Browser, store: str | None, serializer: Any) -> Visit:
+    sessions = typed_asgi.Sessions.from_config(
+        Visitor, {**CONFIG, "SESSION_STORE": store, "SESSION_SERIALIZER": serializer}
+    )
+    app = FastAPI()
+    app.add_middleware(sessions.middleware)
+
+    @app.post("/{name}")
+    async def view(name: str) -> dict[str, Any]:
+        return work(sessions, sessions.current, name)
+
+    return lambda name: visited(app, browser, name)
+
+
+FRAMEWORKS: Final = (on_quart, on_flask, on_fastapi, on_starlette)
 
 
 @pytest.fixture(params=["cookie", "sqlite", "redis", "postgresql"])
