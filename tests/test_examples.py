@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 ROOT = Path(__file__).parent.parent
+MODULES = ["flask_app", "fastapi_app", "starlette_app"]
 PATIENCE = 60.0
 """Seconds that a server has to answer, and to end."""
 
@@ -46,7 +47,7 @@ def browser_of(url: str) -> httpx.Client:
     return httpx.Client(base_url=url, follow_redirects=True, trust_env=False)
 
 
-@pytest.mark.parametrize("module", ["flask_app"])
+@pytest.mark.parametrize("module", MODULES)
 @pytest.mark.parametrize("store", ["memory://", "sqlite:///{}/sessions.db"])
 def test_a_visitor_logs_in_notes_something_and_logs_out_everywhere(module: str, store: str, tmp_path: Path) -> None:
     with serving(module, store.format(tmp_path)) as url, browser_of(url) as browser, browser_of(url) as elsewhere:
@@ -65,6 +66,6 @@ def test_a_visitor_logs_in_notes_something_and_logs_out_everywhere(module: str, 
         assert "Log in" in elsewhere.get("/").text
 
 
-@pytest.mark.parametrize("module", ["flask_app"])
+@pytest.mark.parametrize("module", MODULES)
 def test_an_example_is_short(module: str) -> None:
     assert len((ROOT / "examples" / f"{module}.py").read_text(encoding="utf-8").splitlines()) < 60
