@@ -9,9 +9,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from attrs import Factory, define
 from authlib.integrations.starlette_client import OAuth  # type: ignore[import-untyped]  # has no types
-from httpx import MockTransport
-from httpx import Request as ToProvider
-from httpx import Response as FromProvider
+from httpx2 import MockTransport
+from httpx2 import Request as ToProvider
+from httpx2 import Response as FromProvider
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
