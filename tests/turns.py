@@ -19,6 +19,7 @@ __all__ = ["in_turns"]
 
 PACKAGE: Final = Path(typed_sessions.__file__).parent
 SECONDS: Final = 30
+"""How long a turn may take."""
 CHANCE: Final = 0.2
 """How often a thread that might get its turn does."""
 
@@ -35,53 +36,67 @@ def in_turns(seed: int, modules: Sequence[str], works: Sequence[Callable[[], obj
         works: what the threads do.
 
     Raises:
-        Exception: what any of the works has raised.
+        BaseException: what any of the works has raised.
     """
     files = frozenset(str(PACKAGE / f"{module}.py") for module in modules)
-    random, gates = Random(seed), [Semaphore(0) for _ in works]
-    waiting, results, errors = {*range(len(works))}, dict[int, object](), list[BaseException]()
+    turns = Turns(Random(seed), files, len(works))  # noqa: S311 -- a schedule is no secret
+    threads = [Thread(target=turns.work, args=each, daemon=True) for each in enumerate(works)]
+    for thread in threads:
+        thread.start()
+    turns.give()
+    for thread in threads:
+        thread.join(len(works) * SECONDS)
+    for error in turns.errors:
+        raise error
+    return [turns.results[number] for number in range(len(works))]
 
-    def next_turn() -> None:
-        gates[random.choice(sorted(waiting))].release()
 
-    def run(number: int) -> None:
-        def within(frame: FrameType, event: str, __: object) -> Any:
-            if event == "opcode" and frame.f_lasti in turns_of(frame.f_code) and random.random() < CHANCE:
-                next_turn()
-                assert gates[number].acquire(timeout=SECONDS)
+class Turns:
+    """Whose turn it is, of threads that are known by their numbers."""
+
+    def __init__(self, random: Random, files: frozenset[str], count: int) -> None:
+        self._random = random
+        self._files = files
+        self._gates = [Semaphore(0) for _ in range(count)]
+        self._unfinished = {*range(count)}
+        self.results: dict[int, object] = {}
+        self.errors: list[BaseException] = []
+
+    def give(self) -> None:
+        """Let some thread go on, perhaps the one that asks, which has to wait for its turn."""
+        self._gates[self._random.choice(sorted(self._unfinished))].release()
+
+    def await_own(self, number: int) -> None:
+        assert self._gates[number].acquire(timeout=SECONDS), "a thread waits for another one's lock"
+
+    def work(self, number: int, act: Callable[[], object]) -> None:
+        """Do the work of a thread, in turns."""
+
+        def within(frame: FrameType, event: str, _: object) -> Any:
+            if event == "opcode" and frame.f_lasti in places_of(frame.f_code) and self._random.random() < CHANCE:
+                self.give()
+                self.await_own(number)
             return within
 
         def trace(frame: FrameType, _: str, __: object) -> Any:
-            if frame.f_code.co_filename not in files:
-                return None
-            frame.f_trace_opcodes = True
-            return within
+            frame.f_trace_opcodes = frame.f_code.co_filename in self._files
+            return within if frame.f_trace_opcodes else None
 
-        assert gates[number].acquire(timeout=SECONDS)
+        self.await_own(number)
         sys.settrace(trace)
         try:
-            results[number] = works[number]()
-        except BaseException as error:  # noqa: BLE001 -- raised by the thread that waits for it
-            errors.append(error)
+            self.results[number] = act()
+        except BaseException as error:  # noqa: BLE001 -- raised by the thread that waits for all
+            self.errors.append(error)
         finally:
             sys.settrace(None)
-            waiting.discard(number)
-            if waiting:
-                next_turn()
-
-    threads = [Thread(target=run, args=(number,), daemon=True) for number in range(len(works))]
-    for thread in threads:
-        thread.start()
-    next_turn()
-    for thread in threads:
-        thread.join(2 * SECONDS)
-    for error in errors:
-        raise error
-    return [results[number] for number in range(len(works))]
+            self._unfinished.discard(number)
+            if self._unfinished:
+                self.give()
 
 
 @cache
-def turns_of(code: CodeType) -> frozenset[int]:
+def places_of(code: CodeType) -> frozenset[int]:
     """Return the places in bytecode before which another thread may get its turn."""
     return frozenset(
         following.offset

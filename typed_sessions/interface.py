@@ -251,7 +251,7 @@ class SecureCookieSessionInterface(
             ConfigurationError: a setting is wrong; no cookie is set.
         """
         owned = session if type(session) is SecureCookieSession else self._owned(session)
-        if not owned.accessed and is_left_alone(owned):
+        if is_left_alone(owned):
             if self._is_streamed(response):
                 note_streaming(owned)
             return

@@ -41,10 +41,11 @@ BOTH_PATHS: Final = (
     "tests/unit/test_msgspec.py",
 )
 CHANGED: Final = ("tests/unit/test_unchanged.py", "tests/unit/test_codec.py", "tests/unit/test_migrations.py")
+OF_DATA: Final = "tests/unit/test_loaded_data.py"
 TESTS: Final[dict[str, tuple[str, ...]]] = {
-    "core/lifecycle": ("tests/unit/test_lifecycle.py",),
-    "core/loading": ("tests/unit/test_lifecycle.py",),
-    "core/rules": ("tests/unit/test_lifecycle.py",),
+    "core/lifecycle": ("tests/unit/test_lifecycle.py", OF_DATA),
+    "core/loading": ("tests/unit/test_lifecycle.py", OF_DATA),
+    "core/rules": ("tests/unit/test_lifecycle.py", OF_DATA),
     "sealing/base": ("tests/unit/test_sealing.py", "tests/unit/test_lifecycle.py"),
     "sealing/keys": ("tests/unit/test_sealing.py", "tests/contracts/test_sealer.py"),
     "sealing/signed": ("tests/unit/test_sealing.py", "tests/contracts/test_sealer.py"),
@@ -55,6 +56,7 @@ TESTS: Final[dict[str, tuple[str, ...]]] = {
         "tests/unit/test_renaming.py",
         "tests/unit/test_unchanged.py",
         "tests/integrations/test_server_side.py",
+        OF_DATA,
     ),
     "codec/contents": (
         "tests/unit/test_contents.py",
@@ -69,11 +71,13 @@ TESTS: Final[dict[str, tuple[str, ...]]] = {
         "tests/unit/test_renaming.py",
         "tests/unit/test_unchanged.py",
         "tests/contracts/test_both_paths.py",
+        OF_DATA,
     ),
+    "codec/loaded_data": (OF_DATA,),
     "codec/explaining": BOTH_PATHS,
     "codec/equivalence": CHANGED,
     "codec/generated": CHANGED,
-    "codec/generated_fields": CHANGED,
+    "codec/generated_fields": (*CHANGED, OF_DATA),
     "codec/generated_open": CHANGED,
     "codec/functions": CHANGED,
     "codec/notations": BOTH_PATHS,

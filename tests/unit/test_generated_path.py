@@ -298,6 +298,17 @@ def by_key(session: Any) -> None:
     session.update(n=6)
 
 
+def one_by_key(session: Any) -> None:
+    session["n"] = session["n"] + session.get("n")
+
+
+def asked_about(session: Any) -> object:
+    """Ask more of a session than its data, once that was changed."""
+    session["n"] = 5
+    session.data  # noqa: B018 -- a look is one
+    return session.copy()
+
+
 def with_extras(session: Any) -> None:
     session["csrf_token"] = "a token"
     session["_flashes"] = [*session.get("_flashes", ()), ("message", "hello")]
@@ -322,6 +333,8 @@ CHANGES: Final[dict[str, Change]] = {
     "within": changed_within,
     "replaced": replaced,
     "by key": by_key,
+    "one by key": one_by_key,
+    "asked about": asked_about,
     "taken out": taken_out,
     "extras": with_extras,
     "permanent": lambda session: setattr(session, "permanent", True),
@@ -428,6 +441,8 @@ def visits_of(kind: str, serializer: SerializerName) -> list[Visit]:
 
 PACKAGE: Final = Path(typed_sessions.__file__).parent
 FOLDERS: Final = tuple(f"{PACKAGE / folder}/" for folder in ("codec", "schema", "serializers"))
+MODULES: Final = tuple(str(PACKAGE / "core" / f"{name}.py") for name in ("session", "loading", "lifecycle", "rules"))
+"""What decides which path there is to take."""
 GENERATED: Final = "<typed_sessions generated"
 
 
@@ -452,7 +467,7 @@ class Place:
 
 
 def is_of_the_path(code: CodeType) -> bool:
-    return code.co_filename.startswith((*FOLDERS, GENERATED))
+    return code.co_filename.startswith((*FOLDERS, *MODULES, GENERATED))
 
 
 def places_of(visit: Visit) -> list[Place]:
@@ -617,3 +632,39 @@ def test_the_places_are_those_of_the_path() -> None:
     places = [place for visit in visits_of("attrs", "msgspec-json") for place in places_of(visit)]
     names = {place.code.co_qualname for place in places}
     assert {"Codec.decode", "Codec.diff", "Codec.encode", "Codec.write", "load", "changes"} <= names
+    of_data_alone = {
+        "SecureCookieSession._data_loaded",
+        "SecureCookieSession._load_data",
+        "SecureCookieSession._state_with",
+        "_data_loader.<locals>.loaded_data",
+        "GeneratedClass.data_in",
+        "LoadedData.read",
+        "LoadedData.store",
+        "save_data",
+        "_data_sealer.<locals>.header_of",
+        "GeneratedClass.payload_of",
+        "GeneratedClass._are_stored",
+        "Codec.with_contents",
+        "GeneratedClass.flag_in",
+    }
+    assert of_data_alone <= names
+
+
+def test_the_places_are_those_of_the_end_of_a_request() -> None:
+    site = Site(Plain, "msgspec-json")
+    cookie = site.serve(None, lambda session: session.update(OTHER))
+
+    class Late(Visit):
+        """A request that asks more of its session once that was saved as its data."""
+
+        @override
+        def serve(self) -> None:
+            request, response = Request({"session": str(self.cookie)}), Response()
+            session: Any = finished(site.interface.open_session(site.app, request))
+            session.data.cart.append("tea")
+            finished(site.interface.save_session(site.app, session, response))
+            assert "n" in session
+
+    late = Late("late", site, cookie, read)
+    assert "GeneratedClass.non_defaults_in" in {place.code.co_qualname for place in places_of(late)}
+    assert not swallowed_in([late])

@@ -23,7 +23,7 @@ from typed_sessions.codec.explaining import (
 from typed_sessions.codec.generated import UNUSUAL, Changes, Generated
 from typed_sessions.codec.generated_fields import GeneratedClass, GeneratedKeys
 from typed_sessions.codec.generated_open import GeneratedOpen
-from typed_sessions.codec.loaded_data import LoadedData
+from typed_sessions.codec.loaded_data import LoadedData, LoadedKeys
 from typed_sessions.codec.notations import notation_of
 from typed_sessions.errors import SerializationError
 from typed_sessions.reports import FieldReset, Reason, Refused, UndeclaredNestedKeys
@@ -178,18 +178,22 @@ class Codec(Generic[S]):
         return outcome if isinstance(outcome, Refused) else self._explained(outcome, payload)
 
     @property
-    def data_path(self) -> GeneratedClass | None:
+    def data_path(self) -> Generated | None:
         """What reads and writes the data of a payload that holds nothing else; None if there is no such data."""
         generated = self._generated
-        return generated if isinstance(generated, GeneratedClass) and generated.may_read_data else None
+        return generated if generated is not None and generated.may_read_data else None
 
-    def with_contents(self, loaded: LoadedData[S]) -> Loaded[S]:
+    def with_contents(self, loaded: LoadedData[S] | LoadedKeys[S]) -> Loaded[S]:
         """Return the same as `decode` would have, with the data as it is now."""
+        if isinstance(loaded, LoadedKeys):
+            known: Snapshot[S] = Snapshot(self, loaded.source, loaded.source, 0, loaded.decoded, loaded.made)
+            loaded.contents.loaded_from = known
+            return Loaded(loaded.contents, known)
         path, extras, seen = self._generated, dict[str, object](), frozenset(loaded.seen or ())
         if isinstance(path, GeneratedClass):
             extras = path.flag_in(loaded.decoded)
             seen |= path.non_defaults_in(loaded.written) if loaded.written else frozenset()
-        snapshot: Snapshot[S] = Snapshot(self, loaded.payload, loaded.payload, 0, loaded.decoded, loaded.made)
+        snapshot: Snapshot[S] = Snapshot(self, loaded.source, loaded.source, 0, loaded.decoded, loaded.made)
         contents = DeclaredContents(self.schema, loaded.data, extras, loaded_from=snapshot, seen_not_default=seen)
         return Loaded(contents, snapshot)
 

@@ -18,7 +18,15 @@ from typing_extensions import TypeVar
 from typed_sessions.schema.schema import Schema
 from typed_sessions.schema.values import Value
 
-__all__ = ["Contents", "DeclaredContents", "KeyedContents", "LoadedFrom", "contents_of", "unread_among"]
+__all__ = [
+    "Contents",
+    "DeclaredContents",
+    "KeyedContents",
+    "LoadedFrom",
+    "ReadFrom",
+    "contents_of",
+    "unread_among",
+]
 
 S = TypeVar("S", default=dict[str, object])
 
@@ -102,8 +110,8 @@ class Contents(Protocol[S]):
     def __iter__(self) -> Iterator[str]: ...
 
 
-class LoadedFrom(Protocol):
-    """What contents were loaded from."""
+class ReadFrom(Protocol):
+    """What contents were read from."""
 
     @property
     def source(self) -> bytes:
@@ -124,6 +132,10 @@ class LoadedFrom(Protocol):
     def raws(self) -> Mapping[str, Raw] | None:
         """The undeclared keys as they came, but for `_permanent`; None if there are none."""
         ...
+
+
+class LoadedFrom(ReadFrom, Protocol):
+    """The same, with what takes longer to tell."""
 
     def keys(self) -> Iterable[str]:
         """Return the keys of the payload, in order."""

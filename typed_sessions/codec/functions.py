@@ -60,7 +60,7 @@ class Functions:
         """The fields whose values are made of what msgspec reads, and cannot be changed: told by being the same."""
 
     def _is_made(self, name: str, code: Emitted) -> bool:
-        return code.decode is not None and not self._schema.keyed and _is_immutable(self._schema.fields[name].type)
+        return code.decode is not None and _is_immutable(self._schema.fields[name].type)
 
     def load(self, kind: Kind | None) -> str:
         """Add the function that makes data, and the values that are told by being the same, of what msgspec reads.
@@ -93,12 +93,16 @@ class Functions:
         return self._module.define("load", "decoded", [*lines, f"return {data}, ({made})"])
 
     def load_keys(self) -> str:
-        """Add the function that makes a dict, in the order of the declaration, of what msgspec reads."""
-        lines = self._flagged()
-        for name, code in self._fields.items():
+        """Add the function that makes a dict, in the order of the declaration, and what is told by being the same."""
+        lines, made = self._flagged(), ""
+        for number, (name, code) in enumerate(self._fields.items()):
+            told = ""
+            if name in self._made:
+                told, made = f"made_{number} = ", f"{made}made_{number}, "
+                lines += [f"made_{number} = {self._unset}"]
             lines += [f"part = decoded.{name}"]
-            lines += [f"if part is not {self._unset}: values[{name!r}] = {code.decoded('part')}"]
-        return self._module.define("load", "decoded", [*lines, "return values"])
+            lines += [f"if part is not {self._unset}: values[{name!r}] = {told}{code.decoded('part')}"]
+        return self._module.define("load", "decoded", [*lines, f"return values, ({made})"])
 
     def _flagged(self) -> list[str]:
         """Return the lines that begin a dict of what is stored: with `_permanent`, unless the class declares that."""
@@ -146,13 +150,19 @@ class Functions:
 
     def changes_of_keys(self) -> str:
         """Add the function that finds the same in the dict of a TypedDict."""
-        lines = [*_BEGIN, "get = data.get"]
+        lines, unset = [*_BEGIN, "get = data.get"], self._unset
         for name, code in self._fields.items():
-            lines += [f"value, part = get({name!r}, {self._unset}), decoded.{name}", f"if value is {self._unset}:"]
-            lines += [f"    if part is not {self._unset}:", *_indented(self._removal(name), 8), "else:"]
-            lines += _indented([*self._unless_unchanged(code), *_indented(self._change(name, code), 4)], 4)
+            now = f"get({name!r}, {unset})"
+            inner = [f"value, part = {now}, decoded.{name}", f"if value is {unset}:", f"    if part is not {unset}:"]
+            inner += [*_indented(self._removal(name), 8), "else:"]
+            inner += _indented([*self._unless_unchanged(code), *_indented(self._change(name, code), 4)], 4)
+            if code.closed and code.unchanged is IS:
+                inner = [f"if {now} is not decoded.{name}:", *_indented(inner, 4)]
+            elif code.closed and name in self._made:
+                inner = [f"if {now} is not made[{self._made.index(name)}]:", *_indented(inner, 4)]
+            lines += inner
         return self._module.define(
-            "changes", "data, decoded", self._emitter.guarded([*lines, self._end.format(contents=None)])
+            "changes", "data, decoded, made", self._emitter.guarded([*lines, self._end.format(contents=None)])
         )
 
     def usual(self, name: str) -> str:

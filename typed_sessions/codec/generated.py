@@ -13,7 +13,8 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from typed_sessions.codec.contents import LoadedFrom
+from typed_sessions.codec.contents import ReadFrom
+from typed_sessions.codec.loaded_data import LoadedData, LoadedKeys
 from typed_sessions.codec.notations import Notation
 from typed_sessions.schema.generated import Unusual
 from typed_sessions.schema.migrations import VERSION_KEY
@@ -82,6 +83,7 @@ class Generated(ABC):
         self._encode_unescaped: Final = notation.encode_unescaped
         self._tagged: Final = notation.tagged
         self._untagged: Final = notation.untagged
+        self._may_hold_tag: Final = notation.may_hold_tag
         self._tags: Final = notation.tags
         self._marks: Final = notation.container_marks
         self._any: Final = notation.decoder(Any)
@@ -103,8 +105,45 @@ class Generated(ABC):
     def load(self, payload: bytes) -> Read:
         """Return what a payload holds."""
 
+    may_read_data: bool = True
+    """True if a payload may hold the data and nothing else, so that its data is all there is to know."""
+    reads_data: bool = True
+    """True if the latest payload did. Threads may share it: it only says what to try first."""
+
+    def data_in(self, payload: bytes, sealed: str) -> LoadedData[Any] | LoadedKeys[Any] | None:
+        """Return the data of a payload that holds nothing else; None where that is for `load` to tell.
+
+        Args:
+            payload: one that may hold it.
+            sealed: the sealed text that it came in.
+        """
+        if self.is_outdated:
+            return None
+        try:
+            contents, decoded, made, raws = self.load(payload)
+        except UNUSUAL:
+            return None
+        return None if raws else LoadedKeys(contents, payload, decoded, made, sealed)
+
+    def payload_of(self, loaded: Any) -> bytes | None:
+        """Return the payload of data as it is now, proven to read back: the very one that came if nothing has changed.
+
+        None where that is for `changes` and `written` to tell.
+        """
+        if self.is_outdated:
+            return None
+        payload: bytes = loaded.source
+        try:
+            changes = self.changes(loaded.contents, loaded)
+            if changes is None:
+                return payload
+            payload = self.written(payload, loaded.decoded, changes)
+        except UNUSUAL:
+            return None
+        return None if payload == self.nothing else payload
+
     @abstractmethod
-    def changes(self, contents: Any, loaded_from: LoadedFrom) -> Changes | None:
+    def changes(self, contents: Any, loaded_from: ReadFrom) -> Changes | None:
         """Return what has changed in contents since they were loaded; None if nothing has."""
 
     @abstractmethod

@@ -13,7 +13,7 @@ from attrs import frozen
 from msgspec import UNSET
 from typing_extensions import override
 
-from typed_sessions.codec.contents import DeclaredContents, KeyedContents, LoadedFrom, unread_among
+from typed_sessions.codec.contents import DeclaredContents, KeyedContents, ReadFrom, unread_among
 from typed_sessions.codec.equivalence import Equivalence
 from typed_sessions.codec.functions import Functions
 from typed_sessions.codec.generated import NO_NAMES, PERMANENT_KEY, TEXT, UNUSUAL, Changes, Generated, Plain, Raws, Read
@@ -46,6 +46,7 @@ class GeneratedFields(Generated):
         self._known: Final = msgspec.defstruct("Known", [], bases=(self._open,), forbid_unknown_fields=True, gc=False)
         self._keys: Final = tuple(name for name in self._known.__struct_fields__ if name != VERSION_KEY)
         """The keys that msgspec reads, in the order in which it writes them."""
+        self._known_keys: Final = frozenset(self._keys)
         self._names: Final = frozenset(self._known.__struct_fields__)
         self._decode_open: Final = notation.decoder(self._open)
         self._decode: Final = notation.decoder(self._known)
@@ -76,10 +77,8 @@ class GeneratedFields(Generated):
         """Whether a payload that msgspec reads may be unusual all the same."""
         self._takes_more_proof: Final = self._nests_deep or not self._is_pure
         """Whether what msgspec reads back may be something else all the same."""
-        self.may_read_data: Final = self._has_flag and not (self._may_be_unusual or schema.varying)
-        """True if a payload may hold the fields and nothing else, so that its data is all there is to know."""
-        self.reads_data = self.may_read_data
-        """True if the latest payload did. Threads may share it: it only says what to try first."""
+        is_alone = self._has_flag and not (self._may_be_unusual or schema.varying or (schema.keyed and schema.renamed))
+        self.may_read_data = self.reads_data = is_alone
         self._proofs: Final = {name: functions[proof] for name, proof in proofs.items()}
         for name, equivalence in equivalences.items():
             equivalence.usual = functions[usual[name]]
@@ -284,13 +283,8 @@ class GeneratedClass(GeneratedFields):
         flag = decoded._permanent if self._has_flag else UNSET  # noqa: SLF001 -- a key
         return {} if flag is UNSET else {PERMANENT_KEY: flag}
 
+    @override
     def data_in(self, payload: bytes, sealed: str) -> LoadedData[Any] | None:
-        """Return the data of a payload that holds nothing else; None where that is for `load` to tell.
-
-        Args:
-            payload: one that may hold it.
-            sealed: the sealed text that it came in.
-        """
         if len(self._tags_in_order) != self._tag_count:
             return None
         try:
@@ -300,16 +294,13 @@ class GeneratedClass(GeneratedFields):
             return None
         return LoadedData(self._schema, data, payload, decoded, made, sealed, decoded._permanent is True)  # noqa: SLF001 -- a key
 
+    @override
     def payload_of(self, loaded: LoadedData[Any]) -> bytes | None:
-        """Return the payload of data as it is now, proven to read back: the very one that came if nothing has changed.
-
-        None where that is for `changes` and `written` to tell.
-        """
         if len(self._tags_in_order) != self._tag_count or (
             loaded.seen is not None and not self._are_stored(loaded.seen, loaded)
         ):
             return None
-        payload, decoded = loaded.payload, loaded.decoded
+        payload, decoded = loaded.source, loaded.decoded
         try:
             changes: Changes | None = self._changes(_UNASKED, loaded.data, decoded, loaded.made, NO_NAMES)
             if changes is None or not (changes.adds or changes.differs):
@@ -342,7 +333,7 @@ class GeneratedClass(GeneratedFields):
         return frozenset(self._functions["explicit_defaults"](decoded))
 
     @override
-    def changes(self, contents: DeclaredContents[Any], loaded_from: LoadedFrom) -> Changes | None:
+    def changes(self, contents: DeclaredContents[Any], loaded_from: ReadFrom) -> Changes | None:
         decoded, explicit = loaded_from.decoded, contents.known_explicit or NO_NAMES
         found: Changes | None = self._changes(contents, contents.live, decoded, loaded_from.made, explicit)
         if contents.seen_not_default or contents.differing or contents.no_longer_explicit:
@@ -448,48 +439,66 @@ class GeneratedKeys(GeneratedFields):
     @override
     def load(self, payload: bytes) -> Read:
         decoded, raws = self._decoded(payload)
-        values = self._load(decoded)
+        values, made = self._load(decoded)
         if raws is not None:
             self._add_undeclared(values, raws)
         if raws or not self._is_as_written(decoded, payload):
             values = {key: values[key] for key in self.keys(payload)}
-        return KeyedContents(self._schema, values), decoded, (), raws
+        return KeyedContents(self._schema, values), decoded, made, raws
 
     @override
-    def changes(self, contents: KeyedContents[Any], loaded_from: LoadedFrom) -> Changes | None:
+    def changes(self, contents: KeyedContents[Any], loaded_from: ReadFrom) -> Changes | None:
         if contents.touched is not None and not contents.touched:
             return None
         values, decoded = {**contents.values}, loaded_from.decoded  # threads may store more
-        changes = self._all_changes(contents, values, decoded, loaded_from.raws or {})
+        if self._schema.renamed:
+            raise Unusual
+        changes: Changes | None = self._changes(values, decoded, loaded_from.made)
+        if not self._holds_fields_alone(values, decoded) or loaded_from.raws is not None:
+            changes = changes or self._nothing_yet(contents, decoded)
+            self._add_undeclared_changes(changes, values, decoded, loaded_from.raws or {})
+        if changes is None:
+            return None
+        self._note_order(changes, values)
+        changes.contents = contents
         if not (changes.adds or changes.differs or changes.gone or changes.undeclared):
             return None
         if not self._never_alters and not self._holds(decoded):
             raise Unusual  # what has not changed would be written as it came, which is not what a class in it holds
         return changes
 
-    def _all_changes(self, contents: KeyedContents[Any], values: Plain, decoded: Any, raws: Raws) -> Changes:
-        if self._schema.renamed:
-            raise Unusual
+    def _holds_fields_alone(self, values: Plain, decoded: Any) -> bool:
+        """Return True if no key is undeclared but for `_permanent`, which is as it was read."""
+        if not self._known_keys.issuperset(values):
+            return False
+        return not self._has_flag or values.get(PERMANENT_KEY, UNSET) is decoded._permanent  # noqa: SLF001 -- a key
+
+    def _add_undeclared_changes(self, changes: Changes, values: Plain, decoded: Any, raws: Raws) -> None:
         fields = self._schema.fields
-        changes: Changes = self._changes(values, decoded) or self._nothing_yet(contents, decoded)
         extras = {key: value for key, value in values.items() if key not in fields}
         changes.undeclared = self._changes_of_undeclared(decoded, raws, extras, by_key=True)
-        changes.contents = contents
-        is_in_place = not (changes.adds or changes.gone or changes.undeclared)
-        if not is_in_place or [*values] != [name for name in self._keys if getattr(changes.new, name) is not UNSET]:
+
+    def _note_order(self, changes: Changes, values: Plain) -> None:
+        """Note the order of the keys, if it is not the one in which msgspec writes them."""
+        new, is_in_place = changes.new, not (changes.adds or changes.gone or changes.undeclared)
+        if not is_in_place or [*values] != [name for name in self._keys if getattr(new, name) is not UNSET]:
             changes.order = dict.fromkeys(values)
-        return changes
 
     @override
     def all_of(self, contents: KeyedContents[Any]) -> Changes:
-        values = {**contents.values}
-        if not TEXT.issuperset(map(type, values)):
+        values, nothing = {**contents.values}, self.decoded_nothing
+        if not TEXT.issuperset(map(type, values)) or self._schema.renamed:
             raise Unusual
-        return self._all_changes(contents, values, self.decoded_nothing, {})
+        changes = self._changes(values, nothing, _NEVER) or self._nothing_yet(contents, nothing)
+        self._add_undeclared_changes(changes, values, nothing, {})
+        self._note_order(changes, values)
+        changes.contents = contents
+        return changes
 
     @override
     def _holds(self, decoded: Any) -> bool:
-        return self._changes(self._load(decoded), decoded) is None
+        values, made = self._load(decoded)
+        return self._changes(values, decoded, made) is None
 
 
 def _struct(code: Mapping[str, Emitted], *, has_flag: bool, has_version: bool) -> Any:

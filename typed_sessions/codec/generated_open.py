@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 from typing_extensions import override
 
-from typed_sessions.codec.contents import KeyedContents, LoadedFrom
+from typed_sessions.codec.contents import KeyedContents, ReadFrom
 from typed_sessions.codec.generated import TEXT, Changes, Generated, Plain, Read
 from typed_sessions.codec.notations import Notation
 from typed_sessions.schema.generated import Unusual
@@ -30,11 +30,19 @@ class GeneratedOpen(Generated):
         plain = self._decode(payload)
         self._refuse_depth(payload)
         self._refuse_tag(plain)
-        values = {key: item if type(item) in PLAIN else self._untagged(item) for key, item in plain.items()}
+        values = self._all_untagged(payload, plain) if self._may_hold_tag(payload) else plain
         return KeyedContents(self._schema, values), payload, (), None
 
+    def _all_untagged(self, payload: bytes, plain: Plain) -> Plain:
+        """Return plain values without their tags: only of a part that may hold one is each value looked at."""
+        untagged, may_hold_tag, parts = self._untagged, self._may_hold_tag, self._split(payload)
+        return {
+            key: untagged(item) if type(item) not in PLAIN and may_hold_tag(bytes(parts[key])) else item
+            for key, item in plain.items()
+        }
+
     @override
-    def changes(self, contents: KeyedContents[Any], loaded_from: LoadedFrom) -> Changes | None:
+    def changes(self, contents: KeyedContents[Any], loaded_from: ReadFrom) -> Changes | None:
         touched = contents.touched
         if touched is not None and not touched:
             return None

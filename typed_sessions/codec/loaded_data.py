@@ -1,17 +1,19 @@
-"""`LoadedData`: the data of a payload that holds nothing else, while nobody has asked more of it than that."""
+"""`LoadedData` and `LoadedKeys`: the data of a payload, while nobody has asked more of a session than that."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from threading import Lock
 from typing import Any, Final, Generic
 
-from msgspec import UNSET
+from msgspec import UNSET, Raw
 from typing_extensions import TypeVar
 
+from typed_sessions.codec.contents import KeyedContents
 from typed_sessions.schema.schema import Schema
 from typed_sessions.schema.values import Value
 
-__all__ = ["LoadedData"]
+__all__ = ["LoadedData", "LoadedKeys"]
 
 S = TypeVar("S", default=dict[str, object])
 
@@ -21,7 +23,8 @@ class LoadedData(Value, Generic[S]):
 
     schema: Schema[S]
     data: S
-    payload: bytes
+    source: bytes
+    """The payload."""
     decoded: Any
     made: tuple[object, ...]
     sealed: str
@@ -80,6 +83,49 @@ class LoadedData(Value, Generic[S]):
         if any(name not in shown and getattr(self.decoded, name) is not UNSET for name in schema.fields):
             return None  # a default that was stored as such, or one that came after another value
         return shown
+
+
+class LoadedKeys(Value, Generic[S]):
+    """The same of a TypedDict, or without a schema: the data is a dict, and all of it is stored."""
+
+    contents: KeyedContents[S]
+    source: bytes
+    """The payload."""
+    decoded: Any
+    made: tuple[object, ...]
+    sealed: str
+    """The sealed text that was opened."""
+    raws: Mapping[str, Raw] | None = None
+    written: bytes = b""
+    """The payload that was saved, if one was."""
+    sent: str | None = None
+    """The same as it was sealed, and sent with the response."""
+
+    @property
+    def data(self) -> S:
+        """The live data."""
+        return self.contents.data
+
+    @property
+    def permanent(self) -> bool:
+        """True if the contents say `_permanent`."""
+        return bool(self.contents.values.get("_permanent"))
+
+    def read(self, key: str) -> object:
+        """Return the value under a key; UNSET if there is none."""
+        return self.contents.read(key) if key in self.contents.values else UNSET
+
+    def store(self, key: str, value: object) -> bool:
+        """Store a value under a key. False, with nothing done, where it takes more to tell whether that may be.
+
+        Raises:
+            FieldTypeError: the key's declared type does not allow the value.
+        """
+        contents = self.contents
+        if not contents.declares(key):
+            return False
+        contents.store(key, value)
+        return True
 
 
 _seeing: Final = Lock()

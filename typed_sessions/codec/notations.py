@@ -79,6 +79,17 @@ _JSON_MARKS: Final = b"[{"
 _MSGPACK_MARKS: Final = bytes([*range(0x80, 0xA0), *range(0xDC, 0xE0)])
 """Arrays and maps. Other bytes may be the same ones, so that there are at most as many containers."""
 
+
+def _json_may_hold_tag(part: bytes) -> bool:
+    """Return False where no text begins with a space, as all tags do."""
+    return b'" ' in part or b"\\u" in part
+
+
+def _msgpack_may_hold_tag(_part: bytes) -> bool:
+    """Return True: a text may be written in several ways, and there are values that are never written."""
+    return True
+
+
 _STOCK_TAGS: Final = Tags(STOCK, {tuple: TUPLE}, exact_float, is_strict=True)
 
 
@@ -93,6 +104,7 @@ def _tagged_json(*, sort_keys: bool) -> Notation:
         tags=_STOCK_TAGS.keys,
         tagged=_STOCK_TAGS.tagged,
         untagged=_STOCK_TAGS.untagged,
+        may_hold_tag=_json_may_hold_tag,
         is_strict=True,
         exact_float=exact_float,
         container_marks=_JSON_MARKS,
@@ -100,7 +112,12 @@ def _tagged_json(*, sort_keys: bool) -> Notation:
     )
 
 
-def _lossless(encode: Callable[[object], bytes], decoder: Callable[[Any], Convert], marks: bytes) -> Notation:
+def _lossless(
+    encode: Callable[[object], bytes],
+    decoder: Callable[[Any], Convert],
+    marks: bytes,
+    may_hold_tag: Callable[[bytes], bool],
+) -> Notation:
     return Notation(
         encode=_writer(encode),
         encode_unescaped=encode,
@@ -110,6 +127,7 @@ def _lossless(encode: Callable[[object], bytes], decoder: Callable[[Any], Conver
         tags=LOSSLESS_TAGS.keys,
         tagged=LOSSLESS_TAGS.tagged,
         untagged=LOSSLESS_TAGS.untagged,
+        may_hold_tag=may_hold_tag,
         is_strict=False,
         exact_float=finite,
         container_marks=marks,
@@ -120,8 +138,10 @@ _TAGGED_JSON: Final[Mapping[bool, Notation]] = {
     is_sorted: _tagged_json(sort_keys=is_sorted) for is_sorted in (False, True)
 }
 _LOSSLESS: Final[Mapping[type, Notation]] = {
-    MsgspecJSONSerializer: _lossless(msgspec.json.Encoder(uuid_format="hex").encode, _json_decoder, _JSON_MARKS),
+    MsgspecJSONSerializer: _lossless(
+        msgspec.json.Encoder(uuid_format="hex").encode, _json_decoder, _JSON_MARKS, _json_may_hold_tag
+    ),
     MsgspecMsgpackSerializer: _lossless(
-        msgspec.msgpack.Encoder(uuid_format="hex").encode, _msgpack_decoder, _MSGPACK_MARKS
+        msgspec.msgpack.Encoder(uuid_format="hex").encode, _msgpack_decoder, _MSGPACK_MARKS, _msgpack_may_hold_tag
     ),
 }

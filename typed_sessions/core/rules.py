@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, Generic, Protocol, cast
+from typing import Any, Final, Generic, Protocol, TypeAlias, cast
 
 from attrs import field, frozen
 from typing_extensions import TypeVar
@@ -20,7 +20,7 @@ from typed_sessions.codec.codec import (
     native_types,
 )
 from typed_sessions.codec.contents import Contents
-from typed_sessions.codec.loaded_data import LoadedData
+from typed_sessions.codec.loaded_data import LoadedData, LoadedKeys
 from typed_sessions.core.cookies import BROWSERS_LIMIT
 from typed_sessions.core.settings import Settings
 from typed_sessions.core.state import ExtrasRule
@@ -35,7 +35,7 @@ from typed_sessions.sealing.signed import SignedSealer
 from typed_sessions.serializers.base import BUILT_IN, AnySerializer, salt_of, serializer_name
 from typed_sessions.serializers.tagged_json import TaggedJSONSerializer
 
-__all__ = ["Adapter", "Format", "Rules", "Signing", "formats_of", "load_nothing"]
+__all__ = ["Adapter", "DataLoader", "Format", "Rules", "Signing", "formats_of", "load_nothing"]
 
 S = TypeVar("S", default=dict[str, object])
 
@@ -46,6 +46,12 @@ class Format(Generic[S]):
 
     codec: Codec[S]
     sealer: Sealer
+
+
+DataLoader: TypeAlias = Callable[[object, list[Any]], LoadedData[S] | LoadedKeys[S] | None]
+"""Appends the data in the session cookie of a request to a list, if that is all there is to know of it.
+
+Returns the first item of the list then, which another thread may have appended; else None."""
 
 
 class Adapter(Protocol):
@@ -106,11 +112,8 @@ class Rules(Generic[S]):
     """In characters of the whole header; infinite if the settings set no limit."""
     sealers: tuple[Sealer, ...] = field(init=False, repr=False)
     """Those of all formats."""
-    load_data: Callable[[object, list[Any]], object] = field(init=False, repr=False)
-    """Appends the data in the session cookie of a request to a list, if that is all there is to know of it.
-
-    Returns the first item of the list then, which another thread may have appended; else None."""
-    header_of: Callable[[LoadedData[S]], str | None] = field(init=False, repr=False)
+    load_data: DataLoader[S] = field(init=False, repr=False)
+    header_of: Callable[[LoadedData[S] | LoadedKeys[S]], str | None] = field(init=False, repr=False)
     """Returns the `Set-Cookie` text of data as it is now, empty if none is due; None where that takes more to tell."""
     is_due: Callable[[object], bool] = field(init=False, repr=False)
     """Returns True if any session cookie of a request is old, as `is_old` says. It is a question of each request."""
@@ -218,7 +221,7 @@ def _due_question(rules: Rules[Any]) -> Callable[[object], bool]:
     return is_due
 
 
-def _data_loader(rules: Rules[S]) -> Callable[[object, list[Any]], object]:
+def _data_loader(rules: Rules[S]) -> DataLoader[S]:
     """Return `Rules.load_data`, with all that it needs at hand."""
     path = rules.formats[0].codec.data_path if rules.is_stock and rules.formats else None
     if path is None:
@@ -230,7 +233,7 @@ def _data_loader(rules: Rules[S]) -> Callable[[object, list[Any]], object]:
         path.data_in,
     )
 
-    def load_data(request: object, made: list[Any]) -> object:
+    def load_data(request: object, made: list[Any]) -> Any:
         if request is None or not path.reads_data:
             return None
         texts = cookie_values(request, name)
@@ -250,7 +253,7 @@ def load_nothing(_request: object, _made: list[Any]) -> None:
     """Take the place of `Rules.load_data` where there is always more to know than the data."""
 
 
-def _data_sealer(rules: Rules[S]) -> Callable[[LoadedData[S]], str | None]:
+def _data_sealer(rules: Rules[S]) -> Callable[[LoadedData[S] | LoadedKeys[S]], str | None]:
     """Return `Rules.header_of`, with all that it needs at hand."""
     path = rules.formats[0].codec.data_path if rules.is_stock and rules.formats else None
     if path is None:
@@ -259,9 +262,9 @@ def _data_sealer(rules: Rules[S]) -> Callable[[LoadedData[S]], str | None]:
     lifetime, refreshes, longest = rules.lifetime_seconds, rules.refresh_each_request, rules.max_cookie_size
     most = rules.settings.max_payload or MAX_COOKIE_PAYLOAD
 
-    def header_of(loaded: LoadedData[S]) -> str | None:
+    def header_of(loaded: LoadedData[S] | LoadedKeys[S]) -> str | None:
         payload = payload_of(loaded)
-        if payload is loaded.payload:
+        if payload is loaded.source:
             return None if refreshes and loaded.permanent and rules.is_old(loaded.sealed) else ""
         if payload is None or len(payload) > most:
             return None

@@ -15,11 +15,11 @@ from typing_extensions import TypeVar, override
 
 from typed_sessions.codec.codec import Codec, Snapshot
 from typed_sessions.codec.contents import Contents, contents_of
-from typed_sessions.codec.loaded_data import LoadedData
+from typed_sessions.codec.loaded_data import LoadedData, LoadedKeys
 from typed_sessions.core.extras import Extras
 from typed_sessions.core.loading import RequestContext
 from typed_sessions.core.mixin import Keyed, Session
-from typed_sessions.core.rules import Rules, load_nothing
+from typed_sessions.core.rules import DataLoader, Rules, load_nothing
 from typed_sessions.core.state import AWAITED, SAVED, Binding, LoadResult, Renewal, SessionState, Source
 from typed_sessions.errors import SerializationError, UndeclaredKeyError
 from typed_sessions.reports import UsedLate
@@ -95,7 +95,7 @@ class SecureCookieSession(Session[S_co]):
 
     accessed: bool
     _app: object
-    _load_data: Callable[[object, list[Any]], object]
+    _load_data: DataLoader[S_co]
     """`Rules.load_data`, or what takes its place."""
     _is_saved: bool
     """True if it was saved while `_state` was a list."""
@@ -103,7 +103,7 @@ class SecureCookieSession(Session[S_co]):
     """None once its cookies were looked at, or if there is none."""
     _rules: Rules[S_co] | None
     """Those that it was opened with; None if a program has made it."""
-    _state: SessionState[S_co] | list[LoadedData[S_co] | SessionState[S_co]]
+    _state: SessionState[S_co] | list[LoadedData[S_co] | LoadedKeys[S_co] | SessionState[S_co]]
     """A list until somebody asks more of it than its data: threads append what they make, and the first counts."""
 
     @overload
@@ -141,7 +141,7 @@ class SecureCookieSession(Session[S_co]):
         made = self._state
         if type(made) is list and not self._is_saved:
             loaded = made[0] if made else self._load_data(self._request, made)
-            if type(loaded) is LoadedData:
+            if loaded is not None and not isinstance(loaded, SessionState):
                 self.accessed = True
                 data: S_co = loaded.data
                 return data
@@ -381,7 +381,7 @@ class SecureCookieSession(Session[S_co]):
                 SessionState(RequestContext(rules, self._app, rules.adapter.cookie_values(request, rules.name)))
             )
         first = made[0]
-        if isinstance(first, LoadedData):
+        if not isinstance(first, SessionState):
             made.append(self._state_with(first))
             # One without data may be there, of a thread that came before there was any, and is nobody's.
             state = next(each for each in made if isinstance(each, SessionState) and each.opened is not None)
@@ -392,17 +392,17 @@ class SecureCookieSession(Session[S_co]):
         _note_saved_before(self, first, state)
         return state
 
-    def _data_loaded(self) -> LoadedData[S_co] | None:
+    def _data_loaded(self) -> LoadedData[S_co] | LoadedKeys[S_co] | None:
         """Return the data of a session of which nobody asks more, once it is loaded; None where somebody does."""
         made = self._state
         if type(made) is list and not self._is_saved:
             loaded = made[0] if made else self._load_data(self._request, made)
-            if type(loaded) is LoadedData:
+            if loaded is not None and not isinstance(loaded, SessionState):
                 self.accessed = True
                 return loaded
         return None
 
-    def _state_with(self, loaded: LoadedData[S_co]) -> SessionState[S_co]:
+    def _state_with(self, loaded: LoadedData[S_co] | LoadedKeys[S_co]) -> SessionState[S_co]:
         """Return the state of a session whose data was loaded before."""
         rules = self._rules
         if rules is None:
@@ -525,7 +525,7 @@ def is_left_alone(session: SecureCookieSession[Any]) -> bool:
 
     Then that has saved it.
     """
-    if session._state:
+    if session.accessed or session._state:
         return False
     rules, request = session._rules, session._request
     if rules is None or request is None:
@@ -548,7 +548,7 @@ def save_data(session: SecureCookieSession[S], rules: Rules[S]) -> str | None:
     if type(made) is not list or not made or session._is_saved:
         return None
     loaded = made[0]
-    if type(loaded) is not LoadedData:
+    if isinstance(loaded, SessionState):
         return None
     header = rules.header_of(loaded)
     if header is not None:
@@ -558,10 +558,12 @@ def save_data(session: SecureCookieSession[S], rules: Rules[S]) -> str | None:
     return header
 
 
-def _note_saved_before(session: SecureCookieSession[S], first: object, state: SessionState[S]) -> None:
+def _note_saved_before(
+    session: SecureCookieSession[S], first: LoadedData[S] | LoadedKeys[S] | SessionState[S], state: SessionState[S]
+) -> None:
     """Note of the state of a session what became of it before there was one."""
     if session._is_saved and state.progress is AWAITED:
-        state.progress, state.sent = SAVED, first.sent if isinstance(first, LoadedData) else None
+        state.progress, state.sent = SAVED, None if isinstance(first, SessionState) else first.sent
 
 
 def note_streaming(session: SecureCookieSession[Any]) -> None:

@@ -130,10 +130,11 @@ class SignedSealer:
 
     @staticmethod
     def claimed_time(text: str) -> int | None:
-        parts = text.rsplit(".", _SEPARATORS)
-        if len(parts) <= _SEPARATORS:
+        end = text.rfind(".")
+        start = text.rfind(".", 0, end) if end > 0 else -1
+        if start < 0:
             return None
-        stamp = parts[1]
+        stamp = text[start + 1 : end]
         try:
             if len(stamp) == _STAMP_LENGTH and stamp.isalnum():  # as nearly all are
                 return _from_bytes(a2b_base64(stamp + "=="), "big")

@@ -201,9 +201,16 @@ class Keyed(WithNames):
         names, required = (emitter.module.name(frozenset(keys), "KEYS") for keys in (items, self.required))
         is_other = f"type(value) is not dict or not {names}.issuperset(value)"
         lacks = f" or not value.keys() >= {required}" if self.required else ""
+        parts = [*zip(items.items(), struct.__struct_fields__, strict=True)]
+        optional = [f"value.{part} is not {unset}" for (name, _), part in parts if name not in self.required]
+        whole = ", ".join(f"{name!r}: {item.decoded(f'value.{part}')}" for (name, item), part in parts)
+        decode = [f"if {' and '.join(optional) or True}: return {{{whole}}}", "item = {}"]
+        in_order = emitter.module.name(tuple(items), "KEYS_IN_ORDER")
+        looks = [self._unchanged_in(emitter, name, item, part) for (name, item), part in parts]
         encoded: list[str] = []
-        decode, unchanged = ["item = {}"], [f"if {is_other}: return False", "get = value.get"]
-        for (name, item), part in zip(items.items(), struct.__struct_fields__, strict=True):
+        unchanged = [f"if {' and '.join(['type(value) is dict', f'(*value,) == {in_order}', *looks])}: return True"]
+        unchanged += [f"if {is_other}: return False", "get = value.get"]
+        for (name, item), part in parts:
             is_needed = name in self.required
             encoded.append(f"{part}={item.encoded(f'value[{name!r}]')}")
             encoded[-1] += "" if is_needed else f" if {name!r} in value else {unset}"
@@ -223,6 +230,13 @@ class Keyed(WithNames):
             emitter.predicate("is_unchanged_keys", [*unchanged, "return True"]),
             all(item.closed for item in items.values()),
         )
+
+    def _unchanged_in(self, emitter: Emitter, name: str, item: Emitted, part: str) -> str:
+        """Return the expression that tells whether the value under a key that is there is what was read of it."""
+        looked = emitter.unchanged(item)(f"value[{name!r}]", f"part.{part}")
+        if item.unchanged is IS or name in self.required:
+            return looked
+        return f"part.{part} is not {emitter.unset} and {looked}"
 
     def _items(self, value: object) -> Iterator[tuple[str, FieldType, object]]:
         if not is_dict(value) or type(value) is not dict:
