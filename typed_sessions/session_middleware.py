@@ -76,25 +76,27 @@ class SessionMiddleware:
         if kind not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        handling, exchange, token = self._handling, None, None
+        handling, passed_on = self._handling, list[Scope]()
         try:
-            session = await handling.interface.open_session(handling.application, Connection(scope["headers"]))
-            exchange = Exchange(handling, session, send, is_websocket=kind == "websocket")
-            scope["session"] = RequestSession(session)
-            scope[handling.key] = session
-            token = handling.current.set(exchange)
-            await self._app(scope, receive, exchange.send)
+            opening = handling.interface.open_session(handling.application, Connection(scope["headers"]))
+            exchange = Exchange(handling, await opening, send, scope if kind == "websocket" else None)
+            scope["session"] = RequestSession(exchange.session)
+            scope[handling.key] = exchange.session
+            passed_on.append(scope)
+        finally:
+            del scope  # it has the cookie, and debugging pages show locals
+        token = handling.current.set(exchange)
+        try:
+            await self._app(passed_on.pop(), receive, exchange.send)
             await exchange.end()
         except StoreUnavailableError as error:
-            if exchange is None or not await exchange.is_answered(error, scope):
+            if not await exchange.is_answered(error):
                 raise
-        except Exception as error:  # an exception of the framework's may say that it cannot handle the failure
-            if exchange is None or exchange.failure is None or not await exchange.is_answered(error, scope):
+        except Exception:  # one of the framework's may say no more than that a response had begun
+            if exchange.failure is None or not await exchange.is_answered(exchange.failure):
                 raise
         finally:
-            if token is not None:
-                handling.current.reset(token)
-            del scope  # it has the cookie, and debugging pages show locals
+            handling.current.reset(token)
 
 
 class Exchange:
@@ -104,18 +106,18 @@ class Exchange:
         handling: of the application.
         session: that of the request.
         send: sends a message to the client.
-        is_websocket: whether it is a websocket.
+        websocket: the scope, if it is a websocket.
     """
 
-    __slots__ = ("_handling", "_is_websocket", "_page", "_send", "failure", "has_begun", "session")
+    __slots__ = ("_handling", "_page", "_send", "_websocket", "failure", "has_begun", "session")
 
     def __init__(
-        self, handling: Handling, session: SecureCookieSession[Any], send: Send, *, is_websocket: bool
+        self, handling: Handling, session: SecureCookieSession[Any], send: Send, websocket: Scope | None
     ) -> None:
         self._handling = handling
         self.session = session
         self._send = send
-        self._is_websocket = is_websocket
+        self._websocket = websocket
         self._page: ASGIHeaders | None = None
         self.has_begun = False
         """True once the response has begun."""
@@ -125,7 +127,7 @@ class Exchange:
     @property
     def gets_response(self) -> bool:
         """True unless it is a websocket that was accepted."""
-        return not (self._is_websocket and self.has_begun)
+        return self._websocket is None or not self.has_begun
 
     @property
     def _is_stored(self) -> bool:
@@ -155,19 +157,19 @@ class Exchange:
 
     async def end(self) -> None:
         """Save the session of a websocket once more; of all others, say whether a change came too late."""
-        if self._is_websocket and (not self.has_begun or self._is_stored):
+        if self._websocket is not None and (not self.has_begun or self._is_stored):
             await self._handling.interface.save_session(self._handling.application, self.session, None)
         elif was_used_late(self.session):
             self._handling.look_back()
 
-    async def is_answered(self, error: Exception, scope: Scope) -> bool:
+    async def is_answered(self, error: StoreUnavailableError) -> bool:
         """Answer that the store does not. False, with nothing done, where a response has begun."""
         if self.has_begun:
             return False
-        logger.error("the session store is unavailable", exc_info=self.failure or error)
+        logger.error("the session store is unavailable", exc_info=error)
         kind = "http"
-        if self._is_websocket:
-            if "websocket.http.response" not in (scope.get("extensions") or ()):
+        if self._websocket is not None:
+            if "websocket.http.response" not in (self._websocket.get("extensions") or ()):
                 await self._send({"type": "websocket.close", "code": _TRY_AGAIN_LATER})
                 return True
             kind = "websocket.http"

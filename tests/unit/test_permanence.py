@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from http.cookies import SimpleCookie
+from typing import Any, Generic, TypeVar
 
 import pytest
-from attrs import define, field
+from attrs import Factory, define, field
 from werkzeug.datastructures import Headers
 
 from typed_sessions import SecureCookieSession
 from typed_sessions.interface import SecureCookieSessionInterface
+from typed_sessions.serializers import SerializerName
+
+S = TypeVar("S")
 
 
 @define
@@ -38,15 +42,15 @@ class Response:
 
 
 @define
-class Browser:
+class Browser(Generic[S]):
     """Sends to an interface what it got from it."""
 
-    interface: SecureCookieSessionInterface[Visitor] = field(factory=lambda: Lasting(Visitor, refresh_fraction=0.1))
+    interface: SecureCookieSessionInterface[S]
     app: App = field(factory=App)
     cookies: dict[str, str] = field(factory=dict[str, str])
-    opened: list[SecureCookieSession[Visitor]] = field(factory=list[SecureCookieSession[Visitor]])
+    opened: list[SecureCookieSession[S]] = Factory(list)
 
-    async def open(self) -> SecureCookieSession[Visitor]:
+    async def open(self) -> SecureCookieSession[S]:
         session = await self.interface.open_session(self.app, Request(dict(self.cookies)))
         assert session is not None
         self.opened.append(session)
@@ -68,7 +72,7 @@ class Browser:
 STORES = pytest.mark.parametrize("store", [None, "memory://"], ids=["cookie", "store"])
 
 
-def browser(store: str | None) -> Browser:
+def browser(store: str | None) -> Browser[Visitor]:
     return Browser(Lasting(Visitor, store=store, refresh_fraction=0.1))
 
 
@@ -154,6 +158,23 @@ async def test_a_flag_alone_that_came_is_left_alone_by_a_read(store: str | None)
     assert (await visitor.open()).data.user_id is None
     assert await visitor.save() == ""
     assert (await visitor.open()).permanent
+
+
+@pytest.mark.parametrize("serializer", ["tagged-json", "msgspec-json", "msgspec-msgpack"])
+async def test_without_a_schema_it_is_the_same(serializer: SerializerName) -> None:
+    interface: SecureCookieSessionInterface[Any] = SecureCookieSessionInterface(
+        refresh_fraction=0.1, serializer=serializer
+    )
+    interface.makes_permanent = True
+    visitor: Browser[Any] = Browser(interface)
+    (await visitor.open()).data["user_id"] = 7
+    assert "Expires=" in await visitor.save()
+    assert dict(await visitor.open()) == {"user_id": 7, "_permanent": True}
+    (await visitor.open()).data["user_id"] = 8
+    assert "Expires=" in await visitor.save()
+    del (await visitor.open()).data["user_id"]
+    assert (await visitor.save()).startswith("session=; ")
+    assert visitor.cookies == {}
 
 
 async def test_otherwise_a_program_says_what_is_permanent() -> None:

@@ -115,6 +115,10 @@ class LoadedKeys(Value, Generic[S]):
         """Return the value under a key; UNSET if there is none."""
         return self.contents.read(key) if key in self.contents.values else UNSET
 
+    def shown(self) -> dict[str, object]:
+        """Return what is stored, for who changes nothing that it holds."""
+        return self.contents.shown()
+
     def store(self, key: str, value: object) -> bool:
         """Store a value under a key. False, with nothing done, where it takes more to tell whether that may be.
 
