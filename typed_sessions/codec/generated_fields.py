@@ -78,7 +78,7 @@ class GeneratedFields(Generated):
         self._takes_more_proof: Final = self._nests_deep or not self._is_pure
         """Whether what msgspec reads back may be something else all the same."""
         is_alone = self._has_flag and not (self._may_be_unusual or schema.varying or (schema.keyed and schema.renamed))
-        self.may_read_data = self.reads_data = is_alone
+        self.may_read_data = is_alone
         self._proofs: Final = {name: functions[proof] for name, proof in proofs.items()}
         for name, equivalence in equivalences.items():
             equivalence.usual = functions[usual[name]]
@@ -105,12 +105,11 @@ class GeneratedFields(Generated):
             try:
                 decoded = self._decode(payload)
             except msgspec.ValidationError:
-                self._expects_undeclared, self.reads_data = True, False
+                self._expects_undeclared = True
                 return self._decoded(payload)
         else:
             raws = self._undeclared(self._split(payload))
             self._expects_undeclared = len(raws) > 0
-            self.reads_data = self.may_read_data and not raws
             decoded = (self._decode_open if raws else self._decode)(payload)
         if self._may_be_unusual:
             self._refuse_unusual(payload, decoded)
@@ -239,9 +238,15 @@ class GeneratedFields(Generated):
         else:
             self._refuse_tag(plain)
             again = self._decode_open(written)
-        if any(getattr(again, name) != getattr(new, name) for name in self._names):
+        if not self._are_equal(again, new):
             raise Unusual
         return written
+
+    def _are_equal(self, again: Any, new: Any) -> bool:
+        if type(again) is type(new):
+            return bool(again == new)
+        # The first undeclared key is there, or the last one is gone.
+        return all(getattr(again, name) == getattr(new, name) for name in self._names)
 
     def _in_order(self, plain: Plain, order: Mapping[str, None]) -> Plain:
         """Return the same in the order in which the keys were stored; fields that are new by their declaration last."""
@@ -287,12 +292,23 @@ class GeneratedClass(GeneratedFields):
     def data_in(self, payload: bytes, sealed: str) -> LoadedData[Any] | None:
         if len(self._tags_in_order) != self._tag_count:
             return None
+        raws: Raws | None = None
+        extras: Plain = {}
         try:
-            decoded = self._decode(payload)
+            if self._expects_undeclared:
+                decoded, raws = self._decoded(payload)
+            else:
+                try:
+                    decoded = self._decode(payload)  # nearly always
+                except msgspec.ValidationError:
+                    decoded, raws = self._decoded(payload)
             data, made = self._load(decoded)
+            if raws is not None:
+                self._add_undeclared(extras, raws)
         except UNUSUAL:
             return None
-        return LoadedData(self._schema, data, payload, decoded, made, sealed, decoded._permanent is True)  # noqa: SLF001 -- a key
+        is_permanent = decoded._permanent is True  # noqa: SLF001 -- a key
+        return LoadedData(self._schema, data, payload, decoded, made, sealed, is_permanent, extras, raws)
 
     @override
     def payload_of(self, loaded: LoadedData[Any]) -> bytes | None:
@@ -318,8 +334,8 @@ class GeneratedClass(GeneratedFields):
         return all(loaded.read(name) is not UNSET for name in (*names,))
 
     def non_defaults_in(self, payload: bytes) -> frozenset[str]:
-        """Return the fields that hold another value than their default in a payload of fields alone."""
-        decoded = self._decode(payload)
+        """Return the fields that hold another value than their default in a payload."""
+        decoded = self._decode_open(payload)
         stored = frozenset(name for name in self._schema.fields if getattr(decoded, name) is not UNSET)
         return stored - self.explicit_defaults(decoded)
 
