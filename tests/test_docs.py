@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from attrs import define
 from quart.testing.connections import WebsocketDisconnectError
+from starlette.testclient import TestClient
 
-from typed_sessions import SecureCookieSession
+from typed_sessions import SecureCookieSession, StoreUnavailableError
 from typed_sessions.tools.cli import main
 
 
@@ -78,6 +79,49 @@ async def test_the_page_on_templates_shows_what_they_see(run_page: Any) -> None:
         "7, 7, mine",
         '<script>const visitor = {"data": "mine", "user_id": 7}</script>',
     ]
+
+
+def test_the_page_on_flask_shows_its_sessions(run_page: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = run_page("flask.md")
+    client, other = page.app.test_client(), page.app.test_client()
+    for each in (client, other):
+        assert each.post("/cart/tea").get_json() == ["tea"]
+        each.post("/login")
+    assert client.post("/logout-elsewhere").text == "1 session is left"
+    assert other.post("/cart/cup").get_json() == ["cup"]
+    with page.app.test_request_context():
+        page.user_logged_in.send(page.app, user=SimpleNamespace(get_id=lambda: "8"))
+        assert page.sessions.data.user_id == 8
+    monkeypatch.setattr(page.sessions._interface.server_side(page.app).store, "load", down)
+    response = client.post("/cart/pot")
+    assert (response.status_code, response.text) == (503, "We will be back in a moment.")
+    assert isinstance(page.app_without_a_schema.session_interface, page.SecureCookieSessionInterface)
+
+
+def test_the_page_on_asgi_shows_its_sessions(run_page: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = run_page("asgi.md")
+    visitor = TestClient(page.app)
+    assert visitor.get("/me").status_code == 401
+    visitor.post("/cart/tea")
+    visitor.post("/login")
+    assert visitor.get("/me").json() == 7
+    assert visitor.post("/cart/milk").json() == ["tea", "milk"]
+    page.test_the_cart()
+    page.test_without_a_session()
+    starlette = TestClient(page.starlette_app, cookies=dict(visitor.cookies))
+    assert starlette.get("/cart").json() == ["tea", "milk"]
+    assert starlette.get("/greet").json() == {"visits": 1, "cart": ["tea", "milk"]}
+    clients = [TestClient(page.stored_app) for _ in range(2)]
+    for each in clients:
+        each.post("/login")
+    assert clients[0].post("/logout-elsewhere").json() == "1 session is left"
+    monkeypatch.setattr(page.stored._interface.server_side(page.stored._application).store, "load", down)
+    response = clients[0].post("/login")
+    assert (response.status_code, response.text) == (503, "We will be back in a moment.")
+
+
+async def down(_key: str) -> None:
+    raise StoreUnavailableError("down")
 
 
 def test_the_page_on_changes_shows_a_migration(run_page: Any) -> None:

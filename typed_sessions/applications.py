@@ -54,6 +54,9 @@ class Customised(Adapter, Protocol):
     @property
     def is_dynamic(self) -> bool: ...
 
+    @property
+    def makes_permanent(self) -> bool: ...
+
     def check_overrides(self) -> None: ...
 
 
@@ -202,6 +205,7 @@ class Applications(Generic[S]):
             refresh_after=fraction if settings.refresh_after is None else settings.refresh_after,
             clock=self.clock,
             is_stock=self._adapter.is_stock,
+            makes_permanent=self._adapter.makes_permanent,
             config=copied(app.config),
             seen=seen,
             store_in_memory=store_in_memory,
@@ -246,7 +250,7 @@ class Applications(Generic[S]):
         url = self._store if setting is None else setting
         if not isinstance(url, str) or not url.startswith("memory:"):
             return None
-        return _opened_once(self._of(app).stores_in_memory, url)
+        return self._opened_once(self._of(app).stores_in_memory, url)
 
     def _kept_on_server(self, settings: Settings, store_in_memory: SessionStore | None) -> ServerSide[S] | None:
         store = self._store if settings.store is None else settings.store
@@ -254,6 +258,7 @@ class Applications(Generic[S]):
             for setting, value in (
                 ("SESSION_ABSOLUTE_LIFETIME", settings.absolute_lifetime),
                 ("SESSION_ADOPT_SIGNED_BEFORE", settings.adopt_signed_before),
+                ("SESSION_PURGE_EVERY", settings.purge_every),
             ):
                 if value is not None:
                     raise ConfigurationError(f"{setting} needs sessions that are kept on the server: SESSION_STORE")
@@ -262,17 +267,28 @@ class Applications(Generic[S]):
         if store_in_memory is not None:
             store = store_in_memory
         elif isinstance(store, str):
-            store = _opened_once(self._opened_stores, store)
+            store = self._opened_once(self._opened_stores, store)
         if settings.adopt_signed_before is not None and settings.keys is None:
             raise ConfigurationError(
                 "SESSION_ADOPT_SIGNED_BEFORE needs the SECRET_KEY that the cookies were signed with"
             )
         return ServerSide(
-            Repository(store, namespaces, Lifetime(settings.lifetime, settings.absolute_lifetime)),
+            Repository(self.runtime.store(store), namespaces, Lifetime(settings.lifetime, settings.absolute_lifetime)),
             self._schema,
             settings,
             self.runtime,
         )
+
+    def _opened_once(self, stores: dict[str, SessionStore], url: str) -> SessionStore:
+        if url in stores:
+            return stores[url]
+        try:
+            opened = open_store(url, blocking=self.runtime.blocks)
+        except (ConfigurationError, OSError, ImportError):
+            raise
+        except Exception as error:  # what a driver says of a URL may hold the password in it
+            raise ConfigurationError(f"the store of SESSION_STORE cannot be opened: {type(error).__name__}") from error
+        return stores.setdefault(url, opened)  # another thread may have been faster
 
 
 def _namespaces(settings: Settings, in_url: str | None) -> tuple[Namespace, ...]:
@@ -292,17 +308,6 @@ def _namespaces(settings: Settings, in_url: str | None) -> tuple[Namespace, ...]
             'application apart from those of others in the same store: "shop"'
         )
     return tuple(Namespace.derived(key, settings.cookie.name) for key in settings.keys.oldest_first[::-1])
-
-
-def _opened_once(stores: dict[str, SessionStore], url: str) -> SessionStore:
-    try:
-        if url not in stores:
-            stores[url] = open_store(url)
-    except (ConfigurationError, OSError, ImportError):
-        raise
-    except Exception as error:  # what a driver says of a URL may hold the password in it
-        raise ConfigurationError(f"the store of SESSION_STORE cannot be opened: {type(error).__name__}") from error
-    return stores[url]
 
 
 _SHORTEST_KEY = 16

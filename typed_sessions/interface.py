@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from inspect import getattr_static
 from typing import Final, Generic, TypeAlias, cast, overload
@@ -112,6 +112,9 @@ class SecureCookieSessionInterface(
 
     serializer: AnySerializer = TaggedJSONSerializer()
     """Writes the contents, where `SESSION_SERIALIZER` names nothing else."""
+
+    makes_permanent: bool = False
+    """Whether a session is permanent from its first content on, unless the program says otherwise."""
 
     @overload
     def __init__(
@@ -410,6 +413,10 @@ class SecureCookieSessionInterface(
             ConfigurationError: they are kept in cookies, or a setting is wrong.
         """
         return self._applications.rules_of(app).required_server_side
+
+    def purge_interval(self, app: ConfiguredApp) -> timedelta | None:
+        """Return how often expired sessions of an application are deleted; None for never."""
+        return self._applications.rules_of(app).settings.purge_every
 
     def check(self, app: ConfiguredApp) -> None:
         """Refuse wrong settings before the first request.

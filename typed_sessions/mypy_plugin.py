@@ -143,6 +143,8 @@ _FRAMEWORK_BASE: Final = "typing.MutableMapping"
 """The base of that class."""
 _TAKE_SCHEMA: Final = frozenset(
     {
+        "typed_sessions.flask.Sessions",
+        "typed_sessions.flask_interface.SecureCookieSessionInterface",
         "typed_sessions.interface.SecureCookieSessionInterface",
         "typed_sessions.quart_interface.SecureCookieSessionInterface",
         "typed_sessions.quart.Sessions",

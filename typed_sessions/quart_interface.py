@@ -4,29 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, overload
+from typing import TYPE_CHECKING, Generic, TypeAlias, overload
 
 from cattrs import Converter
 from quart import Quart, Response, current_app
 from typing_extensions import TypeIs, TypeVar, override
 from werkzeug import Response as WerkzeugResponse
-from werkzeug.datastructures import ImmutableMultiDict
 from werkzeug.exceptions import ServiceUnavailable
-from werkzeug.sansio.request import Request as WerkzeugRequest
 
 from typed_sessions import interface
-from typed_sessions.applications import AppRules
-from typed_sessions.core.cookie_header import cookie_values
-from typed_sessions.core.cookies import varying_by_cookie
-from typed_sessions.core.framework import ConfiguredApp, CookieRequest, CookieResponse, values_of
+from typed_sessions.core.framework import ConfiguredApp, CookieRequest, CookieResponse
 from typed_sessions.core.mixin import SessionMixin
 from typed_sessions.core.null_session import NullSession
-from typed_sessions.core.session import SecureCookieSession, state_of
-from typed_sessions.core.state import UNSAVED
+from typed_sessions.core.session import SecureCookieSession
 from typed_sessions.errors import StoreUnavailableError
 from typed_sessions.schema.schema import Schema
 from typed_sessions.serializers.base import AnySerializer, SerializerName
 from typed_sessions.stores import SessionStore
+from typed_sessions.unavailable import RETRY_AFTER, headers_instead
+from typed_sessions.werkzeug_interface import WerkzeugSessionInterface
 
 if TYPE_CHECKING:
     from quart.sessions import SecureCookieSessionInterface as _QuartInterface
@@ -39,25 +35,9 @@ __all__ = ["QuartSessionInterface", "SecureCookieSessionInterface", "unavailable
 
 S = TypeVar("S", default=dict[str, object])
 
-_RETRY_AFTER: Final = 5
-"""In seconds: when a client may try again after the store did not answer."""
 
-
-class QuartSessionInterface(interface.SecureCookieSessionInterface[S]):
-    """Answers with 503 where the store of the sessions does not answer in time."""
-
-    @override
-    def cookie_values(self, request: CookieRequest, name: str) -> tuple[str, ...]:
-        if not isinstance(request, WerkzeugRequest):
-            return super().cookie_values(request, name)
-        cookies: Any = request.__dict__.get("cookies")
-        if cookies.__class__ is ImmutableMultiDict:  # parsed before
-            return tuple(cookies.getlist(name))
-        if cookies is None and type(request).cookies is WerkzeugRequest.cookies:  # neither assigned nor a subclass's
-            values = cookie_values(";".join(request.headers.getlist("Cookie")), name)
-            if values is not None:
-                return values
-        return values_of(request.cookies, name)
+class QuartSessionInterface(WerkzeugSessionInterface[S]):
+    """What Quart asks to open and save sessions."""
 
     @override
     def _is_streamed(self, response: CookieResponse | None) -> bool:
@@ -69,30 +49,21 @@ class QuartSessionInterface(interface.SecureCookieSessionInterface[S]):
         return isinstance(response, WerkzeugResponse) and response.is_streamed
 
     @override
-    async def _save_on_server(
-        self,
-        app: ConfiguredApp,
-        session: SecureCookieSession[S],
-        response: CookieResponse | None,
-        rules: AppRules[S],
-    ) -> None:
-        try:
-            await super()._save_on_server(app, session, response, rules)
-        except StoreUnavailableError as error:
-            if not isinstance(app, Quart) or not isinstance(response, Response | WerkzeugResponse):
-                raise
-            answer = await app.make_response(await app.handle_user_exception(error))
-            await _become(response, answer)
-            state_of(session).progress = UNSAVED
-            self.add_stored_cookie(app, session, response)
+    async def _answers_instead(
+        self, app: ConfiguredApp, response: CookieResponse, error: StoreUnavailableError
+    ) -> bool:
+        if not isinstance(app, Quart) or not isinstance(response, Response | WerkzeugResponse):
+            return False
+        await _become(response, await app.make_response(await app.handle_user_exception(error)))
+        return True
 
 
 async def unavailable(error: StoreUnavailableError) -> Response:
     """Return the application's own answer to 503 (RFC 9110, section 15.6.4), or the plain one."""
     current_app.logger.error("the session store is unavailable", exc_info=error)
-    answer = await current_app.handle_http_exception(ServiceUnavailable(retry_after=_RETRY_AFTER))
+    answer = await current_app.handle_http_exception(ServiceUnavailable(retry_after=RETRY_AFTER))
     response = _quarts(await current_app.make_response(answer))
-    response.headers.setdefault("Retry-After", str(_RETRY_AFTER))
+    response.headers.setdefault("Retry-After", str(RETRY_AFTER))
     response.headers.setdefault("Cache-Control", "no-store")
     return response
 
@@ -112,27 +83,9 @@ async def _become(response: Response | WerkzeugResponse, answer: Response | Werk
         response.response, response.timeout = other.response, other.timeout
     else:  # a redirect
         response.set_data(await answer.get_data(as_text=False) if isinstance(answer, Response) else answer.get_data())
-    kept = [each for each in response.headers if each[0].lower() in _OF_ANY_PAGE and each[0] not in answer.headers]
+    headers = headers_instead(response.headers, answer.headers)
     response.headers.clear()
-    response.headers.extend([*answer.headers, *kept])
-    response.headers.setdefault("Cache-Control", "no-store")
-    response.headers["Vary"] = varying_by_cookie(response.headers.getlist("Vary"))
-
-
-_OF_ANY_PAGE: Final = frozenset(
-    {
-        "content-security-policy",
-        "cross-origin-embedder-policy",
-        "cross-origin-opener-policy",
-        "cross-origin-resource-policy",
-        "permissions-policy",
-        "referrer-policy",
-        "strict-transport-security",
-        "x-content-type-options",
-        "x-frame-options",
-    }
-)
-"""The headers that protect whatever page they come with, in lower case."""
+    response.headers.extend(headers)
 
 
 if TYPE_CHECKING:

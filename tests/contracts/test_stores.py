@@ -20,6 +20,7 @@ from typing_extensions import override
 
 from tests.postgresql_servers import postgresql_schema
 from typed_sessions.stores import MemoryStore, PostgreSQLStore, RedisStore, SessionStore, SQLiteStore
+from typed_sessions.stores.blocking import blocking
 from typed_sessions.testing import StoreContract
 from typed_sessions.testing.store_machine import store_machine
 
@@ -77,6 +78,18 @@ class TestBlockingSQLiteStore(StoreContract):
             await store.close()
 
 
+class TestSQLiteStoreOfALoopThread(StoreContract):
+    """As any store that waits for an event loop, asked by threads that have none."""
+
+    @override
+    @asynccontextmanager
+    async def open(self, clock: Callable[[], float]) -> AsyncGenerator[SessionStore, None]:
+        with TemporaryDirectory() as directory:
+            store = blocking(SQLiteStore(Path(directory) / "sessions.db", clock=clock))
+            yield store
+            await store.close()
+
+
 @asynccontextmanager
 async def open_sqlite_both_ways(clock: Callable[[], float]) -> AsyncGenerator[tuple[SessionStore, SessionStore], None]:
     """One that blocks, and one that does not, on one file."""
@@ -118,6 +131,15 @@ class TestBlockingRedisStore(TestRedisStore):
     @asynccontextmanager
     async def open(self, clock: Callable[[], float]) -> AsyncGenerator[SessionStore, None]:
         store = RedisStore(self.url, prefix=f"{uuid4().hex}:", clock=clock, blocking=True)
+        yield store
+        await store.close()
+
+
+class TestRedisStoreOfALoopThread(TestRedisStore):
+    @override
+    @asynccontextmanager
+    async def open(self, clock: Callable[[], float]) -> AsyncGenerator[SessionStore, None]:
+        store = blocking(RedisStore(self.url, prefix=f"{uuid4().hex}:", clock=clock))
         yield store
         await store.close()
 
@@ -189,6 +211,16 @@ class TestBlockingPostgreSQLStore(TestPostgreSQLStore):
     async def open(self, clock: Callable[[], float]) -> AsyncGenerator[SessionStore, None]:
         with postgresql_schema(self.url) as schema:
             store = PostgreSQLStore(self.url, table=f"{schema}.sessions", clock=clock, blocking=True)
+            yield store
+            await store.close()
+
+
+class TestPostgreSQLStoreOfALoopThread(TestPostgreSQLStore):
+    @override
+    @asynccontextmanager
+    async def open(self, clock: Callable[[], float]) -> AsyncGenerator[SessionStore, None]:
+        with postgresql_schema(self.url) as schema:
+            store = blocking(PostgreSQLStore(self.url, table=f"{schema}.sessions", clock=clock))
             yield store
             await store.close()
 

@@ -102,6 +102,10 @@ class Contents(Protocol[S]):
         """Return what is stored, in the order of `keys`, with the live values."""
         ...
 
+    def shown(self) -> dict[str, object]:
+        """Return the same, for who looks at it and changes nothing that it holds."""
+        ...
+
     def __contains__(self, key: object) -> bool: ...
     def __iter__(self) -> Iterator[str]: ...
 
@@ -185,6 +189,10 @@ class KeyedContents(Value, Generic[S]):
     def stored(self) -> dict[str, object]:
         self._drop_superseded()
         self.touched = None
+        return {**self.values}
+
+    def shown(self) -> dict[str, object]:
+        self._drop_superseded()
         return {**self.values}
 
     def __contains__(self, key: object) -> bool:
@@ -310,6 +318,12 @@ class DeclaredContents(Value, Generic[S]):
             for key in [key for key in stored if key not in extras and key not in declared]:
                 order.pop(key, None)  # it has its default: stored through the data, it comes after those stored by key
                 del stored[key]
+        return stored
+
+    def shown(self) -> dict[str, object]:
+        has_shared_extras = self.has_shared_extras
+        stored = self.stored()
+        self.has_shared_extras = has_shared_extras
         return stored
 
     def _declared(self) -> dict[str, object]:

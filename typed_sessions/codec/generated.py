@@ -91,8 +91,12 @@ class Generated(ABC):
         self._keeps_order: Final = notation.keeps_order
         self.version: Final = schema.migrations.version if schema.migrations.steps else 0
         """Of the payloads that are read and written."""
-        self.nothing: bytes = self._encode({VERSION_KEY: self.version} if self.version else {})
+        version = {VERSION_KEY: self.version} if self.version else {}
+        self.nothing: bytes = self._encode(version)
         """The payload of a session that holds nothing."""
+        permanent = (version | {PERMANENT_KEY: True}, {PERMANENT_KEY: True} | version)
+        self.without_content: frozenset[bytes] = frozenset({self.nothing, *map(self._encode, permanent)})
+        """That one, and those that say no more than that the session is permanent."""
         self.decoded_nothing: Any = None
         """What msgspec reads of that."""
 
@@ -138,7 +142,7 @@ class Generated(ABC):
             payload = self.written(payload, loaded.decoded, changes)
         except UNUSUAL:
             return None
-        return None if payload == self.nothing else payload
+        return None if payload in self.without_content else payload
 
     @abstractmethod
     def changes(self, contents: Any, loaded_from: ReadFrom) -> Changes | None:

@@ -89,7 +89,7 @@ class GeneratedClass(GeneratedFields):
             payload = self.written(payload, decoded, changes)
         except UNUSUAL:
             return None
-        return None if payload == self.nothing else payload
+        return None if payload in self.without_content else payload
 
     @staticmethod
     def _are_stored(names: Iterable[str], loaded: LoadedData[Any]) -> bool:

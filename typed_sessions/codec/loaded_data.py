@@ -78,6 +78,22 @@ class LoadedData(Value, Generic[S]):
         setattr(self.data, key, validated)
         return True
 
+    def shown(self) -> dict[str, object] | None:
+        """Return the fields that are stored, for who changes nothing that they hold; None where that takes more.
+
+        They come in the order of their declaration, and not in that in which they were stored.
+        """
+        schema = self.schema
+        if schema.varying or schema.renamed:
+            return None
+        try:
+            shown = schema.non_defaults(self.data)
+        except AttributeError:  # the program deleted one
+            return None
+        if any(name not in shown and getattr(self.decoded, name) is not UNSET for name in schema.fields):
+            return None  # a default that was stored as such, or one that came after another value
+        return shown
+
 
 class LoadedKeys(Value, Generic[S]):
     """The same of a TypedDict, or without a schema: the data is a dict, and all of it is stored."""
@@ -108,6 +124,10 @@ class LoadedKeys(Value, Generic[S]):
     def read(self, key: str) -> object:
         """Return the value under a key; UNSET if there is none."""
         return self.contents.read(key) if key in self.contents.values else UNSET
+
+    def shown(self) -> dict[str, object]:
+        """Return what is stored, for who changes nothing that it holds."""
+        return self.contents.shown()
 
     def store(self, key: str, value: object) -> bool:
         """Store a value under a key. False, with nothing done, where it takes more to tell whether that may be.

@@ -2,7 +2,24 @@
 
 from __future__ import annotations
 
-__all__ = ["cookie_values"]
+import re
+from collections.abc import Iterator
+from typing import Final
+
+__all__ = ["cookie_values", "parsed_cookies", "parsed_values"]
+
+_PAIR: Final = re.compile(
+    r"""
+    [ \t]* (?P<name> [^ \t=";]+ )
+    (?: [ \t]*=[ \t]* (?: "(?P<quoted> (?:[^"\\]|\\.)* )" | (?P<plain> [^ \t";]* ) ) )?
+    [ \t]* (?:;|\Z)
+    """,
+    re.VERBOSE,
+)
+"""A cookie, up to the next one. A quoted value may hold semicolons, and quotes after backslashes."""
+
+_ESCAPED: Final = re.compile(rb"\\([0-3][0-7]{2}|.)", re.DOTALL)
+"""A character in a quoted value, or its number in the octal system."""
 
 
 def cookie_values(header: str, name: str) -> tuple[str, ...] | None:
@@ -29,3 +46,35 @@ def cookie_values(header: str, name: str) -> tuple[str, ...] | None:
             if " " not in value:
                 found.append(value)
     return tuple(found)
+
+
+def parsed_values(header: str, name: str) -> tuple[str, ...]:
+    """Return the same of any header, also where `cookie_values` leaves it to a parser.
+
+    Args:
+        header: as it came; of several headers, joined by semicolons.
+        name: of the cookie.
+    """
+    values = cookie_values(header, name)
+    return tuple(value for each, value in parsed_cookies(header) if each == name) if values is None else values
+
+
+def parsed_cookies(header: str) -> Iterator[tuple[str, str]]:
+    """Yield the names and values of all cookies in a header, in order. What is none is left out."""
+    position = 0
+    while position < len(header):
+        pair = _PAIR.match(header, position)
+        if pair is None:
+            position = header.find(";", position) + 1 or len(header)
+            continue
+        position = pair.end()
+        yield pair["name"], (pair["plain"] or "") if pair["quoted"] is None else _unquoted(pair["quoted"])
+
+
+def _unquoted(text: str) -> str:
+    return _ESCAPED.sub(_unescaped, text.encode()).decode(errors="replace")
+
+
+def _unescaped(escaped: re.Match[bytes]) -> bytes:
+    character = escaped[1]
+    return character if len(character) == 1 else bytes((int(character, 8),))

@@ -176,8 +176,19 @@ def vary_by_cookie(headers: ResponseHeaders) -> bool:
     return is_usual
 
 
-_OF_ALL_PAGES: Final = frozenset({"Content-Length", "Content-Type", "Location", "Set-Cookie"})
-"""Names that nearly all headers have, as nearly all write them: told at a glance."""
+_OF_ALL_PAGES: Final = frozenset(
+    {
+        "Content-Length",
+        "Content-Type",
+        "Location",
+        "Set-Cookie",
+        "content-length",
+        "content-type",
+        "location",
+        "set-cookie",
+    }
+)
+"""Names that nearly all headers have, as nearly all write them, or as ASGI has them: told at a glance."""
 
 
 def make_private(headers: ResponseHeaders, clock: Clock) -> bool:

@@ -7,6 +7,7 @@ from typing import Final, TypeAlias, final
 from msgspec import Struct
 from typing_extensions import TypeVar, override
 
+from typed_sessions.codec.generated import PERMANENT_KEY
 from typed_sessions.core.cookies import rivals_of
 from typed_sessions.core.loading import opened
 from typed_sessions.core.rules import Rules
@@ -33,6 +34,7 @@ __all__ = [
     "header_changes",
     "is_kept",
     "is_valid",
+    "make_permanent",
     "refresh_is_due",
     "save",
 ]
@@ -112,6 +114,8 @@ def save(session: SecureCookieSession[S], rules: Rules[S], app: object, *, strea
         state.progress = UNSAVED
         return _USED if session.accessed else _UNUSED
     state.progress = FAILED  # until it has not
+    if rules.makes_permanent:
+        make_permanent(state)
     action = action_of(session, rules, None if rules.is_stock else _is_wanted(session, rules, app))
     if action is _KEEP:
         changes = _USED if session.accessed else _UNUSED
@@ -123,6 +127,23 @@ def save(session: SecureCookieSession[S], rules: Rules[S], app: object, *, strea
     if streams:
         note_streaming(session)
     return changes
+
+
+def make_permanent(state: SessionState[S]) -> None:
+    """Make a session permanent with its first content. That it is permanent is no content of its own.
+
+    One that came keeps what it says of that. One that a change has left without content is to be deleted.
+    """
+    opened = state.opened
+    if opened is None:
+        return
+    contents = opened.contents
+    keys = contents.keys()
+    if PERMANENT_KEY not in keys:
+        if keys and (opened.snapshot is None or state.cleared):
+            contents.update({PERMANENT_KEY: True})
+    elif len(keys) == 1 and contents.get(PERMANENT_KEY) and state.compared()[0]:
+        contents.remove(PERMANENT_KEY)
 
 
 def end(session: SecureCookieSession[S]) -> None:

@@ -98,6 +98,8 @@ class Rules(Generic[S]):
     clock: Clock
     is_stock: bool
     """True if the cookie is as the settings say, and no subclass has its own word on it."""
+    makes_permanent: bool = field(default=False, kw_only=True)
+    """True if a session is permanent from its first content on, unless the program says otherwise."""
     name: str = field(init=False)
     """The cookie's."""
     cookie: SessionCookie = field(init=False)

@@ -36,7 +36,9 @@ __all__ = [
     "save_data",
     "session_from",
     "session_of_request",
+    "shown_in",
     "state_of",
+    "stored_in",
     "was_used_late",
 ]
 
@@ -422,8 +424,8 @@ class SecureCookieSession(Session[S_co]):
 
     def _note_late_use(self, state: SessionState[S_co]) -> None:
         """Take note of a use of the session after its response was made."""
-        state.was_used_late = True
-        if not self.accessed and _streaming.get() is self:
+        is_first, state.was_used_late = not state.was_used_late, True
+        if is_first and _streaming.get() is self:  # Flask has assigned `accessed` by now
             state.source.report(UsedLate())
 
     def _store(self, values: Mapping[str, object]) -> None:
@@ -466,6 +468,18 @@ def state_of(session: SecureCookieSession[S]) -> SessionState[S]:
     """Return what the library itself needs of a session, and does not show to programs."""
     state = session._state
     return state if type(state) is SessionState else session._begin()
+
+
+def stored_in(session: SecureCookieSession[Any]) -> dict[str, object]:
+    """Return what is stored, as `session.copy()` does, at once. It is a use."""
+    return session._touched().stored()
+
+
+def shown_in(session: SecureCookieSession[Any]) -> dict[str, object]:
+    """Return the same in any order, for who changes nothing that it holds. It is a use."""
+    loaded = session._data_loaded()
+    shown = None if loaded is None else loaded.shown()
+    return session._touched().shown() if shown is None else shown
 
 
 def rules_of(session: SecureCookieSession[S]) -> Rules[S] | None:

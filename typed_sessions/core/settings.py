@@ -30,7 +30,6 @@ __all__ = [
     "copied",
     "flag_of",
     "lifetime_of",
-    "purge_interval_of",
     "read_settings",
     "snapshot",
 ]
@@ -81,6 +80,8 @@ class Settings:
     store_timeout: timedelta
     raise_on_store_error: bool
     adopt_signed_before: datetime | None
+    purge_every: timedelta | None
+    """How often expired sessions are deleted; None for never."""
 
 
 def snapshot(config: Mapping[str, Any]) -> tuple[object, ...]:
@@ -140,6 +141,7 @@ def read_settings(config: Mapping[str, Any]) -> Settings:
         store_timeout=read("SESSION_STORE_TIMEOUT", _longer_than_nothing, default=timedelta(seconds=2)),
         raise_on_store_error=read.choice("SESSION_ON_STORE_ERROR", "raise", "anonymous") == "raise",
         adopt_signed_before=read.optional("SESSION_ADOPT_SIGNED_BEFORE", _moment),
+        purge_every=read.optional("SESSION_PURGE_EVERY", _interval),
     )
 
 
@@ -171,6 +173,7 @@ class _Reader:
 
 
 def _secret_keys(current: object, fallbacks: object) -> SecretKeys | None:
+    current = _revealed(current)
     if not current:
         return None
     if not isinstance(current, (str, bytes)):
@@ -184,15 +187,36 @@ def _secret_keys(current: object, fallbacks: object) -> SecretKeys | None:
         raise ConfigurationError(
             f"SECRET_KEY_FALLBACKS must be a list of keys, oldest first, not {type(fallbacks).__name__}"
         )
-    keys = tuple(key for key in fallbacks if isinstance(key, (str, bytes)) and key)
+    keys = tuple(key for key in map(_revealed, fallbacks) if isinstance(key, (str, bytes)) and key)
     if len(keys) != len(fallbacks):
         raise ConfigurationError("each of SECRET_KEY_FALLBACKS must be text or bytes, and not empty")
+    if any(map(_is_hidden, (current, *keys))):
+        raise ConfigurationError(
+            "SECRET_KEY, or one of SECRET_KEY_FALLBACKS, is nothing but asterisks, which is what str() makes of a "
+            "SecretStr: pass the SecretStr itself"
+        )
     secret_keys = SecretKeys(current, keys)
     try:
         secret_keys.oldest_first  # noqa: B018 -- as every signature will need them
     except UnicodeEncodeError:
         raise ConfigurationError("SECRET_KEY, or one of SECRET_KEY_FALLBACKS, is no valid text; pass bytes") from None
     return secret_keys
+
+
+def _revealed(key: object) -> object:
+    """Return the text of a key that hides it, as pydantic's SecretStr and Starlette's Secret do; others as they are."""
+    reveal = getattr(key, "get_secret_value", None)
+    if callable(reveal):
+        return reveal()
+    is_secret = any((cls.__module__, cls.__name__) == _STARLETTES for cls in type(key).__mro__)
+    return str(key) if is_secret else key
+
+
+_STARLETTES: Final = ("starlette.datastructures", "Secret")
+
+
+def _is_hidden(key: str | bytes) -> bool:
+    return not (key.strip("*") if isinstance(key, str) else key.strip(b"*"))
 
 
 def flag_of(setting: str, value: object) -> bool:
@@ -274,15 +298,6 @@ def lifetime_of(setting: object) -> timedelta:
     return lifetime
 
 
-def purge_interval_of(setting: object) -> timedelta | None:
-    """Return how often expired sessions are deleted, of the value of `SESSION_PURGE_EVERY`; None for never.
-
-    Raises:
-        ConfigurationError: it is no span of time.
-    """
-    return None if setting is None else _longer_than_nothing("SESSION_PURGE_EVERY", setting, "; None is never")
-
-
 def _longer_than_nothing(setting: str, value: object, otherwise: str = "") -> timedelta:
     span = _span(setting, value)
     if not span:
@@ -292,6 +307,10 @@ def _longer_than_nothing(setting: str, value: object, otherwise: str = "") -> ti
 
 def _limit(setting: str, value: object) -> timedelta:
     return _longer_than_nothing(setting, value, "; None is no limit")
+
+
+def _interval(setting: str, value: object) -> timedelta:
+    return _longer_than_nothing(setting, value, "; None is never")
 
 
 def _extras_rule(setting: str, value: object) -> ExtrasRule:

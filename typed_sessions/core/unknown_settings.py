@@ -13,7 +13,7 @@ __all__ = ["advice_on"]
 _SIMILAR: Final = 0.85
 """How similar a name has to be to one that is known to be taken for that."""
 
-_KNOWN: Final = sorted((*SETTING_NAMES, "SESSION_PURGE_EVERY"))
+_KNOWN: Final = sorted(SETTING_NAMES)
 
 _OF_OTHERS: Final = frozenset({"SESSION_PROTECTION"})
 """Those of extensions that go with any sessions. Flask-Login."""

@@ -10,17 +10,23 @@ import asyncio
 import os
 import threading
 import time
-from collections.abc import AsyncGenerator, Coroutine, Hashable
+from collections.abc import AsyncGenerator, Callable, Coroutine, Hashable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Any, Final, TypeAlias, TypeVar, cast
 
 from typing_extensions import override
 
+from typed_sessions.stores import SessionStore
 from typed_sessions.stores.base import no_longer_than, time_left
+from typed_sessions.stores.blocking import blocking
 
 __all__ = ["EVENT_LOOP", "THREAD", "Lock", "Runtime", "ThreadRuntime"]
 
 T = TypeVar("T")
+
+
+_NO_LOOP: Final = ("no running event loop",)
+"""What asyncio says to who waits for a loop before anything else. The stack of that error knows keys."""
 
 
 class _ThreadLock:
@@ -49,6 +55,13 @@ Lock: TypeAlias = asyncio.Lock | _ThreadLock
 class Runtime:
     """What waiting is, in an event loop."""
 
+    blocks: bool = False
+    """Whether a store that is opened here has to block."""
+
+    def store(self, store: SessionStore) -> SessionStore:
+        """Return a store that can be asked here, for one that a program has made."""
+        return store
+
     def scope(self) -> Hashable:
         """Return what a lock is good for: the running event loop, or all threads of this process."""
         return asyncio.get_running_loop()
@@ -68,6 +81,12 @@ class Runtime:
 
 class ThreadRuntime(Runtime):
     """Waits by blocking the thread. Nobody can break off a driver there, so that it has to ask for its `time_left`."""
+
+    blocks = True
+
+    @override
+    def store(self, store: SessionStore) -> SessionStore:
+        return blocking(store)
 
     @override
     def scope(self) -> Hashable:
@@ -96,14 +115,21 @@ class ThreadRuntime(Runtime):
             RuntimeError: it waits for an event loop: the store is not what it says to be (`never_waits`).
             Exception: what the coroutine raises.
         """
+        return self.finish(coroutine, lambda: store)
+
+    def finish(self, coroutine: Coroutine[Any, Any, T], store: Callable[[], object]) -> T:
+        """Do the same for who knows the store only by looking for it. Raises what `run` raises."""
         try:
             coroutine.send(None)
         except StopIteration as end:
             return cast("T", end.value)
+        except RuntimeError as error:
+            if error.args != _NO_LOOP:
+                raise
         with suppress(RuntimeError):  # it may be about to wait once more, to tidy up
             coroutine.close()
         raise RuntimeError(
-            f"{type(store).__name__} waits for an event loop, and there is none in this thread: a store that says "
+            f"{type(store()).__name__} waits for an event loop, and there is none in this thread: a store that says "
             f"never_waits = True has to block until it can answer"
         )
 

@@ -13,7 +13,7 @@ from typing_extensions import TypeVar
 
 from typed_sessions.codec.codec import Loaded, Snapshot
 from typed_sessions.codec.contents import Contents, contents_of
-from typed_sessions.core.lifecycle import Delete, Write
+from typed_sessions.core.lifecycle import Delete, Write, make_permanent
 from typed_sessions.core.rules import Format
 from typed_sessions.core.session import SecureCookieSession, is_permanent, state_of
 from typed_sessions.core.state import SUPPRESSED, Intent, LoadResult, Renewal, SessionState
@@ -88,7 +88,10 @@ class Saving(Generic[S]):
 
     async def run(self) -> bool:
         """See `ServerSide.save`."""
-        context, self.intent = self.context, self.state.take_intent()
+        context = self.context
+        if context.rules.makes_permanent:
+            make_permanent(self.state)
+        self.intent = self.state.take_intent()
         if not (self.intent.wants_writing or context.signed or self.wanted or self._is_due):
             self.state.give_back(self.intent)
             return await self._is_kept()

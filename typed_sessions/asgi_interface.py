@@ -1,0 +1,225 @@
+"""The session interface of ASGI applications, and what of ASGI it meets: connections, and the start of a response."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+
+from typing_extensions import TypeVar, override
+
+from typed_sessions import interface
+from typed_sessions.core.cookie_header import cookie_values, parsed_cookies, parsed_values
+from typed_sessions.core.framework import ConfiguredApp, CookieRequest, CookieResponse, values_of, vary_by_cookie
+from typed_sessions.core.rules import Rules
+from typed_sessions.core.session import (
+    SecureCookieSession,
+    is_left_alone,
+    note_streaming,
+    rules_of,
+    save_data,
+    state_of,
+)
+from typed_sessions.core.state import UNSAVED
+from typed_sessions.errors import ConfigurationError
+from typed_sessions.server import ServerSide, StoredContext
+from typed_sessions.unavailable import RETRY_AFTER, headers_instead
+
+__all__ = ["UNAVAILABLE", "ASGIHeaders", "ASGIResponse", "ASGISessionInterface", "Application", "Connection"]
+
+S = TypeVar("S", default=dict[str, object])
+
+UNAVAILABLE: Final = b"Service Unavailable"
+"""The body of a response where the store does not answer."""
+
+_ABOUT_UNAVAILABLE: Final = (
+    ("Content-Type", "text/plain; charset=utf-8"),
+    ("Content-Length", str(len(UNAVAILABLE))),
+    ("Retry-After", str(RETRY_AFTER)),
+)
+_VARY: Final = (b"vary", b"Cookie")
+_USUAL: Final = frozenset({b"content-length", b"content-type", b"location", b"set-cookie"})
+"""Names that nearly all headers have: told at a glance."""
+
+_WITHOUT_BODY: Final = frozenset({101, 204, 304})
+
+
+class Application:
+    """Stands for the application where the framework's own has no config.
+
+    Args:
+        config: the settings, by their config keys.
+    """
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        self.config: Final = config
+
+
+class Connection:
+    """What a session needs of a request or a websocket.
+
+    Args:
+        headers: as a scope has them.
+    """
+
+    __slots__ = ("_headers",)
+
+    def __init__(self, headers: Iterable[tuple[bytes, bytes]]) -> None:
+        self._headers = headers
+
+    @property
+    def cookies(self) -> Mapping[str, str]:
+        """All cookies; of several values the first."""
+        return dict(reversed([*parsed_cookies(self._text(b"cookie"))]))
+
+    @property
+    def host(self) -> str:
+        """What the client calls the server, perhaps with a port; empty if it does not say."""
+        return self._text(b"host")
+
+    def values_of(self, name: str) -> tuple[str, ...]:
+        """Return all values of a cookie."""
+        header = self._text(b"cookie")
+        values = cookie_values(header, name)
+        return parsed_values(header, name) if values is None else values
+
+    def _text(self, name: bytes) -> str:
+        """Return what headers of a name say. HTTP/2 may send a cookie in several (RFC 9113, section 8.2.3)."""
+        return b";".join([value for each, value in self._headers if each == name]).decode("latin-1")
+
+
+class ASGIHeaders:
+    """The headers of a response, which ASGI has as pairs of bytes.
+
+    Args:
+        raw: as they are in the message. What changes is a copy: a response that is sent twice has the same ones again,
+            and must not have the cookie of whoever got it first.
+    """
+
+    __slots__ = ("raw",)
+
+    def __init__(self, raw: Iterable[tuple[bytes, bytes]]) -> None:
+        self.raw = raw
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return iter([(name.decode("latin-1"), value.decode("latin-1")) for name, value in self.raw])
+
+    def vary(self) -> bool:
+        """Add that the response varies by cookie, if the headers are usual; see `vary_by_cookie`."""
+        raw = self.raw
+        for name, _ in raw:
+            if name not in _USUAL:
+                return False
+        self.raw = [*raw, _VARY]
+        return True
+
+    def add(self, key: str, value: str, /) -> None:
+        """Add a header beside those of its name."""
+        self.raw = [*self.raw, (key.lower().encode("latin-1"), value.encode("latin-1"))]
+
+    def getlist(self, key: str, /) -> list[str]:
+        """Return what the headers of a name say."""
+        return [value for name, value in self if name.lower() == key.lower()]
+
+    def set(self, key: str, value: str, /) -> None:
+        """Have one header of a name."""
+        name = key.lower().encode("latin-1")
+        self.raw = [each for each in self.raw if each[0].lower() != name]
+        self.add(key, value)
+
+
+class ASGIResponse:
+    """The message that begins a response, as far as sessions are concerned."""
+
+    __slots__ = ("headers", "status")
+
+    def __init__(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
+        self.status = status
+        self.headers = ASGIHeaders(headers)
+
+    @property
+    def has_length(self) -> bool:
+        """True if the body is known when it begins."""
+        for name, _ in self.headers.raw:
+            if name == b"content-length":
+                return True
+        return self.status in _WITHOUT_BODY
+
+
+class ASGISessionInterface(interface.SecureCookieSessionInterface[S]):
+    """Finds the cookie in the headers of a scope, and takes stores that an event loop of asyncio awaits."""
+
+    @override
+    def cookie_values(self, request: CookieRequest, name: str) -> tuple[str, ...]:
+        return request.values_of(name) if type(request) is Connection else values_of(request.cookies, name)
+
+    @override
+    def check(self, app: ConfiguredApp) -> None:
+        rules = self._applications.rules_of(app)
+        if rules.settings.keys is None and rules.server_side is None:
+            raise ConfigurationError("SECRET_KEY is missing, which the cookies of sessions are signed with")
+
+    @override
+    async def open_session(self, app: ConfiguredApp, request: CookieRequest) -> SecureCookieSession[S]:
+        session = await super().open_session(app, request)
+        if session is None:  # `check` has seen a key, and settings do not change
+            raise ConfigurationError("SECRET_KEY is missing, which the cookies of sessions are signed with")
+        return session
+
+    def save_at_once(self, app: ConfiguredApp, session: SecureCookieSession[S], response: ASGIResponse) -> bool:
+        """Save a session of which nobody has asked more than its data. False if it takes `save_session`."""
+        if not session.accessed:
+            if not is_left_alone(session):
+                return False
+            if not response.has_length:
+                note_streaming(session)
+            return True
+        rules = rules_of(session)
+        text = None if rules is None else save_data(session, rules)
+        if text is None:
+            return False
+        headers = response.headers
+        is_usual = headers.vary() or vary_by_cookie(headers)
+        if text:
+            headers.add("Set-Cookie", text)
+            if not is_usual:
+                self._make_private(app, headers)
+        return True
+
+    @override
+    def _is_streamed(self, response: CookieResponse | None) -> bool:
+        return isinstance(response, ASGIResponse) and not response.has_length
+
+    @override
+    async def _stored_context(
+        self, app: ConfiguredApp, request: CookieRequest | None, server_side: ServerSide[S], rules: Rules[S]
+    ) -> StoredContext[S]:
+        _need_asyncio()
+        return await super()._stored_context(app, request, server_side, rules)
+
+    def unavailable(
+        self, app: ConfiguredApp, session: SecureCookieSession[S], page: ASGIHeaders | None
+    ) -> ASGIResponse:
+        """Return what goes out instead of a page, where the store does not answer: its body is `UNAVAILABLE`.
+
+        Args:
+            app: the application.
+            session: that of the request.
+            page: the headers of the page that could not be saved; None if none was made.
+        """
+        answer = ASGIResponse(503, [])
+        for name, value in headers_instead(page or (), _ABOUT_UNAVAILABLE):
+            answer.headers.add(name, value)
+        state_of(session).progress = UNSAVED
+        self.add_stored_cookie(app, session, answer)
+        return answer
+
+
+def _need_asyncio() -> None:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        raise RuntimeError(
+            "a session store needs an event loop of asyncio, and the application runs on another one, such as trio: "
+            "serve it with asyncio, or leave out the store, for sessions in cookies"
+        ) from None

@@ -1,0 +1,290 @@
+"""Typed sessions for Flask applications."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Coroutine, Generator, MutableMapping
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, Final, Protocol, Self, cast, overload
+from uuid import UUID
+from weakref import WeakKeyDictionary
+
+from cattrs import Converter
+from typing_extensions import TypeVar, override
+
+from typed_sessions.core.framework import ConfiguredApp
+from typed_sessions.core.mixin import Session
+from typed_sessions.errors import StoreUnavailableError
+from typed_sessions.serializers.base import AnySerializer, SerializerName
+from typed_sessions.server import THREAD
+from typed_sessions.sessions import (
+    REFRESH_FRACTION,
+    CurrentSessions,
+    KnownApps,
+    SessionInfo,
+    purge_and_log,
+    refuse_mixed_up,
+    unproxied,
+)
+from typed_sessions.stores import SessionStore
+
+try:
+    from flask import Flask, current_app, has_app_context, has_request_context
+    from flask import session as flask_session
+
+    from typed_sessions.flask_interface import FlaskSessionInterface, SecureCookieSessionInterface, unavailable
+    from typed_sessions.signals import field_reset, log_and_signal, session_refused
+except ModuleNotFoundError as _missing:
+    raise ImportError(
+        "typed_sessions.flask needs Flask, which is an extra: pip install 'typed_sessions[flask]'", name=_missing.name
+    ) from _missing
+
+__all__ = ["SecureCookieSessionInterface", "SessionInfo", "Sessions", "field_reset", "session_refused"]
+
+S = TypeVar("S", default=dict[str, object])
+T = TypeVar("T")
+
+_EXTENSION: Final = "typed_sessions"
+
+
+class TransactingClient(Protocol):
+    """What a transaction needs of a test client. Flask's fills it."""
+
+    def session_transaction(self, path: str = ..., /) -> AbstractContextManager[MutableMapping[str, Any]]:
+        """Open the session of the client's next request, and save it afterwards."""
+        ...
+
+
+class Sessions(CurrentSessions[S]):
+    """The sessions of a Flask application, with contents of one declared class.
+
+    Args:
+        schema: the class that declares what a session holds; without one, a session is a dict.
+        app: the application; `init_app` takes it later.
+        serializer: a built-in serializer's name, or a serializer. The config key `SESSION_SERIALIZER` beats it.
+        converter: a cattrs converter with hooks for types that the library does not know.
+        store: keeps the contents on the server, with only an identifier in the cookie: the URL of a store, which is
+            closed here, or a store, which is closed by whoever has made it. One that waits for an event loop is asked
+            in a thread that has one. The config key `SESSION_STORE` beats it.
+
+    Raises:
+        SchemaError: the class cannot be a schema; the message names the field.
+        ConfigurationError: there is no such serializer.
+    """
+
+    @overload
+    def __init__(
+        self: Sessions[dict[str, object]],
+        schema: None = None,
+        app: Flask | None = None,
+        *,
+        serializer: SerializerName | AnySerializer | None = None,
+        converter: Converter | None = None,
+        store: str | SessionStore | None = None,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self,
+        schema: Callable[[], S],
+        app: Flask | None = None,
+        *,
+        serializer: SerializerName | AnySerializer | None = None,
+        converter: Converter | None = None,
+        store: str | SessionStore | None = None,
+    ) -> None: ...
+    def __init__(
+        self,
+        schema: Callable[[], S] | None = None,
+        app: Flask | None = None,
+        *,
+        serializer: SerializerName | AnySerializer | None = None,
+        converter: Converter | None = None,
+        store: str | SessionStore | None = None,
+    ) -> None:
+        refuse_mixed_up(schema, app, Flask, __name__)
+        super().__init__(
+            FlaskSessionInterface(
+                cast("Callable[[], S]", schema),
+                serializer=serializer,
+                converter=converter,
+                store=store,
+                refresh_fraction=REFRESH_FRACTION,
+                report=log_and_signal,
+            )
+        )
+        self._own_app: Final = app
+        """Lives as long as they do; one that `init_app` gets lives as long as somebody else has it."""
+        self._apps: Final = KnownApps[Flask]()
+        self._purge_at: Final[WeakKeyDictionary[Flask, float]] = WeakKeyDictionary()
+        """When expired sessions are to be deleted next, by this machine's monotonic clock."""
+        if app is not None:
+            self.init_app(app)
+
+    def init_app(self, app: Flask) -> None:
+        """Keep the sessions of an application. Its settings are checked at the first request, and when they change.
+
+        May be called for several applications; for one of them a second time, it does nothing.
+        """
+        if app.extensions.get(_EXTENSION) is self and getattr(app, "session_interface", None) is self._interface:
+            return
+        setattr(app, "session_interface", self._interface)  # noqa: B010 -- Flask's attribute admits only Flask's class
+        app.extensions[_EXTENSION] = self
+
+        if StoreUnavailableError not in app.error_handler_spec[None][None]:
+            app.register_error_handler(StoreUnavailableError, unavailable)
+        app.teardown_request_funcs.setdefault(None, []).insert(0, self._teardown)  # the last one that is called
+        self._apps.add(app)
+
+    def save(self) -> bool:
+        """Have the store keep the current session as it is now: for streams, and long requests.
+
+        A new session, and one that gets a new identifier, needs a response to carry it; where there is none, that is
+        reported as a lost change. Sessions in cookies are saved with their response, and by nothing else: before it is
+        made, True means that they go out with it.
+
+        Returns:
+            False if what is in the session will not be kept, because it has been ended meanwhile, or for another reason
+            that is in the log.
+
+        Raises:
+            StoreUnavailableError: the store did not answer in time. It may be tried again.
+            SessionConflictError: another request has changed the same field, which the schema does not allow.
+            SerializationError: the contents cannot be written so that they read back.
+            RuntimeError: no request is being handled.
+        """
+        return self._run(self._saved())
+
+    def reload(self) -> bool:
+        """Bring what is kept of the current session now into it: for streams, and long requests.
+
+        `data` stays the same object where it can be changed. Changes that were not saved are merged into what other
+        requests have saved, by the rules of the schema, as `save` does.
+
+        Returns:
+            False if the session has been ended meanwhile, or has got another identifier: what is in it stays, and no
+            `save` keeps it any more. For sessions in cookies, True until they expire.
+
+        Raises:
+            StoreUnavailableError: the store did not answer in time.
+            SessionConflictError: another request has changed the same field, which the schema does not allow; nothing
+                has changed.
+            RuntimeError: no request is being handled.
+        """
+        return self._run(self._reloaded())
+
+    def of(self, subject: int | str | UUID) -> list[SessionInfo]:
+        """Return the live sessions of a subject, the one used last first.
+
+        Outside of the context of an application they are those of the one that was given to `init_app` last.
+        Within a request this is a use of its session, for the answer depends on which one that is.
+
+        Args:
+            subject: a value of the field that the schema marks as `Subject`.
+
+        Raises:
+            StoreUnavailableError: the store did not answer in time.
+            FieldTypeError: it is no value of that field.
+            ConfigurationError: no field is marked, or sessions are kept in cookies, where nobody can count them.
+        """
+        return self._run(self._sessions_of(subject))
+
+    def revoke(self, subject: int | str | UUID, *, except_current: bool = False) -> None:
+        """End the sessions of a subject, also those that a request in flight is about to begin.
+
+        Outside of the context of an application they are those of the one that was given to `init_app` last.
+
+        Args:
+            subject: a value of the field that the schema marks as `Subject`.
+            except_current: whether the session of the request that is being handled goes on. It is saved first.
+
+        Raises:
+            StoreUnavailableError: the store did not answer in time; some may have been ended, or all.
+            FieldTypeError: it is no value of that field.
+            ConfigurationError: no field is marked, or sessions are kept in cookies, which nobody can take back.
+            RuntimeError: except_current, and no request is being handled.
+        """
+        self._run(self._revoked(subject, except_current=except_current))
+
+    def close(self) -> None:
+        """Close the stores that were opened here by their URLs. They open again when they are used again.
+
+        A store that was given as an object is closed by whoever has made it.
+        """
+        THREAD.run(self._interface.close(), self._interface)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @contextmanager
+    def transaction(self, client: TransactingClient, path: str = "/") -> Generator[Session[S], None, None]:
+        """Open the session of a test client, and save what is changed in it back to the client's cookies.
+
+        Args:
+            client: what `app.test_client()` returns.
+            path: where the request would go, for cookies that are bound to a path.
+        """
+        with client.session_transaction(path) as session:
+            yield cast("Session[S]", session)
+
+    def cookie_for(self, data: S, *, permanent: bool = False, app: Flask | None = None) -> str:
+        """Return the value of the cookie of a visitor who has this data, for tests and tools.
+
+        Args:
+            data: what the session holds.
+            permanent: whether the session outlives the browser's.
+            app: the application whose keys seal it; by default the current one, or else the one that was
+                given to `init_app` last, of those that there are still.
+
+        Raises:
+            ConfigurationError: no application is known, or it has no secret key.
+            FieldTypeError: a field does not fit its type.
+            SerializationError: the data cannot be written so that it reads back.
+        """
+        return self._cookie_for(data, app or self._app(), permanent=permanent)
+
+    def _run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        return THREAD.finish(coroutine, lambda: self._interface.server_side(self._app()).store)
+
+    def _teardown(self, error: BaseException | None) -> None:
+        if error is not None and not self._was_opened():
+            return  # which is that error
+        self._look_back()
+        self._purge_now_and_then(self._app())
+
+    def _was_opened(self) -> bool:
+        """Return True if there is a session. Releases of Flask answer None, refuse, or try once more."""
+        try:
+            return self._session_of_request() is not None
+        except Exception:  # noqa: BLE001 -- a setting may be wrong in any way
+            return False
+
+    def _purge_now_and_then(self, app: Flask) -> None:
+        """Begin to delete expired sessions, in a thread that ends with that, if it is time to."""
+        now = time.monotonic()
+        if cast("ConfiguredApp", app).config.get("SESSION_PURGE_EVERY") is None or now < self._purge_at.get(app, 0.0):
+            return
+        every = self._purge_interval(app)
+        if every is not None:
+            self._purge_at[app] = now + every.total_seconds()
+            store = self._store_to_purge(app)
+            threading.Thread(target=lambda: THREAD.run(purge_and_log(store), store), daemon=True).start()
+
+    @override
+    def _app(self) -> Flask:
+        return cast("Flask", unproxied(current_app)) if has_app_context() else self._apps.latest()
+
+    @override
+    def _handles_request(self) -> bool:
+        return has_request_context()
+
+    @override
+    def _session_of_request(self) -> object:
+        return unproxied(flask_session)
+
+    @override
+    def _gets_response(self) -> bool:
+        return has_request_context()

@@ -1,0 +1,63 @@
+"""The session interface of frameworks that are built on werkzeug: Flask and Quart."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any
+
+from typing_extensions import TypeVar, override
+from werkzeug.datastructures import ImmutableMultiDict
+from werkzeug.sansio.request import Request
+
+from typed_sessions import interface
+from typed_sessions.applications import AppRules
+from typed_sessions.core.cookie_header import cookie_values
+from typed_sessions.core.framework import ConfiguredApp, CookieRequest, CookieResponse, values_of
+from typed_sessions.core.session import SecureCookieSession, state_of
+from typed_sessions.core.state import UNSAVED
+from typed_sessions.errors import StoreUnavailableError
+
+__all__ = ["WerkzeugSessionInterface"]
+
+S = TypeVar("S", default=dict[str, object])
+
+
+class WerkzeugSessionInterface(interface.SecureCookieSessionInterface[S]):
+    """Finds the cookie in the header itself, where nobody has parsed the others.
+
+    Where the store of the sessions does not answer in time, the response becomes the application's answer to that.
+    """
+
+    @override
+    def cookie_values(self, request: CookieRequest, name: str) -> tuple[str, ...]:
+        if not isinstance(request, Request):
+            return super().cookie_values(request, name)
+        cookies: Any = request.__dict__.get("cookies")
+        if cookies.__class__ is ImmutableMultiDict:  # parsed before
+            return tuple(cookies.getlist(name))
+        if cookies is None and type(request).cookies is Request.cookies:  # neither assigned nor a subclass's
+            values = cookie_values(";".join(request.headers.getlist("Cookie")), name)
+            if values is not None:
+                return values
+        return values_of(request.cookies, name)
+
+    @override
+    async def _save_on_server(
+        self, app: ConfiguredApp, session: SecureCookieSession[S], response: CookieResponse | None, rules: AppRules[S]
+    ) -> None:
+        try:
+            await super()._save_on_server(app, session, response, rules)
+        except StoreUnavailableError as error:
+            if response is None or not await self._answers_instead(app, response, error):
+                raise
+            state_of(session).progress = UNSAVED
+            self.add_stored_cookie(app, session, response)
+
+    @abstractmethod
+    async def _answers_instead(
+        self, app: ConfiguredApp, response: CookieResponse, error: StoreUnavailableError
+    ) -> bool:
+        """Make of a response what the application answers to an error, and return True; False if it is no page of it.
+
+        Called while the error is handled. Raises it if the application has no answer.
+        """
