@@ -39,6 +39,7 @@ __all__ = [
     "is_reference",
     "is_typed_dict",
     "marks_of",
+    "not_found",
     "origin_class",
     "plain_form",
     "reference_in",
@@ -198,7 +199,7 @@ def _referred(reference: Any) -> Any:
     try:
         value = alias.__value__  # which a `type` statement evaluates just now
     except NameError as error:
-        raise _not_found(name, error, alias.__module__) from error
+        raise not_found(name, error.name, alias.__module__) from error
     arguments = dict(zip(alias.__type_params__, get_args(reference), strict=False))
     return _substituted(_resolved(value, _Namespace(alias.__module__), name), arguments)
 
@@ -259,9 +260,10 @@ def _awaits_arguments(value: Any) -> bool:
     return value is Self or bool(_parameters(value)) or any(map(_awaits_arguments, get_args(value)))
 
 
-def _not_found(place: str, error: NameError, module: str) -> SchemaError:
+def not_found(place: str, name: str, module: str) -> SchemaError:
+    """Return the error for a name in an annotation that cannot be found from a module."""
     return SchemaError(
-        f"{place}: the name {error.name!r} in its annotation cannot be found from module {module}; define it there, "
+        f"{place}: the name {name!r} in its annotation cannot be found from module {module}; define it there, "
         f"outside functions and `if TYPE_CHECKING`"
     )
 
@@ -279,7 +281,7 @@ class _Namespace(NamedTuple):
             return eval(reference.__forward_code__, {**self.in_class}, _names_of(reference))  # noqa: S307 -- it is code
         except NameError as error:
             module = _module_of(text) or self.module
-            raise _not_found(place, error, module if isinstance(module, str) else module.__name__) from error
+            raise not_found(place, error.name, module if isinstance(module, str) else module.__name__) from error
         except Exception as error:  # an annotation may be any expression
             owner, _, name = place.rpartition(".")
             raise SchemaError(f"{owner or name}: an annotation cannot be read, that of {name}: {error}") from error
