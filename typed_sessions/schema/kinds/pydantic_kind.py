@@ -1,11 +1,14 @@
-"""Models and dataclasses of pydantic as kinds of declared class. It imports pydantic, so `known` imports it on demand."""
+"""Models and dataclasses of pydantic as kinds of declared class.
+
+It imports pydantic, so `known` imports it where such a class is met.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping
 from copy import copy
-from typing import Annotated, Any, ClassVar, Final
+from typing import Annotated, Any, ClassVar, Final, Self
 
 import pydantic
 from pydantic import AliasChoices, AliasPath, BaseModel
@@ -13,7 +16,7 @@ from pydantic.fields import FieldInfo
 from typing_extensions import override
 
 from typed_sessions.errors import SchemaError
-from typed_sessions.schema.annotations import not_found, resolved_annotations
+from typed_sessions.schema.annotations import not_found, resolved_annotations, substituted
 from typed_sessions.schema.kinds.base import Kind, Member, State, factory_varies
 from typed_sessions.schema.kinds.core_schema import Effect, effect_of
 from typed_sessions.schema.sameness import same
@@ -70,7 +73,8 @@ class PydanticKind(Kind):
     @override
     def replaced(self, instance: Any, values: Mapping[str, object]) -> object:
         given = [each for each in self.members.values() if each.in_constructor]
-        held = {each.name: getattr(instance, each.name) for each in given if hasattr(instance, each.name)} | dict(values)
+        held = {each.name: getattr(instance, each.name) for each in given if hasattr(instance, each.name)}
+        held.update(values)
         made: object = self.cls(**{self.members[name].alias: value for name, value in held.items()})
         self._put_back(made, held)
         return made
@@ -92,7 +96,7 @@ class ModelKind(PydanticKind):
         if not cls.__pydantic_complete__:
             _complete(cls)
         fields = cls.model_fields
-        annotations = {name: _annotation(field) for name, field in fields.items()}  # type arguments are in them
+        annotations = {name: substituted(_annotation(field), {Self: cls}) for name, field in fields.items()}
         super().__init__(cls, fields, annotations, cls.model_config)
 
     @override
@@ -129,7 +133,7 @@ class PydanticDataclassKind(PydanticKind):
     def __init__(self, cls: Any, declared: object) -> None:
         if "__pydantic_fields__" not in vars(cls):
             raise SchemaError(
-                f"{cls.__qualname__} is based on a dataclass of pydantic and is none itself; decorate it, too: @dataclass"
+                f"{cls.__qualname__} is based on a dataclass of pydantic and is none itself; decorate it, too"
             )
         names = [each.name for each in dataclasses.fields(cls)]
         fields = {name: cls.__pydantic_fields__[name] for name in names}
