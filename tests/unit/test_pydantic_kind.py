@@ -138,7 +138,7 @@ def test_what_is_set_in_the_data_and_not_taken_is_not_saved(serializer: str, gen
         (lambda data: setattr(data, "user_id", 0), "user_id"),
         (lambda data: setattr(data, "user_id", "7"), r"user_id must be int \| None, not str"),
         (lambda data: setattr(data, "name", " ada "), "name would read back as another value"),
-        (lambda data: data.cart.append(Item(sku="a")) or setattr(data.cart[0], "sku", "abcde"), r"cart\[0\]"),
+        (lambda data: data.cart.append(Item.model_construct(sku="abcde", price=0.0)), r"cart\[0\]"),
     ):
         outcome = loaded(codec, codec.payload({"name": "bob"}))
         change(outcome.contents.data)
@@ -159,7 +159,7 @@ class Span(BaseModel):
         return self
 
 
-class FrozenSpan(Span, frozen=True):
+class FrozenSpan(Span, frozen=True):  # type: ignore[misc]  # mypy takes models for dataclasses
     pass
 
 
@@ -340,7 +340,7 @@ class Beside(BaseModel):
         self._log.append("made")
 
 
-class FrozenBeside(Beside, frozen=True):
+class FrozenBeside(Beside, frozen=True):  # type: ignore[misc]  # as above
     pass
 
 
@@ -427,7 +427,7 @@ class Defaults(BaseModel):
     item: Item = Item(sku="a")
     token: str = Field(default_factory=secrets.token_hex)
     built: list[str] = Field(default_factory=list[str])
-    converted: int = Field(default="7", validate_default=True)  # type: ignore[assignment]  # pydantic converts it
+    converted: int = Field(default="7", validate_default=True)  # which pydantic converts
 
 
 def test_defaults_are_each_visitors_own() -> None:
@@ -527,7 +527,7 @@ def test_what_was_set_is_what_was_stored_and_changes_nothing_of_it(serializer: s
     assert outcome.contents.stored() == {"name": "a", "tags": {"x"}}
 
 
-class FrozenPlain(Plain, frozen=True):
+class FrozenPlain(Plain, frozen=True):  # type: ignore[misc]  # as above
     pass
 
 
@@ -652,7 +652,7 @@ def test_a_root_model_is_a_field_and_no_schema(serializer: str, generates: bool)
     session = session_of(HoldsRoot, numbers=Numbers([1, 2]))
     assert again(codec, session) == session.data
     with pytest.raises(SchemaError, match="Numbers has a value in place of fields; make it a field of a model"):
-        Schema[Any](Numbers)
+        Schema[Any](Numbers)  # type: ignore[arg-type]  # the misuse
 
 
 class Cat(BaseModel):
@@ -743,7 +743,7 @@ def test_a_generic_dataclass_of_pydantic_takes_its_argument() -> None:
         session["note"] = "four"
 
 
-class Undecorated(Data):  # type: ignore[misc]  # the misuse
+class Undecorated(Data):  # the misuse
     level: int = 0
 
 
@@ -778,7 +778,8 @@ def test_models_of_pydantic_1_are_refused() -> None:
 
 
 def test_a_name_that_cannot_be_found_is_said() -> None:
-    lost = pydantic.create_model("Lost", n=("list[Missing]", None))  # type: ignore[call-overload]  # text is a type, too
+    annotation: Any = "list[Missing]"
+    lost = pydantic.create_model("Lost", n=(annotation, None))
     with pytest.raises(SchemaError, match=r"Lost: the name 'Missing' in its annotation cannot be found from module"):
         Schema(lost)
 

@@ -270,7 +270,7 @@ def _awaits_arguments(value: Any) -> bool:
     return value is Self or bool(_parameters(value)) or any(map(_awaits_arguments, get_args(value)))
 
 
-def not_found(place: str, name: str, module: str) -> SchemaError:
+def not_found(place: str, name: str | None, module: str) -> SchemaError:
     """Return the error for a name in an annotation that cannot be found from a module."""
     return SchemaError(
         f"{place}: the name {name!r} in its annotation cannot be found from module {module}; define it there, "

@@ -189,7 +189,7 @@ def _aliases(cls: type, fields: Mapping[str, FieldInfo], config: Mapping[str, An
                 f"AliasChoices, or set validate_by_name"
             )
         found[name] = whole[0]
-        for key in {path[0] for path in paths} | ({name} if by_name else set()):
+        for key in {path[0] for path in paths} | ({name} if by_name else set[str]()):
             if key in read:
                 raise SchemaError(f"{cls.__qualname__}.{name}: {read[key]} is read from {key!r} as well")
             read[key] = name

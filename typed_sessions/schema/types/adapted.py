@@ -28,8 +28,8 @@ class Adapted(FieldType):
 
     def __init__(self, annotation: Any, place: str) -> None:
         self.text: str = described(annotation)
-        cls = origin_class(annotation)
-        if cls is not None and issubclass(cls, pydantic.ImportString):
+        cls: Any = origin_class(annotation)
+        if cls.__module__ == "pydantic.types" and cls.__qualname__ == "ImportString":
             raise SchemaError(f"{place}: a session cannot hold {self.text}, which runs what a cookie names")
         if hasattr(cls, "get_secret_value"):
             raise SchemaError(
