@@ -31,7 +31,7 @@ def kind_of(declared: object) -> Kind | None:
         return AttrsKind(cls, declared)
     if issubclass(cls, msgspec.Struct):
         return StructKind(cls, declared)
-    if is_model(cls) or hasattr(cls, "__is_pydantic_dataclass__"):
+    if is_model(cls) or hasattr(cls, "__pydantic_fields__"):
         return _kind_of_pydantic(cls, declared)
     if dataclasses.is_dataclass(cls):
         return DataclassKind(cls, declared)
