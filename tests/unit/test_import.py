@@ -20,8 +20,8 @@ def modules_after(statement: str) -> set[str]:
 def test_the_core_loads_no_framework_and_no_driver(statement: str) -> None:
     loaded = {name.partition(".")[0] for name in modules_after(statement)}
     assert not loaded & {
-        "aiosqlite", "asyncio", "blinker", "flask", "hypercorn", "mypy", "psycopg", "pydantic", "quart", "redis", "sqlite3",
-        "starlette", "werkzeug",
+        "aiosqlite", "asyncio", "blinker", "flask", "hypercorn", "mypy", "psycopg", "pydantic", "quart", "redis",
+        "sqlite3", "starlette", "werkzeug",
     }  # fmt: skip
 
 
