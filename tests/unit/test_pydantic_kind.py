@@ -250,7 +250,7 @@ class Camel(BaseModel, alias_generator=to_camel):
 class ByName(BaseModel, populate_by_name=True, extra="forbid"):
     user_id: int | None = Field(default=None, alias="userId")
     name: str = Field(default="", validation_alias=AliasPath("names", 0))
-    e_mail: str = Field(default="", alias="E")
+    e_mail: str = Field(default="", validation_alias=AliasPath("names", 1))
 
 
 @pytest.mark.parametrize("schema", [Aliased, Camel, ByName])
@@ -285,8 +285,8 @@ class OnlyAPath(BaseModel):
 @pytest.mark.parametrize(
     ("schema", "message"),
     [
-        (Clashing, r"Clashing\.nick: name is read from 'nick' as well"),
-        (Crossing, r"Crossing\.nick: name is read from 'nick' as well"),
+        (Clashing, r"Clashing\.nick: name is read from 'nick', too"),
+        (Crossing, r"Crossing\.nick: name is read from 'nick', too"),
         (OnlyAPath, r"OnlyAPath\.name: its alias is a path into something else"),
     ],
 )
@@ -741,6 +741,22 @@ def test_a_generic_dataclass_of_pydantic_takes_its_argument() -> None:
         session["held"] = "7"
     with pytest.raises(FieldValueError, match=r"BoxData\.note"):
         session["note"] = "four"
+
+
+@pydantic.dataclasses.dataclass
+class LateData:
+    held: LaterData | None = None
+    own: list[LateData] = Field(default_factory=list)
+
+
+@pydantic.dataclasses.dataclass
+class LaterData:
+    n: int = 0
+
+
+def test_a_dataclass_of_pydantic_whose_names_come_later_is_complete() -> None:
+    session = session_of(LateData, held=LaterData(n=1), own=[LateData()])
+    assert again(codec_of(LateData), session) == session.data
 
 
 class Undecorated(Data):  # the misuse

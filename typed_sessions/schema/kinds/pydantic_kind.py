@@ -6,12 +6,14 @@ It imports pydantic, so `known` imports it where such a class is met.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from copy import copy
+from functools import partial
 from typing import Annotated, Any, ClassVar, Final, Self
 
 import pydantic
-from pydantic import AliasChoices, AliasPath, BaseModel
+from pydantic import AliasChoices, BaseModel
+from pydantic.dataclasses import rebuild_dataclass
 from pydantic.fields import FieldInfo
 from typing_extensions import override
 
@@ -47,7 +49,7 @@ class PydanticKind(Kind):
                 varies=field.init is False or _varies(field),
                 in_constructor=field.init is not False,
                 validates=self._effect is not Effect.NONE,
-                max_length=min(_max_lengths(field), default=None),
+                max_length=_max_length(field),
             )
             for name, field in fields.items()
         ]
@@ -93,8 +95,7 @@ class ModelKind(PydanticKind):
     remembers_given: ClassVar[bool] = True
 
     def __init__(self, cls: type[BaseModel]) -> None:
-        if not cls.__pydantic_complete__:
-            _complete(cls)
+        _complete(cls, cls.model_rebuild)
         fields = cls.model_fields
         annotations = {name: substituted(_annotation(field), {Self: cls}) for name, field in fields.items()}
         super().__init__(cls, fields, annotations, cls.model_config)
@@ -135,8 +136,8 @@ class PydanticDataclassKind(PydanticKind):
             raise SchemaError(
                 f"{cls.__qualname__} is based on a dataclass of pydantic and is none itself; decorate it, too"
             )
-        names = [each.name for each in dataclasses.fields(cls)]
-        fields = {name: cls.__pydantic_fields__[name] for name in names}
+        _complete(cls, partial(rebuild_dataclass, cls))
+        fields = {each.name: cls.__pydantic_fields__[each.name] for each in dataclasses.fields(cls)}
         config = dict(cls.__pydantic_config__)
         config["frozen"] = config.get("frozen") or cls.__dataclass_params__.frozen
         super().__init__(cls, fields, resolved_annotations(declared), config)
@@ -147,10 +148,16 @@ _BESIDE: Final = (_FIELDS_SET, "__pydantic_extra__", "__pydantic_private__")
 """What a model keeps beside its fields, in containers that a copy must not share."""
 
 
-def _complete(cls: type[BaseModel]) -> None:
-    """Have pydantic resolve what it could not while the class was made."""
+def _complete(cls: Any, rebuild: Callable[[], object]) -> None:
+    """Have pydantic resolve what it could not while the class was made.
+
+    Raises:
+        SchemaError: it still cannot; the message names what.
+    """
+    if cls.__pydantic_complete__:
+        return
     try:
-        cls.model_rebuild()
+        rebuild()
     except pydantic.PydanticUndefinedAnnotation as error:
         raise not_found(cls.__qualname__, error.name, cls.__module__) from error
     except pydantic.PydanticUserError as error:
@@ -166,8 +173,10 @@ def _varies(field: FieldInfo) -> bool:
     return field.default_factory is not None and (bool(takes_data) or factory_varies(field.default_factory))
 
 
-def _max_lengths(field: FieldInfo) -> Iterator[int]:
-    yield from (mark.max_length for mark in field.metadata if isinstance(getattr(mark, "max_length", None), int))
+def _max_length(field: FieldInfo) -> int | None:
+    """Return how long a value may be: of several bounds pydantic keeps the last."""
+    lengths = (getattr(mark, "max_length", None) for mark in reversed(field.metadata))
+    return next((length for length in lengths if isinstance(length, int)), None)
 
 
 def _aliases(cls: type, fields: Mapping[str, FieldInfo], config: Mapping[str, Any]) -> dict[str, str]:
@@ -176,27 +185,26 @@ def _aliases(cls: type, fields: Mapping[str, FieldInfo], config: Mapping[str, An
     Raises:
         SchemaError: a field has none, or another field would take what is given under it.
     """
-    by_name = bool(config.get("populate_by_name") or config.get("validate_by_name"))
-    by_alias = config.get("validate_by_alias") is not False
+    read = {name: [*_paths(name, field, config)] for name, field in fields.items()}
     found: dict[str, str] = {}
-    read: dict[str, str] = {}
-    for name, field in fields.items():
-        paths = [*_paths(field.validation_alias)] if by_alias and field.validation_alias is not None else [(name,)]
-        whole = [name] if by_name else [path[0] for path in paths if len(path) == 1]
+    for name, paths in read.items():
+        whole = [path[0] for path in paths if len(path) == 1]
         if not whole:
             raise SchemaError(
                 f"{cls.__qualname__}.{name}: its alias is a path into something else; give it a name as well, with "
-                f"AliasChoices, or set validate_by_name"
+                f"AliasChoices, or set populate_by_name"
             )
         found[name] = whole[0]
-        for key in {path[0] for path in paths} | ({name} if by_name else set[str]()):
-            if key in read:
-                raise SchemaError(f"{cls.__qualname__}.{name}: {read[key]} is read from {key!r} as well")
-            read[key] = name
+        for other in read.keys() - {name}:
+            if any(path[0] == whole[0] for path in read[other]):
+                raise SchemaError(f"{cls.__qualname__}.{name}: {other} is read from {whole[0]!r}, too")
     return found
 
 
-def _paths(alias: str | AliasPath | AliasChoices) -> Iterator[tuple[str, ...]]:
-    """Yield the ways from what a constructor is given to a field's value."""
-    for choice in alias.choices if isinstance(alias, AliasChoices) else [alias]:
+def _paths(name: str, field: FieldInfo, config: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
+    """Yield the ways from what a constructor is given to a field's value, its own name first where it counts."""
+    if config.get("populate_by_name") or config.get("validate_by_name"):
+        yield (name,)
+    alias = field.validation_alias if config.get("validate_by_alias") is not False else None
+    for choice in alias.choices if isinstance(alias, AliasChoices) else [alias or name]:
         yield (choice,) if isinstance(choice, str) else tuple(map(str, choice.path))
