@@ -17,6 +17,7 @@ from attrs import Factory, define, field, frozen, validators
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from markupsafe import Markup
+from pydantic import BaseModel, Field
 from typing_extensions import override
 
 from tests.cases import case
@@ -135,9 +136,10 @@ def changed_to(codec: Codec[Any], payload: bytes, value: object) -> bytes | str 
 
 
 @pytest.mark.parametrize("serializer", SERIALIZER_OBJECTS)
-def test_what_sessions_are_made_of_takes_the_generated_path(serializer: str) -> None:
-    codec, _ = both(Schema(Shopper), serializer)
-    assert_generated(codec, SHOPPER)
+@pytest.mark.parametrize("kind", ["attrs", "pydantic"])
+def test_what_sessions_are_made_of_takes_the_generated_path(kind: str, serializer: str) -> None:
+    codec, _ = both(Schema[Any]({"attrs": Shopper, "pydantic": ModelShopper}[kind]), serializer)
+    assert_generated(codec, SHOPPER if kind == "attrs" else MODEL_SHOPPER)
 
 
 @pytest.mark.parametrize("serializer", SERIALIZER_OBJECTS)
@@ -190,6 +192,21 @@ class Shopper:
     counts: dict[str, int] = Factory(dict[str, int])
 
 
+class ModelLine(BaseModel, frozen=True):
+    sku: str = Field(alias="stock-keeping unit", max_length=8)
+    qty: int = Field(default=0, ge=0)
+
+
+class ModelShopper(BaseModel):
+    user_id: int | None = None
+    name: str = Field(default="", alias="full name")
+    seen: datetime | None = None
+    cart: list[ModelLine] = []
+    tags: set[str] = set()
+    point: tuple[int, int] = (0, 0)
+    counts: dict[str, int] = Field(default_factory=dict, max_length=9)
+
+
 SHOPPER: dict[str, object] = {
     "_permanent": True,
     "user_id": 7,
@@ -199,6 +216,12 @@ SHOPPER: dict[str, object] = {
     "point": (1, -2),
     "counts": {"a": 1, "b": 2},
     "_flashes": [("message", "Hello"), ("error", Markup("<b>No</b>"))],
+}
+
+
+MODEL_SHOPPER: dict[str, object] = {
+    **SHOPPER,
+    "cart": [ModelLine(**{"stock-keeping unit": sku}, qty=qty) for sku, qty in (("a", 1), ("b", 2))],
 }
 
 
