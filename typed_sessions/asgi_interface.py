@@ -12,14 +12,8 @@ from typed_sessions import interface
 from typed_sessions.core.cookie_header import cookie_values, parsed_cookies, parsed_values
 from typed_sessions.core.framework import ConfiguredApp, CookieRequest, CookieResponse, values_of, vary_by_cookie
 from typed_sessions.core.rules import Rules
-from typed_sessions.core.session import (
-    SecureCookieSession,
-    is_left_alone,
-    note_streaming,
-    rules_of,
-    save_data,
-    state_of,
-)
+from typed_sessions.core.session import SecureCookieSession, state_of
+from typed_sessions.core.session_request import is_left_alone, note_streaming, rules_of, save_data
 from typed_sessions.core.state import UNSAVED
 from typed_sessions.errors import ConfigurationError
 from typed_sessions.server import ServerSide, StoredContext

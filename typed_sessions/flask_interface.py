@@ -19,7 +19,8 @@ from typed_sessions import interface
 from typed_sessions.core.framework import ConfiguredApp, CookieRequest, CookieResponse
 from typed_sessions.core.mixin import SessionMixin
 from typed_sessions.core.null_session import NullSession
-from typed_sessions.core.session import SecureCookieSession, session_of_request
+from typed_sessions.core.session import SecureCookieSession
+from typed_sessions.core.session_request import session_of_request
 from typed_sessions.errors import StoreUnavailableError
 from typed_sessions.schema.schema import Schema
 from typed_sessions.sealing.base import Clock

@@ -31,8 +31,8 @@ from typed_sessions.core.loading import RequestContext
 from typed_sessions.core.mixin import SessionMixin
 from typed_sessions.core.null_session import NullSession
 from typed_sessions.core.rules import Rules, Signing
-from typed_sessions.core.session import (
-    SecureCookieSession,
+from typed_sessions.core.session import SecureCookieSession, state_of
+from typed_sessions.core.session_request import (
     is_left_alone,
     note_saved,
     note_streaming,
@@ -40,7 +40,6 @@ from typed_sessions.core.session import (
     save_data,
     session_from,
     session_of_request,
-    state_of,
 )
 from typed_sessions.core.state import Progress
 from typed_sessions.errors import ConfigurationError, answered, without_frames

@@ -16,7 +16,8 @@ from typed_sessions.asgi_interface import (
     ASGISessionInterface,
     Connection,
 )
-from typed_sessions.core.session import SecureCookieSession, state_of, was_used_late
+from typed_sessions.core.session import SecureCookieSession, state_of
+from typed_sessions.core.session_request import was_used_late
 from typed_sessions.core.state import AWAITED
 from typed_sessions.errors import StoreUnavailableError
 from typed_sessions.reports import logger

@@ -17,7 +17,8 @@ from typing_extensions import TypeVar
 
 from typed_sessions.core.framework import ConfiguredApp
 from typed_sessions.core.mixin import Session
-from typed_sessions.core.session import SecureCookieSession, state_of, was_used_late
+from typed_sessions.core.session import SecureCookieSession, state_of
+from typed_sessions.core.session_request import was_used_late
 from typed_sessions.core.state import Progress
 from typed_sessions.errors import ConfigurationError, StoreUnavailableError, answered
 from typed_sessions.interface import SecureCookieSessionInterface

@@ -33,7 +33,8 @@ from tests.strategies import FIELD_VALUES, FieldValues, json_values, short_integ
 from typed_sessions import FieldTypeError, Schema, SchemaError, SecureCookieSession, SerializationError
 from typed_sessions.codec.codec import Codec, Loaded, Snapshot
 from typed_sessions.codec.contents import Contents
-from typed_sessions.core.session import session_from, state_of
+from typed_sessions.core.session import state_of
+from typed_sessions.core.session_request import session_from
 from typed_sessions.core.state import Binding, LoadResult
 from typed_sessions.quart import Sessions
 from typed_sessions.reports import FieldReset

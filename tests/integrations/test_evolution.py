@@ -16,7 +16,7 @@ from quart import Quart
 from typed_sessions import Formerly, SecureCookieSession, SecureCookieSessionInterface, migration
 from typed_sessions.core import lifecycle
 from typed_sessions.core.loading import RequestContext
-from typed_sessions.core.session import session_from
+from typed_sessions.core.session_request import session_from
 from typed_sessions.quart import Sessions
 from typed_sessions.reports import FieldReset, Report
 

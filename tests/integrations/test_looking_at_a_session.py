@@ -18,7 +18,8 @@ from quart import session as quart_session
 from typing_extensions import override
 
 from typed_sessions import NullSession, SecureCookieSession, StoreUnavailableError
-from typed_sessions.core.session import session_from, state_of
+from typed_sessions.core.session import state_of
+from typed_sessions.core.session_request import session_from
 from typed_sessions.core.state import Binding
 from typed_sessions.quart import Sessions
 from typed_sessions.stores import Found, MemoryStore

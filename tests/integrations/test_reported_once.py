@@ -15,7 +15,8 @@ from typing_extensions import override
 
 from tests.integrations.test_saving import Site, Visitor, in_stream, in_teardown, in_websocket, said
 from typed_sessions import SecureCookieSession, SecureCookieSessionInterface
-from typed_sessions.core.session import is_permanent, session_from, state_of
+from typed_sessions.core.session import is_permanent, state_of
+from typed_sessions.core.session_request import session_from
 from typed_sessions.core.state import Binding, LoadResult
 from typed_sessions.quart_interface import QuartSessionInterface
 from typed_sessions.stores import MemoryStore

@@ -27,7 +27,8 @@ from typed_sessions import (
     StoreUnavailableError,
     Subject,
 )
-from typed_sessions.core.session import session_from, state_of
+from typed_sessions.core.session import state_of
+from typed_sessions.core.session_request import session_from
 from typed_sessions.core.state import LoadResult
 from typed_sessions.reports import log_report
 from typed_sessions.server import THREAD, StoredContext

@@ -58,7 +58,26 @@ TESTS: Final[dict[str, tuple[str, ...]]] = {
         "tests/integrations/test_server_side.py",
         OF_DATA,
     ),
+    "core/session_request": (
+        "tests/unit/test_session.py",
+        "tests/unit/test_renaming.py",
+        "tests/unit/test_unchanged.py",
+        "tests/integrations/test_server_side.py",
+        OF_DATA,
+    ),
     "codec/contents": (
+        "tests/unit/test_contents.py",
+        "tests/unit/test_unchanged.py",
+        "tests/unit/test_renaming.py",
+        "tests/unit/test_session.py",
+    ),
+    "codec/declared_contents": (
+        "tests/unit/test_contents.py",
+        "tests/unit/test_unchanged.py",
+        "tests/unit/test_renaming.py",
+        "tests/unit/test_session.py",
+    ),
+    "codec/keyed_contents": (
         "tests/unit/test_contents.py",
         "tests/unit/test_unchanged.py",
         "tests/unit/test_renaming.py",

@@ -441,7 +441,8 @@ def visits_of(kind: str, serializer: SerializerName) -> list[Visit]:
 
 PACKAGE: Final = Path(typed_sessions.__file__).parent
 FOLDERS: Final = tuple(f"{PACKAGE / folder}/" for folder in ("codec", "schema", "serializers"))
-MODULES: Final = tuple(str(PACKAGE / "core" / f"{name}.py") for name in ("session", "loading", "lifecycle", "rules"))
+NAMES: Final = ("session", "session_request", "loading", "lifecycle", "rules")
+MODULES: Final = tuple(str(PACKAGE / "core" / f"{name}.py") for name in NAMES)
 """What decides which path there is to take."""
 GENERATED: Final = "<typed_sessions generated"
 

@@ -18,7 +18,8 @@ from typed_sessions.codec.contents import contents_of
 from typed_sessions.core.lifecycle import Delete, HeaderChanges, Keep, Write, action_of, refresh_is_due, save
 from typed_sessions.core.loading import RequestContext
 from typed_sessions.core.rules import Format, Rules
-from typed_sessions.core.session import is_left_alone, note_saved, session_from, session_of_request, state_of
+from typed_sessions.core.session import state_of
+from typed_sessions.core.session_request import is_left_alone, note_saved, session_from, session_of_request
 from typed_sessions.core.settings import read_settings
 from typed_sessions.reports import ChangeLost, FieldReset, Reason, Refused, Report, UndeclaredKeys, UndeclaredNestedKeys
 from typed_sessions.sealing.keys import SecretKeys

@@ -1048,7 +1048,16 @@ def compare_states(sites: Sites, monkeypatch: pytest.MonkeyPatch, script: Script
 
 # Threads
 
-WHERE: Final = ("core/session", "core/loading", "core/lifecycle", "core/state", "codec/codec", "codec/contents")
+WHERE: Final = (
+    "core/session",
+    "core/session_request",
+    "core/loading",
+    "core/lifecycle",
+    "core/state",
+    "codec/codec",
+    "codec/declared_contents",
+    "codec/keyed_contents",
+)
 ROUNDS: Final = 60
 
 CHANGES: Final[dict[str, Callable[[Any], object]]] = {

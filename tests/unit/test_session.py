@@ -30,7 +30,8 @@ from typed_sessions import (
 )
 from typed_sessions.codec.codec import MAX_PAYLOAD, Codec, Loaded, Snapshot
 from typed_sessions.codec.contents import contents_of
-from typed_sessions.core.session import is_permanent, note_saved, session_from, state_of
+from typed_sessions.core.session import is_permanent, state_of
+from typed_sessions.core.session_request import note_saved, session_from
 from typed_sessions.core.state import Binding, ExtrasRule, Intent, LoadResult, Progress, Renewal
 from typed_sessions.reports import ChangeLost, Reason, Refused, Report, UsedLate
 from typed_sessions.schema.schema import Schema

@@ -23,7 +23,8 @@ from typing_extensions import override
 from tests.cases import for_each
 from typed_sessions import Schema
 from typed_sessions.codec.codec import MAX_PAYLOAD, Codec, Loaded
-from typed_sessions.codec.contents import DeclaredContents, contents_of
+from typed_sessions.codec.contents import contents_of
+from typed_sessions.codec.declared_contents import DeclaredContents
 from typed_sessions.errors import SerializationError
 from typed_sessions.serializers import MsgspecJSONSerializer, MsgspecMsgpackSerializer, TaggedJSONSerializer
 

@@ -11,7 +11,8 @@ from typing import Any, Final, Generic
 from msgspec import Raw
 from typing_extensions import TypeVar
 
-from typed_sessions.codec.contents import Contents, DeclaredContents
+from typed_sessions.codec.contents import Contents
+from typed_sessions.codec.declared_contents import DeclaredContents
 from typed_sessions.codec.explaining import (
     Encoded,
     Explained,

@@ -13,8 +13,8 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from typed_sessions.codec.contents import ReadFrom
 from typed_sessions.codec.loaded_data import LoadedData, LoadedKeys
+from typed_sessions.codec.loaded_from import ReadFrom
 from typed_sessions.codec.notations import Notation
 from typed_sessions.schema.generated import Unusual
 from typed_sessions.schema.migrations import VERSION_KEY

@@ -11,11 +11,12 @@ from attrs import frozen
 from msgspec import UNSET
 from typing_extensions import override
 
-from typed_sessions.codec.contents import DeclaredContents, ReadFrom, unread_among
+from typed_sessions.codec.declared_contents import DeclaredContents, unread_among
 from typed_sessions.codec.functions import Functions
 from typed_sessions.codec.generated import NO_NAMES, PERMANENT_KEY, UNUSUAL, Changes, Plain, Raws, Read
 from typed_sessions.codec.generated_fields import NEVER, GeneratedFields
 from typed_sessions.codec.loaded_data import LoadedData
+from typed_sessions.codec.loaded_from import ReadFrom
 from typed_sessions.schema.generated import Unusual
 
 __all__ = ["GeneratedClass"]

@@ -7,10 +7,11 @@ from typing import Any
 from msgspec import UNSET
 from typing_extensions import override
 
-from typed_sessions.codec.contents import KeyedContents, ReadFrom
 from typed_sessions.codec.functions import Functions
 from typed_sessions.codec.generated import PERMANENT_KEY, TEXT, Changes, Plain, Raws, Read
 from typed_sessions.codec.generated_fields import NEVER, GeneratedFields
+from typed_sessions.codec.keyed_contents import KeyedContents
+from typed_sessions.codec.loaded_from import ReadFrom
 from typed_sessions.schema.generated import Unusual
 
 __all__ = ["GeneratedKeys"]

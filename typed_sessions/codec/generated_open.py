@@ -8,8 +8,9 @@ from typing import Any, Final
 import msgspec
 from typing_extensions import override
 
-from typed_sessions.codec.contents import KeyedContents, ReadFrom
 from typed_sessions.codec.generated import TEXT, Changes, Generated, Plain, Read
+from typed_sessions.codec.keyed_contents import KeyedContents
+from typed_sessions.codec.loaded_from import ReadFrom
 from typed_sessions.codec.notations import Notation
 from typed_sessions.schema.generated import Unusual
 from typed_sessions.schema.narrowing import PLAIN

@@ -9,7 +9,7 @@ from typing import Any, Final, Generic
 from msgspec import UNSET, Raw
 from typing_extensions import TypeVar
 
-from typed_sessions.codec.contents import KeyedContents
+from typed_sessions.codec.keyed_contents import KeyedContents
 from typed_sessions.schema.narrowing import PLAIN
 from typed_sessions.schema.schema import Schema
 from typed_sessions.schema.values import Value

@@ -11,13 +11,8 @@ from typed_sessions.codec.generated import PERMANENT_KEY
 from typed_sessions.core.cookies import rivals_of
 from typed_sessions.core.loading import opened
 from typed_sessions.core.rules import Rules
-from typed_sessions.core.session import (
-    SecureCookieSession,
-    is_permanent,
-    note_saved,
-    note_streaming,
-    state_of,
-)
+from typed_sessions.core.session import SecureCookieSession, is_permanent, state_of
+from typed_sessions.core.session_request import note_saved, note_streaming
 from typed_sessions.core.state import AWAITED, FAILED, SAVED, SUPPRESSED, UNSAVED, SessionState
 from typed_sessions.errors import CookieTooLargeError
 from typed_sessions.reports import ChangeLost, CookieOversize, Report

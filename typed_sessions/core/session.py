@@ -20,26 +20,21 @@ from typed_sessions.core.extras import Extras
 from typed_sessions.core.loading import RequestContext
 from typed_sessions.core.mixin import Keyed, Session
 from typed_sessions.core.rules import DataLoader, Rules, load_nothing
-from typed_sessions.core.state import AWAITED, SAVED, Binding, LoadResult, Renewal, SessionState, Source
+from typed_sessions.core.state import AWAITED, SAVED, Binding, LoadResult, Renewal, SessionState
 from typed_sessions.errors import SerializationError, UndeclaredKeyError
 from typed_sessions.reports import UsedLate
 from typed_sessions.schema.schema import Schema
 from typed_sessions.serializers.tagged_json import TaggedJSONSerializer
 
 __all__ = [
+    "STREAMING",
     "SecureCookieSession",
-    "is_left_alone",
+    "belong",
     "is_permanent",
-    "note_saved",
-    "note_streaming",
-    "rules_of",
-    "save_data",
-    "session_from",
-    "session_of_request",
+    "note_saved_before",
     "shown_in",
     "state_of",
     "stored_in",
-    "was_used_late",
 ]
 
 S = TypeVar("S", default=dict[str, object])
@@ -127,13 +122,13 @@ class SecureCookieSession(Session[S_co]):
         schema: Callable[[], S_co] | Schema[S_co] | None = None,
     ) -> None:
         if schema is None and not initial:
-            _belong(self, None, None, None, SessionState(_MADE_BY_A_PROGRAM))
+            belong(self, None, None, None, SessionState(_MADE_BY_A_PROGRAM))
             return  # a class of the user's is made so for a request: nothing that takes time
         declared = schema if isinstance(schema, Schema) else Schema(cast("Callable[[], S_co]", schema))
         state: SessionState[S_co] = SessionState(Binding(lambda: _opened_with({}, declared)))
         if initial:
             state.opened = _opened_with(dict(initial), declared)
-        _belong(self, None, None, None, state)
+        belong(self, None, None, None, state)
 
     @property
     @override
@@ -368,7 +363,7 @@ class SecureCookieSession(Session[S_co]):
         of_its_own: SessionState[S_co] = SessionState(Binding(_opened_empty, rule=state.source.rule))
         of_its_own.opened = LoadResult(contents, opened.snapshot, new=opened.new)
         of_its_own.assigned = state.assigned
-        _belong(detached, None, None, None, of_its_own)
+        belong(detached, None, None, None, of_its_own)
         return detached
 
     def _begin(self) -> SessionState[S_co]:
@@ -389,7 +384,7 @@ class SecureCookieSession(Session[S_co]):
             state = first
         self._state = state
         self._request = None
-        _note_saved_before(self, first, state)
+        note_saved_before(self, first, state)
         return state
 
     def _data_loaded(self) -> LoadedData[S_co] | LoadedKeys[S_co] | None:
@@ -425,7 +420,7 @@ class SecureCookieSession(Session[S_co]):
     def _note_late_use(self, state: SessionState[S_co]) -> None:
         """Take note of a use of the session after its response was made."""
         is_first, state.was_used_late = not state.was_used_late, True
-        if is_first and _streaming.get() is self:  # Flask has assigned `accessed` by now
+        if is_first and STREAMING.get() is self:  # Flask has assigned `accessed` by now
             state.source.report(UsedLate())
 
     def _store(self, values: Mapping[str, object]) -> None:
@@ -447,11 +442,11 @@ class SecureCookieSession(Session[S_co]):
         state.note_change()
 
 
-_streaming: Final[ContextVar[object]] = ContextVar("streaming", default=None)
+STREAMING: Final[ContextVar[object]] = ContextVar("streaming", default=None)
 """The session of the response that is made here while it is sent. A task that was begun before the save makes none."""
 
 
-def _belong(
+def belong(
     session: SecureCookieSession[Any],
     rules: Rules[Any] | None,
     app: object,
@@ -482,106 +477,12 @@ def shown_in(session: SecureCookieSession[Any]) -> dict[str, object]:
     return session._touched().shown() if shown is None else shown
 
 
-def rules_of(session: SecureCookieSession[S]) -> Rules[S] | None:
-    """Return the rules that a session was opened with; None if a program has made it."""
-    return session._rules
-
-
-def session_of_request(
-    rules: Rules[S], app: object, request: object, session_class: type[SecureCookieSession[S]]
-) -> SecureCookieSession[S]:
-    """Return the session of a request. Its cookies are looked at when the session is, from whichever thread."""
-    if session_class is SecureCookieSession:
-        session: SecureCookieSession[S] = _new(session_class)  # pyright: ignore[reportAssignmentType]  # it takes the comparison for a proof that there is no schema
-        session._load_data = rules.load_data
-    else:
-        session = session_class()  # type: ignore[assignment]  # pyright: ignore[reportCallIssue]  # without a schema, which the rules know
-        session._load_data = load_nothing
-    session.accessed = session._is_saved = False
-    session._rules = rules
-    session._app = app
-    session._request = request
-    session._state = []
-    return session
-
-
-_new: Final = object.__new__
-
-
-def session_from(
-    source: Source[S],
-    session_class: type[SecureCookieSession[S]],
-    rules: Rules[S] | None = None,
-    app: object = None,
-) -> SecureCookieSession[S]:
-    """Return a session that opens at the first touch, from whichever thread touches it."""
-    session: SecureCookieSession[S] = session_class()  # type: ignore[assignment]  # pyright: ignore[reportCallIssue]  # without a schema, which the source knows
-    _belong(session, rules, app, None, SessionState(source))
-    return session
-
-
-def is_left_alone(session: SecureCookieSession[Any]) -> bool:
-    """Return True if no refresh can be due of the cookie of a request's session that nobody has asked anything.
-
-    Then that has saved it.
-    """
-    if session.accessed or session._state:
-        return False
-    rules, request = session._rules, session._request
-    if rules is None or request is None:
-        return False
-    if rules.refresh_each_request and rules.is_due(request):
-        return False
-    session._is_saved = True
-    if session._state:  # another thread has come so far just now
-        state_of(session).progress = SAVED
-    return True
-
-
-def save_data(session: SecureCookieSession[S], rules: Rules[S]) -> str | None:
-    """Save a session of which nobody has asked more than its data. None where somebody has, or it takes more.
-
-    Returns:
-        The text of the `Set-Cookie` header; empty if none is due.
-    """
-    made = session._state
-    if type(made) is not list or not made or session._is_saved:
-        return None
-    loaded = made[0]
-    if isinstance(loaded, SessionState):
-        return None
-    header = rules.header_of(loaded)
-    if header is not None:
-        session._is_saved = True
-        if len(made) > 1:  # another thread asks more just now
-            _note_saved_before(session, loaded, state_of(session))
-    return header
-
-
-def _note_saved_before(
+def note_saved_before(
     session: SecureCookieSession[S], first: LoadedData[S] | LoadedKeys[S] | SessionState[S], state: SessionState[S]
 ) -> None:
     """Note of the state of a session what became of it before there was one."""
     if session._is_saved and state.progress is AWAITED:
         state.progress, state.sent = SAVED, None if isinstance(first, SessionState) else first.sent
-
-
-def note_streaming(session: SecureCookieSession[Any]) -> None:
-    """Note that a program makes the response while it is sent, and has not used the session before."""
-    _streaming.set(session)
-
-
-def note_saved(session: SecureCookieSession[Any], *, streams: bool) -> None:
-    """Note that the session was saved with its response: what changes from now on is lost. See `note_streaming`."""
-    state_of(session).progress = SAVED
-    if streams:
-        note_streaming(session)
-
-
-def was_used_late(session: SecureCookieSession[Any]) -> bool:
-    """Return True if anybody has asked for what is in the session after its response was made."""
-    state = session._state
-    return not isinstance(state, list) and state.was_used_late
 
 
 def is_permanent(session: SecureCookieSession[Any]) -> bool:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from types import NoneType
 from typing import Final, TypeGuard
 
-__all__ = ["PLAIN", "is_dict", "is_sequence", "is_set"]
+__all__ = ["IMMUTABLE", "PLAIN", "is_dict", "is_sequence", "is_set"]
 
 PLAIN: Final = frozenset({NoneType, bool, int, str})
 """The types whose values all formats write as they are, and that nothing can be hidden in."""
+
+IMMUTABLE: Final = PLAIN | {float}
+"""Types whose values nobody can change in their place."""
 
 
 def is_dict(value: object) -> TypeGuard[dict[object, object]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from copy import copy
 from datetime import datetime
 from functools import cache, cached_property, partial
@@ -230,6 +230,15 @@ class Schema(Generic[S]):
         """Put fresh defaults into fields, and return the data that has them: the same object unless it is frozen."""
         fresh = self.create()
         return self.put(data, {name: self.read(fresh, name) for name in names})
+
+    def superseded(self, extras: Iterable[str], declared: Collection[str]) -> list[str]:
+        """Return the undeclared keys that are earlier names of fields which are not stored any more.
+
+        Such a key was kept beside the field for a rollback. Alone, the next request would read it as the field's value,
+        and so bring back what the field has dropped since, such as a login.
+        """
+        keys = (*extras,)  # which another thread may change
+        return [key for key in keys if key in self.renamed and self.renamed[key] not in declared]
 
     def duplicate(self, data: S) -> S:
         """Return a shallow copy of data. Nothing of the user's runs."""

@@ -1,0 +1,121 @@
+"""A session between the request that brings it and the response that takes its cookie."""
+
+# What a program is not shown of a session is used here, too:
+# pyright: reportPrivateUsage=false
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from typing_extensions import TypeVar
+
+from typed_sessions.core.rules import Rules, load_nothing
+from typed_sessions.core.session import STREAMING, SecureCookieSession, belong, note_saved_before, state_of
+from typed_sessions.core.state import SAVED, SessionState, Source
+
+__all__ = [
+    "is_left_alone",
+    "note_saved",
+    "note_streaming",
+    "rules_of",
+    "save_data",
+    "session_from",
+    "session_of_request",
+    "was_used_late",
+]
+
+S = TypeVar("S", default=dict[str, object])
+
+
+def rules_of(session: SecureCookieSession[S]) -> Rules[S] | None:
+    """Return the rules that a session was opened with; None if a program has made it."""
+    return session._rules
+
+
+def session_of_request(
+    rules: Rules[S], app: object, request: object, session_class: type[SecureCookieSession[S]]
+) -> SecureCookieSession[S]:
+    """Return the session of a request. Its cookies are looked at when the session is, from whichever thread."""
+    if session_class is SecureCookieSession:
+        session: SecureCookieSession[S] = _new(session_class)  # pyright: ignore[reportAssignmentType]  # it takes the comparison for a proof that there is no schema
+        session._load_data = rules.load_data
+    else:
+        session = session_class()  # type: ignore[assignment]  # pyright: ignore[reportCallIssue]  # without a schema, which the rules know
+        session._load_data = load_nothing
+    session.accessed = session._is_saved = False
+    session._rules = rules
+    session._app = app
+    session._request = request
+    session._state = []
+    return session
+
+
+_new: Final = object.__new__
+
+
+def session_from(
+    source: Source[S],
+    session_class: type[SecureCookieSession[S]],
+    rules: Rules[S] | None = None,
+    app: object = None,
+) -> SecureCookieSession[S]:
+    """Return a session that opens at the first touch, from whichever thread touches it."""
+    session: SecureCookieSession[S] = session_class()  # type: ignore[assignment]  # pyright: ignore[reportCallIssue]  # without a schema, which the source knows
+    belong(session, rules, app, None, SessionState(source))
+    return session
+
+
+def is_left_alone(session: SecureCookieSession[Any]) -> bool:
+    """Return True if no refresh can be due of the cookie of a request's session that nobody has asked anything.
+
+    Then that has saved it.
+    """
+    if session.accessed or session._state:
+        return False
+    rules, request = session._rules, session._request
+    if rules is None or request is None:
+        return False
+    if rules.refresh_each_request and rules.is_due(request):
+        return False
+    session._is_saved = True
+    if session._state:  # another thread has come so far just now
+        state_of(session).progress = SAVED
+    return True
+
+
+def save_data(session: SecureCookieSession[S], rules: Rules[S]) -> str | None:
+    """Save a session of which nobody has asked more than its data. None where somebody has, or it takes more.
+
+    Returns:
+        The text of the `Set-Cookie` header; empty if none is due.
+    """
+    made = session._state
+    if type(made) is not list or not made or session._is_saved:
+        return None
+    loaded = made[0]
+    if isinstance(loaded, SessionState):
+        return None
+    header = rules.header_of(loaded)
+    if header is not None:
+        session._is_saved = True
+        if len(made) > 1:  # another thread asks more just now
+            note_saved_before(session, loaded, state_of(session))
+    return header
+
+
+def note_streaming(session: SecureCookieSession[Any]) -> None:
+    """Note that a program makes the response while it is sent, and has not used the session before."""
+    STREAMING.set(session)
+
+
+def note_saved(session: SecureCookieSession[Any], *, streams: bool) -> None:
+    """Note that the session was saved with its response: what changes from now on is lost. See `note_streaming`."""
+    state_of(session).progress = SAVED
+    if streams:
+        note_streaming(session)
+
+
+def was_used_late(session: SecureCookieSession[Any]) -> bool:
+    """Return True if anybody has asked for what is in the session after its response was made."""
+    state = session._state
+    return not isinstance(state, list) and state.was_used_late
