@@ -35,7 +35,7 @@ from typed_sessions.codec import codec
 from typed_sessions.codec.explaining import ExplainingPath
 from typed_sessions.codec.loaded_data import LoadedData, LoadedKeys
 from typed_sessions.core.rules import Format
-from typed_sessions.core.session import state_of
+from typed_sessions.core.session import state_of, was_used_late
 from typed_sessions.interface import ConfiguredApp
 from typed_sessions.quart import Sessions
 from typed_sessions.reports import ChangeLost, Report
@@ -346,6 +346,10 @@ def looked_at(visit: Visit) -> object:
         session.modified,
         session.accessed,
     ]
+
+
+def was_late(visit: Visit) -> bool:
+    return was_used_late(visit.session)
 
 
 def kept(*, answers: bool) -> Step:
@@ -797,6 +801,9 @@ AFTER_THE_SAVE: Final[dict[str, Script]] = {
     "nothing": Script((appended(), saved)),
     "a look": Script((appended(), saved, looked_at)),
     "a look at what nobody changed": Script((read("n"), saved, looked_at, looked_at)),
+    "asked for late": Script((read("n"), saved, was_late, through_data(lambda data: data.n), was_late, read("t"))),
+    "asked for late, by key": Script((read("n"), saved, was_late, read("t"), was_late)),
+    "asked for late, untouched before": general((saved, was_late, attribute("n", 5), was_late, stored("t", "z"))),
     "a late change through the data": Script((read("n"), saved, attribute("n", 5), looked_at)),
     "a late change by key": Script((read("n"), saved, stored("n", 5), stored("n", 6), stored("t", "z"))),
     "a late change of an extra": Script((read("n"), saved, stored("token", "t"), looked_at)),
@@ -1048,7 +1055,15 @@ def compare_states(sites: Sites, monkeypatch: pytest.MonkeyPatch, script: Script
 
 # Threads
 
-WHERE: Final = ("core/session", "core/loading", "core/lifecycle", "core/state", "codec/codec", "codec/contents")
+WHERE: Final = (
+    "core/session",
+    "core/loading",
+    "core/lifecycle",
+    "core/rules",
+    "core/state",
+    "codec/codec",
+    "codec/contents",
+)
 ROUNDS: Final = 60
 
 CHANGES: Final[dict[str, Callable[[Any], object]]] = {
