@@ -910,6 +910,29 @@ COOKIES: Final[dict[str, Script]] = {
     "half a character": general((attribute("t", "\ud800"), saved, saved)),
 }
 
+BESIDE: Final[Mapping[str, object]] = {**FULL, "csrf_token": "token", "more": [1], "_permanent": True}
+
+UNDECLARED: Final[dict[str, Script]] = {
+    "left alone": Script((appended(), read("n"), stored("t", "z"), saved), begun=BESIDE),
+    "read": Script((read("csrf_token"), got("csrf_token"), saved), begun=BESIDE),
+    "read, and the data changed": Script((read("csrf_token"), appended(), saved, looked_at), begun=BESIDE),
+    "changed in place": general((does(lambda session: session["more"].append(2)), saved), begun=BESIDE),
+    "got and changed in place": general((does(lambda session: session.get("more").append(2)), saved), begun=BESIDE),
+    "changed in place, seen before": general(
+        (read("csrf_token"), does(lambda session: session["more"].append(2)), appended(), saved), begun=BESIDE
+    ),
+    "changed in place through extras": general(
+        (does(lambda session: session.extras["more"].append(2)), saved), begun=BESIDE
+    ),
+    "stored": general((stored("csrf_token", "other"), saved), begun=BESIDE),
+    "stored as it was": general((stored("csrf_token", "token"), saved), begun=BESIDE),
+    "taken out": general((does(lambda session: session.pop("csrf_token")), appended(), saved), begun=BESIDE),
+    "not there": general((got("token", 3), read("token"), saved), begun=BESIDE),
+    "the default beside": general((attribute("n", 0), saved), begun=BESIDE),
+    "late": Script((read("csrf_token"), saved, stored("csrf_token", "other"), looked_at), begun=BESIDE),
+    "as new beside": Script((attribute("ratio", 2.5), saved), begun={**FEW, "csrf_token": "token"}),
+}
+
 SETTINGS: Final[dict[str, Script]] = {
     "too large": general((attribute("t", LONG), saved, saved), config={"MAX_COOKIE_SIZE": 700}),
     "too large, and then not": general(
@@ -979,6 +1002,7 @@ SCRIPTS: Final[dict[str, dict[str, Script]]] = {
     "no schema": of_keys(None, FEW, MORE_THAN_OPEN),
     "no schema, permanent": of_keys(None, {**PERMANENT, "_flashes": [("message", "hello")]}, MORE_THAN_OPEN - {"flag"}),
     "more than data": MORE_THAN_DATA,
+    "undeclared keys": UNDECLARED,
     "after the save": AFTER_THE_SAVE,
     "cookies": COOKIES,
     "settings": SETTINGS,
