@@ -36,6 +36,7 @@ from typed_sessions.codec.explaining import ExplainingPath
 from typed_sessions.codec.loaded_data import LoadedData, LoadedKeys
 from typed_sessions.core.rules import Format
 from typed_sessions.core.session import state_of
+from typed_sessions.core.session_request import was_used_late
 from typed_sessions.interface import ConfiguredApp
 from typed_sessions.quart import Sessions
 from typed_sessions.reports import ChangeLost, Report
@@ -346,6 +347,10 @@ def looked_at(visit: Visit) -> object:
         session.modified,
         session.accessed,
     ]
+
+
+def was_late(visit: Visit) -> bool:
+    return was_used_late(visit.session)
 
 
 def kept(*, answers: bool) -> Step:
@@ -797,6 +802,9 @@ AFTER_THE_SAVE: Final[dict[str, Script]] = {
     "nothing": Script((appended(), saved)),
     "a look": Script((appended(), saved, looked_at)),
     "a look at what nobody changed": Script((read("n"), saved, looked_at, looked_at)),
+    "asked for late": Script((read("n"), saved, was_late, through_data(lambda data: data.n), was_late, read("t"))),
+    "asked for late, by key": Script((read("n"), saved, was_late, read("t"), was_late)),
+    "asked for late, untouched before": general((saved, was_late, attribute("n", 5), was_late, stored("t", "z"))),
     "a late change through the data": Script((read("n"), saved, attribute("n", 5), looked_at)),
     "a late change by key": Script((read("n"), saved, stored("n", 5), stored("n", 6), stored("t", "z"))),
     "a late change of an extra": Script((read("n"), saved, stored("token", "t"), looked_at)),
@@ -903,6 +911,29 @@ COOKIES: Final[dict[str, Script]] = {
     "half a character": general((attribute("t", "\ud800"), saved, saved)),
 }
 
+BESIDE: Final[Mapping[str, object]] = {**FULL, "csrf_token": "token", "more": [1], "_permanent": True}
+
+UNDECLARED: Final[dict[str, Script]] = {
+    "left alone": Script((appended(), read("n"), stored("t", "z"), saved), begun=BESIDE),
+    "read": Script((read("csrf_token"), got("csrf_token"), saved), begun=BESIDE),
+    "read, and the data changed": Script((read("csrf_token"), appended(), saved, looked_at), begun=BESIDE),
+    "changed in place": general((does(lambda session: session["more"].append(2)), saved), begun=BESIDE),
+    "got and changed in place": general((does(lambda session: session.get("more").append(2)), saved), begun=BESIDE),
+    "changed in place, seen before": general(
+        (read("csrf_token"), does(lambda session: session["more"].append(2)), appended(), saved), begun=BESIDE
+    ),
+    "changed in place through extras": general(
+        (does(lambda session: session.extras["more"].append(2)), saved), begun=BESIDE
+    ),
+    "stored": general((stored("csrf_token", "other"), saved), begun=BESIDE),
+    "stored as it was": general((stored("csrf_token", "token"), saved), begun=BESIDE),
+    "taken out": general((does(lambda session: session.pop("csrf_token")), appended(), saved), begun=BESIDE),
+    "not there": general((got("token", 3), read("token"), saved), begun=BESIDE),
+    "the default beside": general((attribute("n", 0), saved), begun=BESIDE),
+    "late": Script((read("csrf_token"), saved, stored("csrf_token", "other"), looked_at), begun=BESIDE),
+    "as new beside": Script((attribute("ratio", 2.5), saved), begun={**FEW, "csrf_token": "token"}),
+}
+
 SETTINGS: Final[dict[str, Script]] = {
     "too large": general((attribute("t", LONG), saved, saved), config={"MAX_COOKIE_SIZE": 700}),
     "too large, and then not": general(
@@ -972,6 +1003,7 @@ SCRIPTS: Final[dict[str, dict[str, Script]]] = {
     "no schema": of_keys(None, FEW, MORE_THAN_OPEN),
     "no schema, permanent": of_keys(None, {**PERMANENT, "_flashes": [("message", "hello")]}, MORE_THAN_OPEN - {"flag"}),
     "more than data": MORE_THAN_DATA,
+    "undeclared keys": UNDECLARED,
     "after the save": AFTER_THE_SAVE,
     "cookies": COOKIES,
     "settings": SETTINGS,
@@ -1053,6 +1085,7 @@ WHERE: Final = (
     "core/session_request",
     "core/loading",
     "core/lifecycle",
+    "core/rules",
     "core/state",
     "codec/codec",
     "codec/declared_contents",
