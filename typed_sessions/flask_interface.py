@@ -86,9 +86,7 @@ class FlaskSessionInterface(WerkzeugSessionInterface[S]):
     @override
     def _cookie_header(self, request: SansIORequest) -> str:
         if isinstance(request, Request):
-            header: str = request.environ.get(
-                "HTTP_COOKIE", ""
-            )  # as its headers have it, which are slow
+            header: str = request.environ.get("HTTP_COOKIE", "")  # as its headers have it, which are slow
             return header
         return super()._cookie_header(request)
 
