@@ -634,9 +634,8 @@ def test_the_places_are_those_of_the_path() -> None:
     assert {"Codec.decode", "Codec.diff", "Codec.encode", "Codec.write", "load", "changes"} <= names
     of_data_alone = {
         "SecureCookieSession._data_loaded",
-        "SecureCookieSession._load_data",
         "SecureCookieSession._state_with",
-        "_data_loader.<locals>.loaded_data",
+        "_data_loader.<locals>.load_data",
         "GeneratedClass.data_in",
         "LoadedData.read",
         "LoadedData.store",
@@ -648,6 +647,13 @@ def test_the_places_are_those_of_the_path() -> None:
         "GeneratedClass.flag_in",
     }
     assert of_data_alone <= names
+
+
+@pytest.mark.parametrize("kind", ["typed dict", "no schema"])
+def test_the_places_are_those_of_keys_alone(kind: str) -> None:
+    places = [place for visit in visits_of(kind, "msgspec-json") for place in places_of(visit)]
+    names = {place.code.co_qualname for place in places}
+    assert {"Generated.data_in", "Generated.payload_of", "LoadedKeys.read", "LoadedKeys.store"} <= names
 
 
 def test_the_places_are_those_of_the_end_of_a_request() -> None:

@@ -9,14 +9,15 @@ from __future__ import annotations
 import copy
 import inspect
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from hashlib import sha256
+from itertools import product
 from random import Random
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final, TypedDict, TypeVar
 
 import attrs
 import pytest
@@ -32,7 +33,7 @@ from tests.turns import in_turns
 from typed_sessions import Essential, Formerly, SecureCookieSession, SecureCookieSessionInterface
 from typed_sessions.codec import codec
 from typed_sessions.codec.explaining import ExplainingPath
-from typed_sessions.codec.loaded_data import LoadedData
+from typed_sessions.codec.loaded_data import LoadedData, LoadedKeys
 from typed_sessions.core.rules import Format
 from typed_sessions.core.session import state_of
 from typed_sessions.interface import ConfiguredApp
@@ -108,6 +109,20 @@ class Packed(Struct):
     n: int = 0
     t: str = ""
     cart: list[str] = []
+
+
+class Keys(TypedDict, total=False):
+    n: int
+    t: str
+    cart: list[str]
+    lines: list[Line]
+    when: datetime
+
+
+class Renamed(TypedDict, total=False):
+    n: int
+    t: Annotated[str, Formerly("text")]
+    cart: list[str]
 
 
 def guest() -> Plain:
@@ -219,6 +234,7 @@ class Site:
     ) -> None:
         self.now = NOW
         self.reports: list[Report] = []
+        self._cookies: dict[str, str] = {}
         self.app = App({"SECRET_KEY": KEY, **config})
         self.interface = interface(
             schema,
@@ -240,20 +256,15 @@ class Site:
         return self.interface._applications.rules_of(self.app).formats[0]  # pyright: ignore[reportPrivateUsage]
 
     def cookie_of(self, values: Mapping[str, object] | bytes) -> str:
-        """Return the cookie of a session that holds values, or a payload."""
+        """Return the cookie of a session that holds values, or a payload, and was begun at once."""
         if isinstance(values, bytes):
             return self.format.sealer.seal(values)
-        session = self.open()
-        session.update(values)
-        return self.interface.seal(self.app, session)
-
-    def forget(self, values: Mapping[str, object]) -> None:
-        """Have it see a payload of fields alone, unless it has: it expects the next one to be such a one, too."""
-        path = self.format.codec.data_path
-        if path is not None and path.reads_data:
-            return
-        state_of(self.open(self.cookie_of(values))).open()
-        self.reports.clear()
+        name = repr(values)
+        if name not in self._cookies:
+            session = self.open()
+            session.update(values)
+            self._cookies[name] = self.interface.seal(self.app, session)
+        return self._cookies[name]
 
 
 class Visit:
@@ -303,7 +314,7 @@ class Visit:
 
 def keeps_to_data(session: SecureCookieSession[Any]) -> bool:
     state = session._state  # pyright: ignore[reportPrivateUsage]  # nobody else can tell
-    return isinstance(state, list) and [type(each) for each in state] == [LoadedData]
+    return isinstance(state, list) and len(state) == 1 and isinstance(state[0], (LoadedData, LoadedKeys))
 
 
 Step = Callable[[Visit], object]
@@ -629,6 +640,121 @@ KINDS: Final[dict[str, Script]] = {
     "field that refuses the session": Script((read("n"), stored("n", 4), saved), schema=Careful, begun=FEW),
 }
 
+
+def item(key: Any, value: object) -> Step:
+    return lambda visit: visit.session.data.__setitem__(key, copy.deepcopy(value))
+
+
+def grown(text: str = "tea") -> Step:
+    return lambda visit: visit.session["cart"].append(text)
+
+
+OF_KEYS: Final[dict[str, tuple[Step, ...]]] = {
+    "read": (read("n"), got("t"), saved),
+    "data": (through_data(lambda data: data["n"]), saved),
+    "nested": (grown(), saved),
+    "nested in data": (through_data(lambda data: data["cart"].append("tea")), saved),
+    "nested and back": (grown(), does(lambda session: session["cart"].pop()), saved),
+    "nested, and not asked for": (read("cart"), grown(), read("n"), saved),
+    "stored": (stored("n", 2), read("n"), saved),
+    "stored as it was": (stored("n", 1), stored("t", "x"), saved),
+    "stored and back": (stored("n", 5), stored("n", 1), saved),
+    "stored 0": (stored("n", 0), saved),
+    "item": (item("n", 2), read("n"), saved),
+    "item as new": (item("token", "a"), read("token"), saved),
+    "item taken out": (through_data(lambda data: data.pop("t")), got("t", 3), saved),
+    "item taken out and back": (through_data(lambda data: data.pop("t")), item("t", "x"), saved),
+    "all taken out": (through_data(lambda data: data.clear()), saved),
+    "all but nothing": (through_data(lambda data: data.update(dict(data))), saved),
+    "read what is not there": (read("token"), got("token", 3), saved),
+    "stored as new": (stored("token", "a"), read("token"), saved),
+    "stored a wrong type": (stored("n", "seven"), saved),
+    "stored what no format writes": (stored("t", sha256), saved, saved),
+    "wrong type in data": (item("n", "seven"), saved, saved),
+    "wrong type in data, mended": (item("n", sha256), saved, item("n", 4), saved),
+    "True for an int": (stored("n", True), saved),
+    "a key that is no text": (stored(7, 1), read(7), got(7), saved),
+    "an item that is no text": (item(7, 1), saved),
+    "a key without a hash": (got([]), read([]), stored([], 1), saved),
+    "a key of a class of its own": (stored(Word("n"), 7), read(Word("n")), item(Word("more"), 1), saved),
+    "a text of a class of its own": (stored("t", Word("y")), item("t", Word("z")), saved),
+    "permanent": (assigned("permanent", True), grown(), saved),
+    "flag": (got("_permanent"), read("_permanent"), stored("_permanent", "yes"), saved),
+    "former name": (read("text"), stored("text", "y"), saved),
+    "deleted": (does(lambda session: session.__delitem__("t")), saved),
+    "popped": (does(lambda session: session.pop("t")), grown(), saved),
+    "cleared": (does(lambda session: session.clear()), saved),
+    "updated": (does(lambda session: session.update(n=4, t="z")), saved),
+    "replaced": (does(lambda session: session.replace({"n": 4})), saved),
+    "setdefault": (does(lambda session: session.setdefault("token", []).append(1)), saved),
+    "looked at": (grown(), saved, looked_at),
+    "late": (read("n"), saved, stored("n", 5), grown(), looked_at, saved),
+    "late in data": (read("n"), saved, item("n", 5), looked_at, saved),
+    "saved between": (stored("n", 5), saved, stored("n", 1), saved),
+    "kept": (grown(), saved, kept(answers=True), kept(answers=False), reloaded),
+    "kept, asked before": (grown(), kept(answers=True), kept(answers=False), saved),
+    "end of a websocket": (grown(), ended, looked_at),
+    "said not to be modified": (grown(), assigned("modified", False), saved),
+}
+
+LOSSY: Final = {
+    "a key of a class of its own",
+    "a key that is no text",
+    "a text of a class of its own",
+    "an item that is no text",
+}
+
+MORE_THAN_KEYS: Final = LOSSY | {
+    "all taken out",
+    "cleared",
+    "deleted",
+    "end of a websocket",
+    "item taken out",
+    "kept, asked before",
+    "popped",
+    "read what is not there",
+    "replaced",
+    "said not to be modified",
+    "setdefault",
+    "updated",
+    "wrong type in data, mended",
+    "flag",
+    "former name",
+}
+"""What takes more than the keys of a session, declared or not."""
+
+MORE_THAN_DECLARED: Final = MORE_THAN_KEYS | {"permanent", "stored as new", "wrong type in data"}
+MORE_THAN_OPEN: Final = MORE_THAN_KEYS | {"stored what no format writes", "True for an int"}
+
+
+def of_keys(
+    schema: Any,
+    begun: Mapping[str, object] | bytes,
+    more: Collection[str] = OF_KEYS,
+    formats: tuple[SerializerName, ...] = FORMATS,
+) -> dict[str, Script]:
+    """Return scripts of sessions whose data is a dict.
+
+    Args:
+        schema: the TypedDict, or None.
+        begun: what they hold.
+        more: what takes more than data; everything by default.
+        formats: in which they are.
+    """
+    return {
+        name: Script(
+            steps,
+            as_data=name not in more,
+            schema=schema,
+            begun=begun,
+            formats=formats,
+            changes_site=name in LOSSY,  # which it says once
+        )
+        for name, steps in OF_KEYS.items()
+        if begun is FEW or name not in LOSSY
+    }
+
+
 ACTS: Final[dict[str, Callable[[Any], object]]] = {
     "keys": lambda session: [*session.keys()],
     "items": lambda session: [*session.items()],
@@ -704,6 +830,13 @@ def signed_by_another(_: Site, cookie: str) -> tuple[str, ...]:
     return (cookie[:-4] + ("AAAA" if cookie[-4:] != "AAAA" else "BBBB"),)
 
 
+def young(site: Site) -> str:
+    """Return a cookie of another session, begun just now."""
+    session = site.open()
+    session["n"] = 9
+    return site.interface.seal(site.app, session)
+
+
 def under_the_old_key(site: Site, _: str) -> tuple[str, ...]:
     return (Site(Visitor, site.interface.serializer, {"SECRET_KEY": OLD_KEY}).cookie_of(FULL),)
 
@@ -718,6 +851,14 @@ COOKIES: Final[dict[str, Script]] = {
     "none, unchanged": general((through_data(lambda data: data.n), saved), cookies=lambda _, __: ()),
     "tampered": general((read("n"), through_data(lambda data: data.n), saved), cookies=signed_by_another),
     "tampered, changed": general((appended(), saved), cookies=signed_by_another),
+    "no cookie of ours, untouched": general((saved,), cookies=lambda _, __: ("x",)),
+    "untouched": general((saved, looked_at), begun=PERMANENT),
+    "untouched, to be refreshed": general((saved, looked_at), begun=PERMANENT, wait=20 * DAY),
+    "untouched, and no refresh due": general((saved,), begun=PERMANENT, wait=DAY),
+    "untouched, one of two to be refreshed": general(
+        (saved,), begun=PERMANENT, wait=20 * DAY, cookies=lambda site, cookie: (young(site), cookie)
+    ),
+    "untouched, too young": general((saved,), wait=-DAY),
     "no cookie of ours": general((appended(), saved), cookies=lambda _, __: ("x",)),
     "expired": general((appended(), saved), wait=40 * DAY),
     "under an older key": Script(
@@ -733,7 +874,7 @@ COOKIES: Final[dict[str, Script]] = {
     "two, one tampered": general(
         (read("n"), saved), cookies=lambda site, cookie: (*signed_by_another(site, cookie), cookie)
     ),
-    "an extra": general((appended(), read("n"), saved), begun={**FULL, "csrf_token": "token"}),
+    "an extra": Script((appended(), read("n"), saved), begun={**FULL, "csrf_token": "token"}),
     "a former name": general((read("named"), stored("named", 7), saved), begun=b'{"old_name":3}', formats=FORMATS[:2]),
     "a field that does not fit": general(
         (read("t"), appended(), saved), begun=b'{"n":"x","t":"y"}', formats=FORMATS[:2]
@@ -823,6 +964,13 @@ SCRIPTS: Final[dict[str, dict[str, Script]]] = {
     "by key": BY_KEY,
     "explicit defaults": EXPLICIT_DEFAULTS,
     "kinds": KINDS,
+    "typed dict": of_keys(Keys, FEW, MORE_THAN_DECLARED),
+    "typed dict, permanent": of_keys(Keys, PERMANENT, MORE_THAN_DECLARED),
+    "typed dict, and more": of_keys(Keys, {"csrf_token": "token", **FEW}, MORE_THAN_DECLARED),
+    "typed dict, a wrong field": of_keys(Keys, b'{"n":"x","t":"y","cart":["a"]}', formats=FORMATS[:2]),
+    "typed dict, renamed": of_keys(Renamed, FEW),
+    "no schema": of_keys(None, FEW, MORE_THAN_OPEN),
+    "no schema, permanent": of_keys(None, {**PERMANENT, "_flashes": [("message", "hello")]}, MORE_THAN_OPEN - {"flag"}),
     "more than data": MORE_THAN_DATA,
     "after the save": AFTER_THE_SAVE,
     "cookies": COOKIES,
@@ -838,7 +986,8 @@ class Sites:
 
     def of(self, script: Script, serializer: SerializerName) -> Site:
         if script.changes_site:
-            return Site(script.schema, TaggedJSONSerializer(), script.config, script.interface)
+            own = TaggedJSONSerializer() if serializer == "tagged-json" else serializer
+            return Site(script.schema, own, script.config, script.interface)
         key = codec.generated_for, script.schema, serializer, repr(script.config), script.interface
         if key not in self._known:
             self._known[key] = Site(script.schema, serializer, script.config, script.interface)
@@ -854,7 +1003,6 @@ def visited(sites: Sites, script: Script, serializer: SerializerName, steps: tup
     """Serve a request, and return all there is to know of it."""
     site = sites.of(script, serializer)
     site.now = NOW
-    site.forget({"t": "y"})
     cookie = site.cookie_of(script.begun)
     cookies = script.cookies(site, cookie)
     site.now += script.wait
@@ -862,12 +1010,6 @@ def visited(sites: Sites, script: Script, serializer: SerializerName, steps: tup
     for step in steps:
         visit.take(step)
     return visit
-
-
-def variants(steps: tuple[Step, ...], more: Step) -> Iterator[tuple[int, tuple[Step, ...]]]:
-    """Return the steps with one more, at each place."""
-    for place in range(len(steps) + 1):
-        yield place, (*steps[:place], more, *steps[place:])
 
 
 @pytest.mark.parametrize("serializer", FORMATS)
@@ -885,28 +1027,29 @@ def compare_states(sites: Sites, monkeypatch: pytest.MonkeyPatch, script: Script
     def told(*steps: Step) -> list[str]:
         return visited(sites, script, serializer, steps).finish()
 
-    visit = visited(sites, script, serializer, script.steps)
+    steps = script.steps
+    visit = visited(sites, script, serializer, steps)
     assert visit.saved_as_data is script.as_data
     usual = visit.finish()
-    looks = [told(*steps) for _, steps in variants(script.steps, looked_at)]
-    for place, steps in variants(script.steps, made_general):
+    seen_before, seen_after = (looked_at, *steps[:1], looked_at, *steps[1:]), (*steps, looked_at)
+    before, after = told(*seen_before), told(*seen_after)
+    for place in range(len(steps) + 1):
         with case(f"general from step {place} on"):
-            assert told(*steps) == usual
-    for look, steps in variants(script.steps, looked_at):
-        with case(f"general, and looked at before step {look}"):
-            assert told(made_general, *steps) == looks[look]
+            assert told(*steps[:place], made_general, *steps[place:]) == usual
+    with case("general, and looked at"):
+        assert told(made_general, *seen_before) == before
+        assert told(made_general, *seen_after) == after
     with monkeypatch.context() as patched, case("explaining path"):
         patched.setattr(codec, "generated_for", nothing_generated)
-        assert told(*script.steps) == usual
-        for look, steps in variants(script.steps, looked_at):
-            with case(f"looked at before step {look}"):
-                assert told(*steps) == looks[look]
+        assert told(*steps) == usual
+        assert told(*seen_before) == before
+        assert told(*seen_after) == after
 
 
 # Threads
 
 WHERE: Final = ("core/session", "core/loading", "core/lifecycle", "core/state", "codec/codec", "codec/contents")
-ROUNDS: Final = 100
+ROUNDS: Final = 60
 
 CHANGES: Final[dict[str, Callable[[Any], object]]] = {
     "n": lambda session: setattr(session.data, "n", 11),
@@ -961,11 +1104,10 @@ def test_threads_that_touch_a_session_first_share_it_and_lose_nothing(
     if begun == "a field that does not fit":
         wrong = Site(Wrong, serializer, {})
         cookie = wrong.cookie_of({**FULL, "table": "none"})
-    served_once(site, cookie)
+    served_once(site, cookie, appended())
     for seed in range(ROUNDS):
         with case(seed):
             random = random_of(seed)
-            site.forget({"t": "y"})
             visit = Visit(site, cookie)
             names, asked = drawn(random, CHANGES, 3), drawn(random, QUESTIONS, 2)
 
@@ -989,10 +1131,52 @@ def test_threads_that_touch_a_session_first_share_it_and_lose_nothing(
             assert dict(site.open(*filter(None, [visit.cookie]))) == expected
 
 
-def served_once(site: Site, cookie: str) -> None:
+@pytest.mark.parametrize("serializer", FORMATS)
+@pytest.mark.parametrize("schema", [Keys, None])
+def test_threads_that_touch_a_dict_first_share_it_and_lose_nothing(
+    sites: Sites, schema: Any, serializer: SerializerName
+) -> None:
+    site = sites.of(Script((), schema=schema), serializer)
+    cookie = site.cookie_of(FEW)
+    served_once(site, cookie, grown())
+    for seed in range(ROUNDS):
+        with case(seed):
+            visit, random = Visit(site, cookie), random_of(seed)
+            names, asked = drawn(random, CHANGES_OF_KEYS, 3), drawn(random, QUESTIONS_OF_KEYS, 2)
+            acts = [*(CHANGES_OF_KEYS[name] for name in names), *(QUESTIONS_OF_KEYS[name] for name in asked)]
+            works = [partial(act, visit.session) for act in (*acts, QUESTIONS["data"])]
+            seen = in_turns(seed, WHERE, works)
+            assert seen[-1] is visit.session.data
+            expected = {**FEW, **{name: CHANGED_KEYS[name] for name in names}}
+            assert dict(visit.session) == expected
+            visit.save()
+            assert dict(site.open(*filter(None, [visit.cookie]))) == expected
+            assert not site.reports
+
+
+CHANGES_OF_KEYS: Final[dict[str, Callable[[Any], object]]] = {
+    "n": lambda session: session.__setitem__("n", 11),
+    "cart": lambda session: session["cart"].append("tea"),
+    "t": lambda session: session.data.update(t="in data"),
+    "csrf_token": lambda session: session.__setitem__("csrf_token", "token"),
+    "_flashes": lambda session: session.setdefault("_flashes", ["hello"]),
+    "_permanent": lambda session: setattr(session, "permanent", True),
+}
+CHANGED_KEYS: Final[Mapping[str, object]] = {
+    "n": 11,
+    "cart": ["a", "b", "tea"],
+    "t": "in data",
+    "csrf_token": "token",
+    "_flashes": ["hello"],
+    "_permanent": True,
+}
+QUESTIONS_OF_KEYS: Final = {name: ask for name, ask in QUESTIONS.items() if name != "by key"}
+
+
+def served_once(site: Site, cookie: str, change: Step) -> None:
     """Make what is made once, behind a lock."""
     visit = Visit(site, cookie)
-    for act in (appended(), looked_at, saved, looked_at):
+    for act in (change, looked_at, saved, looked_at):
         visit.take(act)
     site.reports.clear()
 
@@ -1012,10 +1196,9 @@ def test_what_was_changed_before_a_save_is_saved_whatever_other_threads_ask(
     cookie = site.cookie_of(FULL)
     changed = {**FULL, "n": 11, "cart": ["a", "b", "tea"], "t": "by key"}
     paths = Counter[bool]()
-    served_once(site, cookie)
+    served_once(site, cookie, appended())
     for seed in range(ROUNDS):
         with case(seed):
-            site.forget({"t": "y"})
             visit, random = Visit(site, cookie), random_of(seed)
             for name in ("n", "cart", "t"):
                 CHANGES[name](visit.session)
@@ -1054,10 +1237,9 @@ def test_a_change_by_key_that_a_save_has_overtaken_is_reported(sites: Sites, mon
 def test_a_save_amid_changes_is_of_some_of_them(sites: Sites, serializer: SerializerName) -> None:
     site = sites.of(Script(()), serializer)
     cookie = site.cookie_of(FULL)
-    served_once(site, cookie)
+    served_once(site, cookie, appended())
     for seed in range(ROUNDS):
         with case(seed):
-            site.forget({"t": "y"})
             visit, random = Visit(site, cookie), random_of(seed)
             names = drawn(random, CHANGES, 3)
             begun = visit.session.data
@@ -1134,19 +1316,25 @@ async def test_usual_requests_keep_to_the_data(
         assert found == state, name
 
 
-@pytest.mark.parametrize("key", [KEY, OLD_KEY])
-@pytest.mark.parametrize("serializer", FORMATS)
-@pytest.mark.parametrize("schema", [Visitor, Plain, Free])
-def test_a_session_that_another_interface_saves(schema: Any, serializer: SerializerName, key: str) -> None:
-    site = Site(Visitor, "tagged-json", {})
-    other = Site(schema, serializer, {"SECRET_KEY": key})
-    for name, act in CHANGES.items():
-        with case(name):
-            told: list[list[str]] = []
-            for is_general in (False, True):
-                visit = Visit(site, site.cookie_of(FULL))
-                visit.site = other
-                for step in [made_general, does(act), saved][not is_general :]:
-                    visit.take(step)
-                told.append(visit.finish())
-            assert told[0] == told[1]
+@pytest.mark.parametrize("opens", [Visitor, Keys, None])
+@pytest.mark.parametrize("saves", [Visitor, Plain, Free, Keys, None])
+def test_a_session_that_another_interface_saves(opens: Any, saves: Any) -> None:
+    acts: list[Callable[[Any], object]] = [
+        lambda session: session["cart"].append("tea"),
+        lambda session: session.__setitem__("n", 5),
+        lambda session: session.__setitem__("token", 5),
+        lambda session: session["t"],
+        lambda session: session.data,
+    ]
+    for serializer, other_serializer in product(FORMATS, FORMATS):
+        site, other = Site(opens, serializer, {}), Site(saves, other_serializer, {"SECRET_KEY": OLD_KEY})
+        for number, act in enumerate(acts):
+            with case(f"{number}, {serializer}, {other_serializer}"):
+                told: list[list[str]] = []
+                for steps in ((does(act), saved), (made_general, does(act), saved)):
+                    visit = Visit(site, site.cookie_of(FEW))
+                    visit.site = other
+                    for step in steps:
+                        visit.take(step)
+                    told.append(visit.finish())
+                assert told[0] == told[1]

@@ -21,7 +21,8 @@ from typed_sessions.codec.explaining import (
     payload_of,
 )
 from typed_sessions.codec.generated import UNUSUAL, Changes, Generated
-from typed_sessions.codec.generated_fields import GeneratedClass, GeneratedKeys
+from typed_sessions.codec.generated_class import GeneratedClass
+from typed_sessions.codec.generated_keys import GeneratedKeys
 from typed_sessions.codec.generated_open import GeneratedOpen
 from typed_sessions.codec.loaded_data import LoadedData, LoadedKeys
 from typed_sessions.codec.notations import notation_of
@@ -186,14 +187,18 @@ class Codec(Generic[S]):
     def with_contents(self, loaded: LoadedData[S] | LoadedKeys[S]) -> Loaded[S]:
         """Return the same as `decode` would have, with the data as it is now."""
         if isinstance(loaded, LoadedKeys):
-            known: Snapshot[S] = Snapshot(self, loaded.source, loaded.source, 0, loaded.decoded, loaded.made)
+            known: Snapshot[S] = Snapshot(
+                self, loaded.source, loaded.source, 0, loaded.decoded, loaded.made, loaded.raws
+            )
             loaded.contents.loaded_from = known
             return Loaded(loaded.contents, known)
         path, extras, seen = self._generated, dict[str, object](), frozenset(loaded.seen or ())
         if isinstance(path, GeneratedClass):
-            extras = path.flag_in(loaded.decoded)
+            extras = {**path.flag_in(loaded.decoded), **loaded.extras}
             seen |= path.non_defaults_in(loaded.written) if loaded.written else frozenset()
-        snapshot: Snapshot[S] = Snapshot(self, loaded.source, loaded.source, 0, loaded.decoded, loaded.made)
+        snapshot: Snapshot[S] = Snapshot(
+            self, loaded.source, loaded.source, 0, loaded.decoded, loaded.made, loaded.raws
+        )
         contents = DeclaredContents(self.schema, loaded.data, extras, loaded_from=snapshot, seen_not_default=seen)
         return Loaded(contents, snapshot)
 

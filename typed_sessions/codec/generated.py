@@ -106,12 +106,10 @@ class Generated(ABC):
         """Return what a payload holds."""
 
     may_read_data: bool = True
-    """True if a payload may hold the data and nothing else, so that its data is all there is to know."""
-    reads_data: bool = True
-    """True if the latest payload did. Threads may share it: it only says what to try first."""
+    """True if the data of a payload, and what is undeclared, may be all there is to know of it."""
 
     def data_in(self, payload: bytes, sealed: str) -> LoadedData[Any] | LoadedKeys[Any] | None:
-        """Return the data of a payload that holds nothing else; None where that is for `load` to tell.
+        """Return the data of a payload, if that is all there is to know; None where that is for `load` to tell.
 
         Args:
             payload: one that may hold it.
@@ -123,7 +121,7 @@ class Generated(ABC):
             contents, decoded, made, raws = self.load(payload)
         except UNUSUAL:
             return None
-        return None if raws else LoadedKeys(contents, payload, decoded, made, sealed)
+        return LoadedKeys(contents, payload, decoded, made, sealed, raws)
 
     def payload_of(self, loaded: Any) -> bytes | None:
         """Return the payload of data as it is now, proven to read back: the very one that came if nothing has changed.

@@ -10,6 +10,7 @@ from msgspec import UNSET, Raw
 from typing_extensions import TypeVar
 
 from typed_sessions.codec.contents import KeyedContents
+from typed_sessions.schema.narrowing import PLAIN
 from typed_sessions.schema.schema import Schema
 from typed_sessions.schema.values import Value
 
@@ -19,7 +20,7 @@ S = TypeVar("S", default=dict[str, object])
 
 
 class LoadedData(Value, Generic[S]):
-    """The data of a payload that holds nothing else. `Contents` are made of it once somebody asks for more."""
+    """The data of a payload, and its undeclared keys. `Contents` are made of them once somebody asks for more."""
 
     schema: Schema[S]
     data: S
@@ -31,6 +32,10 @@ class LoadedData(Value, Generic[S]):
     """The sealed text that was opened."""
     permanent: bool
     """True if the payload says `_permanent`, which is no field."""
+    extras: dict[str, Any]
+    """The undeclared keys, but for `_permanent`."""
+    raws: Mapping[str, Raw] | None
+    """The same as they came; None if there are none."""
     written: bytes = b""
     """The payload that was saved, if one was: what has changed until then is known from it."""
     sent: str | None = None
@@ -41,8 +46,11 @@ class LoadedData(Value, Generic[S]):
     def read(self, key: str) -> object:
         """Return the value of a field that is stored for certain; UNSET where that takes more to tell."""
         field = self.schema.fields.get(key)
-        value: object = UNSET if field is None else getattr(self.data, key, UNSET)
-        if field is None or value is UNSET or field.is_default(value):
+        if field is None:
+            value = self.extras.get(key, UNSET)
+            return value if type(value) in PLAIN else UNSET
+        value = getattr(self.data, key, UNSET)
+        if value is UNSET or field.is_default(value):
             return UNSET
         seen = self.seen
         if seen is None:
@@ -60,7 +68,9 @@ class LoadedData(Value, Generic[S]):
             FieldTypeError: the field's declared type does not allow the value.
         """
         schema = self.schema
-        if not schema.assigns_plainly or self.read(key) is UNSET or getattr(self.decoded, key) is UNSET:
+        if not schema.assigns_plainly or key not in schema.fields:
+            return False
+        if self.read(key) is UNSET or getattr(self.decoded, key) is UNSET:
             return False
         validated = schema.validate(key, value)
         if schema.fields[key].is_default(validated):

@@ -231,15 +231,17 @@ def _data_loader(rules: Rules[S]) -> DataLoader[S]:
         path.data_in,
     )
 
+    keeps_undeclared = rules.extras.allowed is None
+
     def load_data(request: object, made: list[Any]) -> Any:
-        if request is None or not path.reads_data:
+        if request is None:
             return None
         texts = cookie_values(request, name)
         if len(texts) != 1:
             return None
         unsealed = unseal(texts[0])
         loaded = data_in(unsealed[0], texts[0]) if type(unsealed) is tuple else None
-        if loaded is None:
+        if loaded is None or (loaded.raws is not None and not keeps_undeclared):
             return None
         made.append(loaded)
         return made[0]
