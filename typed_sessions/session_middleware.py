@@ -15,6 +15,7 @@ from typed_sessions.asgi_interface import (
     ASGIResponse,
     ASGISessionInterface,
     Connection,
+    Message,
 )
 from typed_sessions.core.session import SecureCookieSession, state_of, was_used_late
 from typed_sessions.core.state import AWAITED
@@ -26,14 +27,12 @@ from typed_sessions.server import StoredContext
 __all__ = ["ASGIApp", "Exchange", "Handling", "Message", "Receive", "Scope", "Send", "SessionMiddleware"]
 
 Scope: TypeAlias = MutableMapping[str, Any]
-Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 ASGIApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _ACCEPTS: Final = "websocket.accept"
 _BEGINS: Final = frozenset({"http.response.start", _ACCEPTS, "websocket.http.response.start"})
-_SWITCHING_PROTOCOLS: Final = 101
 _TRY_AGAIN_LATER: Final = 1013
 """Closes a websocket (the registry of RFC 6455, section 11.7)."""
 
@@ -77,9 +76,13 @@ class SessionMiddleware:
             await self._app(scope, receive, send)
             return
         handling, passed_on = self._handling, list[Scope]()
+        interface, application = handling.interface, handling.application
         try:
-            opening = handling.interface.open_session(handling.application, Connection(scope["headers"]))
-            exchange = Exchange(handling, await opening, send, scope if kind == "websocket" else None)
+            connection = Connection(scope["headers"])
+            session = interface.opened_at_once(application, connection)
+            if session is None:
+                session = await interface.opened(application, connection)
+            exchange = Exchange(handling, session, send, scope if kind == "websocket" else None)
             scope["session"] = RequestSession(exchange.session)
             scope[handling.key] = exchange.session
             passed_on.append(scope)
@@ -136,17 +139,18 @@ class Exchange:
     async def send(self, message: Message) -> None:
         """Send a message of the application's, with what the session makes of the headers."""
         if message["type"] in _BEGINS:
-            handling, headers = self._handling, message.get("headers", ())
-            response = ASGIResponse(message.get("status", _SWITCHING_PROTOCOLS), headers)
-            if not handling.interface.save_at_once(handling.application, self.session, response):
-                await self._save(message, response)
+            headers = message.get("headers", ())
+            if type(headers) is not list:  # it is looked at several times
+                message = {**message, "headers": [*headers]}
+            handling = self._handling
+            saved = handling.interface.saved_at_once(handling.application, self.session, message)
+            message = await self._saved(message) if saved is None else saved
             self.has_begun = True
-            if response.headers.raw is not headers:
-                message = {**message, "headers": response.headers.raw}
         await self._send(message)
 
-    async def _save(self, message: Message, response: ASGIResponse) -> None:
-        handling = self._handling
+    async def _saved(self, message: Message) -> Message:
+        """Save the session, and return the message with what becomes of its headers."""
+        handling, response = self._handling, ASGIResponse(message)
         try:
             await handling.interface.save_session(handling.application, self.session, response)
         except StoreUnavailableError as error:
@@ -154,6 +158,7 @@ class Exchange:
             raise
         if message["type"] == _ACCEPTS and self._is_stored:
             state_of(self.session).progress = AWAITED  # the end of the websocket saves it once more
+        return {**message, "headers": response.headers.raw}
 
     async def end(self) -> None:
         """Save the session of a websocket once more; of all others, say whether a change came too late."""
@@ -175,7 +180,7 @@ class Exchange:
             kind = "websocket.http"
         interface, application = self._handling.interface, self._handling.application
         answer = interface.unavailable(application, self.session, self._page)
-        await self._send({"type": f"{kind}.response.start", "status": answer.status, "headers": answer.headers.raw})
+        await self._send({"type": f"{kind}.response.start", "status": 503, "headers": answer.headers.raw})
         await self._send({"type": f"{kind}.response.body", "body": UNAVAILABLE})
         return True
 
