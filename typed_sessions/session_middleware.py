@@ -31,6 +31,7 @@ Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 ASGIApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+_CONNECTIONS: Final = frozenset({"http", "websocket"})
 _ACCEPTS: Final = "websocket.accept"
 _BEGINS: Final = frozenset({"http.response.start", _ACCEPTS, "websocket.http.response.start"})
 _TRY_AGAIN_LATER: Final = 1013
@@ -70,28 +71,31 @@ class SessionMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a connection (the ASGI specification, version 3)."""
         kind: str = scope["type"]
-        if kind == "lifespan":
-            send = _lifespan(self._handling, send)
-        if kind not in ("http", "websocket"):
-            await self._app(scope, receive, send)
+        if kind not in _CONNECTIONS:
+            await self._app(scope, receive, _lifespan(self._handling, send) if kind == "lifespan" else send)
             return
-        handling, passed_on = self._handling, list[Scope]()
+        handling = self._handling
         interface, application = handling.interface, handling.application
+        passed_on: list[Scope] = []
         try:
             connection = Connection(scope["headers"])
             session = interface.opened_at_once(application, connection)
             if session is None:
                 session = await interface.opened(application, connection)
             exchange = Exchange(handling, session, send, scope if kind == "websocket" else None)
-            scope["session"] = RequestSession(exchange.session)
-            scope[handling.key] = exchange.session
+            scope["session"] = RequestSession(session)
+            scope[handling.key] = session
             passed_on.append(scope)
         finally:
-            del scope  # it has the cookie, and debugging pages show locals
+            del scope  # debugging pages show locals
+        del session
         token = handling.current.set(exchange)
         try:
             await self._app(passed_on.pop(), receive, exchange.send)
-            await exchange.end()
+            if kind == "websocket":
+                await exchange.end()
+            elif was_used_late(exchange.session):
+                handling.look_back()
         except StoreUnavailableError as error:
             if not await exchange.is_answered(error):
                 raise
@@ -161,8 +165,8 @@ class Exchange:
         return {**message, "headers": response.headers.raw}
 
     async def end(self) -> None:
-        """Save the session of a websocket once more; of all others, say whether a change came too late."""
-        if self._websocket is not None and (not self.has_begun or self._is_stored):
+        """Save the session of a websocket once more, or say that a change of it came too late."""
+        if not self.has_begun or self._is_stored:
             await self._handling.interface.save_session(self._handling.application, self.session, None)
         elif was_used_late(self.session):
             self._handling.look_back()
