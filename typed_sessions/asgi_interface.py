@@ -109,6 +109,7 @@ class ASGIHeaders:
     """
 
     __slots__ = ("raw",)
+    raw: Iterable[tuple[bytes, bytes]]
 
     def __init__(self, raw: Iterable[tuple[bytes, bytes]]) -> None:
         self.raw = raw
@@ -135,11 +136,13 @@ class ASGIResponse:
     """The message that begins a response, as far as sessions are concerned."""
 
     __slots__ = ("has_length", "headers")
+    headers: ASGIHeaders
+    has_length: bool
+    """True if the body is known when it begins."""
 
     def __init__(self, message: Message) -> None:
         self.headers = ASGIHeaders(message.get("headers", ()))
         self.has_length = _has_length(message)
-        """True if the body is known when it begins."""
 
 
 class ASGISessionInterface(interface.SecureCookieSessionInterface[S]):

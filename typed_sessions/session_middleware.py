@@ -117,6 +117,11 @@ class Exchange:
     """
 
     __slots__ = ("_handling", "_page", "_send", "_websocket", "failure", "has_begun", "session")
+    session: SecureCookieSession[Any]
+    has_begun: bool
+    """True once the response has begun."""
+    failure: StoreUnavailableError | None
+    """What kept the session from being saved with it."""
 
     def __init__(
         self, handling: Handling, session: SecureCookieSession[Any], send: Send, websocket: Scope | None
@@ -127,9 +132,7 @@ class Exchange:
         self._websocket = websocket
         self._page: ASGIHeaders | None = None
         self.has_begun = False
-        """True once the response has begun."""
-        self.failure: StoreUnavailableError | None = None
-        """What kept the session from being saved with it."""
+        self.failure = None
 
     @property
     def gets_response(self) -> bool:
