@@ -250,13 +250,14 @@ class SecureCookieSessionInterface(
             CookieTooLargeError: the browser would drop the cookie; no cookie is set.
             ConfigurationError: a setting is wrong; no cookie is set.
         """
-        owned = session if type(session) is SecureCookieSession else self._owned(session)
+        owned: SecureCookieSession[S]
+        owned = session if type(session) is SecureCookieSession else self._owned(session)  # pyright: ignore[reportAssignmentType]  # it takes the comparison for a proof that there is no schema
         if is_left_alone(owned):
             if self._is_streamed(response):
                 note_streaming(owned)
             return
         rules = rules_of(owned)
-        if type(rules) is not AppRules or rules.adapter is not self:
+        if not isinstance(rules, AppRules) or rules.adapter is not self:
             rules = self._applications.rules_of(app)
         elif owned.accessed and response is not None:
             headers = response.headers

@@ -30,7 +30,7 @@ from tests.cases import case, for_each
 from typed_sessions import Essential, migration
 from typed_sessions.codec import codec
 from typed_sessions.codec.codec import MAX_COOKIE_PAYLOAD, MAX_DEPTH
-from typed_sessions.codec.generated_fields import GeneratedClass
+from typed_sessions.codec.generated_class import GeneratedClass
 from typed_sessions.quart import Sessions, field_reset, session_refused
 from typed_sessions.reports import FieldReset, Reason, Refused
 

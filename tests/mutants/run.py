@@ -78,6 +78,8 @@ TESTS: Final[dict[str, tuple[str, ...]]] = {
     "codec/equivalence": CHANGED,
     "codec/generated": CHANGED,
     "codec/generated_fields": (*CHANGED, OF_DATA),
+    "codec/generated_class": (*CHANGED, OF_DATA),
+    "codec/generated_keys": (*CHANGED, OF_DATA),
     "codec/generated_open": CHANGED,
     "codec/functions": CHANGED,
     "codec/notations": BOTH_PATHS,

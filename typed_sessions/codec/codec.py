@@ -21,7 +21,8 @@ from typed_sessions.codec.explaining import (
     payload_of,
 )
 from typed_sessions.codec.generated import UNUSUAL, Changes, Generated
-from typed_sessions.codec.generated_fields import GeneratedClass, GeneratedKeys
+from typed_sessions.codec.generated_class import GeneratedClass
+from typed_sessions.codec.generated_keys import GeneratedKeys
 from typed_sessions.codec.generated_open import GeneratedOpen
 from typed_sessions.codec.loaded_data import LoadedData, LoadedKeys
 from typed_sessions.codec.notations import notation_of

@@ -1,23 +1,19 @@
-"""The generated path of what has fields: `GeneratedClass` of a declared class, `GeneratedKeys` of a TypedDict."""
+"""`GeneratedFields`: what the generated paths of classes and of TypedDicts have in common."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Callable, Mapping, Sequence
 from itertools import filterfalse
 from typing import Any, Final, Union
 
 import msgspec
-from attrs import frozen
 from msgspec import UNSET
 from typing_extensions import override
 
-from typed_sessions.codec.contents import DeclaredContents, KeyedContents, ReadFrom, unread_among
 from typed_sessions.codec.equivalence import Equivalence
 from typed_sessions.codec.functions import Functions
-from typed_sessions.codec.generated import NO_NAMES, PERMANENT_KEY, TEXT, UNUSUAL, Changes, Generated, Plain, Raws, Read
-from typed_sessions.codec.loaded_data import LoadedData
+from typed_sessions.codec.generated import PERMANENT_KEY, TEXT, Changes, Generated, Plain, Raws
 from typed_sessions.codec.notations import Notation
 from typed_sessions.schema.generated import Unusual
 from typed_sessions.schema.migrations import VERSION_KEY
@@ -27,7 +23,7 @@ from typed_sessions.schema.schema import Schema
 from typed_sessions.schema.types.classes import nests_deep
 from typed_sessions.schema.types.emitter import Emitted, Emitter
 
-__all__ = ["GeneratedClass", "GeneratedKeys"]
+__all__ = ["NEVER", "GeneratedFields"]
 
 
 class GeneratedFields(Generated):
@@ -258,265 +254,6 @@ class GeneratedFields(Generated):
         """Return True if no code of the user's changes what msgspec has read, or is about to. It may refuse that."""
 
 
-class GeneratedClass(GeneratedFields):
-    """The path of a declared class: the data is an object."""
-
-    @cached_property
-    def _of_all(self) -> _OfAll:
-        return _OfAll(frozenset(self._schema.fields))
-
-    @override
-    def _defined(self, text: Functions) -> dict[str, str]:
-        return {
-            "load": text.load(self._schema.plain_class),
-            "changes": text.changes(),
-            "explicit_defaults": text.explicit_defaults(),
-        }
-
-    @override
-    def load(self, payload: bytes) -> Read:
-        decoded, raws = self._decoded(payload)
-        live, made = self._load(decoded)
-        unread = self._unread(live, decoded) if self._schema.varying else NO_NAMES
-        contents = DeclaredContents(self._schema, live, self.flag_in(decoded), unread)
-        if raws is not None:
-            self._add_undeclared(contents.extras, raws)
-        return contents, decoded, made, raws
-
-    def flag_in(self, decoded: Any) -> Plain:
-        """Return `_permanent`, if it was read and is no field, by its key."""
-        flag = decoded._permanent if self._has_flag else UNSET  # noqa: SLF001 -- a key
-        return {} if flag is UNSET else {PERMANENT_KEY: flag}
-
-    @override
-    def data_in(self, payload: bytes, sealed: str) -> LoadedData[Any] | None:
-        if len(self._tags_in_order) != self._tag_count:
-            return None
-        raws: Raws | None = None
-        extras: Plain = {}
-        try:
-            if self._expects_undeclared:
-                decoded, raws = self._decoded(payload)
-            else:
-                try:
-                    decoded = self._decode(payload)  # nearly always
-                except msgspec.ValidationError:
-                    decoded, raws = self._decoded(payload)
-            data, made = self._load(decoded)
-            if raws is not None:
-                self._add_undeclared(extras, raws)
-        except UNUSUAL:
-            return None
-        is_permanent = decoded._permanent is True  # noqa: SLF001 -- a key
-        return LoadedData(self._schema, data, payload, decoded, made, sealed, is_permanent, extras, raws)
-
-    @override
-    def payload_of(self, loaded: LoadedData[Any]) -> bytes | None:
-        if len(self._tags_in_order) != self._tag_count or (
-            loaded.seen is not None and not self._are_stored(loaded.seen, loaded)
-        ):
-            return None
-        payload, decoded = loaded.source, loaded.decoded
-        try:
-            changes: Changes | None = self._changes(_UNASKED, loaded.data, decoded, loaded.made, NO_NAMES)
-            if changes is None or not (changes.adds or changes.differs):
-                return payload
-            if not self._never_alters and not self._holds(decoded):
-                return None  # what has not changed would be written as it came, which is not what the class holds
-            payload = self.written(payload, decoded, changes)
-        except UNUSUAL:
-            return None
-        return None if payload in self.without_content else payload
-
-    @staticmethod
-    def _are_stored(names: Iterable[str], loaded: LoadedData[Any]) -> bool:
-        """Return True if fields that are not at their defaults are so still."""
-        return all(loaded.read(name) is not UNSET for name in (*names,))
-
-    def non_defaults_in(self, payload: bytes) -> frozenset[str]:
-        """Return the fields that hold another value than their default in a payload."""
-        decoded = self._decode_open(payload)
-        stored = frozenset(name for name in self._schema.fields if getattr(decoded, name) is not UNSET)
-        return stored - self.explicit_defaults(decoded)
-
-    def _unread(self, live: Any, decoded: Any) -> frozenset[str]:
-        names = self._schema.varying
-        came = {name: None for name in names if getattr(decoded, name) is not UNSET}
-        return unread_among(self._schema, came, live)
-
-    @override
-    def explicit_defaults(self, decoded: Any) -> frozenset[str]:
-        return frozenset(self._functions["explicit_defaults"](decoded))
-
-    @override
-    def changes(self, contents: DeclaredContents[Any], loaded_from: ReadFrom) -> Changes | None:
-        decoded, explicit = loaded_from.decoded, contents.known_explicit or NO_NAMES
-        found: Changes | None = self._changes(contents, contents.live, decoded, loaded_from.made, explicit)
-        if contents.seen_not_default or contents.differing or contents.no_longer_explicit:
-            found = self._without_former_defaults(contents, decoded, found)
-        undeclared: Plain = {}
-        by_key = contents.has_extras_by_key
-        if by_key or (contents.has_shared_extras and loaded_from.raws):
-            extras = {**contents.extras}  # threads may store more
-            undeclared = self._changes_of_undeclared(decoded, loaded_from.raws or {}, extras, by_key=by_key)
-        if found is None:
-            if not undeclared:
-                return None
-            found = self._nothing_yet(contents, decoded)
-        else:
-            if contents.known_explicit is None and not found.gone:
-                contents.differing = (*contents.differing, found.changed)
-            else:
-                contents.note_changed(found.changed, found.gone)
-            if not (found.adds or found.differs or found.gone or undeclared):
-                return None  # not all that is written otherwise means something else
-        if not self._never_alters and not self._holds(decoded):
-            raise Unusual  # what has not changed would be written as it came, which is not what the class holds
-        if undeclared:
-            found.undeclared = undeclared
-        if contents.order is not None:
-            found.order = contents.order
-            new = found.new
-            contents.forget_order([name for name in self._schema.fields if getattr(new, name) is UNSET])
-        return found
-
-    def _without_former_defaults(
-        self, contents: DeclaredContents[Any], decoded: Any, found: Changes | None
-    ) -> Changes | None:
-        """Add the fields that have their default again, which was stored, and is so no more."""
-        fields, read = self._schema.fields, self._schema.read
-        if not contents.differing and not contents.no_longer_explicit:
-            seen = contents.seen_not_default.intersection(fields)
-            came = [name for name in seen if getattr(decoded, name) is not UNSET]
-            if not any(fields[name].is_default(read(contents.live, name)) for name in came):
-                return found
-        explicit = contents.explicit
-        more = found or self._nothing_yet(contents, decoded)
-        for name in contents.no_longer_explicit - explicit:
-            is_changed = getattr(more.changed, name) is not UNSET or name in more.gone
-            if is_changed or getattr(decoded, name) is UNSET:
-                continue
-            if fields[name].is_default(read(contents.live, name)):
-                setattr(more.new, name, UNSET)
-                more.gone = (*more.gone, name)
-        return more if found or more.gone else None
-
-    @override
-    def all_of(self, contents: DeclaredContents[Any]) -> Changes:
-        contents.stored()  # what was given up since is stored no more
-        empty = self.decoded_nothing
-        changes: Changes = self._changes(
-            contents, contents.live, empty, _NEVER, contents.explicit
-        ) or self._nothing_yet(contents, empty)
-        changes.adds = False  # in their order, which those of nothing have
-        changes.undeclared = self._changes_of_undeclared(empty, {}, {**contents.extras}, by_key=True)
-        changes.order = contents.ordered() or None
-        return changes
-
-    @override
-    def _holds(self, decoded: Any) -> bool:
-        live, made = self._load(decoded)
-        of_all = self._of_all
-        if self._schema.varying:
-            of_all = _OfAll(of_all.explicit, self._unread(live, decoded))
-        return self._changes(of_all, live, decoded, made, NO_NAMES) is None
-
-
-@frozen
-class _OfAll:
-    """Stands for the contents of which each field is stored that is there."""
-
-    explicit: frozenset[str]
-    unread: frozenset[str] = NO_NAMES
-
-
-class _Unasked:
-    """Stands for the contents of which nobody has asked more than the data."""
-
-    @property
-    def explicit(self) -> frozenset[str]:
-        """Hand over: a field has its default again, and it takes a look at the payload to tell whether it is stored."""
-        raise Unusual
-
-
-_UNASKED: Final = _Unasked()
-
-_NEVER: Final = (object(),) * 1_000
-"""Stands for the values of fields that were made of what was read, where nothing was: none is the same."""
-
-
-class GeneratedKeys(GeneratedFields):
-    """The path of a TypedDict, whose data, a dict, has the undeclared keys, too."""
-
-    @override
-    def _defined(self, text: Functions) -> dict[str, str]:
-        return {"load": text.load_keys(), "changes": text.changes_of_keys()}
-
-    @override
-    def load(self, payload: bytes) -> Read:
-        decoded, raws = self._decoded(payload)
-        values, made = self._load(decoded)
-        if raws is not None:
-            self._add_undeclared(values, raws)
-        if raws or not self._is_as_written(decoded, payload):
-            values = {key: values[key] for key in self.keys(payload)}
-        return KeyedContents(self._schema, values), decoded, made, raws
-
-    @override
-    def changes(self, contents: KeyedContents[Any], loaded_from: ReadFrom) -> Changes | None:
-        if contents.touched is not None and not contents.touched:
-            return None
-        values, decoded = {**contents.values}, loaded_from.decoded  # threads may store more
-        if self._schema.renamed:
-            raise Unusual
-        changes: Changes | None = self._changes(values, decoded, loaded_from.made)
-        if not self._holds_fields_alone(values, decoded) or loaded_from.raws is not None:
-            changes = changes or self._nothing_yet(contents, decoded)
-            self._add_undeclared_changes(changes, values, decoded, loaded_from.raws or {})
-        if changes is None:
-            return None
-        self._note_order(changes, values)
-        changes.contents = contents
-        if not (changes.adds or changes.differs or changes.gone or changes.undeclared):
-            return None
-        if not self._never_alters and not self._holds(decoded):
-            raise Unusual  # what has not changed would be written as it came, which is not what a class in it holds
-        return changes
-
-    def _holds_fields_alone(self, values: Plain, decoded: Any) -> bool:
-        """Return True if no key is undeclared but for `_permanent`, which is as it was read."""
-        if not self._known_keys.issuperset(values):
-            return False
-        return not self._has_flag or values.get(PERMANENT_KEY, UNSET) is decoded._permanent  # noqa: SLF001 -- a key
-
-    def _add_undeclared_changes(self, changes: Changes, values: Plain, decoded: Any, raws: Raws) -> None:
-        fields = self._schema.fields
-        extras = {key: value for key, value in values.items() if key not in fields}
-        changes.undeclared = self._changes_of_undeclared(decoded, raws, extras, by_key=True)
-
-    def _note_order(self, changes: Changes, values: Plain) -> None:
-        """Note the order of the keys, if it is not the one in which msgspec writes them."""
-        new, is_in_place = changes.new, not (changes.adds or changes.gone or changes.undeclared)
-        if not is_in_place or [*values] != [name for name in self._keys if getattr(new, name) is not UNSET]:
-            changes.order = dict.fromkeys(values)
-
-    @override
-    def all_of(self, contents: KeyedContents[Any]) -> Changes:
-        values, nothing = {**contents.values}, self.decoded_nothing
-        if not TEXT.issuperset(map(type, values)) or self._schema.renamed:
-            raise Unusual
-        changes = self._changes(values, nothing, _NEVER) or self._nothing_yet(contents, nothing)
-        self._add_undeclared_changes(changes, values, nothing, {})
-        self._note_order(changes, values)
-        changes.contents = contents
-        return changes
-
-    @override
-    def _holds(self, decoded: Any) -> bool:
-        values, made = self._load(decoded)
-        return self._changes(values, decoded, made) is None
-
-
 def _struct(code: Mapping[str, Emitted], *, has_flag: bool, has_version: bool) -> Any:
     """Return the Struct that msgspec reads a payload as: the fields, and what the library itself keeps beside them."""
     types: dict[str, Any] = {PERMANENT_KEY: bool} if has_flag else {}
@@ -524,3 +261,7 @@ def _struct(code: Mapping[str, Emitted], *, has_flag: bool, has_version: bool) -
     types |= {VERSION_KEY: int} if has_version else {}
     fields = [(name, Union[held, msgspec.UnsetType], UNSET) for name, held in types.items()]  # noqa: UP007
     return msgspec.defstruct("Decoded", fields, gc=False)
+
+
+NEVER: Final = (object(),) * 1_000
+"""Stands for the values of fields that were made of what was read, where nothing was: none is the same."""

@@ -1,0 +1,205 @@
+"""`GeneratedClass`: the generated path of a declared class."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cached_property
+from typing import Any, Final
+
+import msgspec
+from attrs import frozen
+from msgspec import UNSET
+from typing_extensions import override
+
+from typed_sessions.codec.contents import DeclaredContents, ReadFrom, unread_among
+from typed_sessions.codec.functions import Functions
+from typed_sessions.codec.generated import NO_NAMES, PERMANENT_KEY, UNUSUAL, Changes, Plain, Raws, Read
+from typed_sessions.codec.generated_fields import NEVER, GeneratedFields
+from typed_sessions.codec.loaded_data import LoadedData
+from typed_sessions.schema.generated import Unusual
+
+__all__ = ["GeneratedClass"]
+
+
+class GeneratedClass(GeneratedFields):
+    """The path of a declared class: the data is an object."""
+
+    @cached_property
+    def _of_all(self) -> _OfAll:
+        return _OfAll(frozenset(self._schema.fields))
+
+    @override
+    def _defined(self, text: Functions) -> dict[str, str]:
+        return {
+            "load": text.load(self._schema.plain_class),
+            "changes": text.changes(),
+            "explicit_defaults": text.explicit_defaults(),
+        }
+
+    @override
+    def load(self, payload: bytes) -> Read:
+        decoded, raws = self._decoded(payload)
+        live, made = self._load(decoded)
+        unread = self._unread(live, decoded) if self._schema.varying else NO_NAMES
+        contents = DeclaredContents(self._schema, live, self.flag_in(decoded), unread)
+        if raws is not None:
+            self._add_undeclared(contents.extras, raws)
+        return contents, decoded, made, raws
+
+    def flag_in(self, decoded: Any) -> Plain:
+        """Return `_permanent`, if it was read and is no field, by its key."""
+        flag = decoded._permanent if self._has_flag else UNSET  # noqa: SLF001 -- a key
+        return {} if flag is UNSET else {PERMANENT_KEY: flag}
+
+    @override
+    def data_in(self, payload: bytes, sealed: str) -> LoadedData[Any] | None:
+        if len(self._tags_in_order) != self._tag_count:
+            return None
+        raws: Raws | None = None
+        extras: Plain = {}
+        try:
+            if self._expects_undeclared:
+                decoded, raws = self._decoded(payload)
+            else:
+                try:
+                    decoded = self._decode(payload)  # nearly always
+                except msgspec.ValidationError:
+                    decoded, raws = self._decoded(payload)
+            data, made = self._load(decoded)
+            if raws is not None:
+                self._add_undeclared(extras, raws)
+        except UNUSUAL:
+            return None
+        is_permanent = decoded._permanent is True  # noqa: SLF001 -- a key
+        return LoadedData(self._schema, data, payload, decoded, made, sealed, is_permanent, extras, raws)
+
+    @override
+    def payload_of(self, loaded: LoadedData[Any]) -> bytes | None:
+        if len(self._tags_in_order) != self._tag_count or (
+            loaded.seen is not None and not self._are_stored(loaded.seen, loaded)
+        ):
+            return None
+        payload, decoded = loaded.source, loaded.decoded
+        try:
+            changes: Changes | None = self._changes(_UNASKED, loaded.data, decoded, loaded.made, NO_NAMES)
+            if changes is None or not (changes.adds or changes.differs):
+                return payload
+            if not self._never_alters and not self._holds(decoded):
+                return None  # what has not changed would be written as it came, which is not what the class holds
+            payload = self.written(payload, decoded, changes)
+        except UNUSUAL:
+            return None
+        return None if payload in self.without_content else payload
+
+    @staticmethod
+    def _are_stored(names: Iterable[str], loaded: LoadedData[Any]) -> bool:
+        """Return True if fields that are not at their defaults are so still."""
+        return all(loaded.read(name) is not UNSET for name in (*names,))
+
+    def non_defaults_in(self, payload: bytes) -> frozenset[str]:
+        """Return the fields that hold another value than their default in a payload."""
+        decoded = self._decode_open(payload)
+        stored = frozenset(name for name in self._schema.fields if getattr(decoded, name) is not UNSET)
+        return stored - self.explicit_defaults(decoded)
+
+    def _unread(self, live: Any, decoded: Any) -> frozenset[str]:
+        names = self._schema.varying
+        came = {name: None for name in names if getattr(decoded, name) is not UNSET}
+        return unread_among(self._schema, came, live)
+
+    @override
+    def explicit_defaults(self, decoded: Any) -> frozenset[str]:
+        return frozenset(self._functions["explicit_defaults"](decoded))
+
+    @override
+    def changes(self, contents: DeclaredContents[Any], loaded_from: ReadFrom) -> Changes | None:
+        decoded, explicit = loaded_from.decoded, contents.known_explicit or NO_NAMES
+        found: Changes | None = self._changes(contents, contents.live, decoded, loaded_from.made, explicit)
+        if contents.seen_not_default or contents.differing or contents.no_longer_explicit:
+            found = self._without_former_defaults(contents, decoded, found)
+        undeclared: Plain = {}
+        by_key = contents.has_extras_by_key
+        if by_key or (contents.has_shared_extras and loaded_from.raws):
+            extras = {**contents.extras}  # threads may store more
+            undeclared = self._changes_of_undeclared(decoded, loaded_from.raws or {}, extras, by_key=by_key)
+        if found is None:
+            if not undeclared:
+                return None
+            found = self._nothing_yet(contents, decoded)
+        else:
+            if contents.known_explicit is None and not found.gone:
+                contents.differing = (*contents.differing, found.changed)
+            else:
+                contents.note_changed(found.changed, found.gone)
+            if not (found.adds or found.differs or found.gone or undeclared):
+                return None  # not all that is written otherwise means something else
+        if not self._never_alters and not self._holds(decoded):
+            raise Unusual  # what has not changed would be written as it came, which is not what the class holds
+        if undeclared:
+            found.undeclared = undeclared
+        if contents.order is not None:
+            found.order = contents.order
+            new = found.new
+            contents.forget_order([name for name in self._schema.fields if getattr(new, name) is UNSET])
+        return found
+
+    def _without_former_defaults(
+        self, contents: DeclaredContents[Any], decoded: Any, found: Changes | None
+    ) -> Changes | None:
+        """Add the fields that have their default again, which was stored, and is so no more."""
+        fields, read = self._schema.fields, self._schema.read
+        if not contents.differing and not contents.no_longer_explicit:
+            seen = contents.seen_not_default.intersection(fields)
+            came = [name for name in seen if getattr(decoded, name) is not UNSET]
+            if not any(fields[name].is_default(read(contents.live, name)) for name in came):
+                return found
+        explicit = contents.explicit
+        more = found or self._nothing_yet(contents, decoded)
+        for name in contents.no_longer_explicit - explicit:
+            is_changed = getattr(more.changed, name) is not UNSET or name in more.gone
+            if is_changed or getattr(decoded, name) is UNSET:
+                continue
+            if fields[name].is_default(read(contents.live, name)):
+                setattr(more.new, name, UNSET)
+                more.gone = (*more.gone, name)
+        return more if found or more.gone else None
+
+    @override
+    def all_of(self, contents: DeclaredContents[Any]) -> Changes:
+        contents.stored()  # what was given up since is stored no more
+        empty = self.decoded_nothing
+        changes: Changes = self._changes(contents, contents.live, empty, NEVER, contents.explicit) or self._nothing_yet(
+            contents, empty
+        )
+        changes.adds = False  # in their order, which those of nothing have
+        changes.undeclared = self._changes_of_undeclared(empty, {}, {**contents.extras}, by_key=True)
+        changes.order = contents.ordered() or None
+        return changes
+
+    @override
+    def _holds(self, decoded: Any) -> bool:
+        live, made = self._load(decoded)
+        of_all = self._of_all
+        if self._schema.varying:
+            of_all = _OfAll(of_all.explicit, self._unread(live, decoded))
+        return self._changes(of_all, live, decoded, made, NO_NAMES) is None
+
+
+@frozen
+class _OfAll:
+    """Stands for the contents of which each field is stored that is there."""
+
+    explicit: frozenset[str]
+    unread: frozenset[str] = NO_NAMES
+
+
+class _Unasked:
+    """Stands for the contents of which nobody has asked more than the data."""
+
+    @property
+    def explicit(self) -> frozenset[str]:
+        """Hand over: a field has its default again, and it takes a look at the payload to tell whether it is stored."""
+        raise Unusual
+
+
+_UNASKED: Final = _Unasked()
