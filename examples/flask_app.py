@@ -19,13 +19,13 @@ class Visitor:
 
 
 app = Flask(__name__)
-app.config.update(SECRET_KEY=os.environ.get("SECRET_KEY") or secrets.token_hex(), SESSION_COOKIE_SAMESITE="Lax")
+app.secret_key = os.environ.get("SECRET_KEY") or secrets.token_hex()
+app.config["SESSION_COOKIE_SAMESITE"] = "Lax"
 sessions = Sessions(Visitor, app, store=os.environ.get("SESSION_STORE", "memory://"))
 
 PAGE = """<!doctype html><title>Notes</title>
 {% for message in get_flashed_messages() %}<p role=status>{{ message }}</p>{% endfor %}
-{% if visitor.name %}<h1>{{ visitor.name }}</h1>
-<ul>{% for note in visitor.notes %}<li>{{ note }}</li>{% endfor %}</ul>
+{% if visitor.name %}<h1>{{ visitor.name }}</h1><ul>{% for note in visitor.notes %}<li>{{ note }}</li>{% endfor %}</ul>
 <form method=post action=/notes><input name=text required autofocus> <button>Note</button></form>
 <form method=post action=/logout><button>Log out everywhere</button></form>{% else %}
 <form method=post action=/login>Name: <input name=name required autofocus> <button>Log in</button></form>{% endif %}"""

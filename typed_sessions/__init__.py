@@ -1,7 +1,8 @@
 """Web sessions whose contents are a class that the user declares.
 
-This module imports no framework and no driver; `typed_sessions.quart` is what a Quart application imports. A name is
-loaded when it is first asked for, so that mypy gets its plugin from here without the rest.
+This module imports no framework and no driver; `typed_sessions.quart` is what a Quart application imports, and
+`typed_sessions.flask` what one of Flask does. A name is loaded when it is first asked for, so that mypy gets its plugin
+from here without the rest.
 """
 
 from importlib import import_module

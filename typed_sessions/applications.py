@@ -112,10 +112,8 @@ class Applications(Generic[S]):
         store: keeps the contents on the server: a store, or the URL of one. `SESSION_STORE` beats it.
         refresh_fraction: how much of its lifetime a cookie has behind it when it is refreshed.
         clock: the time.
+        runtime: where what is asked of a store waits.
     """
-
-    runtime: Runtime = EVENT_LOOP
-    """Where what is asked of a store waits."""
 
     def __init__(
         self,
@@ -124,7 +122,10 @@ class Applications(Generic[S]):
         store: str | SessionStore | None,
         refresh_fraction: float,
         clock: Clock,
+        *,
+        runtime: Runtime = EVENT_LOOP,
     ) -> None:
+        self.runtime: Runtime = runtime
         self._adapter: Final = adapter
         self._schema: Final = schema
         self._store: Final = None if store is None else checked_store("store", store)

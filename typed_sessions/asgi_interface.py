@@ -178,14 +178,12 @@ class ASGISessionInterface(interface.SecureCookieSessionInterface[S]):
         Returns:
             The message, with what becomes of its headers; None where it takes `save_session`.
         """
-        if not session.accessed:
-            if not is_left_alone(session):
-                return None
+        if is_left_alone(session):
             if not _has_length(message):
                 note_streaming(session)
             return message
         rules = app.rules
-        text = None if rules is None else save_data(session, rules)
+        text = save_data(session, rules) if session.accessed and rules is not None else None
         if text is None:
             return None
         raw = message["headers"]

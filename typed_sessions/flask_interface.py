@@ -5,26 +5,26 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Coroutine
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, cast, overload
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, overload
 
 from cattrs import Converter
-from flask import Flask, Response, current_app
+from flask import Flask, Request, Response, current_app
 from flask.globals import app_ctx
 from typing_extensions import TypeIs, TypeVar, override
 from werkzeug import Response as WerkzeugResponse
 from werkzeug.exceptions import ServiceUnavailable
+from werkzeug.sansio.request import Request as SansIORequest
 
 from typed_sessions import interface
 from typed_sessions.core.framework import ConfiguredApp, CookieRequest, CookieResponse
 from typed_sessions.core.mixin import SessionMixin
 from typed_sessions.core.null_session import NullSession
-from typed_sessions.core.session import SecureCookieSession
+from typed_sessions.core.session import SecureCookieSession, session_of_request
 from typed_sessions.errors import StoreUnavailableError
 from typed_sessions.schema.schema import Schema
-from typed_sessions.sealing.base import Clock, system_clock
+from typed_sessions.sealing.base import Clock
 from typed_sessions.serializers.base import AnySerializer, SerializerName
-from typed_sessions.serializers.tagged_json import TaggedJSONSerializer
-from typed_sessions.server import THREAD
+from typed_sessions.server import THREAD, Runtime
 from typed_sessions.stores import SessionStore
 from typed_sessions.unavailable import RETRY_AFTER, headers_instead
 from typed_sessions.werkzeug_interface import WerkzeugSessionInterface
@@ -48,30 +48,7 @@ class FlaskSessionInterface(WerkzeugSessionInterface[S]):
     `typed_sessions.SecureCookieSessionInterface`.
     """
 
-    serializer: AnySerializer = TaggedJSONSerializer(sort_keys=True)
-    """Writes the contents, where `SESSION_SERIALIZER` names nothing else: as Flask itself does."""
-
-    def __init__(
-        self,
-        schema: Callable[[], S] | None = None,
-        *,
-        serializer: SerializerName | AnySerializer | None = None,
-        converter: Converter | None = None,
-        store: str | SessionStore | None = None,
-        refresh_fraction: float = 0.0,
-        report: interface.ReportHandler = interface.log_report_of,
-        clock: Clock = system_clock,
-    ) -> None:
-        super().__init__(
-            cast("Callable[[], S]", schema),
-            serializer=None if serializer == "tagged-json" else serializer,
-            converter=converter,
-            store=store,
-            refresh_fraction=refresh_fraction,
-            report=report,
-            clock=clock,
-        )
-        self._applications.runtime = THREAD
+    runtime: Runtime = THREAD
 
     @override
     def make_null_session(self, app: ConfiguredApp) -> NullSession[S]:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]  # Flask awaits nothing
@@ -81,14 +58,21 @@ class FlaskSessionInterface(WerkzeugSessionInterface[S]):
     def open_session(  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]  # as above
         self, app: ConfiguredApp, request: CookieRequest
     ) -> SecureCookieSession[S] | None:
+        rules = self._applications.rules_of(app)
+        if rules.is_plain:
+            return session_of_request(rules, app, request, self.session_class)
         return self._finish(app, super().open_session(app, request))
 
     @override
     def save_session(  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]  # as above
         self, app: ConfiguredApp, session: SessionMixin | None, response: CookieResponse
     ) -> None:
-        if session is not None:  # there is none if it could not be opened, and this is the response that says so
-            self._finish(app, super().save_session(app, session, response))
+        if session is None:  # it could not be opened, and this is the response that says so
+            return
+        own: SecureCookieSession[S] = session if type(session) is SecureCookieSession else self._owned(session)  # pyright: ignore[reportAssignmentType]  # it takes the comparison for a proof that there is no schema
+        rules = self._save_data(app, own, response)
+        if rules is not None:
+            self._finish(app, self._save_contents(app, own, response, rules, is_foreign=own is not session))
 
     def _finish(self, app: ConfiguredApp, coroutine: Coroutine[Any, Any, T]) -> T:
         """Return what comes of a coroutine of this interface, which blocks where it would wait.
@@ -98,6 +82,13 @@ class FlaskSessionInterface(WerkzeugSessionInterface[S]):
             Exception: what the coroutine raises.
         """
         return THREAD.finish(coroutine, lambda: self.server_side(app).store)
+
+    @override
+    def _cookie_header(self, request: SansIORequest) -> str:
+        if isinstance(request, Request):
+            header: str = request.environ.get("HTTP_COOKIE", "")  # as its headers have it, which are slow
+            return header
+        return super()._cookie_header(request)
 
     @override
     def _is_streamed(self, response: CookieResponse | None) -> bool:

@@ -51,7 +51,7 @@ from typed_sessions.sealing.keys import DigestMethod
 from typed_sessions.sealing.set_cookie import CookieAttributes
 from typed_sessions.serializers.base import AnySerializer, SerializerName, resolve_serializer, salt_of
 from typed_sessions.serializers.tagged_json import TaggedJSONSerializer
-from typed_sessions.server import ServerSide, StoredContext
+from typed_sessions.server import EVENT_LOOP, Runtime, ServerSide, StoredContext
 from typed_sessions.stores import SessionStore
 
 __all__ = [
@@ -116,6 +116,9 @@ class SecureCookieSessionInterface(
     makes_permanent: bool = False
     """Whether a session is permanent from its first content on, unless the program says otherwise."""
 
+    runtime: Runtime = EVENT_LOOP
+    """Where what is asked of a store waits."""
+
     @overload
     def __init__(
         self: SecureCookieSessionInterface[dict[str, object]],
@@ -156,7 +159,9 @@ class SecureCookieSessionInterface(
             self.serializer = resolve_serializer(serializer)
         self.report_handler: Final = report
         """Is told what there is to say of a session."""
-        self._applications: Final = Applications(self, self.schema, store, refresh_fraction, clock)
+        self._applications: Final = Applications(
+            self, self.schema, store, refresh_fraction, clock, runtime=self.runtime
+        )
 
     @property
     @override
@@ -250,26 +255,33 @@ class SecureCookieSessionInterface(
             CookieTooLargeError: the browser would drop the cookie; no cookie is set.
             ConfigurationError: a setting is wrong; no cookie is set.
         """
-        owned: SecureCookieSession[S]
-        owned = session if type(session) is SecureCookieSession else self._owned(session)  # pyright: ignore[reportAssignmentType]  # it takes the comparison for a proof that there is no schema
-        if is_left_alone(owned):
+        owned: SecureCookieSession[S] = session if type(session) is SecureCookieSession else self._owned(session)  # pyright: ignore[reportAssignmentType]  # it takes the comparison for a proof that there is no schema
+        rules = self._save_data(app, owned, response)
+        if rules is not None:
+            await self._save_contents(app, owned, response, rules, is_foreign=owned is not session)
+
+    def _save_data(
+        self, app: ConfiguredApp, session: SecureCookieSession[S], response: CookieResponse | None
+    ) -> AppRules[S] | None:
+        """Save a session of which there is no more to know than its data; where there is, return the rules for that."""
+        if is_left_alone(session):
             if self._is_streamed(response):
-                note_streaming(owned)
-            return
-        rules = rules_of(owned)
+                note_streaming(session)
+            return None
+        rules = rules_of(session)
         if not isinstance(rules, AppRules) or rules.adapter is not self:
-            rules = self._applications.rules_of(app)
-        elif owned.accessed and response is not None:
+            return self._applications.rules_of(app)
+        if session.accessed and response is not None:
             headers = response.headers
             is_usual = vary_by_cookie(headers)  # what follows may raise
-            text = save_data(owned, rules)
+            text = save_data(session, rules)
             if text is not None:
                 if text:
                     headers.add("Set-Cookie", text)
                     if not is_usual:
                         self._make_private(app, headers)
-                return
-        await self._save_contents(app, owned, response, rules, is_foreign=owned is not session)
+                return None
+        return rules
 
     async def _save_contents(
         self,

@@ -36,10 +36,14 @@ class WerkzeugSessionInterface(interface.SecureCookieSessionInterface[S]):
         if cookies.__class__ is ImmutableMultiDict:  # parsed before
             return tuple(cookies.getlist(name))
         if cookies is None and type(request).cookies is Request.cookies:  # neither assigned nor a subclass's
-            values = cookie_values(";".join(request.headers.getlist("Cookie")), name)
+            values = cookie_values(self._cookie_header(request), name)
             if values is not None:
                 return values
         return values_of(request.cookies, name)
+
+    def _cookie_header(self, request: Request) -> str:
+        """Return what a request has of cookies, as one header."""
+        return ";".join(request.headers.getlist("Cookie"))
 
     @override
     async def _save_on_server(

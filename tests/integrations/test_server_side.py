@@ -29,7 +29,6 @@ from typed_sessions import (
     Subject,
     migration,
 )
-from typed_sessions.applications import Applications
 from typed_sessions.core.settings import read_settings
 from typed_sessions.interface import ConfiguredApp
 from typed_sessions.quart import Sessions
@@ -176,7 +175,7 @@ class ClientInThread(Client):
 def site(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     """One whose requests are handled in an event loop, or in threads without one."""
     monkeypatch.setattr(Site, "runtime", request.param)
-    monkeypatch.setattr(Applications, "runtime", request.param)
+    monkeypatch.setattr(SecureCookieSessionInterface, "runtime", request.param)
     site = Site()
 
     @site.view

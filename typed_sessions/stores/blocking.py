@@ -6,6 +6,7 @@ import asyncio
 import os
 import threading
 from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import Future
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
@@ -76,13 +77,20 @@ class _LoopThread:
     def _begun(self) -> asyncio.AbstractEventLoop:
         with self._beginning:
             if self._loop is None:
-                loop, runs = asyncio.new_event_loop(), threading.Event()
-                loop.call_soon(runs.set)
-                threading.Thread(target=loop.run_forever, name="sessions-loop", daemon=True).start()
-                if not runs.wait(_PATIENCE):
-                    raise StoreUnavailableError("no other thread runs here: uWSGI needs --enable-threads")
-                self._loop = loop
+                running = Future[asyncio.AbstractEventLoop]()
+                threading.Thread(target=_run_loop, args=(running,), name="sessions-loop", daemon=True).start()
+                try:
+                    self._loop = running.result(_PATIENCE)
+                except TimeoutError:
+                    raise StoreUnavailableError("no other thread runs here: uWSGI needs --enable-threads") from None
             return self._loop
+
+
+def _run_loop(running: Future[asyncio.AbstractEventLoop]) -> None:
+    """Run an event loop for as long as the process lives, and give it out when it runs."""
+    loop = asyncio.new_event_loop()
+    loop.call_soon(running.set_result, loop)
+    loop.run_forever()
 
 
 _thread: Final = _LoopThread()
