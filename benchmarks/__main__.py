@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from benchmarks.asgi import asgi_table
 from benchmarks.bounds import bound_table
 from benchmarks.costs import costs_table
 from benchmarks.extras import extras_table
@@ -33,6 +34,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Compare sessions with Quart's own.")
     parts = parser.add_argument_group("parts, instead of the main one")
     parts.add_argument("--requests", action="store_true", help="whole requests through Quart's ASGI entry")
+    parts.add_argument("--asgi", action="store_true", help="the middleware beside Starlette's own")
     parts.add_argument("--untouched", action="store_true", help="sessions that nobody uses, under default settings")
     parts.add_argument("--growth", action="store_true", help="how the cost grows, one dimension at a time")
     parts.add_argument("--costs", action="store_true", help="what contents of all kinds cost that fill a cookie")
@@ -50,6 +52,8 @@ def _parser() -> argparse.ArgumentParser:
 def _asked_for(options: argparse.Namespace) -> Iterator[Table]:
     if options.requests:
         yield request_table(seconds=options.seconds, refresh=options.refresh)
+    if options.asgi:
+        yield asgi_table(seconds=options.seconds)
     if options.untouched:
         yield untouched_table(seconds=options.seconds)
     if options.growth:
@@ -66,6 +70,7 @@ def _asked_for(options: argparse.Namespace) -> Iterator[Table]:
         yield import_table()
     parts = (
         options.requests,
+        options.asgi,
         options.untouched,
         options.growth,
         options.costs,

@@ -188,6 +188,13 @@ class Sessions(AwaitedSessions[S]):
         session: Session[S] = self._handled().session
         return session
 
+    @property
+    @override
+    def data(self) -> S:
+        """The data of the session of the request or websocket that is being handled; see `current`."""
+        data: S = self._handled().session.data
+        return data
+
     def on(self, request: HasScope) -> Session[S]:
         """Return the session of a request or a websocket of Starlette's, also where nothing is being handled.
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from typing import Any, Final, TypeAlias
 
 from typing_extensions import TypeVar, override
 
 from typed_sessions import interface
+from typed_sessions.applications import AppRules
 from typed_sessions.core.cookie_header import cookie_values, parsed_cookies, parsed_values
 from typed_sessions.core.framework import ConfiguredApp, CookieRequest, CookieResponse, values_of, vary_by_cookie
 from typed_sessions.core.rules import Rules
 from typed_sessions.core.session import SecureCookieSession, state_of
-from typed_sessions.core.session_request import is_left_alone, note_streaming, rules_of, save_data
+from typed_sessions.core.session_request import is_left_alone, note_streaming, save_data, session_of_request
 from typed_sessions.core.state import UNSAVED
 from typed_sessions.errors import ConfigurationError
 from typed_sessions.server import ServerSide, StoredContext
@@ -22,6 +23,9 @@ from typed_sessions.unavailable import RETRY_AFTER, headers_instead
 __all__ = ["UNAVAILABLE", "ASGIHeaders", "ASGIResponse", "ASGISessionInterface", "Application", "Connection"]
 
 S = TypeVar("S", default=dict[str, object])
+
+Message: TypeAlias = MutableMapping[str, Any]
+"""What an application and a server send each other."""
 
 UNAVAILABLE: Final = b"Service Unavailable"
 """The body of a response where the store does not answer."""
@@ -35,7 +39,10 @@ _VARY: Final = (b"vary", b"Cookie")
 _USUAL: Final = frozenset({b"content-length", b"content-type", b"location", b"set-cookie"})
 """Names that nearly all headers have: told at a glance."""
 
-_WITHOUT_BODY: Final = frozenset({101, 204, 304})
+_ACCEPTED: Final = 101
+"""The status of a websocket that is accepted, whose message says none."""
+
+_WITHOUT_BODY: Final = frozenset({_ACCEPTED, 204, 304})
 
 
 class Application:
@@ -47,6 +54,8 @@ class Application:
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         self.config: Final = config
+        self.rules: AppRules[Any] | None = None
+        """The rules, once they were checked, if a session needs nothing but its cookie. They stay as they are."""
 
 
 class Connection:
@@ -73,7 +82,10 @@ class Connection:
 
     def values_of(self, name: str) -> tuple[str, ...]:
         """Return all values of a cookie."""
-        header = self._text(b"cookie")
+        found = [value for each, value in self._headers if each == b"cookie"]
+        if not found:
+            return ()
+        header = (found[0] if len(found) == 1 else b";".join(found)).decode("latin-1")
         values = cookie_values(header, name)
         return parsed_values(header, name) if values is None else values
 
@@ -91,21 +103,13 @@ class ASGIHeaders:
     """
 
     __slots__ = ("raw",)
+    raw: Iterable[tuple[bytes, bytes]]
 
     def __init__(self, raw: Iterable[tuple[bytes, bytes]]) -> None:
         self.raw = raw
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         return iter([(name.decode("latin-1"), value.decode("latin-1")) for name, value in self.raw])
-
-    def vary(self) -> bool:
-        """Add that the response varies by cookie, if the headers are usual; see `vary_by_cookie`."""
-        raw = self.raw
-        for name, _ in raw:
-            if name not in _USUAL:
-                return False
-        self.raw = [*raw, _VARY]
-        return True
 
     def add(self, key: str, value: str, /) -> None:
         """Add a header beside those of its name."""
@@ -125,19 +129,14 @@ class ASGIHeaders:
 class ASGIResponse:
     """The message that begins a response, as far as sessions are concerned."""
 
-    __slots__ = ("headers", "status")
+    __slots__ = ("has_length", "headers")
+    headers: ASGIHeaders
+    has_length: bool
+    """True if the body is known when it begins."""
 
-    def __init__(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
-        self.status = status
-        self.headers = ASGIHeaders(headers)
-
-    @property
-    def has_length(self) -> bool:
-        """True if the body is known when it begins."""
-        for name, _ in self.headers.raw:
-            if name == b"content-length":
-                return True
-        return self.status in _WITHOUT_BODY
+    def __init__(self, message: Message) -> None:
+        self.headers = ASGIHeaders(message.get("headers", ()))
+        self.has_length = _has_length(message)
 
 
 class ASGISessionInterface(interface.SecureCookieSessionInterface[S]):
@@ -152,33 +151,51 @@ class ASGISessionInterface(interface.SecureCookieSessionInterface[S]):
         rules = self._applications.rules_of(app)
         if rules.settings.keys is None and rules.server_side is None:
             raise ConfigurationError("SECRET_KEY is missing, which the cookies of sessions are signed with")
+        if isinstance(app, Application) and rules.is_plain:
+            app.rules = rules
 
-    @override
-    async def open_session(self, app: ConfiguredApp, request: CookieRequest) -> SecureCookieSession[S]:
-        session = await super().open_session(app, request)
+    async def opened(self, app: Application, connection: Connection) -> SecureCookieSession[S]:
+        """Return the session of a connection that needs more than its cookie."""
+        session = await self.open_session(app, connection)
         if session is None:  # `check` has seen a key, and settings do not change
             raise ConfigurationError("SECRET_KEY is missing, which the cookies of sessions are signed with")
         return session
 
-    def save_at_once(self, app: ConfiguredApp, session: SecureCookieSession[S], response: ASGIResponse) -> bool:
-        """Save a session of which nobody has asked more than its data. False if it takes `save_session`."""
-        if not session.accessed:
-            if not is_left_alone(session):
-                return False
-            if not response.has_length:
+    def opened_at_once(self, app: Application, connection: Connection) -> SecureCookieSession[S] | None:
+        """Return the session of a connection that needs nothing else; None where `opened` has to be awaited."""
+        rules = app.rules
+        return None if rules is None else session_of_request(rules, app, connection, SecureCookieSession)
+
+    def saved_at_once(self, app: Application, session: SecureCookieSession[S], message: Message) -> Message | None:
+        """Save a session of which nobody has asked more than its data, with the message that begins its response.
+
+        Returns:
+            The message, with what becomes of its headers; None where it takes `save_session`.
+        """
+        if is_left_alone(session):
+            if not _has_length(message):
                 note_streaming(session)
-            return True
-        rules = rules_of(session)
-        text = None if rules is None else save_data(session, rules)
+            return message
+        rules = app.rules
+        text = save_data(session, rules) if session.accessed and rules is not None else None
         if text is None:
-            return False
-        headers = response.headers
-        is_usual = headers.vary() or vary_by_cookie(headers)
+            return None
+        raw = message["headers"]
+        for name, _ in raw:
+            if name not in _USUAL:
+                return self._with_cookie(app, message, text)
+        if text:
+            return {**message, "headers": [*raw, _VARY, (b"set-cookie", text.encode("latin-1"))]}
+        return {**message, "headers": [*raw, _VARY]}
+
+    def _with_cookie(self, app: Application, message: Message, text: str) -> Message:
+        """Return a message whose headers take a look at each of them."""
+        headers = ASGIHeaders(message["headers"])
+        vary_by_cookie(headers)
         if text:
             headers.add("Set-Cookie", text)
-            if not is_usual:
-                self._make_private(app, headers)
-        return True
+            self._make_private(app, headers)
+        return {**message, "headers": headers.raw}
 
     @override
     def _is_streamed(self, response: CookieResponse | None) -> bool:
@@ -201,12 +218,19 @@ class ASGISessionInterface(interface.SecureCookieSessionInterface[S]):
             session: that of the request.
             page: the headers of the page that could not be saved; None if none was made.
         """
-        answer = ASGIResponse(503, [])
+        answer = ASGIResponse({"status": 503})
         for name, value in headers_instead(page or (), _ABOUT_UNAVAILABLE):
             answer.headers.add(name, value)
         state_of(session).progress = UNSAVED
         self.add_stored_cookie(app, session, answer)
         return answer
+
+
+def _has_length(message: Message) -> bool:
+    for name, _ in message.get("headers", ()):
+        if name == b"content-length":
+            return True
+    return message.get("status", _ACCEPTED) in _WITHOUT_BODY
 
 
 def _need_asyncio() -> None:

@@ -11,6 +11,7 @@ from typed_sessions.schema.schema import Schema
 try:
     from fastapi import HTTPException
     from fastapi.openapi.models import APIKey, APIKeyIn
+    from fastapi.openapi.models import SecurityBase as SecurityBaseModel
     from fastapi.security.base import SecurityBase
     from starlette.requests import HTTPConnection
 except ModuleNotFoundError as _missing:
@@ -32,6 +33,9 @@ class Requirement(SecurityBase):
         session_of: returns the session of a request or a websocket.
         cookie_name: the name of the cookie.
     """
+
+    model: SecurityBaseModel
+    scheme_name: str
 
     def __init__(
         self, field: str, schema: Schema[Any], session_of: Callable[[HTTPConnection], Session[Any]], cookie_name: str

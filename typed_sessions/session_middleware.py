@@ -15,6 +15,7 @@ from typed_sessions.asgi_interface import (
     ASGIResponse,
     ASGISessionInterface,
     Connection,
+    Message,
 )
 from typed_sessions.core.session import SecureCookieSession, state_of
 from typed_sessions.core.session_request import was_used_late
@@ -27,14 +28,13 @@ from typed_sessions.server import StoredContext
 __all__ = ["ASGIApp", "Exchange", "Handling", "Message", "Receive", "Scope", "Send", "SessionMiddleware"]
 
 Scope: TypeAlias = MutableMapping[str, Any]
-Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 ASGIApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+_CONNECTIONS: Final = frozenset({"http", "websocket"})
 _ACCEPTS: Final = "websocket.accept"
 _BEGINS: Final = frozenset({"http.response.start", _ACCEPTS, "websocket.http.response.start"})
-_SWITCHING_PROTOCOLS: Final = 101
 _TRY_AGAIN_LATER: Final = 1013
 """Closes a websocket (the registry of RFC 6455, section 11.7)."""
 
@@ -72,24 +72,31 @@ class SessionMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a connection (the ASGI specification, version 3)."""
         kind: str = scope["type"]
-        if kind == "lifespan":
-            send = _lifespan(self._handling, send)
-        if kind not in ("http", "websocket"):
-            await self._app(scope, receive, send)
+        if kind not in _CONNECTIONS:
+            await self._app(scope, receive, _lifespan(self._handling, send) if kind == "lifespan" else send)
             return
-        handling, passed_on = self._handling, list[Scope]()
+        handling = self._handling
+        interface, application = handling.interface, handling.application
+        passed_on: list[Scope] = []
         try:
-            opening = handling.interface.open_session(handling.application, Connection(scope["headers"]))
-            exchange = Exchange(handling, await opening, send, scope if kind == "websocket" else None)
-            scope["session"] = RequestSession(exchange.session)
-            scope[handling.key] = exchange.session
+            connection = Connection(scope["headers"])
+            session = interface.opened_at_once(application, connection)
+            if session is None:
+                session = await interface.opened(application, connection)
+            exchange = Exchange(handling, session, send, scope if kind == "websocket" else None)
+            scope["session"] = RequestSession(session)
+            scope[handling.key] = session
             passed_on.append(scope)
         finally:
-            del scope  # it has the cookie, and debugging pages show locals
+            del scope  # debugging pages show locals
+        del session
         token = handling.current.set(exchange)
         try:
             await self._app(passed_on.pop(), receive, exchange.send)
-            await exchange.end()
+            if kind == "websocket":
+                await exchange.end()
+            elif was_used_late(exchange.session):
+                handling.look_back()
         except StoreUnavailableError as error:
             if not await exchange.is_answered(error):
                 raise
@@ -111,6 +118,11 @@ class Exchange:
     """
 
     __slots__ = ("_handling", "_page", "_send", "_websocket", "failure", "has_begun", "session")
+    session: SecureCookieSession[Any]
+    has_begun: bool
+    """True once the response has begun."""
+    failure: StoreUnavailableError | None
+    """What kept the session from being saved with it."""
 
     def __init__(
         self, handling: Handling, session: SecureCookieSession[Any], send: Send, websocket: Scope | None
@@ -121,9 +133,7 @@ class Exchange:
         self._websocket = websocket
         self._page: ASGIHeaders | None = None
         self.has_begun = False
-        """True once the response has begun."""
-        self.failure: StoreUnavailableError | None = None
-        """What kept the session from being saved with it."""
+        self.failure = None
 
     @property
     def gets_response(self) -> bool:
@@ -137,17 +147,18 @@ class Exchange:
     async def send(self, message: Message) -> None:
         """Send a message of the application's, with what the session makes of the headers."""
         if message["type"] in _BEGINS:
-            handling, headers = self._handling, message.get("headers", ())
-            response = ASGIResponse(message.get("status", _SWITCHING_PROTOCOLS), headers)
-            if not handling.interface.save_at_once(handling.application, self.session, response):
-                await self._save(message, response)
+            headers = message.get("headers", ())
+            if type(headers) is not list:  # it is looked at several times
+                message = {**message, "headers": [*headers]}
+            handling = self._handling
+            saved = handling.interface.saved_at_once(handling.application, self.session, message)
+            message = await self._saved(message) if saved is None else saved
             self.has_begun = True
-            if response.headers.raw is not headers:
-                message = {**message, "headers": response.headers.raw}
         await self._send(message)
 
-    async def _save(self, message: Message, response: ASGIResponse) -> None:
-        handling = self._handling
+    async def _saved(self, message: Message) -> Message:
+        """Save the session, and return the message with what becomes of its headers."""
+        handling, response = self._handling, ASGIResponse(message)
         try:
             await handling.interface.save_session(handling.application, self.session, response)
         except StoreUnavailableError as error:
@@ -155,10 +166,11 @@ class Exchange:
             raise
         if message["type"] == _ACCEPTS and self._is_stored:
             state_of(self.session).progress = AWAITED  # the end of the websocket saves it once more
+        return {**message, "headers": response.headers.raw}
 
     async def end(self) -> None:
-        """Save the session of a websocket once more; of all others, say whether a change came too late."""
-        if self._websocket is not None and (not self.has_begun or self._is_stored):
+        """Save the session of a websocket once more, or say that a change of it came too late."""
+        if not self.has_begun or self._is_stored:
             await self._handling.interface.save_session(self._handling.application, self.session, None)
         elif was_used_late(self.session):
             self._handling.look_back()
@@ -176,7 +188,7 @@ class Exchange:
             kind = "websocket.http"
         interface, application = self._handling.interface, self._handling.application
         answer = interface.unavailable(application, self.session, self._page)
-        await self._send({"type": f"{kind}.response.start", "status": answer.status, "headers": answer.headers.raw})
+        await self._send({"type": f"{kind}.response.start", "status": 503, "headers": answer.headers.raw})
         await self._send({"type": f"{kind}.response.body", "body": UNAVAILABLE})
         return True
 

@@ -139,6 +139,9 @@ async def test_a_store_that_does_not_answer_shows_nothing_in_the_log(
     error = record.exc_info[1]
     assert isinstance(error, StoreUnavailableError)
     assert_silent(error, SECRET, site.cookie)
+    frames = [frame for frame in frames_of(error) if frame.f_code.co_filename.endswith("session_middleware.py")]
+    assert frames
+    assert BOOK not in "".join(repr(frame.f_locals) for frame in frames)
 
 
 async def test_a_websocket_whose_store_does_not_answer_is_closed_for_later() -> None:

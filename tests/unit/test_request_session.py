@@ -226,7 +226,7 @@ async def test_what_is_underneath_is_what_is_stored_of_a_session_that_came(schem
     app: Any = type("App", (), {"config": {"SECRET_KEY": "a secret key that is long enough"}})()
     made = SecureCookieSession(schema=schema)
     name = "n" if schema is Tokens else "user_id"
-    made.update({name: 7, "_permanent": True, **({"extra": 1} if schema is not Visitor else {})})
+    made.update({name: 7, "_permanent": True, "extra": [1], "more": 2})
     request: Any = type("Request", (), {"cookies": {"session": interface.seal(app, made)}})()
     session = await interface.open_session(app, request)
     assert session is not None
@@ -236,6 +236,8 @@ async def test_what_is_underneath_is_what_is_stored_of_a_session_that_came(schem
     assert dict.copy(view) == stored
     assert view == stored
     assert not session.modified
+    view["extra"].append(2)
+    assert session.modified
 
 
 async def test_an_explicit_default_that_came_is_shown() -> None:

@@ -11,6 +11,7 @@ from typing_extensions import TypeVar
 
 from typed_sessions.codec.keyed_contents import KeyedContents
 from typed_sessions.schema.narrowing import PLAIN
+from typed_sessions.schema.sameness import same
 from typed_sessions.schema.schema import Schema
 from typed_sessions.schema.values import Value
 
@@ -79,10 +80,7 @@ class LoadedData(Value, Generic[S]):
         return True
 
     def shown(self) -> dict[str, object] | None:
-        """Return the fields that are stored, for who changes nothing that they hold; None where that takes more.
-
-        They come in the order of their declaration, and not in that in which they were stored.
-        """
+        """Return what is stored, in any order, for who changes nothing that it holds; None where that takes more."""
         schema = self.schema
         if schema.varying or schema.renamed:
             return None
@@ -90,9 +88,14 @@ class LoadedData(Value, Generic[S]):
             shown = schema.non_defaults(self.data)
         except AttributeError:  # the program deleted one
             return None
-        if any(name not in shown and getattr(self.decoded, name) is not UNSET for name in schema.fields):
-            return None  # a default that was stored as such, or one that came after another value
-        return shown
+        for name, field in schema.fields.items():
+            came = UNSET if name in shown else getattr(self.decoded, name)
+            if came is UNSET:
+                continue
+            if type(came) not in PLAIN or not same(came, field.default) or (self.seen and name in self.seen):
+                return None  # whether the default came, or another value before it
+            shown[name] = getattr(self.data, name)
+        return shown | self.extras
 
 
 class LoadedKeys(Value, Generic[S]):
