@@ -34,7 +34,7 @@ class WerkzeugSessionInterface(interface.SecureCookieSessionInterface[S]):
             return super().cookie_values(request, name)
         cookies: Any = request.__dict__.get("cookies")
         if cookies.__class__ is ImmutableMultiDict:  # parsed before
-            return tuple(cookies.getlist(name))
+            return tuple(dict.get(cookies, name, ()))  # as `getlist`, which is written in Python, has it
         if cookies is None and type(request).cookies is Request.cookies:  # neither assigned nor a subclass's
             values = cookie_values(self._cookie_header(request), name)
             if values is not None:
