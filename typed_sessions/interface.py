@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import sys
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
-from inspect import getattr_static
 from typing import Final, Generic, TypeAlias, cast, overload
 
 from cattrs import Converter
@@ -30,7 +28,7 @@ from typed_sessions.core.framework import (
 from typed_sessions.core.loading import RequestContext
 from typed_sessions.core.mixin import SessionMixin
 from typed_sessions.core.null_session import NullSession
-from typed_sessions.core.rules import Rules, Signing
+from typed_sessions.core.rules import Rules
 from typed_sessions.core.session import SecureCookieSession, state_of
 from typed_sessions.core.session_request import (
     is_left_alone,
@@ -43,13 +41,12 @@ from typed_sessions.core.session_request import (
 )
 from typed_sessions.core.state import Progress
 from typed_sessions.errors import ConfigurationError, answered, without_frames
+from typed_sessions.overrides import Overridable
 from typed_sessions.reports import Report, SharedCookie, log_report
 from typed_sessions.schema.schema import Schema
 from typed_sessions.sealing.base import Clock, system_clock
-from typed_sessions.sealing.keys import DigestMethod
 from typed_sessions.sealing.set_cookie import CookieAttributes
 from typed_sessions.serializers.base import AnySerializer, SerializerName, resolve_serializer, salt_of
-from typed_sessions.serializers.tagged_json import TaggedJSONSerializer
 from typed_sessions.server import EVENT_LOOP, Runtime, ServerSide, StoredContext
 from typed_sessions.stores import SessionStore
 
@@ -75,7 +72,7 @@ def log_report_of(app: ConfiguredApp, report: Report) -> None:  # noqa: ARG001 -
 
 
 class SecureCookieSessionInterface(
-    SessionInterface[ConfiguredApp, CookieRequest, CookieResponse, SecureCookieSession[S]], Generic[S]
+    Overridable[S], SessionInterface[ConfiguredApp, CookieRequest, CookieResponse, SecureCookieSession[S]], Generic[S]
 ):
     """Keeps sessions in signed cookies, in the format of Quart and Flask unless the settings name another.
 
@@ -95,22 +92,6 @@ class SecureCookieSessionInterface(
         SchemaError: the class cannot be a schema.
         ConfigurationError: there is no such serializer.
     """
-
-    salt: str | bytes = "cookie-session"
-    """What sets these signatures apart from others under the same secret key."""
-
-    digest_method: DigestMethod = staticmethod(hashlib.sha1)
-    """The hash function of signatures. `SESSION_DIGEST` beats it."""
-
-    key_derivation: str = "hmac"
-    """How itsdangerous makes a signing key of a secret key and the salt. `"none"` leaves out the salt, which keeps
-    formats apart: it takes tagged JSON, and reads no other format."""
-
-    session_class: type[SecureCookieSession[S]] = cast("type[SecureCookieSession[S]]", SecureCookieSession)
-    """The class of the sessions that are opened."""
-
-    serializer: AnySerializer = TaggedJSONSerializer()
-    """Writes the contents, where `SESSION_SERIALIZER` names nothing else."""
 
     makes_permanent: bool = False
     """Whether a session is permanent from its first content on, unless the program says otherwise."""
@@ -485,59 +466,12 @@ class SecureCookieSessionInterface(
         rules = rules_of(session)
         return rules if isinstance(rules, AppRules) and rules.adapter is self else self._applications.rules_of(app)
 
+    @staticmethod
     @override
-    def __setattr__(self, name: str, value: object) -> None:
-        super().__setattr__(name, value)
-        self._look_again(name)
+    def _stock() -> type:
+        return SecureCookieSessionInterface
 
     @override
-    def __delattr__(self, name: str) -> None:
-        super().__delattr__(name)
-        self._look_again(name)
-
-    def _look_again(self, name: str) -> None:
-        if not name.startswith("_") and "_applications" in vars(self):  # the salt, say, or a method that says one
+    def _forget(self) -> None:
+        if "_applications" in vars(self):
             self._applications.forget()
-
-    @property
-    def is_stock(self) -> bool:
-        """True if no subclass has its own word on when, or how, a cookie is written."""
-        of_class = all(getattr(type(self), name) is getattr(SecureCookieSessionInterface, name) for name in _HELPERS)
-        return of_class and vars(self).keys().isdisjoint(_HELPERS)
-
-    @property
-    def is_dynamic(self) -> bool:
-        """True if a subclass computes the salt or the like, perhaps anew for each request."""
-        return any(isinstance(getattr_static(type(self), name, None), property) for name in _OWN)
-
-    @property
-    def signing(self) -> Signing:
-        return Signing(self.salt, self.key_derivation, self.digest_method, self.serializer)
-
-    def check_overrides(self) -> None:
-        """Refuse what a subclass of Quart's interface may do and this one could not honour."""
-        session_class: type = self.session_class
-        if not issubclass(session_class, SecureCookieSession):
-            raise ConfigurationError("session_class must be a subclass of typed_sessions.SecureCookieSession")
-        if type(self).get_signing_serializer is not SecureCookieSessionInterface.get_signing_serializer:
-            raise ConfigurationError(
-                "get_signing_serializer only answers for the cookies here; override salt, digest_method, "
-                "key_derivation or serializer to change them"
-            )
-
-
-_OWN: Final = ("salt", "key_derivation", "digest_method", "serializer")
-"""The attributes that are settings, too."""
-
-_HELPERS: Final = (
-    "get_cookie_domain",
-    "get_cookie_httponly",
-    "get_cookie_name",
-    "get_cookie_partitioned",
-    "get_cookie_path",
-    "get_cookie_samesite",
-    "get_cookie_secure",
-    "get_expiration_time",
-    "should_set_cookie",
-)
-"""The methods that a subclass may override to change the cookie."""

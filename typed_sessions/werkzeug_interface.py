@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, cast
 
 from typing_extensions import TypeVar, override
 from werkzeug.datastructures import ImmutableMultiDict
@@ -22,6 +23,10 @@ __all__ = ["WerkzeugSessionInterface"]
 S = TypeVar("S", default=dict[str, object])
 
 
+_listed: Final = cast("Callable[[Mapping[str, object], str, tuple[()]], Iterable[str]]", dict.get)
+"""What `MultiDict.getlist` does, which is written in Python."""
+
+
 class WerkzeugSessionInterface(interface.SecureCookieSessionInterface[S]):
     """Finds the cookie in the header itself, where nobody has parsed the others.
 
@@ -34,7 +39,7 @@ class WerkzeugSessionInterface(interface.SecureCookieSessionInterface[S]):
             return super().cookie_values(request, name)
         cookies: Any = request.__dict__.get("cookies")
         if cookies.__class__ is ImmutableMultiDict:  # parsed before
-            return tuple(dict.get(cookies, name, ()))  # as `getlist`, which is written in Python, has it
+            return tuple(_listed(cookies, name, ()))
         if cookies is None and type(request).cookies is Request.cookies:  # neither assigned nor a subclass's
             values = cookie_values(self._cookie_header(request), name)
             if values is not None:
