@@ -25,7 +25,7 @@ if TYPE_CHECKING:
         StoreUnavailableError,
         UndeclaredKeyError,
     )
-    from typed_sessions.interface import SecureCookieSessionInterface, SessionInterface
+    from typed_sessions.frameworks.interface import SecureCookieSessionInterface, SessionInterface
     from typed_sessions.schema.markers import Essential, Formerly, Merge, Subject
     from typed_sessions.schema.migrations import migration
     from typed_sessions.schema.schema import Schema

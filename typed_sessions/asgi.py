@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, Unpack, cast, overload
 from cattrs import Converter
 from typing_extensions import TypeVar, override
 
-from typed_sessions.asgi_interface import Application, ASGISessionInterface
 from typed_sessions.core.mixin import Session
 from typed_sessions.core.unknown_settings import advice_on
 from typed_sessions.errors import ConfigurationError, UndeclaredKeyError
-from typed_sessions.reports import UnknownSetting, log_report
-from typed_sessions.session_middleware import ASGIApp, Exchange, Handling, SessionMiddleware
-from typed_sessions.session_settings import (
+from typed_sessions.frameworks.asgi_interface import Application, ASGISessionInterface
+from typed_sessions.frameworks.session_middleware import ASGIApp, Exchange, Handling, SessionMiddleware
+from typed_sessions.frameworks.session_settings import (
     SecretKey,
     SessionSettings,
     config_of,
@@ -26,10 +25,11 @@ from typed_sessions.session_settings import (
     settings_of,
     unknown_among,
 )
-from typed_sessions.sessions import REFRESH_FRACTION, AwaitedSessions, SessionInfo, purge_and_log
+from typed_sessions.frameworks.sessions import REFRESH_FRACTION, AwaitedSessions, SessionInfo, purge_and_log
+from typed_sessions.reports import UnknownSetting, log_report
 
 if TYPE_CHECKING:
-    from typed_sessions.requirement import Requirement
+    from typed_sessions.frameworks.requirement import Requirement
 
 __all__ = ["SecretKey", "SessionInfo", "SessionMiddleware", "SessionSettings", "Sessions"]
 
@@ -224,7 +224,7 @@ class Sessions(AwaitedSessions[S]):
             UndeclaredKeyError: the schema has no such field.
             ImportError: FastAPI is not installed.
         """
-        from typed_sessions.requirement import Requirement  # noqa: PLC0415 -- it imports FastAPI
+        from typed_sessions.frameworks.requirement import Requirement  # noqa: PLC0415 -- it imports FastAPI
 
         schema = self.schema
         if not schema.open and field not in schema.fields:

@@ -16,9 +16,7 @@ from typing_extensions import TypeVar, override
 from typed_sessions.core.framework import ConfiguredApp
 from typed_sessions.core.mixin import Session
 from typed_sessions.errors import StoreUnavailableError
-from typed_sessions.serializers.base import AnySerializer, SerializerName
-from typed_sessions.server import THREAD
-from typed_sessions.sessions import (
+from typed_sessions.frameworks.sessions import (
     REFRESH_FRACTION,
     CurrentSessions,
     KnownApps,
@@ -27,14 +25,20 @@ from typed_sessions.sessions import (
     refuse_mixed_up,
     unproxied,
 )
+from typed_sessions.serializers.base import AnySerializer, SerializerName
+from typed_sessions.server import THREAD
 from typed_sessions.stores import SessionStore
 
 try:
     from flask import Flask, current_app, has_app_context, has_request_context
     from flask import session as flask_session
 
-    from typed_sessions.flask_interface import FlaskSessionInterface, SecureCookieSessionInterface, unavailable
-    from typed_sessions.signals import field_reset, log_and_signal, session_refused
+    from typed_sessions.frameworks.flask_interface import (
+        FlaskSessionInterface,
+        SecureCookieSessionInterface,
+        unavailable,
+    )
+    from typed_sessions.frameworks.signals import field_reset, log_and_signal, session_refused
 except ModuleNotFoundError as _missing:
     raise ImportError(
         "typed_sessions.flask needs Flask, which is an extra: pip install 'typed_sessions[flask]'", name=_missing.name

@@ -144,9 +144,9 @@ _FRAMEWORK_BASE: Final = "typing.MutableMapping"
 _TAKE_SCHEMA: Final = frozenset(
     {
         "typed_sessions.flask.Sessions",
-        "typed_sessions.flask_interface.SecureCookieSessionInterface",
-        "typed_sessions.interface.SecureCookieSessionInterface",
-        "typed_sessions.quart_interface.SecureCookieSessionInterface",
+        "typed_sessions.frameworks.flask_interface.SecureCookieSessionInterface",
+        "typed_sessions.frameworks.interface.SecureCookieSessionInterface",
+        "typed_sessions.frameworks.quart_interface.SecureCookieSessionInterface",
         "typed_sessions.quart.Sessions",
         "typed_sessions.core.null_session.NullSession",
         "typed_sessions.core.session.SecureCookieSession",

@@ -15,8 +15,7 @@ from typing_extensions import TypeVar, override
 
 from typed_sessions.core.mixin import Session
 from typed_sessions.errors import StoreUnavailableError
-from typed_sessions.serializers.base import AnySerializer, SerializerName
-from typed_sessions.sessions import (
+from typed_sessions.frameworks.sessions import (
     REFRESH_FRACTION,
     AwaitedSessions,
     KnownApps,
@@ -25,14 +24,19 @@ from typed_sessions.sessions import (
     refuse_mixed_up,
     unproxied,
 )
+from typed_sessions.serializers.base import AnySerializer, SerializerName
 from typed_sessions.stores import SessionStore
 
 try:
     from quart import Quart, current_app, has_app_context, has_request_context, has_websocket_context
     from quart import session as quart_session
 
-    from typed_sessions.quart_interface import QuartSessionInterface, SecureCookieSessionInterface, unavailable
-    from typed_sessions.signals import field_reset, log_and_signal, session_refused
+    from typed_sessions.frameworks.quart_interface import (
+        QuartSessionInterface,
+        SecureCookieSessionInterface,
+        unavailable,
+    )
+    from typed_sessions.frameworks.signals import field_reset, log_and_signal, session_refused
 except ModuleNotFoundError as _missing:
     raise ImportError(
         "typed_sessions.quart needs Quart, which is an extra: pip install 'typed_sessions[quart]'", name=_missing.name

@@ -11,7 +11,7 @@ from attrs import Factory, define
 from werkzeug.datastructures import Headers
 
 from typed_sessions import SecureCookieSession, SecureCookieSessionInterface
-from typed_sessions.interface import ConfiguredApp
+from typed_sessions.frameworks.interface import ConfiguredApp
 from typed_sessions.reports import Report
 from typed_sessions.stores import Lifetime, Record, SessionStore, WriteRequest
 from typed_sessions.stores.identifiers import Identifier, Namespace

@@ -152,7 +152,7 @@ def test_a_key_may_be_required(schema: Any) -> None:
 
 
 def test_without_fastapi_the_extra_is_named(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "typed_sessions.requirement", raising=False)
+    monkeypatch.delitem(sys.modules, "typed_sessions.frameworks.requirement", raising=False)
     for name in [name for name in sys.modules if name == "fastapi" or name.startswith("fastapi.")]:
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(ImportError, match=r"pip install 'typed_sessions\[fastapi\]'"):

@@ -18,7 +18,7 @@ from typed_sessions import SecureCookieSession, SecureCookieSessionInterface
 from typed_sessions.core.session import is_permanent, state_of
 from typed_sessions.core.session_request import session_from
 from typed_sessions.core.state import Binding, LoadResult
-from typed_sessions.quart_interface import QuartSessionInterface
+from typed_sessions.frameworks.quart_interface import QuartSessionInterface
 from typed_sessions.stores import MemoryStore
 
 

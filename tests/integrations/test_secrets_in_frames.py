@@ -19,8 +19,8 @@ from typing_extensions import override
 import typed_sessions
 from typed_sessions import CookieTooLargeError, SerializationError, SessionInterface, stores
 from typed_sessions.errors import ConfigurationError
+from typed_sessions.frameworks.quart_interface import QuartSessionInterface
 from typed_sessions.quart import Sessions
-from typed_sessions.quart_interface import QuartSessionInterface
 
 SECRET = "hush: the secret key of these tests"
 OLD = "hush: the key of last year, which still verifies"

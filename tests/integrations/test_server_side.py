@@ -30,7 +30,7 @@ from typed_sessions import (
     migration,
 )
 from typed_sessions.core.settings import read_settings
-from typed_sessions.interface import ConfiguredApp
+from typed_sessions.frameworks.interface import ConfiguredApp
 from typed_sessions.quart import Sessions
 from typed_sessions.server import EVENT_LOOP, THREAD, Runtime
 from typed_sessions.server.records import Attempt

@@ -16,8 +16,8 @@ from quart import Quart, flash, websocket
 from typing_extensions import override
 
 from typed_sessions import Essential
+from typed_sessions.frameworks.quart_interface import QuartSessionInterface
 from typed_sessions.quart import Sessions, session_refused
-from typed_sessions.quart_interface import QuartSessionInterface
 from typed_sessions.reports import Reason, Refused, Report, log_report
 
 SECRET = "the secret key of these tests"

@@ -27,8 +27,8 @@ from quart.sessions import SecureCookieSessionInterface as QuartInterface
 from typed_sessions import Schema
 from typed_sessions.codec.codec import Codec, Loaded
 from typed_sessions.errors import ConfigurationError
+from typed_sessions.frameworks.quart_interface import QuartSessionInterface
 from typed_sessions.quart import Sessions
-from typed_sessions.quart_interface import QuartSessionInterface
 from typed_sessions.schema.sameness import same
 from typed_sessions.serializers import MsgspecJSONSerializer, MsgspecMsgpackSerializer, TaggedJSONSerializer
 from typed_sessions.stores import MemoryStore

@@ -16,7 +16,7 @@ from quart import Quart, Response
 from typing_extensions import override
 
 from typed_sessions import CookieTooLargeError, StoreUnavailableError, Subject
-from typed_sessions.interface import SecureCookieSessionInterface
+from typed_sessions.frameworks.interface import SecureCookieSessionInterface
 from typed_sessions.quart import Sessions
 from typed_sessions.stores import Found, SessionStore, SQLiteStore, Updated, WriteRequest
 from typed_sessions.stores.identifiers import Identifier, Namespace

@@ -27,7 +27,7 @@ from typed_sessions import (
     SecureCookieSessionInterface,
     SessionInterface,
 )
-from typed_sessions.interface import ConfiguredApp, CookieRequest, CookieResponse
+from typed_sessions.frameworks.interface import ConfiguredApp, CookieRequest, CookieResponse
 from typed_sessions.serializers import JSONTag, TaggedJSONSerializer
 from typed_sessions.serializers.base import AnySerializer
 

@@ -37,7 +37,7 @@ from typed_sessions.codec.loaded_data import LoadedData, LoadedKeys
 from typed_sessions.core.rules import Format
 from typed_sessions.core.session import state_of
 from typed_sessions.core.session_request import was_used_late
-from typed_sessions.interface import ConfiguredApp
+from typed_sessions.frameworks.interface import ConfiguredApp
 from typed_sessions.quart import Sessions
 from typed_sessions.reports import ChangeLost, Report
 from typed_sessions.serializers import JSONTag, TaggedJSONSerializer

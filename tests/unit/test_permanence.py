@@ -10,7 +10,7 @@ from attrs import Factory, define, field
 from werkzeug.datastructures import Headers
 
 from typed_sessions import SecureCookieSession
-from typed_sessions.interface import SecureCookieSessionInterface
+from typed_sessions.frameworks.interface import SecureCookieSessionInterface
 from typed_sessions.serializers import SerializerName
 
 S = TypeVar("S")

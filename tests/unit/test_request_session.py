@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from typed_sessions import FieldTypeError, SecureCookieSession
-from typed_sessions.interface import SecureCookieSessionInterface
-from typed_sessions.request_session import RequestSession
+from typed_sessions.frameworks.interface import SecureCookieSessionInterface
+from typed_sessions.frameworks.request_session import RequestSession
 
 
 @define

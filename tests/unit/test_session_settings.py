@@ -19,7 +19,7 @@ import typed_sessions
 from typed_sessions import ConfigurationError, SchemaError
 from typed_sessions.asgi import Sessions
 from typed_sessions.core.settings import SETTING_NAMES
-from typed_sessions.session_settings import SessionSettings, config_of
+from typed_sessions.frameworks.session_settings import SessionSettings, config_of
 
 SECRET = "hush: a secret key that is long enough"
 

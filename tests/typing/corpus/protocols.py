@@ -13,7 +13,7 @@ from quart.wrappers.base import BaseRequestWebsocket
 from schemas import Visitor, app
 
 from typed_sessions import NullSession, SecureCookieSession, SecureCookieSessionInterface, SessionInterface
-from typed_sessions.interface import ConfiguredApp, CookieRequest, CookieResponse
+from typed_sessions.frameworks.interface import ConfiguredApp, CookieRequest, CookieResponse
 from typed_sessions.serializers import (
     MsgspecJSONSerializer,
     MsgspecMsgpackSerializer,

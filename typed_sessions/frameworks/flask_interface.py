@@ -15,20 +15,20 @@ from werkzeug import Response as WerkzeugResponse
 from werkzeug.exceptions import ServiceUnavailable
 from werkzeug.sansio.request import Request as SansIORequest
 
-from typed_sessions import interface
 from typed_sessions.core.framework import ConfiguredApp, CookieRequest, CookieResponse
 from typed_sessions.core.mixin import SessionMixin
 from typed_sessions.core.null_session import NullSession
 from typed_sessions.core.session import SecureCookieSession
 from typed_sessions.core.session_request import session_of_request
 from typed_sessions.errors import StoreUnavailableError
+from typed_sessions.frameworks import interface
+from typed_sessions.frameworks.unavailable import RETRY_AFTER, headers_instead
+from typed_sessions.frameworks.werkzeug_interface import WerkzeugSessionInterface
 from typed_sessions.schema.schema import Schema
 from typed_sessions.sealing.base import Clock
 from typed_sessions.serializers.base import AnySerializer, SerializerName
 from typed_sessions.server import THREAD, Runtime
 from typed_sessions.stores import SessionStore
-from typed_sessions.unavailable import RETRY_AFTER, headers_instead
-from typed_sessions.werkzeug_interface import WerkzeugSessionInterface
 
 if TYPE_CHECKING:
     from flask.sessions import SecureCookieSessionInterface as _FlasksInterface

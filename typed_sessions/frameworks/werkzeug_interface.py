@@ -10,13 +10,13 @@ from typing_extensions import TypeVar, override
 from werkzeug.datastructures import ImmutableMultiDict
 from werkzeug.sansio.request import Request
 
-from typed_sessions import interface
-from typed_sessions.applications import AppRules
 from typed_sessions.core.cookie_header import cookie_values
 from typed_sessions.core.framework import ConfiguredApp, CookieRequest, CookieResponse, values_of
 from typed_sessions.core.session import SecureCookieSession, state_of
 from typed_sessions.core.state import UNSAVED
 from typed_sessions.errors import StoreUnavailableError
+from typed_sessions.frameworks import interface
+from typed_sessions.frameworks.applications import AppRules
 
 __all__ = ["WerkzeugSessionInterface"]
 

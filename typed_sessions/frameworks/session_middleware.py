@@ -8,7 +8,11 @@ from typing import Any, Final, TypeAlias
 
 from attrs import frozen
 
-from typed_sessions.asgi_interface import (
+from typed_sessions.core.session import SecureCookieSession, state_of
+from typed_sessions.core.session_request import was_used_late
+from typed_sessions.core.state import AWAITED
+from typed_sessions.errors import StoreUnavailableError
+from typed_sessions.frameworks.asgi_interface import (
     UNAVAILABLE,
     Application,
     ASGIHeaders,
@@ -17,12 +21,8 @@ from typed_sessions.asgi_interface import (
     Connection,
     Message,
 )
-from typed_sessions.core.session import SecureCookieSession, state_of
-from typed_sessions.core.session_request import was_used_late
-from typed_sessions.core.state import AWAITED
-from typed_sessions.errors import StoreUnavailableError
+from typed_sessions.frameworks.request_session import RequestSession
 from typed_sessions.reports import logger
-from typed_sessions.request_session import RequestSession
 from typed_sessions.server import StoredContext
 
 __all__ = ["ASGIApp", "Exchange", "Handling", "Message", "Receive", "Scope", "Send", "SessionMiddleware"]

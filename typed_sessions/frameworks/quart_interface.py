@@ -12,17 +12,17 @@ from typing_extensions import TypeIs, TypeVar, override
 from werkzeug import Response as WerkzeugResponse
 from werkzeug.exceptions import ServiceUnavailable
 
-from typed_sessions import interface
 from typed_sessions.core.framework import ConfiguredApp, CookieRequest, CookieResponse
 from typed_sessions.core.mixin import SessionMixin
 from typed_sessions.core.null_session import NullSession
 from typed_sessions.core.session import SecureCookieSession
 from typed_sessions.errors import StoreUnavailableError
+from typed_sessions.frameworks import interface
+from typed_sessions.frameworks.unavailable import RETRY_AFTER, headers_instead
+from typed_sessions.frameworks.werkzeug_interface import WerkzeugSessionInterface
 from typed_sessions.schema.schema import Schema
 from typed_sessions.serializers.base import AnySerializer, SerializerName
 from typed_sessions.stores import SessionStore
-from typed_sessions.unavailable import RETRY_AFTER, headers_instead
-from typed_sessions.werkzeug_interface import WerkzeugSessionInterface
 
 if TYPE_CHECKING:
     from quart.sessions import SecureCookieSessionInterface as _QuartInterface

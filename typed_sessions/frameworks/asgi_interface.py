@@ -8,8 +8,6 @@ from typing import Any, Final, TypeAlias
 
 from typing_extensions import TypeVar, override
 
-from typed_sessions import interface
-from typed_sessions.applications import AppRules
 from typed_sessions.core.cookie_header import cookie_values, parsed_cookies, parsed_values
 from typed_sessions.core.framework import ConfiguredApp, CookieRequest, CookieResponse, values_of, vary_by_cookie
 from typed_sessions.core.rules import Rules
@@ -17,8 +15,10 @@ from typed_sessions.core.session import SecureCookieSession, state_of
 from typed_sessions.core.session_request import is_left_alone, note_streaming, save_data, session_of_request
 from typed_sessions.core.state import UNSAVED
 from typed_sessions.errors import ConfigurationError
+from typed_sessions.frameworks import interface
+from typed_sessions.frameworks.applications import AppRules
+from typed_sessions.frameworks.unavailable import RETRY_AFTER, headers_instead
 from typed_sessions.server import ServerSide, StoredContext
-from typed_sessions.unavailable import RETRY_AFTER, headers_instead
 
 __all__ = ["UNAVAILABLE", "ASGIHeaders", "ASGIResponse", "ASGISessionInterface", "Application", "Connection"]
 

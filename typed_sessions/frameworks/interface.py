@@ -12,7 +12,6 @@ from cattrs import Converter
 from itsdangerous import URLSafeTimedSerializer
 from typing_extensions import TypeIs, TypeVar, override
 
-from typed_sessions.applications import Applications, AppRules
 from typed_sessions.core import lifecycle
 from typed_sessions.core.cookies import checked_attributes
 from typed_sessions.core.framework import (
@@ -41,7 +40,8 @@ from typed_sessions.core.session_request import (
 )
 from typed_sessions.core.state import Progress
 from typed_sessions.errors import ConfigurationError, answered, without_frames
-from typed_sessions.overrides import Overridable
+from typed_sessions.frameworks.applications import Applications, AppRules
+from typed_sessions.frameworks.overrides import Overridable
 from typed_sessions.reports import Report, SharedCookie, log_report
 from typed_sessions.schema.schema import Schema
 from typed_sessions.sealing.base import Clock, system_clock

@@ -21,7 +21,7 @@ from typed_sessions.core.session import SecureCookieSession, state_of
 from typed_sessions.core.session_request import was_used_late
 from typed_sessions.core.state import Progress
 from typed_sessions.errors import ConfigurationError, StoreUnavailableError, answered
-from typed_sessions.interface import SecureCookieSessionInterface
+from typed_sessions.frameworks.interface import SecureCookieSessionInterface
 from typed_sessions.reports import logger
 from typed_sessions.schema.schema import Schema
 from typed_sessions.server import Deadline, StoredContext
