@@ -366,7 +366,7 @@ class GeneratedClass(GeneratedFields):
     def _holds(self, decoded: Any) -> bool:
         live, made = self._load(decoded)
         contents = DeclaredContents(self._schema, live, {}, self._unread(live, decoded), frozenset(self._schema.fields))
-        return self._changes(contents, live, decoded, made, NO_NAMES) is None
+        return not _means_something_else(self._changes(contents, live, decoded, made, NO_NAMES))
 
 
 class _Unasked:
@@ -435,7 +435,12 @@ class GeneratedKeys(GeneratedFields):
 
     @override
     def _holds(self, decoded: Any) -> bool:
-        return self._changes(self._load(decoded), decoded) is None
+        return not _means_something_else(self._changes(self._load(decoded), decoded))
+
+
+def _means_something_else(changes: Changes | None) -> bool:
+    """Return False where no field has changed, or only to an equal copy of what it was."""
+    return changes is not None and (changes.adds or changes.differs or len(changes.gone) > 0)
 
 
 def _struct(code: Mapping[str, Emitted], *, has_flag: bool, has_version: bool) -> Any:
