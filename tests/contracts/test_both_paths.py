@@ -10,14 +10,14 @@ from datetime import UTC, datetime
 from enum import Enum
 from functools import lru_cache
 from itertools import product
-from typing import Any, NoReturn
+from typing import Any, NoReturn, get_type_hints
 
 import pytest
 from attrs import Factory, define, field, frozen, validators
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from markupsafe import Markup
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field, create_model
 from typing_extensions import override
 
 from tests.cases import case
@@ -229,7 +229,7 @@ MODEL_SHOPPER: dict[str, object] = {
 @given(data=st.data())
 def test_any_nearly_valid_payload_is_read_alike(name: str, data: st.DataObject) -> None:
     payload = data.draw(PAYLOADS[data.draw(st.sampled_from((name, name, *PAYLOADS)))]())
-    for pair, rule in product((VISITORS[name], OPEN[name]), OnBadField):
+    for pair, rule in product((VISITORS[name], MODELS[name], OPEN[name]), OnBadField):
         with case(rule):
             for codec, outcome in zip(pair, assert_alike(pair, payload, rule), strict=True):
                 if isinstance(outcome, Loaded):
@@ -240,11 +240,20 @@ def test_any_nearly_valid_payload_is_read_alike(name: str, data: st.DataObject) 
 @given(value=json_objects(), data=st.data())
 def test_any_change_of_a_payload_is_read_alike(name: str, value: dict[str, object], data: st.DataObject) -> None:
     payload = data.draw(changed(OPEN[name][1].payload(value)))
-    for pair in (VISITORS[name], OPEN[name]):
+    for pair in (VISITORS[name], MODELS[name], OPEN[name]):
         assert_alike(pair, payload)
 
 
+def as_a_model(cls: Any) -> Any:
+    """The same fields as those of a class, with the same defaults, in a model of pydantic."""
+    defaults, hints = cls(), get_type_hints(cls, include_extras=True)
+    fields: Any = {name: (hint, Field(default=getattr(defaults, name))) for name, hint in hints.items()}
+    config = ConfigDict(arbitrary_types_allowed=True, allow_inf_nan=True)
+    return create_model(cls.__name__, __config__=config, **fields)
+
+
 VISITORS = {name: both(Schema(Visitor), name) for name in SERIALIZER_OBJECTS}
+MODELS = {name: both(Schema[Any](as_a_model(Visitor)), name) for name in SERIALIZER_OBJECTS}
 OPEN = {name: both(Schema(), name) for name in SERIALIZER_OBJECTS}
 SHOPPERS = {name: both(Schema(Shopper), name) for name in SERIALIZER_OBJECTS}
 

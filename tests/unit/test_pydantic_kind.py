@@ -1020,3 +1020,31 @@ def test_a_plain_model_is_as_fast_as_any_plain_class() -> None:
     assert schema.is_pure
     assert schema.never_alters
     assert schema.assigns_plainly
+
+
+class Pointed(BaseModel):
+    point: tuple[int, int] = (0, 0)
+    path: tuple[float, ...] = ()
+    names: frozenset[str] = frozenset()
+    pairs: dict[str, tuple[int, str]] = {}
+    n: int = 0
+
+
+@EACH_PATH
+def test_what_pydantic_copies_is_no_change(serializer: str, generates: bool) -> None:
+    codec = codec_of(Pointed, serializer, generates=generates)
+    for stored in (
+        {"point": (0, 0), "path": (), "names": frozenset(), "pairs": {}},
+        {"point": (1, 300), "path": (1.5,), "names": frozenset({"a"}), "pairs": {"b": (1000, "c")}},
+    ):
+        payload = codec.write_stored(stored).payload
+        outcome = loaded(codec, payload)
+        assert codec.diff(outcome.contents, outcome.snapshot) is None
+        assert outcome.contents.stored() == stored
+        assert codec.diff(outcome.contents, outcome.snapshot) is None
+        outcome.contents.data.n = 1
+        changes = codec.diff(outcome.contents, outcome.snapshot)
+        assert changes is not None
+        again_stored = loaded(codec, codec.encode(outcome.snapshot, changes).payload).contents.stored()
+        assert again_stored == {**stored, "n": 1}
+        assert outcome.contents.stored() == {**stored, "n": 1}

@@ -183,7 +183,8 @@ class GeneratedClass(GeneratedFields):
         of_all = self._of_all
         if self._schema.varying:
             of_all = _OfAll(of_all.explicit, self._unread(live, decoded))
-        return self._changes(of_all, live, decoded, made, NO_NAMES) is None
+        changes: Changes | None = self._changes(of_all, live, decoded, made, NO_NAMES)
+        return changes is None or not changes.mean_something_else
 
 
 @frozen

@@ -86,4 +86,5 @@ class GeneratedKeys(GeneratedFields):
     @override
     def _holds(self, decoded: Any) -> bool:
         values, made = self._load(decoded)
-        return self._changes(values, decoded, made) is None
+        changes: Changes | None = self._changes(values, decoded, made)
+        return changes is None or not changes.mean_something_else
