@@ -243,6 +243,13 @@ def test_a_test_request_context_has_a_session(shop: Shop) -> None:
         assert shop.sessions.reload()
 
 
+def test_a_test_may_look_at_the_session_of_the_last_request(shop: Shop, caplog: pytest.LogCaptureFixture) -> None:
+    with shop.client:
+        shop.does(lambda: flask_session.update(user_id=7))
+        assert shop.sessions.data.user_id == flask_session["user_id"] == 7
+    assert caplog.text == ""
+
+
 def test_another_thread_with_a_copy_of_the_context_has_the_same_session(shop: Shop) -> None:
     def view() -> None:
         @copy_current_request_context
