@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import deepcopy
 from typing import Any, Final, get_origin
 
+from attrs import evolve
 from cattrs import Converter
 from typing_extensions import override
 
@@ -199,14 +200,8 @@ class Keyed(WithNames):
         is_other = f"type(value) is not dict or not {names}.issuperset(value)"
         lacks = f" or not value.keys() >= {required}" if self.required else ""
         parts = [*zip(items.items(), struct.__struct_fields__, strict=True)]
-        optional = [f"value.{part} is not {unset}" for (name, _), part in parts if name not in self.required]
-        whole = ", ".join(f"{name!r}: {item.decoded(f'value.{part}')}" for (name, item), part in parts)
-        decode = [f"if {' and '.join(optional) or True}: return {{{whole}}}", "item = {}"]
-        in_order = emitter.module.name(tuple(items), "KEYS_IN_ORDER")
-        looks = [self._unchanged_in(emitter, name, item, part) for (name, item), part in parts]
         encoded: list[str] = []
-        unchanged = [f"if {' and '.join(['type(value) is dict', f'(*value,) == {in_order}', *looks])}: return True"]
-        unchanged += [f"if {is_other}: return False", "get = value.get"]
+        decode, unchanged = ["item = {}"], [f"if {is_other}: return False", "get = value.get"]
         for (name, item), part in parts:
             is_needed = name in self.required
             encoded.append(f"{part}={item.encoded(f'value[{name!r}]')}")
@@ -220,20 +215,39 @@ class Keyed(WithNames):
                 unchanged += [f"if item is {unset} or its is {unset}:", "    if item is not its: return False"]
                 unchanged += [f"elif not {emitter.unchanged(item)('item', 'its')}: return False"]
         encode = [f"if {is_other}{lacks}: {emitter.unusual}()", f"return {struct_name}({', '.join(encoded)})"]
-        return Emitted(
+        some = Emitted(
             struct,
             emitter.function("encode_keys", "value", encode),
             emitter.function("decode_keys", "value", [*decode, "return item"]),
             emitter.predicate("is_unchanged_keys", [*unchanged, "return True"]),
             all(item.closed for item in items.values()),
         )
+        return self._emit_whole(emitter, items, some)
 
-    def _unchanged_in(self, emitter: Emitter, name: str, item: Emitted, part: str) -> str:
-        """Return the expression that tells whether the value under a key that is there is what was read of it."""
-        looked = emitter.unchanged(item)(f"value[{name!r}]", f"part.{part}")
-        if item.unchanged is IS or name in self.required:
-            return looked
-        return f"part.{part} is not {emitter.unset} and {looked}"
+    def _emit_whole(self, emitter: Emitter, items: Mapping[str, Emitted], some: Emitted) -> Emitted:
+        """Return the code of a dict that has all its keys, in order, as nearly all do; else that of one with some."""
+        parts = [*zip(items.items(), some.wire_type.__struct_fields__, strict=True)]
+        optional = [its for (name, _), its in parts if name not in self.required]
+        in_order, unset = emitter.module.name(tuple(items), "KEYS_IN_ORDER"), emitter.unset
+
+        def decode(part: str) -> str:
+            values = ", ".join(f"{name!r}: {item.decoded(f'{part}.{its}')}" for (name, item), its in parts)
+            whole = f"{{{values}}}"
+            is_whole = " and ".join(f"{part}.{its} is not {unset}" for its in optional)
+            return f"({whole} if {is_whole} else {some.decoded(part)})" if optional else whole
+
+        def unchanged(value: str, part: str) -> str:
+            looks = [f"type({value}) is dict", f"(*{value},) == {in_order}"]
+            for (name, item), its in parts:
+                looks += [] if item.unchanged is IS or name in self.required else [f"{part}.{its} is not {unset}"]
+                looks += [emitter.unchanged(item)(f"{value}[{name!r}]", f"{part}.{its}")]
+            return f"({' and '.join(looks)} or {emitter.unchanged(some)(value, part)})"
+
+        return evolve(
+            some,
+            decode=emitter.short("decode_whole", decode),
+            unchanged=emitter.short_unchanged("is_unchanged_whole", unchanged),
+        )
 
     def _items(self, value: object) -> Iterator[tuple[str, FieldType, object]]:
         if not is_dict(value) or type(value) is not dict:
