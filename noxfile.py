@@ -1,5 +1,7 @@
 """What CI runs, and a developer before a commit: `nox`."""
 
+from pathlib import Path
+
 import nox
 
 nox.options.sessions = ["lint", "types", "layers", "tests"]
@@ -32,6 +34,18 @@ def types(session: nox.Session) -> None:
 def layers(session: nox.Session) -> None:
     install(session)
     session.run("lint-imports")
+
+
+@nox.session
+def release(session: nox.Session) -> None:
+    """Build what would be released, and try it in empty environments. It stays in `dist/`; RELEASING.md goes on."""
+    install(session)
+    dist = Path("dist")
+    for earlier in dist.glob("typed_sessions-*"):
+        earlier.unlink()
+    session.run("python", "-m", "build", "--outdir", str(dist))
+    session.run("twine", "check", "--strict", *map(str, dist.iterdir()))
+    session.run("python", "-m", "tests.release", str(dist))
 
 
 @nox.session
