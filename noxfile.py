@@ -28,6 +28,9 @@ def types(session: nox.Session) -> None:
     session.run("basedpyright")
     # How much of the public names checkers know for certain; it looks for the package where `python` is found.
     session.run("basedpyright", "--verifytypes", "typed_sessions", "--ignoreexternal")
+    # Whether what checkers read is what is there when it runs.
+    allowed = ("--mypy-config-file", "mypy.ini", "--allowlist", "tests/typing/stubtest.txt")
+    session.run("stubtest", "typed_sessions", *allowed)
 
 
 @nox.session
