@@ -16,7 +16,7 @@ from typing_extensions import ReadOnly, TypedDict, override
 from typed_sessions import Essential, FieldTypeError, Schema, SchemaError, SecureCookieSession
 from typed_sessions.codec.codec import Codec, Loaded
 from typed_sessions.reports import FieldReset, Reason, Refused, UndeclaredNestedKeys
-from typed_sessions.schema.kinds import kind_of
+from typed_sessions.schema.kinds.known import kind_of
 from typed_sessions.schema.sameness import same
 from typed_sessions.serializers import MsgspecJSONSerializer, MsgspecMsgpackSerializer, TaggedJSONSerializer
 

@@ -9,7 +9,7 @@ from typing import Any, Final, cast
 from typed_sessions.codec.generated import PERMANENT_KEY, Changes
 from typed_sessions.schema.field import non_default
 from typed_sessions.schema.generated import Unusual
-from typed_sessions.schema.kinds import Kind
+from typed_sessions.schema.kinds.base import Kind
 from typed_sessions.schema.sameness import same
 from typed_sessions.schema.schema import Schema
 from typed_sessions.schema.types.base import FieldType, all_parts
@@ -87,9 +87,8 @@ class Functions:
         if kind is None:
             data = f"{self._module.name(self._schema.construct, 'construct')}(given)"
         else:
-            takes = "" if kind.takes_positions else "{}="
-            parts = [f"{takes.format(member.alias)}part_{numbers[name]}" for name, member in kind.members.items()]
-            data = f"{self._module.name(kind.cls, kind.cls.__name__)}({', '.join(parts)})"
+            arguments = kind.arguments(f"part_{numbers[name]}" for name in kind.members)
+            data = f"{self._module.name(kind.cls, kind.cls.__name__)}({arguments})"
         return self._module.define("load", "decoded", [*lines, f"return {data}, ({made})"])
 
     def load_keys(self) -> str:

@@ -15,7 +15,8 @@ from attrs import frozen
 from typed_sessions.errors import SchemaError
 from typed_sessions.schema.annotations import described, former_names, marks_of, plain_form, reference_in, union_parts
 from typed_sessions.schema.generated import Module
-from typed_sessions.schema.kinds import Member, kind_of
+from typed_sessions.schema.kinds.base import Member
+from typed_sessions.schema.kinds.known import kind_of
 from typed_sessions.schema.markers import Essential, Merge, Subject
 from typed_sessions.schema.merging import Rule, rule_of
 from typed_sessions.schema.sameness import same

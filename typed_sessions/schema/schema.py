@@ -16,7 +16,8 @@ from typed_sessions.errors import FieldTypeError, FieldValueError, SchemaError
 from typed_sessions.schema.annotations import is_typed_dict, origin_class
 from typed_sessions.schema.field import Field, declared_field, define_non_defaults
 from typed_sessions.schema.generated import Module
-from typed_sessions.schema.kinds import Kind, Member, kind_of
+from typed_sessions.schema.kinds.base import Kind, Member
+from typed_sessions.schema.kinds.known import kind_of
 from typed_sessions.schema.migrations import Migrations
 from typed_sessions.schema.sameness import same, shared_mutable
 from typed_sessions.schema.types.base import (

@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from typed_sessions.schema.annotations import described, former_names
 from typed_sessions.schema.generated import are_names
-from typed_sessions.schema.kinds import Kind
+from typed_sessions.schema.kinds.base import Kind
 from typed_sessions.schema.narrowing import is_dict, is_sequence
 from typed_sessions.schema.places import MAX_DEPTH
 from typed_sessions.schema.types.base import (
@@ -150,18 +150,15 @@ class Declared(WithNames):
         )
 
     def _emit_construction(self, emitter: Emitter, cls: str, parts: list[tuple[Emitted, str]]) -> Write:
-        takes = "" if self.kind.takes_positions else "{}="
-        aliases = [takes.format(member.alias) for member in self.kind.members.values()]
+        arguments = self.kind.arguments
         if not self.kind.has_user_code:
 
             def construct(part: str) -> str:
-                each = zip(aliases, parts, strict=True)
-                return f"{cls}({', '.join(alias + item.decoded(f'{part}.{its}') for alias, (item, its) in each)})"
+                return f"{cls}({arguments(item.decoded(f'{part}.{its}') for item, its in parts)})"
 
             return emitter.short(f"decode_{cls}", construct)
         lines = [f"{its} = {item.decoded(f'value.{its}')}" for item, its in parts]
-        made = ", ".join(alias + its for alias, (_, its) in zip(aliases, parts, strict=True))
-        lines += ["try:", f"    return {cls}({made})"]
+        lines += ["try:", f"    return {cls}({arguments(its for _, its in parts)})"]
         return emitter.function(f"decode_{cls}", "value", [*lines, f"except Exception: {emitter.unusual}()"])
 
     def _attributes(self, value: object) -> Iterator[tuple[str, FieldType, object]]:

@@ -25,7 +25,8 @@ from typed_sessions.schema.annotations import (
     resolved_annotations,
     union_parts,
 )
-from typed_sessions.schema.kinds import Kind, kind_of
+from typed_sessions.schema.kinds.base import Kind
+from typed_sessions.schema.kinds.known import kind_of
 from typed_sessions.schema.places import MAX_DEPTH, TYPE_KEY, VALUE_KEY
 from typed_sessions.schema.types.base import JSON, FieldType
 from typed_sessions.schema.types.classes import Declared, Foreign, Keyed

@@ -12,7 +12,7 @@ from typing_extensions import ReadOnly
 
 from typed_sessions.errors import ConfigurationError, SchemaError
 from typed_sessions.schema.annotations import is_typed_dict, plain_form, resolved_annotations
-from typed_sessions.schema.kinds import kind_of
+from typed_sessions.schema.kinds.known import kind_of
 from typed_sessions.schema.schema import Schema, class_made_by
 from typed_sessions.tools.stubs.expressions import OBJECT, Expression, Name, expression_of
 

@@ -1,42 +1,20 @@
-"""How each kind of declared class is read, built and changed.
-
-A `Kind` knows one class: the schema of a session, or one nested in it. `schema`, `codec` and `tools` use it.
-"""
+"""`Kind`: how a declared class is read, built and changed; and `Member`, one attribute of it."""
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from copy import copy
-from dataclasses import MISSING
 from functools import cached_property
 from types import MemberDescriptorType
-from typing import Any, Final, Self, TypeAlias, cast, get_origin
+from typing import Any, ClassVar, Final, Self, TypeAlias, get_origin
 
 import attrs
-import msgspec
-from typing_extensions import override
 
-from typed_sessions.errors import SchemaError
-from typed_sessions.schema.annotations import origin_class, resolved_annotations
+from typed_sessions.schema.generated import are_names
 
-__all__ = ["AttrsKind", "DataclassKind", "Kind", "Member", "StructKind", "kind_of"]
-
-
-def kind_of(declared: object) -> Kind | None:
-    """Return the adapter of a declared class, with or without type arguments, or None if it is of no known kind."""
-    cls = origin_class(declared)
-    if cls is None:
-        return None
-    if attrs.has(cls):
-        return AttrsKind(cls, declared)
-    if issubclass(cls, msgspec.Struct):
-        return StructKind(cls, declared)
-    if dataclasses.is_dataclass(cls):
-        return DataclassKind(cls, declared)
-    return None
+__all__ = ["Kind", "Member", "State", "factory_varies", "is_generated"]
 
 
 @attrs.frozen
@@ -74,6 +52,9 @@ _IS_MADE_BY_PYTHON: Final = 1 << 9
 
 class Kind(ABC):
     """A declared class: how its instances are made, read, copied and changed."""
+
+    _library: ClassVar[type[Any]] = object
+    """The class whose own methods are no code of the user's."""
 
     def __init__(self, cls: type, members: Iterable[Member], *, frozen: bool) -> None:
         self.cls = cls
@@ -202,7 +183,8 @@ class Kind(ABC):
     def has_plain_attributes(self) -> bool:
         """True if the constructor takes all attributes, and to read or put one runs nothing of the user's."""
         cls: Any = self.cls
-        if cls.__getattribute__ is not object.__getattribute__ or hasattr(cls, "__getattr__"):
+        has_own_reading = getattr(cls, "__getattr__", None) is not getattr(self._library, "__getattr__", None)
+        if has_own_reading or cls.__getattribute__ is not object.__getattribute__:
             return False
         return all(member.in_constructor and _holds(cls, name) for name, member in self.members.items())
 
@@ -222,24 +204,29 @@ class Kind(ABC):
         cls: Any = self.cls
         return (
             self.has_plain_attributes
-            and cls.__new__ in (object.__new__, msgspec.Struct.__new__)
+            and cls.__new__ is self._library.__new__
             # attrs' own is for assignments: its constructor goes round it.
             and (self._assigns_plainly or cls.__dict__.get("__attrs_own_setattr__", False))
             and not self.has_own_constructor
             and not any(member.converts for member in self.members.values())
         )
 
-    @property
-    def takes_positions(self) -> bool:
-        """True if the constructor takes the values of all attributes in the order of their declaration."""
+    def arguments(self, values: Iterable[str]) -> str:
+        """Return the text of the constructor's arguments, of the expressions for all attributes in their order."""
+        aliases = [member.alias for member in self.members.values()]
         parameters = inspect.signature(self.cls).parameters.values()
         names = [parameter.name for parameter in parameters if parameter.kind is parameter.POSITIONAL_OR_KEYWORD]
-        return len(names) == len(parameters) and names == [member.alias for member in self.members.values()]
+        if len(names) == len(parameters) and names == aliases:
+            return ", ".join(values)
+        named = zip(aliases, values, strict=True)
+        return ", ".join(
+            f"{name}={value}" if are_names([name]) else f"**{{{name!r}: {value}}}" for name, value in named
+        )
 
     @property
     def _assigns_plainly(self) -> bool:
         cls: Any = self.cls
-        return self.frozen or cls.__setattr__ in (object.__setattr__, msgspec.Struct.__setattr__)
+        return self.frozen or cls.__setattr__ is self._library.__setattr__
 
     @cached_property
     def _computed(self) -> frozenset[str]:
@@ -269,187 +256,3 @@ def is_generated(cls: Any, file_name: str) -> bool:
     """Return True if a constructor is the one that attrs or dataclasses made for this class."""
     code = getattr(inspect.unwrap(cls.__init__), "__code__", None)
     return "__init__" in vars(cls) and code is not None and code.co_filename.startswith(file_name)
-
-
-class AttrsKind(Kind):
-    """An attrs class."""
-
-    def __init__(self, cls: type, declared: object) -> None:
-        if "__attrs_attrs__" not in vars(cls):
-            base = next(base for base in cls.__mro__ if "__attrs_attrs__" in vars(base))
-            raise SchemaError(
-                f"{cls.__qualname__} is based on the attrs class {base.__qualname__} and is none itself, so what it "
-                f"adds would not be stored; decorate it, too: @define"
-            )
-        annotations = resolved_annotations(declared)
-        members = [
-            Member(
-                name=field.name,
-                annotation=annotations.get(field.name, field.type),
-                alias=field.alias or field.name,
-                required=field.init and field.default is attrs.NOTHING,
-                varies=not field.init or _varies(field.default),
-                in_constructor=field.init,
-                converts=field.converter is not None,
-                validates=field.validator is not None,
-                max_length=_max_length(field.validator),
-            )
-            for field in attrs.fields(cls)
-        ]
-        super().__init__(cls, members, frozen=attrs.inspect(cls).is_frozen)
-
-    @property
-    @override
-    def has_own_constructor(self) -> bool:
-        hooks = ("__attrs_pre_init__", "__attrs_post_init__")
-        return any(hasattr(self.cls, hook) for hook in hooks) or not is_generated(self.cls, "<attrs generated")
-
-    @override
-    def assign(self, instance: Any, name: str, value: object) -> None:
-        try:
-            setattr(instance, name, value)
-        except attrs.exceptions.FrozenError:  # one frozen attribute of a mutable class: nothing has run yet
-            attribute = getattr(attrs.fields(self.cls), name)
-            converted = attrs.setters.convert(instance, attribute, value)
-            self.force(instance, name, attrs.setters.validate(instance, attribute, converted))
-        except AttributeError:
-            if self.cls.__dict__.get("__attrs_own_setattr__", False):
-                raise  # of a converter or validator, which must not run again
-            super().assign(instance, name, value)
-
-    @override
-    def copied(self, instance: object, *, computed: bool = True) -> object:
-        made = super().copied(instance, computed=computed)
-        if self.frozen and hasattr(made, _CACHED_HASH):
-            self.force(made, _CACHED_HASH, None)  # as in attrs' own copies
-        return made
-
-    @cached_property
-    @override
-    def _computed(self) -> frozenset[str]:
-        """The names of what an instance keeps once it was asked for; attrs puts it into slots of its own."""
-        bases = [vars(base) for base in self.cls.__mro__ if "__attrs_attrs__" in vars(base)]
-        slots = {slot for base in bases for slot in base.get("__slots__", ())}
-        return super()._computed | (slots - self.members.keys() - {_CACHED_HASH})
-
-    @override
-    def replaced(self, instance: Any, values: Mapping[str, object]) -> object:
-        return attrs.evolve(instance, **{self.members[name].alias: values[name] for name in values})
-
-
-_CACHED_HASH: Final = "_attrs_cached_hash"
-
-
-def _varies(default: Any) -> bool:
-    is_factory = isinstance(default, cast("type", attrs.Factory))  # a class, which attrs types as a function
-    made: Any = default
-    return is_factory and (bool(made.takes_self) or factory_varies(made.factory))
-
-
-def _max_length(validator: Any) -> int | None:
-    """Return the bound that `attrs.validators.max_len` sets, alone, in a list or as `optional`."""
-    if isinstance(validator, _LONGEST):
-        return cast("int", validator.max_length)
-    if isinstance(validator, _OPTIONAL):
-        return _max_length(validator.validator)
-    if isinstance(validator, _ALL):
-        bounds = [_max_length(part) for part in validator._validators]  # noqa: SLF001 -- attrs offers no other way
-        return min((bound for bound in bounds if bound is not None), default=None)
-    return None
-
-
-_LONGEST: Final[type[Any]] = type(attrs.validators.max_len(1))
-_OPTIONAL: Final[type[Any]] = type(attrs.validators.optional(attrs.validators.max_len(1)))
-_ALL: Final[type[Any]] = type(attrs.validators.and_(attrs.validators.max_len(1)))
-"""The classes of validators, which attrs keeps private."""
-
-
-class DataclassKind(Kind):
-    """A dataclass."""
-
-    def __init__(self, cls: Any, declared: object) -> None:
-        annotations = resolved_annotations(declared)
-        if "__dataclass_params__" not in vars(cls):
-            declared_there = resolved_annotations(cls).keys() - {field.name for field in dataclasses.fields(cls)}
-            if declared_there:
-                raise SchemaError(
-                    f"{cls.__qualname__}.{min(declared_there)} would not be stored, because {cls.__qualname__} is no "
-                    f"dataclass itself; decorate it, too: @dataclass"
-                )
-        members = [
-            Member(
-                name=each.name,
-                annotation=annotations.get(each.name, each.type),
-                alias=each.name,
-                required=each.init and each.default is MISSING is each.default_factory,
-                varies=not each.init or (each.default_factory is not MISSING and factory_varies(each.default_factory)),
-                in_constructor=each.init,
-            )
-            for each in dataclasses.fields(cls)
-        ]
-        super().__init__(cls, members, frozen=cls.__dataclass_params__.frozen)
-
-    @property
-    @override
-    def has_own_constructor(self) -> bool:
-        return hasattr(self.cls, "__post_init__") or not is_generated(self.cls, "<string>")
-
-    @override
-    def replaced(self, instance: Any, values: Mapping[str, object]) -> object:
-        return dataclasses.replace(instance, **values)
-
-
-_STRUCT: Final[Any] = msgspec.Struct
-
-
-class StructKind(Kind):
-    """A `msgspec.Struct`."""
-
-    def __init__(self, cls: type[msgspec.Struct], declared: object) -> None:
-        annotations = resolved_annotations(declared)
-        members = [
-            Member(
-                name=field.name,
-                annotation=annotations.get(field.name, field.type),
-                alias=field.name,
-                required=field.required,
-                varies=field.default_factory is not msgspec.NODEFAULT and factory_varies(field.default_factory),
-            )
-            for field in msgspec.structs.fields(cls)
-        ]
-        super().__init__(cls, members, frozen=cls.__struct_config__.frozen)
-
-    @property
-    @override
-    def has_own_constructor(self) -> bool:
-        cls: Any = self.cls
-        return hasattr(cls, "__post_init__") or cls.__init__ is not msgspec.Struct.__init__
-
-    @override
-    def replaced(self, instance: Any, values: Mapping[str, object]) -> object:
-        return msgspec.structs.replace(instance, **values)
-
-    @override
-    def copied(self, instance: Any, *, computed: bool = True) -> object:
-        missing = [name for name in self.members if not hasattr(instance, name)]
-        for name in missing:  # msgspec copies no Struct that lacks an attribute
-            self.force(instance, name, None)
-        made: object = _STRUCT.__copy__(instance)  # not the one that a class of the user's may have
-        for name in missing:
-            delattr(instance, name)
-            delattr(made, name)
-        for name, value in self.state(instance).items():
-            if name not in self._slots and (computed or name not in self._computed):
-                self._put(made, name, value)
-        return made
-
-    @override
-    def _put(self, instance: object, name: str, value: object) -> None:
-        if name in self._slots:
-            self.force(instance, name, value)  # tells the garbage collector what the Struct holds
-        else:
-            super()._put(instance, name, value)
-
-    @override
-    def force(self, instance: Any, name: str, value: object) -> None:
-        msgspec.structs.force_setattr(instance, name, value)
