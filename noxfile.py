@@ -47,6 +47,14 @@ def frameworks(session: nox.Session, quart: str, flask: str) -> None:
 
 
 @nox.session
+@nox.parametrize("pydantic", ["2.7", "2.9", "2.11"])
+def models(session: nox.Session, pydantic: str) -> None:
+    """Test models of pydantic under other versions than that of constraints.txt. By hand; CI runs one."""
+    session.install("-e", ".[dev]", f"pydantic=={pydantic}.*")
+    session.run("python", "-m", "pytest", "tests/unit/test_pydantic_kind.py")
+
+
+@nox.session
 def benchmarks(session: nox.Session) -> None:
     """Compare with Quart's own interface and with peers, by hand: `nox -s benchmarks -- --markdown`."""
     session.install("-c", "constraints.txt", "-e", ".[bench]")

@@ -14,9 +14,11 @@ from uuid import UUID
 
 import attrs
 import msgspec
+import pydantic
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 from markupsafe import Markup
+from pydantic.alias_generators import to_camel
 from typing_extensions import ReadOnly, TypeAliasType, TypedDict
 
 TAG_LIKE_KEYS: Final = (
@@ -346,6 +348,22 @@ class Stop(msgspec.Struct, frozen=True, rename="camel"):
     held_for: timedelta = timedelta()
 
 
+class Seat(pydantic.BaseModel, frozen=True, alias_generator=to_camel):
+    """A frozen model of pydantic's, whose constructor goes by other names; it can be in a set."""
+
+    row_number: int = 0
+    held_by: str | None = None
+
+
+class Order(pydantic.BaseModel, arbitrary_types_allowed=True):
+    """A model of pydantic's that holds a frozen one, and all other kinds but a Struct."""
+
+    wishes: list[Wish] = []
+    stamps: frozenset[Stamp] = frozenset()
+    label: Label | None = None
+    seats: dict[str, set[Seat]] = pydantic.Field(default_factory=dict)
+
+
 T = TypeVar("T")
 UserID = NewType("UserID", int)
 Names = TypeAliasType("Names", list[str])
@@ -407,6 +425,20 @@ def stamps() -> SearchStrategy[Stamp]:
 
 def stops() -> SearchStrategy[Stop]:
     return st.builds(Stop, encodable_text(), spans())
+
+
+def seats() -> SearchStrategy[Seat]:
+    return st.builds(Seat, rowNumber=short_integers(), heldBy=st.none() | encodable_text())
+
+
+def orders() -> SearchStrategy[Order]:
+    return st.builds(
+        Order,
+        wishes=st.lists(wishes(), max_size=2),
+        stamps=st.frozensets(stamps(), max_size=2),
+        label=st.none() | labels(),
+        seats=st.dictionaries(tag_like_text(), st.sets(seats(), max_size=2), max_size=2),
+    )
 
 
 def shipments() -> SearchStrategy[Shipment]:
@@ -512,9 +544,9 @@ FIELD_VALUES: Final[Mapping[str, FieldValues]] = {
     ),
     "two classes": FieldValues(Point | Label | None, None, st.none() | points() | labels()),
     "classes of kinds": FieldValues(
-        Label | Parcel | Stamp | Shipment | Stop,
+        Label | Parcel | Stamp | Shipment | Stop | Order | Seat,
         Stamp(),
-        labels() | parcels() | stamps() | shipments() | stops(),
+        labels() | parcels() | stamps() | shipments() | stops() | orders() | seats(),
     ),
     "class or dict": FieldValues(
         Point | dict[str, int],
@@ -589,6 +621,8 @@ FIELD_VALUES: Final[Mapping[str, FieldValues]] = {
     "frozen dataclass": FieldValues(Stamp, Stamp(), stamps()),
     "Struct": FieldValues(Shipment, Shipment(), shipments()),
     "frozen Struct": FieldValues(Stop, Stop(""), stops()),
+    "pydantic": FieldValues(Order, Order(), orders()),
+    "frozen pydantic": FieldValues(Seat, Seat(), seats()),
     "TypedDict": FieldValues(Line, {"sku": "", "first_seen": date(2026, 1, 2)}, lines()),
     "TypedDict of keys not required": FieldValues(Wish, {}, wishes()),
     "list of classes": FieldValues(list[Shipment | None], [], st.lists(st.none() | shipments(), max_size=2)),

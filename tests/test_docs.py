@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 from attrs import define
+from pydantic import ValidationError
 from quart.testing.connections import WebsocketDisconnectError
 
-from typed_sessions import SecureCookieSession
+from typed_sessions import FieldTypeError, FieldValueError, SecureCookieSession
 from typed_sessions.tools.cli import main
 
 
@@ -43,6 +44,19 @@ def run_page(monkeypatch: pytest.MonkeyPatch) -> Any:
 async def test_the_page_on_schemas_shows_two_views(run_page: Any) -> None:
     response = await run_page("schemas.md").app.test_client().get("/look")
     assert await response.get_json() == {"before": False, "after": True, "items": 1, "keys": ["user_id", "cart"]}
+
+
+def test_the_page_on_schemas_shows_models_of_pydantic(run_page: Any) -> None:
+    page = run_page("schemas.md")
+    session = SecureCookieSession(schema=page.Customer)
+    with pytest.raises(FieldValueError) as refused:
+        session["nickname"] = "x" * 41
+    assert isinstance(refused.value.__cause__, ValidationError)
+    with pytest.raises(FieldTypeError):
+        session["user_id"] = "7"
+    session.update(user_id=7, nickname=" ada ")
+    session.data.lines.append(page.Line(sku="tea"))
+    assert dict(session) == {"user_id": 7, "nickname": "ada", "lines": [page.Line(sku="tea")]}
 
 
 async def test_the_page_on_serializers_shows_one_of_your_own(run_page: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import cast
 
 from attrs.exceptions import FrozenInstanceError
+from pydantic import ValidationError
 
 __all__ = ["set_in_data"]
 
@@ -16,5 +17,5 @@ def set_in_data(data: object, name: str, value: object) -> None:
         return
     try:
         setattr(data, name, value)
-    except FrozenInstanceError:
+    except (FrozenInstanceError, ValidationError):  # the latter of a frozen model
         object.__setattr__(data, name, value)

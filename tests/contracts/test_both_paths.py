@@ -10,13 +10,14 @@ from datetime import UTC, datetime
 from enum import Enum
 from functools import lru_cache
 from itertools import product
-from typing import Any, NoReturn
+from typing import Any, NoReturn, get_type_hints
 
 import pytest
 from attrs import Factory, define, field, frozen, validators
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from markupsafe import Markup
+from pydantic import BaseModel, ConfigDict, Field, create_model
 from typing_extensions import override
 
 from tests.cases import case
@@ -135,9 +136,10 @@ def changed_to(codec: Codec[Any], payload: bytes, value: object) -> bytes | str 
 
 
 @pytest.mark.parametrize("serializer", SERIALIZER_OBJECTS)
-def test_what_sessions_are_made_of_takes_the_generated_path(serializer: str) -> None:
-    codec, _ = both(Schema(Shopper), serializer)
-    assert_generated(codec, SHOPPER)
+@pytest.mark.parametrize("kind", ["attrs", "pydantic"])
+def test_what_sessions_are_made_of_takes_the_generated_path(kind: str, serializer: str) -> None:
+    codec, _ = both(Schema[Any]({"attrs": Shopper, "pydantic": ModelShopper}[kind]), serializer)
+    assert_generated(codec, SHOPPER if kind == "attrs" else MODEL_SHOPPER)
 
 
 @pytest.mark.parametrize("serializer", SERIALIZER_OBJECTS)
@@ -190,6 +192,21 @@ class Shopper:
     counts: dict[str, int] = Factory(dict[str, int])
 
 
+class ModelLine(BaseModel, frozen=True):
+    sku: str = Field(alias="stock-keeping unit", max_length=8)
+    qty: int = Field(default=0, ge=0)
+
+
+class ModelShopper(BaseModel):
+    user_id: int | None = None
+    name: str = Field(default="", alias="full name")
+    seen: datetime | None = None
+    cart: list[ModelLine] = []
+    tags: set[str] = set()
+    point: tuple[int, int] = (0, 0)
+    counts: dict[str, int] = Field(default_factory=dict, max_length=9)
+
+
 SHOPPER: dict[str, object] = {
     "_permanent": True,
     "user_id": 7,
@@ -202,11 +219,17 @@ SHOPPER: dict[str, object] = {
 }
 
 
+MODEL_SHOPPER: dict[str, object] = {
+    **SHOPPER,
+    "cart": [ModelLine(**{"stock-keeping unit": sku}, qty=qty) for sku, qty in (("a", 1), ("b", 2))],
+}
+
+
 @pytest.mark.parametrize("name", SERIALIZER_OBJECTS)
 @given(data=st.data())
 def test_any_nearly_valid_payload_is_read_alike(name: str, data: st.DataObject) -> None:
     payload = data.draw(PAYLOADS[data.draw(st.sampled_from((name, name, *PAYLOADS)))]())
-    for pair, rule in product((VISITORS[name], OPEN[name]), OnBadField):
+    for pair, rule in product((VISITORS[name], MODELS[name], OPEN[name]), OnBadField):
         with case(rule):
             for codec, outcome in zip(pair, assert_alike(pair, payload, rule), strict=True):
                 if isinstance(outcome, Loaded):
@@ -217,11 +240,20 @@ def test_any_nearly_valid_payload_is_read_alike(name: str, data: st.DataObject) 
 @given(value=json_objects(), data=st.data())
 def test_any_change_of_a_payload_is_read_alike(name: str, value: dict[str, object], data: st.DataObject) -> None:
     payload = data.draw(changed(OPEN[name][1].payload(value)))
-    for pair in (VISITORS[name], OPEN[name]):
+    for pair in (VISITORS[name], MODELS[name], OPEN[name]):
         assert_alike(pair, payload)
 
 
+def as_a_model(cls: Any) -> Any:
+    """The same fields as those of a class, with the same defaults, in a model of pydantic."""
+    defaults, hints = cls(), get_type_hints(cls, include_extras=True)
+    fields: Any = {name: (hint, Field(default=getattr(defaults, name))) for name, hint in hints.items()}
+    config = ConfigDict(arbitrary_types_allowed=True, allow_inf_nan=True)
+    return create_model(cls.__name__, __config__=config, **fields)
+
+
 VISITORS = {name: both(Schema(Visitor), name) for name in SERIALIZER_OBJECTS}
+MODELS = {name: both(Schema[Any](as_a_model(Visitor)), name) for name in SERIALIZER_OBJECTS}
 OPEN = {name: both(Schema(), name) for name in SERIALIZER_OBJECTS}
 SHOPPERS = {name: both(Schema(Shopper), name) for name in SERIALIZER_OBJECTS}
 

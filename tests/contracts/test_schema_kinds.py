@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections.abc
 import copy
 import dataclasses
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -17,11 +18,13 @@ from uuid import UUID
 
 import attrs
 import msgspec
+import pydantic
 import pytest
 from cattrs import Converter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from markupsafe import Markup
+from pydantic.alias_generators import to_camel
 from quart import Quart
 from typing_extensions import TypedDict
 
@@ -87,6 +90,20 @@ def struct_class(annotation: Any, default: object, *, frozen: bool = False) -> A
     )
 
 
+def model_class(annotation: Any, default: object, *, frozen: bool = False) -> Any:
+    definition: Any = pydantic.Field(**defaulted(default, "default_factory"))
+    config = pydantic.ConfigDict(
+        allow_inf_nan=True,  # which the strategies draw
+        arbitrary_types_allowed=True,
+        frozen=frozen,
+        alias_generator=to_camel if frozen else None,
+        populate_by_name=True,
+    )
+    fields: Any = {FIELD: (annotation, definition)}
+    with warnings.catch_warnings(action="ignore", category=UserWarning):  # of keys that are ReadOnly
+        return pydantic.create_model("Held", __config__=config, **fields)
+
+
 def typed_dict(annotation: Any, default: object) -> Any:
     declare: Any = TypedDict  # checkers read it as a statement alone
     return declare("Held", {FIELD: annotation}, total=default is NOTHING)
@@ -116,6 +133,8 @@ DECLARATIONS: dict[str, Callable[[Any, object], Any]] = {
     "frozen dataclass": lambda annotation, default: dataclass_class(annotation, default, frozen=True),
     "Struct": struct_class,
     "frozen Struct": lambda annotation, default: struct_class(annotation, default, frozen=True),
+    "pydantic": model_class,
+    "frozen pydantic": lambda annotation, default: model_class(annotation, default, frozen=True),
     "TypedDict": typed_dict,
     "function": made_by_a_function,
 }
@@ -248,7 +267,7 @@ def test_every_kind_nests_in_every_kind(kind: str, serializer: str, inner_kind: 
 @pytest.mark.parametrize("required", [True, False], ids=["required", "with a default of its own"])
 def test_a_function_may_make_an_instance_of_any_class(made_kind: str, serializer: str, required: bool) -> None:
     cls: Any = DECLARATIONS[made_kind](list[str], NOTHING if required else [])
-    codec: Codec[Any] = Codec(Schema[Any](lambda: cls(["gift"])), SERIALIZER_OBJECTS[serializer])
+    codec: Codec[Any] = Codec(Schema[Any](lambda: cls(**{FIELD: ["gift"]})), SERIALIZER_OBJECTS[serializer])
     session = session_of(codec, codec.payload({}))
     assert held_by(session.data) == ["gift"]
     assert not session
@@ -361,6 +380,25 @@ class FrozenStructVisitor(msgspec.Struct, frozen=True, rename="camel"):
     seen: datetime | None = None
 
 
+class ModelItem(pydantic.BaseModel):
+    sku: str
+    price: float = 0.0
+
+
+class ModelVisitor(pydantic.BaseModel):
+    user_id: int | None = None
+    cart: list[ModelItem] = []
+    tags: set[str] = pydantic.Field(default_factory=set[str])
+    seen: datetime | None = None
+
+
+class FrozenModelVisitor(pydantic.BaseModel, frozen=True, alias_generator=to_camel):
+    user_id: int | None = None
+    cart: tuple[ModelItem, ...] = ()
+    tags: set[str] = set()
+    seen: datetime | None = None
+
+
 class KeyedItem(TypedDict):
     sku: str
     price: float
@@ -385,6 +423,14 @@ def made_visitor() -> MadeVisitor:
     return MadeVisitor(0, [AttrsItem("gift")], {"new"}, None)
 
 
+def model_item(sku: str, price: float = 0.0) -> ModelItem:
+    return ModelItem(sku=sku, price=price)
+
+
+def replaced_model(model: pydantic.BaseModel, **values: object) -> pydantic.BaseModel:
+    return model.model_copy(update=values)
+
+
 def keyed_item(sku: str, price: float = 0.0) -> KeyedItem:
     return {"sku": sku, "price": price}
 
@@ -396,6 +442,8 @@ VISITORS: dict[str, tuple[Any, Callable[..., Any]]] = {
     "frozen dataclass": (FrozenDataVisitor, DataItem),
     "Struct": (StructVisitor, StructItem),
     "frozen Struct": (FrozenStructVisitor, StructItem),
+    "pydantic": (ModelVisitor, model_item),
+    "frozen pydantic": (FrozenModelVisitor, model_item),
     "TypedDict": (KeyedVisitor, keyed_item),
     "function": (made_visitor, AttrsItem),
 }
@@ -405,6 +453,7 @@ SUCCESSORS: dict[str, Callable[..., Any]] = {
     "frozen attrs": attrs.evolve,
     "frozen dataclass": dataclasses.replace,
     "frozen Struct": msgspec.structs.replace,
+    "frozen pydantic": replaced_model,
 }
 """What makes another instance of a frozen one."""
 
@@ -795,7 +844,8 @@ def test_replaced_data_is_what_is_stored(kind: str, serializer: str) -> None:
 def test_data_of_another_class_or_with_a_wrong_field_replaces_nothing(kind: str, serializer: str) -> None:
     codec = visitor_codec(kind, serializer)
     session = session_of(codec, codec.payload({"user_id": 8}))
-    wrong = codec.schema.construct({**filled(kind), "tags": {"a", 7}})
+    wrong = codec.schema.construct(filled(kind))
+    (wrong["tags"] if kind == "TypedDict" else wrong.tags).add(7)
     with pytest.raises(FieldTypeError, match="tags"):
         session.replace(wrong)
     with pytest.raises(FieldTypeError, match="the data of this session must be a"):

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable
 from decimal import Decimal
 from enum import Enum, IntEnum, IntFlag
-from typing import Any, Final, Literal, NotRequired, TypedDict
+from typing import Any, Final, Literal, NotRequired
 from uuid import UUID
 
 import msgspec
@@ -15,6 +15,7 @@ from attrs import Factory, define
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 from markupsafe import Markup
+from typing_extensions import TypedDict
 
 from tests.strategies import JSON_ALPHABET, TAG_LIKE_KEYS, any_text, edited
 

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 import quart.sessions
 from attrs import Factory, define, frozen
+from pydantic import BaseModel
 from quart import Quart, session
 
 import typed_sessions
@@ -46,6 +47,10 @@ class StructVisitor(msgspec.Struct):
     user_id: int | None = None
 
 
+class ModelVisitor(BaseModel):
+    user_id: int | None = None
+
+
 class KeyedVisitor(TypedDict, total=False):
     user_id: int | None
 
@@ -64,6 +69,10 @@ class StructBox(msgspec.Struct, Generic[T]):
     held: T | None = None
 
 
+class ModelBox(BaseModel, Generic[T]):
+    held: T | None = None
+
+
 def box() -> Box[int]:
     return Box(7)
 
@@ -74,6 +83,10 @@ def data_box() -> DataBox[int]:
 
 def struct_box() -> StructBox[int]:
     return StructBox(7)
+
+
+def model_box() -> ModelBox[int]:
+    return ModelBox[int](held=7)
 
 
 class Maker:
@@ -124,7 +137,7 @@ def application(schema: Any, serializer: SerializerName = "tagged-json") -> tupl
     return app, Sessions(schema, app, serializer=serializer)
 
 
-@pytest.mark.parametrize("schema", [Visitor, DataVisitor, StructVisitor, KeyedVisitor, None])
+@pytest.mark.parametrize("schema", [Visitor, DataVisitor, StructVisitor, ModelVisitor, KeyedVisitor, None])
 async def test_keys_and_defaults_may_be_given_by_name_as_in_flasks_session(schema: Any) -> None:
     app, _ = application(schema)
     async with app.test_request_context("/"):
@@ -151,7 +164,7 @@ def test_a_null_session_takes_them_by_name_and_refuses(call: str) -> None:
 
 @pytest.mark.parametrize("serializer", ["tagged-json", "msgspec-json", "msgspec-msgpack"])
 @pytest.mark.parametrize(
-    "make", [box, data_box, struct_box, Maker(), Maker().__call__, partial(box_of, 7), partial(Box[int], 7)]
+    "make", [box, data_box, struct_box, model_box, Maker(), Maker().__call__, partial(box_of, 7), partial(Box[int], 7)]
 )
 async def test_a_function_may_return_a_generic_class_with_its_arguments(
     make: Callable[[], Any], serializer: SerializerName
@@ -189,7 +202,7 @@ def test_a_field_that_a_subclass_of_a_dataclass_only_annotates_is_refused() -> N
 
 
 @pytest.mark.parametrize("serializer", ["tagged-json", "msgspec-json", "msgspec-msgpack"])
-@pytest.mark.parametrize("schema", [Visitor, DataVisitor, StructVisitor, KeyedVisitor])
+@pytest.mark.parametrize("schema", [Visitor, DataVisitor, StructVisitor, ModelVisitor, KeyedVisitor])
 async def test_a_wrong_value_in_the_data_is_named_at_the_save_as_it_is_by_key(
     schema: Any, serializer: SerializerName
 ) -> None:
@@ -229,7 +242,7 @@ async def test_a_wrong_value_within_the_data_is_named_by_its_place() -> None:
         await app.test_client().get("/")
 
 
-@pytest.mark.parametrize("schema", [None, Visitor, DataVisitor, StructVisitor, KeyedVisitor])
+@pytest.mark.parametrize("schema", [None, Visitor, DataVisitor, StructVisitor, ModelVisitor, KeyedVisitor])
 @pytest.mark.parametrize("refresh", [True, False])
 def test_a_bare_interface_would_refresh_a_permanent_session_that_a_program_made(schema: Any, refresh: bool) -> None:
     app = Quart(__name__)

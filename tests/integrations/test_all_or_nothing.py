@@ -12,6 +12,7 @@ import attrs
 import msgspec
 import pytest
 from attrs import Factory, define, field
+from pydantic import AfterValidator, BaseModel, Field, PrivateAttr, field_validator
 from quart import Quart
 from typing_extensions import override
 
@@ -147,6 +148,30 @@ class CheckedStruct(msgspec.Struct, frozen=True):
         whole(self.age)
 
 
+class Model(BaseModel):
+    user_id: Annotated[int | None, Subject] = None
+    age: Annotated[int, Field(ge=0)] = 0
+    cart: list[str] = []
+    _tried: int = PrivateAttr(default=0)
+
+    @field_validator("age")
+    @classmethod
+    def whole(cls, age: int) -> int:
+        return age
+
+
+class GuardedModel(BaseModel):
+    user_id: Annotated[int | None, Subject] = None
+    age: Annotated[object, AfterValidator(whole)] = 0
+    cart: list[str] = []
+
+
+class FrozenModel(BaseModel, frozen=True):
+    user_id: Annotated[int | None, Subject] = None
+    age: Annotated[object, AfterValidator(whole)] = 0
+    cart: list[str] = []
+
+
 class UncopyableError(Exception):
     """What a class raises whose author refuses copies."""
 
@@ -187,6 +212,9 @@ SCHEMAS: dict[str, Any] = {
     "frozen-dataclass": Checked,
     "struct": GuardedStruct,
     "frozen-struct": CheckedStruct,
+    "model": Model,
+    "guarded-model": GuardedModel,
+    "frozen-model": FrozenModel,
     "uncopyable": OneOfAKind,
     "typeddict": Keyed,
     "function": made,
@@ -255,7 +283,7 @@ def test_a_change_is_made_in_the_order_given_in_the_object_that_was_there(
     change(session, {"_flashes": [1], "age": 3, "cart": ["b"], "user_id": 7})
     assert list(session)[:4] == ["cart", "_flashes", "age", "user_id"]
     assert (session["user_id"], session["age"]) == (7, 3)
-    frozen = schema in (Frozen, Checked, CheckedStruct)
+    frozen = schema in (Frozen, Checked, CheckedStruct, FrozenModel)
     assert (session.data is data) is not frozen
     if not frozen and schema is not Keyed:
         assert (data.user_id, data.age) == (7, 3)
@@ -405,6 +433,8 @@ async def test_extras_take_all_keys_or_none(last: str, pairs_of: Callable[[Any],
 def test_replaced_data_that_is_refused_stays_as_it_is_and_replaces_nothing(schema: Any) -> None:
     if schema in (Guarded, WithProperty, GuardedStruct, CheckedStruct, Checked, Hooked, Validated, PartlyFrozen):
         return  # their age is anything
+    if schema in (GuardedModel, FrozenModel):
+        return  # as above
     session: SecureCookieSession[Any] = SecureCookieSession({"age": 1}, schema=schema)
     session.modified = False
     before, data = state(session), session.data

@@ -12,6 +12,7 @@ from typing import Any, TypedDict
 import msgspec
 import pytest
 from attrs import Factory, define
+from pydantic import BaseModel
 from quart import Quart, Response, websocket
 from quart import session as quart_session
 from typing_extensions import override
@@ -48,6 +49,11 @@ class StructVisitor(msgspec.Struct):
     cart: list[str] = []
 
 
+class ModelVisitor(BaseModel):
+    user_id: int | None = None
+    cart: list[str] = []
+
+
 class KeyedVisitor(TypedDict, total=False):
     user_id: int | None
     cart: list[str]
@@ -62,6 +68,7 @@ SCHEMAS: dict[str, Any] = {
     "frozen": FrozenVisitor,
     "dataclass": DataVisitor,
     "struct": StructVisitor,
+    "model": ModelVisitor,
     "typeddict": KeyedVisitor,
     "function": made,
     "no-schema": None,

@@ -15,6 +15,7 @@ import attrs
 import msgspec
 import pytest
 from attrs import Factory, define
+from pydantic import BaseModel
 from quart import Quart, ResponseReturnValue, abort, stream_with_context, websocket
 from typing_extensions import override
 
@@ -590,6 +591,16 @@ class FrozenStruct(msgspec.Struct, frozen=True):
     cart: tuple[str, ...] = ()
 
 
+class Model(BaseModel):
+    visits: Annotated[int, Merge("add")] = 0
+    cart: list[str] = []
+
+
+class FrozenModel(BaseModel, frozen=True):
+    visits: Annotated[int, Merge("add")] = 0
+    cart: tuple[str, ...] = ()
+
+
 class Keyed(TypedDict, total=False):
     visits: Annotated[int, Merge("add")]
     cart: list[str]
@@ -613,7 +624,7 @@ def made() -> Visitor:
     return Visitor(step=0)
 
 
-KINDS: Final = [Visitor, Frozen, Data, FrozenData, Struct, FrozenStruct, Keyed, made, Bounded, None]
+KINDS: Final = [Visitor, Frozen, Data, FrozenData, Struct, FrozenStruct, Model, FrozenModel, Keyed, made, Bounded, None]
 
 
 @pytest.mark.parametrize("schema", KINDS)
@@ -621,7 +632,7 @@ KINDS: Final = [Visitor, Frozen, Data, FrozenData, Struct, FrozenStruct, Keyed, 
 async def test_every_kind_of_schema_reloads(schema: Any, serializer: str) -> None:
     site = Site(MemoryStore(), schema, SESSION_SERIALIZER=serializer)
     cookie = await site.act("", lambda session: session.update(visits=1, left=1))
-    frozen = schema in (Frozen, FrozenData, FrozenStruct)
+    frozen = schema in (Frozen, FrozenData, FrozenStruct, FrozenModel)
 
     def elsewhere(session: Any) -> None:
         session["visits"] = 5

@@ -11,6 +11,7 @@ import attrs
 import msgspec
 import pytest
 from attrs import define, field
+from pydantic import BaseModel
 from quart import Quart
 
 from typed_sessions import FieldTypeError, FieldValueError, SecureCookieSession, Subject
@@ -55,6 +56,10 @@ class Struct(msgspec.Struct):
     name: Annotated[str | None, Subject] = None
 
 
+class Model(BaseModel):
+    name: Annotated[str | None, Subject] = None
+
+
 class Keyed(TypedDict, total=False):
     name: Annotated[str | None, Subject]
 
@@ -71,6 +76,7 @@ SCHEMAS: dict[str, Any] = {
     "dataclass": Data,
     "frozen-dataclass": FrozenData,
     "struct": Struct,
+    "model": Model,
     "typeddict": Keyed,
     "function": made,
 }
@@ -98,7 +104,7 @@ def test_a_subject_with_a_lone_surrogate_is_refused_by_name(schema: Any) -> None
     assert dict(session) == {}
 
 
-@pytest.mark.parametrize("schema", [Plain, Data, Struct, Keyed, made])
+@pytest.mark.parametrize("schema", [Plain, Data, Struct, Model, Keyed, made])
 def test_data_with_a_lone_surrogate_as_its_subject_replaces_nothing(schema: Any) -> None:
     session: SecureCookieSession[Any] = SecureCookieSession({"name": "a"}, schema=schema)
     other = {"name": LONE} if schema is Keyed else type(session.data)(name=LONE)

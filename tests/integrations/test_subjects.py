@@ -12,6 +12,7 @@ from uuid import UUID
 import attrs
 import msgspec
 import pytest
+from pydantic import BaseModel
 from quart import Quart
 from typing_extensions import override
 
@@ -78,6 +79,10 @@ class InStruct(msgspec.Struct):
     user: Annotated[str | None, Subject] = None
 
 
+class InModel(BaseModel, validate_assignment=True):
+    user: Annotated[str | None, Subject] = None
+
+
 class InTypedDict(TypedDict):
     user: NotRequired[Annotated[str | None, Subject]]
 
@@ -94,6 +99,7 @@ LIVE: dict[str, tuple[Any, object, Any]] = {
     "a subclass of UUID": (ByUUID, Id(SOME_UUID.hex), SOME_UUID),
     "in a dataclass": (InDataclass, Account.ALICE, "alice"),
     "in a Struct": (InStruct, Account.ALICE, "alice"),
+    "in a model": (InModel, Account.ALICE, "alice"),
     "in a TypedDict": (InTypedDict, Account.ALICE, "alice"),
 }
 
@@ -149,7 +155,7 @@ async def test_a_session_is_listed_and_ended_under_what_is_stored(
     assert (await site.get(bool, cookie))[0] == "{}"
 
 
-@pytest.mark.parametrize("schema", [ByName, InDataclass, InStruct, InTypedDict])
+@pytest.mark.parametrize("schema", [ByName, InDataclass, InStruct, InModel, InTypedDict])
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
 async def test_a_text_that_no_store_can_keep_is_nobodys(
     schema: Any, way: Callable[[Any, object], None], tmp_path: Any

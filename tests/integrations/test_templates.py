@@ -9,6 +9,7 @@ from typing import Any, TypedDict
 import attrs
 import msgspec
 import pytest
+from pydantic import BaseModel
 from quart import Quart, render_template_string, websocket
 from quart import session as quart_session
 from quart.json.provider import JSONProvider
@@ -41,6 +42,10 @@ class Frozen:
 
 
 class Struct(msgspec.Struct):
+    user_id: int | None = None
+
+
+class Model(BaseModel):
     user_id: int | None = None
 
 
@@ -116,7 +121,7 @@ async def test_a_key_of_any_name_is_shown_by_its_attribute_unless_the_session_ha
     assert await shown(app) == "newsletter|mine|7|7"
 
 
-@pytest.mark.parametrize("schema", [Visitor, Frozen, Struct, Keyed, None])
+@pytest.mark.parametrize("schema", [Visitor, Frozen, Struct, Model, Keyed, None])
 @pytest.mark.parametrize("store", [None, MemoryStore()])
 @pytest.mark.parametrize("provider", [None, Terse])
 @pytest.mark.parametrize("set_up", [sessions_of, bare])

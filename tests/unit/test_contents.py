@@ -8,13 +8,14 @@ import secrets
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import Annotated, Any, TypedDict
 
 import msgspec
 import pytest
 from attrs import Factory, define, evolve, field, frozen
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from pydantic import AfterValidator, BaseModel, Field
 
 from typed_sessions.codec.codec import Codec
 from typed_sessions.codec.contents import Contents, contents_of
@@ -61,6 +62,22 @@ class FrozenStructVisitor(msgspec.Struct, frozen=True, rename="camel"):
     user_id: int | None = None
     cart: list[str] = []
     name: str = ""
+
+
+class ModelVisitor(BaseModel):
+    user_id: int | None = None
+    cart: list[str] = []
+    name: str = ""
+
+
+class FrozenModelVisitor(BaseModel, frozen=True, populate_by_name=True):
+    user_id: int | None = Field(default=None, alias="userId")
+    cart: list[str] = []
+    name: Annotated[str, AfterValidator(str)] = ""
+
+
+def replaced_model(model: BaseModel, **values: object) -> BaseModel:
+    return model.model_copy(update=values)
 
 
 @define
@@ -218,7 +235,7 @@ def test_a_method_of_the_class_is_no_key() -> None:
         held.read("shout")
 
 
-@pytest.mark.parametrize("schema", [Visitor, FrozenVisitor, DataVisitor, StructVisitor, KeyedVisitor])
+@pytest.mark.parametrize("schema", [Visitor, FrozenVisitor, DataVisitor, StructVisitor, ModelVisitor, KeyedVisitor])
 def test_a_value_of_the_wrong_type_is_refused_and_nothing_is_changed(schema: Any) -> None:
     held = contents_of(Schema[Any](schema), {"user_id": 7})
     with pytest.raises(FieldTypeError, match=r"user_id must be int \| None, not str"):
@@ -519,9 +536,20 @@ class TwoViewsOfAFrozenStruct(TwoViews):
     replaced: Replace | None = staticmethod(msgspec.structs.replace)
 
 
+class TwoViewsOfAModel(TwoViews):
+    schema = Schema(ModelVisitor)
+
+
+class TwoViewsOfAFrozenModel(TwoViews):
+    schema = Schema(FrozenModelVisitor)
+    replaced: Replace | None = staticmethod(replaced_model)
+
+
 TestTwoViews = TwoViews.TestCase
 TestTwoViewsOfAFrozenClass = TwoViewsOfAFrozenClass.TestCase
 TestTwoViewsOfADataclass = TwoViewsOfADataclass.TestCase
 TestTwoViewsOfAFrozenDataclass = TwoViewsOfAFrozenDataclass.TestCase
 TestTwoViewsOfAStruct = TwoViewsOfAStruct.TestCase
 TestTwoViewsOfAFrozenStruct = TwoViewsOfAFrozenStruct.TestCase
+TestTwoViewsOfAModel = TwoViewsOfAModel.TestCase
+TestTwoViewsOfAFrozenModel = TwoViewsOfAFrozenModel.TestCase

@@ -110,7 +110,7 @@ def deleted(value: object) -> object:
     cls: Any = type(made)
     for name in attribute_names(cls) or ():
         with suppress(AttributeError, TypeError):
-            delattr(made, name)
+            object.__delattr__(made, name)  # also of what is frozen
     return made
 
 

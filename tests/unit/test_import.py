@@ -20,9 +20,16 @@ def modules_after(statement: str) -> set[str]:
 def test_the_core_loads_no_framework_and_no_driver(statement: str) -> None:
     loaded = {name.partition(".")[0] for name in modules_after(statement)}
     assert not loaded & {
-        "aiosqlite", "asyncio", "blinker", "flask", "hypercorn", "mypy", "psycopg", "quart", "redis", "sqlite3",
-        "starlette", "werkzeug",
+        "aiosqlite", "asyncio", "blinker", "flask", "hypercorn", "mypy", "psycopg", "pydantic", "quart", "redis",
+        "sqlite3", "starlette", "werkzeug",
     }  # fmt: skip
+
+
+def test_a_schema_of_another_kind_loads_no_pydantic() -> None:
+    declared = "from attrs import define\n@define\nclass Visitor:\n    user_id: int | None = None\n"
+    assert "pydantic" not in modules_after(f"{declared}import typed_sessions\ntyped_sessions.Schema(Visitor).create()")
+    model = "from pydantic import BaseModel\nclass Visitor(BaseModel):\n    user_id: int | None = None\n"
+    assert "pydantic" in modules_after(f"{model}import typed_sessions\ntyped_sessions.Schema(Visitor).create()")
 
 
 def test_every_public_name_is_there_and_no_other() -> None:

@@ -20,6 +20,7 @@ from cattrs import Converter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Meta, structs, to_builtins
+from pydantic import BaseModel, Field
 from typing_extensions import TypeAliasType
 
 from tests.strategies import FIELD_VALUES
@@ -796,6 +797,18 @@ class Chain:
 
 def test_a_class_that_holds_itself_has_no_bound() -> None:
     assert extent_of(Schema(Chain), TaggedJSONSerializer()).unbounded == ("rest.rest",)
+
+
+class BoundedModel(BaseModel):
+    name: str = Field(default="", max_length=3)
+    parts: Annotated[list[int], Field(max_length=2), Field(max_length=4)] = []
+    note: str = Field(default="", min_length=0)
+
+
+def test_what_fields_of_a_model_bound_is_a_bound() -> None:
+    assert extent_of(Schema(BoundedModel), TaggedJSONSerializer()).unbounded == ("note",)
+    lengths = {name: field.member.max_length for name, field in Schema(BoundedModel).fields.items()}
+    assert lengths == {"name": 3, "parts": 4, "note": None}
 
 
 @define

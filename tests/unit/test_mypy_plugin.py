@@ -360,6 +360,7 @@ from typing import Generic, TypedDict, TypeVar
 
 import msgspec
 from attrs import define
+from pydantic import BaseModel
 from typing_extensions import ReadOnly
 
 T = TypeVar("T")
@@ -378,6 +379,11 @@ class Data:
 
 
 class Packed(msgspec.Struct):
+    user_id: int | None = None
+    fixed: str = ""
+
+
+class Model(BaseModel):
     user_id: int | None = None
     fixed: str = ""
 
@@ -428,6 +434,7 @@ def test_the_setting_takes_every_kind_of_schema_by_its_name(tmp_path: Path) -> N
         "Attrs": "Attrs",
         "Data": "Data",
         "Packed": "Packed",
+        "Model": "Model",
         "Keyed": "Keyed",
         "Alias": "Box",
         "Outer.Inner": "Inner",
@@ -461,14 +468,67 @@ def test_a_class_within_a_class_is_found_from_a_package_and_in_another_folder(tm
     assert len(reported) == 3
 
 
+MODELS = """
+from typing import Annotated, ClassVar
+from pydantic import BaseModel, ConfigDict, Field, computed_field
+
+class Base(BaseModel):
+    model_config = ConfigDict(populate_by_name=True)
+    limit: ClassVar[int] = 3
+    user_id: int | None = Field(default=None, alias="userId")
+
+class Visitor(Base):
+    fixed: Annotated[str, Field(max_length=3)] = ""
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def shown(self) -> str:
+        return self.fixed
+"""
+MODEL_VIEWS = """
+from typing import assert_type
+from flask.sessions import SessionMixin
+
+def view(session: SessionMixin) -> None:
+    assert_type(session["fixed"], str)
+    assert_type(session.data.user_id, int | None)
+    session["user_id"] = "7"
+    session["userId"]
+    session["limit"]
+    session["model_config"]
+    session["shown"]
+"""
+
+
+@pytest.mark.parametrize("plugins", ["typed_sessions.mypy_plugin", "pydantic.mypy, typed_sessions.mypy_plugin"])
+def test_the_keys_of_a_model_are_its_fields_with_the_plugin_of_pydantic_or_without(
+    tmp_path: Path, plugins: str
+) -> None:
+    files = {"views.py": MODEL_VIEWS, "models.py": MODELS}
+    reported = report_of_setting(tmp_path, "models.Visitor", files, plugins=plugins)
+    assert {line: messages for (_, line), messages in reported.items()} == {
+        8: ('Value of key "user_id" of "Visitor" has incompatible type "str"; expected "int | None" [session-value]',),
+        9: ('"Visitor" has no key "userId"; did you mean "user_id"? [session-key]',),
+        10: ('"Visitor" has no key "limit" [session-key]',),
+        11: ('"Visitor" has no key "model_config" [session-key]',),
+        12: ('"Visitor" has no key "shown" [session-key]',),
+    }
+
+
 def report_of_setting(
-    folder: Path, schema: str, files: Mapping[str, str], more: str = "", *, programs: int = 1
+    folder: Path,
+    schema: str,
+    files: Mapping[str, str],
+    more: str = "",
+    *,
+    programs: int = 1,
+    plugins: str = "typed_sessions.mypy_plugin",
 ) -> Errors:
     """Return what mypy reports of the first files, with a framework that takes less time to read than Flask."""
     for name, text in {**files, "flask/__init__.py": FLASK_PACKAGE, "flask/sessions.py": FLASK}.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
-    settings = f"[mypy]\nplugins = typed_sessions.mypy_plugin\n{more}\n[typed_sessions]\nschema = {schema}\n"
+    settings = f"[mypy]\nplugins = {plugins}\n{more}\n[typed_sessions]\nschema = {schema}\n"
     (folder / "mypy.ini").write_text(settings)
     checked = [folder / name for name in [*files][:programs]]
     return errors_in(mypy_report(f"--config-file={folder}/mypy.ini", "--no-incremental", *checked))

@@ -15,6 +15,7 @@ import pytest
 from attrs import Factory, define
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel
 from typing_extensions import override
 
 from typed_sessions import (
@@ -51,6 +52,11 @@ class DataVisitor:
 
 
 class StructVisitor(msgspec.Struct):
+    user_id: int | None = None
+    cart: list[str] = []
+
+
+class ModelVisitor(BaseModel):
     user_id: int | None = None
     cart: list[str] = []
 
@@ -119,8 +125,8 @@ def outcome(operation: Callable[[Any, str], object], mapping: object, key: str) 
 
 @pytest.mark.parametrize(
     "schema",
-    [None, Visitor, DataVisitor, StructVisitor, KeyedVisitor, lambda: Visitor(5)],
-    ids=["open", "attrs", "dataclass", "struct", "typeddict", "function"],
+    [None, Visitor, DataVisitor, StructVisitor, ModelVisitor, KeyedVisitor, lambda: Visitor(5)],
+    ids=["open", "attrs", "dataclass", "struct", "model", "typeddict", "function"],
 )
 @given(st.lists(st.tuples(st.sampled_from(sorted(OPERATIONS)), KEYS), max_size=20))
 def test_a_session_behaves_as_a_dict(schema: Any, steps: list[tuple[str, str]]) -> None:

@@ -61,6 +61,7 @@ from typing import Annotated, Generic, Literal, NewType, Optional, TypedDict, Ty
 import msgspec
 import orders
 from attrs import Factory, define
+from pydantic import BaseModel, Field
 from typing_extensions import ReadOnly, TypeAliasType
 
 from typed_sessions import Essential, Formerly, Schema
@@ -127,6 +128,15 @@ class Packed(msgspec.Struct):
     n: int = 0
 
 
+class Model(BaseModel):
+    n: int = Field(default=0, alias="number")
+    boxes: "list[ModelBox[int]]" = []
+
+
+class ModelBox(BaseModel, Generic[T]):
+    value: T | None = None
+
+
 Cart = TypedDict(
     "Cart",
     {"items": "list[str]", "fixed": ReadOnly[int], "not-id": int, "class": int, "self": int, "__private": int},
@@ -140,6 +150,7 @@ class Box(Generic[T]):
 
 
 IntBox = Box[int]
+IntModelBox = ModelBox[int]
 
 
 def make() -> Data:
@@ -593,6 +604,8 @@ def test_a_type_with_the_name_of_a_method_gets_another(project: Path) -> None:
     [
         pytest.param("kinds:Data", "DataSession", "Data", id="dataclass"),
         pytest.param("kinds:Packed", "PackedSession", "Packed", id="struct"),
+        pytest.param("kinds:Model", "ModelSession", "Model", id="model"),
+        pytest.param("kinds:IntModelBox", "IntModelBoxSession", "ModelBox[int]", id="alias-of-a-generic-model"),
         pytest.param("kinds:Cart", "CartSession", "Cart", id="typed-dict"),
         pytest.param("kinds:make", "DataSession", "Data", id="function"),
         pytest.param("kinds:IntBox", "IntBoxSession", "Box[int]", id="alias-of-a-generic"),

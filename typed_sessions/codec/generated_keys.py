@@ -10,7 +10,7 @@ from typing_extensions import override
 from typed_sessions.codec.contents import KeyedContents, ReadFrom
 from typed_sessions.codec.functions import Functions
 from typed_sessions.codec.generated import PERMANENT_KEY, TEXT, Changes, Plain, Raws, Read
-from typed_sessions.codec.generated_fields import NEVER, GeneratedFields
+from typed_sessions.codec.generated_fields import NEVER, GeneratedFields, means_the_same
 from typed_sessions.schema.generated import Unusual
 
 __all__ = ["GeneratedKeys"]
@@ -85,4 +85,4 @@ class GeneratedKeys(GeneratedFields):
     @override
     def _holds(self, decoded: Any) -> bool:
         values, made = self._load(decoded)
-        return self._changes(values, decoded, made) is None
+        return means_the_same(self._changes(values, decoded, made))

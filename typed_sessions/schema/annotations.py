@@ -39,12 +39,15 @@ __all__ = [
     "is_reference",
     "is_typed_dict",
     "marks_of",
+    "not_found",
+    "origin_and_arguments",
     "origin_class",
     "plain_form",
     "reference_in",
     "reference_name",
     "required_keys",
     "resolved_annotations",
+    "substituted",
     "union_parts",
 ]
 
@@ -69,6 +72,14 @@ def origin_class(declared: object) -> type[Any] | None:
     return origin if isinstance(origin, type) else None
 
 
+def origin_and_arguments(annotation: Any) -> tuple[Any, tuple[Any, ...]]:
+    """Return what `Box[int]` is built of, also where pydantic has made a class of it; of anything else, None and ()."""
+    made: Mapping[str, Any] = getattr(annotation, "__pydantic_generic_metadata__", {})
+    if made.get("origin") is not None:
+        return made["origin"], made["args"]
+    return get_origin(annotation), get_args(annotation)
+
+
 def resolved_annotations(declared: object) -> dict[str, Any]:
     """Return what each attribute of a class, or each key of a TypedDict, is declared to hold.
 
@@ -78,7 +89,7 @@ def resolved_annotations(declared: object) -> dict[str, Any]:
     Raises:
         SchemaError: an annotation cannot be read, or names something that cannot be found from the class's module.
     """
-    return {name: _substituted(annotation, {Self: declared}) for name, annotation in _inherited(declared).items()}
+    return {name: substituted(annotation, {Self: declared}) for name, annotation in _inherited(declared).items()}
 
 
 def _inherited(declared: object) -> dict[str, Any]:
@@ -90,13 +101,13 @@ def _inherited(declared: object) -> dict[str, Any]:
     bases = [base for base in get_original_bases(cls) if _unsubscripted(base) not in _NOT_DECLARING]
     found: dict[str, Any] = {}
     for base in bases if is_typeddict(cls) else reversed(bases):
-        found |= _inherited(_substituted(base, arguments))
+        found |= _inherited(substituted(base, arguments))
     own = cast("Mapping[str, Any]", vars(cls))  # of a TypedDict what it inherits, too
     for name, annotation in own.get("__annotations__", {}).items():
         hint = _resolved(annotation, _Namespace(cls.__module__, own), f"{cls.__qualname__}.{name}")
         annotates_again = is_typeddict(cls) and name in found  # what it inherits, without arguments
         if not annotates_again and _unsubscripted(hint) is not ClassVar:
-            found[name] = _substituted(hint, arguments)
+            found[name] = substituted(hint, arguments)
     return found
 
 
@@ -198,9 +209,9 @@ def _referred(reference: Any) -> Any:
     try:
         value = alias.__value__  # which a `type` statement evaluates just now
     except NameError as error:
-        raise _not_found(name, error, alias.__module__) from error
+        raise not_found(name, error.name, alias.__module__) from error
     arguments = dict(zip(alias.__type_params__, get_args(reference), strict=False))
-    return _substituted(_resolved(value, _Namespace(alias.__module__), name), arguments)
+    return substituted(_resolved(value, _Namespace(alias.__module__), name), arguments)
 
 
 def described(annotation: Any, within: tuple[object, ...] = ()) -> str:
@@ -259,9 +270,10 @@ def _awaits_arguments(value: Any) -> bool:
     return value is Self or bool(_parameters(value)) or any(map(_awaits_arguments, get_args(value)))
 
 
-def _not_found(place: str, error: NameError, module: str) -> SchemaError:
+def not_found(place: str, name: str | None, module: str) -> SchemaError:
+    """Return the error for a name in an annotation that cannot be found from a module."""
     return SchemaError(
-        f"{place}: the name {error.name!r} in its annotation cannot be found from module {module}; define it there, "
+        f"{place}: the name {name!r} in its annotation cannot be found from module {module}; define it there, "
         f"outside functions and `if TYPE_CHECKING`"
     )
 
@@ -279,7 +291,7 @@ class _Namespace(NamedTuple):
             return eval(reference.__forward_code__, {**self.in_class}, _names_of(reference))  # noqa: S307 -- it is code
         except NameError as error:
             module = _module_of(text) or self.module
-            raise _not_found(place, error, module if isinstance(module, str) else module.__name__) from error
+            raise not_found(place, error.name, module if isinstance(module, str) else module.__name__) from error
         except Exception as error:  # an annotation may be any expression
             owner, _, name = place.rpartition(".")
             raise SchemaError(f"{owner or name}: an annotation cannot be read, that of {name}: {error}") from error
@@ -320,8 +332,8 @@ def _rebuilt(annotation: Any, replace: Callable[[Any], Any]) -> Any:
     return origin[rebuilt if len(rebuilt) != 1 else rebuilt[0]]
 
 
-def _substituted(annotation: Any, arguments: Mapping[Any, object]) -> Any:
-    """Replace type parameters in an annotation by their arguments; those without one stay."""
+def substituted(annotation: Any, arguments: Mapping[Any, object]) -> Any:
+    """Replace type parameters, and `Self`, in an annotation by their arguments; those without one stay."""
 
     def replace(part: Any) -> Any:
         try:

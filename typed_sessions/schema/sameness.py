@@ -17,7 +17,7 @@ import msgspec
 
 from typed_sessions.schema.narrowing import PLAIN, is_dict, is_sequence, is_set
 
-__all__ = ["attribute_names", "is_told_by_text", "parts_in_both", "same", "shared_mutable"]
+__all__ = ["attribute_names", "is_model", "is_told_by_text", "parts_in_both", "same", "shared_mutable"]
 
 _PLAIN: Final = PLAIN | {bytes, date, timedelta, UUID}
 """The types whose values are the same where they are equal, and of one type."""
@@ -72,6 +72,11 @@ def shared_mutable(one: object, other: object) -> object | None:
     return next((found for found in shared if found is not None), None)
 
 
+def is_model(cls: type[Any]) -> bool:
+    """Return True for a model of pydantic's, be pydantic imported or not."""
+    return hasattr(cls, "__pydantic_root_model__")
+
+
 @lru_cache(maxsize=1024)
 def attribute_names(cls: Any) -> tuple[str, ...] | None:
     """Return the names of a declared class's attributes, or None for any other class."""
@@ -79,6 +84,8 @@ def attribute_names(cls: Any) -> tuple[str, ...] | None:
         return tuple(field.name for field in attrs.fields(cls))
     if issubclass(cls, msgspec.Struct):
         return tuple(cls.__struct_fields__)
+    if is_model(cls):
+        return tuple(cls.model_fields)
     if dataclasses.is_dataclass(cls):
         return tuple(field.name for field in dataclasses.fields(cls))
     return None
@@ -89,6 +96,8 @@ def _is_frozen(cls: type[Any]) -> bool:
         return attrs.inspect(cls).is_frozen
     if issubclass(cls, msgspec.Struct):
         return cls.__struct_config__.frozen
+    if is_model(cls):
+        return bool(cls.model_config.get("frozen"))
     return bool(cls.__dataclass_params__.frozen)
 
 

@@ -139,9 +139,12 @@ class Schema(Generic[S]):
 
     @property
     def plain_class(self) -> Kind | None:
-        """The declared class, if it is a steady one, and instances hold what they are made of, or refuse it."""
+        """The declared class, if it is a steady one, and instances hold what they are made of, or refuse it.
+
+        Defaults may be given to it as well: instances do not tell that.
+        """
         kind = self.steady_class
-        return kind if kind is not None and kind.holds_arguments else None
+        return kind if kind is not None and kind.holds_arguments and not kind.remembers_given else None
 
     def create(self) -> S:
         """Return the data of a new visitor: all defaults, nobody else's."""
@@ -381,6 +384,8 @@ def _required_kind(declared: Callable[[], object]) -> Kind:
     """Return the adapter of a declared class, or of the class of what a function returns."""
     kind = kind_of(declared)
     if kind is not None:
+        if getattr(kind.cls, "__pydantic_root_model__", False):
+            raise SchemaError(f"{kind.cls.__qualname__} has a value in place of fields; make it a field of a model")
         return kind
     if origin_class(declared) is None and callable(declared):
         kind = kind_of(class_made_by(declared))
@@ -390,8 +395,8 @@ def _required_kind(declared: Callable[[], object]) -> Kind:
         name = type(declared).__qualname__
         raise SchemaError(f"the schema is the class, not an instance of it: write {name}, not {name}()")
     raise SchemaError(
-        f"{_name_of(declared)} cannot be the schema of a session; declare an attrs class, a dataclass, a Struct or a "
-        f"TypedDict, or write a function that returns an instance of one of the first three"
+        f"{_name_of(declared)} cannot be the schema of a session; declare an attrs class, a dataclass, a Struct, a "
+        f"pydantic model or a TypedDict, or write a function that returns an instance of one of the first four"
     )
 
 

@@ -55,6 +55,8 @@ class Kind(ABC):
 
     _library: ClassVar[type[Any]] = object
     """The class whose own methods are no code of the user's."""
+    remembers_given: ClassVar[bool] = False
+    """True if instances know which attributes the constructor was given."""
 
     def __init__(self, cls: type, members: Iterable[Member], *, frozen: bool) -> None:
         self.cls = cls

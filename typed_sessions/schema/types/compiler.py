@@ -213,13 +213,27 @@ class Compiler:
             self._converter.get_structure_hook(annotation)
             has_no_hook = self._converter.get_unstructure_hook(annotation) is identity
         except StructureHandlerNotFoundError:
+            if _is_known_to_pydantic(annotation):
+                return _adapted(annotation, place)
             raise SchemaError(
                 f"{place}: a session cannot hold {described(annotation)}; declare an attrs class, a "
                 f"dataclass or a Struct, or pass a cattrs converter with hooks for it: Sessions(..., converter=...)"
             ) from None
+        if has_no_hook and _is_known_to_pydantic(annotation):
+            return _adapted(annotation, place)
         if has_no_hook:
             raise SchemaError(f"{place}: the converter has no unstructure hook for {described(annotation)} to write it")
         return Foreign(annotation, self._converter)
+
+
+def _is_known_to_pydantic(annotation: Any) -> bool:
+    return hasattr(origin_class(annotation), "__get_pydantic_core_schema__")
+
+
+def _adapted(annotation: Any, place: str) -> FieldType:
+    from typed_sessions.schema.types.adapted import Adapted  # noqa: PLC0415 -- imports pydantic, which few have
+
+    return Adapted(annotation, place)
 
 
 def _plain(annotation: Any, place: str) -> tuple[Any, tuple[object, ...]]:

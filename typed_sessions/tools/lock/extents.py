@@ -48,8 +48,8 @@ class Extent:
 def extent_of(schema: Schema[Any], serializer: AnySerializer) -> Extent:
     """Return how large the cookie of a session can grow.
 
-    Text, bytes and containers are as long as `msgspec.Meta(max_length=...)` and, in attrs classes,
-    `validators.max_len` say; integers have 64 bits where no bound says otherwise.
+    Text, bytes and containers are as long as `msgspec.Meta(max_length=...)`, `validators.max_len` in attrs classes, and
+    `Field(max_length=...)` in pydantic models say; integers have 64 bits where no bound says otherwise.
     """
     native = native_types(serializer)
     unbounded: dict[str, None] = {}

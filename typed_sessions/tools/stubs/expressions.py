@@ -20,15 +20,13 @@ from typing import (
     TypeVar,
     Union,
     cast,
-    get_args,
-    get_origin,
 )
 
 import typing_extensions
 from attrs import frozen
 
 from typed_sessions.errors import SchemaError
-from typed_sessions.schema.annotations import ALIASES, QUALIFIERS, plain_form
+from typed_sessions.schema.annotations import ALIASES, QUALIFIERS, origin_and_arguments, plain_form
 
 __all__ = [
     "ANY",
@@ -157,7 +155,7 @@ def expression_of(annotation: Any) -> Expression:
 
 
 def _built(annotation: Any) -> Expression:
-    origin, arguments = get_origin(annotation), get_args(annotation)
+    origin, arguments = origin_and_arguments(annotation)
     if origin is Annotated or origin in QUALIFIERS:
         return expression_of(arguments[0])
     if origin is Literal:

@@ -11,7 +11,7 @@ from attrs import frozen
 from typing_extensions import ReadOnly
 
 from typed_sessions.errors import ConfigurationError, SchemaError
-from typed_sessions.schema.annotations import is_typed_dict, plain_form, resolved_annotations
+from typed_sessions.schema.annotations import is_typed_dict, origin_and_arguments, plain_form, resolved_annotations
 from typed_sessions.schema.kinds.known import kind_of
 from typed_sessions.schema.schema import Schema, class_made_by
 from typed_sessions.tools.stubs.expressions import OBJECT, Expression, Name, expression_of
@@ -72,8 +72,9 @@ class SchemaStub:
             ConfigurationError: it is no schema, or holds something that no stub can name.
         """
         declared = _declared_class(found)
-        name: str = (get_origin(declared) or declared).__name__
-        if declared is found and get_args(declared):
+        origin, arguments = origin_and_arguments(declared)
+        name: str = (origin or declared).__name__
+        if declared is found and arguments:
             name = re.split(r"[:.]", path)[-1]
         keys = {key.name: key for key in _keys(declared, name)}
         extras = tuple(sorted(set(allowed) - set(keys)))
