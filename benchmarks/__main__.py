@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from benchmarks.asgi import asgi_table
@@ -50,36 +50,22 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _asked_for(options: argparse.Namespace) -> Iterator[Table]:
-    if options.requests:
-        yield request_table(seconds=options.seconds, refresh=options.refresh)
-    if options.asgi:
-        yield asgi_table(seconds=options.seconds)
-    if options.untouched:
-        yield untouched_table(seconds=options.seconds)
-    if options.growth:
-        yield from growth_tables(seconds=options.seconds)
-    if options.costs:
-        yield costs_table()
-    if options.extras:
-        yield extras_table(seconds=options.seconds)
-    if options.bounds:
-        yield bound_table(seconds=options.seconds)
-    if options.memory:
-        yield memory_table()
-    if options.imports:
-        yield import_table()
-    parts = (
-        options.requests,
-        options.asgi,
-        options.untouched,
-        options.growth,
-        options.costs,
-        options.extras,
-        options.bounds,
-        options.memory,
-        options.imports,
-    )
-    if options.plot or not any(parts):
+    seconds: float = options.seconds
+    parts: dict[str, Callable[[], Iterable[Table]]] = {
+        "requests": lambda: [request_table(seconds=seconds, refresh=options.refresh)],
+        "asgi": lambda: [asgi_table(seconds=seconds)],
+        "untouched": lambda: [untouched_table(seconds=seconds)],
+        "growth": lambda: growth_tables(seconds=seconds),
+        "costs": lambda: [costs_table()],
+        "extras": lambda: [extras_table(seconds=seconds)],
+        "bounds": lambda: [bound_table(seconds=seconds)],
+        "memory": lambda: [memory_table()],
+        "imports": lambda: [import_table()],
+    }
+    asked = [part for name, part in parts.items() if getattr(options, name)]
+    for part in asked:
+        yield from part()
+    if options.plot or not asked:
         yield from _sessions(options)
 
 
