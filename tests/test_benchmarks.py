@@ -11,6 +11,7 @@ from attrs import evolve
 from typing_extensions import override
 
 from benchmarks.__main__ import main
+from benchmarks.asgi import USES, asgi_table
 from benchmarks.bounds import bound_table
 from benchmarks.contenders import BrokenContender, Contender, Floor, OnQuart, local_contenders, prove, stock
 from benchmarks.costs import KINDS, costs_table
@@ -157,3 +158,9 @@ def test_memory_is_counted_for_each_contender(monkeypatch: pytest.MonkeyPatch) -
 
 def test_imports_are_timed() -> None:
     assert_has_figures(import_table(repeats=1), rows=3)
+
+
+def test_the_middleware_is_compared_with_starlettes_own() -> None:
+    table = asgi_table(seconds=0.01, sizes=("small", "medium"))
+    assert_has_figures(table, len(USES) * 2)
+    assert len(table.headings) == 7
