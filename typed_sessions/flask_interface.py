@@ -69,7 +69,8 @@ class FlaskSessionInterface(WerkzeugSessionInterface[S]):
     ) -> None:
         if session is None:  # it could not be opened, and this is the response that says so
             return
-        own: SecureCookieSession[S] = session if type(session) is SecureCookieSession else self._owned(session)  # pyright: ignore[reportAssignmentType]  # it takes the comparison for a proof that there is no schema
+        own: SecureCookieSession[S]
+        own = session if type(session) is SecureCookieSession else self._owned(session)  # pyright: ignore[reportAssignmentType]  # it takes the comparison for a proof that there is no schema
         rules = self._save_data(app, own, response)
         if rules is not None:
             self._finish(app, self._save_contents(app, own, response, rules, is_foreign=own is not session))

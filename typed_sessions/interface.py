@@ -255,7 +255,8 @@ class SecureCookieSessionInterface(
             CookieTooLargeError: the browser would drop the cookie; no cookie is set.
             ConfigurationError: a setting is wrong; no cookie is set.
         """
-        owned: SecureCookieSession[S] = session if type(session) is SecureCookieSession else self._owned(session)  # pyright: ignore[reportAssignmentType]  # it takes the comparison for a proof that there is no schema
+        owned: SecureCookieSession[S]
+        owned = session if type(session) is SecureCookieSession else self._owned(session)  # pyright: ignore[reportAssignmentType]  # it takes the comparison for a proof that there is no schema
         rules = self._save_data(app, owned, response)
         if rules is not None:
             await self._save_contents(app, owned, response, rules, is_foreign=owned is not session)

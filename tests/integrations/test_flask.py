@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import subprocess
 import sys
+import time
 import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -170,6 +171,19 @@ def test_a_permanent_session_gets_an_expiry_and_keeps_it_for_a_tenth_of_its_life
     assert set_cookies(shop.does(lambda: flask_session.get("user_id"))) == []
 
 
+@pytest.mark.parametrize("looks_up", [False, True], ids=["untouched", "looked up"])
+def test_a_permanent_session_is_refreshed_also_if_only_flask_says_it_was_used(shop: Shop, *, looks_up: bool) -> None:
+    now = [time.time()]
+    shop.sessions._interface._applications.clock = lambda: now[0]
+    shop.client.set_cookie("session", shop.sessions.cookie_for(Visitor(7), permanent=True))
+    for days in (1, 4):
+        now[0] += timedelta(days=days).total_seconds()
+        response = shop.does(lambda: str(looks_up and type(shop.sessions.current)))
+        assert len(set_cookies(response)) == (days == 4)
+        assert ("Vary" in response.headers) is (looks_up or days == 4)
+    assert shop.does(lambda: str(shop.sessions.data.user_id)).text == "7"
+
+
 @pytest.mark.parametrize("serializer", ["tagged-json", "msgspec-json", "msgspec-msgpack"])
 def test_each_serializer_is_selected_by_config(serializer: str) -> None:
     shop = make_shop(SESSION_SERIALIZER=serializer)
@@ -241,6 +255,13 @@ def test_a_test_request_context_has_a_session(shop: Shop) -> None:
         assert shop.sessions.data.user_id == 7
         assert shop.sessions.save()
         assert shop.sessions.reload()
+
+
+def test_a_test_may_look_at_the_session_of_the_last_request(shop: Shop, caplog: pytest.LogCaptureFixture) -> None:
+    with shop.client:
+        shop.does(lambda: flask_session.update(user_id=7))
+        assert shop.sessions.data.user_id == flask_session["user_id"] == 7
+    assert caplog.text == ""
 
 
 def test_another_thread_with_a_copy_of_the_context_has_the_same_session(shop: Shop) -> None:
