@@ -23,6 +23,7 @@ from tests.release.trials import TRIALS
 
 TRIED_ELSEWHERE = {
     "dev": "what runs this",
+    "docs": "what builds the documentation, in a session of its own",
     "bench": "peers that only the benchmarks need",
 }
 """Extras of maintainers, and why they are not installed here."""
