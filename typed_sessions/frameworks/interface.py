@@ -435,7 +435,7 @@ class SecureCookieSessionInterface(
         """
         rules = self._applications.rules_of(app)
         if rules.server_side is not None:
-            raise ConfigurationError("sessions are kept on the server here; Sessions.client_for makes one there")
+            raise ConfigurationError("sessions are kept on the server here; make one with Sessions.transaction")
         writer = rules.writer
         return writer.sealer.seal(writer.codec.write(state_of(session).open().contents).payload)
 
