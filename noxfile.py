@@ -2,7 +2,7 @@
 
 import nox
 
-nox.options.sessions = ["lint", "types", "layers", "tests"]
+nox.options.sessions = ["lint", "types", "layers", "docs", "tests"]
 nox.options.reuse_venv = "yes"
 
 
@@ -32,6 +32,14 @@ def types(session: nox.Session) -> None:
 def layers(session: nox.Session) -> None:
     install(session)
     session.run("lint-imports")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the site into docs/_build/html. A broken link, and a public name that it lacks, are errors."""
+    install(session)
+    session.run("sphinx-build", "--fail-on-warning", "--keep-going", "--quiet", "docs", "docs/_build/html")
+    session.run("python", "-m", "tests.site", "docs/_build/html")
 
 
 @nox.session
@@ -71,7 +79,7 @@ def plugin(session: nox.Session, mypy: str) -> None:
 
 @nox.session
 def checkers(session: nox.Session) -> None:
-    """Write the table of docs/checkers.md anew, with all five type checkers. By hand; CI runs all but pyright."""
+    """Write docs/maintainers/checkers.md anew, with all five type checkers. By hand; CI runs all but pyright."""
     session.install("-c", "constraints.txt", "-e", ".[dev]", "pyright")
     session.run("python", "-m", "tests.typing.matrix", "--write")
 
