@@ -38,7 +38,8 @@ def layers(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """Build the site into docs/_build/html. A broken link, and a public name that it lacks, are errors."""
     install(session)
-    session.run("sphinx-build", "--fail-on-warning", "--keep-going", "--quiet", "docs", "docs/_build/html")
+    build = ("sphinx-build", "--fail-on-warning", "--keep-going", "--fresh-env", "--quiet")
+    session.run(*build, "--doctree-dir", "docs/_build/doctrees", "docs", "docs/_build/html")
     session.run("python", "-m", "tests.site", "docs/_build/html")
 
 

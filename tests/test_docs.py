@@ -7,7 +7,7 @@ import asyncio
 import logging
 import re
 import sys
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any, get_args
@@ -35,12 +35,6 @@ class Named:
 
 
 DOCS = Path(__file__).parent.parent / "docs"
-
-SHOWN_ONLY = {
-    "explanation/security.md": "stands for the code of an application's own accounts",
-    "reference/stores.md": "shows single calls; the how-to pages have them in whole programs",
-}
-"""Pages whose code is not run, and why."""
 
 
 def blocks_of(page: str, fence: str = "python") -> list[str]:
@@ -70,7 +64,7 @@ def run_page(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def test_the_code_of_every_page_is_run() -> None:
     pages = {path.relative_to(DOCS).as_posix() for path in DOCS.glob("*/*.md")} | {"index.md"}
-    with_code = {page for page in pages if blocks_of(page)} - SHOWN_ONLY.keys()
+    with_code = {page for page in pages if blocks_of(page)}
     here = Path(__file__).read_text(encoding="utf-8")
     assert with_code == {page for page in with_code if f'"{page}"' in here}
 
@@ -355,6 +349,37 @@ def test_the_page_on_settings_reads_the_environment(run_page: Any, monkeypatch: 
     page = run_page("reference/settings.md")
     assert page.sessions.cookie_for({"user_id": 7}).count(".") == 2
     assert read_settings(page.app.config).lifetime == timedelta(days=14)
+
+
+async def test_the_page_on_security_ends_the_sessions_of_an_account(
+    run_page: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("APP_SECRET_KEY", "a long random text, kept secret")
+    page = run_page("explanation/security.md")
+    one, other = page.app.test_client(), page.app.test_client()
+    for client in (one, other):
+        assert (await client.get("/account")).status_code == 401
+        await client.post("/login")
+        assert await (await client.get("/account")).get_data(as_text=True) == "You are user 7."
+    await one.post("/logout-everywhere")
+    assert [(await client.get("/account")).status_code for client in (one, other)] == [401, 401]
+    cookie = page.production_sessions.cookie_for(page.Visitor(7), app=page.production)
+    assert cookie.count(".") == 2
+
+
+async def test_the_page_on_stores_ends_and_adopts_sessions(
+    run_page: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    page = await asyncio.to_thread(run_page, "reference/stores.md")
+    assert page.ended == 0
+    before = Quart("before")
+    before.secret_key = page.shop.secret_key
+    cookie = {"Cookie": f"session={page.Sessions(page.Visitor, before).cookie_for(page.Visitor(7))}"}
+    page.shop.config["SESSION_ADOPT_SIGNED_BEFORE"] = datetime.now(UTC) + timedelta(minutes=1)
+    async with page.shop.test_app():
+        response = await page.shop.test_client(use_cookies=False).get("/", headers=cookie)
+        assert await response.get_json() == {"user_id": 7}
 
 
 def test_the_page_on_what_is_stored_shows_it(run_page: Any) -> None:
