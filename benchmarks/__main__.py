@@ -62,10 +62,10 @@ def _asked_for(options: argparse.Namespace) -> Iterator[Table]:
         "memory": lambda: [memory_table()],
         "imports": lambda: [import_table()],
     }
-    wanted = [part for name, part in parts.items() if getattr(options, name)]
-    for part in wanted:
+    asked = [part for name, part in parts.items() if getattr(options, name)]
+    for part in asked:
         yield from part()
-    if options.plot or not wanted:
+    if options.plot or not asked:
         yield from _sessions(options)
 
 

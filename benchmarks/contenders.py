@@ -23,6 +23,7 @@ from werkzeug.test import EnvironBuilder
 
 from benchmarks.payloads import KINDS, Kind, Size, declared_values, plain_values, schema_class, values
 from benchmarks.sealing import BareSealer
+from typed_sessions.flask import Sessions as FlaskSessions
 from typed_sessions.quart import Sessions
 from typed_sessions.serializers.base import SerializerName
 
@@ -389,6 +390,18 @@ class OnFlask(Contender):
         return sent_cookies(response.headers.getlist("Set-Cookie"))
 
 
+class OursOnFlask(UsedThroughData, OnFlask):
+    """This library on Flask, with a class."""
+
+    def __init__(
+        self, name: str, contents: dict[str, object], config: Mapping[str, object], *, schema: Callable[[], Any]
+    ) -> None:
+        super().__init__(name, contents, config)
+        self.family = "tagged-json"
+        FlaskSessions(schema, self._app)
+        self._interface = self._app.session_interface
+
+
 class Unpacked:
     """What the floor opens: values, and whether to write them."""
 
@@ -486,6 +499,9 @@ def local_contenders(size: Size, *, refresh: bool = False) -> list[Contender]:
         OnQuart("Quart again", permanent(values(size)), config),
         OnFlask("Flask", permanent(values(size)), config),
         Floor("floor", permanent(plain_values(size)), refresh=refresh),
+        OursOnFlask(
+            "attrs, on Flask", permanent(declared_values("attrs", size)), config, schema=schema_class("attrs", size)
+        ),
     ]
     for serializer in SERIALIZERS:
         contenders.append(Ours("no schema", permanent(values(size)), config, serializer=serializer))

@@ -11,6 +11,7 @@ from attrs import evolve
 from typing_extensions import override
 
 from benchmarks.__main__ import main
+from benchmarks.asgi import USES, asgi_table
 from benchmarks.bounds import bound_table
 from benchmarks.contenders import BrokenContender, Contender, Floor, OnQuart, local_contenders, prove, stock
 from benchmarks.costs import KINDS, costs_table
@@ -72,7 +73,7 @@ def test_rows_that_mean_nothing_are_left_out() -> None:
 def test_tagged_json_has_the_same_contents_everywhere(size: Size) -> None:
     cookies = [prove(stock(size)), *(prove(each) for each in local_contenders(size) if each.family == "tagged-json")]
     assert len({str(inspect_cookie(cookie["session"], None).contents) for cookie in cookies}) == 1
-    assert len(cookies) == 8
+    assert len(cookies) == 9
 
 
 def test_a_contender_that_loses_changes_is_not_measured() -> None:
@@ -157,3 +158,9 @@ def test_memory_is_counted_for_each_contender(monkeypatch: pytest.MonkeyPatch) -
 
 def test_imports_are_timed() -> None:
     assert_has_figures(import_table(repeats=1), rows=3)
+
+
+def test_the_middleware_is_compared_with_starlettes_own() -> None:
+    table = asgi_table(seconds=0.01, sizes=("small", "medium"))
+    assert_has_figures(table, len(USES) * 2)
+    assert len(table.headings) == 7

@@ -15,7 +15,7 @@ from typing_extensions import TypeVar, override
 from typed_sessions.core.mixin import Session
 from typed_sessions.core.unknown_settings import advice_on
 from typed_sessions.errors import ConfigurationError, UndeclaredKeyError
-from typed_sessions.frameworks.asgi_interface import Application, ASGISessionInterface
+from typed_sessions.frameworks.asgi_interface import Application, ASGISessionInterface, need_asyncio
 from typed_sessions.frameworks.session_middleware import ASGIApp, Exchange, Handling, SessionMiddleware
 from typed_sessions.frameworks.session_settings import (
     SecretKey,
@@ -251,6 +251,7 @@ class Sessions(AwaitedSessions[S]):
     def _begin(self) -> None:
         self._serving += 1
         if self._purge_every is not None and self._purging is None:
+            need_asyncio()
             self._purging = asyncio.create_task(self._purge(self._purge_every))
 
     async def _purge(self, every: timedelta) -> None:

@@ -730,3 +730,12 @@ def test_a_store_says_that_it_needs_asyncio() -> None:
         pytest.raises(RuntimeError, match="a session store needs an event loop of asyncio"),
     ):
         visitor.get("/nothing")
+
+
+def test_so_does_deleting_what_has_expired() -> None:
+    shop = make_shop(store="memory://", purge_every=timedelta(hours=1))
+    with (
+        pytest.raises(RuntimeError, match="a session store needs an event loop of asyncio"),
+        shop.client(backend="trio"),
+    ):
+        pass

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import subprocess
 import sys
+import time
 import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -168,6 +169,19 @@ def test_a_permanent_session_gets_an_expiry_and_keeps_it_for_a_tenth_of_its_life
 
     assert "Expires=" in set_cookies(shop.does(stay))[0]
     assert set_cookies(shop.does(lambda: flask_session.get("user_id"))) == []
+
+
+@pytest.mark.parametrize("looks_up", [False, True], ids=["untouched", "looked up"])
+def test_a_permanent_session_is_refreshed_also_if_only_flask_says_it_was_used(shop: Shop, *, looks_up: bool) -> None:
+    now = [time.time()]
+    shop.sessions._interface._applications.clock = lambda: now[0]
+    shop.client.set_cookie("session", shop.sessions.cookie_for(Visitor(7), permanent=True))
+    for days in (1, 4):
+        now[0] += timedelta(days=days).total_seconds()
+        response = shop.does(lambda: str(looks_up and type(shop.sessions.current)))
+        assert len(set_cookies(response)) == (days == 4)
+        assert ("Vary" in response.headers) is (looks_up or days == 4)
+    assert shop.does(lambda: str(shop.sessions.data.user_id)).text == "7"
 
 
 @pytest.mark.parametrize("serializer", ["tagged-json", "msgspec-json", "msgspec-msgpack"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import subprocess
 import sys
 import time
@@ -20,6 +21,7 @@ import pytest
 from attrs import Factory, define
 from flask import Flask
 from flask import session as flask_session
+from flask.cli import FlaskGroup
 from flask.testing import FlaskClient
 from typing_extensions import override
 
@@ -428,6 +430,27 @@ def test_a_body_that_is_not_sent_is_closed(moody: Moody, site: Site, kind: str) 
     assert response.status_code == 503
     assert "never sent" not in response.text
     assert closed == [kind] * (kind != "redirect")
+
+
+@pytest.mark.parametrize("url", ["redis://127.0.0.1:{}", "postgresql://127.0.0.1:{}/web"])
+def test_a_server_that_is_mute_is_given_up_in_time(url: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        site = Site(url.format(mute.getsockname()[1]), SESSION_STORE_TIMEOUT=timedelta(seconds=0.2))
+        begun = time.monotonic()
+        assert site.does(site.visit).status_code == 503
+        assert time.monotonic() - begun < 4  # psycopg connects for two seconds at least
+        site.sessions.close()
+
+
+def test_a_shell_lists_and_ends_sessions(site: Site) -> None:
+    @site.app.shell_context_processor
+    def context() -> dict[str, object]:
+        return {"sessions": site.sessions}
+
+    site.does(lambda: site.sessions.current.promote(user_id=7))
+    program = "print(len(sessions.of(7)), sessions.revoke(7), len(sessions.of(7)))\n"
+    shell = FlaskGroup(create_app=lambda: site.app)
+    assert "1 None 0" in site.app.test_cli_runner().invoke(shell, ["shell"], input=program).output
 
 
 def test_visitors_are_anonymous_meanwhile_if_that_is_wanted(moody: Moody) -> None:

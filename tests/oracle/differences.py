@@ -70,6 +70,8 @@ def _refuses_to_write(before: Outcome, after: Outcome) -> bool:
     if [_of_any_format(error) for error in before.errors] == [_of_any_format(error) for error in after.errors]:
         # Both refuse it, and name the format that they tried; or another error was first, and nobody hears of this one.
         return before.errors != after.errors or _is_left_out_of_an_error_page(before, after)
+    if list(map(_of_any_key, before.errors)) == list(map(_of_any_key, after.errors)):
+        return _tried(before) != _tried(after)  # both refuse it: the first key that does not fit is another one there
     written = [cookie.seal for cookie in before.cookies if cookie.value]
     own = [_SEALS.get(name, "none") for name in re.findall(r"written by (\w+)", " ".join(after.errors))]
     came_so = not any(seal.startswith(tuple(own)) for seal in written)
@@ -94,6 +96,16 @@ _SEALS: Final = {
 def _of_any_format(error: str) -> str:
     """Return an error without the format that was tried, or the size of what was tried in it."""
     return re.sub(r"take \d+ bytes", "take so many bytes", re.sub(r"written by \w+", "written by a serializer", error))
+
+
+def _of_any_key(error: str) -> str:
+    """Return the same without the key that did not fit."""
+    return re.sub(r"session key \S+ cannot", "session key cannot", _of_any_format(error))
+
+
+def _tried(outcome: Outcome) -> list[str]:
+    """Return the serializers that errors name."""
+    return re.findall(r"cannot be written by (\w+)", " ".join(outcome.errors))
 
 
 def _without_depth(outcome: Outcome) -> Outcome:

@@ -268,6 +268,25 @@ def test_keys_are_attribute_names(schema: Any, serializer: str, generates: bool)
         session["userId"]
 
 
+class OddlyNamed(BaseModel):
+    n: int = Field(default=0, alias="the number")
+    m: int = Field(default=0, alias="class")
+
+
+class HoldsOddlyNamed(BaseModel):
+    held: list[OddlyNamed] = []
+    own: str = Field(default="", alias="x-own")
+
+
+@EACH_PATH
+def test_an_alias_need_not_be_a_name(serializer: str, generates: bool) -> None:
+    codec = codec_of(HoldsOddlyNamed, serializer, generates=generates)
+    odd = OddlyNamed.model_validate({"the number": 7, "class": 8})
+    session = session_of(HoldsOddlyNamed, held=[odd], own="x")
+    data = again(codec, session)
+    assert (data.held[0].n, data.held[0].m, data.own) == (7, 8, "x")
+
+
 class Clashing(BaseModel):
     name: str = Field(default="", validation_alias=AliasChoices("full", "nick"))
     nick: str = ""

@@ -87,7 +87,9 @@ def written_by_another(path: Path) -> Generator[sqlite3.Connection, None, None]:
 
 
 def workers() -> list[str]:
-    return [thread.name for thread in threading.enumerate() if thread.name.startswith("sessions-")]
+    """Return the names of the threads of stores: the loop for other stores stays as long as the process."""
+    names = [thread.name for thread in threading.enumerate()]
+    return [name for name in names if name.startswith("sessions-") and name != "sessions-loop"]
 
 
 async def test_records_are_there_when_a_store_opens_the_file_again(path: Path) -> None:
@@ -314,7 +316,7 @@ def test_a_store_that_blocks_needs_no_event_loop(path: Path) -> None:
             evolve(record, as_of=ANY) for record in made
         ]
     THREAD.run(store.close(), store)
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("sessions-")]
+    assert not workers()
 
 
 def test_a_thread_waits_for_no_longer_than_it_may(path: Path) -> None:

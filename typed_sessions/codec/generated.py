@@ -70,11 +70,6 @@ class Changes(Value):
     is_generated: bool = True
     """False on the explaining path, which writes everything anew."""
 
-    @property
-    def mean_something_else(self) -> bool:
-        """False where all that has changed are equal copies of what there was."""
-        return self.adds or self.differs or len(self.gone) > 0
-
 
 class Generated(ABC):
     """The generated path of one schema in one format. Everything raises one of `UNUSUAL` for what is unusual."""

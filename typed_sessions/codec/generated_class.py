@@ -14,7 +14,7 @@ from typing_extensions import override
 from typed_sessions.codec.declared_contents import DeclaredContents, unread_among
 from typed_sessions.codec.functions import Functions
 from typed_sessions.codec.generated import NO_NAMES, PERMANENT_KEY, UNUSUAL, Changes, Plain, Raws, Read
-from typed_sessions.codec.generated_fields import NEVER, GeneratedFields
+from typed_sessions.codec.generated_fields import NEVER, GeneratedFields, means_the_same
 from typed_sessions.codec.loaded_data import LoadedData
 from typed_sessions.codec.loaded_from import ReadFrom
 from typed_sessions.schema.generated import Unusual
@@ -183,8 +183,7 @@ class GeneratedClass(GeneratedFields):
         of_all = self._of_all
         if self._schema.varying:
             of_all = _OfAll(of_all.explicit, self._unread(live, decoded))
-        changes: Changes | None = self._changes(of_all, live, decoded, made, NO_NAMES)
-        return changes is None or not changes.mean_something_else
+        return means_the_same(self._changes(of_all, live, decoded, made, NO_NAMES))
 
 
 @frozen

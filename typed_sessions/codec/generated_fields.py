@@ -23,7 +23,7 @@ from typed_sessions.schema.schema import Schema
 from typed_sessions.schema.types.classes import nests_deep
 from typed_sessions.schema.types.emitter import Emitted, Emitter
 
-__all__ = ["NEVER", "GeneratedFields"]
+__all__ = ["NEVER", "GeneratedFields", "means_the_same"]
 
 
 class GeneratedFields(Generated):
@@ -252,6 +252,11 @@ class GeneratedFields(Generated):
     @abstractmethod
     def _holds(self, decoded: Any) -> bool:
         """Return True if no code of the user's changes what msgspec has read, or is about to. It may refuse that."""
+
+
+def means_the_same(changes: Changes | None) -> bool:
+    """Return True where no field has changed, or only to an equal copy of what it was."""
+    return changes is None or not (changes.adds or changes.differs or changes.gone)
 
 
 def _struct(code: Mapping[str, Emitted], *, has_flag: bool, has_version: bool) -> Any:

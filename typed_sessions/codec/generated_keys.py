@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from typed_sessions.codec.functions import Functions
 from typed_sessions.codec.generated import PERMANENT_KEY, TEXT, Changes, Plain, Raws, Read
-from typed_sessions.codec.generated_fields import NEVER, GeneratedFields
+from typed_sessions.codec.generated_fields import NEVER, GeneratedFields, means_the_same
 from typed_sessions.codec.keyed_contents import KeyedContents
 from typed_sessions.codec.loaded_from import ReadFrom
 from typed_sessions.schema.generated import Unusual
@@ -86,5 +86,4 @@ class GeneratedKeys(GeneratedFields):
     @override
     def _holds(self, decoded: Any) -> bool:
         values, made = self._load(decoded)
-        changes: Changes | None = self._changes(values, decoded, made)
-        return changes is None or not changes.mean_something_else
+        return means_the_same(self._changes(values, decoded, made))

@@ -16,6 +16,7 @@ from typed_sessions.core.settings import DEFAULT_LIFETIME, flag_of, lifetime_of
 from typed_sessions.sealing.base import Clock
 
 __all__ = [
+    "OF_ALL_PAGES",
     "ConfiguredApp",
     "CookieRequest",
     "CookieResponse",
@@ -167,7 +168,7 @@ def vary_by_cookie(headers: ResponseHeaders) -> bool:
     """
     is_usual = True
     for name, _ in headers:
-        if name not in _OF_ALL_PAGES:
+        if name not in OF_ALL_PAGES:
             is_usual = False
             if name.lower() == "vary":
                 headers.set("Vary", varying_by_cookie(headers.getlist("Vary")))
@@ -176,7 +177,7 @@ def vary_by_cookie(headers: ResponseHeaders) -> bool:
     return is_usual
 
 
-_OF_ALL_PAGES: Final = frozenset(
+OF_ALL_PAGES: Final = frozenset(
     {
         "Content-Length",
         "Content-Type",

@@ -205,7 +205,7 @@ class ASGISessionInterface(interface.SecureCookieSessionInterface[S]):
     async def _stored_context(
         self, app: ConfiguredApp, request: CookieRequest | None, server_side: ServerSide[S], rules: Rules[S]
     ) -> StoredContext[S]:
-        _need_asyncio()
+        need_asyncio()
         return await super()._stored_context(app, request, server_side, rules)
 
     def unavailable(
@@ -233,7 +233,8 @@ def _has_length(message: Message) -> bool:
     return message.get("status", _ACCEPTED) in _WITHOUT_BODY
 
 
-def _need_asyncio() -> None:
+def need_asyncio() -> None:
+    """Refuse any other event loop. Raises RuntimeError."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:

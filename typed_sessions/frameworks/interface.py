@@ -253,11 +253,11 @@ class SecureCookieSessionInterface(
             return self._applications.rules_of(app)
         if session.accessed and response is not None:
             headers = response.headers
-            is_usual = vary_by_cookie(headers)  # what follows may raise
+            is_usual = self._vary_by_cookie(headers)  # what follows may raise
             text = save_data(session, rules)
             if text is not None:
                 if text:
-                    headers.add("Set-Cookie", text)
+                    self._add_cookie(headers, text)
                     if not is_usual:
                         self._make_private(app, headers)
                 return None
@@ -385,10 +385,18 @@ class SecureCookieSessionInterface(
     def _put(self, app: ConfiguredApp, changes: lifecycle.HeaderChanges, headers: ResponseHeaders) -> None:
         """Bring new cookies, if there are any, into the headers of a response, and what caches have to know of them."""
         for text in changes.set_cookie:
-            headers.add("Set-Cookie", text)
+            self._add_cookie(headers, text)
         if changes.set_cookie:
             self._make_private(app, headers)
             vary_by_cookie(headers)
+
+    def _vary_by_cookie(self, headers: ResponseHeaders) -> bool:
+        """Have `Vary` name Cookie. True if there are no headers but those that nearly all pages have."""
+        return vary_by_cookie(headers)
+
+    def _add_cookie(self, headers: ResponseHeaders, text: str) -> None:
+        """Add a `Set-Cookie` header. Its text has no line breaks, whatever the cookie's attributes are."""
+        headers.add("Set-Cookie", text)
 
     def _make_private(self, app: ConfiguredApp, headers: ResponseHeaders) -> None:
         if make_private(headers, self._applications.clock):

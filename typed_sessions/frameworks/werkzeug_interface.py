@@ -7,11 +7,18 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, cast
 
 from typing_extensions import TypeVar, override
-from werkzeug.datastructures import ImmutableMultiDict
+from werkzeug.datastructures import Headers, ImmutableMultiDict
 from werkzeug.sansio.request import Request
 
 from typed_sessions.core.cookie_header import cookie_values
-from typed_sessions.core.framework import ConfiguredApp, CookieRequest, CookieResponse, values_of
+from typed_sessions.core.framework import (
+    OF_ALL_PAGES,
+    ConfiguredApp,
+    CookieRequest,
+    CookieResponse,
+    ResponseHeaders,
+    values_of,
+)
 from typed_sessions.core.session import SecureCookieSession, state_of
 from typed_sessions.core.state import UNSAVED
 from typed_sessions.errors import StoreUnavailableError
@@ -25,6 +32,25 @@ S = TypeVar("S", default=dict[str, object])
 
 _listed: Final = cast("Callable[[Mapping[str, object], str, tuple[()]], Iterable[str]]", dict.get)
 """What `MultiDict.getlist` does, which is written in Python."""
+
+
+def _list_of(headers: Headers) -> list[tuple[str, str]]:
+    """Return what headers hold. `Headers.add` looks for line breaks, by a regular expression: half of a save's time."""
+    held: list[tuple[str, str]] = headers._list  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    return held
+
+
+def _knows_list() -> bool:
+    """Return True if this release of werkzeug holds headers as known here."""
+    headers = Headers([("Vary", "Cookie")])
+    try:
+        _list_of(headers).append(("Set-Cookie", "a=b"))
+    except AttributeError:
+        return False
+    return [*headers] == [("Vary", "Cookie"), ("Set-Cookie", "a=b")] and headers.getlist("set-cookie") == ["a=b"]
+
+
+_KNOWS_LIST: Final = _knows_list()
 
 
 class WerkzeugSessionInterface(interface.SecureCookieSessionInterface[S]):
@@ -45,6 +71,25 @@ class WerkzeugSessionInterface(interface.SecureCookieSessionInterface[S]):
             if values is not None:
                 return values
         return values_of(request.cookies, name)
+
+    @override
+    def _vary_by_cookie(self, headers: ResponseHeaders) -> bool:
+        if _KNOWS_LIST and type(headers) is Headers:
+            held = _list_of(headers)
+            for name, _ in held:
+                if name not in OF_ALL_PAGES:
+                    break
+            else:
+                held.append(("Vary", "Cookie"))
+                return True
+        return super()._vary_by_cookie(headers)
+
+    @override
+    def _add_cookie(self, headers: ResponseHeaders, text: str) -> None:
+        if _KNOWS_LIST and type(headers) is Headers:
+            _list_of(headers).append(("Set-Cookie", text))
+        else:
+            super()._add_cookie(headers, text)
 
     def _cookie_header(self, request: Request) -> str:
         """Return what a request has of cookies, as one header."""
