@@ -14,6 +14,7 @@ from typing import Any, get_args
 
 import pytest
 from attrs import define
+from itsdangerous import BadSignature, URLSafeTimedSerializer
 from pydantic import ValidationError
 from quart import Quart
 from quart import session as quart_session
@@ -40,6 +41,12 @@ DOCS = Path(__file__).parent.parent / "docs"
 def blocks_of(page: str, fence: str = "python") -> list[str]:
     text = (DOCS / page).read_text(encoding="utf-8")
     return re.findall(rf"^```{fence}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+
+
+def signing_as_stock(app: Quart) -> URLSafeTimedSerializer:
+    signing = StockInterface().get_signing_serializer(app)
+    assert signing is not None
+    return signing
 
 
 def rows_of(page: str) -> list[list[str]]:
@@ -242,6 +249,21 @@ async def test_the_page_on_stores_keeps_sessions_on_the_server(
     assert page.configured.config["SESSION_STORE"] == "memory://"
 
 
+async def test_the_page_on_formats_reads_what_was_written_before(run_page: Any) -> None:
+    page = run_page("how-to/switch-formats.md")
+    before = Quart("before")
+    before.secret_key = page.app.secret_key
+    text = page.Sessions(page.Visitor, before).cookie_for(page.Visitor(visits=1))
+    client = page.app.test_client(use_cookies=False)
+    first = await client.get("/", headers={"Cookie": f"session={text}"})
+    assert await first.get_json() == {"visits": 2}
+    sealed = first.headers["Set-Cookie"].partition(";")[0]
+    second = await client.get("/", headers={"Cookie": sealed})
+    assert await second.get_json() == {"visits": 3}
+    with pytest.raises(BadSignature):
+        signing_as_stock(page.app).loads(sealed.removeprefix("session="))
+
+
 async def test_the_page_on_keys_logs_nobody_out(run_page: Any) -> None:
     page = run_page("how-to/rotate-keys.md")
     cookie = (await page.before.test_client().post("/login")).headers["Set-Cookie"].partition(";")[0]
@@ -335,9 +357,7 @@ def test_the_store_of_that_page_passes_the_tests_of_stores(run_page: Any) -> Non
 
 async def test_the_page_on_reports_counts_them(run_page: Any) -> None:
     page = run_page("reference/reports.md")
-    signing = StockInterface().get_signing_serializer(page.app)
-    assert signing is not None
-    text = signing.dumps({"visits": "many"})
+    text = signing_as_stock(page.app).dumps({"visits": "many"})
     client = page.app.test_client(use_cookies=False)
     assert await (await client.get("/", headers={"Cookie": f"session={text}"})).get_json() == {"visits": 0}
     assert page.resets == ["session field reset to its default: visits is not int"]
