@@ -36,6 +36,7 @@ class Named:
 
 
 DOCS = Path(__file__).parent.parent / "docs"
+TUTORIAL = "tutorial/index.md"
 
 
 def blocks_of(page: str, fence: str = "python") -> list[str]:
@@ -199,6 +200,25 @@ def test_the_page_on_changes_shows_what_check_prints(
             capsys.readouterr()
     main(["check"])
     assert [capsys.readouterr().out] == blocks_of("how-to/changing-a-schema.md", "text")
+
+
+@pytest.mark.checker
+def test_the_code_of_every_page_is_right_to_mypy(tmp_path: Path) -> None:
+    """A block that begins with a comment such as `# shop.py` is that file; the others of a page are one program."""
+    for path in [*DOCS.glob("*/*.md"), DOCS / "index.md"]:
+        page = path.relative_to(DOCS).as_posix()
+        for block in blocks_of(page):
+            named = re.match(r"# (\w+\.py)\n", block)
+            own = "test_the_tutorial.py" if "from shop import" in block else f"page_{re.sub('[^a-z]', '_', page)}.py"
+            name = named[1] if named else "shop.py" if page == TUTORIAL and own.startswith("page") else own
+            with (tmp_path / name).open("a", encoding="utf-8") as file:
+                file.write(f"{block}\n")
+    config = tmp_path / "mypy.ini"
+    config.write_text("[mypy]\nstrict = True\n[mypy-flask_login]\nignore_missing_imports = True\n", encoding="utf-8")
+    command = [sys.executable, "-m", "mypy", f"--config-file={config}", f"--cache-dir={tmp_path / 'cache'}", "."]
+    checked = run_checker(command, cwd=tmp_path)
+    assert checked.returncode == 0, checked.stdout
+    assert len(list(tmp_path.glob("*.py"))) > 20
 
 
 async def test_the_first_page_fills_a_cart(run_page: Any) -> None:
@@ -414,7 +434,7 @@ def shop_after(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     monkeypatch.chdir(tmp_path)
 
     def follow(step: int) -> Any:
-        text = (DOCS / "tutorial" / "index.md").read_text(encoding="utf-8")
+        text = (DOCS / TUTORIAL).read_text(encoding="utf-8")
         blocks = re.split(r"^## \d\. ", text, flags=re.MULTILINE)
         shop = ModuleType("shop")
         monkeypatch.setitem(sys.modules, "shop", shop)
@@ -458,7 +478,7 @@ async def test_step_4_of_the_tutorial_keeps_the_cart_at_login(shop_after: Any) -
 
 @pytest.mark.checker
 def test_step_5_of_the_tutorial_shows_what_mypy_says(tmp_path: Path) -> None:
-    steps, (mistakes,) = blocks_of("tutorial/index.md"), blocks_of("tutorial/index.md", "py")
+    steps, (mistakes,) = blocks_of(TUTORIAL), blocks_of(TUTORIAL, "py")
     program = "".join(steps[:4])
     (tmp_path / "shop.py").write_text(program + mistakes, encoding="utf-8")
     command = [sys.executable, "-m", "mypy", "--strict", "--config-file=", f"--cache-dir={tmp_path}", "shop.py"]
@@ -494,7 +514,7 @@ async def test_step_6_of_the_tutorial_logs_out_elsewhere(shop_after: Any, tmp_pa
 async def test_step_7_of_the_tutorial_tests_the_shop(shop_after: Any) -> None:
     shop = shop_after(6)
     test: dict[str, Any] = {}
-    exec(blocks_of("tutorial/index.md")[-1], test)  # noqa: S102 -- the page's own code
+    exec(blocks_of(TUTORIAL)[-1], test)  # noqa: S102 -- the page's own code
     async with shop.app.test_app():
         await test["test_the_cart_outlives_the_login"]()
 
