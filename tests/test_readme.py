@@ -120,6 +120,14 @@ def test_its_figures_are_those_of_the_page_on_speed(size: str) -> None:
     assert f", a {size} cookie | {shown}" in README.read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("name", ["CHANGELOG.md", "CONTRIBUTING.md", "README.md", "SECURITY.md"])
+def test_every_link_leads_somewhere(name: str) -> None:
+    """Those within docs/ are followed by `nox -s docs`."""
+    links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", (README.parent / name).read_text(encoding="utf-8"))
+    assert links
+    assert [link for link in links if not (README.parent / link).exists()] == []
+
+
 @pytest.mark.parametrize("command", ["examples.shop", "pytest"])
 def test_the_readme_has_the_two_commands(command: str) -> None:
     pattern = rf"^python3 -m venv \.venv && \.venv/bin/pip install -c constraints\.txt .* -m {command}$"
