@@ -131,14 +131,13 @@ class SignedSealer:
     @staticmethod
     def claimed_time(text: str) -> int | None:
         end = text.rfind(".")
-        start = text.rfind(".", 0, end) if end > 0 else -1
-        if start < 0:
-            return None
-        stamp = text[start + 1 : end]
         try:
-            if len(stamp) == _STAMP_LENGTH and stamp.isalnum():  # as nearly all are
-                return _from_bytes(a2b_base64(stamp + "=="), "big")
-            return _seconds(stamp.encode())
+            if end > _STAMP_LENGTH and text[end - _STAMP_LENGTH - 1] == ".":
+                stamp = text[end - _STAMP_LENGTH : end]
+                if stamp.isalnum():  # as nearly all are
+                    return _from_bytes(a2b_base64(stamp + "=="), "big")
+            start = text.rfind(".", 0, end) if end > 0 else -1
+            return None if start < 0 else _seconds(text[start + 1 : end].encode())
         except ValueError:
             return None
 
