@@ -1,8 +1,10 @@
 """What CI runs, and a developer before a commit: `nox`."""
 
+from pathlib import Path
+
 import nox
 
-nox.options.sessions = ["lint", "types", "layers", "docs", "tests"]
+nox.options.sessions = ["lint", "types", "layers", "docs", "tests", "release"]
 nox.options.reuse_venv = "yes"
 
 
@@ -26,6 +28,9 @@ def types(session: nox.Session) -> None:
     session.run("basedpyright")
     # How much of the public names checkers know for certain; it looks for the package where `python` is found.
     session.run("basedpyright", "--verifytypes", "typed_sessions", "--ignoreexternal")
+    # Whether what checkers read is what is there when it runs.
+    allowed = ("--mypy-config-file", "mypy.ini", "--allowlist", "tests/typing/stubtest.txt")
+    session.run("stubtest", "typed_sessions", *allowed)
 
 
 @nox.session
@@ -41,6 +46,18 @@ def docs(session: nox.Session) -> None:
     build = ("sphinx-build", "--fail-on-warning", "--keep-going", "--fresh-env", "--quiet")
     session.run(*build, "--doctree-dir", "docs/_build/doctrees", "docs", "docs/_build/html")
     session.run("python", "-m", "tests.site", "docs/_build/html")
+
+
+@nox.session
+def release(session: nox.Session) -> None:
+    """Build what would be released, and try it in empty environments. It stays in `dist/`; RELEASING.md goes on."""
+    install(session)
+    dist = Path("dist")
+    for earlier in dist.glob("typed_sessions-*"):
+        earlier.unlink()
+    session.run("python", "-m", "build", "--outdir", str(dist))
+    session.run("twine", "check", "--strict", *map(str, dist.iterdir()))
+    session.run("python", "-m", "tests.release", str(dist))
 
 
 @nox.session

@@ -16,8 +16,6 @@ from tests.valkey_servers import valkey, valkey_url
 from typed_sessions.codec import codec
 from typed_sessions.schema import generated
 
-pytest.register_assert_rewrite("typed_sessions.testing")
-
 settings.register_profile("short", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
 settings.register_profile("long", settings.get_profile("short"), max_examples=5_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "short"))

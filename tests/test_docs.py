@@ -37,6 +37,7 @@ class Named:
 
 DOCS = Path(__file__).parent.parent / "docs"
 TUTORIAL = "tutorial/index.md"
+RUN_BY_THE_TESTS_OF_THE_KIT = "how-to/test-your-app.md"
 
 
 def blocks_of(page: str, fence: str = "python") -> list[str]:
@@ -345,10 +346,6 @@ def test_the_page_on_moving_from_flask_session_counts(
 def test_the_page_on_moving_from_starlette_counts(run_page: Any) -> None:
     client = TestClient(run_page("how-to/move-from-starlette.md").app)
     assert [client.get("/").json() for _ in range(2)] == [{"visits": 1}, {"visits": 2}]
-
-
-async def test_the_page_on_testing_tests_a_cart(run_page: Any) -> None:
-    await run_page("how-to/test-your-app.md").test_the_cart()
 
 
 async def test_the_page_on_writing_a_serializer_writes_in_it(

@@ -16,7 +16,15 @@ from typed_sessions.core.mixin import Session
 from typed_sessions.core.unknown_settings import advice_on
 from typed_sessions.errors import ConfigurationError, UndeclaredKeyError
 from typed_sessions.frameworks.asgi_interface import Application, ASGISessionInterface, need_asyncio
-from typed_sessions.frameworks.session_middleware import ASGIApp, Exchange, Handling, SessionMiddleware
+from typed_sessions.frameworks.session_middleware import (
+    ASGIApp,
+    Exchange,
+    Handling,
+    Receive,
+    Scope,
+    Send,
+    SessionMiddleware,
+)
 from typed_sessions.frameworks.session_settings import (
     SecretKey,
     SessionSettings,
@@ -29,6 +37,8 @@ from typed_sessions.frameworks.sessions import REFRESH_FRACTION, AwaitedSessions
 from typed_sessions.reports import UnknownSetting, log_report
 
 if TYPE_CHECKING:
+    from starlette.testclient import TestClient
+
     from typed_sessions.frameworks.requirement import Requirement
 
 __all__ = ["SecretKey", "SessionInfo", "SessionMiddleware", "SessionSettings", "Sessions"]
@@ -247,6 +257,36 @@ class Sessions(AwaitedSessions[S]):
             ConfigurationError: sessions are kept on the server.
         """
         return self._cookie_for(data, self._application, permanent=self._permanent if permanent is None else permanent)
+
+    def client_for(self, data: S, app: ASGIApp, *, permanent: bool | None = None) -> TestClient:
+        """Return a test client whose visitor has this data: `sessions.client_for(Visitor(user_id=7), app)`.
+
+        It is a `TestClient` of Starlette's. A session that is kept on the server is saved there first. The client asks
+        `testserver`, or the `domain` of the cookie, by https where the cookie is `secure`. Its `cookies` do for an
+        `httpx.AsyncClient`, too.
+
+        Args:
+            data: what the session holds.
+            app: the application whose client it is, with the middleware of these sessions.
+            permanent: whether the session outlives the browser's; None leaves it to the settings.
+
+        Raises:
+            FieldTypeError: a field does not fit its type.
+            SerializationError: the data cannot be written so that it reads back.
+            StoreUnavailableError: the store did not answer.
+            ImportError: Starlette, or what its test client needs, is not installed.
+        """
+        from typed_sessions.frameworks.starlette_client import client_after  # noqa: PLC0415 -- it imports Starlette
+
+        async def begin(_scope: Scope, _receive: Receive, send: Send) -> None:
+            self._fill(self.current, data, permanent=permanent)
+            await send({"type": "http.response.start", "status": 204, "headers": []})
+            await send({"type": "http.response.body"})
+
+        interface, application = self._interface, self._application
+        host = (interface.get_cookie_domain(application) or "testserver").lstrip(".")
+        base_url = f"{'https' if interface.get_cookie_secure(application) else 'http'}://{host}"
+        return client_after(self.middleware(begin), app, base_url, interface.get_cookie_path(application))
 
     def _begin(self) -> None:
         self._serving += 1

@@ -22,7 +22,9 @@ from typed_sessions.frameworks.sessions import (
     KnownApps,
     SessionInfo,
     purge_and_log,
+    refuse_forgetful,
     refuse_mixed_up,
+    refuse_unsaved,
     unproxied,
 )
 from typed_sessions.serializers.base import AnySerializer, SerializerName
@@ -32,6 +34,7 @@ from typed_sessions.stores import SessionStore
 try:
     from flask import Flask, current_app, has_app_context, has_request_context
     from flask import session as flask_session
+    from flask.testing import FlaskClient
 
     from typed_sessions.frameworks.flask_interface import (
         FlaskSessionInterface,
@@ -233,6 +236,32 @@ class Sessions(CurrentSessions[S]):
         """
         with client.session_transaction(path) as session:
             yield cast("Session[S]", session)
+
+    def client_for(self, data: S, *, permanent: bool = False, app: Flask | None = None) -> FlaskClient:
+        """Return a test client whose visitor has this data: `sessions.client_for(Visitor(user_id=7))`.
+
+        A session that is kept on the server is saved there first.
+
+        Args:
+            data: what the session holds.
+            permanent: whether the session outlives the browser's.
+            app: the application whose client it is; by default the current one, or else the one that was given to
+                `init_app` last, of those that there are still.
+
+        Raises:
+            FieldTypeError: a field does not fit its type.
+            SerializationError: the data cannot be written so that it reads back.
+            StoreUnavailableError: the store did not answer.
+            ConfigurationError: no application is known, or the client does not get its cookie.
+        """
+        client, path = (app := app or self._app()).test_client(), self._interface.get_cookie_path(app)
+        with self.transaction(client, path) as session:
+            is_kept = self._fill(session, data, permanent=permanent or None)
+        refuse_unsaved(session)
+        with self.transaction(client, path) as session:
+            if is_kept and not session:
+                refuse_forgetful(client)
+        return client
 
     def cookie_for(self, data: S, *, permanent: bool = False, app: Flask | None = None) -> str:
         """Return the value of the cookie of a visitor who has this data, for tests and tools.

@@ -21,7 +21,9 @@ from typed_sessions.frameworks.sessions import (
     KnownApps,
     SessionInfo,
     purge_and_log,
+    refuse_forgetful,
     refuse_mixed_up,
+    refuse_unsaved,
     unproxied,
 )
 from typed_sessions.serializers.base import AnySerializer, SerializerName
@@ -30,6 +32,7 @@ from typed_sessions.stores import SessionStore
 try:
     from quart import Quart, current_app, has_app_context, has_request_context, has_websocket_context
     from quart import session as quart_session
+    from quart.typing import TestClientProtocol
 
     from typed_sessions.frameworks.quart_interface import (
         QuartSessionInterface,
@@ -165,6 +168,32 @@ class Sessions(AwaitedSessions[S]):
         """
         async with client.session_transaction(path) as session:
             yield cast("Session[S]", session)
+
+    async def client_for(self, data: S, *, permanent: bool = False, app: Quart | None = None) -> TestClientProtocol:
+        """Return a test client whose visitor has this data: `await sessions.client_for(Visitor(user_id=7))`.
+
+        A session that is kept on the server is saved there first.
+
+        Args:
+            data: what the session holds.
+            permanent: whether the session outlives the browser's.
+            app: the application whose client it is; by default the current one, or else the one that was given to
+                `init_app` last, of those that there are still.
+
+        Raises:
+            FieldTypeError: a field does not fit its type.
+            SerializationError: the data cannot be written so that it reads back.
+            StoreUnavailableError: the store did not answer.
+            ConfigurationError: no application is known, or the client does not get its cookie.
+        """
+        client, path = (app := app or self._app()).test_client(), self._interface.get_cookie_path(app)
+        async with self.transaction(client, path) as session:
+            is_kept = self._fill(session, data, permanent=permanent or None)
+        refuse_unsaved(session)
+        async with self.transaction(client, path) as session:
+            if is_kept and not session:
+                refuse_forgetful(client)
+        return client
 
     def cookie_for(self, data: S, *, permanent: bool = False, app: Quart | None = None) -> str:
         """Return the value of the cookie of a visitor who has this data, for tests and tools.

@@ -136,7 +136,7 @@ class SecureCookieSessionInterface(
     ) -> None:
         self.schema: Schema[S] = Schema(cast("Callable[[], S]", schema), converter=converter)
         if serializer is not None:
-            self.serializer = resolve_serializer(serializer)
+            self.serializer: AnySerializer = resolve_serializer(serializer)
         self.report_handler: Final = report
         """Is told what there is to say of a session."""
         self._applications: Final = Applications(
@@ -435,7 +435,7 @@ class SecureCookieSessionInterface(
         """
         rules = self._applications.rules_of(app)
         if rules.server_side is not None:
-            raise ConfigurationError("sessions are kept on the server here; make one with Sessions.transaction")
+            raise ConfigurationError("sessions are kept on the server here; Sessions.client_for makes one there")
         writer = rules.writer
         return writer.sealer.seal(writer.codec.write(state_of(session).open().contents).payload)
 

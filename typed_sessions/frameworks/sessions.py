@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from datetime import datetime, timedelta
-from typing import Any, Final, Generic, Self, cast
+from typing import Any, Final, Generic, NoReturn, Self, cast
 from uuid import UUID
 from weakref import ref
 
@@ -34,7 +34,9 @@ __all__ = [
     "KnownApps",
     "SessionInfo",
     "purge_and_log",
+    "refuse_forgetful",
     "refuse_mixed_up",
+    "refuse_unsaved",
     "unproxied",
 ]
 
@@ -122,10 +124,21 @@ class CurrentSessions(ABC, Generic[S]):
     def _cookie_for(self, data: S, app: ConfiguredApp, *, permanent: bool) -> str:
         """Return the value of the cookie of a visitor who has this data; see `cookie_for` of a framework's."""
         session = SecureCookieSession(schema=self.schema)
-        session.replace(data)
-        if permanent:
-            session.permanent = True
+        self._fill(session, data, permanent=permanent or None)
         return self._interface.seal(app, session)
+
+    def _fill(self, session: Session[S], data: S, *, permanent: bool | None) -> bool:
+        """Make a session one of a visitor who has this data, and return True if that is anything to be kept.
+
+        Args:
+            session: a new one.
+            data: what it is to hold.
+            permanent: whether it outlives the browser's; None leaves it to the settings.
+        """
+        cast("SecureCookieSession[S]", session).replace(data)
+        if permanent is not None:
+            session.permanent = permanent
+        return bool(session)
 
     async def _saved(self) -> bool:
         session, app = self._current(), self._app()
@@ -305,6 +318,20 @@ class AwaitedSessions(CurrentSessions[S]):
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
+
+
+def refuse_unsaved(session: Session[Any]) -> None:
+    """Raise StoreUnavailableError if the response that was to bring a session became the page that says so."""
+    if state_of(cast("SecureCookieSession[Any]", session)).has_failed:
+        raise StoreUnavailableError("the store did not answer, and the session of the test client is not kept")
+
+
+def refuse_forgetful(client: object) -> NoReturn:
+    """Say that a test client has no session after one was saved: it asks another host than that of the cookie."""
+    raise ConfigurationError(
+        f"{type(client).__name__} does not have its session: where SESSION_COOKIE_DOMAIN is set, it needs "
+        f"a SERVER_NAME of that domain; if it is not that, the log says what became of the session"
+    )
 
 
 class KnownApps(Generic[AppT]):

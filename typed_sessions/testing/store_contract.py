@@ -22,7 +22,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, suppress
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from inspect import iscoroutinefunction
 from threading import Barrier
 from types import SimpleNamespace
@@ -48,10 +48,10 @@ from typed_sessions.stores.base import (
     Updated,
     WriteRequest,
 )
+from typed_sessions.testing.manual_clock import ManualClock
 
-__all__ = ["ManualClock", "StoreContract"]
+__all__ = ["StoreContract"]
 
-_START: Final = datetime(2027, 1, 15, 8, 0, 0, 250_000, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _SECOND: Final = timedelta(seconds=1)
 _MINUTE: Final = timedelta(minutes=1)
@@ -97,25 +97,6 @@ class _Together(Protocol):
     """Makes calls at once, and returns their answers."""
 
     async def __call__(self, *calls: Coroutine[Any, Any, T]) -> Sequence[T]: ...
-
-
-class ManualClock:
-    """A clock that stands still until it is set forward.
-
-    Attributes:
-        now: the time, aware.
-    """
-
-    def __init__(self, now: datetime = _START) -> None:
-        self.now: datetime = now
-
-    def __call__(self) -> float:
-        """Return the time, in seconds since the epoch."""
-        return self.now.timestamp()
-
-    def forward(self, span: timedelta) -> None:
-        """Let time pass."""
-        self.now += span
 
 
 def _on_a_store(

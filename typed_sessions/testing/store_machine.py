@@ -22,7 +22,7 @@ from typing_extensions import override
 
 from typed_sessions.errors import StoreUnavailableError
 from typed_sessions.stores.base import Conflict, Lifetime, Record, SessionStore, WriteRequest
-from typed_sessions.testing.store_contract import ManualClock
+from typed_sessions.testing.manual_clock import ManualClock
 from typed_sessions.testing.store_model import Model, Step
 
 __all__ = ["OpenTwice", "store_machine"]

@@ -12,6 +12,7 @@ from schemas import Box, Cart, HasUser, Item, Required, Visitor, make_visitor
 from starlette.applications import Starlette
 from starlette.datastructures import Secret
 from starlette.middleware import Middleware
+from starlette.testclient import TestClient
 from starlette.websockets import WebSocket
 
 from typed_sessions import Session, SessionsLike
@@ -142,7 +143,11 @@ async def awaited() -> None:
 
 sessions.cookie_for("7")  # error
 sessions.cookie_for(Visitor(), app=app)  # error
+sessions.client_for("7", app)  # error
+sessions.client_for(Visitor(7))  # error
 assert_type(sessions.cookie_for(Visitor(7), permanent=False), str)
+assert_type(sessions.client_for(Visitor(7), app), TestClient)
+assert_type(sessions.client_for(Visitor(7), Starlette(), permanent=False), TestClient)
 
 
 # helpers that know no framework

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import assert_type
 
 from flask import Flask
+from flask.testing import FlaskClient
 from quart import Quart
 from schemas import Box, Cart, HasUser, Required, Visitor, make_visitor
 
@@ -73,11 +74,13 @@ sessions.revoke(7, spare="current")  # error
 sessions.save(7)  # error
 sessions.cookie_for("7")  # error
 sessions.cookie_for(Visitor(), app=quart_app)  # error
+sessions.client_for("7")  # error
 assert_type(sessions.save(), bool)
 assert_type(sessions.reload(), bool)
 assert_type(sessions.of("Ada"), list[SessionInfo])
 assert_type(sessions.of(7)[0].current, bool)
 assert_type(sessions.cookie_for(Visitor(7), permanent=True, app=app), str)
+assert_type(sessions.client_for(Visitor(7), permanent=True, app=app), FlaskClient)
 sessions.revoke(7, except_current=True)
 with Sessions(Visitor, app) as opened:
     assert_type(opened, Sessions[Visitor])

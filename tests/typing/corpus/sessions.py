@@ -9,6 +9,7 @@ from typing import Literal, assert_type
 import attrs
 from cattrs import Converter
 from quart import Quart, Request
+from quart.typing import TestClientProtocol
 from schemas import (
     Box, Cart, FrozenVisitor, HasName, HasUser, Item, Member, Required, Visitor,
     app, box_sessions, cart_sessions, data_sessions, frozen_sessions, make_visitor, members, open_sessions, sessions,
@@ -85,6 +86,10 @@ assert_type(sessions.cookie_for(Visitor(), permanent=True, app=app), str)
 
 
 async def transactions() -> None:
+    sessions.client_for(Visitor()).get("/")  # error
+    await sessions.client_for({"user_id": 7})  # error
+    assert_type(await sessions.client_for(Visitor(), permanent=True, app=app), TestClientProtocol)
+    await (await sessions.client_for(Visitor())).get("/")
     async with sessions.transaction(app) as opened:  # error
         print(opened)
     async with sessions.transaction(app.test_client()) as opened:
