@@ -136,7 +136,7 @@ class SecureCookieSessionInterface(
     ) -> None:
         self.schema: Schema[S] = Schema(cast("Callable[[], S]", schema), converter=converter)
         if serializer is not None:
-            self.serializer = resolve_serializer(serializer)
+            self.serializer: AnySerializer = resolve_serializer(serializer)
         self.report_handler: Final = report
         """Is told what there is to say of a session."""
         self._applications: Final = Applications(
