@@ -61,10 +61,11 @@ def _with_cookie_as_value(arguments: Sequence[str]) -> list[str]:
     """Return arguments in which a cookie that begins with a dash is not taken for an option of `inspect`."""
     if [*arguments[:1]] != ["inspect"]:
         return [*arguments]
-    return [f"={each}" if _SINGLE_DASH.match(each) and each != "-h" else each for each in arguments]
+    return [f"={each}" if _NO_OPTION.match(each) and each != "-h" else each for each in arguments]
 
 
-_SINGLE_DASH: Final = re.compile("-[^-]")
+_NO_OPTION: Final = re.compile(r"-[^-]|--[\w-]{41}\Z")
+"""What begins with one dash, or with two and is as long as an identifier."""
 
 
 def _parser() -> argparse.ArgumentParser:
