@@ -4,7 +4,7 @@ from pathlib import Path
 
 import nox
 
-nox.options.sessions = ["lint", "types", "layers", "tests", "release"]
+nox.options.sessions = ["lint", "types", "layers", "docs", "tests", "release"]
 nox.options.reuse_venv = "yes"
 
 
@@ -37,6 +37,15 @@ def types(session: nox.Session) -> None:
 def layers(session: nox.Session) -> None:
     install(session)
     session.run("lint-imports")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the site into docs/_build/html. A broken link, and a public name that it lacks, are errors."""
+    install(session)
+    build = ("sphinx-build", "--fail-on-warning", "--keep-going", "--fresh-env", "--quiet")
+    session.run(*build, "--doctree-dir", "docs/_build/doctrees", "docs", "docs/_build/html")
+    session.run("python", "-m", "tests.site", "docs/_build/html")
 
 
 @nox.session
@@ -88,7 +97,7 @@ def plugin(session: nox.Session, mypy: str) -> None:
 
 @nox.session
 def checkers(session: nox.Session) -> None:
-    """Write the table of docs/checkers.md anew, with all five type checkers. By hand; CI runs all but pyright."""
+    """Write docs/maintainers/checkers.md anew, with all five type checkers. By hand; CI runs all but pyright."""
     session.install("-c", "constraints.txt", "-e", ".[dev]", "pyright")
     session.run("python", "-m", "tests.typing.matrix", "--write")
 

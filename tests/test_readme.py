@@ -1,88 +1,131 @@
-"""The README: its example runs, and the type checker says what it says."""
+"""The README: its examples run, the type checker says what it says, and it stays short."""
 
 from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import pytest
+from fastapi import FastAPI
 from quart import Quart
+from starlette.testclient import TestClient
 
 from tests.checkers import run_checker
 from typed_sessions.stores.identifiers import Identifier
 
 README = Path(__file__).parent.parent / "README.md"
+SPEED = README.parent / "docs" / "explanation" / "speed.md"
 
 
-def python_blocks() -> list[str]:
-    return re.findall(r"^```python\n(.*?)^```", README.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+def read(fence: str = "python") -> list[str]:
+    return re.findall(rf"^```{fence}\n(.*?)^```", README.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
 
 
-def test_the_example_has_fifteen_lines() -> None:
-    lines = [line for line in python_blocks()[0].splitlines() if line.strip()]
-    assert len(lines) <= 15
+EXAMPLE, STORE, API, MISUSES = read()
+
+
+def run(*blocks: str) -> dict[str, object]:
+    names: dict[str, object] = {"__name__": __name__}
+    exec("".join(blocks), names)  # noqa: S102 -- the README's own code
+    return names
+
+
+def test_it_is_short() -> None:
+    assert len(README.read_text(encoding="utf-8").splitlines()) <= 120
+    assert len(EXAMPLE.splitlines()) <= 45
+
+
+def test_no_sentence_has_more_than_thirty_words() -> None:
+    text = re.sub(r"^```.*?^```", "", README.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    text = re.sub(r"^(\||#).*$", "", text, flags=re.MULTILINE)
+    sentences = re.split(r"(?<=[.:?!])\s|\n\n| · ", re.sub(r"\]\([^)]*\)", "]", text))
+    assert [each for each in sentences if len(each.split()) > 30] == []
 
 
 async def test_the_example_runs() -> None:
-    names: dict[str, object] = {"__name__": __name__}
-    exec(python_blocks()[0], names)  # noqa: S102 -- the README's own code
-    app = names["app"]
+    app = run(EXAMPLE)["app"]
     assert isinstance(app, Quart)
     client = app.test_client()
-    bodies = []
-    for item in ("a", "b"):
-        response = await client.post(f"/cart/{item}")
-        bodies.append(await response.get_data(as_text=True))
-    assert bodies == ["1", "2"]
+    assert "User None, cart []" in await (await client.get("/")).get_data(as_text=True)
+    for path, shown in [
+        ("/tea", "User None, cart ['tea']"),
+        ("/login", "User 7, cart ['tea']"),
+        ("/tea", "User 7, cart ['tea', 'tea']"),
+        ("/logout", "User None, cart []"),
+    ]:
+        for response in (await client.post(path), await client.get("/")):
+            assert shown in await response.get_data(as_text=True)
 
 
 async def test_the_example_runs_with_its_sessions_on_the_server(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    names: dict[str, object] = {"__name__": __name__}
-    example, _, _, store = python_blocks()
-    exec(example + store, names)  # noqa: S102 -- the README's own code
-    app = names["app"]
+    app = run(EXAMPLE, STORE)["app"]
     assert isinstance(app, Quart)
     async with app.test_app() as serving:
         client = serving.test_client()
-        cookie = (await client.post("/cart/a")).headers["Set-Cookie"]
-        assert await (await client.post("/cart/b")).get_data(as_text=True) == "2"
+        cookie = (await client.post("/tea")).headers["Set-Cookie"]
+        assert "['tea', 'tea']" in await (await client.post("/tea")).get_data(as_text=True)
     assert Identifier.of(cookie.partition(";")[0].removeprefix("session="))
     assert (tmp_path / "sessions.db").exists()
 
 
-def without_plugin() -> tuple[str, str, str]:
-    example, misuses, _, _ = python_blocks()
-    return example, misuses, ""
-
-
-def with_plugin() -> tuple[str, str, str]:
-    example, _, keys, _ = python_blocks()
-    return example, keys, "plugins = typed_sessions.mypy_plugin"
+def test_the_example_of_fastapi_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = ModuleType("readme")
+    monkeypatch.setitem(sys.modules, "readme", module)
+    exec(EXAMPLE + API, module.__dict__)  # noqa: S102 -- the README's own code
+    api = module.__dict__["api"]
+    assert isinstance(api, FastAPI)
+    client = TestClient(api)
+    assert [client.post("/tea").json() for _ in range(2)] == [["tea"], ["tea", "tea"]]
 
 
 @pytest.mark.checker
-@pytest.mark.parametrize("blocks", [without_plugin, with_plugin])
-def test_mypy_says_what_the_readme_says(blocks: Callable[[], tuple[str, str, str]], tmp_path: Path) -> None:
-    example, misuses, setting = blocks()
+@pytest.mark.parametrize("setting", ["", "plugins = typed_sessions.mypy_plugin"], ids=["without plugin", "with plugin"])
+def test_mypy_says_what_the_readme_says(setting: str, tmp_path: Path) -> None:
     program, config = tmp_path / "program.py", tmp_path / "mypy.ini"
-    program.write_text(example + misuses, encoding="utf-8")
+    program.write_text(EXAMPLE + MISUSES, encoding="utf-8")
     config.write_text(f"[mypy]\nstrict = True\n{setting}\n", encoding="utf-8")
     command = [sys.executable, "-m", "mypy", f"--config-file={config}", f"--cache-dir={tmp_path}", str(program)]
-    run = run_checker(command, cwd=README.parent)
-    found = re.findall(r"^.*?:(\d+): (error: .*?)  \[", run.stdout, re.MULTILINE)
-    first = len(example.splitlines()) + 1
+    checked = run_checker(command, cwd=README.parent)
+    found = re.findall(r"^.*?:(\d+): (error: .*?)  \[", checked.stdout, re.MULTILINE)
+    first = len(EXAMPLE.splitlines()) + 1
     promised = [
         (str(first + offset), comment)
-        for offset, line in enumerate(misuses.splitlines())
+        for offset, line in enumerate(MISUSES.splitlines())
         for comment in re.findall(r"# (error: .*)$", line)
     ]
-    assert [line for line, _ in found] == [line for line, _ in promised], run.stdout
-    assert all(said.startswith(comment) for (_, said), (_, comment) in zip(found, promised, strict=True)), run.stdout
+    if not setting:
+        assert "has no key" in promised.pop()[1]
+    assert len(promised) >= 3
+    assert [line for line, _ in found] == [line for line, _ in promised], checked.stdout
+    assert all(said.startswith(comment) for (_, said), (_, comment) in zip(found, promised, strict=True)), (
+        checked.stdout
+    )
+
+
+@pytest.mark.parametrize("size", ["small", "large"])
+def test_its_figures_are_those_of_the_page_on_speed(size: str) -> None:
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in SPEED.read_text(encoding="utf-8").splitlines()
+        if line.startswith(("| times as fast", f"| open + save, one change, {size}"))
+    ]
+    others, *own = [dict(zip(rows[at], rows[at + 1], strict=True)) for at in range(0, len(rows), 2)]
+    slowest, *_, fastest = sorted((table["attrs"] for table in own), key=float)
+    shown = f"{slowest} to {fastest} | 1 | not measured | {others['Starlette']} | not measured | {others['Litestar']} |"
+    assert f", a {size} cookie | {shown}" in README.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ["CHANGELOG.md", "CONTRIBUTING.md", "README.md", "SECURITY.md"])
+def test_every_link_leads_somewhere(name: str) -> None:
+    """Those within docs/ are followed by `nox -s docs`."""
+    links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", (README.parent / name).read_text(encoding="utf-8"))
+    assert links
+    assert [link for link in links if not (README.parent / link).exists()] == []
 
 
 @pytest.mark.parametrize("command", ["examples.shop", "pytest"])

@@ -132,7 +132,7 @@ def test_flask_login(site: Site, *, remember: bool) -> None:
 
 
 def test_a_login_of_flask_login_is_a_promotion_if_the_application_says_so(site: Site) -> None:
-    """As docs/flask.md has it: the session gets a new identifier, and is known as its user's."""
+    """As docs/how-to/flask.md has it: the session gets a new identifier, and is known as its user's."""
     LoginManager(site.app).user_loader(User)
 
     @site.route("/login", methods=["POST"])

@@ -1,4 +1,4 @@
-"""What editors offer: asks three language servers for completions, and writes docs/editors.md.
+"""What editors offer: asks three language servers for completions, and writes docs/maintainers/editors.md.
 
 By hand: `python -m tests.typing.editors`. Each server speaks the Language Server Protocol over its standard streams, as
 it does with an editor, and is asked at some places of a program, with and without generated stubs.
@@ -17,7 +17,7 @@ from typing import IO, Any, Final
 
 from attrs import define, frozen
 
-PAGE: Final = Path(__file__).parent.parent.parent / "docs" / "editors.md"
+PAGE: Final = Path(__file__).parent.parent.parent / "docs" / "maintainers" / "editors.md"
 _BEGIN: Final = "<!-- written by python -m tests.typing.editors -->"
 _PATIENCE: Final = 60.0
 """Seconds that a server has to answer."""

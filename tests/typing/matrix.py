@@ -2,7 +2,7 @@
 
 A line that ends in `# error` has to be reported by all of them, one that ends in `# error: mypy, ty` by those, and any
 other line by none. Whatever is missed, or reported without need, is printed, and the exit status is 1. With `--write`
-the table goes into docs/checkers.md.
+the table goes into docs/maintainers/checkers.md.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from attrs import frozen
 from tests.checkers import run_checker
 
 CORPUS: Final = Path(__file__).parent / "corpus"
-PAGE: Final = Path(__file__).parent.parent.parent / "docs" / "checkers.md"
+PAGE: Final = Path(__file__).parent.parent.parent / "docs" / "maintainers" / "checkers.md"
 _BEGIN: Final = "<!-- written by python -m tests.typing.matrix --write -->"
 _MARK: Final = re.compile(r"# error(?:: (?P<checkers>[\w, ]+))?(?:  #.*)?$")
 

@@ -1014,7 +1014,7 @@ def test_each_package_is_checked_with_its_own_stubs_as_the_page_says(checker: st
         for name in (package, f"{package}.schema"):
             sys.modules.pop(name, None)
         run(f"{package}.schema:{schema}", "--out", f"stubs/{package}")
-    page = (ROOT / "docs" / "types.md").read_text()
+    page = (ROOT / "docs" / "how-to" / "types.md").read_text()
     found = re.search(rf"^\| (?:pyright, )?{checker} \| `(.*?)` \| (.*) \| `(.*?)` \|$", page, re.MULTILINE)
     assert found is not None
     lines = re.findall("`(.*?)`", found[2])
