@@ -374,10 +374,12 @@ class Choice(FieldType):
         return bool(attempt(self._writer, value))
 
     def _writer(self, value: object) -> FieldType:
-        try:
-            return self.choices[type(value), value]
-        except (KeyError, TypeError):
-            raise Mismatch.of(self, value) from None
+        writer = None
+        if self.classes is not None and type(value) in self.classes:  # only of these is it known what a hash takes
+            writer = self.choices.get((type(value), value))
+        if writer is None:
+            raise Mismatch.of(self, value)
+        return writer
 
 
 def _finite(value: object) -> object:
