@@ -56,7 +56,6 @@ READS: dict[str, Callable[[Any], object]] = {
     "in": lambda session: ("user_id" in session, "nobody" in session, 7 in session),
     "get": lambda session: (session.get("user_id"), session.get("nobody"), session.get("nobody", 3)),
     "getitem": lambda session: session["user_id"],
-    "json-indented": lambda session: json.dumps(session, indent=2),
 }
 
 
@@ -78,6 +77,7 @@ def test_it_reads_as_a_dict_does(read: Callable[[Any], object], is_empty: bool) 
 
 ENCODERS: dict[str, Callable[[Any], bytes]] = {
     "json": lambda session: json.dumps(session).encode(),
+    "json, indented": lambda session: json.dumps(session, indent=2).encode(),
     "msgspec": msgspec.json.encode,
     "pydantic": TypeAdapter(dict[str, Any]).dump_json,
 }
