@@ -28,11 +28,13 @@ from quart import Quart, flash, get_flashed_messages, websocket
 
 from tests.cases import case, for_each
 from typed_sessions import Essential, migration
-from typed_sessions.codec import codec
+from typed_sessions.codec import codec, generated_class
 from typed_sessions.codec.codec import MAX_COOKIE_PAYLOAD, MAX_DEPTH
 from typed_sessions.codec.generated_class import GeneratedClass
+from typed_sessions.codec.loaded_data import LoadedData
 from typed_sessions.quart import Sessions, field_reset, session_refused
 from typed_sessions.reports import FieldReset, Reason, Refused
+from typed_sessions.schema.schema import Schema
 
 pytestmark = pytest.mark.usefixtures("both_paths")
 
@@ -624,12 +626,12 @@ async def test_each_path_is_the_one_that_runs(name: str, both_paths: str, monkey
         read.append(payload)
         return LOAD(generated, payload)
 
-    def reading_data(generated: GeneratedClass, payload: bytes, sealed: str) -> object:
+    def loaded_data(schema: Schema[Any], data: object, payload: bytes, *others: Any) -> LoadedData[Any]:
         read.append(payload)
-        return DATA_IN(generated, payload, sealed)
+        return LoadedData(schema, data, payload, *others)
 
     monkeypatch.setattr(GeneratedClass, "load", loading)
-    monkeypatch.setattr(GeneratedClass, "data_in", reading_data)
+    monkeypatch.setattr(generated_class, "LoadedData", loaded_data)
     payload = Forge(name).dumps({"user_id": 7})
     seen = await visit(shop_of(name), f"session={Forge(name).seal(payload)}")
     assert "user_id=7" in seen.page
@@ -637,7 +639,6 @@ async def test_each_path_is_the_one_that_runs(name: str, both_paths: str, monkey
 
 
 LOAD = GeneratedClass.load
-DATA_IN = GeneratedClass.data_in
 
 
 @EVERY_ATTACK
