@@ -33,7 +33,7 @@ from typed_sessions.frameworks.session_settings import (
     settings_of,
     unknown_among,
 )
-from typed_sessions.frameworks.sessions import REFRESH_FRACTION, AwaitedSessions, SessionInfo, purge_and_log
+from typed_sessions.frameworks.sessions import REFRESH_FRACTION, AwaitedSessions, SessionInfo, purge_now_and_then
 from typed_sessions.reports import UnknownSetting, log_report
 
 if TYPE_CHECKING:
@@ -292,13 +292,8 @@ class Sessions(AwaitedSessions[S]):
         self._serving += 1
         if self._purge_every is not None and self._purging is None:
             need_asyncio()
-            self._purging = asyncio.create_task(self._purge(self._purge_every))
-
-    async def _purge(self, every: timedelta) -> None:
-        """Delete expired records now and then, for as long as the application serves."""
-        while True:
-            await purge_and_log(self._store_to_purge(self._application))
-            await asyncio.sleep(every.total_seconds())
+            store = self._store_to_purge(self._application)
+            self._purging = asyncio.create_task(purge_now_and_then(store, self._purge_every))
 
     async def _end(self) -> None:
         self._serving -= 1

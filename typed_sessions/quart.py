@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable, MutableMapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from datetime import timedelta
 from functools import partial
 from typing import Any, Final, Protocol, cast, overload
 from weakref import WeakKeyDictionary
@@ -20,7 +19,7 @@ from typed_sessions.frameworks.sessions import (
     AwaitedSessions,
     KnownApps,
     SessionInfo,
-    purge_and_log,
+    purge_now_and_then,
     refuse_forgetful,
     refuse_mixed_up,
     refuse_unsaved,
@@ -148,7 +147,9 @@ class Sessions(AwaitedSessions[S]):
     async def _begin(self, app: Quart) -> None:
         self._interface.check(app)
         every = self._purge_interval(app)
-        self._serving[app] = None if every is None else asyncio.create_task(_purge(self._store_to_purge(app), every))
+        self._serving[app] = (
+            None if every is None else asyncio.create_task(purge_now_and_then(self._store_to_purge(app), every))
+        )
 
     async def _end(self, app: Quart) -> None:
         purging = self._serving.pop(app, None)
@@ -226,10 +227,3 @@ class Sessions(AwaitedSessions[S]):
     @override
     def _gets_response(self) -> bool:
         return has_request_context()
-
-
-async def _purge(store: SessionStore, every: timedelta) -> None:
-    """Delete expired records now and then, for as long as the application serves."""
-    while True:
-        await purge_and_log(store)
-        await asyncio.sleep(every.total_seconds())

@@ -23,9 +23,10 @@ from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 from typing_extensions import override
 
+from tests.failing_store import Failing
 from typed_sessions import Session, StoreUnavailableError, Subject
 from typed_sessions.asgi import Sessions
-from typed_sessions.stores import Found, MemoryStore, Updated, WriteRequest
+from typed_sessions.stores import MemoryStore
 
 SECRET = "a secret key that is long enough"
 
@@ -486,26 +487,6 @@ def test_the_cookie_of_a_visitor_for_tests() -> None:
 
 
 # A store that does not answer
-
-
-class Failing(MemoryStore):
-    """Does not answer in the methods that it is told of."""
-
-    broken: frozenset[str] = frozenset()
-
-    @override
-    async def load(self, key: str) -> Found:
-        self._break("load")
-        return await super().load(key)
-
-    @override
-    async def update(self, key: str, version: int, write: WriteRequest, *, move_to: str | None = None) -> Updated:
-        self._break("update")
-        return await super().update(key, version, write, move_to=move_to)
-
-    def _break(self, method: str) -> None:
-        if method in self.broken:
-            raise StoreUnavailableError("down")
 
 
 @define

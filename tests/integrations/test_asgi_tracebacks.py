@@ -11,12 +11,11 @@ from typing import Annotated, Any
 
 import pytest
 from attrs import Factory, define
-from typing_extensions import override
 
 import typed_sessions
+from tests.failing_store import Failing
 from typed_sessions import CookieTooLargeError, SerializationError, StoreUnavailableError, Subject
 from typed_sessions.asgi import Sessions
-from typed_sessions.stores import Found, MemoryStore, Updated, WriteRequest
 
 LIBRARY = str(Path(typed_sessions.__file__).parent)
 SECRET = "hush: the secret key of these tests"
@@ -27,24 +26,6 @@ BOOK = "a-book-about-tea"
 class Visitor:
     user_id: Annotated[int | None, Subject] = None
     cart: list[Any] = Factory(list[Any])
-
-
-class Failing(MemoryStore):
-    broken: frozenset[str] = frozenset()
-
-    @override
-    async def load(self, key: str) -> Found:
-        self._break("load")
-        return await super().load(key)
-
-    @override
-    async def update(self, key: str, version: int, write: WriteRequest, *, move_to: str | None = None) -> Updated:
-        self._break("update")
-        return await super().update(key, version, write, move_to=move_to)
-
-    def _break(self, method: str) -> None:
-        if method in self.broken:
-            raise StoreUnavailableError("down")
 
 
 async def receive() -> Any:

@@ -16,8 +16,8 @@ from typing import Annotated, Any, Final
 import pytest
 from attrs import define, field
 from typing_extensions import override
-from werkzeug.datastructures import Headers
 
+from tests.bare_framework import App, Request, Response
 from tests.postgresql_servers import postgresql_schema
 from typed_sessions import (
     Essential,
@@ -52,21 +52,6 @@ class Visitor:
     visits: Annotated[int, Merge("add")] = 0
 
 
-@define
-class Request:
-    cookies: dict[str, str]
-
-
-@define
-class Response:
-    headers: Headers = field(factory=Headers)
-
-
-class App:
-    def __init__(self) -> None:
-        self.config: dict[str, Any] = {**SETTINGS}
-
-
 SETTINGS: Final = {"SESSION_NAMESPACE": "threads", "PERMANENT_SESSION_LIFETIME": timedelta(days=1)}
 
 
@@ -75,7 +60,7 @@ class Site:
 
     def __init__(self, store: SessionStore | None = None, **config: Any) -> None:
         self.store = store or MemoryStore()
-        self.app = App()
+        self.app = App({**SETTINGS})
         self.app.config |= config
         self.interface = SecureCookieSessionInterface(Visitor, store=self.store)
         self.interface._applications.runtime = THREAD
@@ -222,7 +207,7 @@ class Doubtful:
 @pytest.mark.parametrize("rejecting", [(), (0,), (1,), (0, 1)], ids=str)
 def test_threads_that_touch_a_session_first_find_the_same(rejecting: tuple[int, ...]) -> None:
     """Also where the class refuses what is stored, in all of them or in some."""
-    store, app = MemoryStore(), App()
+    store, app = MemoryStore(), App({**SETTINGS})
     interface = SecureCookieSessionInterface(Doubtful, store=store)
     interface._applications.runtime = THREAD
     server_side, policy = interface.server_side(app), interface._applications.rules_of(app)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import closing
@@ -15,10 +14,11 @@ from attrs import Factory, define
 from quart import Quart, Response
 from typing_extensions import override
 
+from tests.failing_store import Failing, reset
 from typed_sessions import CookieTooLargeError, StoreUnavailableError, Subject
 from typed_sessions.frameworks.interface import SecureCookieSessionInterface
 from typed_sessions.quart import Sessions
-from typed_sessions.stores import Found, SessionStore, SQLiteStore, Updated, WriteRequest
+from typed_sessions.stores import SessionStore, SQLiteStore
 from typed_sessions.stores.identifiers import Identifier, Namespace
 from typed_sessions.stores.memory import MemoryStore
 
@@ -31,47 +31,6 @@ KEY_OF = Namespace.derived(SECRET.encode(), "session").key_of
 class Visitor:
     user_id: Annotated[int | None, Subject] = None
     cart: list[str] = Factory(list[str])
-
-
-def reset() -> None:
-    raise ConnectionResetError
-
-
-class Failing(MemoryStore):
-    """A store of the user's, which hangs or fails in the methods that it is told of."""
-
-    broken: frozenset[str] = frozenset()
-    hangs = False
-
-    async def _break(self, method: str) -> None:
-        if method not in self.broken:
-            return
-        if self.hangs:
-            await asyncio.sleep(60)
-        try:
-            reset()
-        except ConnectionResetError as error:
-            raise StoreUnavailableError("down") from error
-
-    @override
-    async def load(self, key: str) -> Found:
-        await self._break("load")
-        return await super().load(key)
-
-    @override
-    async def update(self, key: str, version: int, write: WriteRequest, *, move_to: str | None = None) -> Updated:
-        await self._break("update")
-        return await super().update(key, version, write, move_to=move_to)
-
-    @override
-    async def ids_of(self, subject: str) -> Any:
-        await self._break("ids_of")
-        return await super().ids_of(subject)
-
-    @override
-    async def delete_subject(self, subject: str, *, spare: str | None = None) -> Any:
-        await self._break("delete_subject")
-        return await super().delete_subject(subject, spare=spare)
 
 
 class Site:

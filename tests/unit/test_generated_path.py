@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from dataclasses import field as dataclass_field
@@ -27,9 +27,9 @@ from attrs import Factory, define, frozen
 from markupsafe import Markup
 from msgspec import Meta, Struct
 from typing_extensions import override
-from werkzeug.datastructures import Headers
 
 import typed_sessions
+from tests.bare_framework import App, Request, Response, finished
 from typed_sessions import SecureCookieSessionInterface
 from typed_sessions.codec.explaining import ExplainingPath
 from typed_sessions.serializers.base import SerializerName
@@ -353,31 +353,6 @@ _ONLY: Final = {
 
 
 # Requests
-
-
-def finished(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Return what a coroutine returns that waits for nothing."""
-    try:
-        coroutine.send(None)
-    except StopIteration as stop:
-        returned: T = stop.value
-        return returned
-    raise AssertionError("it waits")
-
-
-@define
-class App:
-    config: dict[str, Any]
-
-
-@define
-class Request:
-    cookies: dict[str, str]
-
-
-@define
-class Response:
-    headers: Headers = Factory(Headers)
 
 
 class Site:

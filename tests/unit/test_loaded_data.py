@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import inspect
 from collections import Counter
-from collections.abc import Callable, Collection, Coroutine, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 from datetime import UTC, datetime, timedelta
@@ -25,8 +25,9 @@ from attrs import Factory, define, frozen
 from msgspec import Struct
 from quart import Quart, flash, render_template_string
 from typing_extensions import override
-from werkzeug.datastructures import Headers, MultiDict
+from werkzeug.datastructures import MultiDict
 
+from tests.bare_framework import App, Request, Response, finished
 from tests.cases import case
 from tests.conftest import nothing_generated
 from tests.turns import in_turns
@@ -196,31 +197,6 @@ PERMANENT: Final[Mapping[str, object]] = {"_permanent": True, **FEW}
 
 
 # Requests
-
-
-def finished(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Return what a coroutine returns that waits for nothing."""
-    try:
-        coroutine.send(None)
-    except StopIteration as stop:
-        returned: T = stop.value
-        return returned
-    raise AssertionError("it waits")
-
-
-@define
-class App:
-    config: dict[str, Any]
-
-
-@define
-class Request:
-    cookies: MultiDict[str, str]
-
-
-@define
-class Response:
-    headers: Headers = Factory(Headers)
 
 
 class Site:

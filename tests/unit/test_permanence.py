@@ -7,8 +7,8 @@ from typing import Any, Generic, TypeVar
 
 import pytest
 from attrs import Factory, define, field
-from werkzeug.datastructures import Headers
 
+from tests.bare_framework import App, Request, Response
 from typed_sessions import SecureCookieSession
 from typed_sessions.frameworks.interface import SecureCookieSessionInterface
 from typed_sessions.serializers import SerializerName
@@ -26,27 +26,12 @@ class Lasting(SecureCookieSessionInterface[Visitor]):
     makes_permanent = True
 
 
-@define(eq=False)
-class App:
-    config: dict[str, object] = field(factory=lambda: {"SECRET_KEY": "a secret key that is long enough"})
-
-
-@define
-class Request:
-    cookies: dict[str, str] = field(factory=dict[str, str])
-
-
-@define
-class Response:
-    headers: Headers = field(factory=Headers)
-
-
 @define
 class Browser(Generic[S]):
     """Sends to an interface what it got from it."""
 
     interface: SecureCookieSessionInterface[S]
-    app: App = field(factory=App)
+    app: App = field(factory=lambda: App({"SECRET_KEY": "a secret key that is long enough"}))
     cookies: dict[str, str] = field(factory=dict[str, str])
     opened: list[SecureCookieSession[S]] = Factory(list)
 

@@ -187,19 +187,15 @@ class Codec(Generic[S]):
 
     def with_contents(self, loaded: LoadedData[S] | LoadedKeys[S]) -> Loaded[S]:
         """Return the same as `decode` would have, with the data as it is now."""
+        source = loaded.source
+        snapshot: Snapshot[S] = Snapshot(self, source, source, 0, loaded.decoded, loaded.made, loaded.raws)
         if isinstance(loaded, LoadedKeys):
-            known: Snapshot[S] = Snapshot(
-                self, loaded.source, loaded.source, 0, loaded.decoded, loaded.made, loaded.raws
-            )
-            loaded.contents.loaded_from = known
-            return Loaded(loaded.contents, known)
+            loaded.contents.loaded_from = snapshot
+            return Loaded(loaded.contents, snapshot)
         path, extras, seen = self._generated, dict[str, object](), frozenset(loaded.seen or ())
         if isinstance(path, GeneratedClass):
             extras = {**path.flag_in(loaded.decoded), **loaded.extras}
             seen |= path.non_defaults_in(loaded.written) if loaded.written else frozenset()
-        snapshot: Snapshot[S] = Snapshot(
-            self, loaded.source, loaded.source, 0, loaded.decoded, loaded.made, loaded.raws
-        )
         contents = DeclaredContents(self.schema, loaded.data, extras, loaded_from=snapshot, seen_not_default=seen)
         return Loaded(contents, snapshot)
 

@@ -6,14 +6,13 @@ from collections.abc import Iterable
 from functools import cached_property
 from typing import Any, Final
 
-import msgspec
 from attrs import frozen
 from msgspec import UNSET
 from typing_extensions import override
 
 from typed_sessions.codec.declared_contents import DeclaredContents, unread_among
 from typed_sessions.codec.functions import Functions
-from typed_sessions.codec.generated import NO_NAMES, PERMANENT_KEY, UNUSUAL, Changes, Plain, Raws, Read
+from typed_sessions.codec.generated import NO_NAMES, PERMANENT_KEY, UNUSUAL, Changes, Plain, Read
 from typed_sessions.codec.generated_fields import NEVER, GeneratedFields, means_the_same
 from typed_sessions.codec.loaded_data import LoadedData
 from typed_sessions.codec.loaded_from import ReadFrom
@@ -54,18 +53,11 @@ class GeneratedClass(GeneratedFields):
 
     @override
     def data_in(self, payload: bytes, sealed: str) -> LoadedData[Any] | None:
-        if len(self._tags_in_order) != self._tag_count:
+        if self.is_outdated:
             return None
-        raws: Raws | None = None
         extras: Plain = {}
         try:
-            if self._expects_undeclared:
-                decoded, raws = self._decoded(payload)
-            else:
-                try:
-                    decoded = self._decode(payload)  # nearly always
-                except msgspec.ValidationError:
-                    decoded, raws = self._decoded(payload)
+            decoded, raws = self._decoded(payload)
             data, made = self._load(decoded)
             if raws is not None:
                 self._add_undeclared(extras, raws)
@@ -76,9 +68,7 @@ class GeneratedClass(GeneratedFields):
 
     @override
     def payload_of(self, loaded: LoadedData[Any]) -> bytes | None:
-        if len(self._tags_in_order) != self._tag_count or (
-            loaded.seen is not None and not self._are_stored(loaded.seen, loaded)
-        ):
+        if self.is_outdated or (loaded.seen is not None and not self._are_stored(loaded.seen, loaded)):
             return None
         payload, decoded = loaded.source, loaded.decoded
         try:

@@ -96,7 +96,7 @@ class GeneratedFields(Generated):
 
     def _decoded(self, payload: bytes) -> tuple[Any, Raws | None]:
         """Return what msgspec reads of a payload, and its undeclared keys, if there are any."""
-        raws: Raws = {}
+        raws: Raws | None = None
         if not self._expects_undeclared:
             try:
                 decoded = self._decode(payload)
@@ -104,12 +104,12 @@ class GeneratedFields(Generated):
                 self._expects_undeclared = True
                 return self._decoded(payload)
         else:
-            raws = self._undeclared(self._split(payload))
-            self._expects_undeclared = len(raws) > 0
+            raws = self._undeclared(self._split(payload)) or None
+            self._expects_undeclared = raws is not None
             decoded = (self._decode_open if raws else self._decode)(payload)
         if self._may_be_unusual:
             self._refuse_unusual(payload, decoded)
-        return decoded, raws or None
+        return decoded, raws
 
     def _refuse_unusual(self, payload: bytes, decoded: Any) -> None:
         """Leave alone what may nest too deep, or is of another version."""

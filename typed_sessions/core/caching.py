@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from email.utils import parsedate_to_datetime
 from typing import Final, TypeAlias
 
-__all__ = ["private"]
+__all__ = ["OF_ALL_PAGES", "private"]
 
 _DIRECTIVE: Final = re.compile(r'\s*([^\s,="]+)(?:\s*=\s*("(?:[^"\\]|\\.)*"|[^\s,]*))?')
 """A name, and what follows it, which may be quoted and have commas (RFC 9111, section 5.2)."""
@@ -22,8 +22,10 @@ _Directive: TypeAlias = tuple[str, str]
 _OF_CACHES: Final = ("cache-control", "surrogate-control", "expires")
 """How the names of headers end that say who keeps a response, in lower case."""
 
-_OF_ALL_PAGES: Final = frozenset({"Content-Length", "Content-Type", "Location", "Set-Cookie", "Vary"})
-"""Names that nearly all headers have, as nearly all write them, and that say nothing of caches: told at a glance."""
+_USUAL: Final = ("Content-Length", "Content-Type", "Location", "Set-Cookie")
+OF_ALL_PAGES: Final = frozenset({*_USUAL, *map(str.lower, _USUAL)})
+"""Names that nearly all headers have, as nearly all write them, or as ASGI has them: told at a glance. They say nothing
+of caches, and `Vary` is none of them."""
 
 _FOR_ALL: Final = frozenset({"public", "s-maxage"})
 
@@ -45,7 +47,7 @@ def private(headers: Iterable[tuple[str, str]], now: float) -> dict[str, str]:
     """
     said = dict[str, list[str]]()
     for name, value in headers:
-        if name not in _OF_ALL_PAGES and name.lower().endswith(_OF_CACHES):
+        if name not in OF_ALL_PAGES and name.lower().endswith(_OF_CACHES):
             said.setdefault(name.lower(), []).append(value)
     if not said:
         return {}

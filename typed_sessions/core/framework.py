@@ -5,18 +5,17 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, MutableMapping
 from datetime import UTC, datetime
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 from typing_extensions import TypeVar
 
-from typed_sessions.core.caching import private
+from typed_sessions.core.caching import OF_ALL_PAGES, private
 from typed_sessions.core.cookies import varying_by_cookie
 from typed_sessions.core.null_session import NullSession
 from typed_sessions.core.settings import DEFAULT_LIFETIME, flag_of, lifetime_of
 from typed_sessions.sealing.base import Clock
 
 __all__ = [
-    "OF_ALL_PAGES",
     "ConfiguredApp",
     "CookieRequest",
     "CookieResponse",
@@ -175,21 +174,6 @@ def vary_by_cookie(headers: ResponseHeaders) -> bool:
                 return False
     headers.add("Vary", "Cookie")
     return is_usual
-
-
-OF_ALL_PAGES: Final = frozenset(
-    {
-        "Content-Length",
-        "Content-Type",
-        "Location",
-        "Set-Cookie",
-        "content-length",
-        "content-type",
-        "location",
-        "set-cookie",
-    }
-)
-"""Names that nearly all headers have, as nearly all write them, or as ASGI has them: told at a glance."""
 
 
 def make_private(headers: ResponseHeaders, clock: Clock) -> bool:

@@ -20,6 +20,7 @@ from typed_sessions.codec.codec import (
     native_types,
 )
 from typed_sessions.codec.contents import Contents
+from typed_sessions.codec.generated import Generated
 from typed_sessions.codec.loaded_data import LoadedData, LoadedKeys
 from typed_sessions.core.cookies import BROWSERS_LIMIT
 from typed_sessions.core.settings import Settings
@@ -221,19 +222,18 @@ def _due_question(rules: Rules[Any]) -> Callable[[object], bool]:
     return is_due
 
 
+def _data_path(rules: Rules[S]) -> Generated | None:
+    """Return what reads and writes data alone in the configured format; None where a subclass has a word on that."""
+    return rules.formats[0].codec.data_path if rules.is_stock and rules.formats else None
+
+
 def _data_loader(rules: Rules[S]) -> DataLoader[S]:
     """Return `Rules.load_data`, with all that it needs at hand."""
-    path = rules.formats[0].codec.data_path if rules.is_stock and rules.formats else None
+    path = _data_path(rules)
     if path is None:
         return load_nothing
-    cookie_values, name, unseal, data_in = (
-        rules.adapter.cookie_values,
-        rules.name,
-        rules.formats[0].sealer.open,
-        path.data_in,
-    )
-
-    keeps_undeclared = rules.extras.allowed is None
+    cookie_values, name, keeps_undeclared = rules.adapter.cookie_values, rules.name, rules.extras.allowed is None
+    unseal, data_in = rules.formats[0].sealer.open, path.data_in
 
     def load_data(request: object, made: list[Any]) -> Any:
         if request is None:
@@ -257,12 +257,12 @@ def load_nothing(_request: object, _made: list[Any]) -> None:
 
 def _data_sealer(rules: Rules[S]) -> Callable[[LoadedData[S] | LoadedKeys[S]], str | None]:
     """Return `Rules.header_of`, with all that it needs at hand."""
-    path = rules.formats[0].codec.data_path if rules.is_stock and rules.formats else None
+    path = _data_path(rules)
     if path is None:
         return lambda _loaded: None
     payload_of, seal, written, clock = path.payload_of, rules.formats[0].sealer.seal, rules.cookie.written, rules.clock
     lifetime, refreshes, longest = rules.lifetime_seconds, rules.refresh_each_request, rules.max_cookie_size
-    most = rules.settings.max_payload or MAX_COOKIE_PAYLOAD
+    most = _longest_in_cookie(rules.settings)
 
     def header_of(loaded: LoadedData[S] | LoadedKeys[S]) -> str | None:
         payload = payload_of(loaded)
@@ -338,7 +338,7 @@ def formats_of(
             'key_derivation = "none" leaves out the salt that keeps a format apart from others; take "hmac", or '
             'leave SESSION_SERIALIZER at "tagged-json" and SESSION_SERIALIZER_FALLBACKS empty'
         )
-    most = settings.max_payload or (MAX_PAYLOAD if is_on_server else MAX_COOKIE_PAYLOAD)
+    most = (settings.max_payload or MAX_PAYLOAD) if is_on_server else _longest_in_cookie(settings)
     written = schema.written_as(native_types(configured))
     return tuple(
         Format(Codec(written, each, max_payload=most), _sealer(settings, signing, each, clock))
@@ -358,7 +358,7 @@ def _sealer(settings: Settings, signing: Signing, serializer: AnySerializer, clo
             clock=clock,
             key_derivation=signing.key_derivation,
             digests=(settings.digest or signing.digest_method, *settings.digest_fallbacks),
-            max_payload=settings.max_payload or MAX_COOKIE_PAYLOAD,
+            max_payload=_longest_in_cookie(settings),
             room=_room(settings) if serializer_name(serializer) in _NEVER_QUARTS else 0,
         )
     except Exception as error:  # what a digest says may hold the key, which it was given
@@ -371,6 +371,11 @@ _BUILT_IN: Final = tuple(make() for make in BUILT_IN.values())
 
 _NEVER_QUARTS: Final = frozenset(BUILT_IN) - {TaggedJSONSerializer.name}
 """The built-in formats that nobody else writes, so that a cookie need not be compressed as Quart does it."""
+
+
+def _longest_in_cookie(settings: Settings) -> int:
+    """Return how long a payload in a cookie may be, in bytes."""
+    return settings.max_payload or MAX_COOKIE_PAYLOAD
 
 
 def _room(settings: Settings) -> int:

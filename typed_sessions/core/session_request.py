@@ -42,7 +42,7 @@ def session_of_request(
     else:
         session = session_class()  # type: ignore[assignment]  # pyright: ignore[reportCallIssue]  # without a schema, which the rules know
         session._load_data = load_nothing
-    session.accessed = session._is_saved = False
+    session.accessed = session._is_saved = False  # as `belong` does; each request comes by here
     session._rules = rules
     session._app = app
     session._request = request

@@ -8,6 +8,7 @@ from typing import Any, Final, TypeAlias
 
 from typing_extensions import TypeVar, override
 
+from typed_sessions.core.caching import OF_ALL_PAGES
 from typed_sessions.core.cookie_header import cookie_values, parsed_cookies, parsed_values
 from typed_sessions.core.framework import ConfiguredApp, CookieRequest, CookieResponse, values_of, vary_by_cookie
 from typed_sessions.core.rules import Rules
@@ -36,8 +37,7 @@ _ABOUT_UNAVAILABLE: Final = (
     ("Retry-After", str(RETRY_AFTER)),
 )
 _VARY: Final = (b"vary", b"Cookie")
-_USUAL: Final = frozenset({b"content-length", b"content-type", b"location", b"set-cookie"})
-"""Names that nearly all headers have: told at a glance."""
+_OF_ALL_PAGES: Final = frozenset(map(str.encode, OF_ALL_PAGES))
 
 _ACCEPTED: Final = 101
 """The status of a websocket that is accepted, whose message says none."""
@@ -182,7 +182,7 @@ class ASGISessionInterface(interface.SecureCookieSessionInterface[S]):
             return None
         raw = message["headers"]
         for name, _ in raw:
-            if name not in _USUAL:
+            if name not in _OF_ALL_PAGES:
                 return self._with_cookie(app, message, text)
         if text:
             return {**message, "headers": [*raw, _VARY, (b"set-cookie", text.encode("latin-1"))]}

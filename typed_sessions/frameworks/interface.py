@@ -248,20 +248,19 @@ class SecureCookieSessionInterface(
             if self._is_streamed(response):
                 note_streaming(session)
             return None
+        headers = response.headers if session.accessed and response is not None else None
+        is_usual = headers is not None and self._vary_by_cookie(headers)  # first: what follows may raise
         rules = rules_of(session)
         if not isinstance(rules, AppRules) or rules.adapter is not self:
             return self._applications.rules_of(app)
-        if session.accessed and response is not None:
-            headers = response.headers
-            is_usual = self._vary_by_cookie(headers)  # what follows may raise
-            text = save_data(session, rules)
-            if text is not None:
-                if text:
-                    self._add_cookie(headers, text)
-                    if not is_usual:
-                        self._make_private(app, headers)
-                return None
-        return rules
+        text = None if headers is None else save_data(session, rules)
+        if headers is None or text is None:
+            return rules
+        if text:
+            self._add_cookie(headers, text)
+            if not is_usual:
+                self._make_private(app, headers)
+        return None
 
     async def _save_contents(
         self,
@@ -272,14 +271,12 @@ class SecureCookieSessionInterface(
         *,
         is_foreign: bool,
     ) -> None:
-        """Save a session of which there is more to know than its data."""
+        """Save a session of which there is more to know than its data. `Vary` names Cookie already, if it was used."""
         if type(state_of(session).source) is StoredContext or (is_foreign and rules.server_side is not None):
             await self._save_on_server(app, session, response, rules)
         elif response is None:
             lifecycle.end(session)
         else:
-            if session.accessed:
-                vary_by_cookie(response.headers)  # the save may raise
             streams = not session.accessed and self._is_streamed(response)
             self._put(app, lifecycle.save(session, rules, app, streams=streams), response.headers)
 
@@ -293,8 +290,6 @@ class SecureCookieSessionInterface(
         state, accessed, server_side = state_of(session), session.accessed, rules.server_side
         if response is None and isinstance(state.source, StoredContext) and server_side is not None:
             state.source.deadline = server_side.new_deadline()  # the websocket may have been open for hours
-        elif response is not None and accessed:
-            vary_by_cookie(response.headers)
         has_failed = state.has_failed
         try:
             if not has_failed:

@@ -24,7 +24,7 @@ from typed_sessions.errors import ConfigurationError, StoreUnavailableError, ans
 from typed_sessions.frameworks.interface import SecureCookieSessionInterface
 from typed_sessions.reports import logger
 from typed_sessions.schema.schema import Schema
-from typed_sessions.server import Deadline, StoredContext
+from typed_sessions.server import EVENT_LOOP, Deadline, StoredContext
 from typed_sessions.stores import SessionStore, purge
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "KnownApps",
     "SessionInfo",
     "purge_and_log",
+    "purge_now_and_then",
     "refuse_forgetful",
     "refuse_mixed_up",
     "refuse_unsaved",
@@ -359,6 +360,13 @@ async def purge_and_log(store: SessionStore) -> None:
         await purge(store)
     except Exception as error:  # noqa: BLE001 -- a store of the user's may raise anything
         logger.warning("expired sessions could not be deleted", exc_info=error)
+
+
+async def purge_now_and_then(store: SessionStore, every: timedelta) -> None:
+    """Do so again and again, for as long as an application serves."""
+    while True:
+        await purge_and_log(store)
+        await EVENT_LOOP.sleep(every.total_seconds())
 
 
 def unproxied(proxy: object) -> object:

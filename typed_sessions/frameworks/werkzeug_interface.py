@@ -10,9 +10,9 @@ from typing_extensions import TypeVar, override
 from werkzeug.datastructures import Headers, ImmutableMultiDict
 from werkzeug.sansio.request import Request
 
+from typed_sessions.core.caching import OF_ALL_PAGES
 from typed_sessions.core.cookie_header import cookie_values
 from typed_sessions.core.framework import (
-    OF_ALL_PAGES,
     ConfiguredApp,
     CookieRequest,
     CookieResponse,
