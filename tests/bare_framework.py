@@ -13,8 +13,10 @@ __all__ = ["App", "Request", "Response", "finished"]
 T = TypeVar("T")
 
 
-@define(eq=False)
+@define
 class App:
+    """An application that has no hash, as one of the user's may have none."""
+
     config: dict[str, Any]
 
 
