@@ -53,7 +53,7 @@ class GeneratedClass(GeneratedFields):
 
     @override
     def data_in(self, payload: bytes, sealed: str) -> LoadedData[Any] | None:
-        if self.is_outdated:
+        if len(self._tags_in_order) != self._tag_count:  # is_outdated, without a call
             return None
         extras: Plain = {}
         try:
@@ -68,7 +68,9 @@ class GeneratedClass(GeneratedFields):
 
     @override
     def payload_of(self, loaded: LoadedData[Any]) -> bytes | None:
-        if self.is_outdated or (loaded.seen is not None and not self._are_stored(loaded.seen, loaded)):
+        if len(self._tags_in_order) != self._tag_count:  # is_outdated, without a call
+            return None
+        if loaded.seen is not None and not self._are_stored(loaded.seen, loaded):
             return None
         payload, decoded = loaded.source, loaded.decoded
         try:

@@ -133,8 +133,14 @@ class SecureCookieSession(Session[S_co]):
     @property
     @override
     def data(self) -> S_co:
-        loaded = self._data_loaded()
-        return self._touched().data if loaded is None else loaded.data
+        made = self._state  # as `_data_loaded` has it, without a call: this is what most requests ask
+        if type(made) is list and not self._is_saved:
+            loaded = made[0] if made else self._load_data(self._request, made)
+            if loaded is not None and not isinstance(loaded, SessionState):
+                self.accessed = True
+                data: S_co = loaded.data
+                return data
+        return self._touched().data
 
     @property
     @override
