@@ -39,8 +39,9 @@ Raws: TypeAlias = Mapping[str, msgspec.Raw]
 """Parts of a payload, by key."""
 
 Read: TypeAlias = tuple[Any, Any, tuple[object, ...], Raws | None]
-"""The contents; what msgspec read, which has nothing in common with their data that could be changed; the values that
-were made of it, and are told by being the same; and the undeclared keys as they came, but for `_permanent`, None if
+"""The contents; what msgspec read, which has nothing in common with their data that could be changed (without a schema
+the values, of which those that nobody can change are told by being the same); the values that were made of it, and are
+told by being the same; and the undeclared keys as they came, but for `_permanent`, None if
 there are none."""
 
 UNUSUAL: Final = (Unusual, msgspec.MsgspecError, UnicodeDecodeError, RecursionError)

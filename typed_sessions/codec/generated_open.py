@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-import msgspec
+from msgspec import UNSET
 from typing_extensions import override
 
 from typed_sessions.codec.generated import TEXT, Changes, Generated, Plain, Read
@@ -13,7 +13,7 @@ from typed_sessions.codec.keyed_contents import KeyedContents
 from typed_sessions.codec.loaded_from import ReadFrom
 from typed_sessions.codec.notations import Notation
 from typed_sessions.schema.generated import Unusual
-from typed_sessions.schema.narrowing import PLAIN
+from typed_sessions.schema.narrowing import IMMUTABLE, PLAIN
 from typed_sessions.schema.schema import Schema
 
 __all__ = ["GeneratedOpen"]
@@ -32,7 +32,7 @@ class GeneratedOpen(Generated):
         self._refuse_depth(payload)
         self._refuse_tag(plain)
         values = self._all_untagged(payload, plain) if self._may_hold_tag(payload) else plain
-        return KeyedContents(self._schema, values), payload, (), None
+        return KeyedContents(self._schema, values), {**values}, (), None
 
     def _all_untagged(self, payload: bytes, plain: Plain) -> Plain:
         """Return plain values without their tags: only of a part that may hold one is each value looked at."""
@@ -47,15 +47,19 @@ class GeneratedOpen(Generated):
         touched = contents.touched
         if touched is not None and not touched:
             return None
-        values = {**contents.values}  # threads may store more
-        known = self._split(loaded_from.source)
+        values, before = {**contents.values}, loaded_from.decoded  # threads may store more
+        asked = values if touched is None else touched.intersection(values)
+        undecided = [
+            key for key in asked if values[key] is not before.get(key, UNSET) or type(values[key]) not in IMMUTABLE
+        ]
         changes: Plain = {}
-        for key in values if touched is None else touched.copy():
-            if key in values:
+        if undecided:
+            known = self._split(loaded_from.source)
+            for key in undecided:
                 part = self._changed(values[key], known.get(key))
-                if part is not msgspec.UNSET:
+                if part is not UNSET:
                     changes[key] = part
-        if not changes and len(values) == len(known):
+        if not changes and len(values) == len(before):
             return None
         return self._written_changes(contents, values, changes)
 

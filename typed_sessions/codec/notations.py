@@ -82,7 +82,7 @@ _MSGPACK_MARKS: Final = bytes([*range(0x80, 0xA0), *range(0xDC, 0xE0)])
 
 def _json_may_hold_tag(part: bytes) -> bool:
     """Return False where no text begins with a space, as all tags do."""
-    return b'" ' in part or b"\\u" in part
+    return (b" " in part and b'" ' in part) or (b"\\" in part and b"\\u" in part)  # one byte is sought far faster
 
 
 def _msgpack_may_hold_tag(_part: bytes) -> bool:

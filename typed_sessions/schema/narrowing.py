@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from decimal import Decimal
 from types import NoneType
 from typing import Final, TypeGuard
+from uuid import UUID
+
+from markupsafe import Markup
 
 __all__ = ["IMMUTABLE", "PLAIN", "is_dict", "is_sequence", "is_set"]
 
 PLAIN: Final = frozenset({NoneType, bool, int, str})
 """The types whose values all formats write as they are, and that nothing can be hidden in."""
 
-IMMUTABLE: Final = PLAIN | {float}
+IMMUTABLE: Final = PLAIN | {float, bytes, Decimal, Markup, UUID, dt.date, dt.datetime, dt.time, dt.timedelta}
 """Types whose values nobody can change in their place."""
 
 

@@ -12,6 +12,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Container, Iterable, Mapping
 from decimal import Decimal
 from functools import partial
+from itertools import chain
 from typing import Any, Final
 from uuid import UUID
 
@@ -124,6 +125,7 @@ LOSSLESS: Final[Mapping[type, Spelling]] = {
 
 _are_text: Final = frozenset({str}).issuperset
 _are_plain: Final = PLAIN.issuperset
+_are_dicts: Final = frozenset({dict}).issuperset
 
 
 class Tags:
@@ -193,7 +195,7 @@ class Tags:
         return {key: item if type(item) in PLAIN else tagged(item) for key, item in value.items()}
 
     def _tagged_list(self, value: Iterable[Any]) -> Any:
-        return value if _are_plain(map(type, value)) else [self.tagged(item) for item in value]
+        return value if _are_plain(map(type, value)) or _are_rows(value) else [self.tagged(item) for item in value]
 
     def _tagged_items(self, tag: str, value: Iterable[Any], *, is_sorted: bool) -> dict[str, list[object]]:
         items = [*self._tagged_list(value)]
@@ -212,7 +214,7 @@ class Tags:
         return {key: item if type(item) in PLAIN else untagged(item) for key, item in value.items()}
 
     def _untagged_list(self, value: list[Any]) -> list[object]:
-        return value if _are_plain(map(type, value)) else [self.untagged(item) for item in value]
+        return value if _are_plain(map(type, value)) or _are_rows(value) else [self.untagged(item) for item in value]
 
     def _untagged_items(self, cls: type[Any], content: object) -> object:
         if not is_sequence(content) or type(content) is not list:  # whatever a payload has there
@@ -231,6 +233,16 @@ class Tags:
         if self._is_strict and (name == key or name not in self.keys):
             raise TagValueError("a key that is never escaped")
         return {name: self.untagged(item)}
+
+
+def _are_rows(items: Iterable[Any]) -> bool:
+    """Return True if all items are dicts in which nothing has, or needs, a tag: what most lists of dicts are."""
+    return (
+        _are_dicts(map(type, items))
+        and 1 not in map(len, items)
+        and _are_text(map(type, chain.from_iterable(items)))
+        and _are_plain(map(type, chain.from_iterable(map(dict.values, items))))
+    )
 
 
 def is_tagged(value: Mapping[Any, object], keys: Container[object]) -> bool:
