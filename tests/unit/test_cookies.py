@@ -14,7 +14,7 @@ from werkzeug import Response
 from werkzeug.http import dump_cookie
 
 from tests.cases import for_each
-from typed_sessions.core.cookies import checked_attributes, varying_by_cookie
+from typed_sessions.core.cookies import BROWSERS_LIMIT, checked_attributes, is_sent_to, rivals_of, varying_by_cookie
 from typed_sessions.errors import ConfigurationError
 from typed_sessions.sealing.set_cookie import CookieAttributes, SessionCookie
 
@@ -261,3 +261,60 @@ def test_what_browsers_would_drop_is_refused_by_the_name_of_its_setting(
         attributes(**changes)
     for setting in named:
         assert setting in str(refusal.value)
+
+
+def places(cookie: CookieAttributes, root: object = "/") -> set[tuple[str | None, str]]:
+    """Where the same cookie may be kept besides: domains and paths."""
+    rivals = rivals_of(cookie, root)
+    assert all(rival == attributes(domain=rival.domain, path=rival.path, name=cookie.name) for rival in rivals)
+    return {(rival.domain, rival.path) for rival in rivals}
+
+
+def test_a_cookie_may_be_kept_at_the_root_and_for_the_host_alone() -> None:
+    assert places(attributes()) == set()
+    assert places(attributes(path="/app")) == {(None, "/")}
+    assert places(attributes(domain="example.org")) == {(None, "/")}
+    assert places(attributes(domain="example.org", path="/app")) == {
+        (None, "/"),
+        (None, "/app"),
+        ("example.org", "/"),
+    }
+
+
+def test_a_cookie_may_be_kept_at_the_application_root() -> None:
+    assert places(attributes(), "/shop") == {(None, "/shop")}
+    assert places(attributes(), "/a shop+1") == {(None, "/a%20shop+1")}  # as the path itself is quoted
+
+
+@for_each("root", (None, 7, "", "shop"))
+def test_what_is_no_path_is_no_root(root: object) -> None:
+    assert places(attributes(), root) == set()
+    assert places(attributes(path="/app"), root) == {(None, "/")}
+
+
+def test_a_host_cookie_has_one_place() -> None:
+    host = checked_attributes(
+        name="__Host-s", path="/", domain=None, secure=True, httponly=True, samesite=None, partitioned=False
+    )
+    assert rivals_of(host, "/shop") == ()
+
+
+@for_each("host", ("example.org", "EXAMPLE.org", "shop.example.org", "example.org:8000", "example.org:"))
+def test_a_cookie_of_a_domain_is_sent_to_it_and_below(host: str) -> None:
+    assert is_sent_to("example.org", host)
+    assert is_sent_to("Example.ORG", host)
+
+
+@for_each("host", ("badexample.org", "example.org.evil", "org", "", "example.org:80x", "example.com"))
+def test_a_cookie_of_a_domain_is_sent_nowhere_else(host: str) -> None:
+    assert not is_sent_to("example.org", host)
+
+
+@for_each("path", ("", "app", "./app"))
+def test_a_path_begins_with_a_slash(path: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"^SESSION_COOKIE_PATH .* browsers take any other for the directory"):
+        attributes(path=path)
+
+
+def test_browsers_keep_what_rfc_6265_says() -> None:
+    assert BROWSERS_LIMIT == 4093  # 4096 bytes, less what Chromium and Firefox count besides, as werkzeug has it
