@@ -44,7 +44,7 @@ CHANGED: Final = ("tests/unit/test_unchanged.py", "tests/unit/test_codec.py", "t
 OF_DATA: Final = "tests/unit/test_loaded_data.py"
 TESTS: Final[dict[str, tuple[str, ...]]] = {
     "core/lifecycle": ("tests/unit/test_lifecycle.py", OF_DATA),
-    "core/loading": ("tests/unit/test_lifecycle.py", OF_DATA),
+    "core/loading": ("tests/unit/test_lifecycle.py", "tests/integrations/test_several_cookies.py", OF_DATA),
     "core/rules": ("tests/unit/test_lifecycle.py", OF_DATA),
     "sealing/base": ("tests/unit/test_sealing.py", "tests/unit/test_lifecycle.py"),
     "sealing/keys": ("tests/unit/test_sealing.py", "tests/contracts/test_sealer.py"),
