@@ -20,9 +20,6 @@ from typed_sessions.frameworks.session_middleware import (
     ASGIApp,
     Exchange,
     Handling,
-    Receive,
-    Scope,
-    Send,
     SessionMiddleware,
 )
 from typed_sessions.frameworks.session_settings import (
@@ -40,6 +37,7 @@ if TYPE_CHECKING:
     from starlette.testclient import TestClient
 
     from typed_sessions.frameworks.requirement import Requirement
+    from typed_sessions.frameworks.transaction import TransactingClient, Transaction
 
 __all__ = ["SecretKey", "SessionInfo", "SessionMiddleware", "SessionSettings", "Sessions"]
 
@@ -276,17 +274,37 @@ class Sessions(AwaitedSessions[S]):
             StoreUnavailableError: the store did not answer.
             ImportError: Starlette, or what its test client needs, is not installed.
         """
-        from typed_sessions.frameworks.starlette_client import client_after  # noqa: PLC0415 -- it imports Starlette
-
-        async def begin(_scope: Scope, _receive: Receive, send: Send) -> None:
-            self._fill(self.current, data, permanent=permanent)
-            await send({"type": "http.response.start", "status": 204, "headers": []})
-            await send({"type": "http.response.body"})
-
+        try:
+            from starlette.testclient import TestClient  # noqa: PLC0415 -- nobody else imports Starlette here
+        except (ModuleNotFoundError, RuntimeError) as missing:  # the latter is Starlette's own word on it
+            raise ImportError(
+                "Sessions.client_for needs the test client of Starlette: "
+                "pip install 'typed_sessions[starlette]' httpx2",
+                name=getattr(missing, "name", None) or "httpx2",
+            ) from missing
         interface, application = self._interface, self._application
         host = (interface.get_cookie_domain(application) or "testserver").lstrip(".")
-        base_url = f"{'https' if interface.get_cookie_secure(application) else 'http'}://{host}"
-        return client_after(self.middleware(begin), app, base_url, interface.get_cookie_path(application))
+        client = TestClient(app, f"{'https' if interface.get_cookie_secure(application) else 'http'}://{host}")
+        with self.transaction(client, interface.get_cookie_path(application)) as session:
+            self._fill(session, data, permanent=permanent)
+        return client
+
+    def transaction(self, client: TransactingClient, path: str = "/") -> Transaction[S]:
+        """Open the session of a test client, and save what is changed in it back to the client's cookies.
+
+        `with sessions.transaction(client) as session` in a test without an event loop, `async with` in one with a loop.
+
+        Args:
+            client: a `TestClient` of Starlette's, or a client of httpx, that has a base URL.
+            path: where the request would go, for cookies that are bound to a path.
+
+        Raises:
+            StoreUnavailableError: the store did not answer.
+            ConfigurationError: the client has no base URL.
+        """
+        from typed_sessions.frameworks.transaction import Transaction  # noqa: PLC0415 -- it imports much, for tests
+
+        return Transaction(self._handling.interface, self._application, client, path)
 
     def _begin(self) -> None:
         self._serving += 1

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, assert_type
 
+import httpx
 from fastapi import Depends, FastAPI, Request
 from pydantic import SecretStr
 from schemas import Box, Cart, HasUser, Item, Required, Visitor, make_visitor
@@ -141,6 +142,23 @@ async def awaited() -> None:
         pass
 
 
+
+# transactions
+async def transacted(test_client: TestClient, async_client: httpx.AsyncClient) -> None:
+    sessions.transaction()  # error
+    sessions.transaction(app)  # error
+    sessions.transaction(test_client, 7)  # error
+    with sessions.transaction(test_client) as session:
+        session.data.user_id = "7"  # error
+        session.data.usr_id = 7  # error
+        assert_type(session, Session[Visitor])
+        session.data.user_id = 7
+    async with sessions.transaction(async_client, "/cart") as awaited_session:
+        awaited_session.data.cart.append("sku")  # error
+        assert_type(awaited_session, Session[Visitor])
+
+
+# clients that have logged in
 sessions.cookie_for("7")  # error
 sessions.cookie_for(Visitor(), app=app)  # error
 sessions.client_for("7", app)  # error
