@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from datetime import timedelta
+from functools import partial
 from itertools import count
-from typing import TYPE_CHECKING, Any, Final, Protocol, Unpack, cast, overload
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, Unpack, cast, overload
 
 from cattrs import Converter
 from typing_extensions import TypeVar, override
@@ -31,7 +32,7 @@ from typed_sessions.frameworks.session_settings import (
     unknown_among,
 )
 from typed_sessions.frameworks.sessions import REFRESH_FRACTION, AwaitedSessions, SessionInfo, purge_now_and_then
-from typed_sessions.reports import UnknownSetting, log_report
+from typed_sessions.reports import Report, UnknownSetting, log_report
 
 if TYPE_CHECKING:
     from starlette.testclient import TestClient
@@ -39,10 +40,13 @@ if TYPE_CHECKING:
     from typed_sessions.frameworks.requirement import Requirement
     from typed_sessions.frameworks.transaction import TransactingClient, Transaction
 
-__all__ = ["SecretKey", "SessionInfo", "SessionMiddleware", "SessionSettings", "Sessions"]
+__all__ = ["EventListener", "SecretKey", "SessionInfo", "SessionMiddleware", "SessionSettings", "Sessions"]
 
 S = TypeVar("S", default=dict[str, object])
 T = TypeVar("T")
+
+EventListener: TypeAlias = Callable[[Report], object]
+"""Takes what there is to say of a session: one of the classes in `typed_sessions.reports`."""
 
 _numbers: Final = count(1)
 
@@ -64,6 +68,8 @@ class Sessions(AwaitedSessions[S]):
         schema: the class that declares what a session holds; without one, a session is a dict.
         permanent: whether a session outlives the browser's from its first content on, without being told.
         converter: a cattrs converter with hooks for types that the library does not know.
+        on_event: is called with each report on a session, such as `Refused` or `FieldReset`, after it was logged. What
+            it raises fails the request.
         settings: see `SessionSettings`.
 
     Raises:
@@ -78,6 +84,7 @@ class Sessions(AwaitedSessions[S]):
         *,
         permanent: bool = True,
         converter: Converter | None = None,
+        on_event: EventListener | None = None,
         **settings: Unpack[SessionSettings],
     ) -> None: ...
     @overload
@@ -87,6 +94,7 @@ class Sessions(AwaitedSessions[S]):
         *,
         permanent: bool = True,
         converter: Converter | None = None,
+        on_event: EventListener | None = None,
         **settings: Unpack[SessionSettings],
     ) -> None: ...
     def __init__(
@@ -95,6 +103,7 @@ class Sessions(AwaitedSessions[S]):
         *,
         permanent: bool = True,
         converter: Converter | None = None,
+        on_event: EventListener | None = None,
         **settings: Unpack[SessionSettings],
     ) -> None:
         unknown = unknown_among(settings)
@@ -104,7 +113,10 @@ class Sessions(AwaitedSessions[S]):
             raise TypeError(f"Sessions() {unknown}")
         _refuse_application(schema)
         interface = ASGISessionInterface(
-            cast("Callable[[], S]", schema), converter=converter, refresh_fraction=REFRESH_FRACTION
+            cast("Callable[[], S]", schema),
+            converter=converter,
+            refresh_fraction=REFRESH_FRACTION,
+            report=partial(_log_and_tell, on_event),
         )
         interface.makes_permanent = permanent
         super().__init__(interface)
@@ -140,6 +152,7 @@ class Sessions(AwaitedSessions[S]):
         *,
         permanent: bool = True,
         converter: Converter | None = None,
+        on_event: EventListener | None = None,
     ) -> Sessions[dict[str, object]]: ...
     @overload
     @classmethod
@@ -150,6 +163,7 @@ class Sessions(AwaitedSessions[S]):
         *,
         permanent: bool = True,
         converter: Converter | None = None,
+        on_event: EventListener | None = None,
     ) -> Sessions[T]: ...
     @classmethod
     def from_config(
@@ -159,6 +173,7 @@ class Sessions(AwaitedSessions[S]):
         *,
         permanent: bool = True,
         converter: Converter | None = None,
+        on_event: EventListener | None = None,
     ) -> Sessions[T] | Sessions[dict[str, object]]:
         """Return the sessions that config keys describe, such as those of a Flask application: `SECRET_KEY` and so on.
 
@@ -168,6 +183,7 @@ class Sessions(AwaitedSessions[S]):
                 is left alone.
             permanent: as in the constructor.
             converter: as in the constructor.
+            on_event: as in the constructor.
 
         Raises:
             SchemaError: the class cannot be a schema; the message names the field.
@@ -176,10 +192,16 @@ class Sessions(AwaitedSessions[S]):
         for name in config:
             advice = advice_on(name)
             if advice is not None:
-                log_report(UnknownSetting(name, advice))
+                _log_and_tell(on_event, None, UnknownSetting(name, advice))
         settings = [settings_of(config)]
         del config  # debugging pages show locals
-        return Sessions(cast("Callable[[], T]", schema), permanent=permanent, converter=converter, **settings.pop())
+        return Sessions(
+            cast("Callable[[], T]", schema),
+            permanent=permanent,
+            converter=converter,
+            on_event=on_event,
+            **settings.pop(),
+        )
 
     def middleware(self, app: ASGIApp) -> SessionMiddleware:
         """Return an application that has these sessions: the one that is given is inside of it."""
@@ -350,6 +372,12 @@ _NO_MIDDLEWARE: Final = (
     "no request with these sessions is being handled: give the application their middleware, "
     "app.add_middleware(sessions.middleware) or Middleware(sessions.middleware)"
 )
+
+
+def _log_and_tell(on_event: EventListener | None, _app: object, report: Report) -> None:
+    log_report(report)
+    if on_event is not None:
+        on_event(report)
 
 
 def _refuse_application(schema: object) -> None:
