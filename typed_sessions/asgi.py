@@ -222,7 +222,11 @@ class Sessions(AwaitedSessions[S]):
     @override
     def data(self) -> S:
         """The data of the session of the request or websocket that is being handled; see `current`."""
-        data: S = self._handled().session.data
+        try:  # as `_handled` does, without a call: this is what most requests ask
+            exchange = self._exchange.get()
+        except LookupError:
+            raise RuntimeError(_NO_MIDDLEWARE) from None
+        data: S = exchange.session.data
         return data
 
     def on(self, request: HasScope) -> Session[S]:
