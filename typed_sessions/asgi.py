@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from datetime import timedelta
+from functools import partial
 from itertools import count
-from typing import TYPE_CHECKING, Any, Final, Protocol, Unpack, cast, overload
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, Unpack, cast, overload
 
 from cattrs import Converter
 from typing_extensions import TypeVar, override
@@ -20,9 +21,6 @@ from typed_sessions.frameworks.session_middleware import (
     ASGIApp,
     Exchange,
     Handling,
-    Receive,
-    Scope,
-    Send,
     SessionMiddleware,
 )
 from typed_sessions.frameworks.session_settings import (
@@ -34,17 +32,21 @@ from typed_sessions.frameworks.session_settings import (
     unknown_among,
 )
 from typed_sessions.frameworks.sessions import REFRESH_FRACTION, AwaitedSessions, SessionInfo, purge_now_and_then
-from typed_sessions.reports import UnknownSetting, log_report
+from typed_sessions.reports import Report, UnknownSetting, log_report
 
 if TYPE_CHECKING:
     from starlette.testclient import TestClient
 
     from typed_sessions.frameworks.requirement import Requirement
+    from typed_sessions.frameworks.transaction import TransactingClient, Transaction
 
-__all__ = ["SecretKey", "SessionInfo", "SessionMiddleware", "SessionSettings", "Sessions"]
+__all__ = ["EventListener", "SecretKey", "SessionInfo", "SessionMiddleware", "SessionSettings", "Sessions"]
 
 S = TypeVar("S", default=dict[str, object])
 T = TypeVar("T")
+
+EventListener: TypeAlias = Callable[[Report], object]
+"""Takes what there is to say of a session: one of the classes in `typed_sessions.reports`."""
 
 _numbers: Final = count(1)
 
@@ -66,6 +68,8 @@ class Sessions(AwaitedSessions[S]):
         schema: the class that declares what a session holds; without one, a session is a dict.
         permanent: whether a session outlives the browser's from its first content on, without being told.
         converter: a cattrs converter with hooks for types that the library does not know.
+        on_event: is called with each report on a session, such as `Refused` or `FieldReset`, after it was logged. What
+            it raises fails the request.
         settings: see `SessionSettings`.
 
     Raises:
@@ -80,6 +84,7 @@ class Sessions(AwaitedSessions[S]):
         *,
         permanent: bool = True,
         converter: Converter | None = None,
+        on_event: EventListener | None = None,
         **settings: Unpack[SessionSettings],
     ) -> None: ...
     @overload
@@ -89,6 +94,7 @@ class Sessions(AwaitedSessions[S]):
         *,
         permanent: bool = True,
         converter: Converter | None = None,
+        on_event: EventListener | None = None,
         **settings: Unpack[SessionSettings],
     ) -> None: ...
     def __init__(
@@ -97,6 +103,7 @@ class Sessions(AwaitedSessions[S]):
         *,
         permanent: bool = True,
         converter: Converter | None = None,
+        on_event: EventListener | None = None,
         **settings: Unpack[SessionSettings],
     ) -> None:
         unknown = unknown_among(settings)
@@ -106,7 +113,10 @@ class Sessions(AwaitedSessions[S]):
             raise TypeError(f"Sessions() {unknown}")
         _refuse_application(schema)
         interface = ASGISessionInterface(
-            cast("Callable[[], S]", schema), converter=converter, refresh_fraction=REFRESH_FRACTION
+            cast("Callable[[], S]", schema),
+            converter=converter,
+            refresh_fraction=REFRESH_FRACTION,
+            report=partial(_log_and_tell, on_event),
         )
         interface.makes_permanent = permanent
         super().__init__(interface)
@@ -142,6 +152,7 @@ class Sessions(AwaitedSessions[S]):
         *,
         permanent: bool = True,
         converter: Converter | None = None,
+        on_event: EventListener | None = None,
     ) -> Sessions[dict[str, object]]: ...
     @overload
     @classmethod
@@ -152,6 +163,7 @@ class Sessions(AwaitedSessions[S]):
         *,
         permanent: bool = True,
         converter: Converter | None = None,
+        on_event: EventListener | None = None,
     ) -> Sessions[T]: ...
     @classmethod
     def from_config(
@@ -161,6 +173,7 @@ class Sessions(AwaitedSessions[S]):
         *,
         permanent: bool = True,
         converter: Converter | None = None,
+        on_event: EventListener | None = None,
     ) -> Sessions[T] | Sessions[dict[str, object]]:
         """Return the sessions that config keys describe, such as those of a Flask application: `SECRET_KEY` and so on.
 
@@ -170,6 +183,7 @@ class Sessions(AwaitedSessions[S]):
                 is left alone.
             permanent: as in the constructor.
             converter: as in the constructor.
+            on_event: as in the constructor.
 
         Raises:
             SchemaError: the class cannot be a schema; the message names the field.
@@ -178,10 +192,16 @@ class Sessions(AwaitedSessions[S]):
         for name in config:
             advice = advice_on(name)
             if advice is not None:
-                log_report(UnknownSetting(name, advice))
+                _log_and_tell(on_event, None, UnknownSetting(name, advice))
         settings = [settings_of(config)]
         del config  # debugging pages show locals
-        return Sessions(cast("Callable[[], T]", schema), permanent=permanent, converter=converter, **settings.pop())
+        return Sessions(
+            cast("Callable[[], T]", schema),
+            permanent=permanent,
+            converter=converter,
+            on_event=on_event,
+            **settings.pop(),
+        )
 
     def middleware(self, app: ASGIApp) -> SessionMiddleware:
         """Return an application that has these sessions: the one that is given is inside of it."""
@@ -202,7 +222,11 @@ class Sessions(AwaitedSessions[S]):
     @override
     def data(self) -> S:
         """The data of the session of the request or websocket that is being handled; see `current`."""
-        data: S = self._handled().session.data
+        try:  # as `_handled` does, without a call: this is what most requests ask
+            exchange = self._exchange.get()
+        except LookupError:
+            raise RuntimeError(_NO_MIDDLEWARE) from None
+        data: S = exchange.session.data
         return data
 
     def on(self, request: HasScope) -> Session[S]:
@@ -276,17 +300,37 @@ class Sessions(AwaitedSessions[S]):
             StoreUnavailableError: the store did not answer.
             ImportError: Starlette, or what its test client needs, is not installed.
         """
-        from typed_sessions.frameworks.starlette_client import client_after  # noqa: PLC0415 -- it imports Starlette
-
-        async def begin(_scope: Scope, _receive: Receive, send: Send) -> None:
-            self._fill(self.current, data, permanent=permanent)
-            await send({"type": "http.response.start", "status": 204, "headers": []})
-            await send({"type": "http.response.body"})
-
+        try:
+            from starlette.testclient import TestClient  # noqa: PLC0415 -- nobody else imports Starlette here
+        except (ModuleNotFoundError, RuntimeError) as missing:  # the latter is Starlette's own word on it
+            raise ImportError(
+                "Sessions.client_for needs the test client of Starlette: "
+                "pip install 'typed_sessions[starlette]' httpx2",
+                name=getattr(missing, "name", None) or "httpx2",
+            ) from missing
         interface, application = self._interface, self._application
         host = (interface.get_cookie_domain(application) or "testserver").lstrip(".")
-        base_url = f"{'https' if interface.get_cookie_secure(application) else 'http'}://{host}"
-        return client_after(self.middleware(begin), app, base_url, interface.get_cookie_path(application))
+        client = TestClient(app, f"{'https' if interface.get_cookie_secure(application) else 'http'}://{host}")
+        with self.transaction(client, interface.get_cookie_path(application)) as session:
+            self._fill(session, data, permanent=permanent)
+        return client
+
+    def transaction(self, client: TransactingClient, path: str = "/") -> Transaction[S]:
+        """Open the session of a test client, and save what is changed in it back to the client's cookies.
+
+        `with sessions.transaction(client) as session` in a test without an event loop, `async with` in one with a loop.
+
+        Args:
+            client: a `TestClient` of Starlette's, or a client of httpx, that has a base URL.
+            path: where the request would go, for cookies that are bound to a path.
+
+        Raises:
+            StoreUnavailableError: the store did not answer.
+            ConfigurationError: the client has no base URL.
+        """
+        from typed_sessions.frameworks.transaction import Transaction  # noqa: PLC0415 -- it imports much, for tests
+
+        return Transaction(self._handling.interface, self._application, client, path)
 
     def _begin(self) -> None:
         self._serving += 1
@@ -332,6 +376,12 @@ _NO_MIDDLEWARE: Final = (
     "no request with these sessions is being handled: give the application their middleware, "
     "app.add_middleware(sessions.middleware) or Middleware(sessions.middleware)"
 )
+
+
+def _log_and_tell(on_event: EventListener | None, _app: object, report: Report) -> None:
+    log_report(report)
+    if on_event is not None:
+        on_event(report)
 
 
 def _refuse_application(schema: object) -> None:
