@@ -45,9 +45,7 @@ def encrypted(keys: SecretKeys, at: float) -> Sealer:
     )
 
 
-SEALERS = pytest.mark.parametrize(
-    "make", [pytest.param(signed, id="signed"), pytest.param(encrypted, id="encrypted")]
-)
+SEALERS = pytest.mark.parametrize("make", [pytest.param(signed, id="signed"), pytest.param(encrypted, id="encrypted")])
 
 
 @SEALERS
