@@ -22,10 +22,12 @@ from typed_sessions.sealing.base import Clock, Genuine, progress
 from typed_sessions.sealing.base64url import TO_STANDARD, from_canonical, to_base64
 from typed_sessions.sealing.keys import ID_SIZE, SecretKeys, hkdf, key_id
 from typed_sessions.sealing.parts import (
+    NONCE_SIZE,
     SEPARATOR,
     SEPARATORS,
     STAMP_LENGTH,
     STAMP_SIZE,
+    TAG_SIZE,
     claimed_time,
     encoded_size,
     inflated,
@@ -35,10 +37,6 @@ from typed_sessions.sealing.parts import (
 )
 
 __all__ = ["DailyKeys", "EncryptedSealer"]
-
-_NONCE: Final = 12
-_TAG: Final = 16
-"""Sizes in bytes (NIST SP 800-38D, sections 5.2.1 and 8.2.2)."""
 
 _DAY: Final = 24 * 60 * 60
 _MOST_DAYS: Final = 64
@@ -97,13 +95,13 @@ class DailyKeys:
             bound: what has to be the same when it is decrypted.
             second: the time that says the day.
         """
-        nonce = urandom(_NONCE)
+        nonce = urandom(NONCE_SIZE)
         return nonce + self.cipher(self.current, second).encrypt(nonce, payload, bound)
 
     def decrypted(self, sealed: bytes, bound: bytes, second: int, name: bytes) -> bytes | None:
         """Return what was encrypted under the key of an id; None if it was not, or not with what it is bound to."""
         try:
-            return self.cipher(name, second).decrypt(sealed[:_NONCE], sealed[_NONCE:], bound)
+            return self.cipher(name, second).decrypt(sealed[:NONCE_SIZE], sealed[NONCE_SIZE:], bound)
         except (InvalidTag, ValueError):
             return None
 
@@ -143,20 +141,20 @@ class EncryptedSealer:
         self._youngest: Final = -leeway.total_seconds()
         self._clock: Final = clock
         self._max_payload: Final = max_payload
-        self._uncompressed: Final = (room - _TAIL) * 3 // 4 - _NONCE - _TAG
+        self._uncompressed: Final = (room - _TAIL) * 3 // 4 - NONCE_SIZE - TAG_SIZE
         self._latest = self._made_for(int(clock()))
         """The latest second, and how a payload is sealed then. Replaced as a whole: threads may share a sealer."""
 
     @property
     def overhead(self) -> int:
-        return encoded_size(_NONCE + _TAG) + _TAIL
+        return encoded_size(NONCE_SIZE + TAG_SIZE) + _TAIL
 
     def seal(self, payload: bytes) -> str:
         second, tail, bound, encrypt = self._latest
         now = int(self._clock())
         if now != second:
             self._latest = _, tail, bound, encrypt = self._made_for(now)
-        nonce = urandom(_NONCE)
+        nonce = urandom(NONCE_SIZE)
         if len(payload) > self._uncompressed:
             compressed = zlib.compress(payload, _QUICKLY)
             if len(compressed) >= self._uncompressed:  # perhaps it fits when that takes longer
@@ -187,7 +185,7 @@ class EncryptedSealer:
             bound = raw[len(packed) :] + (self._compressed if is_compressed else self._plain)
             sealed = from_canonical(packed[1:] if is_compressed else packed)
             cipher = keys.made.get((name, sealed_at // _DAY)) or keys.cipher(name, sealed_at)
-            payload = cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], bound)
+            payload = cipher.decrypt(sealed[:NONCE_SIZE], sealed[NONCE_SIZE:], bound)
         except (InvalidTag, ValueError):
             return Refused(Reason.SIGNATURE)
         if is_compressed:
