@@ -15,6 +15,7 @@ from typing_extensions import TypeVar, override
 
 from typed_sessions.core.framework import ConfiguredApp
 from typed_sessions.core.mixin import Session
+from typed_sessions.core.settings import Encryption
 from typed_sessions.errors import StoreUnavailableError
 from typed_sessions.frameworks.sessions import (
     REFRESH_FRACTION,
@@ -74,10 +75,12 @@ class Sessions(CurrentSessions[S]):
         store: keeps the contents on the server, with only an identifier in the cookie: the URL of a store, which is
             closed here, or a store, which is closed by whoever has made it. One that waits for an event loop is asked
             in a thread that has one. The config key `SESSION_STORE` beats it.
+        encryption: `"on"` encrypts what is written, `"read"` only opens what is encrypted already, and `"off"` is the
+            default. The config key `SESSION_ENCRYPTION` beats it.
 
     Raises:
         SchemaError: the class cannot be a schema; the message names the field.
-        ConfigurationError: there is no such serializer.
+        ConfigurationError: there is no such serializer, or what encrypts is not installed.
     """
 
     @overload
@@ -89,6 +92,7 @@ class Sessions(CurrentSessions[S]):
         serializer: SerializerName | AnySerializer | None = None,
         converter: Converter | None = None,
         store: str | SessionStore | None = None,
+        encryption: Encryption | None = None,
     ) -> None: ...
     @overload
     def __init__(
@@ -99,6 +103,7 @@ class Sessions(CurrentSessions[S]):
         serializer: SerializerName | AnySerializer | None = None,
         converter: Converter | None = None,
         store: str | SessionStore | None = None,
+        encryption: Encryption | None = None,
     ) -> None: ...
     def __init__(
         self,
@@ -108,6 +113,7 @@ class Sessions(CurrentSessions[S]):
         serializer: SerializerName | AnySerializer | None = None,
         converter: Converter | None = None,
         store: str | SessionStore | None = None,
+        encryption: Encryption | None = None,
     ) -> None:
         refuse_mixed_up(schema, app, Flask, __name__)
         super().__init__(
@@ -116,6 +122,7 @@ class Sessions(CurrentSessions[S]):
                 serializer=serializer,
                 converter=converter,
                 store=store,
+                encryption=encryption,
                 refresh_fraction=REFRESH_FRACTION,
                 report=log_and_signal,
             )

@@ -13,6 +13,7 @@ from cattrs import Converter
 from typing_extensions import TypeVar, override
 
 from typed_sessions.core.mixin import Session
+from typed_sessions.core.settings import Encryption
 from typed_sessions.errors import StoreUnavailableError
 from typed_sessions.frameworks.sessions import (
     REFRESH_FRACTION,
@@ -69,10 +70,12 @@ class Sessions(AwaitedSessions[S]):
         converter: a cattrs converter with hooks for types that the library does not know.
         store: keeps the contents on the server, with only an identifier in the cookie: the URL of a store, which is
             closed here, or a store, which is closed by whoever has made it. The config key `SESSION_STORE` beats it.
+        encryption: `"on"` encrypts what is written, `"read"` only opens what is encrypted already, and `"off"` is the
+            default. The config key `SESSION_ENCRYPTION` beats it.
 
     Raises:
         SchemaError: the class cannot be a schema; the message names the field.
-        ConfigurationError: there is no such serializer.
+        ConfigurationError: there is no such serializer, or what encrypts is not installed.
     """
 
     @overload
@@ -84,6 +87,7 @@ class Sessions(AwaitedSessions[S]):
         serializer: SerializerName | AnySerializer | None = None,
         converter: Converter | None = None,
         store: str | SessionStore | None = None,
+        encryption: Encryption | None = None,
     ) -> None: ...
     @overload
     def __init__(
@@ -94,6 +98,7 @@ class Sessions(AwaitedSessions[S]):
         serializer: SerializerName | AnySerializer | None = None,
         converter: Converter | None = None,
         store: str | SessionStore | None = None,
+        encryption: Encryption | None = None,
     ) -> None: ...
     def __init__(
         self,
@@ -103,6 +108,7 @@ class Sessions(AwaitedSessions[S]):
         serializer: SerializerName | AnySerializer | None = None,
         converter: Converter | None = None,
         store: str | SessionStore | None = None,
+        encryption: Encryption | None = None,
     ) -> None:
         refuse_mixed_up(schema, app, Quart, __name__)
         super().__init__(
@@ -111,6 +117,7 @@ class Sessions(AwaitedSessions[S]):
                 serializer=serializer,
                 converter=converter,
                 store=store,
+                encryption=encryption,
                 refresh_fraction=REFRESH_FRACTION,
                 report=log_and_signal,
             )

@@ -11,6 +11,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from itsdangerous import BadData, Signer, TimestampSigner, URLSafeTimedSerializer
@@ -23,7 +25,7 @@ from typed_sessions.errors import ConfigurationError
 from typed_sessions.reports import Reason, Refused
 from typed_sessions.sealing.base import KeylessSealer, as_datetime
 from typed_sessions.sealing.base64url import from_base64
-from typed_sessions.sealing.keys import DigestMethod, SecretKeys, known_digest, named_digest
+from typed_sessions.sealing.keys import DigestMethod, SecretKeys, hkdf, key_id, known_digest, named_digest
 from typed_sessions.sealing.signed import SignedSealer, sealed_size, unverified
 
 NOW = 1_800_000_000
@@ -597,3 +599,22 @@ def test_without_a_key_no_text_is_genuine_and_none_can_be_made() -> None:
     assert sealer.claimed_time("a.b.c") is None
     with pytest.raises(ConfigurationError, match="needs a SECRET_KEY"):
         sealer.seal(b"{}")
+
+
+def test_keys_are_derived_as_rfc_5869_says() -> None:
+    # Appendix A.3 of RFC 5869: SHA-256 without salt and info; the first 32 of its 42 bytes.
+    derived = hkdf(bytes.fromhex("0b" * 22), b"")
+    assert derived.hex() == "8da4e775a563c18f715f802a063c5a31b8a11f5c5ee1879ec3454e5f3c738d2d"
+
+
+@pytest.mark.parametrize("size", [1, 16, 64, 65, 200])
+def test_keys_are_derived_as_another_implementation_does(size: int) -> None:
+    key, info = hashlib.shake_128(b"key").digest(size), hashlib.shake_128(b"info").digest(size)
+    assert hkdf(key, info) == HKDF(hashes.SHA256(), length=32, salt=None, info=info).derive(key)
+
+
+def test_the_id_of_a_key_is_the_same_for_ever_and_another_for_another_key() -> None:
+    assert key_id(b"k" * 32) == "qZ3e"
+    ids = {key_id(b"%d" % number) for number in range(1_000)}
+    assert len(ids) == 1_000
+    assert {len(from_base64(each.encode())) for each in ids} == {3}

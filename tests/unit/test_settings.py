@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import pickle
+import sys
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -14,7 +15,7 @@ from quart import Quart
 from typing_extensions import override
 
 from typed_sessions.codec.codec import OnBadField
-from typed_sessions.core.settings import SETTING_NAMES, read_settings, snapshot
+from typed_sessions.core.settings import SETTING_NAMES, checked_encryption, read_settings, snapshot
 from typed_sessions.core.state import ExtrasRule
 from typed_sessions.errors import ConfigurationError
 from typed_sessions.sealing.keys import SecretKeys
@@ -110,6 +111,10 @@ def test_the_defaults_of_our_own_settings() -> None:
         ),
         pytest.param({"SESSION_ON_BAD_FIELD": "session"}, lambda s: s.on_bad_field, OnBadField.REFUSE, id="bad fields"),
         pytest.param({"SESSION_ON_OVERSIZE": "warn"}, lambda s: s.raise_on_oversize, False, id="warn on oversize"),
+        pytest.param({}, lambda s: s.encryption, "off", id="no encryption"),
+        pytest.param({"SESSION_ENCRYPTION": None}, lambda s: s.encryption, "off", id="encryption of None"),
+        pytest.param({"SESSION_ENCRYPTION": "read"}, lambda s: s.encryption, "read", id="reads what is encrypted"),
+        pytest.param({"SESSION_ENCRYPTION": "on"}, lambda s: s.encryption, "on", id="encryption"),
         pytest.param({"MAX_COOKIE_SIZE": 0}, lambda s: s.max_cookie_size, 0, id="no size limit"),
     ],
 )
@@ -193,6 +198,9 @@ def test_digests_are_read_by_name(name: str) -> None:
         pytest.param("SESSION_ON_BAD_FIELD", "reset", id="an unknown word for bad fields"),
         pytest.param("SESSION_ON_BAD_FIELD", None, id="bad fields of None"),
         pytest.param("SESSION_ON_OVERSIZE", "drop", id="an unknown word for oversize"),
+        pytest.param("SESSION_ENCRYPTION", "yes", id="an unknown word for encryption"),
+        pytest.param("SESSION_ENCRYPTION", True, id="encryption of True"),
+        pytest.param("SESSION_ENCRYPTION", "", id="encryption of nothing"),
         pytest.param("SESSION_REFRESH_AFTER", -1, id="a negative refresh"),
         pytest.param("SESSION_REFRESH_AFTER", timedelta(days=32), id="a refresh past the lifetime"),
         pytest.param("SESSION_REFRESH_AFTER", "P1M", id="a refresh in months"),
@@ -205,6 +213,21 @@ def test_digests_are_read_by_name(name: str) -> None:
 def test_a_wrong_setting_is_refused_by_its_name(setting: str, value: object) -> None:
     with pytest.raises(ConfigurationError, match=setting):
         read_settings({"SECRET_KEY": "k", setting: value})
+
+
+def test_encryption_of_the_config_beats_that_of_the_argument() -> None:
+    assert read_settings({}, encryption="on").encryption == "on"
+    assert read_settings({"SESSION_ENCRYPTION": "off"}, encryption="on").encryption == "off"
+
+
+@pytest.mark.parametrize("encryption", ["read", "on"])
+def test_encryption_without_its_extra_says_which_one(monkeypatch: pytest.MonkeyPatch, encryption: str) -> None:
+    monkeypatch.setitem(sys.modules, "cryptography.hazmat.primitives.ciphers.aead", None)
+    with pytest.raises(ConfigurationError, match=r"^SESSION_ENCRYPTION .* 'typed_sessions\[encryption\]'$"):
+        read_settings({"SESSION_ENCRYPTION": encryption})
+    with pytest.raises(ConfigurationError, match=r"^encryption = .* extra"):
+        checked_encryption("encryption", encryption)
+    assert read_settings({"SESSION_ENCRYPTION": "off"}).encryption == "off"
 
 
 def test_no_refusal_shows_a_key() -> None:

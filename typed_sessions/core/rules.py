@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, Generic, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeAlias, cast
 
 from attrs import field, frozen
 from typing_extensions import TypeVar
@@ -30,13 +30,16 @@ from typed_sessions.reports import Report
 from typed_sessions.schema.sameness import same
 from typed_sessions.schema.schema import Schema
 from typed_sessions.sealing.base import Clock, KeylessSealer, Sealer, as_datetime, newest
-from typed_sessions.sealing.keys import KEY_DERIVATIONS, DigestMethod
+from typed_sessions.sealing.keys import KEY_DERIVATIONS, DigestMethod, SecretKeys
 from typed_sessions.sealing.set_cookie import CookieAttributes, SessionCookie
 from typed_sessions.sealing.signed import SignedSealer
 from typed_sessions.serializers.base import BUILT_IN, AnySerializer, salt_of, serializer_name
 from typed_sessions.serializers.tagged_json import TaggedJSONSerializer
 
-__all__ = ["Adapter", "DataLoader", "Format", "Rules", "Signing", "formats_of", "load_nothing"]
+if TYPE_CHECKING:
+    from typed_sessions.sealing.encrypted import DailyKeys
+
+__all__ = ["Adapter", "DataLoader", "Format", "Rules", "Signing", "formats_of", "load_nothing", "record_keys_of"]
 
 S = TypeVar("S", default=dict[str, object])
 
@@ -99,6 +102,8 @@ class Rules(Generic[S]):
     clock: Clock
     is_stock: bool
     """True if the cookie is as the settings say, and no subclass has its own word on it."""
+    record_keys: DailyKeys | None = field(default=None, kw_only=True, repr=False)
+    """What encrypts the records of a store; None if none is opened that is encrypted."""
     makes_permanent: bool = field(default=False, kw_only=True)
     """True if a session is permanent from its first content on, unless the program says otherwise."""
     name: str = field(init=False)
@@ -343,9 +348,48 @@ def formats_of(
         )
     most = (settings.max_payload or MAX_PAYLOAD) if is_on_server else _longest_in_cookie(settings)
     written = schema.written_as(native_types(configured))
-    return tuple(
+    signed = tuple(
         Format(Codec(written, each, max_payload=most), _sealer(settings, signing, each, clock))
         for each in signing.serializers_of(settings)
+    )
+    if settings.encryption == "off":
+        return signed
+    if settings.keys is None:
+        raise ConfigurationError(f'SESSION_ENCRYPTION = "{settings.encryption}" needs a SECRET_KEY')
+    encrypted = _encrypted(signed, settings, settings.keys, signing, clock)
+    return (*encrypted, *signed) if settings.encryption == "on" else (*signed, *encrypted)
+
+
+def record_keys_of(settings: Settings) -> DailyKeys | None:
+    """Return what encrypts the records of a store, or only decrypts them; None if neither is asked for."""
+    if settings.encryption == "off" or settings.keys is None:
+        return None
+    from typed_sessions.sealing.encrypted import DailyKeys  # noqa: PLC0415 -- it imports what is an extra
+
+    return DailyKeys(settings.keys, b"record")
+
+
+def _encrypted(
+    formats: tuple[Format[S], ...], settings: Settings, keys: SecretKeys, signing: Signing, clock: Clock
+) -> tuple[Format[S], ...]:
+    """Return formats with what encrypts them."""
+    from typed_sessions.sealing.encrypted import EncryptedSealer  # noqa: PLC0415 -- it imports what is an extra
+
+    return tuple(
+        Format(
+            format_.codec,
+            EncryptedSealer(
+                keys,
+                salt=salt_of(signing.salt, format_.codec.serializer),
+                cookie_name=settings.cookie.name,
+                lifetime=settings.lifetime,
+                leeway=settings.leeway,
+                clock=clock,
+                room=_room(settings),
+                max_payload=_longest_in_cookie(settings),
+            ),
+        )
+        for format_ in formats
     )
 
 

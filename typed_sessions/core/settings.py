@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from copy import copy
 from datetime import datetime, timedelta
-from typing import Any, Final, TypeVar
+from importlib import import_module
+from typing import Any, Final, Literal, TypeAlias, TypeVar
 
 import msgspec
 from attrs import field, frozen
@@ -25,7 +26,9 @@ from typed_sessions.stores import SessionStore, check_url
 __all__ = [
     "DEFAULT_LIFETIME",
     "SETTING_NAMES",
+    "Encryption",
     "Settings",
+    "checked_encryption",
     "checked_store",
     "copied",
     "flag_of",
@@ -35,6 +38,9 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+
+Encryption: TypeAlias = Literal["off", "read", "on"]
+"""Whether sessions are encrypted: not at all, where they come so, or whenever they are written, too."""
 
 DEFAULT_LIFETIME: Final = timedelta(days=31)
 """Of a permanent session, as in Quart."""
@@ -60,6 +66,8 @@ class Settings:
     digest: DigestMethod | None
     """None leaves it to the interface."""
     digest_fallbacks: tuple[DigestMethod, ...]
+    encryption: Encryption
+    """As the argument says, if no setting does."""
     lifetime: timedelta
     leeway: timedelta
     extras: ExtrasRule
@@ -98,8 +106,12 @@ def _held(value: object) -> object:
     return copy(value) if is_sequence(value) or is_set(value) else value
 
 
-def read_settings(config: Mapping[str, Any]) -> Settings:
+def read_settings(config: Mapping[str, Any], *, encryption: Encryption = "off") -> Settings:
     """Return the settings of an application. A key that is missing has Quart's default.
+
+    Args:
+        config: the config of the application.
+        encryption: what holds unless `SESSION_ENCRYPTION` says something else.
 
     Raises:
         ConfigurationError: a setting is wrong; the message names it and says what it takes.
@@ -126,6 +138,7 @@ def read_settings(config: Mapping[str, Any]) -> Settings:
         serializer_fallbacks=read.each("SESSION_SERIALIZER_FALLBACKS", _serializer, "a list"),
         digest=read.optional("SESSION_DIGEST", known_digest),
         digest_fallbacks=read.each("SESSION_DIGEST_FALLBACKS", known_digest, "a list of names"),
+        encryption=read.optional("SESSION_ENCRYPTION", checked_encryption) or encryption,
         lifetime=lifetime,
         leeway=read("SESSION_CLOCK_LEEWAY", _span, default=timedelta(seconds=30)),
         extras=read("SESSION_EXTRAS", _extras_rule, default="keep"),
@@ -257,6 +270,31 @@ def checked_store(setting: str, value: object) -> str | SessionStore:
         what = value.__name__ if isinstance(value, type) else type(value).__name__
         raise ConfigurationError(f"{setting} must be a URL or a store, not {what}")
     return value
+
+
+def checked_encryption(setting: str, value: object) -> Encryption:
+    """Return whether sessions are encrypted.
+
+    Raises:
+        ConfigurationError: it does not say so, or what encrypts is not installed; the message has the setting's name.
+    """
+    for choice in _ENCRYPTION:
+        if value == choice:
+            break
+    else:
+        raise ConfigurationError(f'{setting} must be "off", "read" or "on", as text')
+    if choice != "off":
+        try:
+            import_module("cryptography.hazmat.primitives.ciphers.aead")
+        except ImportError:
+            raise ConfigurationError(
+                f'{setting} = "{choice}" needs cryptography, which is an extra: '
+                f"pip install 'typed_sessions[encryption]'"
+            ) from None
+    return choice
+
+
+_ENCRYPTION: Final[tuple[Encryption, ...]] = ("off", "read", "on")
 
 
 def _moment(setting: str, value: object) -> datetime:

@@ -12,9 +12,11 @@ from typing_extensions import TypeVar, override
 
 from typed_sessions.core.cookies import is_sent_to
 from typed_sessions.core.framework import ConfiguredApp, CookieRequest
-from typed_sessions.core.rules import Adapter, Rules, Signing, formats_of
+from typed_sessions.core.rules import Adapter, Rules, Signing, formats_of, record_keys_of
 from typed_sessions.core.settings import (
+    Encryption,
     Settings,
+    checked_encryption,
     checked_store,
     copied,
     read_settings,
@@ -112,6 +114,7 @@ class Applications(Generic[S]):
         store: keeps the contents on the server: a store, or the URL of one. `SESSION_STORE` beats it.
         refresh_fraction: how much of its lifetime a cookie has behind it when it is refreshed.
         clock: the time.
+        encryption: whether sessions are encrypted. `SESSION_ENCRYPTION` beats it.
         runtime: where what is asked of a store waits.
     """
 
@@ -123,12 +126,14 @@ class Applications(Generic[S]):
         refresh_fraction: float,
         clock: Clock,
         *,
+        encryption: Encryption | None = None,
         runtime: Runtime = EVENT_LOOP,
     ) -> None:
         self.runtime: Runtime = runtime
         self._adapter: Final = adapter
         self._schema: Final = schema
         self._store: Final = None if store is None else checked_store("store", store)
+        self._encryption: Final = checked_encryption("encryption", "off" if encryption is None else encryption)
         self._refresh_fraction: Final = refresh_fraction
         self.clock: Clock = clock
         self._latest: AppRules[S] | None = None
@@ -190,7 +195,7 @@ class Applications(Generic[S]):
         self._adapter.check_overrides()
         signing.check()
         self._schema.migrations.check(self._schema.name, self._schema.fields)
-        settings = read_settings(app.config)
+        settings = read_settings(app.config, encryption=self._encryption)
         if self._schema.open and settings.extras.allowed is not None:
             raise ConfigurationError(
                 'SESSION_EXTRAS needs a schema: without one there are no extras; leave it at "keep"'
@@ -205,6 +210,7 @@ class Applications(Generic[S]):
             settings=settings,
             refresh_after=fraction if settings.refresh_after is None else settings.refresh_after,
             clock=self.clock,
+            record_keys=record_keys_of(settings) if is_on_server else None,
             is_stock=self._adapter.is_stock,
             makes_permanent=self._adapter.makes_permanent,
             config=copied(app.config),

@@ -20,6 +20,7 @@ from typed_sessions.core.mixin import SessionMixin
 from typed_sessions.core.null_session import NullSession
 from typed_sessions.core.session import SecureCookieSession
 from typed_sessions.core.session_request import session_of_request
+from typed_sessions.core.settings import Encryption
 from typed_sessions.errors import StoreUnavailableError
 from typed_sessions.frameworks import interface
 from typed_sessions.frameworks.unavailable import RETRY_AFTER, headers_instead
@@ -162,6 +163,7 @@ if TYPE_CHECKING:
             serializer: SerializerName | AnySerializer | None = None,
             converter: Converter | None = None,
             store: str | SessionStore | None = None,
+            encryption: Encryption | None = None,
             refresh_fraction: float = 0.0,
             report: interface.ReportHandler = ...,
             clock: Clock = ...,
@@ -174,6 +176,7 @@ if TYPE_CHECKING:
             serializer: SerializerName | AnySerializer | None = None,
             converter: Converter | None = None,
             store: str | SessionStore | None = None,
+            encryption: Encryption | None = None,
             refresh_fraction: float = 0.0,
             report: interface.ReportHandler = ...,
             clock: Clock = ...,
@@ -185,6 +188,7 @@ if TYPE_CHECKING:
             serializer: SerializerName | AnySerializer | None = None,
             converter: Converter | None = None,
             store: str | SessionStore | None = None,
+            encryption: Encryption | None = None,
             refresh_fraction: float = 0.0,
             report: interface.ReportHandler = ...,
             clock: Clock = ...,

@@ -38,6 +38,7 @@ from typed_sessions.core.session_request import (
     session_from,
     session_of_request,
 )
+from typed_sessions.core.settings import Encryption
 from typed_sessions.core.state import Progress
 from typed_sessions.errors import ConfigurationError, answered, without_frames
 from typed_sessions.frameworks.applications import Applications, AppRules
@@ -83,6 +84,7 @@ class SecureCookieSessionInterface(
         serializer: a built-in serializer's name, or a serializer. `SESSION_SERIALIZER` beats it.
         converter: a cattrs converter with hooks for types that the library does not know.
         store: keeps the contents on the server: a store, or the URL of one. `SESSION_STORE` beats it.
+        encryption: whether sessions are encrypted. `SESSION_ENCRYPTION` beats it.
         refresh_fraction: how much of its lifetime the cookie of a permanent session has behind it when it is sent
             anew. `SESSION_REFRESH_AFTER` beats it.
         report: takes what there is to say of a session; the log by default.
@@ -90,7 +92,7 @@ class SecureCookieSessionInterface(
 
     Raises:
         SchemaError: the class cannot be a schema.
-        ConfigurationError: there is no such serializer.
+        ConfigurationError: there is no such serializer, or what encrypts is not installed.
     """
 
     makes_permanent: bool = False
@@ -107,6 +109,7 @@ class SecureCookieSessionInterface(
         serializer: SerializerName | AnySerializer | None = None,
         converter: Converter | None = None,
         store: str | SessionStore | None = None,
+        encryption: Encryption | None = None,
         refresh_fraction: float = 0.0,
         report: ReportHandler = ...,
         clock: Clock = ...,
@@ -119,6 +122,7 @@ class SecureCookieSessionInterface(
         serializer: SerializerName | AnySerializer | None = None,
         converter: Converter | None = None,
         store: str | SessionStore | None = None,
+        encryption: Encryption | None = None,
         refresh_fraction: float = 0.0,
         report: ReportHandler = ...,
         clock: Clock = ...,
@@ -130,6 +134,7 @@ class SecureCookieSessionInterface(
         serializer: SerializerName | AnySerializer | None = None,
         converter: Converter | None = None,
         store: str | SessionStore | None = None,
+        encryption: Encryption | None = None,
         refresh_fraction: float = 0.0,
         report: ReportHandler = log_report_of,
         clock: Clock = system_clock,
@@ -140,7 +145,7 @@ class SecureCookieSessionInterface(
         self.report_handler: Final = report
         """Is told what there is to say of a session."""
         self._applications: Final = Applications(
-            self, self.schema, store, refresh_fraction, clock, runtime=self.runtime
+            self, self.schema, store, refresh_fraction, clock, encryption=encryption, runtime=self.runtime
         )
 
     @property

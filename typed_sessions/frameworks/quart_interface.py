@@ -16,6 +16,7 @@ from typed_sessions.core.framework import ConfiguredApp, CookieRequest, CookieRe
 from typed_sessions.core.mixin import SessionMixin
 from typed_sessions.core.null_session import NullSession
 from typed_sessions.core.session import SecureCookieSession
+from typed_sessions.core.settings import Encryption
 from typed_sessions.errors import StoreUnavailableError
 from typed_sessions.frameworks import interface
 from typed_sessions.frameworks.unavailable import RETRY_AFTER, headers_instead
@@ -111,6 +112,7 @@ if TYPE_CHECKING:
             serializer: SerializerName | AnySerializer | None = None,
             converter: Converter | None = None,
             store: str | SessionStore | None = None,
+            encryption: Encryption | None = None,
             refresh_fraction: float = 0.0,
             report: interface.ReportHandler = ...,
             clock: Clock = ...,
@@ -123,6 +125,7 @@ if TYPE_CHECKING:
             serializer: SerializerName | AnySerializer | None = None,
             converter: Converter | None = None,
             store: str | SessionStore | None = None,
+            encryption: Encryption | None = None,
             refresh_fraction: float = 0.0,
             report: interface.ReportHandler = ...,
             clock: Clock = ...,
@@ -134,6 +137,7 @@ if TYPE_CHECKING:
             serializer: SerializerName | AnySerializer | None = None,
             converter: Converter | None = None,
             store: str | SessionStore | None = None,
+            encryption: Encryption | None = None,
             refresh_fraction: float = 0.0,
             report: interface.ReportHandler = ...,
             clock: Clock = ...,

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias, TypedDict, cast
 
+from typed_sessions.core.settings import Encryption
 from typed_sessions.serializers.base import AnySerializer, SerializerName
 from typed_sessions.stores import SessionStore
 
@@ -57,6 +58,8 @@ class SessionSettings(TypedDict, total=False):
     clock_leeway: timedelta | int
     digest: str | None
     digest_fallbacks: Sequence[str]
+    encryption: Encryption | None
+    """`"on"` encrypts what is written, `"read"` only opens what is encrypted already: `"off"` by default."""
     extras: Literal["keep", "forbid"] | Sequence[str] | set[str] | frozenset[str]
     on_bad_field: Literal["field", "session"]
     on_oversize: Literal["raise", "warn"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeAlias
 
@@ -10,8 +11,20 @@ from attrs import field, frozen
 from itsdangerous import Signer
 
 from typed_sessions.errors import ConfigurationError
+from typed_sessions.sealing.base64url import to_base64
 
-__all__ = ["KEY_DERIVATIONS", "DigestMethod", "KeyedHash", "SecretKeys", "keyed_hashes", "known_digest", "named_digest"]
+__all__ = [
+    "ID_SIZE",
+    "KEY_DERIVATIONS",
+    "DigestMethod",
+    "KeyedHash",
+    "SecretKeys",
+    "hkdf",
+    "key_id",
+    "keyed_hashes",
+    "known_digest",
+    "named_digest",
+]
 
 DigestMethod = Callable[..., Any]
 """A constructor of `hashlib`'s, as itsdangerous takes it."""
@@ -44,6 +57,21 @@ class SecretKeys:
     def shortest(self) -> int:
         """The size of the shortest key, in bytes."""
         return min(map(len, self.oldest_first))
+
+
+def hkdf(key: bytes, info: bytes) -> bytes:
+    """Return 32 bytes derived from a key for one purpose: HKDF with SHA-256 and no salt (RFC 5869)."""
+    pseudorandom_key = hmac.digest(bytes(hashlib.sha256().digest_size), key, "sha256")
+    return hmac.digest(pseudorandom_key, info + b"\x01", "sha256")
+
+
+def key_id(key: bytes) -> str:
+    """Return what names a secret key where the key itself must not show: 3 bytes, in URL-safe base64."""
+    return to_base64(hkdf(key, b"typed_sessions key id")[:ID_SIZE]).decode("ascii")
+
+
+ID_SIZE: Final = 3
+"""In bytes: two of an application's few keys have the same by chance in one of millions."""
 
 
 def keyed_hashes(

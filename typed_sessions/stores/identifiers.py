@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 import re
 import secrets
 from hashlib import sha256
@@ -11,6 +10,7 @@ from typing import Final, Self
 from attrs import field, frozen
 
 from typed_sessions.errors import ConfigurationError
+from typed_sessions.sealing.keys import hkdf
 
 __all__ = ["Identifier", "Namespace"]
 
@@ -83,9 +83,3 @@ class Namespace:
     def subject(self, subject: str) -> str:
         """Return what the store knows a subject by; there is no colon in the name of a namespace."""
         return f"{self.name}:{subject}"
-
-
-def hkdf(key: bytes, info: bytes) -> bytes:
-    """Return 32 bytes derived from a key for one purpose: HKDF with SHA-256 and no salt (RFC 5869)."""
-    pseudorandom_key = hmac.digest(bytes(sha256().digest_size), key, "sha256")
-    return hmac.digest(pseudorandom_key, info + b"\x01", "sha256")
