@@ -20,6 +20,7 @@ __all__ = [
     "CookieOversize",
     "FieldReset",
     "ForeignDomain",
+    "KeyFileUnusable",
     "Reason",
     "Refused",
     "Report",
@@ -240,6 +241,18 @@ class ShortSecretKey(Event):
 
 
 @frozen
+class KeyFileUnusable(Event):
+    """The file of `SECRET_KEY_FILE` has become unusable. The keys that were in it before go on signing."""
+
+    reason: str
+    """What is wrong with it."""
+
+    @override
+    def __str__(self) -> str:
+        return f"SECRET_KEY_FILE cannot be used, and the keys of before stay: {self.reason}"
+
+
+@frozen
 class UnknownSetting(Event):
     """A setting is set that means nothing here: a misspelt one, or one of flask-session's."""
 
@@ -290,6 +303,7 @@ Report: TypeAlias = (
     | UsedLate
     | SharedCookie
     | ShortSecretKey
+    | KeyFileUnusable
     | UnknownSetting
     | SingleLabelDomain
     | ForeignDomain

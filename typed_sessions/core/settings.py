@@ -18,7 +18,8 @@ from typed_sessions.core.cookies import BROWSERS_LIMIT, checked_attributes
 from typed_sessions.core.state import ExtrasRule
 from typed_sessions.errors import ConfigurationError
 from typed_sessions.schema.narrowing import is_sequence, is_set
-from typed_sessions.sealing.keys import DigestMethod, SecretKeys, known_digest
+from typed_sessions.sealing.key_file import path_of
+from typed_sessions.sealing.keys import DigestMethod, SecretKeys, known_digest, refuse_same_ids
 from typed_sessions.sealing.set_cookie import CookieAttributes
 from typed_sessions.serializers.base import AnySerializer, resolve_serializer
 from typed_sessions.stores import SessionStore, check_url
@@ -55,6 +56,8 @@ class Settings:
 
     keys: SecretKeys | None
     """None without a secret key: there are no sessions."""
+    key_file: str | None = field(repr=False)
+    """The path of the file from which the keys came into the config."""
     cookie: CookieAttributes
     """As the config has it, checked here; what is written is what the interface's helper methods say."""
     application_root: str
@@ -122,8 +125,13 @@ def read_settings(config: Mapping[str, Any], *, encryption: Encryption = "off") 
     refresh_after = read.optional("SESSION_REFRESH_AFTER", _span)
     if refresh_after is not None and refresh_after > lifetime:
         raise ConfigurationError("SESSION_REFRESH_AFTER must not be longer than PERMANENT_SESSION_LIFETIME")
+    keys = _secret_keys(config.get("SECRET_KEY"), config.get("SECRET_KEY_FALLBACKS") or ())
+    encryption = read.optional("SESSION_ENCRYPTION", checked_encryption) or encryption
+    if keys is not None and encryption != "off":
+        refuse_same_ids(keys)
     return Settings(
-        keys=_secret_keys(config.get("SECRET_KEY"), config.get("SECRET_KEY_FALLBACKS") or ()),
+        keys=keys,
+        key_file=read("SECRET_KEY_FILE", path_of),
         cookie=checked_attributes(
             name="session" if name is None else name,
             path=read("SESSION_COOKIE_PATH", _text) or root,
@@ -138,7 +146,7 @@ def read_settings(config: Mapping[str, Any], *, encryption: Encryption = "off") 
         serializer_fallbacks=read.each("SESSION_SERIALIZER_FALLBACKS", _serializer, "a list"),
         digest=read.optional("SESSION_DIGEST", known_digest),
         digest_fallbacks=read.each("SESSION_DIGEST_FALLBACKS", known_digest, "a list of names"),
-        encryption=read.optional("SESSION_ENCRYPTION", checked_encryption) or encryption,
+        encryption=encryption,
         lifetime=lifetime,
         leeway=read("SESSION_CLOCK_LEEWAY", _span, default=timedelta(seconds=30)),
         extras=read("SESSION_EXTRAS", _extras_rule, default="keep"),

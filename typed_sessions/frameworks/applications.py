@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from typing import Final, Generic, Protocol
+from typing import Final, Generic, Protocol, cast
 from weakref import WeakKeyDictionary
 
 from attrs import define, evolve, field, frozen
@@ -27,6 +27,7 @@ from typed_sessions.core.unknown_settings import advice_on
 from typed_sessions.errors import ConfigurationError
 from typed_sessions.reports import (
     ForeignDomain,
+    KeyFileUnusable,
     Report,
     ShortSecretKey,
     SingleLabelDomain,
@@ -35,6 +36,7 @@ from typed_sessions.reports import (
 )
 from typed_sessions.schema.schema import Schema
 from typed_sessions.sealing.base import Clock
+from typed_sessions.sealing.key_file import FileKey, KeyFile, path_of
 from typed_sessions.server import EVENT_LOOP, Repository, Runtime, ServerSide
 from typed_sessions.stores import Lifetime, SessionStore, namespace_in, open_store
 from typed_sessions.stores.identifiers import Namespace
@@ -75,6 +77,8 @@ class AppRules(Rules[S]):
     server_side: ServerSide[S] | None = field(repr=False)
     """None if the contents are kept in the cookie."""
 
+    may_change: bool = field(init=False)
+    """True if the same config may come to mean something else."""
     is_plain: bool = field(init=False)
     """True if a request's session needs nothing but its cookie, and there is no domain to compare with its host."""
 
@@ -84,6 +88,8 @@ class AppRules(Rules[S]):
         has_keys, has_domain = self.settings.keys is not None, self.settings.cookie.domain is not None
         is_plain = self.is_stock and self.server_side is None and has_keys and not has_domain
         object.__setattr__(self, "is_plain", is_plain)
+        may_change = self.store_in_memory is not None or self.settings.key_file is not None
+        object.__setattr__(self, "may_change", may_change)
 
     @property
     def required_server_side(self) -> ServerSide[S]:
@@ -103,6 +109,7 @@ class _OfApp:
     """By URL: a test has one of its own, and sees nobody else's visitors."""
     reported: set[Report] = field(factory=set["Report"])
     """What was reported once and for all."""
+    key_file: KeyFile | None = None
 
 
 class Applications(Generic[S]):
@@ -164,9 +171,8 @@ class Applications(Generic[S]):
         """
         latest = self._latest
         try:
-            if latest is not None and app.config == latest.config:
-                own_store = latest.store_in_memory
-                if own_store is None or own_store is self._store_in_memory(app):
+            if latest is not None and app.config == latest.config:  # noqa: SIM102 -- one line each
+                if not latest.may_change or self._holds(latest, app):
                     return latest
         except Exception:  # noqa: BLE001, S110 -- a config may hold what cannot be compared: it counts as changed
             pass
@@ -185,17 +191,56 @@ class Applications(Generic[S]):
             return rules
         raise refusal
 
+    def _holds(self, rules: AppRules[S], app: ConfiguredApp) -> bool:
+        """Return True if the config of an application, which is the same, still means these rules."""
+        own_store, key_file = rules.store_in_memory, self._of(app).key_file
+        if own_store is not None and own_store is not self._store_in_memory(app):
+            return False
+        if rules.settings.key_file is None or (key_file is not None and not key_file.is_due(self.clock())):
+            return True
+        self.take_keys(app)
+        return app.config == rules.config
+
+    def take_keys(self, app: ConfiguredApp) -> None:
+        """Bring the keys in the file of an application, if it has one, into its config, where others look for them.
+
+        Raises:
+            ConfigurationError: there are no keys in it, and none were; or the config has keys of its own.
+        """
+        config = app.config
+        path = path_of("SECRET_KEY_FILE", config.get("SECRET_KEY_FILE"))
+        if path is None:
+            return
+        current, fallbacks = config.get("SECRET_KEY"), config.get("SECRET_KEY_FALLBACKS") or ()
+        came_from_file = isinstance(current, FileKey) and all(isinstance(key, FileKey) for key in fallbacks)
+        if (current or fallbacks) and not came_from_file:
+            raise ConfigurationError("SECRET_KEY_FILE has all keys: leave out SECRET_KEY and SECRET_KEY_FALLBACKS")
+        of_app, now = self._of(app), self.clock()
+        if of_app.key_file is None or of_app.key_file.path != path:
+            of_app.key_file = KeyFile(path)
+        key_file = of_app.key_file
+        before = key_file.keys
+        if not before or key_file.is_due(now):
+            reason = key_file.look(now, with_ids=config.get("SESSION_ENCRYPTION", self._encryption) in ("read", "on"))
+            if reason is not None:
+                self._adapter.report(app, KeyFileUnusable(reason))
+        if before != key_file.keys or not came_from_file:  # all at once: threads read them
+            *earlier, signing = key_file.keys
+            cast("dict[str, object]", config).update(SECRET_KEY=signing, SECRET_KEY_FALLBACKS=earlier)
+
     def _looked_up(self, app: ConfiguredApp) -> AppRules[S]:
         """Return the rules of an application; its settings are read again only when one has changed."""
+        self.take_keys(app)
+        config = copied({**app.config})
         signing, store_in_memory = self._adapter.signing, self._store_in_memory(app)
-        seen = (*snapshot(app.config), signing, store_in_memory)
+        seen = (*snapshot(config), signing, store_in_memory)
         for rules in self._recent:
             if rules.seen == seen:
-                return rules if self._adapter.is_dynamic else evolve(rules, config=copied(app.config))
+                return rules if self._adapter.is_dynamic else evolve(rules, config=config)
         self._adapter.check_overrides()
         signing.check()
         self._schema.migrations.check(self._schema.name, self._schema.fields)
-        settings = read_settings(app.config, encryption=self._encryption)
+        settings = read_settings(config, encryption=self._encryption)
         if self._schema.open and settings.extras.allowed is not None:
             raise ConfigurationError(
                 'SESSION_EXTRAS needs a schema: without one there are no extras; leave it at "keep"'
@@ -212,7 +257,7 @@ class Applications(Generic[S]):
             clock=self.clock,
             is_stock=self._adapter.is_stock,
             makes_permanent=self._adapter.makes_permanent,
-            config=copied(app.config),
+            config=config,
             seen=seen,
             store_in_memory=store_in_memory,
             server_side=self._kept_on_server(settings, store_in_memory),

@@ -13,7 +13,13 @@ from typed_sessions.core.cookie_header import cookie_values, parsed_cookies, par
 from typed_sessions.core.framework import ConfiguredApp, CookieRequest, CookieResponse, values_of, vary_by_cookie
 from typed_sessions.core.rules import Rules
 from typed_sessions.core.session import SecureCookieSession, state_of
-from typed_sessions.core.session_request import is_left_alone, note_streaming, save_data, session_of_request
+from typed_sessions.core.session_request import (
+    is_left_alone,
+    note_streaming,
+    rules_of,
+    save_data,
+    session_of_request,
+)
 from typed_sessions.core.state import UNSAVED
 from typed_sessions.errors import ConfigurationError
 from typed_sessions.frameworks import interface
@@ -55,7 +61,9 @@ class Application:
     def __init__(self, config: Mapping[str, Any]) -> None:
         self.config: Final = config
         self.rules: AppRules[Any] | None = None
-        """The rules, once they were checked, if a session needs nothing but its cookie. They stay as they are."""
+        """The rules, once they were checked, if a session needs nothing but its cookie. They stay as they are.
+
+        None if the keys are in a file, which may change."""
 
 
 class Connection:
@@ -151,7 +159,7 @@ class ASGISessionInterface(interface.SecureCookieSessionInterface[S]):
         rules = self._applications.rules_of(app)
         if rules.settings.keys is None and rules.server_side is None:
             raise ConfigurationError("SECRET_KEY is missing, which the cookies of sessions are signed with")
-        if isinstance(app, Application) and rules.is_plain:
+        if isinstance(app, Application) and rules.is_plain and not rules.may_change:
             app.rules = rules
 
     async def opened(self, app: Application, connection: Connection) -> SecureCookieSession[S]:
@@ -163,8 +171,13 @@ class ASGISessionInterface(interface.SecureCookieSessionInterface[S]):
 
     def opened_at_once(self, app: Application, connection: Connection) -> SecureCookieSession[S] | None:
         """Return the session of a connection that needs nothing else; None where `opened` has to be awaited."""
-        rules = app.rules
+        rules = app.rules or self._renewed_rules(app)
         return None if rules is None else session_of_request(rules, app, connection, SecureCookieSession)
+
+    def _renewed_rules(self, app: Application) -> AppRules[S] | None:
+        """Return the present rules, if keys come from a file and a session needs nothing but its cookie."""
+        rules = self._applications.rules_of(app) if app.config.get("SECRET_KEY_FILE") else None
+        return rules if rules is not None and rules.is_plain else None
 
     def saved_at_once(self, app: Application, session: SecureCookieSession[S], message: Message) -> Message | None:
         """Save a session of which nobody has asked more than its data, with the message that begins its response.
@@ -176,7 +189,7 @@ class ASGISessionInterface(interface.SecureCookieSessionInterface[S]):
             if not _has_length(message):
                 note_streaming(session)
             return message
-        rules = app.rules
+        rules = app.rules or rules_of(session)
         text = save_data(session, rules) if session.accessed and rules is not None else None
         if text is None:
             return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Final, Generic, TypeAlias, cast, overload
@@ -417,6 +418,14 @@ class SecureCookieSessionInterface(
     def purge_interval(self, app: ConfiguredApp) -> timedelta | None:
         """Return how often expired sessions of an application are deleted; None for never."""
         return self._applications.rules_of(app).settings.purge_every
+
+    def take_keys(self, app: ConfiguredApp) -> None:
+        """Bring the keys of `SECRET_KEY_FILE` into the config of an application, for what else is set up with them.
+
+        What is wrong with that file is for `check` to say, as of all settings.
+        """
+        with suppress(ConfigurationError):
+            self._applications.take_keys(app)
 
     def check(self, app: ConfiguredApp) -> None:
         """Refuse wrong settings before the first request.
