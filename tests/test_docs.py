@@ -286,9 +286,7 @@ async def test_the_page_on_formats_reads_what_was_written_before(run_page: Any) 
         signing_as_stock(page.app).loads(sealed.removeprefix("session="))
 
 
-async def test_the_page_on_keys_logs_nobody_out(
-    run_page: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_the_page_on_keys_logs_nobody_out(run_page: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     page = run_page("how-to/rotate-keys.md")
     cookie = (await page.before.test_client().post("/login")).headers["Set-Cookie"].partition(";")[0]

@@ -46,6 +46,7 @@ class Reason(Enum):
     SIGNATURE = "no configured key signed it"
     EXPIRED = "it is older than the session lifetime"
     FUTURE = "it was signed in the future, past the clock leeway"
+    ENDED = "it is of before SESSION_NOT_BEFORE"
     UNKNOWN = "no live session has its identifier"
     ADOPTED_BEFORE = "it was taken in by the store before"
     REVOKED = "the sessions of its subject were ended since it was made"
@@ -69,6 +70,7 @@ _UNSIGNED: Final = frozenset(
         Reason.SIGNATURE,
         Reason.EXPIRED,
         Reason.FUTURE,
+        Reason.ENDED,
         Reason.UNKNOWN,
         Reason.ADOPTED_BEFORE,
         Reason.REVOKED,

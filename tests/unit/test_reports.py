@@ -34,6 +34,7 @@ EVERYDAY = {
     Reason.SIGNATURE,
     Reason.EXPIRED,
     Reason.FUTURE,
+    Reason.ENDED,
     Reason.UNKNOWN,
     Reason.ADOPTED_BEFORE,
     Reason.REVOKED,

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Generic
+from typing import Final, Generic
 
 from msgspec.structs import replace
 from typing_extensions import TypeVar
 
 from typed_sessions.codec.codec import Loaded
-from typed_sessions.codec.contents import contents_of
+from typed_sessions.codec.contents import Contents, contents_of
 from typed_sessions.core.rules import Rules
 from typed_sessions.core.state import MADE_LATE, ExtrasRule, LoadResult
-from typed_sessions.reports import FieldReset, Refused, Report, UndeclaredKeys
+from typed_sessions.reports import FieldReset, Reason, Refused, Report, UndeclaredKeys
 from typed_sessions.schema.values import Value
 from typed_sessions.sealing.base import newest, progress
 
-__all__ = ["RequestContext", "opened", "undeclared_reported"]
+__all__ = ["CREATED_KEY", "RequestContext", "has_outlived", "opened", "undeclared_reported"]
 
 S = TypeVar("S", default=dict[str, object])
+
+CREATED_KEY: Final = "_created"
+"""Under which a session in a cookie has the time of its creation, where it may only live for so long."""
 
 
 class RequestContext(Value, Generic[S]):
@@ -68,6 +71,8 @@ def opened(text: str, rules: Rules[S]) -> LoadResult[S]:
         if type(outcome) is tuple:
             outcome = format_.codec.decode(outcome[0], rules.on_bad_field)
         if type(outcome) is Loaded:
+            if rules.absolute_seconds is not None and has_outlived(outcome.contents, text, rules):
+                return _fresh(rules, Refused(Reason.EXPIRED))
             found = LoadResult(outcome.contents, outcome.snapshot, text, new=False, reports=outcome.reports)
             if not outcome.reports or not any(isinstance(report, FieldReset) for report in outcome.reports):
                 return found if rules.extras.allowed is None else undeclared_reported(found, rules)
@@ -75,6 +80,20 @@ def opened(text: str, rules: Rules[S]) -> LoadResult[S]:
         elif type(outcome) is Refused and (refusal is None or progress(outcome) > progress(refusal)):
             refusal = outcome
     return _fresh(rules, refusal) if misread is None else undeclared_reported(misread, rules)
+
+
+def has_outlived(contents: Contents[S], text: str | None, rules: Rules[S]) -> bool:
+    """Return True if a session has lived for as long as it may.
+
+    Args:
+        contents: of the session.
+        text: the cookie that it came in. It counts from then on, if nothing tells when it was created.
+        rules: of its application.
+    """
+    created = contents.get(CREATED_KEY)
+    since = created if type(created) is int else None if text is None else rules.claimed_time(text)
+    limit = rules.absolute_seconds
+    return limit is not None and since is not None and rules.clock() - since >= limit
 
 
 def _fresh(rules: Rules[S], refusal: Refused | None) -> LoadResult[S]:

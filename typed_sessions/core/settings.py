@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from copy import copy
@@ -88,6 +89,8 @@ class Settings:
     namespace: str | None
     """What keeps the sessions of an application apart from others in its store. None leaves it to the secret key."""
     absolute_lifetime: timedelta | None
+    not_before: int | None
+    """What was sealed or issued before has ended. In seconds since the epoch, as cookies have the time."""
     store_timeout: timedelta
     raise_on_store_error: bool
     adopt_signed_before: datetime | None
@@ -159,6 +162,7 @@ def read_settings(config: Mapping[str, Any], *, encryption: Encryption = "off") 
         store=read.optional("SESSION_STORE", checked_store),
         namespace=read("SESSION_NAMESPACE", _text),
         absolute_lifetime=read.optional("SESSION_ABSOLUTE_LIFETIME", _limit),
+        not_before=read.optional("SESSION_NOT_BEFORE", _second),
         store_timeout=read("SESSION_STORE_TIMEOUT", _longer_than_nothing, default=timedelta(seconds=2)),
         raise_on_store_error=read.choice("SESSION_ON_STORE_ERROR", "raise", "anonymous") == "raise",
         adopt_signed_before=read.optional("SESSION_ADOPT_SIGNED_BEFORE", _moment),
@@ -314,6 +318,10 @@ def _moment(setting: str, value: object) -> datetime:
     if not isinstance(value, datetime) or value.tzinfo is None:
         raise ConfigurationError(f"{setting} must be a datetime with a time zone")
     return value
+
+
+def _second(setting: str, value: object) -> int:
+    return math.floor(_moment(setting, value).timestamp())
 
 
 def _span(setting: str, value: object) -> timedelta:

@@ -12,6 +12,7 @@ from typing_extensions import TypeVar, override
 
 from typed_sessions.core.cookies import is_sent_to
 from typed_sessions.core.framework import ConfiguredApp, CookieRequest
+from typed_sessions.core.loading import CREATED_KEY
 from typed_sessions.core.rules import Adapter, Rules, Signing, formats_of
 from typed_sessions.core.settings import (
     Encryption,
@@ -245,6 +246,13 @@ class Applications(Generic[S]):
             raise ConfigurationError(
                 'SESSION_EXTRAS needs a schema: without one there are no extras; leave it at "keep"'
             )
+        if settings.not_before is not None and settings.not_before > self.clock():
+            raise ConfigurationError("SESSION_NOT_BEFORE is in the future; what it ends must have been there")
+        if settings.absolute_lifetime is not None and CREATED_KEY in self._schema.fields:
+            raise ConfigurationError(
+                f"{self._schema.name}.{CREATED_KEY}: under this key SESSION_ABSOLUTE_LIFETIME keeps when a session was "
+                f"created; give the field another name"
+            )
         is_on_server = settings.store is not None or self._store is not None
         formats = formats_of(self._schema, settings, signing, self.clock, is_on_server=is_on_server)
         fraction = settings.lifetime * self._refresh_fraction
@@ -307,7 +315,6 @@ class Applications(Generic[S]):
         store = self._store if settings.store is None else settings.store
         if store is None:
             for setting, value in (
-                ("SESSION_ABSOLUTE_LIFETIME", settings.absolute_lifetime),
                 ("SESSION_ADOPT_SIGNED_BEFORE", settings.adopt_signed_before),
                 ("SESSION_PURGE_EVERY", settings.purge_every),
             ):
@@ -323,12 +330,9 @@ class Applications(Generic[S]):
             raise ConfigurationError(
                 "SESSION_ADOPT_SIGNED_BEFORE needs the SECRET_KEY that the cookies were signed with"
             )
-        return ServerSide(
-            Repository(self.runtime.store(store), namespaces, Lifetime(settings.lifetime, settings.absolute_lifetime)),
-            self._schema,
-            settings,
-            self.runtime,
-        )
+        lifetime = Lifetime(settings.lifetime, settings.absolute_lifetime)
+        repository = Repository(self.runtime.store(store), namespaces, lifetime, settings.not_before)
+        return ServerSide(repository, self._schema, settings, self.runtime)
 
     def _opened_once(self, stores: dict[str, SessionStore], url: str) -> SessionStore:
         if url in stores:

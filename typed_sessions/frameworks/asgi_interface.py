@@ -171,7 +171,7 @@ class ASGISessionInterface(interface.SecureCookieSessionInterface[S]):
 
     def opened_at_once(self, app: Application, connection: Connection) -> SecureCookieSession[S] | None:
         """Return the session of a connection that needs nothing else; None where `opened` has to be awaited."""
-        rules = app.rules or self._renewed_rules(app)
+        rules: AppRules[Any] | None = app.rules or self._renewed_rules(app)
         return None if rules is None else session_of_request(rules, app, connection, SecureCookieSession)
 
     def _renewed_rules(self, app: Application) -> AppRules[S] | None:

@@ -69,6 +69,7 @@ class SessionSettings(TypedDict, total=False):
     max_cookie_size: int
     max_payload: int | None
     absolute_lifetime: timedelta | int | None
+    not_before: datetime | str | None
     store_timeout: timedelta | int
     on_store_error: Literal["raise", "anonymous"]
     adopt_signed_before: datetime | str | None
