@@ -30,14 +30,14 @@ from typed_sessions.reports import Report
 from typed_sessions.schema.sameness import same
 from typed_sessions.schema.schema import Schema
 from typed_sessions.sealing.base import Clock, KeylessSealer, Sealer, as_datetime, newest
-from typed_sessions.sealing.keys import KEY_DERIVATIONS, DigestMethod
+from typed_sessions.sealing.keys import KEY_DERIVATIONS, DigestMethod, SecretKeys
 from typed_sessions.sealing.set_cookie import CookieAttributes, SessionCookie
 from typed_sessions.sealing.signed import SignedSealer
 from typed_sessions.sealing.since import SealedSince
 from typed_sessions.serializers.base import BUILT_IN, AnySerializer, salt_of, serializer_name
 from typed_sessions.serializers.tagged_json import TaggedJSONSerializer
 
-__all__ = ["Adapter", "DataLoader", "Format", "Rules", "Signing", "formats_of", "load_nothing"]
+__all__ = ["Adapter", "DataLoader", "Format", "Rules", "Signing", "formats_of", "load_nothing", "opening_since"]
 
 S = TypeVar("S", default=dict[str, object])
 
@@ -350,14 +350,49 @@ def formats_of(
             'key_derivation = "none" leaves out the salt that keeps a format apart from others; take "hmac", or '
             'leave SESSION_SERIALIZER at "tagged-json" and SESSION_SERIALIZER_FALLBACKS empty'
         )
-    since = settings.not_before
     most = (settings.max_payload or MAX_PAYLOAD) if is_on_server else _longest_in_cookie(settings)
     written = schema.written_as(native_types(configured))
-    formats = [
+    signed = tuple(
         Format(Codec(written, each, max_payload=most), _sealer(settings, signing, each, clock))
         for each in signing.serializers_of(settings)
-    ]
-    return tuple(each if since is None else evolve(each, sealer=SealedSince(each.sealer, since)) for each in formats)
+    )
+    if settings.encryption == "off":
+        return signed
+    if settings.keys is None:
+        raise ConfigurationError(f'SESSION_ENCRYPTION = "{settings.encryption}" needs a SECRET_KEY')
+    encrypted = _encrypted(signed, settings, settings.keys, signing, clock)
+    return (*encrypted, *signed) if settings.encryption == "on" else (*signed, *encrypted)
+
+
+def opening_since(formats: tuple[Format[S], ...], moment: int | None) -> tuple[Format[S], ...]:
+    """Return formats that open nothing of before a moment, if there is such a moment."""
+    if moment is None:
+        return formats
+    return tuple(evolve(format_, sealer=SealedSince(format_.sealer, moment)) for format_ in formats)
+
+
+def _encrypted(
+    formats: tuple[Format[S], ...], settings: Settings, keys: SecretKeys, signing: Signing, clock: Clock
+) -> tuple[Format[S], ...]:
+    """Return formats with what encrypts them."""
+    from typed_sessions.sealing.encrypted import EncryptedSealer  # noqa: PLC0415 -- it imports what is an extra
+
+    return tuple(
+        Format(
+            format_.codec,
+            EncryptedSealer(
+                keys,
+                salt=salt_of(signing.salt, format_.codec.serializer),
+                cookie_name=settings.cookie.name,
+                lifetime=settings.lifetime,
+                leeway=settings.leeway,
+                clock=clock,
+                room=_room(settings),
+                max_payload=_longest_in_cookie(settings),
+            ),
+        )
+        for format_ in formats
+    )
 
 
 def _sealer(settings: Settings, signing: Signing, serializer: AnySerializer, clock: Clock) -> Sealer:

@@ -13,7 +13,7 @@ from typing_extensions import TypeVar, override
 from typed_sessions.core.cookies import is_sent_to
 from typed_sessions.core.framework import ConfiguredApp, CookieRequest
 from typed_sessions.core.loading import CREATED_KEY
-from typed_sessions.core.rules import Adapter, Rules, Signing, formats_of
+from typed_sessions.core.rules import Adapter, Rules, Signing, formats_of, opening_since
 from typed_sessions.core.settings import (
     Encryption,
     Settings,
@@ -255,6 +255,7 @@ class Applications(Generic[S]):
             )
         is_on_server = settings.store is not None or self._store is not None
         formats = formats_of(self._schema, settings, signing, self.clock, is_on_server=is_on_server)
+        formats = opening_since(formats, settings.not_before)
         fraction = settings.lifetime * self._refresh_fraction
         rules = AppRules(
             adapter=self._adapter,

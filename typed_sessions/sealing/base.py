@@ -11,7 +11,7 @@ from attrs import field, frozen
 
 from typed_sessions.errors import ConfigurationError
 from typed_sessions.reports import Reason, Refused
-from typed_sessions.sealing.base64url import from_base64
+from typed_sessions.sealing.base64url import from_base64, to_base64
 
 __all__ = ["Clock", "Genuine", "KeylessSealer", "Sealer", "as_datetime", "newest", "progress", "system_clock"]
 
@@ -43,7 +43,7 @@ class Sealer(Protocol):
 
     @property
     def overhead(self) -> int:
-        """How many characters a text has beside its payload in base64. Until the year 2106."""
+        """How many characters a text has at most beside its payload in base64. Until the year 2106."""
         ...
 
     def seal(self, payload: bytes) -> str:
@@ -64,7 +64,8 @@ class Sealer(Protocol):
     def verify(self, signed: str, signatures: Collection[bytes]) -> Genuine | Refused:
         """Return when something was sealed, and with which of these signatures, without opening it. Raises nothing.
 
-        `newest` asks this once of each thing that was signed, however many signatures come with it.
+        What follows the last dot of a text is its signature, and what is before that is signed. `newest` asks this once
+        of each thing that was signed, however many signatures come with it.
         """
         ...
 
@@ -106,7 +107,8 @@ def newest(texts: Iterable[str], sealers: Sequence[Sealer]) -> tuple[str | Refus
                 continue
             genuine.update(outcome.signatures)
             if found is None or outcome.sealed_at > moment:
-                found, moment = texts_of[outcome.signatures[0]][0], outcome.sealed_at
+                # In the one spelling that every sealer takes, whatever came.
+                found, moment = f"{signed}.{to_base64(outcome.signatures[0]).decode()}", outcome.sealed_at
         count += sum(len(texts_of[signature]) for signature in genuine)
     return found or refusal, count
 

@@ -6,7 +6,16 @@ from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable
 from typing import Final
 
-__all__ = ["TO_STANDARD", "TO_URL_SAFE", "from_base64", "read_by_python", "to_base64", "written_by_python"]
+__all__ = [
+    "TO_STANDARD",
+    "TO_URL_SAFE",
+    "canonical_by_python",
+    "from_base64",
+    "from_canonical",
+    "read_by_python",
+    "to_base64",
+    "written_by_python",
+]
 
 _SHORT: Final = 200
 """What is no longer is read and written by Python, which is at hand: what pybase64 saves, fetching its code costs."""
@@ -34,8 +43,26 @@ def read_by_python(text: bytes) -> bytes:
     return a2b_base64(text.translate(TO_STANDARD) + _PADDING[len(text) % 4])
 
 
+_NO_OTHERS: Final = bytes.maketrans(b"+/" + _ALTERNATIVE, b"!!+/")
+_LAST: Final = (written_by_python(bytes(range(256)) * 3), b"", b"AQgw", b"AEIMQUYcgkosw048")
+"""The letters that may come last, by what is left of the length: those whose bits beyond the data are zero."""
+
+
+def canonical_by_python(text: bytes) -> bytes:
+    """Return what URL-safe base64 stands for, if it is written as here: of all spellings of some data that is one.
+
+    Raises:
+        ValueError: it is no base64, or another spelling.
+    """
+    rest = len(text) % 4
+    if text and text[-1] not in _LAST[rest]:
+        raise ValueError("no base64, or another spelling")
+    return a2b_base64(text.translate(_NO_OTHERS) + _PADDING[rest], strict_mode=True)
+
+
 to_base64: Callable[[bytes], bytes] = written_by_python
 from_base64: Callable[[bytes], bytes] = read_by_python
+from_canonical: Callable[[bytes], bytes] = canonical_by_python
 
 try:
     from pybase64 import b64decode, b64encode
@@ -62,4 +89,10 @@ else:
         except ValueError:
             return read_by_python(text)
 
-    to_base64, from_base64 = written_by_pybase64, read_by_pybase64
+    def canonical_by_pybase64(text: bytes) -> bytes:
+        """Return what `canonical_by_python` does, and raise what it raises."""
+        if len(text) <= _SHORT or text[-1] not in _LAST[len(text) % 4] or b"+" in text or b"/" in text:
+            return canonical_by_python(text)
+        return b64decode(text + _PADDING[len(text) % 4], _ALTERNATIVE, validate=True)
+
+    to_base64, from_base64, from_canonical = written_by_pybase64, read_by_pybase64, canonical_by_pybase64

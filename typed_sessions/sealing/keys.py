@@ -14,6 +14,7 @@ from typed_sessions.errors import ConfigurationError
 from typed_sessions.sealing.base64url import to_base64
 
 __all__ = [
+    "ID_SIZE",
     "KEY_DERIVATIONS",
     "DigestMethod",
     "KeyedHash",
@@ -67,10 +68,10 @@ def hkdf(key: bytes, info: bytes) -> bytes:
 
 def key_id(key: bytes) -> str:
     """Return what names a secret key where the key itself must not show: 3 bytes, in URL-safe base64."""
-    return to_base64(hkdf(key, b"typed_sessions key id")[:_ID_SIZE]).decode("ascii")
+    return to_base64(hkdf(key, b"typed_sessions key id")[:ID_SIZE]).decode("ascii")
 
 
-_ID_SIZE: Final = 3
+ID_SIZE: Final = 3
 """In bytes: two of an application's few keys have the same by chance in one of millions."""
 
 

@@ -19,22 +19,22 @@ from attrs import field, frozen
 from typed_sessions.codec.codec import MAX_PAYLOAD
 from typed_sessions.reports import Reason, Refused
 from typed_sessions.sealing.base import Clock, Genuine, as_datetime
-from typed_sessions.sealing.base64url import TO_STANDARD, TO_URL_SAFE, from_base64, read_by_python, to_base64
+from typed_sessions.sealing.base64url import TO_STANDARD, TO_URL_SAFE, from_base64, to_base64
 from typed_sessions.sealing.keys import DigestMethod, KeyedHash, SecretKeys, keyed_hashes
+from typed_sessions.sealing.parts import (
+    SEPARATOR,
+    SEPARATORS,
+    STAMP_LENGTH,
+    STAMP_SIZE,
+    claimed_time,
+    encoded_size,
+    inflated,
+    seconds_of,
+    stamp_of,
+    untimely,
+)
 
 __all__ = ["SignedSealer", "Unverified", "sealed_size", "unverified"]
-
-_SEPARATOR: Final = b"."
-_SEPARATORS: Final = 2
-"""Between payload, time and signature."""
-
-_STAMP_SIZE: Final = 4
-"""Bytes of the time, until the year 2106."""
-
-_STAMP_LENGTH: Final = 6
-"""How many characters of base64 these make."""
-
-_LONGEST_STAMP: Final = 8
 
 _from_bytes: Final = int.from_bytes
 
@@ -73,7 +73,7 @@ class SignedSealer:
     ) -> None:
         self._hashes: Final = keyed_hashes(keys, salt=salt, key_derivation=key_derivation, digests=digests)
         self._inner, self._outer = self._hashes[0]
-        self._signature_size: Final = _encoded_size(len(_code(self._hashes[0], b"")))
+        self._signature_size: Final = encoded_size(len(_code(self._hashes[0], b"")))
         self._oldest: Final = int(lifetime.total_seconds())
         self._youngest: Final = -leeway.total_seconds()
         self._clock: Final = clock
@@ -84,13 +84,13 @@ class SignedSealer:
 
     @property
     def overhead(self) -> int:
-        return self._signature_size + _encoded_size(_STAMP_SIZE) + _SEPARATORS
+        return self._signature_size + encoded_size(STAMP_SIZE) + SEPARATORS
 
     def seal(self, payload: bytes) -> str:
         if len(payload) > self._uncompressed:
             compressed = zlib.compress(payload)
             is_shorter = len(compressed) < len(payload) - 1
-            packed = _SEPARATOR + to_base64(compressed) if is_shorter else to_base64(payload)
+            packed = SEPARATOR + to_base64(compressed) if is_shorter else to_base64(payload)
         else:
             packed = to_base64(payload)
         second, stamp = self._stamp
@@ -102,11 +102,11 @@ class SignedSealer:
         inner.update(signed)
         outer.update(inner.digest())
         signature = b2a_base64(outer.digest()).translate(TO_URL_SAFE)[: self._signature_size]
-        return (signed + _SEPARATOR + signature).decode("ascii")
+        return (signed + SEPARATOR + signature).decode("ascii")
 
     def open(self, text: str) -> tuple[bytes, int] | Refused:
-        signed, _, signature = text.encode("utf-8", "replace").rpartition(_SEPARATOR)
-        packed, separator, stamp = signed.rpartition(_SEPARATOR)
+        signed, _, signature = text.encode("utf-8", "replace").rpartition(SEPARATOR)
+        packed, separator, stamp = signed.rpartition(SEPARATOR)
         if not separator:
             return Refused(Reason.MALFORMED)
         inner, outer = self._inner(), self._outer()
@@ -116,30 +116,19 @@ class SignedSealer:
         if not compare_digest(genuine, signature) and not self._verifies(signed, signature):
             return Refused(Reason.SIGNATURE)
         try:
-            if len(stamp) == _STAMP_LENGTH:  # as nearly all have
+            if len(stamp) == STAMP_LENGTH:  # as nearly all have
                 age = int(self._clock()) - _from_bytes(a2b_base64(stamp.translate(TO_STANDARD) + b"=="), "big")
             else:
-                age = int(self._clock()) - _seconds(stamp)
+                age = int(self._clock()) - seconds_of(stamp)
             if not self._youngest <= age <= self._oldest:
-                return _untimely(age)
-            is_compressed = packed[:1] == _SEPARATOR
-            payload = _inflated(packed[1:], self._max_payload) if is_compressed else from_base64(packed)
+                return untimely(age)
+            is_compressed = packed[:1] == SEPARATOR
+            payload = inflated(from_base64(packed[1:]), self._max_payload) if is_compressed else from_base64(packed)
         except ValueError:
             return Refused(Reason.ENCODING)
         return (payload, age) if len(payload) <= self._max_payload else Refused(Reason.TOO_LARGE)
 
-    @staticmethod
-    def claimed_time(text: str) -> int | None:
-        end = text.rfind(".")
-        try:
-            if end > _STAMP_LENGTH and text[end - _STAMP_LENGTH - 1] == ".":
-                stamp = text[end - _STAMP_LENGTH : end]
-                if stamp.isalnum():  # as nearly all are
-                    return _from_bytes(a2b_base64(stamp + "=="), "big")
-            start = text.rfind(".", 0, end) if end > 0 else -1
-            return None if start < 0 else _seconds(text[start + 1 : end].encode())
-        except ValueError:
-            return None
+    claimed_time = staticmethod(claimed_time)
 
     def verify(self, signed: str, signatures: Collection[bytes]) -> Genuine | Refused:
         message = signed.encode("utf-8", "replace")
@@ -148,11 +137,11 @@ class SignedSealer:
         if not genuine:
             return Refused(Reason.SIGNATURE)
         try:
-            moment = _seconds(message.rpartition(_SEPARATOR)[2])
+            moment = seconds_of(message.rpartition(SEPARATOR)[2])
         except ValueError:
             return Refused(Reason.ENCODING)
         age = int(self._clock()) - moment
-        return Genuine(moment, genuine) if self._youngest <= age <= self._oldest else _untimely(age)
+        return Genuine(moment, genuine) if self._youngest <= age <= self._oldest else untimely(age)
 
     def _verifies(self, message: bytes, signature: bytes) -> bool:
         """Return True if a signature is a genuine one: in another spelling, of an earlier key, or by another digest."""
@@ -168,7 +157,7 @@ class SignedSealer:
 
     def _stamped(self, now: int) -> bytes:
         """Return a separator and a time, which is kept for the rest of its second."""
-        stamp = _SEPARATOR + to_base64(now.to_bytes((now.bit_length() + 7) // 8, "big"))
+        stamp = stamp_of(now)
         self._stamp = (now, stamp)
         return stamp
 
@@ -184,29 +173,24 @@ class Unverified:
 
 def unverified(text: str) -> Unverified:
     """Return what a text claims to hold. It takes no key to write that."""
-    packed, *rest = text.encode("utf-8", "replace").rsplit(_SEPARATOR, _SEPARATORS)
+    packed, *rest = text.encode("utf-8", "replace").rsplit(SEPARATOR, SEPARATORS)
     payload: bytes | Refused = Refused(Reason.MALFORMED)
-    if len(rest) == _SEPARATORS:
+    if len(rest) == SEPARATORS:
         try:
-            payload = _inflated(packed[1:], MAX_PAYLOAD) if packed[:1] == _SEPARATOR else from_base64(packed)
+            payload = inflated(from_base64(packed[1:]), MAX_PAYLOAD) if packed[:1] == SEPARATOR else from_base64(packed)
         except ValueError:
             payload = Refused(Reason.ENCODING)
     return Unverified(
         payload=Refused(Reason.TOO_LARGE) if isinstance(payload, bytes) and len(payload) > MAX_PAYLOAD else payload,
-        sealed_at=as_datetime(SignedSealer.claimed_time(text)),
+        sealed_at=as_datetime(claimed_time(text)),
         compressed=text.startswith("."),
     )
 
 
 def sealed_size(payload_size: int, digest: DigestMethod = hashlib.sha1) -> int:
     """Return how long the text of a payload of so many bytes is at most: signed, and not compressed."""
-    sizes = (payload_size, _STAMP_SIZE, digest().digest_size)
-    return sum(map(_encoded_size, sizes)) + _SEPARATORS
-
-
-def _encoded_size(size: int) -> int:
-    """Return how many characters base64 without padding makes of so many bytes."""
-    return (size * 4 + 2) // 3
+    sizes = (payload_size, STAMP_SIZE, digest().digest_size)
+    return sum(map(encoded_size, sizes)) + SEPARATORS
 
 
 def _code(keyed: KeyedHash, message: bytes) -> bytes:
@@ -215,27 +199,3 @@ def _code(keyed: KeyedHash, message: bytes) -> bytes:
     outer.update(inner.digest())
     code: bytes = outer.digest()
     return code
-
-
-def _seconds(stamp: bytes) -> int:
-    """Return the time that a stamp holds. Raises ValueError for what is none, or has more than itsdangerous takes."""
-    number = read_by_python(stamp)
-    if len(number) > _LONGEST_STAMP:
-        raise ValueError("a time has at most eight bytes")
-    return _from_bytes(number, "big")
-
-
-def _untimely(age: int) -> Refused:
-    return Refused(Reason.EXPIRED if age > 0 else Reason.FUTURE)
-
-
-def _inflated(packed: bytes, limit: int) -> bytes:
-    """Return what was compressed, up to one byte more than the limit. Raises ValueError for what was not."""
-    inflater = zlib.decompressobj()
-    try:
-        payload = inflater.decompress(from_base64(packed), limit + 1)
-    except zlib.error as error:
-        raise ValueError("not compressed") from error
-    if not inflater.eof and len(payload) <= limit:
-        raise ValueError("not compressed to its end")
-    return payload

@@ -1,0 +1,88 @@
+"""The parts of a sealed text, with dots between: what is sealed, the time, and what tells whether that is genuine."""
+
+from __future__ import annotations
+
+import zlib
+from binascii import a2b_base64
+from typing import Final
+
+from typed_sessions.reports import Reason, Refused
+from typed_sessions.sealing.base64url import read_by_python, to_base64
+
+__all__ = [
+    "SEPARATOR",
+    "SEPARATORS",
+    "STAMP_LENGTH",
+    "STAMP_SIZE",
+    "claimed_time",
+    "encoded_size",
+    "inflated",
+    "seconds_of",
+    "stamp_of",
+    "untimely",
+]
+
+SEPARATOR: Final = b"."
+"""Stands between the parts, and in front of what is compressed."""
+
+SEPARATORS: Final = 2
+"""How many stand between the parts."""
+
+STAMP_SIZE: Final = 4
+"""Bytes of the time, until the year 2106."""
+
+STAMP_LENGTH: Final = 6
+"""How many characters of base64 these make."""
+
+_LONGEST_STAMP: Final = 8
+
+_from_bytes: Final = int.from_bytes
+
+
+def stamp_of(second: int) -> bytes:
+    """Return a time as a text has it, after a dot."""
+    return SEPARATOR + to_base64(second.to_bytes((second.bit_length() + 7) // 8, "big"))
+
+
+def claimed_time(text: str) -> int | None:
+    """Return when a text says that it was sealed, which stands between its last two dots; see `Sealer`."""
+    end = text.rfind(".")
+    try:
+        if end > STAMP_LENGTH and text[end - STAMP_LENGTH - 1] == ".":
+            stamp = text[end - STAMP_LENGTH : end]
+            if stamp.isalnum():  # as nearly all are
+                return _from_bytes(a2b_base64(stamp + "=="), "big")
+        start = text.rfind(".", 0, end) if end > 0 else -1
+        return None if start < 0 else seconds_of(text[start + 1 : end].encode())
+    except ValueError:
+        return None
+
+
+def seconds_of(stamp: bytes) -> int:
+    """Return the time that a stamp holds. Raises ValueError for what is none, or has more than itsdangerous takes."""
+    number = read_by_python(stamp)
+    if len(number) > _LONGEST_STAMP:
+        raise ValueError("a time has at most eight bytes")
+    return _from_bytes(number, "big")
+
+
+def untimely(age: int) -> Refused:
+    """Return why a text is refused that is too old, or too far in the future."""
+    return Refused(Reason.EXPIRED if age > 0 else Reason.FUTURE)
+
+
+def inflated(compressed: bytes, limit: int) -> bytes:
+    """Return what was compressed, up to one byte more than the limit. Raises ValueError for what was not."""
+    inflater = zlib.decompressobj()
+    try:
+        payload = inflater.decompress(compressed, limit + 1)
+    except zlib.error as error:
+        raise ValueError("not compressed") from error
+    if not inflater.eof and len(payload) <= limit:
+        raise ValueError("not compressed to its end")
+    return payload
+
+
+def encoded_size(size: int) -> int:
+    """Return how many characters base64 without padding makes of so many bytes."""
+    return (size * 4 + 2) // 3
