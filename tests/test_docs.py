@@ -540,8 +540,16 @@ def test_the_page_on_commands_is_complete() -> None:
     sections = dict(re.findall(r"^## typed-sessions (\w+)\n(.*?)(?=^## |\Z)", text, re.DOTALL | re.MULTILINE))
     assert sections.keys() == commands.choices.keys()
     for name, command in commands.choices.items():
-        options = {option for action in command._actions for option in action.option_strings} - {"-h", "--help"}
+        options = options_of(command) - {"-h", "--help"}
         assert set(re.findall(r"^\| `(--[\w-]+)", sections[name], re.MULTILINE)) == options, name
+
+
+def options_of(command: argparse.ArgumentParser) -> set[str]:
+    options = {option for action in command._actions for option in action.option_strings}
+    for action in command._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            options = options.union(*map(options_of, action.choices.values()))
+    return options
 
 
 def test_the_page_on_reports_is_complete() -> None:

@@ -236,10 +236,7 @@ class ShortSecretKey(Event):
 
     @override
     def __str__(self) -> str:
-        return (
-            f"a secret key has {self.size} bytes, and can be guessed; make one with "
-            f"`python -c 'import secrets; print(secrets.token_hex())'`"
-        )
+        return f"a secret key has {self.size} bytes, and can be guessed; make one with `typed-sessions keys new`"
 
 
 @frozen
