@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Final, Generic
+from collections.abc import Mapping
+from typing import Any, Final, Generic
 
 from msgspec.structs import replace
 from typing_extensions import TypeVar
 
-from typed_sessions.codec.codec import Loaded
+from typed_sessions.codec.codec import Codec, Loaded, Snapshot
 from typed_sessions.codec.contents import Contents, contents_of
 from typed_sessions.core.rules import Rules
 from typed_sessions.core.state import MADE_LATE, ExtrasRule, LoadResult
+from typed_sessions.errors import SerializationError, UndeclaredKeyError
 from typed_sessions.reports import FieldReset, Reason, Refused, Report, UndeclaredKeys
+from typed_sessions.schema.schema import Schema
 from typed_sessions.schema.values import Value
 from typed_sessions.sealing.base import newest, progress
+from typed_sessions.serializers.tagged_json import TaggedJSONSerializer
 
-__all__ = ["CREATED_KEY", "RequestContext", "has_outlived", "opened", "undeclared_reported"]
+__all__ = [
+    "CREATED_KEY",
+    "RequestContext",
+    "has_outlived",
+    "opened",
+    "opened_with",
+    "refuse_earlier_name",
+    "undeclared_reported",
+]
 
 S = TypeVar("S", default=dict[str, object])
 
@@ -108,3 +120,23 @@ def undeclared_reported(opened: LoadResult[S], rules: Rules[S]) -> LoadResult[S]
     count = sum(not contents.declares(key) and not rules.extras.allows(key) for key in contents)
     reports: tuple[Report, ...] = (*opened.reports, UndeclaredKeys(count)) if count else opened.reports
     return replace(opened, reports=reports)
+
+
+def opened_with(initial: Mapping[str, object], schema: Schema[S]) -> LoadResult[S]:
+    """Return what a program asked a session to begin with, as if it had been loaded."""
+    contents = contents_of(schema, {})
+    for key in initial:
+        refuse_earlier_name(key, schema)
+    contents.update(initial)
+    codec = Codec(schema, TaggedJSONSerializer())
+    try:
+        payload = codec.payload(contents.stored())
+        return LoadResult(contents, Snapshot(codec, payload, payload) if initial else None)
+    except SerializationError:  # the save will say so
+        return LoadResult(contents)
+
+
+def refuse_earlier_name(key: str, schema: Schema[Any]) -> None:
+    """Refuse a key that would be read as a field, at the latest in the next request. Raises UndeclaredKeyError."""
+    if key in schema.renamed:
+        raise UndeclaredKeyError(key, (), schema.renamed[key])

@@ -253,6 +253,7 @@ class Applications(Generic[S]):
                 f"{self._schema.name}.{CREATED_KEY}: under this key SESSION_ABSOLUTE_LIFETIME keeps when a session was "
                 f"created; give the field another name"
             )
+        self._refuse_readable_secrets(settings)
         is_on_server = settings.store is not None or self._store is not None
         formats = formats_of(self._schema, settings, signing, self.clock, is_on_server=is_on_server)
         formats = opening_since(formats, settings.not_before)
@@ -277,6 +278,17 @@ class Applications(Generic[S]):
         if settings.cookie.domain is not None and "." not in settings.cookie.domain:
             self.report_once(app, SingleLabelDomain())
         return rules
+
+    def _refuse_readable_secrets(self, settings: Settings) -> None:
+        """Refuse fields that are marked as `Secret` where visitors can read cookies. Raises ConfigurationError."""
+        if settings.encryption == "on" or settings.keys is None or (settings.store or self._store) is not None:
+            return
+        for declared in self._schema.fields.values():
+            if declared.secret is not None:
+                raise ConfigurationError(
+                    f"{self._schema.name}.{declared.name}{declared.secret} is a Secret, and whoever has a signed "
+                    f'cookie can read it: set SESSION_ENCRYPTION = "on", or SESSION_STORE'
+                )
 
     def report_lossy(self, app: ConfiguredApp, keys: tuple[str, ...]) -> None:
         """Say once of each undeclared key, in whatever application, that its values do not come back as they were."""

@@ -41,7 +41,7 @@ from typed_sessions.core.session_request import (
 )
 from typed_sessions.core.settings import Encryption
 from typed_sessions.core.state import Progress
-from typed_sessions.errors import ConfigurationError, answered, without_frames
+from typed_sessions.errors import ConfigurationError, answered, without_frames, without_values
 from typed_sessions.frameworks.applications import Applications, AppRules
 from typed_sessions.frameworks.overrides import Overridable
 from typed_sessions.reports import Report, SharedCookie, log_report
@@ -284,7 +284,12 @@ class SecureCookieSessionInterface(
             lifecycle.end(session)
         else:
             streams = not session.accessed and self._is_streamed(response)
-            self._put(app, lifecycle.save(session, rules, app, streams=streams), response.headers)
+            try:
+                self._put(app, lifecycle.save(session, rules, app, streams=streams), response.headers)
+            except Exception as error:
+                if not self.schema.secrets:
+                    raise
+                raise without_values(error)  # noqa: B904 -- it is the same
 
     def cookie_values(self, request: CookieRequest, name: str) -> tuple[str, ...]:
         """Return all values that a cookie has in a request."""
@@ -329,7 +334,8 @@ class SecureCookieSessionInterface(
         context = state_of(session).source
         if not isinstance(context, StoredContext):
             return lifecycle.is_valid(session, self._applications.rules_of(app))
-        return await answered(self.server_side(app).reload(session, context))
+        reloading = self.server_side(app).reload(session, context)
+        return await answered(reloading, has_secrets=bool(self.schema.secrets))
 
     async def store(
         self,
@@ -367,7 +373,8 @@ class SecureCookieSessionInterface(
                 context = await self._stored_context(app, None, server_side, rules)
             decides = type(self).should_set_cookie is not SecureCookieSessionInterface.should_set_cookie
             wanted = self.should_set_cookie(app, session) if decides else None
-            kept = await answered(server_side.save(session, context, wanted=wanted, answers=answers, verifies=verifies))
+            saving = server_side.save(session, context, wanted=wanted, answers=answers, verifies=verifies)
+            kept = await answered(saving, has_secrets=bool(self.schema.secrets))
             self.report_lossy(app, tuple(context.lossy_keys))
             session_saved = True
         finally:
@@ -420,10 +427,7 @@ class SecureCookieSessionInterface(
         return self._applications.rules_of(app).settings.purge_every
 
     def take_keys(self, app: ConfiguredApp) -> None:
-        """Bring the keys of `SECRET_KEY_FILE` into the config of an application, for what else is set up with them.
-
-        What is wrong with that file is for `check` to say, as of all settings.
-        """
+        """Bring the keys of `SECRET_KEY_FILE` into an application's config. What is wrong with it, `check` says."""
         with suppress(ConfigurationError):
             self._applications.take_keys(app)
 

@@ -15,6 +15,7 @@ from attrs import asdict, frozen
 
 from typed_sessions.core.settings import read_settings
 from typed_sessions.errors import ConfigurationError
+from typed_sessions.schema.narrowing import is_sequence
 from typed_sessions.sealing.key_file import keys_in
 from typed_sessions.sealing.keys import key_id
 
@@ -190,10 +191,10 @@ def _in_file(file: str) -> Mapping[str, Any]:
 def _in_variables(variable: str, current: str | None, fallbacks: str | None) -> Mapping[str, Any]:
     """Return what variables of the environment hold, which may be any bytes."""
     try:
-        listed = json.loads(fallbacks) if fallbacks else []
+        listed: object = json.loads(fallbacks) if fallbacks else []
     except ValueError:
         listed = None
-    if not isinstance(listed, list):
+    if not is_sequence(listed):
         raise ConfigurationError(f'{variable}_FALLBACKS must be a JSON list: ["older", "old"]')
     return {"current": os.fsencode(current) if current else None, "fallbacks": listed}
 
