@@ -50,7 +50,9 @@ _MADE_BY_A_PROGRAM: Final = Binding(_opened_empty)
 
 
 def _has_secrets(session: SecureCookieSession[Any]) -> bool:
-    return bool(state_of(session).open().contents.schema.secrets)
+    rules = session._rules
+    schema = state_of(session).open().contents.schema if rules is None else rules.schema
+    return bool(schema.secrets)
 
 
 class SecureCookieSession(Session[S_co]):
