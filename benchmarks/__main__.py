@@ -10,6 +10,7 @@ from pathlib import Path
 from benchmarks.asgi import asgi_table
 from benchmarks.bounds import bound_table
 from benchmarks.costs import costs_table
+from benchmarks.encryption import encryption_table
 from benchmarks.extras import extras_table
 from benchmarks.growth import growth_tables
 from benchmarks.imports import import_table
@@ -39,6 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     parts.add_argument("--growth", action="store_true", help="how the cost grows, one dimension at a time")
     parts.add_argument("--costs", action="store_true", help="what contents of all kinds cost that fill a cookie")
     parts.add_argument("--extras", action="store_true", help="what undeclared keys cost")
+    parts.add_argument("--encryption", action="store_true", help="what encrypted cookies cost, beside signed ones")
     parts.add_argument("--bounds", action="store_true", help="what no session on Quart's objects can beat")
     parts.add_argument("--memory", action="store_true", help="what a request takes of memory")
     parts.add_argument("--imports", action="store_true", help="how long imports take")
@@ -58,6 +60,7 @@ def _asked_for(options: argparse.Namespace) -> Iterator[Table]:
         "growth": lambda: growth_tables(seconds=seconds),
         "costs": lambda: [costs_table()],
         "extras": lambda: [extras_table(seconds=seconds)],
+        "encryption": lambda: [encryption_table(seconds=seconds)],
         "bounds": lambda: [bound_table(seconds=seconds)],
         "memory": lambda: [memory_table()],
         "imports": lambda: [import_table()],

@@ -15,6 +15,7 @@ from benchmarks.asgi import USES, asgi_table
 from benchmarks.bounds import bound_table
 from benchmarks.contenders import BrokenContender, Contender, Floor, OnQuart, local_contenders, prove, stock
 from benchmarks.costs import KINDS, costs_table
+from benchmarks.encryption import encryption_table
 from benchmarks.extras import extras_table
 from benchmarks.growth import DIMENSIONS, growth_tables
 from benchmarks.imports import import_table
@@ -133,6 +134,13 @@ def test_undeclared_keys_are_compared() -> None:
     table = extras_table(seconds=0, sizes=("small",))
     assert [row[0] for row in table.rows] == ["open + save, one change, small", "read only, small"]
     assert all(re.fullmatch(r"[+-]\d+%", cell) for row in table.rows for cell in row[1:])
+
+
+def test_an_encrypted_cookie_is_compared_with_a_signed_one() -> None:
+    table = encryption_table(seconds=0, sizes=("medium",))
+    rows = ["open + save, one change, medium", "read only, medium", "nested change, medium"]
+    assert [row[0] for row in table.rows] == rows
+    assert_has_figures(table, rows=3)
 
 
 def test_what_bounds_a_session_is_measured_beside_it() -> None:

@@ -50,6 +50,7 @@ class Reason(Enum):
     UNKNOWN = "no live session has its identifier"
     ADOPTED_BEFORE = "it was taken in by the store before"
     REVOKED = "the sessions of its subject were ended since it was made"
+    TAMPERED = "its record is not as it was encrypted, or is that of another session"
     ENCODING = "its payload or its time is not valid base64 or zlib"
     TOO_LARGE = "its payload inflates past the limit"
     UNREADABLE = "its payload is not of the configured serializer"

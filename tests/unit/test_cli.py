@@ -10,11 +10,14 @@ import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
 
 from typed_sessions import SecureCookieSession, SecureCookieSessionInterface
+from typed_sessions.sealing.encrypted import EncryptedSealer
+from typed_sessions.sealing.keys import SecretKeys, key_id
 from typed_sessions.serializers import TaggedJSONSerializer
 from typed_sessions.stores import Lifetime, Record, WriteRequest, open_store
 from typed_sessions.stores.identifiers import Identifier
@@ -194,6 +197,37 @@ def test_a_cookie_is_verified_with_the_key_of_the_environment(
     ]
 
 
+def test_an_encrypted_cookie_is_shown_to_who_has_the_key(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options: Any = {"cookie_name": "shop", "lifetime": timedelta(1), "leeway": timedelta(), "room": 4_000}
+    sealer = EncryptedSealer(SecretKeys(KEY), salt="cookie-session", clock=lambda: 1_795_000_000.0, **options)
+    text = sealer.seal(b'{"user_id":7}')
+    assert main(["inspect", text]) == 0
+    locked = printed(capsys)
+    assert f"encrypted  with the key {key_id(KEY.encode())}, which it takes" in locked
+    assert "user_id" not in locked
+    monkeypatch.setenv("SECRET_KEY", KEY)
+    assert main(["inspect", text]) == 1
+    assert "--cookie-name" in printed(capsys)
+    assert main(["inspect", f"Set-Cookie: shop={text}; Path=/", "--cookie-name", "shop"]) == 0
+    assert printed(capsys).splitlines() == [
+        "format     tagged-json",
+        "sealed     2026-11-18 11:06:40+00:00",
+        f"size       {len(text)} bytes; 13 bytes of contents",
+        "signature  verified",
+        f"encrypted  with the key {key_id(KEY.encode())}",
+        "contents",
+        "  'user_id': 7",
+    ]
+    assert main(["inspect", "--json", text, "--cookie-name", "shop"]) == 0
+    shown = json.loads(printed(capsys))
+    assert (shown["key_id"], shown["contents"]) == (key_id(KEY.encode()), {"user_id": 7})
+    monkeypatch.setitem(sys.modules, "cryptography.hazmat.primitives.ciphers.aead", None)
+    assert main(["inspect", text]) == 2
+    assert "typed_sessions[encryption]" in capsys.readouterr().err
+
+
 def test_the_variable_may_have_another_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SHOP_KEY", "another one")
     assert main(["inspect", cookie(), "--key-variable", "SHOP_KEY"]) == 1
@@ -237,6 +271,7 @@ def test_json_keeps_unverified_contents_apart(
     main(["inspect", "--json", cookie()])
     assert json.loads(printed(capsys)) == {
         "verified": True,
+        "key_id": None,
         "refused": None,
         "formats": ["tagged-json"],
         "sealed_at": "2026-11-18T11:06:40+00:00",
@@ -308,7 +343,7 @@ def test_no_option_takes_a_secret(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["inspect", "--help"])
     options = {word.strip(",") for word in printed(capsys).split() if word.startswith("--")}
-    assert options == {"--help", "--key-variable", "--salt", "--digest", "--serializer", "--json"}
+    assert options == {"--help", "--key-variable", "--salt", "--digest", "--serializer", "--json", "--cookie-name"}
 
 
 def test_purge_deletes_what_has_expired(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,7 +13,8 @@ from itsdangerous import URLSafeTimedSerializer
 from markupsafe import Markup
 
 from typed_sessions.reports import Reason
-from typed_sessions.sealing.keys import SecretKeys, named_digest
+from typed_sessions.sealing.encrypted import EncryptedSealer
+from typed_sessions.sealing.keys import SecretKeys, key_id, named_digest
 from typed_sessions.sealing.signed import SignedSealer
 from typed_sessions.serializers import MsgspecJSONSerializer, MsgspecMsgpackSerializer, TaggedJSONSerializer
 from typed_sessions.tools.inspection import inspect_cookie
@@ -151,3 +152,49 @@ def test_a_signed_cookie_that_no_format_reads_is_verified_and_refused() -> None:
 @given(text=st.text(st.characters(), max_size=60), key=st.sampled_from([None, KEY]))
 def test_any_text_can_be_looked_at(text: str, key: str | None) -> None:
     assert not inspect_cookie(text, key).verified
+
+
+def encrypted(name: str, payload: bytes | None = None, **options: Any) -> str:
+    plain = FORMATS[name].dumps(CONTENTS) if payload is None else payload
+    salt = "cookie-session" if name == "tagged-json" else f"cookie-session.{name}"
+    settings: dict[str, Any] = {"salt": salt, "cookie_name": "session", "room": 3_000} | options
+    spans: dict[str, Any] = {"lifetime": timedelta(1), "leeway": timedelta()}
+    sealer = EncryptedSealer(SecretKeys(KEY), clock=SEALED.timestamp, **spans, **settings)
+    return sealer.seal(plain if isinstance(plain, bytes) else plain.encode())
+
+
+@NAMES
+@pytest.mark.parametrize("room", [0, 3_000], ids=["compressed", "plain"])
+def test_an_encrypted_cookie_is_shown_with_its_key_whatever_its_age(name: str, room: int) -> None:
+    payload = FORMATS[name].dumps({"text": "x" * 500})
+    text = encrypted(name, payload if isinstance(payload, bytes) else payload.encode(), room=room)
+    inspection = inspect_cookie(text, KEY)
+    assert (inspection.verified, inspection.refused, inspection.formats) == (True, None, (name,))
+    assert (inspection.sealed_at, inspection.size) == (SEALED, len(text))
+    assert (inspection.payload_size, inspection.compressed) == (len(payload), room == 0)
+    assert inspection.contents == {"text": "x" * 500}
+    assert inspection.key_id == key_id(KEY.encode())
+
+
+@NAMES
+def test_an_encrypted_cookie_shows_nothing_without_its_key(name: str) -> None:
+    text = encrypted(name)
+    for key, refused in ((None, None), ("another key", Reason.SIGNATURE)):
+        inspection = inspect_cookie(text, key)
+        assert (inspection.verified, inspection.refused, inspection.contents) == (False, refused, None)
+        assert (inspection.formats, inspection.payload_size) == ((), None)
+        assert (inspection.sealed_at, inspection.key_id) == (SEALED, key_id(KEY.encode()))
+
+
+def test_an_encrypted_cookie_takes_the_name_and_the_salt_that_it_was_made_with() -> None:
+    text = encrypted("tagged-json", cookie_name="shop", salt="own")
+    assert inspect_cookie(text, KEY, cookie_name="shop").refused is Reason.SIGNATURE
+    assert inspect_cookie(text, KEY, salt="own").refused is Reason.SIGNATURE
+    assert inspect_cookie(text, KEY, cookie_name="shop", salt="own").contents == CONTENTS
+
+
+def test_an_encrypted_cookie_that_no_format_reads_is_verified_and_refused() -> None:
+    inspection = inspect_cookie(encrypted("tagged-json", b"no"), KEY)
+    assert (inspection.verified, inspection.refused) == (True, Reason.UNREADABLE)
+    bomb = inspect_cookie(encrypted("tagged-json", bytes(2_000_000)), KEY)
+    assert (bomb.verified, bomb.refused) == (True, Reason.TOO_LARGE)

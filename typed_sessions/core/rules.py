@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, Generic, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeAlias, cast
 
 from attrs import evolve, field, frozen
 from typing_extensions import TypeVar
@@ -37,7 +37,20 @@ from typed_sessions.sealing.since import SealedSince
 from typed_sessions.serializers.base import BUILT_IN, AnySerializer, salt_of, serializer_name
 from typed_sessions.serializers.tagged_json import TaggedJSONSerializer
 
-__all__ = ["Adapter", "DataLoader", "Format", "Rules", "Signing", "formats_of", "load_nothing", "opening_since"]
+if TYPE_CHECKING:
+    from typed_sessions.sealing.encrypted import DailyKeys
+
+__all__ = [
+    "Adapter",
+    "DataLoader",
+    "Format",
+    "Rules",
+    "Signing",
+    "formats_of",
+    "load_nothing",
+    "opening_since",
+    "record_keys_of",
+]
 
 S = TypeVar("S", default=dict[str, object])
 
@@ -100,6 +113,8 @@ class Rules(Generic[S]):
     clock: Clock
     is_stock: bool
     """True if the cookie is as the settings say, and no subclass has its own word on it."""
+    record_keys: DailyKeys | None = field(default=None, kw_only=True, repr=False)
+    """What encrypts the records of a store; None if none is opened that is encrypted."""
     makes_permanent: bool = field(default=False, kw_only=True)
     """True if a session is permanent from its first content on, unless the program says otherwise."""
     name: str = field(init=False)
@@ -369,6 +384,15 @@ def opening_since(formats: tuple[Format[S], ...], moment: int | None) -> tuple[F
     if moment is None:
         return formats
     return tuple(evolve(format_, sealer=SealedSince(format_.sealer, moment)) for format_ in formats)
+
+
+def record_keys_of(settings: Settings) -> DailyKeys | None:
+    """Return what encrypts the records of a store, or only decrypts them; None if neither is asked for."""
+    if settings.encryption == "off" or settings.keys is None:
+        return None
+    from typed_sessions.sealing.encrypted import DailyKeys  # noqa: PLC0415 -- it imports what is an extra
+
+    return DailyKeys(settings.keys, b"record")
 
 
 def _encrypted(

@@ -13,7 +13,7 @@ from typing_extensions import TypeVar, override
 from typed_sessions.core.cookies import is_sent_to
 from typed_sessions.core.framework import ConfiguredApp, CookieRequest
 from typed_sessions.core.loading import CREATED_KEY
-from typed_sessions.core.rules import Adapter, Rules, Signing, formats_of, opening_since
+from typed_sessions.core.rules import Adapter, Rules, Signing, formats_of, opening_since, record_keys_of
 from typed_sessions.core.settings import (
     Encryption,
     Settings,
@@ -265,6 +265,7 @@ class Applications(Generic[S]):
             settings=settings,
             refresh_after=fraction if settings.refresh_after is None else settings.refresh_after,
             clock=self.clock,
+            record_keys=record_keys_of(settings) if is_on_server else None,
             is_stock=self._adapter.is_stock,
             makes_permanent=self._adapter.makes_permanent,
             config=config,

@@ -91,8 +91,11 @@ else:
 
     def canonical_by_pybase64(text: bytes) -> bytes:
         """Return what `canonical_by_python` does, and raise what it raises."""
-        if len(text) <= _SHORT or text[-1] not in _LAST[len(text) % 4] or b"+" in text or b"/" in text:
-            return canonical_by_python(text)
-        return b64decode(text + _PADDING[len(text) % 4], _ALTERNATIVE, validate=True)
+        rest = len(text) % 4
+        if text and text[-1] not in _LAST[rest]:
+            raise ValueError("no base64, or another spelling")
+        if len(text) <= _SHORT or b"+" in text or b"/" in text:
+            return a2b_base64(text.translate(_NO_OTHERS) + _PADDING[rest], strict_mode=True)
+        return b64decode(text + _PADDING[rest], _ALTERNATIVE, validate=True)
 
     to_base64, from_base64, from_canonical = written_by_pybase64, read_by_pybase64, canonical_by_pybase64

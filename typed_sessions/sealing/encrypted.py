@@ -22,10 +22,12 @@ from typed_sessions.sealing.base import Clock, Genuine, progress
 from typed_sessions.sealing.base64url import TO_STANDARD, from_canonical, to_base64
 from typed_sessions.sealing.keys import ID_SIZE, SecretKeys, hkdf, key_id
 from typed_sessions.sealing.parts import (
+    NONCE_SIZE,
     SEPARATOR,
     SEPARATORS,
     STAMP_LENGTH,
     STAMP_SIZE,
+    TAG_SIZE,
     claimed_time,
     encoded_size,
     inflated,
@@ -36,16 +38,18 @@ from typed_sessions.sealing.parts import (
 
 __all__ = ["DailyKeys", "EncryptedSealer"]
 
-_NONCE: Final = 12
-_TAG: Final = 16
-"""Sizes in bytes (NIST SP 800-38D, sections 5.2.1 and 8.2.2)."""
-
 _DAY: Final = 24 * 60 * 60
 _MOST_DAYS: Final = 64
 """How many keys of days are kept: those of a default lifetime, twice."""
 
 _TAIL: Final = SEPARATORS + encoded_size(STAMP_SIZE) + encoded_size(ID_SIZE)
 """How many characters follow the payload: time and id, and the dots before them."""
+
+_QUICKLY: Final = 1
+"""A level of zlib's. What it makes is hardly longer than by the default one."""
+
+_DECRYPTED: Final = (Reason.ENCODING, Reason.TOO_LARGE)
+"""Why a text is refused that is genuine."""
 
 _from_bytes: Final = int.from_bytes
 
@@ -68,18 +72,19 @@ class DailyKeys:
         """The ids of all secret keys."""
         self.current: Final = key_id(keys.oldest_first[-1]).encode("ascii")
         """The id of the key that encrypts."""
-        self._ciphers: dict[tuple[bytes, int], AESGCM] = {}
+        self.made: Final = dict[tuple[bytes, int], AESGCM]()
+        """What `cipher` has made, by id and day."""
 
     def cipher(self, name: bytes, second: int) -> AESGCM:
         """Return what encrypts and decrypts under the secret key of an id, on the day of a time."""
         place = name, second // _DAY
-        found = self._ciphers.get(place)
+        found = self.made.get(place)
         if found is None:
             info = b"typed_sessions encryption %d %s" % (place[1], self._purpose)
             found = AESGCM(hkdf(self._keys[name], info))
-            if len(self._ciphers) >= _MOST_DAYS:  # whoever writes times by hand has them derived, and not kept
-                self._ciphers = {}
-            self._ciphers[place] = found
+            if len(self.made) >= _MOST_DAYS:  # whoever writes times by hand has keys derived, and not kept
+                self.made.clear()
+            self.made[place] = found
         return found
 
     def encrypted(self, payload: bytes, bound: bytes, second: int) -> bytes:
@@ -90,13 +95,13 @@ class DailyKeys:
             bound: what has to be the same when it is decrypted.
             second: the time that says the day.
         """
-        nonce = urandom(_NONCE)
+        nonce = urandom(NONCE_SIZE)
         return nonce + self.cipher(self.current, second).encrypt(nonce, payload, bound)
 
     def decrypted(self, sealed: bytes, bound: bytes, second: int, name: bytes) -> bytes | None:
         """Return what was encrypted under the key of an id; None if it was not, or not with what it is bound to."""
         try:
-            return self.cipher(name, second).decrypt(sealed[:_NONCE], sealed[_NONCE:], bound)
+            return self.cipher(name, second).decrypt(sealed[:NONCE_SIZE], sealed[NONCE_SIZE:], bound)
         except (InvalidTag, ValueError):
             return None
 
@@ -136,22 +141,24 @@ class EncryptedSealer:
         self._youngest: Final = -leeway.total_seconds()
         self._clock: Final = clock
         self._max_payload: Final = max_payload
-        self._uncompressed: Final = (room - _TAIL) * 3 // 4 - _NONCE - _TAG
+        self._uncompressed: Final = (room - _TAIL) * 3 // 4 - NONCE_SIZE - TAG_SIZE
         self._latest = self._made_for(int(clock()))
         """The latest second, and how a payload is sealed then. Replaced as a whole: threads may share a sealer."""
 
     @property
     def overhead(self) -> int:
-        return encoded_size(_NONCE + _TAG) + _TAIL
+        return encoded_size(NONCE_SIZE + TAG_SIZE) + _TAIL
 
     def seal(self, payload: bytes) -> str:
         second, tail, bound, encrypt = self._latest
         now = int(self._clock())
         if now != second:
             self._latest = _, tail, bound, encrypt = self._made_for(now)
-        nonce = urandom(_NONCE)
+        nonce = urandom(NONCE_SIZE)
         if len(payload) > self._uncompressed:
-            compressed = zlib.compress(payload)
+            compressed = zlib.compress(payload, _QUICKLY)
+            if len(compressed) >= self._uncompressed:  # perhaps it fits when that takes longer
+                compressed = zlib.compress(payload)
             if len(compressed) < len(payload) - 1:
                 sealed = nonce + encrypt(nonce, compressed, tail + self._compressed)
                 return (SEPARATOR + to_base64(sealed) + tail).decode("ascii")
@@ -159,29 +166,11 @@ class EncryptedSealer:
 
     def open(self, text: str) -> tuple[bytes, int] | Refused:
         raw = text.encode("utf-8", "replace")
-        opened = self._decrypted(raw)
-        if type(opened) is tuple and (raw[:1] == SEPARATOR or len(opened[0]) > self._max_payload):
-            return self._unpacked(*opened, is_compressed=raw[:1] == SEPARATOR)
-        return opened
-
-    claimed_time = staticmethod(claimed_time)
-
-    def verify(self, signed: str, signatures: Collection[bytes]) -> Genuine | Refused:
-        message = signed.encode("utf-8", "replace") + SEPARATOR
-        outcomes = {name: self._decrypted(message + to_base64(name)) for name in signatures}
-        genuine = tuple(name for name, outcome in outcomes.items() if not isinstance(outcome, Refused))
-        if genuine:
-            return Genuine(claimed_time(f"{signed}.") or 0, genuine)
-        refusals = [outcome for outcome in outcomes.values() if isinstance(outcome, Refused)]
-        return max(refusals, key=progress, default=Refused(Reason.SIGNATURE))
-
-    def _decrypted(self, raw: bytes) -> tuple[bytes, int] | Refused:
-        """Return what was encrypted, compressed or not, and its age; or why it is refused."""
         try:
             packed, stamp, name = raw.rsplit(SEPARATOR, SEPARATORS)
         except ValueError:
             return Refused(Reason.MALFORMED)
-        keys, tail = self._keys, raw[len(packed) :]
+        keys = self._keys
         if name not in keys.ids:
             return Refused(Reason.SIGNATURE)
         try:
@@ -192,20 +181,29 @@ class EncryptedSealer:
             age = int(self._clock()) - sealed_at
             if not self._youngest <= age <= self._oldest:  # before a key is derived for that day
                 return untimely(age)
-            if packed[:1] == SEPARATOR:
-                sealed, bound = from_canonical(packed[1:]), tail + self._compressed
-            else:
-                sealed, bound = from_canonical(packed), tail + self._plain
-            return keys.cipher(name, sealed_at).decrypt(sealed[:_NONCE], sealed[_NONCE:], bound), age
+            is_compressed = packed[:1] == SEPARATOR
+            bound = raw[len(packed) :] + (self._compressed if is_compressed else self._plain)
+            sealed = from_canonical(packed[1:] if is_compressed else packed)
+            cipher = keys.made.get((name, sealed_at // _DAY)) or keys.cipher(name, sealed_at)
+            payload = cipher.decrypt(sealed[:NONCE_SIZE], sealed[NONCE_SIZE:], bound)
         except (InvalidTag, ValueError):
             return Refused(Reason.SIGNATURE)
-
-    def _unpacked(self, packed: bytes, age: int, *, is_compressed: bool) -> tuple[bytes, int] | Refused:
-        try:
-            payload = inflated(packed, self._max_payload) if is_compressed else packed
-        except ValueError:
-            return Refused(Reason.ENCODING)
+        if is_compressed:
+            try:
+                payload = inflated(payload, self._max_payload)
+            except ValueError:
+                return Refused(Reason.ENCODING)
         return (payload, age) if len(payload) <= self._max_payload else Refused(Reason.TOO_LARGE)
+
+    claimed_time = staticmethod(claimed_time)
+
+    def verify(self, signed: str, signatures: Collection[bytes]) -> Genuine | Refused:
+        outcomes = {name: self.open(f"{signed}.{to_base64(name).decode()}") for name in signatures}
+        refusals = {name: outcome for name, outcome in outcomes.items() if isinstance(outcome, Refused)}
+        genuine = tuple(name for name in outcomes if name not in refusals or refusals[name].reason in _DECRYPTED)
+        if genuine:
+            return Genuine(claimed_time(f"{signed}.") or 0, genuine)
+        return max(refusals.values(), key=progress, default=Refused(Reason.SIGNATURE))
 
     def _made_for(self, second: int) -> tuple[int, bytes, bytes, Callable[[bytes, bytes, bytes], bytes]]:
         """Return a second, what follows a payload then, what that is bound to, and what encrypts it."""

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from binascii import a2b_base64
 from typing import Final
 
 from typed_sessions.reports import Reason, Refused
-from typed_sessions.sealing.base64url import read_by_python, to_base64
+from typed_sessions.sealing.base64url import from_canonical, read_by_python, to_base64
 
 __all__ = [
+    "NONCE_SIZE",
     "SEPARATOR",
     "SEPARATORS",
     "STAMP_LENGTH",
     "STAMP_SIZE",
+    "TAG_SIZE",
     "claimed_time",
     "encoded_size",
+    "id_in",
     "inflated",
     "seconds_of",
     "stamp_of",
@@ -35,6 +39,12 @@ STAMP_LENGTH: Final = 6
 """How many characters of base64 these make."""
 
 _LONGEST_STAMP: Final = 8
+
+NONCE_SIZE: Final = 12
+TAG_SIZE: Final = 16
+"""In bytes, of what is encrypted by AES-GCM (NIST SP 800-38D, sections 5.2.1 and 8.2.2)."""
+
+_ID: Final = re.compile(r"[A-Za-z0-9_-]{4}")
 
 _from_bytes: Final = int.from_bytes
 
@@ -56,6 +66,17 @@ def claimed_time(text: str) -> int | None:
         return None if start < 0 else seconds_of(text[start + 1 : end].encode())
     except ValueError:
         return None
+
+
+def id_in(text: str) -> str | None:
+    """Return the id of the secret key that a text is encrypted under; None if it is none that is encrypted."""
+    packed, _, rest = text.lstrip(".").partition(".")
+    name = rest.rpartition(".")[2]
+    try:
+        is_long_enough = len(from_canonical(packed.encode("utf-8", "replace"))) >= NONCE_SIZE + TAG_SIZE
+    except ValueError:
+        return None
+    return name if is_long_enough and _ID.fullmatch(name) else None
 
 
 def seconds_of(stamp: bytes) -> int:

@@ -90,7 +90,7 @@ class StoredContext(Generic[S]):
         located, opened = self.located, self.opened
         if opened is not None:
             return opened
-        found = None if located is None else read(located.record.payload, self.rules)
+        found = None if located is None else read(located.record.payload, located.key, self.rules)
         if isinstance(found, LoadResult):
             opened = found
         else:

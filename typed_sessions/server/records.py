@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import secrets
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 from attrs import field, frozen
 from typing_extensions import TypeVar
@@ -16,7 +17,10 @@ from typed_sessions.reports import Reason, Refused
 from typed_sessions.serializers.base import serializer_name
 from typed_sessions.stores.identifiers import Identifier
 
-__all__ = ["Attempt", "packed", "read", "was_written_by"]
+if TYPE_CHECKING:
+    from typed_sessions.sealing.encrypted import DailyKeys
+
+__all__ = ["Attempt", "packed", "read", "resealed", "was_written_by"]
 
 S = TypeVar("S", default=dict[str, object])
 
@@ -24,6 +28,12 @@ _END: Final = b"\n"
 """After the name of a format, the token of an attempt, and its stamp. The payload in that format follows."""
 
 _HEADERS: Final = 3
+
+_ENCRYPTED: Final = b"\\encrypted "
+"""Before the id of the key and the name of the format, if the payload is encrypted. No name begins like that: where
+something is escaped in one, another letter follows the backslash."""
+
+_STAMP: Final = re.compile(rb"[0-9]{1,12}")
 
 
 @frozen
@@ -36,9 +46,17 @@ class Attempt:
     token: bytes = field(factory=lambda: secrets.token_hex(6).encode(), repr=False)
 
 
-def packed(attempt: Attempt, format_: Format[S], payload: bytes) -> bytes:
-    """Return contents as a record keeps them: with the name of their format, and the token and time of the attempt."""
-    return _END.join((_name_of(format_), attempt.token, b"%d" % attempt.stamp, payload))
+def packed(attempt: Attempt, format_: Format[Any], payload: bytes, key: str, rules: Rules[Any]) -> bytes:
+    """Return contents as a record keeps them: with the name of their format, and the token and time of the attempt.
+
+    Args:
+        attempt: that to write the record.
+        format_: how the payload was made.
+        payload: the contents.
+        key: the one that the record will have. What is encrypted is read under no other.
+        rules: whether it is encrypted.
+    """
+    return _packed(_Parts(_name_of(format_), attempt.token, payload), attempt.stamp, key, rules)
 
 
 def was_written_by(attempt: Attempt, kept: bytes) -> bool:
@@ -46,22 +64,75 @@ def was_written_by(attempt: Attempt, kept: bytes) -> bool:
     return kept.partition(_END)[2].startswith(attempt.token + _END)
 
 
-def read(kept: bytes, rules: Rules[S]) -> LoadResult[S] | Refused:
-    """Return what a record holds, which some release of this application has written."""
+def resealed(kept: bytes, key: str, rules: Rules[Any], *, move_to: str) -> bytes:
+    """Return what a record keeps as it would be written now: the very same, if it is under that key already.
+
+    Args:
+        kept: what the record keeps.
+        key: that of the record.
+        rules: whether it is encrypted.
+        move_to: the key that it will have.
+    """
+    keys, is_encrypted = _writing_keys(rules), kept.startswith(_ENCRYPTED)
+    is_current = kept.startswith(b"%s%s " % (_ENCRYPTED, keys.current)) if keys else not is_encrypted
+    if is_current and (key == move_to or not is_encrypted):
+        return kept
+    parts = _parts_of(kept, key, rules)
+    return kept if isinstance(parts, Refused) else _packed(parts, int(rules.clock()), move_to, rules)
+
+
+def read(kept: bytes, key: str, rules: Rules[S]) -> LoadResult[S] | Refused:
+    """Return what the record of a key holds, which some release of this application has written."""
+    parts = _parts_of(kept, key, rules)
+    if isinstance(parts, Refused):
+        return parts
     refused = Refused(Reason.UNREADABLE)
-    parts = kept.split(_END, _HEADERS)
-    if len(parts) <= _HEADERS:
-        return refused
-    name, _, _, payload = parts
-    for format_ in rules.formats:
-        if _name_of(format_) != name:
-            continue
-        outcome = format_.codec.decode(payload, rules.on_bad_field)
+    for codec in dict.fromkeys(format_.codec for format_ in rules.formats if _name_of(format_) == parts.name):
+        outcome = codec.decode(parts.payload, rules.on_bad_field)
         if isinstance(outcome, Loaded):
             opened = LoadResult(outcome.contents, outcome.snapshot, new=False, reports=outcome.reports)
             return undeclared_reported(opened, rules)
         refused = outcome
     return refused
+
+
+@frozen
+class _Parts:
+    """What a record keeps, decrypted."""
+
+    name: bytes
+    """Of the format."""
+    token: bytes = field(repr=False)
+    payload: bytes = field(repr=False)
+
+
+def _packed(parts: _Parts, stamp: int, key: str, rules: Rules[Any]) -> bytes:
+    keys = _writing_keys(rules)
+    if keys is None:
+        return _END.join((parts.name, parts.token, b"%d" % stamp, parts.payload))
+    head = b"%s%s %s\n%s\n%d\n" % (_ENCRYPTED, keys.current, parts.name, parts.token, stamp)
+    return head + keys.encrypted(parts.payload, head + key.encode(), stamp)
+
+
+def _writing_keys(rules: Rules[Any]) -> DailyKeys | None:
+    return rules.record_keys if rules.settings.encryption == "on" else None
+
+
+def _parts_of(kept: bytes, key: str, rules: Rules[Any]) -> _Parts | Refused:
+    found, keys = kept.split(_END, _HEADERS), rules.record_keys
+    if len(found) <= _HEADERS:
+        return Refused(Reason.UNREADABLE)
+    name, token, stamp, payload = found
+    if not name.startswith(_ENCRYPTED):
+        return _Parts(name, token, payload)
+    key_id, _, name = name.removeprefix(_ENCRYPTED).partition(b" ")
+    if keys is None or key_id not in keys.ids:
+        return Refused(Reason.SIGNATURE if keys else Reason.UNREADABLE)
+    if not _STAMP.fullmatch(stamp):
+        return Refused(Reason.TAMPERED)
+    head = kept[: len(kept) - len(payload)]
+    decrypted = keys.decrypted(payload, head + key.encode(), int(stamp), key_id)
+    return Refused(Reason.TAMPERED) if decrypted is None else _Parts(name, token, decrypted)
 
 
 def _name_of(format_: Format[S]) -> bytes:

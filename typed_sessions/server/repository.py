@@ -14,6 +14,7 @@ from attrs import define, field, frozen
 from typed_sessions.core.rules import Rules
 from typed_sessions.errors import ConfigurationError, FieldTypeError, SerializationError, SessionConflictError
 from typed_sessions.schema.schema import Schema
+from typed_sessions.server.records import resealed
 from typed_sessions.server.runtime import Lock, Runtime
 from typed_sessions.stores.base import (
     Exists,
@@ -121,20 +122,24 @@ class Repository:
             return found.target, await self.store.load(found.target)
         return key, found
 
-    async def touch(self, located: Located, as_of: datetime | None) -> Located | None:
-        """Count a session as seen, and return its record; None if it has ended or changed. It moves to its present key.
+    async def touch(self, located: Located, as_of: datetime | None, rules: Rules[Any]) -> Located | None:
+        """Count a session as seen, and return its record; None if it has ended or changed.
+
+        It moves to its present key, and is encrypted under the present one.
 
         Args:
             located: what was found of the session.
             as_of: see `WriteRequest.as_of`.
+            rules: whether records are encrypted.
         """
         key, record, present = located.key, located.record, self.key_of(located.identifier)
-        if key == present:
+        payload, is_moved = resealed(record.payload, key, rules, move_to=present), key != present
+        if payload is record.payload and not is_moved:
             seen: object = await self.store.touch(key, self.lifetime)
         else:
             subject = self.subjects_of(_owner_of(record))[0]
-            write = WriteRequest(record.payload, self.lifetime, subject, as_of, device=record.device)
-            seen = await self.store.update(key, record.version, write, move_to=present)
+            write = WriteRequest(payload, self.lifetime, subject, as_of, device=record.device)
+            seen = await self.store.update(key, record.version, write, move_to=present if is_moved else None)
         return Located(located.identifier, present, seen) if isinstance(seen, Record) else None
 
     async def end(self, key: str, loaded: Record | None = None) -> bool:

@@ -151,7 +151,7 @@ class Saving(Generic[S]):
     async def _refresh(self) -> None:
         if self.context.located is None or not self._is_due:
             return
-        seen = await self.repository.touch(self.context.located, self.context.as_of)
+        seen = await self.repository.touch(self.context.located, self.context.as_of, self.context.rules)
         if seen is not None:
             self.context.located = seen
             if is_permanent(self.session):
@@ -324,7 +324,8 @@ class Saving(Generic[S]):
     async def _update(self, record: Record, turn: Turn) -> Outcome:
         latest = turn.latest
         if latest is not None and latest.version != record.version and latest.as_of >= record.as_of:
-            record = latest  # if it is older, another process has written since, and this request knows of that
+            record, located = latest, self.context.located  # if it is older, another process has written since
+            self.context.located = located and evolve(located, key=self.repository.key_of(located.identifier))
             if not self.intent.cleared:  # then nothing that others have put in is of what is to be written
                 self._merge(record)
         for attempt in range(MOST_ATTEMPTS):
@@ -383,7 +384,7 @@ class Saving(Generic[S]):
         since = await self.context.known_since(self.repository.store) if is_anew else None
         attempt = self.context.attempt = Attempt(identifier, int(self.context.rules.clock()))
         write = WriteRequest(
-            packed(attempt, self.format, self.payload),
+            packed(attempt, self.format, self.payload, self.repository.key_of(identifier), self.context.rules),
             self.repository.lifetime,
             subject,
             since,
@@ -422,7 +423,7 @@ class Saving(Generic[S]):
         if context.located is None and isinstance(await self._adopted(attempt.identifier, present), Gone):
             return
         self._note_written(attempt.identifier, present)
-        written = read(present.payload, context.rules)
+        written = read(present.payload, context.key or "", context.rules)
         snapshot = opened.snapshot if isinstance(written, Refused) else written.snapshot
         self.opened = LoadResult(opened.contents, snapshot, opened.sealed, new=False)
 
@@ -464,7 +465,7 @@ class Saving(Generic[S]):
             self.state.source.report(report)
 
     def _read(self, record: Record) -> LoadResult[S]:
-        found = read(record.payload, self.context.rules)
+        found = read(record.payload, self.context.key or "", self.context.rules)
         if isinstance(found, Refused):
             raise SessionConflictError("another request has made of the session what this one cannot read")
         return found

@@ -38,6 +38,8 @@ _LOCK_FILE: Final = Path("typed_sessions.lock.json")
 _FOUND_LOSSES: Final = 1
 _CANNOT_RUN: Final = 2
 
+_NEEDED: Final = ", which it takes to read it, and the --cookie-name, --salt and --serializer of the app"
+
 _AN_IDENTIFIER: Final = """\
 format     the identifier of a session on the server, which no key signs
 The contents are in SESSION_STORE of the app. Whoever has the identifier has the session."""
@@ -97,6 +99,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     inspect.add_argument("--serializer", default=None, help="SESSION_SERIALIZER of the app, if it is one of your own")
     inspect.add_argument("--salt", default="cookie-session", help="the salt of the session interface")
+    inspect.add_argument("--cookie-name", default="session", metavar="NAME", help="SESSION_COOKIE_NAME of the app")
     inspect.add_argument("--digest", default="sha1", help="SESSION_DIGEST of the app")
     inspect.add_argument("--json", action="store_true", help="for programs")
     inspect.set_defaults(run=_inspect)
@@ -224,7 +227,8 @@ def _inspect(arguments: argparse.Namespace) -> int:
     digest = known_digest("--digest", arguments.digest)
     own = () if arguments.serializer is None else (_serializer(arguments.serializer),)
     key = _secret_key(arguments.key_variable)
-    inspection = inspect_cookie(text, key, salt=arguments.salt, digest=digest, serializers=own)
+    name = arguments.cookie_name
+    inspection = inspect_cookie(text, key, salt=arguments.salt, digest=digest, serializers=own, cookie_name=name)
     print(_inspection_as_json(inspection) if arguments.json else _inspection_as_text(inspection))
     return 0 if inspection.refused is None else _FOUND_LOSSES
 
@@ -250,6 +254,7 @@ def _inspection_as_json(inspection: Inspection) -> str:
     return json.dumps(
         {
             "verified": inspection.verified,
+            "key_id": inspection.key_id,
             "refused": None if inspection.refused is None else inspection.refused.value,
             "formats": inspection.formats,
             "sealed_at": None if inspection.sealed_at is None else inspection.sealed_at.isoformat(),
@@ -271,6 +276,8 @@ def _inspection_as_text(inspection: Inspection) -> str:
         f"size       {inspection.size} bytes{unpacked}",
         f"signature  {'verified' if inspection.verified else 'NOT VERIFIED'}",
     ]
+    if inspection.key_id is not None:
+        lines.append(f"encrypted  with the key {inspection.key_id}{_NEEDED if inspection.contents is None else ''}")
     if inspection.refused is not None:
         lines.append(f"refused    {inspection.refused.value}")
     if inspection.contents is not None:
