@@ -7,6 +7,7 @@ import asyncio
 import logging
 import re
 import sys
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -285,13 +286,19 @@ async def test_the_page_on_formats_reads_what_was_written_before(run_page: Any) 
         signing_as_stock(page.app).loads(sealed.removeprefix("session="))
 
 
-async def test_the_page_on_keys_logs_nobody_out(run_page: Any) -> None:
+async def test_the_page_on_keys_logs_nobody_out(run_page: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     page = run_page("how-to/rotate-keys.md")
     cookie = (await page.before.test_client().post("/login")).headers["Set-Cookie"].partition(";")[0]
     stranger = page.create_app("the new key: another long random text")
     for app, user_id in [(page.before, 7), (page.after, 7), (stranger, None)]:
         response = await app.test_client(use_cookies=False).get("/", headers={"Cookie": cookie})
         assert await response.get_json() == {"user_id": user_id}
+    assert page.shop.secret_key == "the old key: a long random text"
+    monkeypatch.setattr(time, "time", lambda: datetime(2050, 1, 1, tzinfo=UTC).timestamp())
+    page.sessions_of_shop.cookie_for(page.Visitor())
+    assert page.shop.secret_key == "the new key: another long random text"
+    assert page.shop.config["SECRET_KEY_FALLBACKS"] == ["the old key: a long random text"]
 
 
 def test_the_page_on_scripts_closes_an_account(
@@ -533,8 +540,16 @@ def test_the_page_on_commands_is_complete() -> None:
     sections = dict(re.findall(r"^## typed-sessions (\w+)\n(.*?)(?=^## |\Z)", text, re.DOTALL | re.MULTILINE))
     assert sections.keys() == commands.choices.keys()
     for name, command in commands.choices.items():
-        options = {option for action in command._actions for option in action.option_strings} - {"-h", "--help"}
+        options = options_of(command) - {"-h", "--help"}
         assert set(re.findall(r"^\| `(--[\w-]+)", sections[name], re.MULTILINE)) == options, name
+
+
+def options_of(command: argparse.ArgumentParser) -> set[str]:
+    options = {option for action in command._actions for option in action.option_strings}
+    for action in command._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            options = options.union(*map(options_of, action.choices.values()))
+    return options
 
 
 def test_the_page_on_reports_is_complete() -> None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
         UndeclaredKeyError,
     )
     from typed_sessions.frameworks.interface import SecureCookieSessionInterface, SessionInterface
-    from typed_sessions.schema.markers import Essential, Formerly, Merge, Subject
+    from typed_sessions.schema.markers import Essential, Formerly, Merge, Secret, Subject
     from typed_sessions.schema.migrations import migration
     from typed_sessions.schema.schema import Schema
 
@@ -43,6 +43,7 @@ __all__ = [
     "NullSession",
     "Schema",
     "SchemaError",
+    "Secret",
     "SecureCookieSession",
     "SecureCookieSessionInterface",
     "SerializationError",
@@ -71,6 +72,7 @@ _MODULES: Final = {
     "NullSession": "core.null_session",
     "Schema": "schema.schema",
     "SchemaError": "errors",
+    "Secret": "schema.markers",
     "SecureCookieSession": "core.session",
     "SecureCookieSessionInterface": "frameworks.interface",
     "SerializationError": "errors",

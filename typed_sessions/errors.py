@@ -135,8 +135,22 @@ def without_frames(error: E, *, until: BaseException | None = None) -> E:
     return error
 
 
-async def answered(answer: Awaitable[T]) -> T:
+def without_values(error: E) -> E:
+    """Take from an error all that may show what a session holds: frames, and what user code said of a value.
+
+    What a store's driver said stays: it knows no values.
+    """
+    if isinstance(error, SessionError) and not isinstance(error, StoreUnavailableError):
+        error.__cause__ = error.__context__ = None
+    return without_frames(error)
+
+
+async def answered(answer: Awaitable[T], *, has_secrets: bool = False) -> T:
     """Return what the store answers. If it does not, what shows what it was asked is taken from the error.
+
+    Args:
+        answer: of the store.
+        has_secrets: whether what it was asked to keep is to be shown in no error at all.
 
     Raises:
         StoreUnavailableError: it did not.
@@ -146,3 +160,7 @@ async def answered(answer: Awaitable[T]) -> T:
         return await answer
     except StoreUnavailableError as error:
         raise without_frames(error, until=handled)  # noqa: B904 -- it is the same
+    except Exception as error:
+        if not has_secrets:
+            raise
+        raise without_values(error)  # noqa: B904 -- it is the same

@@ -144,6 +144,7 @@ class Sessions(CurrentSessions[S]):
             return
         setattr(app, "session_interface", self._interface)  # noqa: B010 -- Flask's attribute admits only Flask's class
         app.extensions[_EXTENSION] = self
+        self._interface.take_keys(app)
 
         if StoreUnavailableError not in app.error_handler_spec[None][None]:
             app.register_error_handler(StoreUnavailableError, unavailable)

@@ -139,6 +139,7 @@ class Sessions(AwaitedSessions[S]):
             return
         setattr(app, "session_interface", self._interface)  # noqa: B010 -- Quart's attribute admits only Quart's class
         app.extensions[_EXTENSION] = self
+        self._interface.take_keys(app)
 
         if StoreUnavailableError not in app.error_handler_spec[None][None]:
             app.register_error_handler(StoreUnavailableError, unavailable)

@@ -20,6 +20,7 @@ __all__ = [
     "CookieOversize",
     "FieldReset",
     "ForeignDomain",
+    "KeyFileUnusable",
     "Reason",
     "Refused",
     "Report",
@@ -45,6 +46,7 @@ class Reason(Enum):
     SIGNATURE = "no configured key signed it"
     EXPIRED = "it is older than the session lifetime"
     FUTURE = "it was signed in the future, past the clock leeway"
+    ENDED = "it is of before SESSION_NOT_BEFORE"
     UNKNOWN = "no live session has its identifier"
     ADOPTED_BEFORE = "it was taken in by the store before"
     REVOKED = "the sessions of its subject were ended since it was made"
@@ -69,6 +71,7 @@ _UNSIGNED: Final = frozenset(
         Reason.SIGNATURE,
         Reason.EXPIRED,
         Reason.FUTURE,
+        Reason.ENDED,
         Reason.UNKNOWN,
         Reason.ADOPTED_BEFORE,
         Reason.REVOKED,
@@ -234,10 +237,19 @@ class ShortSecretKey(Event):
 
     @override
     def __str__(self) -> str:
-        return (
-            f"a secret key has {self.size} bytes, and can be guessed; make one with "
-            f"`python -c 'import secrets; print(secrets.token_hex())'`"
-        )
+        return f"a secret key has {self.size} bytes, and can be guessed; make one with `typed-sessions keys new`"
+
+
+@frozen
+class KeyFileUnusable(Event):
+    """The file of `SECRET_KEY_FILE` has become unusable. The keys that were in it before go on signing."""
+
+    reason: str
+    """What is wrong with it."""
+
+    @override
+    def __str__(self) -> str:
+        return f"SECRET_KEY_FILE cannot be used, and the keys of before stay: {self.reason}"
 
 
 @frozen
@@ -291,6 +303,7 @@ Report: TypeAlias = (
     | UsedLate
     | SharedCookie
     | ShortSecretKey
+    | KeyFileUnusable
     | UnknownSetting
     | SingleLabelDomain
     | ForeignDomain

@@ -984,10 +984,10 @@ async def test_a_wrong_setting_is_refused_before_serving(site: Site, config: dic
         await site.app.startup()
 
 
-@pytest.mark.parametrize("setting", ["SESSION_ABSOLUTE_LIFETIME", "SESSION_ADOPT_SIGNED_BEFORE"])
+@pytest.mark.parametrize("setting", ["SESSION_PURGE_EVERY", "SESSION_ADOPT_SIGNED_BEFORE"])
 async def test_what_takes_a_store_is_refused_without_one(setting: str) -> None:
     app = Quart("cookies")
-    app.config[setting] = timedelta(1) if "LIFETIME" in setting else datetime.now(UTC)
+    app.config[setting] = timedelta(1) if "EVERY" in setting else datetime.now(UTC)
     Sessions(Visitor, app)
     with pytest.raises(ConfigurationError, match=f"{setting} needs sessions that are kept on the server"):
         await app.startup()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from subprocess import run
 from typing import Any
@@ -65,6 +65,7 @@ def test_a_key_of_asterisks_is_refused(key: Any) -> None:
             Sessions(Visitor, **settings)
 
 
+NOW = datetime.now(UTC)
 WRONG: list[tuple[Mapping[str, object], str]] = [
     ({}, r"secret_key \(SECRET_KEY\) is missing"),
     ({"secret_key": ""}, r"secret_key \(SECRET_KEY\) is missing"),
@@ -76,7 +77,9 @@ WRONG: list[tuple[Mapping[str, object], str]] = [
     ({"secret_key": SECRET, "cookie_name": "a b"}, r"cookie_name \(SESSION_COOKIE_NAME\)"),
     ({"secret_key": SECRET, "serializer": "pickle"}, r"serializer \(SESSION_SERIALIZER\)"),
     ({"secret_key": SECRET, "purge_every": timedelta(hours=1)}, r"purge_every \(SESSION_PURGE_EVERY\) needs"),
-    ({"secret_key": SECRET, "absolute_lifetime": 60}, r"absolute_lifetime \(SESSION_ABSOLUTE_LIFETIME\) needs"),
+    ({"secret_key": SECRET, "adopt_signed_before": NOW}, r"adopt_signed_before \(SESSION_ADOPT_SIGNED_BEFORE\) needs"),
+    ({"secret_key": SECRET, "not_before": NOW + timedelta(days=1)}, r"not_before \(SESSION_NOT_BEFORE\) is in the"),
+    ({"secret_key": SECRET, "not_before": "2026-01-01T00:00:00"}, r"not_before \(SESSION_NOT_BEFORE\) must be .* zone"),
     ({"store": "memory://"}, r"needs namespace \(SESSION_NAMESPACE\)"),
     ({"secret_key": SECRET, "store": 7}, r"store \(SESSION_STORE\) must be a URL or a store"),
 ]

@@ -9,9 +9,14 @@ from attrs import define
 from typing_extensions import override
 
 from typed_sessions.codec.contents import Contents
+from typed_sessions.core.hidden import without_arguments
 from typed_sessions.core.mixin import Keyed, Session
 
 __all__ = ["Extras"]
+
+
+def _has_secrets(extras: Extras) -> bool:
+    return bool(extras._touched().schema.secrets)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # its own
 
 
 @define(eq=False, repr=False)
@@ -31,6 +36,7 @@ class Extras(MutableMapping[str, object]):
         return self._session[key]
 
     @override
+    @without_arguments(_has_secrets)
     def __setitem__(self, key: str, value: object) -> None:
         self._refuse_declared(key)
         self._session[key] = value
@@ -42,6 +48,7 @@ class Extras(MutableMapping[str, object]):
     @overload
     def update(self, /, **values: object) -> None: ...
     @override
+    @without_arguments(_has_secrets)
     def update(self, other: Keyed[str, object] | Iterable[tuple[str, object]] = (), /, **values: object) -> None:
         """Store many keys. One that is not allowed leaves everything as it was."""
         given = dict(other, **values)

@@ -10,11 +10,11 @@ from typing_extensions import TypeVar, override
 from typed_sessions.codec.declared_contents import DeclaredContents
 from typed_sessions.codec.generated import PERMANENT_KEY
 from typed_sessions.core.cookies import rivals_of
-from typed_sessions.core.loading import opened
+from typed_sessions.core.loading import CREATED_KEY, has_outlived, opened
 from typed_sessions.core.rules import Rules
 from typed_sessions.core.session import SecureCookieSession, is_permanent, state_of
 from typed_sessions.core.session_request import note_saved, note_streaming
-from typed_sessions.core.state import AWAITED, FAILED, SAVED, SUPPRESSED, UNSAVED, SessionState
+from typed_sessions.core.state import AWAITED, FAILED, SAVED, SUPPRESSED, UNSAVED, Renewal, SessionState
 from typed_sessions.errors import CookieTooLargeError
 from typed_sessions.reports import ChangeLost, CookieOversize, Report
 from typed_sessions.sealing.set_cookie import CookieAttributes, SessionCookie
@@ -110,6 +110,8 @@ def save(session: SecureCookieSession[S], rules: Rules[S], app: object, *, strea
         state.progress = UNSAVED
         return _USED if session.accessed else _UNUSED
     state.progress = FAILED  # until it has not
+    if rules.absolute_seconds is not None:
+        note_created(session, rules)
     if rules.makes_permanent:
         make_permanent(state)
     action = action_of(session, rules, None if rules.is_stock else _is_wanted(session, rules, app))
@@ -142,6 +144,32 @@ def make_permanent(state: SessionState[S]) -> None:
                 contents.order = {PERMANENT_KEY: None, **contents.ordered()}
     elif len(keys) == 1 and contents.get(PERMANENT_KEY) and state.compared()[0]:
         contents.remove(PERMANENT_KEY)
+
+
+def note_created(session: SecureCookieSession[S], rules: Rules[S]) -> None:
+    """Have a session that is to be written tell when it was created. That is no content of its own.
+
+    A log-in counts as that, as it does in a store: `promote`, or another subject. One that came without the time, from
+    before there was a limit, counts from when its cookie was sealed.
+    """
+    state = state_of(session)
+    is_due = not rules.is_stock or refresh_is_due(session, rules)  # a subclass may write whenever it wants to
+    opened = state.open() if is_due else state.opened
+    if opened is None:
+        return
+    contents, snapshot = opened.contents, opened.snapshot
+    created = contents.get(CREATED_KEY)
+    if not set(contents.keys()) - ({CREATED_KEY, PERMANENT_KEY} if rules.makes_permanent else {CREATED_KEY}):
+        if created is not None and state.diff()[0]:
+            contents.remove(CREATED_KEY)
+        return
+    subject = rules.schema.subject
+    is_another = subject and snapshot is not None and snapshot.stored.get(subject) != contents.get(subject)
+    if snapshot is None or state.cleared or state.renewal is Renewal.PROMOTE or is_another:
+        contents.update({CREATED_KEY: int(rules.clock())})
+    elif type(created) is not int and (is_due or state.diff()[0]):
+        sealed_at = None if opened.sealed is None else rules.claimed_time(opened.sealed)
+        contents.update({CREATED_KEY: int(rules.clock()) if sealed_at is None else sealed_at})
 
 
 def end(session: SecureCookieSession[S]) -> None:
@@ -321,7 +349,10 @@ def is_valid(session: SecureCookieSession[S], rules: Rules[S]) -> bool:
     """Return True if the cookie that the browser has of a session is still one, or if it has none."""
     sent = _sent(session)
     text = state_of(session).open().sealed if sent is None else sent
-    return not text or rules.is_genuine(text)
+    if not text:
+        return True
+    has_ended = rules.absolute_seconds is not None and has_outlived(state_of(session).open().contents, text, rules)
+    return not has_ended and rules.is_genuine(text)
 
 
 def _sent(session: SecureCookieSession[S]) -> str | None:

@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
-from typing import Generic
+from collections.abc import Mapping
+from typing import Any, Final, Generic
 
 from msgspec.structs import replace
 from typing_extensions import TypeVar
 
-from typed_sessions.codec.codec import Loaded
-from typed_sessions.codec.contents import contents_of
+from typed_sessions.codec.codec import Codec, Loaded, Snapshot
+from typed_sessions.codec.contents import Contents, contents_of
 from typed_sessions.core.rules import Rules
 from typed_sessions.core.state import MADE_LATE, ExtrasRule, LoadResult
-from typed_sessions.reports import FieldReset, Refused, Report, UndeclaredKeys
+from typed_sessions.errors import SerializationError, UndeclaredKeyError
+from typed_sessions.reports import FieldReset, Reason, Refused, Report, UndeclaredKeys
+from typed_sessions.schema.schema import Schema
 from typed_sessions.schema.values import Value
 from typed_sessions.sealing.base import newest, progress
+from typed_sessions.serializers.tagged_json import TaggedJSONSerializer
 
-__all__ = ["RequestContext", "opened", "undeclared_reported"]
+__all__ = [
+    "CREATED_KEY",
+    "RequestContext",
+    "has_outlived",
+    "opened",
+    "opened_with",
+    "refuse_earlier_name",
+    "undeclared_reported",
+]
 
 S = TypeVar("S", default=dict[str, object])
+
+CREATED_KEY: Final = "_created"
+"""Under which a session in a cookie has the time of its creation, where it may only live for so long."""
 
 
 class RequestContext(Value, Generic[S]):
@@ -68,6 +83,8 @@ def opened(text: str, rules: Rules[S]) -> LoadResult[S]:
         if type(outcome) is tuple:
             outcome = format_.codec.decode(outcome[0], rules.on_bad_field)
         if type(outcome) is Loaded:
+            if rules.absolute_seconds is not None and has_outlived(outcome.contents, text, rules):
+                return _fresh(rules, Refused(Reason.EXPIRED))
             found = LoadResult(outcome.contents, outcome.snapshot, text, new=False, reports=outcome.reports)
             if not outcome.reports or not any(isinstance(report, FieldReset) for report in outcome.reports):
                 return found if rules.extras.allowed is None else undeclared_reported(found, rules)
@@ -75,6 +92,20 @@ def opened(text: str, rules: Rules[S]) -> LoadResult[S]:
         elif type(outcome) is Refused and (refusal is None or progress(outcome) > progress(refusal)):
             refusal = outcome
     return _fresh(rules, refusal) if misread is None else undeclared_reported(misread, rules)
+
+
+def has_outlived(contents: Contents[S], text: str | None, rules: Rules[S]) -> bool:
+    """Return True if a session has lived for as long as it may.
+
+    Args:
+        contents: of the session.
+        text: the cookie that it came in. It counts from then on, if nothing tells when it was created.
+        rules: of its application.
+    """
+    created = contents.get(CREATED_KEY)
+    since = created if type(created) is int else None if text is None else rules.claimed_time(text)
+    limit = rules.absolute_seconds
+    return limit is not None and since is not None and rules.clock() - since >= limit
 
 
 def _fresh(rules: Rules[S], refusal: Refused | None) -> LoadResult[S]:
@@ -89,3 +120,23 @@ def undeclared_reported(opened: LoadResult[S], rules: Rules[S]) -> LoadResult[S]
     count = sum(not contents.declares(key) and not rules.extras.allows(key) for key in contents)
     reports: tuple[Report, ...] = (*opened.reports, UndeclaredKeys(count)) if count else opened.reports
     return replace(opened, reports=reports)
+
+
+def opened_with(initial: Mapping[str, object], schema: Schema[S]) -> LoadResult[S]:
+    """Return what a program asked a session to begin with, as if it had been loaded."""
+    contents = contents_of(schema, {})
+    for key in initial:
+        refuse_earlier_name(key, schema)
+    contents.update(initial)
+    codec = Codec(schema, TaggedJSONSerializer())
+    try:
+        payload = codec.payload(contents.stored())
+        return LoadResult(contents, Snapshot(codec, payload, payload) if initial else None)
+    except SerializationError:  # the save will say so
+        return LoadResult(contents)
+
+
+def refuse_earlier_name(key: str, schema: Schema[Any]) -> None:
+    """Refuse a key that would be read as a field, at the latest in the next request. Raises UndeclaredKeyError."""
+    if key in schema.renamed:
+        raise UndeclaredKeyError(key, (), schema.renamed[key])

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeAlias, cast
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 from typing_extensions import TypeVar
 
 from typed_sessions.codec.codec import (
@@ -33,13 +33,24 @@ from typed_sessions.sealing.base import Clock, KeylessSealer, Sealer, as_datetim
 from typed_sessions.sealing.keys import KEY_DERIVATIONS, DigestMethod, SecretKeys
 from typed_sessions.sealing.set_cookie import CookieAttributes, SessionCookie
 from typed_sessions.sealing.signed import SignedSealer
+from typed_sessions.sealing.since import SealedSince
 from typed_sessions.serializers.base import BUILT_IN, AnySerializer, salt_of, serializer_name
 from typed_sessions.serializers.tagged_json import TaggedJSONSerializer
 
 if TYPE_CHECKING:
     from typed_sessions.sealing.encrypted import DailyKeys
 
-__all__ = ["Adapter", "DataLoader", "Format", "Rules", "Signing", "formats_of", "load_nothing", "record_keys_of"]
+__all__ = [
+    "Adapter",
+    "DataLoader",
+    "Format",
+    "Rules",
+    "Signing",
+    "formats_of",
+    "load_nothing",
+    "opening_since",
+    "record_keys_of",
+]
 
 S = TypeVar("S", default=dict[str, object])
 
@@ -114,6 +125,8 @@ class Rules(Generic[S]):
     refresh_each_request: bool = field(init=False)
     refresh_seconds: float = field(init=False)
     lifetime_seconds: float = field(init=False)
+    absolute_seconds: float | None = field(init=False)
+    """How long a session lives at most; None if there is no such end."""
     max_cookie_size: float = field(init=False)
     """In characters of the whole header; infinite if the settings set no limit."""
     sealers: tuple[Sealer, ...] = field(init=False, repr=False)
@@ -134,6 +147,7 @@ class Rules(Generic[S]):
             ("refresh_each_request", settings.refresh_each_request),
             ("refresh_seconds", self.refresh_after.total_seconds()),
             ("lifetime_seconds", settings.lifetime.total_seconds()),
+            ("absolute_seconds", _seconds(settings.absolute_lifetime)),
             ("max_cookie_size", settings.max_cookie_size or math.inf),
             ("sealers", tuple(format_.sealer for format_ in self.formats)),
         ):
@@ -228,8 +242,16 @@ def _due_question(rules: Rules[Any]) -> Callable[[object], bool]:
 
 
 def _data_path(rules: Rules[S]) -> Generated | None:
-    """Return what reads and writes data alone in the configured format; None where a subclass has a word on that."""
-    return rules.formats[0].codec.data_path if rules.is_stock and rules.formats else None
+    """Return what reads and writes data alone in the configured format; None where there is more to it.
+
+    A subclass has a word on it, or a session says when it was created, beside its data.
+    """
+    is_all = rules.is_stock and rules.formats and rules.absolute_seconds is None
+    return rules.formats[0].codec.data_path if is_all else None
+
+
+def _seconds(span: timedelta | None) -> float | None:
+    return None if span is None else span.total_seconds()
 
 
 def _data_loader(rules: Rules[S]) -> DataLoader[S]:
@@ -358,6 +380,13 @@ def formats_of(
         raise ConfigurationError(f'SESSION_ENCRYPTION = "{settings.encryption}" needs a SECRET_KEY')
     encrypted = _encrypted(signed, settings, settings.keys, signing, clock)
     return (*encrypted, *signed) if settings.encryption == "on" else (*signed, *encrypted)
+
+
+def opening_since(formats: tuple[Format[S], ...], moment: int | None) -> tuple[Format[S], ...]:
+    """Return formats that open nothing of before a moment, if there is such a moment."""
+    if moment is None:
+        return formats
+    return tuple(evolve(format_, sealer=SealedSince(format_.sealer, moment)) for format_ in formats)
 
 
 def record_keys_of(settings: Settings) -> DailyKeys | None:

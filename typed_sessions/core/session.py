@@ -13,18 +13,17 @@ from typing import Any, Final, NoReturn, Self, SupportsIndex, cast, overload
 from msgspec import UNSET
 from typing_extensions import TypeVar, override
 
-from typed_sessions.codec.codec import Codec, Snapshot
-from typed_sessions.codec.contents import Contents, contents_of
+from typed_sessions.codec.contents import Contents
 from typed_sessions.codec.loaded_data import LoadedData, LoadedKeys
 from typed_sessions.core.extras import Extras
-from typed_sessions.core.loading import RequestContext
+from typed_sessions.core.hidden import concealed, without_arguments
+from typed_sessions.core.loading import RequestContext, opened_with, refuse_earlier_name
 from typed_sessions.core.mixin import Keyed, Session
 from typed_sessions.core.rules import DataLoader, Rules, load_nothing
 from typed_sessions.core.state import AWAITED, SAVED, Binding, LoadResult, Renewal, SessionState
-from typed_sessions.errors import SerializationError, UndeclaredKeyError
+from typed_sessions.errors import FieldTypeError, UndeclaredKeyError, without_values
 from typed_sessions.reports import UsedLate
 from typed_sessions.schema.schema import Schema
-from typed_sessions.serializers.tagged_json import TaggedJSONSerializer
 
 __all__ = [
     "STREAMING",
@@ -43,31 +42,17 @@ S_co = TypeVar("S_co", covariant=True, default=dict[str, object])
 _MISSING: Final = object()
 
 
-def _opened_with(initial: Mapping[str, object], schema: Schema[S]) -> LoadResult[S]:
-    """Return what a program asked a session to begin with, as if it had been loaded."""
-    contents = contents_of(schema, {})
-    for key in initial:
-        _refuse_earlier_name(key, schema)
-    contents.update(initial)
-    codec = Codec(schema, TaggedJSONSerializer())
-    try:
-        payload = codec.payload(contents.stored())
-        return LoadResult(contents, Snapshot(codec, payload, payload) if initial else None)
-    except SerializationError:  # the save will say so
-        return LoadResult(contents)
-
-
-def _refuse_earlier_name(key: str, schema: Schema[Any]) -> None:
-    """Refuse a key that would be read as a field, at the latest in the next request. Raises UndeclaredKeyError."""
-    if key in schema.renamed:
-        raise UndeclaredKeyError(key, (), schema.renamed[key])
-
-
 def _opened_empty() -> LoadResult[Any]:
-    return _opened_with({}, Schema())
+    return opened_with({}, Schema())
 
 
 _MADE_BY_A_PROGRAM: Final = Binding(_opened_empty)
+
+
+def _has_secrets(session: SecureCookieSession[Any]) -> bool:
+    rules = session._rules
+    schema = state_of(session).open().contents.schema if rules is None else rules.schema
+    return bool(schema.secrets)
 
 
 class SecureCookieSession(Session[S_co]):
@@ -125,9 +110,9 @@ class SecureCookieSession(Session[S_co]):
             belong(self, None, None, None, SessionState(_MADE_BY_A_PROGRAM))
             return  # a class of the user's is made so for a request: nothing that takes time
         declared = schema if isinstance(schema, Schema) else Schema(cast("Callable[[], S_co]", schema))
-        state: SessionState[S_co] = SessionState(Binding(lambda: _opened_with({}, declared)))
+        state: SessionState[S_co] = SessionState(Binding(lambda: opened_with({}, declared)))
         if initial:
-            state.opened = _opened_with(dict(initial), declared)
+            state.opened = opened_with(dict(initial), declared)
         belong(self, None, None, None, state)
 
     @property
@@ -157,6 +142,7 @@ class SecureCookieSession(Session[S_co]):
     def permanent(self, value: bool) -> None:
         self["_permanent"] = bool(value)
 
+    @without_arguments(_has_secrets)
     def replace(self, data: object) -> None:
         """Make another object the data of this session, such as the successor of a frozen one.
 
@@ -183,13 +169,19 @@ class SecureCookieSession(Session[S_co]):
     @override
     def __setitem__(self, key: str, value: object) -> None:
         loaded = self._data_loaded()
-        if loaded is not None and loaded.store(key, value):
-            if self._is_saved:  # by another thread, meanwhile
-                self._mutated()
-            return
-        contents = self._touched()
-        self._refuse_key(key, contents)
-        contents.store(key, value)
+        try:
+            if loaded is not None and loaded.store(key, value):
+                if self._is_saved:  # by another thread, meanwhile
+                    self._mutated()
+                return
+            contents = self._touched()
+            self._refuse_key(key, contents)
+            contents.store(key, value)
+        except (FieldTypeError, UndeclaredKeyError) as error:
+            if not _has_secrets(self):
+                raise
+            del value  # debugging pages show locals
+            raise without_values(error)  # noqa: B904 -- it is the same
         self._mutated()
 
     @override
@@ -221,7 +213,8 @@ class SecureCookieSession(Session[S_co]):
     @override
     def __repr__(self) -> str:
         shown = self._shown()
-        return f"<{type(self).__name__}{', not opened' if shown is None else f' {shown.stored()!r}'}>"
+        shows = ", not opened" if shown is None else f" {concealed(shown.stored(), shown.schema)!r}"
+        return f"<{type(self).__name__}{shows}>"
 
     def __copy__(self) -> Self:
         """Return a session of its own that stores the same and belongs to no request: nobody saves it."""
@@ -243,6 +236,7 @@ class SecureCookieSession(Session[S_co]):
         )
 
     @override
+    @without_arguments(_has_secrets)
     def __ior__(self, other: Mapping[str, object]) -> Self:  # type: ignore[override]  # | makes a dict, |= a session
         self.update(other)
         return self
@@ -274,6 +268,7 @@ class SecureCookieSession(Session[S_co]):
         return keys[-1], self.pop(keys[-1])
 
     @override
+    @without_arguments(_has_secrets)
     def setdefault(self, key: str, default: object = None) -> object:
         """Return the value under a key, stored just now if there was none."""
         contents = self._touched()
@@ -295,7 +290,8 @@ class SecureCookieSession(Session[S_co]):
         state_of(self).invalidated = True
 
     @override
-    def promote(self, **fields: object) -> None:
+    @without_arguments(_has_secrets)
+    def promote(self, /, **fields: object) -> None:
         self._store(fields)
         state = state_of(self)
         state.renewal = Renewal.PROMOTE
@@ -308,6 +304,7 @@ class SecureCookieSession(Session[S_co]):
     @overload
     def update(self, /, **values: object) -> None: ...
     @override
+    @without_arguments(_has_secrets)
     def update(self, other: Keyed[str, object] | Iterable[tuple[str, object]] = (), /, **values: object) -> None:
         """Store many keys. A key that is not allowed, or a value of the wrong type, leaves everything as it was."""
         self._store(dict(other, **values))
@@ -432,7 +429,7 @@ class SecureCookieSession(Session[S_co]):
             self._mutated()
 
     def _refuse_key(self, key: str, contents: Contents[S_co]) -> None:
-        _refuse_earlier_name(key, contents.schema)
+        refuse_earlier_name(key, contents.schema)
         if not contents.declares(key) and not state_of(self).source.rule.allows(key):
             raise UndeclaredKeyError(key, contents.schema.fields)
 

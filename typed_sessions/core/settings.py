@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from copy import copy
@@ -18,7 +19,8 @@ from typed_sessions.core.cookies import BROWSERS_LIMIT, checked_attributes
 from typed_sessions.core.state import ExtrasRule
 from typed_sessions.errors import ConfigurationError
 from typed_sessions.schema.narrowing import is_sequence, is_set
-from typed_sessions.sealing.keys import DigestMethod, SecretKeys, known_digest
+from typed_sessions.sealing.key_file import path_of
+from typed_sessions.sealing.keys import DigestMethod, SecretKeys, known_digest, refuse_same_ids
 from typed_sessions.sealing.set_cookie import CookieAttributes
 from typed_sessions.serializers.base import AnySerializer, resolve_serializer
 from typed_sessions.stores import SessionStore, check_url
@@ -55,6 +57,8 @@ class Settings:
 
     keys: SecretKeys | None
     """None without a secret key: there are no sessions."""
+    key_file: str | None = field(repr=False)
+    """The path of the file from which the keys came into the config."""
     cookie: CookieAttributes
     """As the config has it, checked here; what is written is what the interface's helper methods say."""
     application_root: str
@@ -85,6 +89,8 @@ class Settings:
     namespace: str | None
     """What keeps the sessions of an application apart from others in its store. None leaves it to the secret key."""
     absolute_lifetime: timedelta | None
+    not_before: int | None
+    """What was sealed or issued before has ended. In seconds since the epoch, as cookies have the time."""
     store_timeout: timedelta
     raise_on_store_error: bool
     adopt_signed_before: datetime | None
@@ -122,8 +128,13 @@ def read_settings(config: Mapping[str, Any], *, encryption: Encryption = "off") 
     refresh_after = read.optional("SESSION_REFRESH_AFTER", _span)
     if refresh_after is not None and refresh_after > lifetime:
         raise ConfigurationError("SESSION_REFRESH_AFTER must not be longer than PERMANENT_SESSION_LIFETIME")
+    keys = _secret_keys(config.get("SECRET_KEY"), config.get("SECRET_KEY_FALLBACKS") or ())
+    encryption = read.optional("SESSION_ENCRYPTION", checked_encryption) or encryption
+    if keys is not None and encryption != "off":
+        refuse_same_ids(keys)
     return Settings(
-        keys=_secret_keys(config.get("SECRET_KEY"), config.get("SECRET_KEY_FALLBACKS") or ()),
+        keys=keys,
+        key_file=read("SECRET_KEY_FILE", path_of),
         cookie=checked_attributes(
             name="session" if name is None else name,
             path=read("SESSION_COOKIE_PATH", _text) or root,
@@ -138,7 +149,7 @@ def read_settings(config: Mapping[str, Any], *, encryption: Encryption = "off") 
         serializer_fallbacks=read.each("SESSION_SERIALIZER_FALLBACKS", _serializer, "a list"),
         digest=read.optional("SESSION_DIGEST", known_digest),
         digest_fallbacks=read.each("SESSION_DIGEST_FALLBACKS", known_digest, "a list of names"),
-        encryption=read.optional("SESSION_ENCRYPTION", checked_encryption) or encryption,
+        encryption=encryption,
         lifetime=lifetime,
         leeway=read("SESSION_CLOCK_LEEWAY", _span, default=timedelta(seconds=30)),
         extras=read("SESSION_EXTRAS", _extras_rule, default="keep"),
@@ -151,6 +162,7 @@ def read_settings(config: Mapping[str, Any], *, encryption: Encryption = "off") 
         store=read.optional("SESSION_STORE", checked_store),
         namespace=read("SESSION_NAMESPACE", _text),
         absolute_lifetime=read.optional("SESSION_ABSOLUTE_LIFETIME", _limit),
+        not_before=read.optional("SESSION_NOT_BEFORE", _second),
         store_timeout=read("SESSION_STORE_TIMEOUT", _longer_than_nothing, default=timedelta(seconds=2)),
         raise_on_store_error=read.choice("SESSION_ON_STORE_ERROR", "raise", "anonymous") == "raise",
         adopt_signed_before=read.optional("SESSION_ADOPT_SIGNED_BEFORE", _moment),
@@ -306,6 +318,10 @@ def _moment(setting: str, value: object) -> datetime:
     if not isinstance(value, datetime) or value.tzinfo is None:
         raise ConfigurationError(f"{setting} must be a datetime with a time zone")
     return value
+
+
+def _second(setting: str, value: object) -> int:
+    return math.floor(_moment(setting, value).timestamp())
 
 
 def _span(setting: str, value: object) -> timedelta:

@@ -9,11 +9,21 @@ from typing import Any, Final, cast
 from attrs import frozen
 
 from typed_sessions.core.mixin import Session
+from typed_sessions.core.session import SecureCookieSession, state_of
 
 __all__ = ["teach_tojson"]
 
 _POLICY: Final = "json.dumps_function"
 """Of Jinja: what its filter `tojson` calls. Source: the Jinja documentation, "Policies"."""
+
+
+def shareable(session: Session[object]) -> dict[str, object]:
+    """Return what is stored in a session but for the fields that are marked as `Secret`: a page is for a visitor."""
+    stored = session.copy()
+    if isinstance(session, SecureCookieSession):
+        for name in state_of(session).open().contents.schema.secrets:
+            stored.pop(name, None)
+    return stored
 
 
 @frozen
@@ -23,7 +33,7 @@ class _Dumps:
     function: Callable[..., str]
 
     def __call__(self, value: object, /, **options: Any) -> str:
-        return self.function(value.copy() if isinstance(value, Session) else value, **options)
+        return self.function(shareable(value) if isinstance(value, Session) else value, **options)
 
 
 def teach_tojson(app: object) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from typing import Final, Generic, Protocol
+from typing import Final, Generic, Protocol, cast
 from weakref import WeakKeyDictionary
 
 from attrs import define, evolve, field, frozen
@@ -12,7 +12,8 @@ from typing_extensions import TypeVar, override
 
 from typed_sessions.core.cookies import is_sent_to
 from typed_sessions.core.framework import ConfiguredApp, CookieRequest
-from typed_sessions.core.rules import Adapter, Rules, Signing, formats_of, record_keys_of
+from typed_sessions.core.loading import CREATED_KEY
+from typed_sessions.core.rules import Adapter, Rules, Signing, formats_of, opening_since, record_keys_of
 from typed_sessions.core.settings import (
     Encryption,
     Settings,
@@ -27,6 +28,7 @@ from typed_sessions.core.unknown_settings import advice_on
 from typed_sessions.errors import ConfigurationError
 from typed_sessions.reports import (
     ForeignDomain,
+    KeyFileUnusable,
     Report,
     ShortSecretKey,
     SingleLabelDomain,
@@ -35,6 +37,7 @@ from typed_sessions.reports import (
 )
 from typed_sessions.schema.schema import Schema
 from typed_sessions.sealing.base import Clock
+from typed_sessions.sealing.key_file import FileKey, KeyFile, path_of
 from typed_sessions.server import EVENT_LOOP, Repository, Runtime, ServerSide
 from typed_sessions.stores import Lifetime, SessionStore, namespace_in, open_store
 from typed_sessions.stores.identifiers import Namespace
@@ -75,6 +78,8 @@ class AppRules(Rules[S]):
     server_side: ServerSide[S] | None = field(repr=False)
     """None if the contents are kept in the cookie."""
 
+    may_change: bool = field(init=False)
+    """True if the same config may come to mean something else."""
     is_plain: bool = field(init=False)
     """True if a request's session needs nothing but its cookie, and there is no domain to compare with its host."""
 
@@ -84,6 +89,8 @@ class AppRules(Rules[S]):
         has_keys, has_domain = self.settings.keys is not None, self.settings.cookie.domain is not None
         is_plain = self.is_stock and self.server_side is None and has_keys and not has_domain
         object.__setattr__(self, "is_plain", is_plain)
+        may_change = self.store_in_memory is not None or self.settings.key_file is not None
+        object.__setattr__(self, "may_change", may_change)
 
     @property
     def required_server_side(self) -> ServerSide[S]:
@@ -103,6 +110,7 @@ class _OfApp:
     """By URL: a test has one of its own, and sees nobody else's visitors."""
     reported: set[Report] = field(factory=set["Report"])
     """What was reported once and for all."""
+    key_file: KeyFile | None = None
 
 
 class Applications(Generic[S]):
@@ -164,9 +172,8 @@ class Applications(Generic[S]):
         """
         latest = self._latest
         try:
-            if latest is not None and app.config == latest.config:
-                own_store = latest.store_in_memory
-                if own_store is None or own_store is self._store_in_memory(app):
+            if latest is not None and app.config == latest.config:  # noqa: SIM102 -- one line each
+                if not latest.may_change or self._holds(latest, app):
                     return latest
         except Exception:  # noqa: BLE001, S110 -- a config may hold what cannot be compared: it counts as changed
             pass
@@ -185,23 +192,71 @@ class Applications(Generic[S]):
             return rules
         raise refusal
 
+    def _holds(self, rules: AppRules[S], app: ConfiguredApp) -> bool:
+        """Return True if the config of an application, which is the same, still means these rules."""
+        own_store, key_file = rules.store_in_memory, self._of(app).key_file
+        if own_store is not None and own_store is not self._store_in_memory(app):
+            return False
+        if rules.settings.key_file is None or (key_file is not None and not key_file.is_due(self.clock())):
+            return True
+        self.take_keys(app)
+        return app.config == rules.config
+
+    def take_keys(self, app: ConfiguredApp) -> None:
+        """Bring the keys in the file of an application, if it has one, into its config, where others look for them.
+
+        Raises:
+            ConfigurationError: there are no keys in it, and none were; or the config has keys of its own.
+        """
+        config = app.config
+        path = path_of("SECRET_KEY_FILE", config.get("SECRET_KEY_FILE"))
+        if path is None:
+            return
+        current, fallbacks = config.get("SECRET_KEY"), config.get("SECRET_KEY_FALLBACKS") or ()
+        came_from_file = isinstance(current, FileKey) and all(isinstance(key, FileKey) for key in fallbacks)
+        if (current or fallbacks) and not came_from_file:
+            raise ConfigurationError("SECRET_KEY_FILE has all keys: leave out SECRET_KEY and SECRET_KEY_FALLBACKS")
+        of_app, now = self._of(app), self.clock()
+        if of_app.key_file is None or of_app.key_file.path != path:
+            of_app.key_file = KeyFile(path)
+        key_file = of_app.key_file
+        before = key_file.keys
+        if not before or key_file.is_due(now):
+            reason = key_file.look(now, with_ids=config.get("SESSION_ENCRYPTION", self._encryption) in ("read", "on"))
+            if reason is not None:
+                self._adapter.report(app, KeyFileUnusable(reason))
+        if before != key_file.keys or not came_from_file:  # all at once: threads read them
+            *earlier, signing = key_file.keys
+            cast("dict[str, object]", config).update(SECRET_KEY=signing, SECRET_KEY_FALLBACKS=earlier)
+
     def _looked_up(self, app: ConfiguredApp) -> AppRules[S]:
         """Return the rules of an application; its settings are read again only when one has changed."""
+        self.take_keys(app)
+        config = copied({**app.config})
         signing, store_in_memory = self._adapter.signing, self._store_in_memory(app)
-        seen = (*snapshot(app.config), signing, store_in_memory)
+        seen = (*snapshot(config), signing, store_in_memory)
         for rules in self._recent:
             if rules.seen == seen:
-                return rules if self._adapter.is_dynamic else evolve(rules, config=copied(app.config))
+                return rules if self._adapter.is_dynamic else evolve(rules, config=config)
         self._adapter.check_overrides()
         signing.check()
         self._schema.migrations.check(self._schema.name, self._schema.fields)
-        settings = read_settings(app.config, encryption=self._encryption)
+        settings = read_settings(config, encryption=self._encryption)
         if self._schema.open and settings.extras.allowed is not None:
             raise ConfigurationError(
                 'SESSION_EXTRAS needs a schema: without one there are no extras; leave it at "keep"'
             )
+        if settings.not_before is not None and settings.not_before > self.clock():
+            raise ConfigurationError("SESSION_NOT_BEFORE is in the future; what it ends must have been there")
+        if settings.absolute_lifetime is not None and CREATED_KEY in self._schema.fields:
+            raise ConfigurationError(
+                f"{self._schema.name}.{CREATED_KEY}: under this key SESSION_ABSOLUTE_LIFETIME keeps when a session was "
+                f"created; give the field another name"
+            )
+        self._refuse_readable_secrets(settings)
         is_on_server = settings.store is not None or self._store is not None
         formats = formats_of(self._schema, settings, signing, self.clock, is_on_server=is_on_server)
+        formats = opening_since(formats, settings.not_before)
         fraction = settings.lifetime * self._refresh_fraction
         rules = AppRules(
             adapter=self._adapter,
@@ -213,7 +268,7 @@ class Applications(Generic[S]):
             record_keys=record_keys_of(settings) if is_on_server else None,
             is_stock=self._adapter.is_stock,
             makes_permanent=self._adapter.makes_permanent,
-            config=copied(app.config),
+            config=config,
             seen=seen,
             store_in_memory=store_in_memory,
             server_side=self._kept_on_server(settings, store_in_memory),
@@ -224,6 +279,17 @@ class Applications(Generic[S]):
         if settings.cookie.domain is not None and "." not in settings.cookie.domain:
             self.report_once(app, SingleLabelDomain())
         return rules
+
+    def _refuse_readable_secrets(self, settings: Settings) -> None:
+        """Refuse fields that are marked as `Secret` where visitors can read cookies. Raises ConfigurationError."""
+        if settings.encryption == "on" or settings.keys is None or (settings.store or self._store) is not None:
+            return
+        for declared in self._schema.fields.values():
+            if declared.secret is not None:
+                raise ConfigurationError(
+                    f"{self._schema.name}.{declared.name}{declared.secret} is a Secret, and whoever has a signed "
+                    f'cookie can read it: set SESSION_ENCRYPTION = "on", or SESSION_STORE'
+                )
 
     def report_lossy(self, app: ConfiguredApp, keys: tuple[str, ...]) -> None:
         """Say once of each undeclared key, in whatever application, that its values do not come back as they were."""
@@ -263,7 +329,6 @@ class Applications(Generic[S]):
         store = self._store if settings.store is None else settings.store
         if store is None:
             for setting, value in (
-                ("SESSION_ABSOLUTE_LIFETIME", settings.absolute_lifetime),
                 ("SESSION_ADOPT_SIGNED_BEFORE", settings.adopt_signed_before),
                 ("SESSION_PURGE_EVERY", settings.purge_every),
             ):
@@ -279,12 +344,9 @@ class Applications(Generic[S]):
             raise ConfigurationError(
                 "SESSION_ADOPT_SIGNED_BEFORE needs the SECRET_KEY that the cookies were signed with"
             )
-        return ServerSide(
-            Repository(self.runtime.store(store), namespaces, Lifetime(settings.lifetime, settings.absolute_lifetime)),
-            self._schema,
-            settings,
-            self.runtime,
-        )
+        lifetime = Lifetime(settings.lifetime, settings.absolute_lifetime)
+        repository = Repository(self.runtime.store(store), namespaces, lifetime, settings.not_before)
+        return ServerSide(repository, self._schema, settings, self.runtime)
 
     def _opened_once(self, stores: dict[str, SessionStore], url: str) -> SessionStore:
         if url in stores:

@@ -55,7 +55,9 @@ class Application:
     def __init__(self, config: Mapping[str, Any]) -> None:
         self.config: Final = config
         self.rules: AppRules[Any] | None = None
-        """The rules, once they were checked, if a session needs nothing but its cookie. They stay as they are."""
+        """The rules, once they were checked, if a session needs nothing but its cookie. They stay as they are.
+
+        None if the keys are in a file, which may change."""
 
 
 class Connection:
@@ -156,7 +158,7 @@ class ASGISessionInterface(interface.SecureCookieSessionInterface[S]):
         rules = self._applications.rules_of(app)
         if rules.settings.keys is None and rules.server_side is None:
             raise ConfigurationError("SECRET_KEY is missing, which the cookies of sessions are signed with")
-        if isinstance(app, Application) and rules.is_plain:
+        if isinstance(app, Application) and rules.is_plain and not rules.may_change:
             app.rules = rules
 
     async def opened(self, app: Application, connection: Connection) -> SecureCookieSession[S]:

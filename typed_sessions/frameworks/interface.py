@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Final, Generic, TypeAlias, cast, overload
@@ -40,7 +41,7 @@ from typed_sessions.core.session_request import (
 )
 from typed_sessions.core.settings import Encryption
 from typed_sessions.core.state import Progress
-from typed_sessions.errors import ConfigurationError, answered, without_frames
+from typed_sessions.errors import ConfigurationError, answered, without_frames, without_values
 from typed_sessions.frameworks.applications import Applications, AppRules
 from typed_sessions.frameworks.overrides import Overridable
 from typed_sessions.reports import Report, SharedCookie, log_report
@@ -283,7 +284,12 @@ class SecureCookieSessionInterface(
             lifecycle.end(session)
         else:
             streams = not session.accessed and self._is_streamed(response)
-            self._put(app, lifecycle.save(session, rules, app, streams=streams), response.headers)
+            try:
+                self._put(app, lifecycle.save(session, rules, app, streams=streams), response.headers)
+            except Exception as error:
+                if not self.schema.secrets:
+                    raise
+                raise without_values(error)  # noqa: B904 -- it is the same
 
     def cookie_values(self, request: CookieRequest, name: str) -> tuple[str, ...]:
         """Return all values that a cookie has in a request."""
@@ -328,7 +334,8 @@ class SecureCookieSessionInterface(
         context = state_of(session).source
         if not isinstance(context, StoredContext):
             return lifecycle.is_valid(session, self._applications.rules_of(app))
-        return await answered(self.server_side(app).reload(session, context))
+        reloading = self.server_side(app).reload(session, context)
+        return await answered(reloading, has_secrets=bool(self.schema.secrets))
 
     async def store(
         self,
@@ -366,7 +373,8 @@ class SecureCookieSessionInterface(
                 context = await self._stored_context(app, None, server_side, rules)
             decides = type(self).should_set_cookie is not SecureCookieSessionInterface.should_set_cookie
             wanted = self.should_set_cookie(app, session) if decides else None
-            kept = await answered(server_side.save(session, context, wanted=wanted, answers=answers, verifies=verifies))
+            saving = server_side.save(session, context, wanted=wanted, answers=answers, verifies=verifies)
+            kept = await answered(saving, has_secrets=bool(self.schema.secrets))
             self.report_lossy(app, tuple(context.lossy_keys))
             session_saved = True
         finally:
@@ -417,6 +425,11 @@ class SecureCookieSessionInterface(
     def purge_interval(self, app: ConfiguredApp) -> timedelta | None:
         """Return how often expired sessions of an application are deleted; None for never."""
         return self._applications.rules_of(app).settings.purge_every
+
+    def take_keys(self, app: ConfiguredApp) -> None:
+        """Bring the keys of `SECRET_KEY_FILE` into an application's config. What is wrong with it, `check` says."""
+        with suppress(ConfigurationError):
+            self._applications.take_keys(app)
 
     def check(self, app: ConfiguredApp) -> None:
         """Refuse wrong settings before the first request.

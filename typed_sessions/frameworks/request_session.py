@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from typing_extensions import override
 
+from typed_sessions.core.hidden import concealed
 from typed_sessions.core.session import SecureCookieSession, shown_in, stored_in
+from typed_sessions.core.session_request import rules_of
 
 if TYPE_CHECKING:
     from _collections_abc import dict_items, dict_keys, dict_values
@@ -53,6 +55,11 @@ class RequestSession(dict[str, Any]):
         """Have the session written, changed or not."""
         self.mark_accessed()
         self._session.modified = True
+
+    @override
+    def __repr__(self) -> str:
+        rules = rules_of(self._session)
+        return repr(dict(super().items()) if rules is None else concealed(dict(super().items()), rules.schema))
 
     def _copy(self) -> None:
         self._keep(stored_in(self._session))

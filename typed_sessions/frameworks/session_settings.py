@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from difflib import get_close_matches
+from os import PathLike
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias, TypedDict, cast
 
 from typed_sessions.core.settings import Encryption
@@ -37,6 +38,8 @@ class SessionSettings(TypedDict, total=False):
     """What cookies are signed with. Needed unless sessions are in a store, under a `namespace`."""
     secret_key_fallbacks: Sequence[SecretKey]
     """Earlier keys that still verify, the oldest first."""
+    secret_key_file: str | PathLike[str] | None
+    """The path of a file with all of these instead, one a line: the last one signs."""
     store: str | SessionStore | None
     """Keeps the contents on the server, with only an identifier in the cookie: the URL of a store, which is closed
     here, or a store, which is closed by whoever has made it."""
@@ -66,6 +69,7 @@ class SessionSettings(TypedDict, total=False):
     max_cookie_size: int
     max_payload: int | None
     absolute_lifetime: timedelta | int | None
+    not_before: datetime | str | None
     store_timeout: timedelta | int
     on_store_error: Literal["raise", "anonymous"]
     adopt_signed_before: datetime | str | None
@@ -76,6 +80,7 @@ _OF_COOKIE: Final = frozenset({"path", "domain", "secure", "httponly", "samesite
 _OTHERS: Final = {
     "secret_key": "SECRET_KEY",
     "secret_key_fallbacks": "SECRET_KEY_FALLBACKS",
+    "secret_key_file": "SECRET_KEY_FILE",
     "lifetime": "PERMANENT_SESSION_LIFETIME",
     "max_cookie_size": "MAX_COOKIE_SIZE",
 }

@@ -16,6 +16,7 @@ from attrs import frozen
 from typing_extensions import TypeVar
 
 from typed_sessions.core.framework import ConfiguredApp
+from typed_sessions.core.hidden import without_arguments
 from typed_sessions.core.mixin import Session
 from typed_sessions.core.session import SecureCookieSession, state_of
 from typed_sessions.core.session_request import was_used_late
@@ -58,6 +59,10 @@ class SessionInfo:
     expires_at: datetime
     current: bool
     """True if it is the session of the request that is being handled."""
+
+
+def _has_secrets(sessions: CurrentSessions[Any]) -> bool:
+    return bool(sessions.schema.secrets)
 
 
 class CurrentSessions(ABC, Generic[S]):
@@ -113,6 +118,7 @@ class CurrentSessions(ABC, Generic[S]):
         """The data of the session of the request or websocket that is being handled; see `current`."""
         return self.current.data
 
+    @without_arguments(_has_secrets)
     def replace(self, data: S) -> None:
         """Make another object the data of the current session: `sessions.replace(attrs.evolve(sessions.data, n=1))`.
 

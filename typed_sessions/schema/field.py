@@ -13,18 +13,27 @@ from uuid import UUID
 from attrs import frozen
 
 from typed_sessions.errors import SchemaError
-from typed_sessions.schema.annotations import described, former_names, marks_of, plain_form, reference_in, union_parts
+from typed_sessions.schema.annotations import (
+    described,
+    former_names,
+    is_typed_dict,
+    marks_of,
+    plain_form,
+    reference_in,
+    resolved_annotations,
+    union_parts,
+)
 from typed_sessions.schema.generated import Module
 from typed_sessions.schema.kinds.base import Member
 from typed_sessions.schema.kinds.known import kind_of
-from typed_sessions.schema.markers import Essential, Merge, Subject
+from typed_sessions.schema.markers import Essential, Merge, Secret, Subject
 from typed_sessions.schema.merging import Rule, rule_of
 from typed_sessions.schema.sameness import same
 from typed_sessions.schema.types.base import FieldType, Mismatch
 
 __all__ = ["Field", "declared_field", "define_non_defaults", "non_default"]
 
-M = TypeVar("M", Essential, Subject, Merge)
+M = TypeVar("M", Essential, Subject, Merge, Secret)
 
 _SUBJECTS: Final[frozenset[object]] = frozenset({int, str, UUID})
 _MERGED: Final[Mapping[object, set[object]]] = {
@@ -53,6 +62,8 @@ class Field:
     """What becomes of two changes at once; None if the last one counts."""
     is_subject: bool
     """True if it says whose session it is."""
+    secret: str | None
+    """The path from here to what is marked as `Secret`: empty if that is the field; None if nothing is."""
 
     @property
     def name(self) -> str:
@@ -84,7 +95,12 @@ def declared_field(
     Raises:
         SchemaError: the annotation cannot mean what it says; the message begins with `place`.
     """
-    marks = _marks_within(member.annotation, set())
+    placed = _marks_within(member.annotation, set())
+    marks = [mark for mark, _ in placed]
+    secret = next((path for mark, path in placed if _is(mark, Secret)), None)
+    is_subject = _is_subject(member, _marks(marks, Subject), place)
+    if secret is not None and is_subject:
+        raise SchemaError(f"{place}: a Subject is no Secret, for stores find its sessions by it")
     return Field(
         member=member,
         type=field_type,
@@ -93,27 +109,38 @@ def declared_field(
         essential=bool(_marks(marks, Essential)),  # at any depth: better refused once too often
         former_names=former_names(member.annotation),
         merge=_merge_rule(member, _marks(marks, Merge), place),
-        is_subject=_is_subject(member, _marks(marks, Subject), place),
+        is_subject=is_subject,
+        secret=secret,
     )
 
 
-def _marks_within(annotation: Any, seen: set[object]) -> list[object]:
-    """Return what `Annotated` says anywhere in an annotation, and in the declared classes that it names."""
+def _marks_within(annotation: Any, seen: set[object], path: str = "") -> list[tuple[object, str]]:
+    """Return what `Annotated` says anywhere in an annotation, and in the declared classes that it names, and where."""
     reference = reference_in(annotation)
     if reference in seen:
-        return list(annotation.__metadata__) if get_origin(annotation) is Annotated else []
+        return [(mark, path) for mark in annotation.__metadata__] if get_origin(annotation) is Annotated else []
     inner, marks = plain_form(annotation)
-    within = list(get_args(inner))
-    kind = kind_of(inner)
+    within = [(part, path) for part in get_args(inner)]
+    kind = None if is_typed_dict(inner) else kind_of(inner)
     if kind is not None and kind.cls not in seen:
-        within += [member.annotation for member in kind.members.values()]
+        within += [(member.annotation, f"{path}.{name}") for name, member in kind.members.items()]
         seen.add(kind.cls)
+    elif is_typed_dict(inner) and inner not in seen:
+        seen.add(inner)
+        within += [(held, f"{path}.{name}") for name, held in resolved_annotations(inner).items()]
     seen |= {reference} - {None}
-    return [*marks, *(mark for part in within for mark in _marks_within(part, seen))]
+    return [
+        *((mark, path) for mark in marks),
+        *(found for part, at in within for found in _marks_within(part, seen, at)),
+    ]
+
+
+def _is(mark: object, cls: type[M]) -> bool:
+    return mark is cls or isinstance(mark, cls)
 
 
 def _marks(marks: list[object], cls: type[M]) -> list[object]:
-    return [mark for mark in marks if mark is cls or isinstance(mark, cls)]
+    return [mark for mark in marks if _is(mark, cls)]
 
 
 def _merge_rule(member: Member, marks: list[object], place: str) -> Rule | None:

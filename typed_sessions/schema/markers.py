@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, final
 
 from typing_extensions import override
 
-__all__ = ["Essential", "Formerly", "Merge", "MergeRule", "Subject"]
+__all__ = ["Essential", "Formerly", "Merge", "MergeRule", "Secret", "Subject"]
 
 MergeRule: TypeAlias = Literal["add", "union", "max", "min", "fail"] | Callable[[Any, Any, Any], object]
 """How two changes of one field become one; see `Merge`."""
@@ -51,6 +51,17 @@ class Subject:
 
     Sessions that are kept on the server can be listed and ended by it, and get a new identifier when it changes. The
     field is a number, a text or a UUID, and None for nobody.
+    """
+
+
+@final
+class Secret:
+    """Marks a field whose value is nobody's to read: `token: Annotated[str, Secret] = ""`.
+
+    Where sessions are in cookies that are only signed, which visitors can read, such a field is a ConfigurationError:
+    it takes encryption, or a store. Its value is in no `repr` of a session, no template's `session|tojson`, no report
+    and no error. The mark may stand anywhere within a field, also in a class that it holds: all of the field is hidden
+    then.
     """
 
 

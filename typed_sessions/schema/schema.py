@@ -91,6 +91,10 @@ class Schema(Generic[S]):
             self.fields = self._keys_of(declared, compiler)
         self.subject: str | None = self._subject_field()
         """The name of the field that says whose session it is; None if none does."""
+        self.secrets: frozenset[str] = frozenset(
+            name for name, field in self.fields.items() if field.secret is not None
+        )
+        """The names of the fields whose values are shown to nobody."""
         self.renamed: Mapping[str, str] = self._former_names()
         """The present name of each field, by each of its earlier ones."""
         self.varying: tuple[str, ...] = tuple(name for name, field in self.fields.items() if field.varies)

@@ -24,6 +24,7 @@ __all__ = [
     "keyed_hashes",
     "known_digest",
     "named_digest",
+    "refuse_same_ids",
 ]
 
 DigestMethod = Callable[..., Any]
@@ -72,6 +73,21 @@ def key_id(key: bytes) -> str:
 
 ID_SIZE: Final = 3
 """In bytes: two of an application's few keys have the same by chance in one of millions."""
+
+
+def refuse_same_ids(keys: SecretKeys) -> None:
+    """Refuse keys of which an encrypted text could not say which one it takes.
+
+    Raises:
+        ConfigurationError: two have one id. The message has the id, and no key.
+    """
+    ids = [key_id(key) for key in keys.oldest_first]
+    for number, each in enumerate(ids):
+        if each in ids[:number]:
+            raise ConfigurationError(
+                f"two of SECRET_KEY and SECRET_KEY_FALLBACKS have the id {each}, which names a key in what is "
+                f"encrypted: leave out the one that is there twice, or make another key (typed-sessions keys new)"
+            )
 
 
 def keyed_hashes(

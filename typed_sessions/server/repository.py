@@ -76,6 +76,8 @@ class Repository:
     namespaces: tuple[Namespace, ...]
     """The present one first. What is found in an earlier one moves with its next write."""
     lifetime: Lifetime
+    not_before: int | None = None
+    """What was issued before has ended. In seconds since the epoch."""
     _turns: WeakValueDictionary[tuple[Hashable, str], Turn] = field(factory=WeakValueDictionary, repr=False)
     """Those that somebody takes, or waits for."""
     _looking: Mutex = field(factory=Mutex, repr=False)
@@ -108,6 +110,10 @@ class Repository:
             if turn is None:
                 turn = self._turns[place] = Turn(runtime.lock())
             return turn
+
+    def is_over(self, found: object) -> bool:
+        """Return True if what was found is a record that has ended, although the store has it still."""
+        return self.not_before is not None and isinstance(found, Record) and found.issued.timestamp() < self.not_before
 
     async def load(self, key: str, identifier: Identifier) -> tuple[str, Found]:
         """Return what is under one of the keys of a session; or under another one, if it has just moved there."""

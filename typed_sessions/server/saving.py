@@ -186,7 +186,7 @@ class Saving(Generic[S]):
             return None
         key, found = await self.repository.load(located.key, located.identifier)
         self.context.located = evolve(located, key=key)
-        return found
+        return None if self.repository.is_over(found) else found
 
     async def reload(self) -> bool:
         """See `ServerSide.reload`."""

@@ -92,6 +92,10 @@ class ServerSide(Generic[S]):
         context.refused = Refused(Reason.UNKNOWN)
         for each in self.repository.keys_of(identifier):
             key, found = await self.repository.load(each, identifier)
+            if self.repository.is_over(found):
+                context.refused = Refused(Reason.ENDED)
+                context.others.add(key)
+                return None
             if isinstance(found, Record):
                 return Located(identifier, key, found)
             if isinstance(found, Moved):
@@ -199,7 +203,15 @@ class ServerSide(Generic[S]):
         whose = named_subject(self.schema, subject)
         async with deadline.spent():
             found = [await self.store.ids_of(namespace.subject(whose)) for namespace in self.repository.namespaces]
-        return sorted(chain(*found), key=lambda one: one.last_seen, reverse=True)
+            live = [one for one in chain(*found) if not await self._is_over(one)]
+        return sorted(live, key=lambda one: one.last_seen, reverse=True)
+
+    async def _is_over(self, listed: Listed) -> bool:
+        """Return True if a session that is listed has ended. It takes a look at the record where it may have moved."""
+        moment = self.settings.not_before
+        if moment is None or listed.created.timestamp() >= moment:
+            return False
+        return self.repository.is_over(await self.store.load(listed.key))
 
     async def revoke(self, subject: object, deadline: Deadline, *, spared: StoredContext[S] | None = None) -> None:
         """End the sessions of a subject, but for that of the request to be spared. Raises what `listed` raises."""

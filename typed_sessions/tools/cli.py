@@ -28,6 +28,7 @@ from typed_sessions.serializers.base import AnySerializer, resolve_serializer
 from typed_sessions.serializers.tagged_json import TaggedJSONSerializer
 from typed_sessions.stores.identifiers import Identifier
 from typed_sessions.tools.inspection import Inspection, inspect_cookie
+from typed_sessions.tools.keys import add_command as add_keys_command
 from typed_sessions.tools.lock import Finding, LockFile, compare, lock_schema, read_lock, write_lock
 from typed_sessions.tools.stubs import add_command as add_stubs_command
 
@@ -48,7 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status.
 
     Returns:
-        0 if all is well; 1 if sessions would lose something, or a cookie is refused; 2 if the command cannot run.
+        0 if all is well; 1 if sessions would lose something, a cookie is refused or a key is weak; 2 if the command
+        cannot run.
     """
     parsed = _parser().parse_args(_with_cookie_as_value(sys.argv[1:] if arguments is None else arguments))
     try:
@@ -102,6 +104,7 @@ def _parser() -> argparse.ArgumentParser:
     inspect.add_argument("--json", action="store_true", help="for programs")
     inspect.set_defaults(run=_inspect)
     add_stubs_command(commands, _imported)
+    add_keys_command(commands)
 
     purge = commands.add_parser("purge", help="delete the sessions of a store that have expired")
     purge.add_argument("store", metavar="URL", nargs="?", help="SESSION_STORE of the app, or else of the environment")
