@@ -21,8 +21,14 @@ settings.register_profile("long", settings.get_profile("short"), max_examples=5_
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "short"))
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run type checkers first: in one process, beside all the rest, and while neither holds much of what it tested."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Run type checkers first: in one process, beside all the rest, and while neither holds much of what it tested.
+
+    What needs a browser is left out, unless `-m` speaks of it.
+    """
+    if "browser" not in config.option.markexpr:
+        config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("browser")])
+        items[:] = [item for item in items if not item.get_closest_marker("browser")]
     items.sort(key=lambda item: item.get_closest_marker("checker") is None)
 
 

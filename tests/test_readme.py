@@ -13,6 +13,7 @@ from quart import Quart
 from starlette.testclient import TestClient
 
 from tests.checkers import run_checker
+from tests.typing import picture
 from typed_sessions.stores.identifiers import Identifier
 
 README = Path(__file__).parent.parent / "README.md"
@@ -89,9 +90,9 @@ def test_mypy_says_what_the_readme_says(setting: str, tmp_path: Path) -> None:
     program, config = tmp_path / "program.py", tmp_path / "mypy.ini"
     program.write_text(EXAMPLE + MISUSES, encoding="utf-8")
     config.write_text(f"[mypy]\nstrict = True\n{setting}\n", encoding="utf-8")
-    command = [sys.executable, "-m", "mypy", f"--config-file={config}", f"--cache-dir={tmp_path}", str(program)]
+    command = [*picture.COMMAND, f"--config-file={config}", f"--cache-dir={tmp_path}", str(program)]
     checked = run_checker(command, cwd=README.parent)
-    found = re.findall(r"^.*?:(\d+): (error: .*?)  \[", checked.stdout, re.MULTILINE)
+    found = re.findall(r"^.*?:(\d+):\d+:\d+:\d+: (error: .*?)  \[", checked.stdout, re.MULTILINE)
     first = len(EXAMPLE.splitlines()) + 1
     promised = [
         (str(first + offset), comment)
@@ -105,6 +106,9 @@ def test_mypy_says_what_the_readme_says(setting: str, tmp_path: Path) -> None:
     assert all(said.startswith(comment) for (_, said), (_, comment) in zip(found, promised, strict=True)), (
         checked.stdout
     )
+
+    if setting:
+        assert picture.draw(EXAMPLE + MISUSES, checked.stdout) == picture.PICTURE.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("size", ["small", "large"])

@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import html
-import os
 import re
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -19,35 +14,19 @@ from quart import Response
 from quart.typing import TestClientProtocol as QuartClient
 
 from examples.shop import FORMATS, MAX_NAME_LENGTH, MAX_QUANTITY, PRODUCTS, CartItem, Visitor, create_app, sessions
+from tests.serving import serving_shop
 from typed_sessions.stores import MemoryStore
 from typed_sessions.tools.cli import main
 
 SECRET = "the secret key of the shop under test"
 ROOT = Path(__file__).parent.parent
-PATIENCE = 60.0
-"""Seconds that the server has to answer, and to end."""
 
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A running shop."""
-    log = tmp_path_factory.mktemp("shop") / "log"
-    port = free_port()
-    command = [sys.executable, "-m", "examples.shop", "--port", str(port)]
-    environment = os.environ | {"SHOP_SECRET_KEY": SECRET}
-    with (
-        log.open("wb") as output,
-        subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output) as server,  # noqa: S603
-    ):
-        try:
-            wait_for(f"http://127.0.0.1:{port}/", server, log)
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            server.terminate()
-            try:
-                server.wait(PATIENCE)
-            except subprocess.TimeoutExpired:
-                server.kill()
+    with serving_shop(tmp_path_factory.mktemp("shop") / "log", SECRET) as url:
+        yield url
 
 
 def open_browser(url: str) -> httpx.Client:
@@ -65,26 +44,6 @@ def browser(url: str) -> Iterator[httpx.Client]:
 def other_browser(url: str) -> Iterator[httpx.Client]:
     with open_browser(url) as client:
         yield client
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def wait_for(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        try:
-            httpx.get(url, trust_env=False)
-        except httpx.TransportError:
-            if server.poll() is not None or time.monotonic() > deadline:
-                pytest.fail(f"the shop does not answer:\n{log.read_text()}")
-            time.sleep(0.02)
-        else:
-            return
 
 
 def token(page: httpx.Response) -> str:

@@ -1,12 +1,11 @@
 """A small tea shop. What it knows of a visitor is an attrs class, kept in a signed cookie, or on the server.
 
-Run it from the root of the repository, with `python -m examples.shop`, and open http://127.0.0.1:5000. With
-`--store sqlite:///shop.db` the cookie has only an identifier, and a customer can end sessions on other devices.
+This module is the whole shop. `python -m examples.shop`, from the root of the repository, serves it at
+http://127.0.0.1:5000 within a demo (`demo.py`), which shows what happens to the visitor's session.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
 import secrets
 from datetime import UTC, datetime, timedelta
@@ -14,14 +13,14 @@ from decimal import Decimal
 from typing import Annotated, cast, get_args
 from urllib.parse import urlsplit
 
-from attrs import Factory, define, frozen
+from attrs import Factory, define, evolve, frozen
 from quart import Blueprint, Quart, abort, current_app, flash, redirect, render_template, request, session, url_for
 from werkzeug import Response
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import HTTPException
 from werkzeug.http import dump_cookie
 
-from typed_sessions import Subject
+from typed_sessions import Merge, Subject
 from typed_sessions.quart import SessionInfo, Sessions
 from typed_sessions.serializers import SerializerName
 
@@ -42,13 +41,26 @@ class CartItem:
     quantity: int = 1
 
 
+def both_carts(before: list[CartItem], mine: list[CartItem], theirs: list[CartItem]) -> list[CartItem]:
+    """Keep what two tabs did at once: both have added their tins, and what either has taken out is gone."""
+    were = {item.sku: item.quantity for item in before}
+    cart = {item.sku: item for item in theirs if item.sku not in were or any(item.sku == own.sku for own in mine)}
+    for item in mine:
+        if item.sku in cart:
+            quantity = cart[item.sku].quantity + item.quantity - were.get(item.sku, 0)
+            cart[item.sku] = evolve(item, quantity=min(max(quantity, 1), MAX_QUANTITY))
+        elif item.sku not in were:
+            cart[item.sku] = item
+    return list(cart.values())
+
+
 @define
 class Visitor:
     """The schema: everything that a session holds, with the default that a new visitor has."""
 
     user: Annotated[str | None, Subject] = None  # whose session it is
     logged_in_at: datetime | None = None
-    cart: list[CartItem] = Factory(list[CartItem])
+    cart: Annotated[list[CartItem], Merge(both_carts)] = Factory(list[CartItem])
     csrf_token: str = Factory(new_token)  # each visitor gets one of their own
 
     @property
@@ -65,19 +77,17 @@ class Product:
     name: str
     price: Decimal
     taste: str
-    tone: str
-    """The colour of its tin."""
 
 
 PRODUCTS = {
     product.sku: product
     for product in (
-        Product("sencha", "Harbour Sencha", Decimal("11.50"), "Green and brisk, like cut grass after rain.", "#5f9a4c"),
-        Product("assam", "Night Train Assam", Decimal("9.80"), "Malt and toast. Takes milk without a word.", "#b4472f"),
-        Product("earl-grey", "Lighthouse Earl Grey", Decimal("10.40"), "Bergamot in front, smoke behind.", "#3f68b5"),
-        Product("oolong", "Slow Tide Oolong", Decimal("16.00"), "Orchid and warm butter, six times over.", "#c98a12"),
-        Product("rooibos", "Ember Rooibos", Decimal("8.20"), "Vanilla, honey, and nothing to keep you up.", "#d2622a"),
-        Product("jasmine", "Moon Jasmine", Decimal("13.60"), "White tea that slept among flowers.", "#7d62b3"),
+        Product("sencha", "Harbour Sencha", Decimal("11.50"), "Green and brisk, like cut grass after rain."),
+        Product("assam", "Night Train Assam", Decimal("9.80"), "Malt and toast. Takes milk without a word."),
+        Product("earl-grey", "Lighthouse Earl Grey", Decimal("10.40"), "Bergamot in front, smoke behind."),
+        Product("oolong", "Slow Tide Oolong", Decimal("16.00"), "Orchid and warm butter, six times over."),
+        Product("rooibos", "Ember Rooibos", Decimal("8.20"), "Vanilla, honey, and nothing to keep you up."),
+        Product("jasmine", "Moon Jasmine", Decimal("13.60"), "White tea that slept among flowers."),
     )
 }
 
@@ -85,7 +95,7 @@ sessions = Sessions(Visitor)
 shop = Blueprint("shop", __name__)
 
 
-def create_app(store: str | None = None) -> Quart:
+def create_app(store: str | None = None, **settings: object) -> Quart:
     app = Quart(__name__)
     app.config.from_mapping(
         SECRET_KEY=os.environ.get("SHOP_SECRET_KEY") or secrets.token_urlsafe(),
@@ -94,7 +104,8 @@ def create_app(store: str | None = None) -> Quart:
         SESSION_STORE=store,
         SESSION_PURGE_EVERY=None if store is None else timedelta(hours=1),
     )
-    if store is None and not os.environ.get("SHOP_SECRET_KEY"):
+    app.config.from_mapping(settings)
+    if store is None and "SECRET_KEY" not in settings and not os.environ.get("SHOP_SECRET_KEY"):
         app.logger.warning("SHOP_SECRET_KEY is not set: the key is a random one, and sessions end with this process")
     sessions.init_app(app)
     app.register_blueprint(shop)
@@ -174,7 +185,7 @@ async def log_out() -> Response:
 @shop.get("/session")
 async def show_session() -> str:
     """Show what the session holds. It is read by key, so that looking at it stores nothing."""
-    cookie = request.cookies.get(current_app.session_interface.get_cookie_name(current_app))
+    cookie = sent_cookie()
     if on_server() and cookie is not None:
         # Whoever has the identifier has the session: it belongs in no page, where a script, or a screenshot, finds it.
         cookie = "*" * len(cookie)
@@ -257,6 +268,10 @@ def on_server() -> bool:
     return current_app.config["SESSION_STORE"] is not None
 
 
+def sent_cookie() -> str | None:
+    return request.cookies.get(current_app.session_interface.get_cookie_name(current_app))
+
+
 async def own_sessions() -> list[SessionInfo]:
     """Return all sessions of the customer who is logged in. Those in cookies nobody can count."""
     user = sessions.current.get("user")
@@ -303,16 +318,3 @@ def set_cookie_size(value: str) -> int:
             samesite=rules.get_cookie_samesite(app),
         )
     )
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m examples.shop", description="A tea shop on typed sessions.")
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=5000)
-    parser.add_argument("--store", metavar="URL", help="keep sessions on the server: sqlite:///shop.db")
-    arguments = parser.parse_args()
-    create_app(arguments.store).run(host=arguments.host, port=arguments.port, use_reloader=False)
-
-
-if __name__ == "__main__":
-    main()
