@@ -6,6 +6,7 @@ In a program, `# wrong` marks the lines that each checker must report, and no ot
 from __future__ import annotations
 
 import argparse
+import ast
 import json
 import os
 import re
@@ -14,10 +15,11 @@ import subprocess
 import sys
 from importlib import import_module
 from operator import attrgetter
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from textwrap import dedent
 
 import pytest
+import starlette.requests
 
 from tests.checkers import run_checker
 from typed_sessions import ConfigurationError, Schema, SchemaError
@@ -428,11 +430,23 @@ import quart
 from flask import session as flask_session
 from quart import current_app, g, request, session
 from quart.sessions import SessionMixin
+from starlette.requests import Request
 
 from visitors import Visitor
 
 if TYPE_CHECKING:
     from visitor_session import VisitorSession  # pyright: ignore[reportMissingModuleSource]
+
+
+def on_starlette(request: Request) -> dict[str, object]:
+    assert_type(request.session["cart"], list[str])
+    for key in request.session:
+        print(request.session[key], key.upper())
+    request.session["usr_id"] = 7  # wrong
+    request.session.get("usr_id")  # wrong
+    request.session["theme"] = "blue"  # wrong
+    request.session.promote(user_id=7)  # wrong
+    return request.session.copy()
 
 
 def helper(session: SessionMixin) -> None: ...
@@ -732,7 +746,7 @@ def test_check_fails_while_stubs_are_stale(project: Path, capsys: pytest.Capture
         ["--allow", "b c", "--allow", "a"],
         ["--frameworks"],
         ["--frameworks", "quart", "--allow", "a"],
-        ["--frameworks", "flask", "quart"],
+        ["--frameworks", "starlette", "flask", "quart"],
     ],
     ids=["plain", "keys", "no-framework", "both", "all-frameworks"],
 )
@@ -746,13 +760,70 @@ def test_the_header_names_the_command_that_writes_the_same_again(options: list[s
 
 @pytest.mark.parametrize(
     ("arguments", "folders"),
-    [([], {"quart-stubs", "flask-stubs"}), (["--frameworks", "quart"], {"quart-stubs"}), (["--frameworks"], set())],
-    ids=["all", "quart", "none"],
+    [
+        ([], {"quart-stubs", "flask-stubs", "starlette-stubs"}),
+        (["--frameworks", "starlette"], {"starlette-stubs"}),
+        (["--frameworks"], set()),
+    ],
+    ids=["all", "starlette", "none"],
 )
 def test_the_frameworks_may_be_chosen(arguments: list[str], folders: set[str], project: Path) -> None:
     run("visitors:Visitor", "--out", "typings", *arguments)
     assert {path.name for path in (project / "typings").iterdir()} == {"visitor_session.pyi", *folders}
     assert all((project / "typings" / folder / "py.typed").read_text() == "partial\n" for folder in folders)
+
+
+def members_of(source: str) -> dict[str, set[str]]:
+    """Return what the classes of a module define, and what else it does, by the name of the class."""
+    found: dict[str, set[str]] = {"": set()}
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.ClassDef):
+            found[node.name] = {
+                each.name for each in node.body if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)
+            }
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            found[""].add(node.name)
+    return found
+
+
+def test_the_stub_of_starlettes_requests_has_all_that_they_have() -> None:
+    stub = SchemaStub.of(load("visitors:Visitor"), "visitors:Visitor")
+    stubbed = members_of(stub_files(stub)[PurePosixPath("starlette-stubs/requests.pyi")])
+    real = members_of(Path(starlette.requests.__file__).read_text(encoding="utf-8"))
+    ours = stubbed.pop("_VisitorSession")
+    assert {"__getitem__", "get", "pop", "update", "mark_accessed"} <= ours
+    assert not {"data", "extras", "promote"} & ours
+    assert {name: members - {"_get_form"} for name, members in real.items()} == {
+        name: members - {"__eq__", "__hash__"} for name, members in stubbed.items()
+    }
+
+
+REQUESTS = """
+from attrs import define
+
+
+@define
+class Request:
+    n: int = 0
+
+
+@define
+class Mapping:
+    request: Request | None = None
+"""
+
+
+@pytest.mark.checker
+def test_types_of_the_schema_may_have_the_names_of_starlettes(project: Path) -> None:
+    add_module(project, "requesting", REQUESTS)
+    run("requesting:Mapping")
+    (project / "program.py").write_text(
+        "from typing import assert_type\n\nimport requesting\nfrom starlette.requests import Request\n\n\n"
+        "def view(request: Request) -> None:\n"
+        "    assert_type(request.session['request'], requesting.Request | None)\n    request.session['reqest']\n"
+    )
+    for checker in ("ty", "pyrefly"):
+        assert checked_by(checker, [project / "program.py"], project) == {("program.py", 9)}
 
 
 def test_a_second_schema_in_the_folder_leaves_the_stubs_of_the_first(
@@ -786,7 +857,7 @@ MYPY_INI = [
     "    [mypy]",
     "    plugins = typed_sessions.mypy_plugin",
     "    mypy_path = stubs",
-    "    exclude = (quart|flask)-stubs/",
+    "    exclude = (quart|flask|starlette)-stubs/",
     "",
     "    [typed_sessions]",
     "    schema = visitors.Visitor",
@@ -795,7 +866,7 @@ MYPY_TOML = [
     "    [tool.mypy]",
     '    plugins = ["typed_sessions.mypy_plugin"]',
     '    mypy_path = "stubs"',
-    '    exclude = ["(quart|flask)-stubs/"]',
+    '    exclude = ["(quart|flask|starlette)-stubs/"]',
     "",
     "    [tool.typed_sessions]",
     '    schema = "visitors.Visitor"',

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Final
 
+from typed_sessions.tools.stubs.expressions import Name
 from typed_sessions.tools.stubs.schema_stub import SchemaStub, schema_line
+from typed_sessions.tools.stubs.session_class import dict_class
 
 __all__ = ["FRAMEWORKS", "framework_files"]
 
@@ -18,7 +20,7 @@ _HEADER: Final = """\
 """
 
 # A stub stands for the whole module, so each has all of the framework's module `globals`: Quart 0.20 to 0.22 and
-# Flask 3.1. Where its other modules are concerned, it leaves the framework as it is.
+# Flask 3.1; or `requests`, of Starlette. Where its other modules are concerned, it leaves the framework as it is.
 _CLASSES: Final[Mapping[str, str]] = {
     "quart": """\
 from .app import Quart
@@ -57,15 +59,119 @@ request_ctx: RequestContext
 """,
 }
 
-FRAMEWORKS: Final = tuple(_CLASSES)
-"""The frameworks whose `session` can be typed."""
+_IMPORTED: Final = tuple(
+    Name(module, name)
+    for module, names in {
+        "collections.abc": ("AsyncGenerator", "Iterator", "Mapping"),
+        "starlette._utils": ("AwaitableOrContextManager",),
+        "starlette.datastructures": ("URL", "Address", "FormData", "Headers", "QueryParams", "State"),
+        "starlette.types": ("Message", "Receive", "Scope", "Send"),
+        "typing": ("Any", "Generic", "NoReturn"),
+        "typing_extensions": ("TypeVar",),
+    }.items()
+    for name in names
+)
+_DEFINED: Final = ("ClientDisconnect", "HTTPConnection", "Request", "StateT", "cookie_parser")
+_SESSION: Final = "_Session"
+_REQUESTS: Final = f"""\
+    accessed: bool
+    modified: bool
+    def mark_accessed(self) -> None: ...
+    def mark_modified(self) -> None: ...
+
+SERVER_PUSH_HEADERS_TO_COPY: set[str]
+StateT = TypeVar("StateT", bound=Mapping[str, Any] | State, default=State)
+
+def cookie_parser(cookie_string: str) -> dict[str, str]: ...
+async def empty_receive() -> NoReturn: ...
+async def empty_send(message: Message) -> NoReturn: ...
+
+class ClientDisconnect(Exception): ...
+
+class HTTPConnection(Mapping[str, Any], Generic[StateT]):
+    scope: Scope
+    def __init__(self, scope: Scope, receive: Receive | None = None) -> None: ...
+    def __getitem__(self, key: str) -> Any: ...
+    def __iter__(self) -> Iterator[str]: ...
+    def __len__(self) -> int: ...
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+    @property
+    def app(self) -> Any: ...
+    @property
+    def url(self) -> URL: ...
+    @property
+    def base_url(self) -> URL: ...
+    @property
+    def headers(self) -> Headers: ...
+    @property
+    def query_params(self) -> QueryParams: ...
+    @property
+    def path_params(self) -> dict[str, Any]: ...
+    @property
+    def cookies(self) -> dict[str, str]: ...
+    @property
+    def client(self) -> Address | None: ...
+    @property
+    def session(self) -> {_SESSION}: ...
+    @property
+    def auth(self) -> Any: ...
+    @property
+    def user(self) -> Any: ...
+    @property
+    def state(self) -> StateT: ...
+    def url_for(self, name: str, /, **path_params: Any) -> URL: ...
+
+class Request(HTTPConnection[StateT]):
+    def __init__(
+        self,
+        scope: Scope,
+        receive: Receive = ...,
+        send: Send = ...,
+    ) -> None: ...
+    @property
+    def method(self) -> str: ...
+    @property
+    def receive(self) -> Receive: ...
+    def stream(self) -> AsyncGenerator[bytes]: ...
+    async def body(self) -> bytes: ...
+    async def json(self) -> Any: ...
+    def form(
+        self,
+        *,
+        max_files: float = 1000,
+        max_fields: float = 1000,
+        max_part_size: int = ...,
+    ) -> AwaitableOrContextManager[FormData]: ...
+    async def close(self) -> None: ...
+    async def is_disconnected(self) -> bool: ...
+    async def send_push_promise(self, path: str) -> None: ...
+    async def send_early_hints(
+        self,
+        link: str,
+        /,
+        *additional_links: str,
+    ) -> None: ...
+"""
+
+_STARLETTE: Final = "starlette"
+
+FRAMEWORKS: Final = (*_CLASSES, _STARLETTE)
+"""The frameworks whose `session` can be typed. FastAPI has its requests from Starlette."""
 
 
 def framework_files(stub: SchemaStub, framework: str) -> dict[PurePosixPath, str]:
     """Return the files of a partial stub package."""
+    module, text = ("requests", _requests(stub)) if framework == _STARLETTE else ("globals", _globals(stub, framework))
+    package = PurePosixPath(f"{framework}-stubs")
+    return {package / f"{module}.pyi": f"{_HEADER}{text}", package / "py.typed": "partial\n"}
+
+
+def _globals(stub: SchemaStub, framework: str) -> str:
+    """Return a framework's module `globals`."""
     session = stub.class_name
-    text = f"""\
-{_HEADER}{schema_line(stub)}
+    return f"""\
+{schema_line(stub)}
 
 from contextvars import ContextVar
 
@@ -76,5 +182,13 @@ class _{session}({session}, SessionMixin): ...
 
 session: _{session}
 {_VARIABLES[framework]}"""
-    package = PurePosixPath(f"{framework}-stubs")
-    return {package / "globals.pyi": text, package / "py.typed": "partial\n"}
+
+
+def _requests(stub: SchemaStub) -> str:
+    """Return Starlette's module `requests` as of release 1.10, with all that earlier ones have."""
+    session = f"_{stub.class_name}"
+    return f"""\
+# ty: ignore[incompatible-method-override, invalid-generic-class]
+{schema_line(stub)}
+
+{dict_class(stub, session, _IMPORTED, _DEFINED)}{_REQUESTS.replace(_SESSION, session)}"""

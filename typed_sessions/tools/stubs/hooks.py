@@ -48,7 +48,7 @@ _SETTINGS: Final = (
 _MYPY_FILES: Final = ("mypy.ini", ".mypy.ini", "setup.cfg")
 _MYPY: Final = "mypy"
 _EXCLUDED: Final = f"({'|'.join(FRAMEWORKS)})-stubs/"
-"""What mypy is to leave out where it looks for files by itself: to it, both packages are a module `globals`."""
+"""What mypy is to leave out where it looks for files by itself: to it, two packages are a module `globals`."""
 
 
 def hooks(project: Path, out: Path, stub: SchemaStub) -> list[str]:

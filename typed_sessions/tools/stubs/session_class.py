@@ -9,6 +9,7 @@ from typing import Final
 from attrs import frozen
 
 from typed_sessions.tools.stubs.expressions import (
+    ANY,
     NONE,
     OBJECT,
     Expression,
@@ -24,7 +25,7 @@ from typed_sessions.tools.stubs.expressions import (
 from typed_sessions.tools.stubs.layout import INDENT, Namespace, listed
 from typed_sessions.tools.stubs.schema_stub import Key, SchemaStub, schema_line
 
-__all__ = ["session_module"]
+__all__ = ["dict_class", "session_module"]
 
 _HEADER: Final = """\
 # mypy: disable-error-code="misc, override"
@@ -49,6 +50,7 @@ _ITERATOR: Final = Name("collections.abc", "Iterator")
 _KEYS_VIEW: Final = Name("collections.abc", "KeysView")
 _MUTABLE_MAPPING: Final = Name("collections.abc", "MutableMapping")
 _SELF: Final = Name("typing", "Self")
+_DICT: Final = Subscript(Name("builtins", "dict"), (_STR, ANY))
 _SESSION: Final = Name("typed_sessions", "Session")
 _TYPE_ALIAS: Final = Name("typing", "TypeAlias")
 _UNION: Final = Name("typing", "Union")
@@ -66,7 +68,6 @@ _OWN: Final = (
     _TYPE_ALIAS,
     _UNION,
     _TYPED_DICT,
-    _TYPE_VAR,
     _OVERLOAD,
 )
 
@@ -79,7 +80,25 @@ _METHODS: Final = frozenset({"data", "extras", "get", "items", "keys", "pop", "p
 
 def session_module(stub: SchemaStub) -> str:
     """Return the stub module of a schema."""
-    return _Writer(stub).module()
+    return _Writer(stub, (_TYPE_VAR,), {*_names_of(stub), stub.class_name}).module()
+
+
+def dict_class(stub: SchemaStub, name: str, needed: Collection[Name], taken: Collection[str]) -> str:
+    """Return the beginning of another module: its imports, and a dict that has the keys of a schema.
+
+    Args:
+        stub: that of the schema.
+        name: what the dict's class is called.
+        needed: what else the module imports.
+        taken: what else it defines.
+    """
+    shared = [Name(stub.module, each) for each in _names_of(stub)]
+    return _Writer(stub, (*needed, *shared), {name, *taken}).dict_class(name, needed)
+
+
+def _names_of(stub: SchemaStub) -> tuple[str, ...]:
+    """Return the names that the stub defines beside its class."""
+    return (_OTHER.text, stub.update_name, stub.key_name, stub.keys_name)
 
 
 @frozen
@@ -89,14 +108,12 @@ class _Signature:
 
 
 class _Writer:
-    def __init__(self, stub: SchemaStub) -> None:
+    def __init__(self, stub: SchemaStub, needed: Iterable[Name], taken: Collection[str]) -> None:
         self._stub = stub
         types = [stub.data, *(key.type for key in stub.keys.values())]
         names = {name for typ in types for name in names_in(typ)}
-        taken = {stub.class_name, stub.update_name, stub.key_name, stub.keys_name, _OTHER.text, *_METHODS}
-        self._names = Namespace((*_OWN, *names_in(literal(""))), names, taken)
+        self._names = Namespace((*_OWN, *needed, *names_in(literal(""))), names, {*taken, *_METHODS})
         self._used: set[Name] = {name for key in stub.keys.values() for name in names_in(key.type)}
-        self._used.update(names_in(stub.data))
         self._aliases: dict[Expression, Text] = {}
         self._alias_lines: list[str] = []
         self._types = {key.name: self._short(key.type) for key in stub.keys.values()}
@@ -104,6 +121,7 @@ class _Writer:
         self._writable = [key for key in stub.keys.values() if not key.readonly]
 
     def module(self) -> str:
+        self._used.update(names_in(self._stub.data))
         session = [*self._key_classes(), "", *self._session()]
         update = self._update_dict()
         other = f'{_OTHER.text} = {self._text(_TYPE_VAR)}("{_OTHER.text}")'
@@ -111,6 +129,13 @@ class _Writer:
         head = [_HEADER + origin, schema_line(self._stub)]
         parts = [head, self._names.imports(self._used), [other, *self._alias_lines], update, session]
         return "\n\n".join("\n".join(part) for part in parts) + "\n"
+
+    def dict_class(self, name: str, needed: Iterable[Name]) -> str:
+        stub = self._stub
+        lines = [f"class {name}({stub.keys_name}, {self._text(_DICT)}):", *self._by_key()]
+        self._used.update(needed, (Name(stub.module, each) for each in _names_of(stub)))
+        parts = [self._names.imports(self._used), self._alias_lines, lines]
+        return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
 
     def _text(self, *members: Expression) -> str:
         """Return a type, or a union, and note what it imports."""
@@ -164,6 +189,13 @@ class _Writer:
             f"class {stub.class_name}({stub.keys_name}, {self._text(Subscript(_SESSION, (stub.data,)))}):",
             *self._property("data", stub.data),
             *self._property("extras", Subscript(_MUTABLE_MAPPING, (_STR, OBJECT))),
+            *self._by_key(*self._method("promote", self._promote())),
+        ]
+
+    def _by_key(self, *others: str) -> list[str]:
+        """Return the methods of a mapping, with others before the last one."""
+        stub = self._stub
+        return [
             *self._method("__iter__", self._signature([], Subscript(_ITERATOR, (self._any_key,)))),
             *self._method("__reversed__", self._signature([], Subscript(_ITERATOR, (self._any_key,)))),
             *self._method("__len__", self._signature([], _INT)),
@@ -185,7 +217,7 @@ class _Writer:
                 self._other("/", "default: object = None"),
             ),
             *self._method("update", self._update()),
-            *self._method("promote", self._promote()),
+            *others,
             *self._method("__ior__", self._signature([f"other: {stub.update_name}", "/"], _SELF)),
         ]
 
