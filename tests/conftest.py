@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
 from collections.abc import Iterator
 from functools import lru_cache
@@ -71,6 +72,16 @@ def both_paths(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
     if path == "explaining path":
         monkeypatch.setattr(codec, "generated_for", nothing_generated)
     return path
+
+
+@pytest.fixture
+def own_log() -> Iterator[None]:
+    """Give back the log, which an application of Litestar's sets up in its own way."""
+    root = logging.getLogger()
+    handlers, level = [*root.handlers], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 @pytest.fixture(scope="session")

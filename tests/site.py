@@ -16,6 +16,7 @@ PUBLIC_MODULES = (
     "typed_sessions",
     "typed_sessions.asgi",
     "typed_sessions.flask",
+    "typed_sessions.litestar",
     "typed_sessions.quart",
     "typed_sessions.serializers",
     "typed_sessions.stores",

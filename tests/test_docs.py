@@ -16,6 +16,7 @@ from typing import Any, get_args
 import pytest
 from attrs import define
 from itsdangerous import BadSignature, URLSafeTimedSerializer
+from litestar.testing import TestClient as LitestarsClient
 from pydantic import ValidationError
 from quart import Quart
 from quart import session as quart_session
@@ -169,6 +170,32 @@ def test_the_page_on_asgi_shows_its_sessions(run_page: Any, monkeypatch: pytest.
     monkeypatch.setattr(page.stored._interface.server_side(page.stored._application).store, "load", down)
     response = clients[0].post("/login")
     assert (response.status_code, response.text) == (503, "We will be back in a moment.")
+
+
+@pytest.mark.usefixtures("own_log")
+def test_the_page_on_litestar_shows_its_sessions(run_page: Any) -> None:
+    page = run_page("how-to/litestar.md")
+    page.test_the_cart()
+    page.test_the_data()
+    visitor = LitestarsClient(page.Litestar([page.add, page.login, page.logout, page.me], plugins=[page.sessions]))
+    assert visitor.get("/me").status_code == 401
+    assert visitor.post("/cart/tea").json() == ["tea"]
+    visitor.post("/login")
+    assert visitor.get("/me").json() == 7
+    visitor.post("/logout")
+    assert visitor.get("/me").status_code == 401
+    member = LitestarsClient(page.members)
+    assert member.get("/me").status_code == 401
+    member.post("/login")
+    assert member.get("/me").json() == 7
+    greeted = LitestarsClient(page.Litestar([page.greet, page.forget], plugins=[page.sessions]))
+    assert [greeted.get("/greet").json() for _ in range(2)] == [{"visits": 1}, {"visits": 2}]
+    greeted.post("/forget")
+    assert greeted.get("/greet").json() == {"visits": 1}
+    clients = [LitestarsClient(page.stored_app) for _ in range(2)]
+    for each in clients:
+        each.post("/login")
+    assert clients[0].post("/logout-elsewhere").text == "1 session is left"
 
 
 async def down(_key: str) -> None:

@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 ROOT = Path(__file__).parent.parent
-MODULES = ["flask_app", "fastapi_app", "starlette_app"]
+MODULES = ["flask_app", "fastapi_app", "starlette_app", "litestar_app"]
 PATIENCE = 60.0
 """Seconds that a server has to answer, and to end."""
 

@@ -4,7 +4,7 @@
     plugins = typed_sessions.mypy_plugin
 
 Code that only knows the framework is checked, too, once a setting names the schema of `from quart import session`, and
-of `request.session` in Starlette and FastAPI:
+of `request.session` in Starlette, FastAPI and Litestar:
 
     [typed_sessions]
     schema = shop.visitors.Visitor
@@ -125,7 +125,7 @@ __all__ = ["SESSION_KEY", "SESSION_VALUE", "SessionPlugin", "plugin"]
 
 _PACKAGE: Final = "typed_sessions"
 _SESSION: Final = "typed_sessions.core.mixin.Session"
-_FRAMEWORKS: Final = frozenset({"fastapi", "flask", "quart", "starlette"})
+_FRAMEWORKS: Final = frozenset({"fastapi", "flask", "litestar", "quart", "starlette"})
 _IN_FRAMEWORKS: Final = tuple(f"{framework}." for framework in sorted(_FRAMEWORKS))
 _OURS: Final = _FRAMEWORKS | {_PACKAGE}
 """Packages that cannot import a program's schema."""
@@ -137,12 +137,14 @@ _FRAMEWORK_SESSIONS: Final = frozenset(
         "quart.sessions.SecureCookieSession",
         "quart.sessions.SessionMixin",
         "starlette.middleware.sessions.Session",
+        "typed_sessions.frameworks.request_session.RequestSession",
     }
 )
-_REQUEST_SESSION: Final = "starlette.requests.HTTPConnection.session"
-"""The attribute of a request that is a session; to a type checker it is any dict."""
-_REQUEST_SESSION_CLASS: Final = "starlette.middleware.sessions.Session"
-"""What the plugin takes it for: Starlette's own class, where a release has one."""
+_REQUEST_SESSIONS: Final = {
+    "litestar.connection.base.ASGIConnection.session": "typed_sessions.frameworks.request_session.RequestSession",
+    "starlette.requests.HTTPConnection.session": "starlette.middleware.sessions.Session",
+}
+"""The attributes of requests that are sessions, each with what the plugin takes it for: to a checker it is any dict."""
 _FRAMEWORK_MIXIN: Final = "flask.sessions.SessionMixin"
 """What both frameworks' own `session` is to a type checker."""
 _FRAMEWORK_BASE: Final = "typing.MutableMapping"
@@ -151,6 +153,7 @@ _TAKE_SCHEMA: Final = frozenset(
     {
         "typed_sessions.asgi.Sessions",
         "typed_sessions.flask.Sessions",
+        "typed_sessions.litestar.Sessions",
         "typed_sessions.frameworks.flask_interface.SecureCookieSessionInterface",
         "typed_sessions.frameworks.interface.SecureCookieSessionInterface",
         "typed_sessions.frameworks.quart_interface.SecureCookieSessionInterface",
@@ -204,8 +207,8 @@ class SessionPlugin(Plugin):
     def get_attribute_hook(self, fullname: str) -> Callable[[AttributeContext], Type] | None:
         if fullname == f"{_FRAMEWORK_MIXIN}.data":
             return self._configured_data
-        if fullname == _REQUEST_SESSION and self._settings.schemas:
-            return self._session_of_request
+        if fullname in _REQUEST_SESSIONS and self._settings.schemas:
+            return partial(self._session_of_request, _REQUEST_SESSIONS[fullname])
         return self._check_attribute if self._is_in_framework(fullname) else None
 
     @override
@@ -335,9 +338,9 @@ class SessionPlugin(Plugin):
         """Return the type of the data of a framework's session: object for a module that no schema is named for."""
         return self._find_configured(ctx.api, ctx.context).declared or ctx.default_attr_type
 
-    def _session_of_request(self, ctx: AttributeContext) -> Type:
+    def _session_of_request(self, class_name: str, ctx: AttributeContext) -> Type:
         """Return a class with the keys of the configured schema as the type of `request.session`."""
-        symbol = self.lookup_fully_qualified(_REQUEST_SESSION_CLASS)
+        symbol = self.lookup_fully_qualified(class_name)
         node = None if symbol is None else symbol.node
         if isinstance(node, TypeInfo) and self._find_configured(ctx.api, ctx.context).schemas:
             return Instance(node, [])

@@ -13,10 +13,12 @@ from uuid import UUID
 
 import flask
 import httpx
+import litestar
 import pytest
 import quart
 from attrs import Factory, define, field
 from fastapi import FastAPI
+from litestar.params import FromPath
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -27,6 +29,7 @@ from tests.postgresql_servers import postgresql_schema
 from typed_sessions import SessionsLike, Subject
 from typed_sessions import asgi as typed_asgi
 from typed_sessions import flask as typed_flask
+from typed_sessions import litestar as typed_litestar
 from typed_sessions import quart as typed_quart
 from typed_sessions.stores import with_table
 
@@ -50,7 +53,7 @@ class Visitor:
 CONFIG: Final[dict[str, Any]] = {"SECRET_KEY": "k" * 32, "PROPAGATE_EXCEPTIONS": True}
 SINCE: Final = datetime(2026, 12, 1, 12, 30, tzinfo=UTC)
 SERIALIZERS: Final = ("tagged-json", "msgspec-json", "msgspec-msgpack")
-TURNS: Final = 9
+TURNS: Final = 11
 
 Visit: TypeAlias = Callable[[str], Awaitable[dict[str, Any]]]
 """Makes a request, as the one browser of a test."""
@@ -171,7 +174,18 @@ def on_fastapi(browser: Browser, store: str | None, serializer: Any) -> Visit:
     return lambda name: visited(app, browser, name)
 
 
-FRAMEWORKS: Final = (on_quart, on_flask, on_fastapi, on_starlette)
+def on_litestar(browser: Browser, store: str | None, serializer: Any) -> Visit:
+    sessions = typed_litestar.Sessions(Visitor, secret_key=CONFIG["SECRET_KEY"], store=store, serializer=serializer)
+
+    @litestar.post("/{name:str}", status_code=200)
+    async def view(name: FromPath[str], request: litestar.Request[Any, Any, Any]) -> dict[str, Any]:
+        return work(sessions, request.session, name)
+
+    app = litestar.Litestar([view], plugins=[sessions], logging_config=None)
+    return lambda name: visited(app, browser, name)
+
+
+FRAMEWORKS: Final = (on_quart, on_flask, on_fastapi, on_starlette, on_litestar)
 
 
 @pytest.fixture(params=["cookie", "sqlite", "redis", "postgresql"])
@@ -195,14 +209,14 @@ async def test_a_visitor_goes_from_one_framework_to_the_next(
     browser: Browser, store: str | None, serializers: tuple[str, ...]
 ) -> None:
     """Also where each framework writes another format."""
-    names = [f"visit-{number}" for number in range(TURNS)]
+    names = [f"visit-{number:02}" for number in range(TURNS)]
     formats = cycle(serializers)
     visits = [framework(browser, store, next(formats)) for framework in FRAMEWORKS]
     for number, visit in enumerate(islice(cycle(visits), TURNS), 1):
         assert await visit(names[number - 1]) == {
             "cart": names[:number],
             "tags": names[:number],
-            "total": f"0.{number}0",
+            "total": f"{number * Decimal('0.10')}",
             "token": str(UUID(int=7)),
             "since": SINCE.isoformat(),
             "seen": names[:number],

@@ -139,6 +139,20 @@ def fastapi() -> None:
     assert sessions.require("user_id") is sessions.require("user_id")
 
 
+def litestar() -> None:
+    from litestar import Litestar, get
+
+    from typed_sessions.litestar import Sessions
+
+    sessions = Sessions(Visitor, secret_key=SECRET)
+
+    @get("/")
+    async def view(session_data: Visitor) -> None:
+        assert session_data is sessions.data
+
+    assert Litestar([view], plugins=[sessions]).routes
+
+
 def redis() -> None:
     unanswered("redis://127.0.0.1:1/0")
 
@@ -197,6 +211,7 @@ TRIALS: dict[str, Callable[[], None]] = {
     "flask": flask,
     "starlette": starlette,
     "fastapi": fastapi,
+    "litestar": litestar,
     "redis": redis,
     "postgresql": postgresql,
     "pydantic": pydantic,

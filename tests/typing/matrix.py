@@ -142,7 +142,7 @@ _KEYED: Final[Mapping[str, str]] = {
     "pyrightconfig.json": json.dumps({"typeCheckingMode": "strict", "pythonVersion": "3.11", "stubPath": "stubs"}),
     "mypy.ini": (
         "[mypy]\npython_version = 3.11\nlocal_partial_types = True\nplugins = typed_sessions.mypy_plugin\n"
-        "exclude = (quart|flask|starlette)-stubs/\n[typed_sessions]\nschema = schemas.Visitor\n"
+        "exclude = (quart|flask|starlette|litestar)-stubs/\n[typed_sessions]\nschema = schemas.Visitor\n"
     ),
     "ty.toml": f'[environment]\npython = "{sys.prefix}"\npython-version = "3.11"\nextra-paths = ["stubs"]\n',
     "pyrefly.toml": (

@@ -20,8 +20,8 @@ def modules_after(statement: str) -> set[str]:
 def test_the_core_loads_no_framework_and_no_driver(statement: str) -> None:
     loaded = {name.partition(".")[0] for name in modules_after(statement)}
     assert not loaded & {
-        "aiosqlite", "asyncio", "blinker", "flask", "hypercorn", "mypy", "psycopg", "pydantic", "quart", "redis",
-        "sqlite3", "starlette", "werkzeug",
+        "aiosqlite", "asyncio", "blinker", "flask", "hypercorn", "litestar", "mypy", "psycopg", "pydantic", "quart",
+        "redis", "sqlite3", "starlette", "werkzeug",
     }  # fmt: skip
 
 
@@ -51,3 +51,9 @@ def test_the_plugin_loads_nothing_of_the_runtime() -> None:
         "typed_sessions",
         "typed_sessions.mypy_plugin",
     }
+
+
+def test_without_litestar_the_extra_is_named() -> None:
+    code = "import sys; sys.modules['litestar'] = None; import typed_sessions.litestar"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)  # noqa: S603 -- this interpreter
+    assert "pip install 'typed_sessions[litestar]'" in run.stderr

@@ -18,6 +18,7 @@ from operator import attrgetter
 from pathlib import Path, PurePosixPath
 from textwrap import dedent
 
+import litestar.connection.base
 import pytest
 import starlette.requests
 
@@ -746,7 +747,7 @@ def test_check_fails_while_stubs_are_stale(project: Path, capsys: pytest.Capture
         ["--allow", "b c", "--allow", "a"],
         ["--frameworks"],
         ["--frameworks", "quart", "--allow", "a"],
-        ["--frameworks", "starlette", "flask", "quart"],
+        ["--frameworks", "starlette", "litestar", "flask", "quart"],
     ],
     ids=["plain", "keys", "no-framework", "both", "all-frameworks"],
 )
@@ -761,7 +762,7 @@ def test_the_header_names_the_command_that_writes_the_same_again(options: list[s
 @pytest.mark.parametrize(
     ("arguments", "folders"),
     [
-        ([], {"quart-stubs", "flask-stubs", "starlette-stubs"}),
+        ([], {"quart-stubs", "flask-stubs", "starlette-stubs", "litestar-stubs"}),
         (["--frameworks", "starlette"], {"starlette-stubs"}),
         (["--frameworks"], set()),
     ],
@@ -796,6 +797,14 @@ def test_the_stub_of_starlettes_requests_has_all_that_they_have() -> None:
     assert {name: members - {"_get_form"} for name, members in real.items()} == {
         name: members - {"__eq__", "__hash__"} for name, members in stubbed.items()
     }
+
+
+def test_the_stub_of_litestars_connection_has_all_that_it_has() -> None:
+    stub = SchemaStub.of(load("visitors:Visitor"), "visitors:Visitor")
+    stubbed = members_of(stub_files(stub)[PurePosixPath("litestar-stubs/connection/base.pyi")])
+    ours = stubbed.pop("_VisitorSession")
+    assert not {"data", "extras", "promote"} & ours
+    assert members_of(Path(litestar.connection.base.__file__).read_text(encoding="utf-8")) == stubbed
 
 
 REQUESTS = """
@@ -857,7 +866,7 @@ MYPY_INI = [
     "    [mypy]",
     "    plugins = typed_sessions.mypy_plugin",
     "    mypy_path = stubs",
-    "    exclude = (quart|flask|starlette)-stubs/",
+    "    exclude = (quart|flask|starlette|litestar)-stubs/",
     "",
     "    [typed_sessions]",
     "    schema = visitors.Visitor",
@@ -866,7 +875,7 @@ MYPY_TOML = [
     "    [tool.mypy]",
     '    plugins = ["typed_sessions.mypy_plugin"]',
     '    mypy_path = "stubs"',
-    '    exclude = ["(quart|flask|starlette)-stubs/"]',
+    '    exclude = ["(quart|flask|starlette|litestar)-stubs/"]',
     "",
     "    [tool.typed_sessions]",
     '    schema = "visitors.Visitor"',

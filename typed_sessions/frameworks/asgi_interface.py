@@ -161,7 +161,7 @@ class ASGISessionInterface(interface.SecureCookieSessionInterface[S]):
         if isinstance(app, Application) and rules.is_plain and not rules.may_change:
             app.rules = rules
 
-    async def opened(self, app: Application, connection: Connection) -> SecureCookieSession[S]:
+    async def opened(self, app: Application, connection: CookieRequest) -> SecureCookieSession[S]:
         """Return the session of a connection that needs more than its cookie."""
         session = await self.open_session(app, connection)
         if session is None:  # `check` has seen a key, and settings do not change

@@ -25,7 +25,7 @@ from typed_sessions.frameworks.request_session import RequestSession
 from typed_sessions.reports import logger
 from typed_sessions.server import StoredContext
 
-__all__ = ["ASGIApp", "Exchange", "Handling", "Message", "Receive", "Scope", "Send", "SessionMiddleware"]
+__all__ = ["BEGINS", "ASGIApp", "Exchange", "Handling", "Message", "Receive", "Scope", "Send", "SessionMiddleware"]
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
@@ -34,7 +34,7 @@ ASGIApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _CONNECTIONS: Final = frozenset({"http", "websocket"})
 _ACCEPTS: Final = "websocket.accept"
-_BEGINS: Final = frozenset({"http.response.start", _ACCEPTS, "websocket.http.response.start"})
+BEGINS: Final = frozenset({"http.response.start", _ACCEPTS, "websocket.http.response.start"})
 _TRY_AGAIN_LATER: Final = 1013
 """Closes a websocket (the registry of RFC 6455, section 11.7)."""
 
@@ -145,7 +145,7 @@ class Exchange:
 
     async def send(self, message: Message) -> None:
         """Send a message of the application's, with what the session makes of the headers."""
-        if message["type"] in _BEGINS:
+        if message["type"] in BEGINS:
             headers = message.get("headers", ())
             if type(headers) is not list:  # it is looked at several times
                 message = {**message, "headers": [*headers]}

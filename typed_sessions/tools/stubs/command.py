@@ -53,7 +53,8 @@ def _run(load: Callable[[str], object], arguments: argparse.Namespace) -> int:
             f"{folder / stub.module}.pyi is the stub of {others[PurePosixPath(f'{stub.module}.pyi')]}, a class of the "
             f"same name; give each a folder of its own with --out, or delete it"
         )
-    files = {path: text for path, text in files.items() if path.parent not in {other.parent for other in others}}
+    packages = {other.parts[0] for other in others}
+    files = {path: text for path, text in files.items() if path.parts[0] not in packages}
     stale = stale_files(folder, files)
     if arguments.check:
         lines = [f"stale  {folder / path}" for path in stale]

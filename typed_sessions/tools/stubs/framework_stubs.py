@@ -20,7 +20,8 @@ _HEADER: Final = """\
 """
 
 # A stub stands for the whole module, so each has all of the framework's module `globals`: Quart 0.20 to 0.22 and
-# Flask 3.1; or `requests`, of Starlette. Where its other modules are concerned, it leaves the framework as it is.
+# Flask 3.1; or `requests`, of Starlette, or `connection.base`, of Litestar. Where its other modules are concerned, it
+# leaves the framework as it is.
 _CLASSES: Final[Mapping[str, str]] = {
     "quart": """\
 from .app import Quart
@@ -154,15 +155,101 @@ class Request(HTTPConnection[StateT]):
     ) -> None: ...
 """
 
-_STARLETTE: Final = "starlette"
+_IMPORTED_BY_LITESTAR: Final = tuple(
+    Name(module, name)
+    for module, names in {
+        "litestar.app": ("Litestar",),
+        "litestar.datastructures.headers": ("Headers",),
+        "litestar.datastructures.multi_dicts": ("MultiDict",),
+        "litestar.datastructures.state": ("State",),
+        "litestar.datastructures.url": ("URL", "Address"),
+        "litestar.handlers": ("BaseRouteHandler",),
+        "litestar.types": ("DataContainerType",),
+        "litestar.types.asgi_types": ("Message", "Receive", "Scope", "Send"),
+        "litestar.types.empty": ("EmptyType",),
+        "litestar.types.protocols": ("Logger",),
+        "litestar.utils.scope.state": ("ScopeState",),
+        "typing": ("Any", "Generic", "NoReturn", "TypeVar"),
+    }.items()
+    for name in names
+)
+_DEFINED_BY_LITESTAR: Final = ("ASGIConnection", "AuthT", "HandlerT", "StateT", "UserT", "empty_receive", "empty_send")
+_CONNECTION: Final = f"""\
+UserT = TypeVar("UserT")
+AuthT = TypeVar("AuthT")
+HandlerT = TypeVar("HandlerT")
+StateT = TypeVar("StateT", bound=State)
 
-FRAMEWORKS: Final = (*_CLASSES, _STARLETTE)
+async def empty_receive() -> NoReturn: ...
+async def empty_send(_: Message) -> NoReturn: ...
+
+class ASGIConnection(Generic[HandlerT, UserT, AuthT, StateT]):
+    scope: Scope
+    receive: Receive
+    send: Send
+    _base_url: URL | EmptyType
+    _connection_state: ScopeState
+    _cookies: dict[str, str] | EmptyType
+    _parsed_query: tuple[tuple[str, str], ...] | EmptyType
+    _server_extensions: dict[str, Any]
+    _url: URL | EmptyType
+    def __init__(
+        self,
+        scope: Scope,
+        receive: Receive = ...,
+        send: Send = ...,
+    ) -> None: ...
+    @property
+    def app(self) -> Litestar: ...
+    @property
+    def route_handler(self) -> HandlerT: ...
+    @property
+    def state(self) -> StateT: ...
+    @property
+    def url(self) -> URL: ...
+    @property
+    def base_url(self) -> URL: ...
+    @property
+    def headers(self) -> Headers: ...
+    @property
+    def query_params(self) -> MultiDict[Any]: ...
+    @property
+    def path_params(self) -> dict[str, Any]: ...
+    @property
+    def cookies(self) -> dict[str, str]: ...
+    @property
+    def client(self) -> Address | None: ...
+    @property
+    def auth(self) -> AuthT: ...
+    @property
+    def user(self) -> UserT: ...
+    @property
+    def session(self) -> {_SESSION}: ...
+    @property
+    def logger(self) -> Logger: ...
+    def set_session(
+        self,
+        value: dict[str, Any] | DataContainerType | EmptyType,
+    ) -> None: ...
+    def clear_session(self) -> None: ...
+    def get_session_id(self) -> str | None: ...
+    def url_for(self, name: str | BaseRouteHandler, **path_parameters: Any) -> str: ...
+    def url_for_static_asset(self, name: str, file_path: str) -> str: ...
+"""
+
+FRAMEWORKS: Final = (*_CLASSES, "starlette", "litestar")
 """The frameworks whose `session` can be typed. FastAPI has its requests from Starlette."""
 
 
 def framework_files(stub: SchemaStub, framework: str) -> dict[PurePosixPath, str]:
     """Return the files of a partial stub package."""
-    module, text = ("requests", _requests(stub)) if framework == _STARLETTE else ("globals", _globals(stub, framework))
+    match framework:
+        case "starlette":
+            module, text = "requests", _requests(stub)
+        case "litestar":
+            module, text = "connection/base", _connection(stub)
+        case _:
+            module, text = "globals", _globals(stub, framework)
     package = PurePosixPath(f"{framework}-stubs")
     return {package / f"{module}.pyi": f"{_HEADER}{text}", package / "py.typed": "partial\n"}
 
@@ -192,3 +279,14 @@ def _requests(stub: SchemaStub) -> str:
 {schema_line(stub)}
 
 {dict_class(stub, session, _IMPORTED, _DEFINED)}{_REQUESTS.replace(_SESSION, session)}"""
+
+
+def _connection(stub: SchemaStub) -> str:
+    """Return Litestar's module `connection.base` as of release 2.25, with all that 2.24 has."""
+    session = f"_{stub.class_name}"
+    return f"""\
+# ty: ignore[incompatible-method-override, invalid-generic-class]
+{schema_line(stub)}
+
+{dict_class(stub, session, _IMPORTED_BY_LITESTAR, _DEFINED_BY_LITESTAR)}
+{_CONNECTION.replace(_SESSION, session)}"""
