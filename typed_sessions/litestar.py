@@ -143,7 +143,7 @@ class Sessions(ASGISessions[S], InitPlugin, ReceiveRoutePlugin):
         """
         from litestar.testing import TestClient  # noqa: PLC0415 -- it needs more than serving does
 
-        return self._client(partial(TestClient, app), data, "testserver.local", permanent=permanent)
+        return self._client(partial(TestClient[Litestar], app), data, "testserver.local", permanent=permanent)
 
     @override
     def on_app_init(self, app_config: AppConfig) -> AppConfig:

@@ -13,6 +13,7 @@ from collections.abc import Container, Iterable, Mapping
 from decimal import Decimal
 from functools import partial
 from itertools import chain
+from operator import methodcaller
 from typing import Any, Final
 from uuid import UUID
 
@@ -126,6 +127,7 @@ LOSSLESS: Final[Mapping[type, Spelling]] = {
 _are_text: Final = frozenset({str}).issuperset
 _are_plain: Final = PLAIN.issuperset
 _are_dicts: Final = frozenset({dict}).issuperset
+_values: Final = methodcaller("values")
 
 
 class Tags:
@@ -241,7 +243,7 @@ def _are_rows(items: Iterable[Any]) -> bool:
         _are_dicts(map(type, items))
         and 1 not in map(len, items)
         and _are_text(map(type, chain.from_iterable(items)))
-        and _are_plain(map(type, chain.from_iterable(map(dict.values, items))))
+        and _are_plain(map(type, chain.from_iterable(map(_values, items))))
     )
 
 
