@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from quart import Quart, Response, session
 from quart.sessions import SecureCookieSessionInterface
 from quart.typing import TestClientProtocol as QuartClient
 
-from examples.shop import CartItem, both_carts, sessions
+from examples.shop import CartItem, both_carts, sessions, trials
 from examples.shop.demo import create_demo_app
 from examples.shop.deployment import Deployment
 from examples.shop.trials import TRIALS, Scene, meeting
@@ -27,16 +28,17 @@ FROM_HERE = {"Sec-Fetch-Site": "same-origin"}
 
 @pytest.fixture
 async def deployment(tmp_path: Path) -> AsyncIterator[Deployment]:
-    deployed = deploy(tmp_path)
+    async with serving(tmp_path) as deployed:
+        yield deployed
+
+
+@asynccontextmanager
+async def serving(folder: Path, **settings: object) -> AsyncIterator[Deployment]:
+    database = f"sqlite:///{folder / 'sessions.db'}"
+    deployed = Deployment(create_demo_app, SECRET_KEY="a key of the demo", DEMO_DATABASE=database, **settings)
     await deployed.app.startup()
     yield deployed
     await deployed.app.shutdown()
-    await sessions.close()
-
-
-def deploy(folder: Path, **settings: object) -> Deployment:
-    database = f"sqlite:///{folder / 'sessions.db'}"
-    return Deployment(create_demo_app, SECRET_KEY="a key of the demo", DEMO_DATABASE=database, **settings)
 
 
 async def run_trial(client: QuartClient, name: str) -> str:
@@ -79,6 +81,27 @@ async def test_a_trial_passes_and_passes_again(deployment: Deployment, name: str
         page = await html_of(client, "/cart")
         assert 'class="who">Grace' in page
         assert '<input id="quantity-sencha"' in page
+
+
+async def test_a_shop_that_begins_on_a_store_stays_there(tmp_path: Path) -> None:
+    store = f"sqlite:///{tmp_path / 'own.db'}"
+    async with serving(tmp_path, store=store) as deployment:
+        client = deployment.app.test_client()
+        await enter(client)
+        for name in BY_NAME:
+            assert 'class="verdict passed"' in await run_trial(client, name), name
+            assert deployment.config["SESSION_STORE"] == store
+            client = moved(client, deployment)
+        await client.post("/demo/start-over", headers=FROM_HERE)
+        assert deployment.config["SESSION_STORE"] == store
+
+
+async def test_tabs_do_not_wait_for_ever(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trials, "PATIENCE", 0.01)
+    scene = Scene(deployment, None)
+    with meeting(2):
+        assert (await scene.you.get("/")).status_code == 500
+    assert (await scene.you.get("/")).status_code == 200
 
 
 async def test_one_visitor_tries_everything_in_each_order(deployment: Deployment) -> None:

@@ -20,6 +20,8 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=5000)
     parser.add_argument("--store", metavar="URL", help="keep sessions on the server from the start: sqlite:///shop.db")
     arguments = parser.parse_args()
+    if arguments.store == "memory://":
+        parser.error("the demo restarts the shop, which would lose what is in memory")
     config = Config()
     config.bind = [f"{arguments.host}:{arguments.port}"]
     with TemporaryDirectory(prefix="shop-") as folder:

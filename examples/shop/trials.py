@@ -19,6 +19,9 @@ CUSTOMER: Final = "Ada"
 SETTINGS: Final = ("SECRET_KEY", "SESSION_SERIALIZER", "SESSION_STORE", "SESSION_ADOPT_SIGNED_BEFORE")
 """The settings that two releases must agree on to open each other's sessions."""
 
+PATIENCE: Final = 5.0
+"""Seconds that requests wait for each other."""
+
 _meeting: ContextVar[asyncio.Barrier | None] = ContextVar("_meeting", default=None)
 
 
@@ -36,7 +39,7 @@ async def meet() -> None:
     """Wait for the others. The demo has this called before each request is handled."""
     barrier = _meeting.get()
     if barrier is not None:
-        await barrier.wait()
+        await asyncio.wait_for(barrier.wait(), PATIENCE)
 
 
 @define
@@ -64,10 +67,10 @@ class Scene:
         self.steps.append(Step(who, did, came))
 
     async def move_to_server(self) -> None:
-        """Keep sessions in SQLite from now on, and take in those that are in signed cookies."""
-        database = self.deployment.config["DEMO_DATABASE"]
+        """Keep sessions on the server from now on, and take in those that are in signed cookies."""
+        database = self.deployment.config["SESSION_STORE"] or self.deployment.config["DEMO_DATABASE"]
         await self.deployment.restart(store=database, SESSION_ADOPT_SIGNED_BEFORE=datetime.now(UTC))
-        self.add("The shop", "restarts on SQLite", "another application object, the same secret key")
+        self.add("The shop", "restarts, with sessions on the server", "another application object, the same secret key")
 
     async def be_on_server(self) -> None:
         if self.deployment.config["SESSION_STORE"] is None:
@@ -137,7 +140,8 @@ async def open_in_the_next_release(scene: Scene) -> Verdict:
         "starts beside this one",
         "with the same secret key; user is called customer, and logged_in_at is a date",
     )
-    shown = await (await there.get("/")).get_data(as_text=True)
+    async with next_release.sessions:  # which closes its store
+        shown = await (await there.get("/")).get_data(as_text=True)
     await scene.you.get("/cart")
     scene.add("The next release", "has read", shown)
     passed = f"customer={user!r}" in shown and "gift_wrapped=False" in shown and await scene.you.visitor() == before

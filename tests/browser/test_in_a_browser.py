@@ -142,6 +142,24 @@ def test_every_trial_passes_and_is_seen_at_once(visit: Callable[..., Page], size
     expect(contents(page)).to_contain_text("user: str | None = 'Ada'")
 
 
+def test_another_browser_is_logged_out_and_its_cookie_opens_nothing(visit: Callable[..., Page]) -> None:
+    here, laptop = visit(), visit()
+    for page in (here, laptop):
+        log_in(page, "Grace")
+    here.get_by_role("button", name="Restart", exact=True).click()
+    expect(here.locator(".verdict")).to_have_class("verdict passed")
+    for page in (laptop, here):
+        page.goto("/")
+        expect(page.get_by_role("navigation", name="Shop")).to_contain_text("Grace")
+    copied = laptop.context.cookies()
+    here.get_by_role("button", name="Log it out").click()
+    expect(here.locator(".verdict")).to_have_class("verdict passed")
+    laptop.context.add_cookies(copied)  # type: ignore[arg-type]  # what it gives, it takes
+    laptop.reload()
+    expect(laptop.get_by_role("navigation", name="Shop")).to_contain_text("Log in")
+    expect(here.get_by_role("navigation", name="Shop")).to_contain_text("Grace")
+
+
 def test_another_tab_shows_a_change_without_a_click(visit: Callable[..., Page]) -> None:
     page = visit()
     other = page.context.new_page()

@@ -109,6 +109,7 @@ async function lookAgain() {
 }
 
 document.addEventListener("visibilitychange", () => document.hidden || lookAgain());
+window.addEventListener("pageshow", (event) => event.persisted && lookAgain());
 tabs.addEventListener("message", lookAgain);
 for (const button of document.querySelectorAll("[data-trial]")) button.hidden = false;
 // A message that this page has shown was in the session when it was made, and is not any more.
