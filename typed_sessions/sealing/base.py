@@ -54,7 +54,7 @@ class Sealer(Protocol):
         """Return the payload of a genuine text and its age in seconds, or why it is refused. Raises nothing."""
         ...
 
-    def claimed_time(self, text: str) -> int | None:
+    def claimed_time(self, text: str, /) -> int | None:
         """Return when a text says that it was sealed, in seconds since the epoch; None if it does not say.
 
         Nobody has verified that.

@@ -195,7 +195,7 @@ class EncryptedSealer:
                 return Refused(Reason.ENCODING)
         return (payload, age) if len(payload) <= self._max_payload else Refused(Reason.TOO_LARGE)
 
-    claimed_time = staticmethod(claimed_time)
+    claimed_time: Final[staticmethod[[str], int | None]] = staticmethod(claimed_time)
 
     def verify(self, signed: str, signatures: Collection[bytes]) -> Genuine | Refused:
         outcomes = {name: self.open(f"{signed}.{to_base64(name).decode()}") for name in signatures}

@@ -128,7 +128,7 @@ class SignedSealer:
             return Refused(Reason.ENCODING)
         return (payload, age) if len(payload) <= self._max_payload else Refused(Reason.TOO_LARGE)
 
-    claimed_time = staticmethod(claimed_time)
+    claimed_time: Final[staticmethod[[str], int | None]] = staticmethod(claimed_time)
 
     def verify(self, signed: str, signatures: Collection[bytes]) -> Genuine | Refused:
         message = signed.encode("utf-8", "replace")
