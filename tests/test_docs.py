@@ -25,7 +25,14 @@ from quart.testing.connections import WebsocketDisconnectError
 from starlette.testclient import TestClient
 
 from tests.checkers import run_checker
-from typed_sessions import FieldTypeError, FieldValueError, SecureCookieSession, StoreUnavailableError
+from typed_sessions import (
+    ConfigurationError,
+    FieldTypeError,
+    FieldValueError,
+    SecureCookieSession,
+    StoreUnavailableError,
+)
+from typed_sessions.asgi import Sessions as ASGISessions
 from typed_sessions.core.settings import SETTING_NAMES, read_settings
 from typed_sessions.frameworks.session_settings import SessionSettings, settings_of
 from typed_sessions.reports import Reason, Refused, Report
@@ -78,6 +85,13 @@ def test_the_code_of_every_page_is_run() -> None:
     with_code = {page for page in pages if blocks_of(page)}
     here = Path(__file__).read_text(encoding="utf-8")
     assert with_code == {page for page in with_code if f'"{page}"' in here}
+
+
+def test_the_page_on_schemas_shows_secret_fields(run_page: Any) -> None:
+    page = run_page("reference/schemas.md")
+    assert page.shoppers.schema.secrets == {"access_token"}
+    with pytest.raises(ConfigurationError, match=r"Shopper\.access_token"):
+        ASGISessions(page.Shopper, secret_key="a long random text, kept secret")
 
 
 async def test_the_page_on_schemas_shows_two_views(run_page: Any) -> None:

@@ -18,6 +18,7 @@ import pytest
 from typed_sessions import SecureCookieSession, SecureCookieSessionInterface
 from typed_sessions.sealing.encrypted import EncryptedSealer
 from typed_sessions.sealing.keys import SecretKeys, key_id
+from typed_sessions.sealing.signed import SignedSealer
 from typed_sessions.serializers import TaggedJSONSerializer
 from typed_sessions.stores import Lifetime, Record, WriteRequest, open_store
 from typed_sessions.stores.identifiers import Identifier
@@ -44,6 +45,7 @@ class Shop:
 sessions = Sessions(Visitor)
 """
 SECOND = FIRST.replace("visits: int = 0", 'visits: str = ""').replace("Visitor(visits=1)", 'Visitor(visits="1")')
+WITH_SECRET = "from attrs", "from typing import Annotated\nfrom typed_sessions import Secret\nfrom attrs"
 THIRD = FIRST.replace("visits: int = 0", "visits: int = 0\n    locale: str = 'en'")
 
 
@@ -218,14 +220,66 @@ def test_an_encrypted_cookie_is_shown_to_who_has_the_key(
         "signature  verified",
         f"encrypted  with the key {key_id(KEY.encode())}",
         "contents",
-        "  'user_id': 7",
+        "  'user_id': <secret>",
+        "--schema module:Class shows what is no Secret, and --secrets all.",
     ]
-    assert main(["inspect", "--json", text, "--cookie-name", "shop"]) == 0
+    assert main(["inspect", "--json", text, "--cookie-name", "shop", "--secrets"]) == 0
     shown = json.loads(printed(capsys))
     assert (shown["key_id"], shown["contents"]) == (key_id(KEY.encode()), {"user_id": 7})
     monkeypatch.setitem(sys.modules, "cryptography.hazmat.primitives.ciphers.aead", None)
     assert main(["inspect", text]) == 2
     assert "typed_sessions[encryption]" in capsys.readouterr().err
+
+
+def test_inspect_shows_no_secret_unless_it_is_told_to(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    release(project, FIRST.replace("visits: int = 0", "visits: Annotated[int, Secret] = 0").replace(*WITH_SECRET))
+    monkeypatch.setenv("SECRET_KEY", KEY)
+    ages: Any = {"lifetime": timedelta(1), "leeway": timedelta(), "clock": lambda: 1_795_000_000.0}
+    keys, salt, payload = SecretKeys(KEY), "cookie-session", b'{"user_id":7,"visits":12345}'
+    encrypted = EncryptedSealer(keys, salt=salt, cookie_name="session", room=4_000, **ages).seal(payload)
+    signed = SignedSealer(keys, salt=salt, **ages).seal(payload)
+    for text, arguments, is_shown in [
+        (encrypted, [], False),
+        (encrypted, ["--schema", "shop:Visitor"], False),
+        (encrypted, ["--secrets"], True),
+        (encrypted, ["--schema", "shop:Visitor", "--secrets"], True),
+        (signed, [], True),  # whoever has it can read it
+        (signed, ["--schema", "shop:Visitor"], False),
+        (signed, ["--schema", "shop:sessions", "--secrets"], True),
+    ]:
+        for form in ([], ["--json"]):
+            assert main(["inspect", text, *arguments, *form]) == 0
+            shown = printed(capsys)
+            assert ("12345" in shown) is is_shown, arguments
+            assert ("<secret>" in shown) is not is_shown
+    assert main(["inspect", encrypted, "--schema", "shop:Visitor"]) == 0
+    assert "'user_id': 7" in printed(capsys)
+    assert main(["inspect", encrypted, "--schema", "shop:None"]) == 2
+
+
+def test_a_field_that_becomes_secret_is_told_where_cookies_are_only_signed(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    secret = FIRST.replace("visits: int = 0", "visits: Annotated[int, Secret] = 0").replace(*WITH_SECRET)
+    main(["lock", "shop:Visitor"])
+    release(project, secret)
+    printed(capsys)
+    for arguments in ([], ["--encryption", "read"], ["--encryption", "off"]):
+        assert main(["check", *arguments]) == 1
+        assert "refuses            visits: is a Secret now; the application does not start" in printed(capsys)
+    for arguments in (["--encryption", "on"], ["--store"], ["--store", "--encryption", "read"]):
+        assert main(["check", *arguments]) == 0
+        assert "keeps              visits: is a Secret now" in printed(capsys)
+    assert main(["lock", "shop:Visitor"]) == 0
+    assert '"visits": "Annotated[int, Secret] = 0"' in (project / "typed_sessions.lock.json").read_text()
+    printed(capsys)
+    assert main(["check"]) == 0
+    assert printed(capsys) == "shop:Visitor: nothing is lost\n"
+    release(project, FIRST)
+    assert main(["check"]) == 0
+    assert "keeps              visits: is no Secret any more" in printed(capsys)
 
 
 def test_the_variable_may_have_another_name(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -343,7 +397,10 @@ def test_no_option_takes_a_secret(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["inspect", "--help"])
     options = {word.strip(",") for word in printed(capsys).split() if word.startswith("--")}
-    assert options == {"--help", "--key-variable", "--salt", "--digest", "--serializer", "--json", "--cookie-name"}
+    assert options == {"--help", "--key-variable", "--salt", "--digest", "--serializer", "--json", "--cookie-name"} | {
+        "--schema",
+        "--secrets",
+    }
 
 
 def test_purge_deletes_what_has_expired(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

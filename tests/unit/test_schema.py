@@ -491,3 +491,14 @@ def test_a_merge_rule_that_is_none_names_the_field() -> None:
 
     with pytest.raises(SchemaError, match=r"Wrong.visits: Merge takes"):
         Schema(Wrong)
+
+
+def test_a_mark_counts_inside_a_nested_typed_dict() -> None:
+    class Line(TypedDict):
+        tenant: NotRequired[Annotated[int, Essential]]
+
+    @define
+    class Holder:
+        lines: list[Line] = Factory(list[Line])
+
+    assert Schema(Holder).fields["lines"].essential

@@ -67,7 +67,7 @@ from attrs import Factory, define
 from pydantic import BaseModel, Field
 from typing_extensions import ReadOnly, TypeAliasType
 
-from typed_sessions import Essential, Formerly, Schema
+from typed_sessions import Essential, Formerly, Schema, Secret
 
 T = TypeVar("T")
 UserId = NewType("UserId", int)
@@ -110,7 +110,7 @@ class Everything(Base[Decimal]):
     private: list["_Private"] = Factory(list)
     color: Literal[orders.Color.RED, "it\\"s", 1, b"y", None] = None
     old: Optional[Union[int, "str"]] = None
-    mfa: Annotated[bool, Essential] = False
+    mfa: Annotated[bool, Essential, Secret] = False
     date: date | None = None
     pair: tuple[int, ...] = ()
     empty: tuple[()] = ()

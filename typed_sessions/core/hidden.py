@@ -11,7 +11,7 @@ from typing_extensions import override
 from typed_sessions.errors import FieldTypeError, without_values
 from typed_sessions.schema.schema import Schema
 
-__all__ = ["concealed", "without_arguments"]
+__all__ = ["HIDDEN", "concealed", "without_arguments"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -28,6 +28,7 @@ class _Hidden:
 
 
 HIDDEN: Final = _Hidden()
+"""What is shown instead of a secret."""
 
 
 def concealed(stored: Mapping[str, object], schema: Schema[Any]) -> Mapping[str, object]:

@@ -12,14 +12,17 @@ import math
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from importlib import import_module
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final, TypeGuard
 
+from attrs import evolve
+
 from typed_sessions import stores
 from typed_sessions.core.cookies import BROWSERS_LIMIT
+from typed_sessions.core.hidden import HIDDEN
 from typed_sessions.errors import ConfigurationError, StoreUnavailableError
 from typed_sessions.schema.narrowing import is_dict, is_sequence, is_set
 from typed_sessions.schema.schema import Schema
@@ -39,6 +42,8 @@ _FOUND_LOSSES: Final = 1
 _CANNOT_RUN: Final = 2
 
 _NEEDED: Final = ", which it takes to read it, and the --cookie-name, --salt and --serializer of the app"
+
+_SHOWING: Final = "--schema module:Class shows what is no Secret, and --secrets all."
 
 _AN_IDENTIFIER: Final = """\
 format     the identifier of a session on the server, which no key signs
@@ -86,6 +91,8 @@ def _parser() -> argparse.ArgumentParser:
         "--max-cookie-size", type=_size, default=BROWSERS_LIMIT, metavar="BYTES", help="MAX_COOKIE_SIZE; 0 is no limit"
     )
     check.add_argument("--on-bad-field", choices=("field", "session"), default="field", help="SESSION_ON_BAD_FIELD")
+    check.add_argument("--encryption", choices=("off", "read", "on"), default="off", help="SESSION_ENCRYPTION")
+    check.add_argument("--store", action="store_true", help="sessions are in a SESSION_STORE")
     check.add_argument("--json", action="store_true", help="for programs")
     check.set_defaults(run=_check)
     for command in (lock, check):
@@ -101,6 +108,8 @@ def _parser() -> argparse.ArgumentParser:
     inspect.add_argument("--salt", default="cookie-session", help="the salt of the session interface")
     inspect.add_argument("--cookie-name", default="session", metavar="NAME", help="SESSION_COOKIE_NAME of the app")
     inspect.add_argument("--digest", default="sha1", help="SESSION_DIGEST of the app")
+    inspect.add_argument("--schema", metavar="module:Schema", help="that of the app, which says what is a Secret")
+    inspect.add_argument("--secrets", action="store_true", help="show the values of secrets, too")
     inspect.add_argument("--json", action="store_true", help="for programs")
     inspect.set_defaults(run=_inspect)
     add_stubs_command(commands, _imported)
@@ -183,6 +192,7 @@ def _check(arguments: argparse.Namespace) -> int:
             schema.migrations.migrated,
             max_cookie_size=arguments.max_cookie_size,
             refuses_bad_fields=arguments.on_bad_field == "session",
+            only_signs=arguments.encryption != "on" and not arguments.store,
         )
     if not findings:
         raise ConfigurationError(f"{arguments.file} locks nothing; begin with: typed-sessions lock module:Schema")
@@ -229,8 +239,24 @@ def _inspect(arguments: argparse.Namespace) -> int:
     key = _secret_key(arguments.key_variable)
     name = arguments.cookie_name
     inspection = inspect_cookie(text, key, salt=arguments.salt, digest=digest, serializers=own, cookie_name=name)
+    if not arguments.secrets:
+        inspection = _concealed(inspection, None if arguments.schema is None else _schema(arguments.schema).secrets)
     print(_inspection_as_json(inspection) if arguments.json else _inspection_as_text(inspection))
     return 0 if inspection.refused is None else _FOUND_LOSSES
+
+
+def _concealed(inspection: Inspection, secrets: Collection[str] | None) -> Inspection:
+    """Return what may be shown of a cookie. Without its schema, all that is encrypted may be a secret.
+
+    Args:
+        inspection: of the cookie.
+        secrets: the fields that are marked as `Secret`; None if nobody knows.
+    """
+    contents = inspection.contents
+    if contents is None or (secrets is None and inspection.key_id is None):
+        return inspection
+    hidden = contents.keys() if secrets is None else secrets
+    return evolve(inspection, contents={key: HIDDEN if key in hidden else contents[key] for key in contents})
 
 
 def _cookie_value(text: str) -> str:
@@ -283,6 +309,7 @@ def _inspection_as_text(inspection: Inspection) -> str:
     if inspection.contents is not None:
         lines.append("contents" if inspection.verified else "contents, NOT VERIFIED: anybody may have written them")
         lines += [f"  {key!r}: {value!r}" for key, value in inspection.contents.items()]
+        lines += [_SHOWING] * (HIDDEN in inspection.contents.values())
     return "\n".join(lines)
 
 

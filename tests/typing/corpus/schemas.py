@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
-from typing import Generic, Literal, Protocol, TypedDict, TypeVar
+from typing import Annotated, Generic, Literal, Protocol, TypedDict, TypeVar
 
 import msgspec
 from attrs import Factory, define, frozen
 from quart import Quart
 
+from typed_sessions import Secret
 from typed_sessions.quart import Sessions
 
 T = TypeVar("T")
@@ -30,7 +31,7 @@ class Item:
 @define
 class Visitor:
     user_id: int | None = None
-    name: str = ""
+    name: Annotated[str, Secret] = ""
     visits: int = 0
     ratio: float = 0.0
     cart: list[Item] = Factory(list[Item])
@@ -48,7 +49,7 @@ class Member(Visitor):
 @frozen
 class FrozenVisitor:
     user_id: int | None = None
-    name: str = ""
+    name: Annotated[str, Secret] = ""
 
 
 @dataclass

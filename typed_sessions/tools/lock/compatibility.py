@@ -66,6 +66,7 @@ def compare(
     *,
     max_cookie_size: int,
     refuses_bad_fields: bool = False,
+    only_signs: bool = False,
 ) -> list[Finding]:
     """Return what a deploy of `after` does to sessions of `before`, and what a rollback would lose; losses first.
 
@@ -75,6 +76,7 @@ def compare(
         migrate: runs the code's migrations.
         max_cookie_size: how large browsers let the whole `Set-Cookie` text be, in bytes.
         refuses_bad_fields: whether `SESSION_ON_BAD_FIELD` is `"session"`.
+        only_signs: whether sessions are in cookies that are not encrypted.
 
     Raises:
         ConfigurationError: the lock cannot be read.
@@ -87,6 +89,7 @@ def compare(
     taken_away = _taken_away(stored, written, old, new)
     found = [
         *_declared(old, new, taken_away),
+        *_secrets(old, new, Effect.REFUSES if only_signs else Effect.KEEPS),
         *failures,
         *_read_by_deploy(written, old, new, Effect.REFUSES if refuses_bad_fields else Effect.RESETS),
         *taken_away.values(),
@@ -119,6 +122,18 @@ def _declared(old: Declarations, new: Declarations, taken_away: Collection[str])
         if new.reader_of(name) is None and name not in taken_away:
             text = "is gone; its values stay as undeclared keys, and come back with a rollback"
             yield Finding(Effect.KEEPS, name, text)
+
+
+def _secrets(old: Declarations, new: Declarations, effect: Effect) -> Iterator[Finding]:
+    """Find what has become a `Secret`, or is one no more."""
+    for name, field in new.fields.items():
+        former = _first(new.names_of(name), old.fields)
+        was_secret = former is not None and old.fields[former].secret
+        if field.secret and not was_secret:
+            refused = "; the application does not start where cookies are only signed: --encryption on, or --store"
+            yield Finding(effect, name, f"is a Secret now{refused if effect is Effect.REFUSES else ''}")
+        elif was_secret and not field.secret:
+            yield Finding(Effect.KEEPS, name, "is no Secret any more")
 
 
 def _first(names: Collection[str], known: Collection[str]) -> str | None:

@@ -23,7 +23,7 @@ from typing_extensions import TypeAliasType, override
 
 from typed_sessions.errors import ConfigurationError, SchemaError
 from typed_sessions.schema.annotations import former_names, plain_form
-from typed_sessions.schema.markers import Essential, Formerly
+from typed_sessions.schema.markers import Essential, Formerly, Secret
 from typed_sessions.schema.sameness import same
 from typed_sessions.schema.types.base import JSON, FieldType, Reading, attempt
 from typed_sessions.schema.types.classes import WithNames
@@ -45,6 +45,7 @@ _WORDS: Final[Mapping[str, object]] = {
     "NotRequired": NotRequired,
     "Meta": Meta,
     "Essential": Essential,
+    "Secret": Secret,
     "Formerly": Formerly,
 }
 """What a declaration may use by itself. Nothing else of Python is known where it is evaluated."""
@@ -60,6 +61,7 @@ class Declaration:
     default: str | None
     """None if there is none: the key may be absent."""
     essential: bool
+    secret: bool
     former_names: tuple[str, ...]
 
     def has_default_of(self, other: Declaration) -> bool:
@@ -148,6 +150,7 @@ class _Reader(ast.NodeTransformer):
             type=field_type,
             default=None if default is None else ast.unparse(default),
             essential=Essential in plain_form(annotation)[1],
+            secret=Secret in plain_form(annotation)[1],
             former_names=former_names(annotation),
         )
 

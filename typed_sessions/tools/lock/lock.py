@@ -129,7 +129,7 @@ def declaration(field_type: FieldType) -> str:
 
 
 def _field_text(schema: Schema[Any], field: Field) -> str:
-    marks = ["Essential"] * field.essential
+    marks = ["Essential"] * field.essential + ["Secret"] * (field.secret is not None)
     text = _marked(declaration(field.type), marks, field.former_names)
     return f"NotRequired[{text}]" if schema.keyed else f"{text} = {_default_text(field)}"
 
