@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from enum import Enum
-from typing import Annotated, Any, ClassVar, Generic, List, Literal, NewType, TypeVar  # noqa: UP035 -- a misuse
+from typing import Annotated, Any, ClassVar, Generic, List, Literal, NewType, NotRequired, TypedDict, TypeVar  # noqa: UP035 -- a misuse
 from uuid import UUID
 
 import attrs
