@@ -315,6 +315,21 @@ async def test_the_page_on_keys_logs_nobody_out(run_page: Any, tmp_path: Path, m
     assert page.shop.config["SECRET_KEY_FALLBACKS"] == ["the old key: a long random text"]
 
 
+async def test_the_page_on_encryption_turns_it_on_in_a_fleet(run_page: Any) -> None:
+    page = run_page("how-to/encrypt-cookies.md")
+    assert page.app.config["SESSION_ENCRYPTION"] == "on"
+    rows = [row[1].split(",")[0].strip('`"') for row in rows_of("how-to/encrypt-cookies.md")[2:]]
+    off, read, on = (page.create_app(encryption) for encryption in rows)
+    assert [app.config["SESSION_ENCRYPTION"] for app in (off, read, on)] == ["off", "read", "on"]
+    for writer, readers in ((off, (off, read, on)), (read, (off, read, on)), (on, (read, on))):
+        cookie = (await writer.test_client().post("/login")).headers["Set-Cookie"].partition(";")[0]
+        reads_as_signed, _ = signing_as_stock(off).loads_unsafe(cookie.partition("=")[2])
+        assert reads_as_signed is (writer is not on)
+        for reader in readers:
+            response = await reader.test_client(use_cookies=False).get("/", headers={"Cookie": cookie})
+            assert await response.get_json() == {"user_id": 7}
+
+
 def test_the_page_on_scripts_closes_an_account(
     run_page: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
