@@ -327,8 +327,9 @@ def test_reload_says_that_it_is_over(session_clock: ManualClock) -> None:
     assert asyncio.run(visit()) == [True, False]
 
 
-def test_without_the_setting_a_session_takes_the_quick_path() -> None:
-    site = quart_site({"SECRET_KEY": KEY})
+@pytest.mark.parametrize("limit", [None, HOUR])
+def test_a_session_takes_the_quick_path(limit: timedelta | None) -> None:
+    site = quart_site({"SECRET_KEY": KEY, "SESSION_ABSOLUTE_LIFETIME": limit})
     rules = site.sessions._interface._applications.rules_of(site.sessions._apps.latest())
     assert rules.load_data is not None
     assert not isinstance(rules.formats[0].sealer, SealedSince)

@@ -347,8 +347,13 @@ class Nested:
     token: Annotated[str, Essential] = ""
 
 
+class Line(TypedDict):
+    tenant: NotRequired[Annotated[int, Essential]]
+
+
 @define
 class Deep:
+    lines: list[Line] = Factory(list[Line])
     optional: Annotated[str, Essential] | None = None
     inside: list[Annotated[str, Essential]] = Factory(list[str])
     nested: Nested = Factory(Nested)
@@ -357,7 +362,7 @@ class Deep:
 
 def test_essential_counts_at_any_depth() -> None:
     essential = {name: field.essential for name, field in Schema(Deep).fields.items()}
-    assert essential == {"optional": True, "inside": True, "nested": True, "plain": False}
+    assert essential == {"lines": True, "optional": True, "inside": True, "nested": True, "plain": False}
 
 
 @define
@@ -491,14 +496,3 @@ def test_a_merge_rule_that_is_none_names_the_field() -> None:
 
     with pytest.raises(SchemaError, match=r"Wrong.visits: Merge takes"):
         Schema(Wrong)
-
-
-def test_a_mark_counts_inside_a_nested_typed_dict() -> None:
-    class Line(TypedDict):
-        tenant: NotRequired[Annotated[int, Essential]]
-
-    @define
-    class Holder:
-        lines: list[Line] = Factory(list[Line])
-
-    assert Schema(Holder).fields["lines"].essential

@@ -10,7 +10,8 @@ from typing_extensions import TypeVar, override
 from typed_sessions.codec.declared_contents import DeclaredContents
 from typed_sessions.codec.generated import PERMANENT_KEY
 from typed_sessions.core.cookies import rivals_of
-from typed_sessions.core.loading import CREATED_KEY, has_outlived, opened
+from typed_sessions.core.lasting import CREATED_KEY
+from typed_sessions.core.loading import has_outlived, opened
 from typed_sessions.core.rules import Rules
 from typed_sessions.core.session import SecureCookieSession, is_permanent, state_of
 from typed_sessions.core.session_request import note_saved, note_streaming

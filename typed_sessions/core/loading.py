@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, Generic
+from typing import Any, Generic
 
 from msgspec.structs import replace
 from typing_extensions import TypeVar
 
 from typed_sessions.codec.codec import Codec, Loaded, Snapshot
 from typed_sessions.codec.contents import Contents, contents_of
+from typed_sessions.core.lasting import CREATED_KEY
 from typed_sessions.core.rules import Rules
 from typed_sessions.core.state import MADE_LATE, ExtrasRule, LoadResult
 from typed_sessions.errors import SerializationError, UndeclaredKeyError
@@ -20,7 +21,6 @@ from typed_sessions.sealing.base import newest, progress
 from typed_sessions.serializers.tagged_json import TaggedJSONSerializer
 
 __all__ = [
-    "CREATED_KEY",
     "RequestContext",
     "has_outlived",
     "opened",
@@ -30,9 +30,6 @@ __all__ = [
 ]
 
 S = TypeVar("S", default=dict[str, object])
-
-CREATED_KEY: Final = "_created"
-"""Under which a session in a cookie has the time of its creation, where it may only live for so long."""
 
 
 class RequestContext(Value, Generic[S]):

@@ -23,6 +23,7 @@ from typed_sessions.codec.contents import Contents
 from typed_sessions.codec.generated import Generated
 from typed_sessions.codec.loaded_data import LoadedData, LoadedKeys
 from typed_sessions.core.cookies import BROWSERS_LIMIT
+from typed_sessions.core.lasting import if_goes_on, if_young
 from typed_sessions.core.settings import Settings
 from typed_sessions.core.state import ExtrasRule
 from typed_sessions.errors import ConfigurationError, SerializationError
@@ -242,12 +243,8 @@ def _due_question(rules: Rules[Any]) -> Callable[[object], bool]:
 
 
 def _data_path(rules: Rules[S]) -> Generated | None:
-    """Return what reads and writes data alone in the configured format; None where there is more to it.
-
-    A subclass has a word on it, or a session says when it was created, beside its data.
-    """
-    is_all = rules.is_stock and rules.formats and rules.absolute_seconds is None
-    return rules.formats[0].codec.data_path if is_all else None
+    """Return what reads and writes data alone in the configured format; None where a subclass has a word on that."""
+    return rules.formats[0].codec.data_path if rules.is_stock and rules.formats else None
 
 
 def _seconds(span: timedelta | None) -> float | None:
@@ -260,7 +257,9 @@ def _data_loader(rules: Rules[S]) -> DataLoader[S]:
     if path is None:
         return load_nothing
     cookie_values, name, keeps_undeclared = rules.adapter.cookie_values, rules.name, rules.extras.allowed is None
-    unseal, data_in = rules.formats[0].sealer.open, path.data_in
+    limit = rules.absolute_seconds
+    data_in = path.data_in if limit is None else if_young(path.data_in, rules.clock, limit)
+    unseal = rules.formats[0].sealer.open
 
     def load_data(request: object, made: list[Any]) -> Any:
         if request is None:
@@ -307,7 +306,7 @@ def _data_sealer(rules: Rules[S]) -> Callable[[LoadedData[S] | LoadedKeys[S]], s
         loaded.written, loaded.sent = payload, sealed
         return header
 
-    return header_of
+    return header_of if rules.absolute_seconds is None else if_goes_on(header_of, rules.schema)
 
 
 @frozen

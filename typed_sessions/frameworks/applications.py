@@ -12,7 +12,7 @@ from typing_extensions import TypeVar, override
 
 from typed_sessions.core.cookies import is_sent_to
 from typed_sessions.core.framework import ConfiguredApp, CookieRequest
-from typed_sessions.core.loading import CREATED_KEY
+from typed_sessions.core.lasting import CREATED_KEY
 from typed_sessions.core.rules import Adapter, Rules, Signing, formats_of, opening_since, record_keys_of
 from typed_sessions.core.settings import (
     Encryption,
@@ -77,6 +77,8 @@ class AppRules(Rules[S]):
     """That of the application; None if its config would mean the same in every application."""
     server_side: ServerSide[S] | None = field(repr=False)
     """None if the contents are kept in the cookie."""
+    key_file: KeyFile | None = field(repr=False)
+    """Where the keys came from; None if they are set."""
 
     may_change: bool = field(init=False)
     """True if the same config may come to mean something else."""
@@ -89,7 +91,7 @@ class AppRules(Rules[S]):
         has_keys, has_domain = self.settings.keys is not None, self.settings.cookie.domain is not None
         is_plain = self.is_stock and self.server_side is None and has_keys and not has_domain
         object.__setattr__(self, "is_plain", is_plain)
-        may_change = self.store_in_memory is not None or self.settings.key_file is not None
+        may_change = self.store_in_memory is not None or self.key_file is not None
         object.__setattr__(self, "may_change", may_change)
 
     @property
@@ -194,10 +196,10 @@ class Applications(Generic[S]):
 
     def _holds(self, rules: AppRules[S], app: ConfiguredApp) -> bool:
         """Return True if the config of an application, which is the same, still means these rules."""
-        own_store, key_file = rules.store_in_memory, self._of(app).key_file
+        own_store, key_file = rules.store_in_memory, rules.key_file
         if own_store is not None and own_store is not self._store_in_memory(app):
             return False
-        if rules.settings.key_file is None or (key_file is not None and not key_file.is_due(self.clock())):
+        if key_file is None or not key_file.is_due(self.clock()):
             return True
         self.take_keys(app)
         return app.config == rules.config
@@ -272,6 +274,7 @@ class Applications(Generic[S]):
             seen=seen,
             store_in_memory=store_in_memory,
             server_side=self._kept_on_server(settings, store_in_memory),
+            key_file=None if settings.key_file is None else self._of(app).key_file,
         )
         self._recent = (rules, *self._recent[: _RECENT - 1])
         if settings.keys is not None and settings.keys.shortest < _SHORTEST_KEY:
