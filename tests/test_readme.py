@@ -120,7 +120,7 @@ def test_its_figures_are_those_of_the_page_on_speed(size: str) -> None:
     assert f", a {size} cookie | {shown}" in README.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", ["CHANGELOG.md", "CONTRIBUTING.md", "README.md", "SECURITY.md"])
+@pytest.mark.parametrize("name", ["CHANGELOG.md", "CONTRIBUTING.md", "README.md", "RELEASING.md", "SECURITY.md"])
 def test_every_link_leads_somewhere(name: str) -> None:
     """Those within docs/ are followed by `nox -s docs`."""
     links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", (README.parent / name).read_text(encoding="utf-8"))
