@@ -30,6 +30,7 @@ from quart.testing.connections import WebsocketDisconnectError
 from starlette.testclient import TestClient
 
 from tests.checkers import run_checker
+from tests.pages import DOCS, blocks_of, rows_of
 from tests.postgresql_servers import postgresql_schema
 from typed_sessions import FieldTypeError, FieldValueError, SecureCookieSession, StoreUnavailableError
 from typed_sessions.core.settings import SETTING_NAMES, read_settings
@@ -44,26 +45,14 @@ class Named:
     user_id: int | None = None
 
 
-DOCS = Path(__file__).parent.parent / "docs"
 TUTORIAL = "tutorial/index.md"
 RUN_BY_THE_TESTS_OF_THE_KIT = "how-to/test-your-app.md"
-
-
-def blocks_of(page: str, fence: str = "python") -> list[str]:
-    text = (DOCS / page).read_text(encoding="utf-8")
-    return re.findall(rf"^```{fence}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
 
 
 def signing_as_stock(app: Quart) -> URLSafeTimedSerializer:
     signing = StockInterface().get_signing_serializer(app)
     assert signing is not None
     return signing
-
-
-def rows_of(page: str) -> list[list[str]]:
-    """Return the cells of all tables of a page."""
-    lines = (DOCS / page).read_text(encoding="utf-8").splitlines()
-    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines if line.startswith("| ")]
 
 
 @pytest.fixture

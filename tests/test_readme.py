@@ -37,13 +37,6 @@ def test_it_is_short() -> None:
     assert len(EXAMPLE.splitlines()) <= 45
 
 
-def test_no_sentence_has_more_than_thirty_words() -> None:
-    text = re.sub(r"^```.*?^```", "", README.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
-    text = re.sub(r"^(\||#).*$", "", text, flags=re.MULTILINE)
-    sentences = re.split(r"(?<=[.:?!])\s|\n\n| · ", re.sub(r"\]\([^)]*\)", "]", text))
-    assert [each for each in sentences if len(each.split()) > 30] == []
-
-
 async def test_the_example_runs() -> None:
     app = run(EXAMPLE)["app"]
     assert isinstance(app, Quart)
