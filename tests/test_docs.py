@@ -329,7 +329,7 @@ async def test_the_page_on_postgresql_keeps_sessions_there(
         await asyncio.to_thread(main, ["purge", postgresql_url, "--table", f"{schema}.sessions"])
         owner.execute(SQL("CREATE ROLE {}").format(Name(role)))
         try:
-            owner.execute(grants.replace("web", schema).replace("app", role))  # type: ignore[arg-type]  # the page's own
+            owner.execute(grants.replace("web", schema).replace("app", role))
             parameters = conninfo_to_dict(postgresql_url, options=f"-c role={role}")
             url = f"postgresql:///?{urlencode(parameters, quote_via=quote)}"
             monkeypatch.setenv("SHOP_DATABASE", url)
@@ -601,6 +601,19 @@ async def test_step_7_of_the_tutorial_tests_the_shop(shop_after: Any) -> None:
     exec(blocks_of(TUTORIAL)[-1], test)  # noqa: S102 -- the page's own code
     async with shop.app.test_app():
         await test["test_the_cart_outlives_the_login"]()
+
+
+async def test_the_examples_of_public_names_hold(
+    run_page: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    page = await asyncio.to_thread(run_page, "reference/api.md")
+    response = await page.app.test_client().post("/coupon")
+    assert response.status_code == 400
+    assert "coupn" in await response.get_data(as_text=True)
+    assert page.is_of_set_up(page.SchemaError(""))
+    assert page.in_cart(SimpleNamespace(data=page.Visitor(cart=["tea"]))) == 1
+    assert page.is_fresh(page.session)
 
 
 def test_the_table_of_settings_is_complete() -> None:

@@ -95,6 +95,6 @@ def test_the_plugin_takes_the_settings_of_the_page(kind: str, name: str, tmp_pat
 
 def test_a_server_takes_the_settings_of_the_page(tmp_path: Path) -> None:
     (block,) = blocks_of("how-to/run-on-redis.md", "text")
-    settings = dict(line.split() for line in block.splitlines())
-    with valkey(tmp_path, **{name.replace("-", "_"): value for name, value in settings.items()}) as server:
+    settings = dict(line.replace("-", "_").split(" ", 1) for line in block.splitlines())
+    with valkey(tmp_path, port=0, **settings) as server:
         assert server.is_running()
