@@ -17,7 +17,7 @@ from urllib.parse import quote, urlencode
 
 import psycopg
 import pytest
-from attrs import define
+from attrs import NOTHING, define, fields
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.sql import SQL
@@ -659,6 +659,18 @@ def test_the_page_on_versions_has_the_lower_bounds() -> None:
     bounds = dict(re.findall(r"^([\w-]+)(?:\[.*?\])?>=([\d.]+)", "\n".join(asked), re.MULTILINE))
     rows = [row for row in rows_of("reference/versions.md") if re.fullmatch(r"[\d.]+", row[1])]
     assert {re.split(r"[ ,]", row[0])[0].lower(): row[1] for row in rows} == bounds
+
+
+SAMPLES = {"reason": Reason.FIELD, "count": 2, "size": 4200, "limit": 4093, "owner": "Item"}
+
+
+@pytest.mark.parametrize("report", get_args(Report), ids=lambda report: report.__name__)
+def test_the_page_on_reports_has_the_text_of_each(report: Any) -> None:
+    """Dots stand for what differs, and so do numbers."""
+    (text,) = (row[1] for row in rows_of("reference/reports.md") if row[0] == f"`{report.__name__}`")
+    needed = {field.name: SAMPLES.get(field.name, "...") for field in fields(report) if field.default is NOTHING}
+    pattern = re.sub(r"\d+", r"\\d+", re.escape(text).replace(re.escape("..."), ".*"))
+    assert re.fullmatch(pattern, str(report(**needed)))
 
 
 def test_every_test_that_the_checks_of_security_name_is_there() -> None:
