@@ -9,6 +9,8 @@ import re
 import secrets
 import sys
 import tomllib
+from ast import literal_eval
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -624,6 +626,31 @@ def test_the_table_of_settings_is_complete() -> None:
     for key, argument, *_ in rows:
         if argument != "-":
             assert argument.strip("`") in settings_of({key.strip("`"): None})
+
+
+LEFT_TO_THE_INTERFACE = {"SESSION_SERIALIZER", "SESSION_DIGEST"}
+"""Settings that are None by default; the table says what that comes to."""
+
+
+def documented_default(cell: str) -> object:
+    """Return the value that a cell of the table names. Raises ValueError if it is said in words."""
+    if span := re.fullmatch(r"(\d+) (days|seconds)", cell):
+        return timedelta(**{span[2]: int(span[1])})
+    try:
+        return None if cell == "none" else literal_eval(cell.strip("`"))
+    except SyntaxError:
+        raise ValueError(cell) from None
+
+
+def test_the_defaults_of_that_table_are_those_of_the_settings() -> None:
+    rows = [row for row in rows_of("reference/settings.md") if row[0].startswith("`") and len(row) == 4]
+    named: dict[str, object] = {}
+    for key, _, cell, _ in rows:
+        with suppress(ValueError):
+            named[key.strip("`")] = documented_default(cell)
+    assert len(named) > 20
+    for key in named.keys() - LEFT_TO_THE_INTERFACE:
+        assert read_settings({key: named[key]}) == read_settings({}), key
 
 
 def test_the_page_on_commands_is_complete() -> None:

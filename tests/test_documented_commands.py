@@ -64,8 +64,10 @@ def try_command(program: str, arguments: list[str]) -> None:
     match program, arguments:
         case "pip", ["install", *packages]:
             names = [each for each in packages if each[0] not in "-." and each != "constraints.txt"]
-            assert all(re.fullmatch(r"typed_sessions(\[\w+\])?|mypy|pytest|pytest-asyncio", each) for each in names)
-            assert {*re.findall(r"\[(\w+)\]", " ".join(packages))} <= extras()
+            assert all(
+                re.fullmatch(r"typed_sessions(\[[\w,]+\])?|mypy|pytest|pytest-asyncio|httpx2", each) for each in names
+            )
+            assert {*",".join(re.findall(r"\[([\w,]+)\]", " ".join(packages))).split(",")} - {""} <= extras()
         case "typed-sessions", _:
             _parser().parse_args(arguments)
         case "quart", ["--app", app, "run", *options]:
