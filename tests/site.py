@@ -9,18 +9,29 @@ import re
 import sys
 from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 
 from sphinx.util.inventory import InventoryFile
 
+import typed_sessions
+
+INNER = {
+    "__main__",
+    "codec",
+    "core",
+    "errors",
+    "frameworks",
+    "mypy_plugin",
+    "reports",
+    "schema",
+    "sealing",
+    "server",
+    "tools",
+}
+"""What no program imports. The names of `errors` are those of the package itself."""
 PUBLIC_MODULES = (
     "typed_sessions",
-    "typed_sessions.asgi",
-    "typed_sessions.flask",
-    "typed_sessions.litestar",
-    "typed_sessions.quart",
-    "typed_sessions.serializers",
-    "typed_sessions.stores",
-    "typed_sessions.testing",
+    *(f"typed_sessions.{each.name}" for each in iter_modules(typed_sessions.__path__) if each.name not in INNER),
 )
 SAME_AS_FOR_QUART = {"SecureCookieSessionInterface", "SessionInfo", "field_reset", "session_refused"}
 """Names that the reference shows once."""

@@ -6,17 +6,26 @@ import argparse
 import asyncio
 import logging
 import re
+import secrets
 import sys
 import time
+import tomllib
+from ast import literal_eval
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any, get_args
+from urllib.parse import quote, urlencode
 
+import psycopg
 import pytest
-from attrs import define
+from attrs import NOTHING, define, fields
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 from litestar.testing import TestClient as LitestarsClient
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.sql import SQL
+from psycopg.sql import Identifier as Name
 from pydantic import ValidationError
 from quart import Quart
 from quart import session as quart_session
@@ -25,6 +34,8 @@ from quart.testing.connections import WebsocketDisconnectError
 from starlette.testclient import TestClient
 
 from tests.checkers import run_checker
+from tests.pages import DOCS, blocks_of, rows_of
+from tests.postgresql_servers import postgresql_schema
 from typed_sessions import (
     ConfigurationError,
     FieldTypeError,
@@ -36,6 +47,7 @@ from typed_sessions.asgi import Sessions as ASGISessions
 from typed_sessions.core.settings import SETTING_NAMES, read_settings
 from typed_sessions.frameworks.session_settings import SessionSettings, settings_of
 from typed_sessions.reports import Reason, Refused, Report
+from typed_sessions.stores.identifiers import Identifier
 from typed_sessions.tools.cli import _parser, main
 
 
@@ -44,26 +56,14 @@ class Named:
     user_id: int | None = None
 
 
-DOCS = Path(__file__).parent.parent / "docs"
 TUTORIAL = "tutorial/index.md"
 RUN_BY_THE_TESTS_OF_THE_KIT = "how-to/test-your-app.md"
-
-
-def blocks_of(page: str, fence: str = "python") -> list[str]:
-    text = (DOCS / page).read_text(encoding="utf-8")
-    return re.findall(rf"^```{fence}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
 
 
 def signing_as_stock(app: Quart) -> URLSafeTimedSerializer:
     signing = StockInterface().get_signing_serializer(app)
     assert signing is not None
     return signing
-
-
-def rows_of(page: str) -> list[list[str]]:
-    """Return the cells of all tables of a page."""
-    lines = (DOCS / page).read_text(encoding="utf-8").splitlines()
-    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines if line.startswith("| ")]
 
 
 @pytest.fixture
@@ -299,17 +299,106 @@ async def test_the_page_on_logging_out_elsewhere_ends_the_other_session(run_page
     assert (await other.get("/devices")).status_code == 401
 
 
-async def test_the_page_on_stores_keeps_sessions_on_the_server(
+async def test_the_page_on_quart_shows_its_sessions(run_page: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = run_page("how-to/quart.md")
+    client = page.app.test_client()
+    assert (await client.get("/account")).status_code == 401
+    assert await (await client.post("/cart/tea")).get_json() == ["tea"]
+    await client.post("/login")
+    assert await (await client.get("/account")).get_data(as_text=True) == "You are user 7."
+    await client.post("/logout")
+    assert (await client.get("/account")).status_code == 401
+    assert page.create_app() is not page.create_app()
+    async with page.stored_app.test_app() as serving:
+        one, other = serving.test_client(), serving.test_client()
+        for each in (one, other):
+            await each.post("/login")
+        response = await one.post("/logout-elsewhere")
+        assert await response.get_data(as_text=True) == "1 session is left"
+        monkeypatch.setattr(page.stored._interface.server_side(page.stored_app).store, "load", down)
+        response = await one.post("/login")
+        assert (response.status_code, await response.get_data(as_text=True)) == (503, "We will be back in a moment.")
+
+
+async def count(app: Quart) -> list[dict[str, int]]:
+    """Return what two visits of one visitor show."""
+    async with app.test_app() as serving:
+        client = serving.test_client()
+        return [await (await client.get("/")).get_json() for _ in range(2)]
+
+
+COUNTED = [{"visits": 1}, {"visits": 2}]
+
+
+async def test_the_page_on_stores_takes_one_from_the_environment(
+    run_page: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHOP_SESSION_STORE", "memory://")
+    page = run_page("how-to/choose-a-store.md")
+    assert page.app.config["SESSION_STORE"] == "memory://"
+    assert await count(page.app) == COUNTED
+
+
+async def test_the_page_on_sqlite_keeps_sessions_in_a_file(
     run_page: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("SHOP_SESSION_STORE", "memory://")
-    page = run_page("how-to/choose-a-store.md")
-    async with page.app.test_app() as serving:
-        client = serving.test_client()
-        assert [await (await client.get("/")).get_json() for _ in range(2)] == [{"visits": 1}, {"visits": 2}]
-    assert (tmp_path / "sessions.db").exists()
-    assert page.configured.config["SESSION_STORE"] == "memory://"
+    assert await count(run_page("how-to/run-on-sqlite.md").app) == COUNTED
+    assert (tmp_path / "sessions.db").stat().st_mode & 0o777 == 0o600
+
+
+async def test_the_page_on_redis_keeps_sessions_there(
+    run_page: Any, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHOP_STORE", redis_url)
+    page = run_page("how-to/run-on-redis.md")
+    assert await count(page.app) == COUNTED
+    await page.sessions.close()
+    with_client = Quart("with a client")
+    with_client.secret_key = page.app.secret_key
+    page.with_client.init_app(with_client)
+    client = await page.with_client.client_for(page.Visitor(visits=2), app=with_client)
+    assert Identifier.of(next(iter(client.cookie_jar)).value)
+    assert [key async for key in page.client.scan_iter("session:*")]
+    await page.client.aclose()
+
+
+async def test_the_page_on_postgresql_keeps_sessions_there(
+    run_page: Any, postgresql_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As its page says for an application that may not make tables: another role makes them, and grants."""
+    role, page = f"app_{secrets.token_hex(4)}", "how-to/run-on-postgresql.md"
+    (grants,) = blocks_of(page, "sql")
+    with postgresql_schema(postgresql_url) as schema, psycopg.connect(postgresql_url, autocommit=True) as owner:
+        await asyncio.to_thread(main, ["purge", postgresql_url, "--table", f"{schema}.sessions"])
+        owner.execute(SQL("CREATE ROLE {}").format(Name(role)))
+        try:
+            owner.execute(grants.replace("web", schema).replace("app", role))
+            parameters = conninfo_to_dict(postgresql_url, options=f"-c role={role}")
+            url = f"postgresql:///?{urlencode(parameters, quote_via=quote)}"
+            monkeypatch.setenv("SHOP_DATABASE", url)
+            monkeypatch.setenv("SHOP_STORE", f"{url}&table={schema}.sessions")
+            assert await count(run_page(page).app) == COUNTED
+        finally:
+            owner.execute(SQL("DROP OWNED BY {}").format(Name(role)))
+            owner.execute(SQL("DROP ROLE {}").format(Name(role)))
+
+
+@pytest.mark.parametrize("store", ["", "sqlite:///sessions.db"], ids=["cookies", "a store"])
+async def test_the_page_on_machines_counts_on_on_each(
+    store: str, run_page: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SHOP_SECRET_KEY", "a long random text, kept secret")
+    if store:
+        monkeypatch.setenv("SHOP_STORE", store)
+    page, cookie = run_page("how-to/run-on-several-machines.md"), ""
+    one, other = page.create_app(), page.create_app()
+    async with one.test_app(), other.test_app():
+        for visits, machine in enumerate([one, other, one, other], 1):
+            response = await machine.test_client(use_cookies=False).get("/", headers={"Cookie": cookie})
+            assert await response.get_json() == {"visits": visits}
+            cookie = response.headers["Set-Cookie"].partition(";")[0] if "Set-Cookie" in response.headers else cookie
 
 
 async def test_the_page_on_formats_reads_what_was_written_before(run_page: Any) -> None:
@@ -579,6 +668,19 @@ async def test_step_7_of_the_tutorial_tests_the_shop(shop_after: Any) -> None:
         await test["test_the_cart_outlives_the_login"]()
 
 
+async def test_the_examples_of_public_names_hold(
+    run_page: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    page = await asyncio.to_thread(run_page, "reference/api.md")
+    response = await page.app.test_client().post("/coupon")
+    assert response.status_code == 400
+    assert "coupn" in await response.get_data(as_text=True)
+    assert page.is_of_set_up(page.SchemaError(""))
+    assert page.in_cart(SimpleNamespace(data=page.Visitor(cart=["tea"]))) == 1
+    assert page.is_fresh(page.session)
+
+
 def test_the_table_of_settings_is_complete() -> None:
     rows = [row for row in rows_of("reference/settings.md") if row[0].startswith("`") and len(row) == 4]
     assert sorted(row[0].strip("`") for row in rows) == sorted(SETTING_NAMES)
@@ -587,6 +689,31 @@ def test_the_table_of_settings_is_complete() -> None:
     for key, argument, *_ in rows:
         if argument != "-":
             assert argument.strip("`") in settings_of({key.strip("`"): None})
+
+
+LEFT_TO_THE_INTERFACE = {"SESSION_SERIALIZER", "SESSION_DIGEST"}
+"""Settings that are None by default; the table says what that comes to."""
+
+
+def documented_default(cell: str) -> object:
+    """Return the value that a cell of the table names. Raises ValueError if it is said in words."""
+    if span := re.fullmatch(r"(\d+) (days|seconds)", cell):
+        return timedelta(**{span[2]: int(span[1])})
+    try:
+        return None if cell == "none" else literal_eval(cell.strip("`"))
+    except SyntaxError:
+        raise ValueError(cell) from None
+
+
+def test_the_defaults_of_that_table_are_those_of_the_settings() -> None:
+    rows = [row for row in rows_of("reference/settings.md") if row[0].startswith("`") and len(row) == 4]
+    named: dict[str, object] = {}
+    for key, _, cell, _ in rows:
+        with suppress(ValueError):
+            named[key.strip("`")] = documented_default(cell)
+    assert len(named) > 20
+    for key in named.keys() - LEFT_TO_THE_INTERFACE:
+        assert read_settings({key: named[key]}) == read_settings({}), key
 
 
 def test_the_page_on_commands_is_complete() -> None:
@@ -616,6 +743,32 @@ def test_the_page_on_reports_is_complete() -> None:
     for reason in Reason:
         level = logging.getLevelName(Refused(reason).level)
         assert (f"`{reason.name}`", f"`{level}`", reason.value) in said
+
+
+FOR_MAINTAINERS = {"speed", "demo", "docs", "dev", "bench"}
+"""Extras of whose versions a user need not know."""
+
+
+def test_the_page_on_versions_has_the_lower_bounds() -> None:
+    project = tomllib.loads((DOCS.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    asked = [each for name, extra in extras.items() if name not in FOR_MAINTAINERS for each in extra]
+    asked += [f"python{project['requires-python']}", *(each for each in extras["dev"] if each.startswith("mypy"))]
+    bounds = dict(re.findall(r"^([\w-]+)(?:\[.*?\])?>=([\d.]+)", "\n".join(asked), re.MULTILINE))
+    rows = [row for row in rows_of("reference/versions.md") if re.fullmatch(r"[\d.]+", row[1])]
+    assert {re.split(r"[ ,]", row[0])[0].lower(): row[1] for row in rows} == bounds
+
+
+SAMPLES = {"reason": Reason.FIELD, "count": 2, "size": 4200, "limit": 4093, "owner": "Item"}
+
+
+@pytest.mark.parametrize("report", get_args(Report), ids=lambda report: report.__name__)
+def test_the_page_on_reports_has_the_text_of_each(report: Any) -> None:
+    """Dots stand for what differs, and so do numbers."""
+    (text,) = (row[1] for row in rows_of("reference/reports.md") if row[0] == f"`{report.__name__}`")
+    needed = {field.name: SAMPLES.get(field.name, "...") for field in fields(report) if field.default is NOTHING}
+    pattern = re.sub(r"\d+", r"\\d+", re.escape(text).replace(re.escape("..."), ".*"))
+    assert re.fullmatch(pattern, str(report(**needed)))
 
 
 def test_every_test_that_the_checks_of_security_name_is_there() -> None:

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.checkers import run_checker
+from tests.pages import DOCS, blocks_of
 
-ROOT = Path(__file__).parent.parent
-PAGE = ROOT / "docs" / "how-to" / "test-your-app.md"
+PAGE = DOCS / "how-to" / "test-your-app.md"
 
 CONTRACT = """
 from contextlib import asynccontextmanager
@@ -34,12 +34,12 @@ class TestForgetfulStore(StoreContract):
 """
 
 
-SETTINGS = "[pytest]\nasyncio_mode = auto\nasyncio_default_fixture_loop_scope = function\nfilterwarnings = error\n"
+(SETTINGS,) = blocks_of("how-to/test-your-app.md", "ini")
 
 
 def run_pytest(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the tests of a folder as its owner would."""
-    (directory / "pytest.ini").write_text(SETTINGS, encoding="utf-8")
+    (directory / "pytest.ini").write_text(f"{SETTINGS}filterwarnings = error\n", encoding="utf-8")
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     return subprocess.run(  # noqa: S603 -- this interpreter

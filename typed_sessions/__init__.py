@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from typed_sessions.schema.migrations import migration
     from typed_sessions.schema.schema import Schema
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "ConfigurationError",
