@@ -79,9 +79,15 @@ class Repository:
     """Those that somebody takes, or waits for."""
     _looking: Mutex = field(factory=Mutex, repr=False)
 
-    def key_of(self, identifier: Identifier) -> str:
-        """Return the key that a session has, or will have with its next write."""
-        return self.namespaces[0].key_of(identifier)
+    def key_of(self, identifier: Identifier, subject: str | None = None) -> str:
+        """Return the key that a session has, or will have with its next write.
+
+        Args:
+            identifier: of the session.
+            subject: what the store knows its subject by, perhaps in an earlier namespace.
+        """
+        name = "" if subject is None else subject.partition(":")[0]
+        return next((each for each in self.namespaces if each.name == name), self.namespaces[0]).key_of(identifier)
 
     def keys_of(self, identifier: Identifier) -> list[str]:
         """Return all keys that a session may have."""
@@ -96,6 +102,16 @@ class Repository:
         if subject is not None and isinstance(self.store, PlacedStore):
             return Identifier.new(self.store.place_of(subject))
         return Identifier.new()
+
+    def is_misplaced(self, located: Located | None) -> bool:
+        """Return True if a session needs another identifier to come from an earlier namespace to the present one.
+
+        In a store that keeps the records of a subject together, a subject has another place in each namespace.
+        """
+        if located is None or not isinstance(self.store, PlacedStore):
+            return False
+        subject = self.subjects_of(_owner_of(located.record))[0]
+        return subject is not None and self.store.place_of(subject) != located.identifier.place
 
     def turn_of(self, key: str | None, runtime: Runtime) -> Turn:
         """Return the turn of a record, for what a lock of this runtime is good for; that of a new record is its own."""
@@ -116,14 +132,17 @@ class Repository:
         return key, found
 
     async def touch(self, located: Located, as_of: datetime | None) -> Located | None:
-        """Count a session as seen, and return its record; None if it has ended or changed. It moves to its present key.
+        """Count a session as seen, and return its record; None if it has ended or changed.
+
+        It moves to its present key, unless that takes another identifier.
 
         Args:
             located: what was found of the session.
             as_of: see `WriteRequest.as_of`.
         """
         key, record, present = located.key, located.record, self.key_of(located.identifier)
-        if key == present:
+        if key == present or self.is_misplaced(located):
+            present = key
             seen: object = await self.store.touch(key, self.lifetime)
         else:
             subject = self.subjects_of(_owner_of(record))[0]

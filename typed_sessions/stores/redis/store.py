@@ -159,7 +159,7 @@ class RedisStore:
     async def delete_subject(self, subject: str, *, spare: str | None = None) -> datetime:
         return _moment(await self._run("delete_subject", _bytes(subject), False if spare is None else spare))
 
-    async def now(self) -> datetime:
+    async def now(self, subject: str | None = None) -> datetime:  # noqa: ARG002 - there is one clock for all
         if self._clock is not None:
             return moment(reading(self._clock))
         return _moment(await self._run("now"))
