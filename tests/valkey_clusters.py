@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -39,9 +40,8 @@ class Node:
         self.port: Final = port
         self.client: Final = redis.Redis(port=port, socket_timeout=5, decode_responses=True)
         self._directory: Final = directory
-        self._words: Final = [str(_BINARY), *arguments]
-        for name, value in settings.items():
-            self._words += [f"--{name}", *(value.split() or [""])]
+        named = [[f"--{name}", *(value.split() or [""])] for name, value in settings.items()]
+        self._words: Final = [str(_BINARY), *arguments, *chain(*named)]
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -124,7 +124,7 @@ class Cluster:
 
     def shard_of(self, key: str) -> int:
         """Return which master has the place of a key, in the beginning."""
-        slot = key_slot(key[:4].encode())  # type: ignore[no-untyped-call]  # redis-py's
+        slot = key_slot(key[:4].encode())
         return next(number for number in range(len(self.masters)) if slot < self.first_slot(number + 1))
 
     @property
@@ -166,7 +166,7 @@ class Cluster:
             return False
         role = node.client.info("replication")
         if node in self.replicas:
-            return role["role"] == "slave" and role["master_link_status"] == "up"
+            return bool(role["role"] == "slave" and role["master_link_status"] == "up")
         number = self.masters.index(node)
         mine = [each for each in range(len(self.replicas)) if each % len(self.masters) == number]
         return bool(role["connected_slaves"] == len(mine))

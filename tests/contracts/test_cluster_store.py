@@ -59,7 +59,7 @@ class TestClusterRedisStoreOfALoopThread(TestClusterRedisStore):
 class TestClusterRedisStoreOnOneServer(TestClusterRedisStore):
     @override
     @pytest.fixture(autouse=True)
-    def have_servers(self, lone_server_url: str) -> None:  # type: ignore[override]  # pytest gives it what it asks for
+    def have_servers(self, lone_server_url: str) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]  # pytest gives it what it asks for
         self.url = lone_server_url
 
 

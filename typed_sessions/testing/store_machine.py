@@ -51,6 +51,7 @@ _SUBJECTS: Final = st.sampled_from(["7", "8"])
 _CLIENTS: Final = st.sampled_from([0, 1])
 _LIFETIMES: Final = st.builds(Lifetime, st.sampled_from([_HOUR, _HOUR, _MINUTE]), st.sampled_from([None, 2 * _HOUR]))
 _SPANS: Final = st.sampled_from([_MICROSECOND, _MICROSECOND, _MICROSECOND, _MINUTE, _MINUTE, _HOUR / 2, _HOUR, _DAY])
+_PAUSES: Final = st.sampled_from([_NOTHING, _MICROSECOND, _MINUTE / 2])
 _SINCE: Final = st.sampled_from([_NOTHING, _NOTHING, _NOTHING, _MICROSECOND, _MINUTE, _DAY, 2 * _DAY, None])
 
 
@@ -177,10 +178,16 @@ class _StoreMachine(RuleBasedStateMachine):
         self._failure = failure
 
     @precondition(lambda self: self._break_off is not None and len(self._model.worlds) < _MOST_WORLDS)
-    @rule(calls=st.integers(0, 4))
-    def break_off(self, calls: int) -> None:
-        """Let the next call fail in its course, after so many steps."""
+    @rule(client=_CLIENTS, key=_KEYS, elsewhere=_KEYS, wish=_WISHES, calls=st.integers(0, 3), span=_PAUSES)
+    def break_off_a_move(self, client: int, key: str, elsewhere: str, wish: _Wish, calls: int, span: timedelta) -> None:
+        """Let a move fail in its course, after so many calls."""
+        self.create(client, key, wish)
+        self.load(client, key)
         self._calls = calls
+        self.update(client, key, 0, wish, elsewhere)
+        self._calls = None
+        self.pass_time(span)
+        self.load(1 - client, elsewhere)
 
     def _right_answer(
         self,
