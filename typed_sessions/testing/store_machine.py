@@ -179,7 +179,9 @@ class _StoreMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: self._break_off is not None and len(self._model.worlds) < _MOST_WORLDS)
     @rule(client=_CLIENTS, key=_KEYS, elsewhere=_KEYS, wish=_WISHES, calls=st.integers(0, 3), span=_PAUSES)
-    def break_off_a_move(self, client: int, key: str, elsewhere: str, wish: _Wish, calls: int, span: timedelta) -> None:
+    def break_off_a_move(  # noqa: PLR0917 - hypothesis gives them by name
+        self, client: int, key: str, elsewhere: str, wish: _Wish, calls: int, span: timedelta
+    ) -> None:
         """Let a move fail in its course, after so many calls."""
         self.create(client, key, wish)
         self.load(client, key)

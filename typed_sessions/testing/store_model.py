@@ -201,7 +201,9 @@ class World:
         return evolve(self, rows={**self.rows, key: row})
 
     def without(self, keys: set[str]) -> World:
-        return evolve(self, rows={key: row for key, row in self.rows.items() if key not in keys})
+        """Return the world in which there is nothing under these keys."""
+        rows = {key: row for key, row in self.rows.items() if key not in keys}
+        return evolve(self, rows=rows, notes={key: note for key, note in self.notes.items() if key not in keys})
 
 
 class Model:
@@ -230,10 +232,10 @@ class Model:
 
         Args:
             step: the call.
-            target: the key of a record that may have been lost on its way to it.
+            target: the key of a record that may have been lost on its way to it, or have left there no room for a note.
         """
         done = [outcome.world for world in self.worlds for outcome in step(world)]
-        lost = [] if target is None else [world.without({target}) for world in done]
+        lost = [] if target is None else [world.without({target}) for world in [*self.worlds, *done]]
         self._leave([*self.worlds, *done, *lost])
 
     def is_free(self, key: str) -> bool:

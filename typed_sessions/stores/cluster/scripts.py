@@ -5,7 +5,7 @@ What a store keeps, under its prefix. Between braces is the place, which a clust
 - `{place}:<key>`, a hash: a record. The fields are those of `Record`; times are in microseconds since the epoch. One
   with a `target` is the note that the record has moved there: `issued` is when, `created` and `version` are what the
   record had and has. One that is `pending` was staged by a move that nobody has settled yet: the field has the former
-  key, and what the expiry is reckoned from.
+  key, and what the expiry is reckoned from; `note` has the note that was there before, if there was one.
 - `{place}:subject:<subject>`, a sorted set: the keys of a subject's records, scored by when they expire, the pending
   ones, too. `!` is there as long as it is known when the sessions of the subject were ended, which is so long before.
 
@@ -160,8 +160,8 @@ local function put(key, index, created, issued, expires_at, pending)
   if subject then list(index, member, expires_at) end
   redis.call('HSET', key, 'payload', payload, 'version', version, 'created', text(created), 'last_seen', text(now),
     'expires_at', text(expires_at), 'issued', text(issued))
-  local gone = {'target'}
-  if subject then redis.call('HSET', key, 'subject', subject) else gone[2] = 'subject' end
+  local gone = {'target', 'note'}
+  if subject then redis.call('HSET', key, 'subject', subject) else gone[3] = 'subject' end
   if device then redis.call('HSET', key, 'device', device) else gone[#gone + 1] = 'device' end
   if pending then redis.call('HSET', key, 'pending', pending) else gone[#gone + 1] = 'pending' end
   redis.call('HDEL', key, unpack(gone))
@@ -242,10 +242,15 @@ STAGE: Final = Script.of(
     _REVOKED,
     _PUT,
     f"""
-if is_live(read(KEYS[1])) then return 'taken' end
+local present = read(KEYS[1])
+if is_live(present) then return 'taken' end
 if subject and revoked(KEYS[2], as_of) then return 'revoked' end
 local pending = table.concat({{ARGV[11], ARGV[10], ARGV[5], absolute and ARGV[6] or '-'}}, ' ')
-return put(KEYS[1], KEYS[2], now, now, now + {STAGED_SECONDS * 1_000_000}, pending)
+local answer = put(KEYS[1], KEYS[2], now, now, now + {STAGED_SECONDS * 1_000_000}, pending)
+if present[9] then
+  redis.call('HSET', KEYS[1], 'note', table.concat({{present[9], present[2], present[3], present[7], present[5]}}, ' '))
+end
+return answer
 """,
 )
 
@@ -282,22 +287,29 @@ if record[10] then
   if KEYS[2] then list(KEYS[2], ARGV[2], expires_at) end
   redis.call('HSET', KEYS[1], 'created', record[3], 'last_seen', record[4], 'expires_at', record[5],
     'issued', record[7])
-  redis.call('HDEL', KEYS[1], 'pending')
+  redis.call('HDEL', KEYS[1], 'pending', 'note')
   redis.call('PEXPIRE', KEYS[1], text(left(expires_at)))
 end
 return table.concat({'written', text(now), record[3], record[4], record[5], record[7]}, ' ')
 """,
 )
 
-# Forget what was staged. KEYS: as CREATE. ARGV: 2 the key, 3 its version.
-ABORT: Final = Script(
+# Forget what was staged: there is again what was there. KEYS: as CREATE. ARGV: 2 the key, 3 its version.
+ABORT: Final = Script.of(
+    _ENDS,
     """
-local record = redis.call('HMGET', KEYS[1], 'version', 'pending')
+local record = redis.call('HMGET', KEYS[1], 'version', 'pending', 'note')
 if record[1] ~= ARGV[3] or not record[2] then return 'gone' end
 redis.call('DEL', KEYS[1])
 if KEYS[2] then redis.call('ZREM', KEYS[2], ARGV[2]) end
+if record[3] then
+  local target, version, created, issued, expires_at = string.match(record[3], '^(%S+) (%S+) (%S+) (%S+) (%S+)$')
+  redis.call('HSET', KEYS[1], 'target', target, 'version', version, 'created', created, 'issued', issued,
+    'expires_at', expires_at)
+  redis.call('PEXPIRE', KEYS[1], text(left(tonumber(expires_at))))
+end
 return 'done'
-"""
+""",
 )
 
 # KEYS: as CREATE. ARGV: 2 the key, 3 idle, 4 absolute, 5 the subject, or None.
