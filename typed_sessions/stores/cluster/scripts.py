@@ -235,7 +235,7 @@ return answer
 """,
 )
 
-# In the new place. KEYS: as CREATE. ARGV: 11 the former key.
+# In the new place. KEYS: as CREATE. ARGV: 11 the former key, 12 whether a pending record may be replaced.
 STAGE: Final = Script.of(
     _READ,
     _ENDS,
@@ -244,6 +244,7 @@ STAGE: Final = Script.of(
     f"""
 local present = read(KEYS[1])
 if is_live(present) then return 'taken' end
+if present[10] and ARGV[12] ~= '1' then return absent(present) end
 if subject and revoked(KEYS[2], as_of) then return 'revoked' end
 local pending = table.concat({{ARGV[11], ARGV[10], ARGV[5], absolute and ARGV[6] or '-'}}, ' ')
 local answer = put(KEYS[1], KEYS[2], now, now, now + {STAGED_SECONDS * 1_000_000}, pending)

@@ -273,14 +273,14 @@ class ClusterRedisStore:
     async def _move(self, key: str, version: int, new: int, keys: Sequence[bytes], what: Sequence[Argument]) -> bytes:
         """Move a record to another place: stage it there, take it here, settle it there. Return as `_move_within`."""
         target = str(what[0])
-        staged = await self._run(scripts.STAGE, keys, *what, key)
-        if staged == b"revoked":
+        staged = await self._settling(target, scripts.STAGE, keys, *what, key, 0)
+        if staged.startswith(b"pending"):
+            staged = await self._run(scripts.STAGE, keys, *what, key, 1)
+        if not staged.startswith(b"written"):
             present = await self._settling(key, scripts.LOAD, [self._key(key)])
             if not present.startswith(b"present"):
                 return b"gone"
             return staged if record_of(present).version == version else present.replace(b"present", b"conflict", 1)
-        if staged == b"taken":
-            return staged
         took = await self._whosever(key, scripts.TAKE, version, target, new)
         if not took.startswith(b"took"):
             with suppress(StoreUnavailableError):
