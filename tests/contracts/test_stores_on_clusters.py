@@ -16,7 +16,6 @@ from typing_extensions import override
 from tests.valkey_clusters import Cluster
 from typed_sessions import StoreUnavailableError
 from typed_sessions.stores import ClusterRedisStore, SessionStore
-from typed_sessions.stores.blocking import blocking
 from typed_sessions.stores.cluster.routing import Argument
 from typed_sessions.stores.cluster.scripts import Script
 from typed_sessions.testing import PlacedStoreContract
@@ -43,15 +42,6 @@ class TestBlockingClusterRedisStore(TestClusterRedisStore):
     @asynccontextmanager
     async def open(self, clock: Callable[[], float]) -> AsyncGenerator[SessionStore, None]:
         store = ClusterRedisStore(self.url, prefix=f"{uuid4().hex}:", clock=clock, blocking=True)
-        yield store
-        await store.close()
-
-
-class TestClusterRedisStoreOfALoopThread(TestClusterRedisStore):
-    @override
-    @asynccontextmanager
-    async def open(self, clock: Callable[[], float]) -> AsyncGenerator[SessionStore, None]:
-        store = blocking(ClusterRedisStore(self.url, prefix=f"{uuid4().hex}:", clock=clock))
         yield store
         await store.close()
 

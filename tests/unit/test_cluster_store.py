@@ -1,4 +1,4 @@
-"""What only the store in a cluster has to do. What every store does is in tests/contracts/test_stores_on_clusters.py."""
+"""What only the store in a cluster has to do. What all do is in tests/contracts/test_stores_on_clusters.py."""
 
 from __future__ import annotations
 
