@@ -99,7 +99,7 @@ def _made(cls: Any, url: str, retry: object) -> Any:
         # Not `from` that error: its text may hold a part of the password.
         raise ConfigurationError(
             "the URL of a RedisStore is redis://, rediss:// or unix://, as redis-py takes it: "
-            "redis://user:password@host:6379/0, or that of sentinels: redis+sentinel://user:password@host,host/service, "
+            "redis://user:password@host:6379/0, or that of sentinels: redis+sentinel://user:word@host,host/service, "
             "with what is special in the password percent-encoded, and with no parameters but those that redis-py knows"
         ) from None
     return client
