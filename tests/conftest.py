@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.postgresql_servers import postgresql_schema, postgresql_server
+from tests.valkey_clusters import Cluster, cluster, free_ports
 from tests.valkey_servers import valkey, valkey_url
 from typed_sessions.codec import codec
 from typed_sessions.schema import generated
@@ -107,3 +108,18 @@ def postgresql_table(postgresql_url: str) -> Iterator[str]:
     """The name of a table that nobody else has."""
     with postgresql_schema(postgresql_url) as schema:
         yield f"{schema}.sessions"
+
+
+@pytest.fixture(scope="session")
+def valkey_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Three masters and their replicas, for tests that leave them as they are. Each test uses a prefix of its own."""
+    with cluster(tmp_path_factory.mktemp("cluster")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def lone_server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL, as of a cluster, of a Valkey server that is none of one."""
+    [port] = free_ports(1)
+    with valkey(tmp_path_factory.mktemp("lone"), port=port):
+        yield f"redis+cluster://127.0.0.1:{port}"

@@ -18,10 +18,11 @@ from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool
 from typing_extensions import override
 
+from tests.placed_store import PlacedMemoryStore
 from tests.postgresql_servers import postgresql_schema
 from typed_sessions.stores import MemoryStore, PostgreSQLStore, RedisStore, SessionStore, SQLiteStore
 from typed_sessions.stores.blocking import blocking
-from typed_sessions.testing import StoreContract
+from typed_sessions.testing import PlacedStoreContract, StoreContract
 from typed_sessions.testing.store_machine import store_machine
 
 URLS: dict[str, str] = {}
@@ -36,6 +37,25 @@ class TestMemoryStore(StoreContract):
     @asynccontextmanager
     async def open(self, clock: Callable[[], float]) -> AsyncGenerator[SessionStore, None]:
         yield MemoryStore(clock=clock)
+
+
+class TestPlacedMemoryStore(PlacedStoreContract):
+    @override
+    @asynccontextmanager
+    async def open(self, clock: Callable[[], float]) -> AsyncGenerator[SessionStore, None]:
+        yield PlacedMemoryStore(clock=clock)
+
+
+@asynccontextmanager
+async def open_placed_memory_twice(
+    clock: Callable[[], float],
+) -> AsyncGenerator[tuple[SessionStore, SessionStore], None]:
+    store = PlacedMemoryStore(clock=clock)
+    yield store, store
+
+
+class TestPlacedMemoryStoreMachine(store_machine(open_placed_memory_twice).TestCase):  # type: ignore[misc]  # made at run time
+    settings = FEWER
 
 
 @asynccontextmanager

@@ -15,7 +15,7 @@ import secrets
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from multiprocessing.synchronize import Barrier
 from random import Random
 from typing import ClassVar, Final
@@ -26,14 +26,26 @@ from typing_extensions import override
 
 from tests.faults.running import STORES, running
 from tests.faults.visits import NAMESPACE, begin_session, visit
-from typed_sessions.stores import Conflict, Found, Gone, Lifetime, Moved, Record, SessionStore, WriteRequest, open_store
+from typed_sessions.stores import (
+    Conflict,
+    Found,
+    Gone,
+    Lifetime,
+    Moved,
+    PlacedStore,
+    Record,
+    SessionStore,
+    WriteRequest,
+    open_store,
+)
 from typed_sessions.stores.identifiers import Identifier
 
-__all__ = ["RACES", "Outcome", "run_races"]
+__all__ = ["MOVES", "RACES", "Outcome", "now_of", "placed", "run_races"]
 
 _HOUR: Final = Lifetime(timedelta(hours=1))
 _LONGEST_HEAD_START: Final = 0.001
 """In seconds."""
+_LONGEST_MOVE: Final = 0.003
 _PATIENCE: Final = 60
 
 
@@ -52,6 +64,10 @@ class Race(ABC):
     """One kind of race: what two processes do to one record at once."""
 
     name: ClassVar[str]
+
+    def key_of(self, store: SessionStore, key: str) -> str:  # noqa: ARG002 - some need it
+        """Return the key of the record, where the store has a say in that."""
+        return key
 
     @abstractmethod
     async def prepare(self, store: SessionStore, key: str) -> None:
@@ -109,6 +125,10 @@ class Logout(Race):
     name = "logout and a writer"
 
     @override
+    def key_of(self, store: SessionStore, key: str) -> str:
+        return placed(store, key, "7")
+
+    @override
     async def prepare(self, store: SessionStore, key: str) -> None:
         await store.create(key, WriteRequest(b"", _HOUR, "7", await store.now()))
 
@@ -132,21 +152,28 @@ class Revocation(Race):
     name = "revocation and a login"
 
     @override
+    def key_of(self, store: SessionStore, key: str) -> str:
+        return placed(store, key, _subject_of(key))
+
+    @override
     async def prepare(self, store: SessionStore, key: str) -> None:
-        await store.create(key, WriteRequest(b"", _HOUR, key, await store.now()))
+        await store.create(key, WriteRequest(b"", _HOUR, _subject_of(key), await store.now()))
 
     @override
     async def run(self, store: SessionStore, key: str, side: int, record: Found) -> bool:
         assert isinstance(record, Record)
         if side == 0:
-            await store.delete_subject(key)
+            await store.delete_subject(_subject_of(key))
             return False
-        answer = await store.create(_other(key), WriteRequest(b"", _HOUR, key, record.as_of))
+        answer = await store.create(self._new(key), WriteRequest(b"", _HOUR, _subject_of(key), record.as_of))
         return not isinstance(answer, Record)
 
     @override
     async def is_lost(self, store: SessionStore, key: str) -> bool:
-        return bool(await store.ids_of(key) or await store.load(key) or await store.load(_other(key)))
+        return bool(await store.ids_of(_subject_of(key)) or await store.load(key) or await store.load(self._new(key)))
+
+    def _new(self, key: str) -> str:
+        return key[:4] + _other(key)[4:]
 
 
 class Rotation(Race):
@@ -249,6 +276,123 @@ class LogoutRotation(OneSession):
         return found is not None
 
 
+class Move(Race):
+    """One logs in with an anonymous session, which moves, while the other one does something else to it."""
+
+    @override
+    async def prepare(self, store: SessionStore, key: str) -> None:
+        await store.create(key, WriteRequest(b"0", _HOUR))
+
+    async def log_in(self, store: SessionStore, key: str, record: Record, whose: str) -> bool:
+        """Log in as someone, with whatever the other side writes, and return True if it went through."""
+        since = await now_of(store, whose)
+        while True:
+            write = WriteRequest(record.payload + b".", _HOUR, whose, since)
+            answer = await store.update(key, record.version, write, move_to=placed(store, _other(key), whose))
+            if not isinstance(answer, Conflict):
+                return isinstance(answer, Record)
+            record = answer.present
+
+    async def is_once(self, store: SessionStore, key: str, *subjects: str) -> bool:
+        """Return True if there is one record, listed where it belongs, or none that is listed."""
+        keys = [key, *(placed(store, _other(key), subject) for subject in subjects)]
+        found = [each for each in keys if isinstance(await store.load(each), Record)]
+        listed = [one.key for subject in subjects for one in await store.ids_of(subject)]
+        return len(found) <= 1 and listed == [each for each in found if each != key]
+
+
+class LoginWriter(Move):
+    """The other one changes it: what was acknowledged is there afterwards."""
+
+    name = "a login and a writer"
+
+    @override
+    async def run(self, store: SessionStore, key: str, side: int, record: Found) -> bool:
+        assert isinstance(record, Record)
+        if side == 0:
+            assert await self.log_in(store, key, record, _subject_of(key))
+            return False
+        await asyncio.sleep(secrets.randbelow(1000) * _LONGEST_MOVE / 1000)
+        answer = await store.update(key, record.version, WriteRequest(b"1", _HOUR))
+        if isinstance(answer, Record):
+            await store.create(self._word(key), WriteRequest(b"", _HOUR))
+        return not isinstance(answer, Record)
+
+    @override
+    async def is_lost(self, store: SessionStore, key: str) -> bool:
+        record = await store.load(placed(store, _other(key), _subject_of(key)))
+        was_written = await store.load(self._word(key)) is not None
+        return (
+            not isinstance(record, Record)
+            or record.payload != (b"1." if was_written else b"0.")
+            or not await self.is_once(store, key, _subject_of(key))
+        )
+
+    def _word(self, key: str) -> str:
+        """Return the key of the word that a change was acknowledged."""
+        return key[32:] + key[:32]
+
+
+class LoginLogout(Move):
+    """The other one ends it: who is told that it has ended it finds nothing there."""
+
+    name = "a login and a logout"
+
+    @override
+    async def run(self, store: SessionStore, key: str, side: int, record: Found) -> bool:
+        assert isinstance(record, Record)
+        if side == 0:
+            return not await self.log_in(store, key, record, _subject_of(key))
+        return not await store.delete(key)
+
+    @override
+    async def is_lost(self, store: SessionStore, key: str) -> bool:
+        former = await store.load(key)
+        record = await store.load(placed(store, _other(key), _subject_of(key)))
+        return isinstance(record, Record) != isinstance(former, Moved) or not await self.is_once(
+            store, key, _subject_of(key)
+        )
+
+
+class LoginRevocation(Move):
+    """The other one ends the sessions of whom it becomes: the login began before."""
+
+    name = "a login and a revocation"
+
+    @override
+    async def run(self, store: SessionStore, key: str, side: int, record: Found) -> bool:
+        assert isinstance(record, Record)
+        if side == 0:
+            await asyncio.sleep(0)
+            write = WriteRequest(b"", _HOUR, _subject_of(key), record.as_of)
+            target = placed(store, _other(key), _subject_of(key))
+            return not isinstance(await store.update(key, record.version, write, move_to=target), Record)
+        await store.delete_subject(_subject_of(key))
+        return False
+
+    @override
+    async def is_lost(self, store: SessionStore, key: str) -> bool:
+        target = placed(store, _other(key), _subject_of(key))
+        return isinstance(await store.load(target), Record) or bool(await store.ids_of(_subject_of(key)))
+
+
+class TwoLogins(Move):
+    """Both log in, as different users: it is one's afterwards."""
+
+    name = "two logins"
+
+    @override
+    async def run(self, store: SessionStore, key: str, side: int, record: Found) -> bool:
+        assert isinstance(record, Record)
+        return not await self.log_in(store, key, record, f"{_subject_of(key)}{side}")
+
+    @override
+    async def is_lost(self, store: SessionStore, key: str) -> bool:
+        subjects = f"{_subject_of(key)}0", f"{_subject_of(key)}1"
+        listed = [one for subject in subjects for one in await store.ids_of(subject)]
+        return len(listed) != 1 or not await self.is_once(store, key, *subjects)
+
+
 RACES: Final[tuple[Race, ...]] = (
     DifferentFields(),
     Logout(),
@@ -258,6 +402,9 @@ RACES: Final[tuple[Race, ...]] = (
     LogoutRequest(),
     LogoutRotation(),
 )
+
+MOVES: Final[tuple[Race, ...]] = (LoginWriter(), LoginLogout(), LoginRevocation(), TwoLogins())
+"""In a store that keeps the records of a subject together, between two places."""
 
 
 def run_races(url: str, race: Race, count: int) -> Outcome:
@@ -289,7 +436,8 @@ async def _run_side(
     """Return the races in which the other side was in the way, and in how many of them something was lost."""
     met, lost = set[str](), 0
     random = Random(side)  # noqa: S311 -- only for variety
-    for key in keys:
+    for each in keys:
+        key = race.key_of(store, each)
         if side == 0:
             await race.prepare(store, key)
         barrier.wait(_PATIENCE)
@@ -313,6 +461,20 @@ def _other(key: str) -> str:
     return key[::-1]
 
 
+def _subject_of(key: str) -> str:
+    return f"u{key[4:]}"
+
+
+def placed(store: SessionStore, key: str, subject: str) -> str:
+    """Return a key for a record of a subject."""
+    return store.place_of(subject) + key[4:] if isinstance(store, PlacedStore) else key
+
+
+async def now_of(store: SessionStore, subject: str) -> datetime:
+    """Return the time by which the revocations of a subject go."""
+    return await (store.now(subject) if isinstance(store, PlacedStore) else store.now())
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("store", help=f"the URL of a store, or one of: {', '.join(STORES)}")
@@ -320,7 +482,7 @@ def main() -> int:
     arguments = parser.parse_args()
     lost = 0
     print(f"{arguments.store}\n{'':24} {'races':>8} {'met':>8} {'lost':>8}")
-    for race in RACES:
+    for race in (*RACES, *MOVES):
         with running(arguments.store) as store:
             outcome = run_races(store.url, race, arguments.races)
         print(f"{race.name:24} {outcome.races:8} {outcome.met:8} {outcome.lost:8}")

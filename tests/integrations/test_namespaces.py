@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
+from datetime import timedelta
+from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
 from attrs import Factory, define
 from quart import Quart, websocket
 
+from tests.placed_store import PlacedMemoryStore
 from typed_sessions import ConfigurationError, Subject
 from typed_sessions.quart import Sessions
 from typed_sessions.stores import MemoryStore, SessionStore, SQLiteStore
@@ -69,9 +72,24 @@ class Site:
         return str(await response.get_data(as_text=True)), cookie
 
 
+STORES: dict[str, Callable[[Path], SessionStore]] = {
+    "memory": lambda _: MemoryStore(),
+    "sqlite": lambda directory: SQLiteStore(directory / "sessions.db"),
+    "places": lambda _: PlacedMemoryStore(),
+}
+
+
+@pytest.fixture(params=STORES)
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[SessionStore]:
+    store = STORES[request.param](tmp_path)
+    yield store
+    await store.close()
+
+
 @pytest.fixture(params=["memory", "sqlite"])
-async def store(request: pytest.FixtureRequest, tmp_path: Any) -> AsyncGenerator[SessionStore]:
-    store = MemoryStore() if request.param == "memory" else SQLiteStore(tmp_path / "sessions.db")
+async def one_place(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[SessionStore]:
+    """One in which a new key means no other place."""
+    store = STORES[request.param](tmp_path)
     yield store
     await store.close()
 
@@ -136,9 +154,9 @@ async def test_after_a_new_key_nobody_is_logged_out_and_the_next_write_moves_the
     assert await before.sessions.of(7) == []
 
 
-async def test_a_change_that_meets_the_move_to_a_new_key_is_not_lost(store: SessionStore) -> None:
-    slow, fast = (Site(store, SECRET_KEY_FALLBACKS=[FORMER]) for _ in range(2))
-    _, cookie = await Site(store, SECRET_KEY=FORMER).get("/login")
+async def test_a_change_that_meets_the_move_to_a_new_key_is_not_lost(one_place: SessionStore) -> None:
+    slow, fast = (Site(one_place, SECRET_KEY_FALLBACKS=[FORMER]) for _ in range(2))
+    _, cookie = await Site(one_place, SECRET_KEY=FORMER).get("/login")
 
     @slow.app.get("/slow")
     async def slowly() -> str:
@@ -157,15 +175,16 @@ async def test_a_change_that_meets_the_move_to_a_new_key_is_not_lost(store: Sess
 
     await slow.get("/slow", cookie)
     assert (await slow.get("/all", cookie))[0] == "['cart', 'locale', 'user_id']"
-    assert (await Site(store).get("/read", cookie))[0] == "7 ['tea']"
+    assert (await Site(one_place).get("/read", cookie))[0] == "7 ['tea']"
 
 
 @pytest.mark.parametrize("moves", [1, 2, 3])
 async def test_a_change_is_not_lost_whichever_key_the_instances_of_a_fleet_write_with(
-    store: SessionStore, moves: int
+    one_place: SessionStore, moves: int
 ) -> None:
     """First each instance reads the new key, then one after the other writes with it."""
-    first, last = Site(store, SECRET_KEY_FALLBACKS=[FORMER]), Site(store, SECRET_KEY=FORMER, SECRET_KEY_FALLBACKS=[KEY])
+    first = Site(one_place, SECRET_KEY_FALLBACKS=[FORMER])
+    last = Site(one_place, SECRET_KEY=FORMER, SECRET_KEY_FALLBACKS=[KEY])
     _, cookie = await first.get("/login")
 
     @first.app.get("/slow")
@@ -191,6 +210,26 @@ async def test_a_change_is_not_lost_whichever_key_the_instances_of_a_fleet_write
     assert (await last.get("/all", cookie))[0] == f"['tea'] {'x' * moves}"
     await last.get("/logout", cookie)
     assert [(await site.get("/read", cookie))[0] for site in (first, last)] == ["None []"] * 2
+
+
+async def test_where_a_new_key_is_another_place_a_session_gets_another_identifier_with_a_response() -> None:
+    store = PlacedMemoryStore()
+    after = Site(store, SECRET_KEY_FALLBACKS=[FORMER], SESSION_REFRESH_AFTER=timedelta(0))
+    _, cookie = await Site(store, SECRET_KEY=FORMER).get("/login")
+
+    @after.app.websocket("/add")
+    async def add_late() -> None:
+        await websocket.accept()
+        after.sessions.data.cart.append("tea")
+        await websocket.send(f"{await after.sessions.save()}")
+
+    async with after.app.test_client().websocket("/add", headers={"Cookie": f"session={cookie}"}) as socket:
+        assert await socket.receive() == "True"
+    assert (await Site(store, SECRET_KEY=FORMER).get("/read", cookie))[0] == "7 ['tea']"
+    _, moved = await after.get("/read", cookie)  # a refresh is due
+    assert moved != cookie
+    assert (await Site(store).get("/read", moved))[0] == "7 ['tea']"
+    assert (await after.get("/read", cookie))[0] == "None []"
 
 
 async def test_a_revocation_goes_over_all_keys(store: SessionStore) -> None:

@@ -111,6 +111,7 @@ def test_the_places_of_its_subjects_are_known() -> None:
     blocked = blocking(Placed())
     assert isinstance(blocked, PlacedStore)
     assert blocked.place_of("four") == "0004"
+    assert run(blocked.now("four")) <= run(blocked.now())
     assert not isinstance(blocking(Waiting()), PlacedStore)
     assert isinstance(blocking(Waiting()), SessionStore)
 

@@ -20,7 +20,7 @@ from typed_sessions.server.deadline import Deadline
 from typed_sessions.server.records import Attempt, read
 from typed_sessions.server.repository import Located
 from typed_sessions.server.runtime import Lock
-from typed_sessions.stores.base import SessionStore
+from typed_sessions.stores.base import PlacedStore, SessionStore
 
 __all__ = ["StoredContext"]
 
@@ -111,8 +111,10 @@ class StoredContext(Generic[S]):
         """What the store knows the record by, perhaps in an earlier namespace."""
         return None if self.located is None else self.located.key
 
-    async def known_since(self, store: SessionStore) -> datetime:
+    async def known_since(self, store: SessionStore, subject: str | None = None) -> datetime:
         """Return from which moment, by the store's clock, the request knows whose session it is, or an earlier one."""
+        if isinstance(store, PlacedStore):  # the clock that a record was loaded by may be another one
+            return await store.now(subject) - timedelta(seconds=time.monotonic() - self.began)
         if self.as_of is None:
             now = await store.now()
             self.as_of = now - timedelta(seconds=time.monotonic() - self.began)

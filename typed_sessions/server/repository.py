@@ -82,9 +82,15 @@ class Repository:
     """Those that somebody takes, or waits for."""
     _looking: Mutex = field(factory=Mutex, repr=False)
 
-    def key_of(self, identifier: Identifier) -> str:
-        """Return the key that a session has, or will have with its next write."""
-        return self.namespaces[0].key_of(identifier)
+    def key_of(self, identifier: Identifier, subject: str | None = None) -> str:
+        """Return the key that a session has, or will have with its next write.
+
+        Args:
+            identifier: of the session.
+            subject: what the store knows its subject by, perhaps in an earlier namespace.
+        """
+        name = "" if subject is None else subject.partition(":")[0]
+        return next((each for each in self.namespaces if each.name == name), self.namespaces[0]).key_of(identifier)
 
     def keys_of(self, identifier: Identifier) -> list[str]:
         """Return all keys that a session may have."""
@@ -99,6 +105,16 @@ class Repository:
         if subject is not None and isinstance(self.store, PlacedStore):
             return Identifier.new(self.store.place_of(subject))
         return Identifier.new()
+
+    def is_misplaced(self, located: Located | None) -> bool:
+        """Return True if a session needs another identifier to come from an earlier namespace to the present one.
+
+        In a store that keeps the records of a subject together, a subject has another place in each namespace.
+        """
+        if located is None or not isinstance(self.store, PlacedStore):
+            return False
+        subject = self.subjects_of(_owner_of(located.record))[0]
+        return subject is not None and self.store.place_of(subject) != located.identifier.place
 
     def turn_of(self, key: str | None, runtime: Runtime) -> Turn:
         """Return the turn of a record, for what a lock of this runtime is good for; that of a new record is its own."""
@@ -125,7 +141,7 @@ class Repository:
     async def touch(self, located: Located, as_of: datetime | None, rules: Rules[Any]) -> Located | None:
         """Count a session as seen, and return its record; None if it has ended or changed.
 
-        It moves to its present key, and is encrypted under the present one.
+        It moves to its present key, unless that takes another identifier, and is encrypted under the present one.
 
         Args:
             located: what was found of the session.
@@ -133,6 +149,8 @@ class Repository:
             rules: whether records are encrypted.
         """
         key, record, present = located.key, located.record, self.key_of(located.identifier)
+        if self.is_misplaced(located):
+            present = key
         payload, is_moved = resealed(record.payload, key, rules, move_to=present), key != present
         if payload is record.payload and not is_moved:
             seen: object = await self.store.touch(key, self.lifetime)

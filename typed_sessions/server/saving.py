@@ -124,7 +124,8 @@ class Saving(Generic[S]):
             self.state.rebase(LoadResult(self.opened.contents))
             return True
         is_change = (intent.modified and wanted is not False) or intent.renewal is not Renewal.NONE
-        if is_change or wanted or context.signed is not None:
+        has_to_move = self._is_due and self.answers and self.repository.is_misplaced(context.located)
+        if is_change or wanted or context.signed is not None or has_to_move:
             return await self._write(turn)
         await self._refresh()
         return await self._is_kept()
@@ -274,6 +275,8 @@ class Saving(Generic[S]):
         located = self.context.located
         if (None if located is None else located.record.subject) not in self._subjects:
             self.renewal = Renewal.PROMOTE  # another subject always gets another identifier
+        elif self.renewal is Renewal.NONE and self.answers and self.repository.is_misplaced(located):
+            self.renewal = Renewal.REGENERATE
 
     def _take_stock(self) -> None:
         snapshot = self.snapshot = self.opened.snapshot
@@ -358,7 +361,7 @@ class Saving(Generic[S]):
             present = await store.load(key)
             return Conflict(present) if isinstance(present, Record) else Gone()
         write, identifier = await self._requested(record)
-        target = self.repository.key_of(identifier)
+        target = self.repository.key_of(identifier, write.subject)
         outcome = await store.update(key, record.version, write, move_to=None if target == key else target)
         self.context.attempt = None
         if isinstance(outcome, Record):
@@ -369,7 +372,7 @@ class Saving(Generic[S]):
         located = self.context.located
         if located is None or identifier != located.identifier:
             self.context.cookie_due = Write
-        self.context.located = Located(identifier, self.repository.key_of(identifier), record)
+        self.context.located = Located(identifier, self.repository.key_of(identifier, record.subject), record)
 
     async def _requested(self, record: Record | None) -> tuple[WriteRequest, Identifier]:
         """Return what the store is to keep, proven to read back, and its identifier. `record` is what is there now."""
@@ -380,8 +383,9 @@ class Saving(Generic[S]):
             identifier = self.repository.new_identifier(subject)
         else:
             identifier = located.identifier
+            subject = record.subject if self.repository.is_misplaced(located) else subject
         is_anew = subject not in (None, record and record.subject)
-        since = await self.context.known_since(self.repository.store) if is_anew else None
+        since = await self.context.known_since(self.repository.store, subject) if is_anew else None
         attempt = self.context.attempt = Attempt(identifier, int(self.context.rules.clock()))
         write = WriteRequest(
             packed(attempt, self.format, self.payload, self.repository.key_of(identifier), self.context.rules),
@@ -416,9 +420,9 @@ class Saving(Generic[S]):
     async def _find_out(self, attempt: Attempt) -> None:
         """Ask what became of a write that was not answered, and take it as loaded if it took place."""
         context, opened = self.context, self.opened
-        present = await self.repository.store.load(self.repository.key_of(attempt.identifier))
-        context.attempt = None
-        if not isinstance(present, Record) or not was_written_by(attempt, present.payload):
+        found = await self.repository.found(self.repository.keys_of(attempt.identifier))
+        context.attempt, present = None, next((each for each in found if was_written_by(attempt, each.payload)), None)
+        if present is None:
             return
         if context.located is None and isinstance(await self._adopted(attempt.identifier, present), Gone):
             return

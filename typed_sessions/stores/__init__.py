@@ -30,6 +30,7 @@ from typed_sessions.stores.purging import purge
 from typed_sessions.stores.urls import check_url, namespace_in, open_store, path_in, with_table
 
 if TYPE_CHECKING:
+    from typed_sessions.stores.cluster import ClusterRedisStore
     from typed_sessions.stores.memory import MemoryStore
     from typed_sessions.stores.postgresql import PostgreSQLStore
     from typed_sessions.stores.redis import RedisStore
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 __all__ = [
     "MOVES_KEPT",
     "REVOCATIONS_KEPT",
+    "ClusterRedisStore",
     "Conflict",
     "Created",
     "Exists",
@@ -66,6 +68,7 @@ __all__ = [
 ]
 
 _MODULES: Final = {
+    "ClusterRedisStore": "cluster",
     "MemoryStore": "memory",
     "PostgreSQLStore": "postgresql",
     "RedisStore": "redis",

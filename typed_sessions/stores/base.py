@@ -20,6 +20,7 @@ from datetime import datetime, timedelta
 from typing import Final, Protocol, TypeAlias, runtime_checkable
 
 from attrs import field, frozen
+from typing_extensions import override
 
 from typed_sessions.errors import StoreUnavailableError
 
@@ -241,11 +242,20 @@ class SessionStore(Protocol):
 class PlacedStore(SessionStore, Protocol):
     """A store that keeps the records of a subject together: on one of several servers, say.
 
-    The first four digits of a key say the place. A key that is made for a record of a subject begins with its place.
+    The first four digits of a key say the place. A record of a subject has a key in the place of its subject: an update
+    that makes it somebody else's, or nobody's, moves it to another key. One that does not is a ValueError.
+
+    A move from one place to another may take several steps. If it breaks off, the record is there as it was, or as it
+    was to be, or not at all; never twice. If a subject's sessions are ended meanwhile, it may be gone, whosever it was.
     """
 
     def place_of(self, subject: str) -> str:
         """Return the place of a subject: four hexadecimal digits in small letters, always the same ones."""
+        ...
+
+    @override
+    async def now(self, subject: str | None = None) -> datetime:
+        """Return the time of the place of a subject: each may have a clock of its own."""
         ...
 
 

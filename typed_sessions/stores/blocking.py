@@ -10,6 +10,8 @@ from concurrent.futures import Future
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
+from typing_extensions import override
+
 from typed_sessions.errors import StoreUnavailableError
 from typed_sessions.stores.base import (
     Created,
@@ -148,4 +150,9 @@ class _BlockingPlacedStore(_BlockingStore):
 
     def __init__(self, store: PlacedStore) -> None:
         super().__init__(store)
+        self._placed: Final = store
         self.place_of: Final = store.place_of
+
+    @override
+    async def now(self, subject: str | None = None) -> datetime:
+        return _thread.run(lambda: self._placed.now(subject))

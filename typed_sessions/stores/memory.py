@@ -164,7 +164,7 @@ class MemoryStore:
                 self._forget(key)
             return moment(revoked)
 
-    async def now(self) -> datetime:
+    async def now(self, subject: str | None = None) -> datetime:  # noqa: ARG002 - there is one clock for all
         return moment(self._now())
 
     async def close(self) -> None:

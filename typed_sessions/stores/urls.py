@@ -23,6 +23,8 @@ _STORES: Final = {
     "unix": "RedisStore",
     "valkey": "RedisStore",
     "valkeys": "RedisStore",
+    **dict.fromkeys((f"{name}+cluster" for name in ("redis", "rediss", "valkey", "valkeys")), "ClusterRedisStore"),
+    **dict.fromkeys((f"{name}+sentinel" for name in ("redis", "rediss", "valkey", "valkeys")), "RedisStore"),
     "postgres": "PostgreSQLStore",
     "postgresql": "PostgreSQLStore",
 }
@@ -41,7 +43,8 @@ def open_store(url: str, *, blocking: bool = False) -> SessionStore:
 
     `sqlite:///sessions.db` is a path from the working directory, `sqlite:////var/lib/sessions.db` one from the root,
     and what is special in it is percent-encoded; `redis://`, `rediss://`, `unix://`, `valkey://` and `postgresql://`
-    are as the drivers take them; `memory://` is for tests and one process. Each may have `?namespace=shop` (see
+    are as the drivers take them; `redis+cluster://host,host` is a cluster, `redis+sentinel://host,host/service` the
+    server that sentinels watch over; `memory://` is for tests and one process. Each may have `?namespace=shop` (see
     `namespace_in`), that of PostgreSQL `?table=web.sessions`, and that of SQLite `?timeout=5`: for how many seconds to
     wait for another process that writes.
 

@@ -10,11 +10,15 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from typed_sessions.testing.manual_clock import ManualClock
-    from typed_sessions.testing.store_contract import StoreContract
+    from typed_sessions.testing.store_contract import PlacedStoreContract, StoreContract
 
-__all__ = ["ManualClock", "StoreContract"]
+__all__ = ["ManualClock", "PlacedStoreContract", "StoreContract"]
 
-_MODULES: Final = {"ManualClock": "manual_clock", "StoreContract": "store_contract"}
+_MODULES: Final = {
+    "ManualClock": "manual_clock",
+    "PlacedStoreContract": "store_contract",
+    "StoreContract": "store_contract",
+}
 
 
 if not TYPE_CHECKING:  # a checker would take every name for one that is there

@@ -24,6 +24,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, suppress
 from datetime import timedelta
 from inspect import iscoroutinefunction
+from itertools import count
 from threading import Barrier
 from types import SimpleNamespace
 from typing import Any, ClassVar, Final, Protocol, TypeVar, cast
@@ -42,6 +43,7 @@ from typed_sessions.stores.base import (
     Lifetime,
     Listed,
     Moved,
+    PlacedStore,
     Record,
     Revoked,
     SessionStore,
@@ -50,7 +52,7 @@ from typed_sessions.stores.base import (
 )
 from typed_sessions.testing.manual_clock import ManualClock
 
-__all__ = ["StoreContract"]
+__all__ = ["PlacedStoreContract", "StoreContract"]
 
 _MICROSECOND: Final = timedelta(microseconds=1)
 _SECOND: Final = timedelta(seconds=1)
@@ -166,7 +168,8 @@ def _driven(store: SessionStore) -> SessionStore:
 
         return call
 
-    return cast("SessionStore", SimpleNamespace(**{name: driven(name) for name in _METHODS}))
+    places = {"place_of": store.place_of} if isinstance(store, PlacedStore) else {}
+    return cast("SessionStore", SimpleNamespace(**{name: driven(name) for name in _METHODS}, **places))
 
 
 class StoreContract(ABC):
@@ -194,7 +197,7 @@ class StoreContract(ABC):
 
     @_on_a_store
     async def test_a_created_record_is_loaded(self, store: SessionStore, clock: ManualClock) -> None:
-        key = _key()
+        key = _key(store, "7")
         written = await _written(store, b"new", subject="7", device="a phone")
         record = _record(await store.create(key, written))
         assert record == Record(
@@ -227,7 +230,7 @@ class StoreContract(ABC):
 
     @_on_a_store
     async def test_a_second_create_leaves_the_first(self, store: SessionStore, clock: ManualClock) -> None:
-        key = _key()
+        key = _key(store, "7")
         first = _record(await store.create(key, WriteRequest(b"first", _AN_HOUR)))
         clock.forward(_MINUTE)
         assert await store.create(key, await _written(store, b"second", subject="7")) == Exists()
@@ -246,15 +249,16 @@ class StoreContract(ABC):
 
     @_on_a_store
     async def test_a_key_whose_record_expired_is_free(self, store: SessionStore, clock: ManualClock) -> None:
-        key = _key()
+        key = _key(store, "7")
         first = _record(await store.create(key, await _written(store, b"first", subject="7")))
         clock.forward(_HOUR)
-        second = _record(await store.create(key, await _written(store, b"second", subject="8")))
+        other = _subject_beside(store, "7")
+        second = _record(await store.create(key, await _written(store, b"second", subject=other)))
         assert second.version != first.version
         assert second.created == clock.now
         assert await store.load(key) == second
         assert await _keys_of(store, "7") == []
-        assert await _keys_of(store, "8") == [key]
+        assert await _keys_of(store, other) == [key]
 
     @_on_a_store
     async def test_the_absolute_end_applies_if_it_comes_first(self, store: SessionStore, clock: ManualClock) -> None:
@@ -267,8 +271,8 @@ class StoreContract(ABC):
 
     @_on_a_store
     async def test_an_update_replaces_a_record(self, store: SessionStore, clock: ManualClock) -> None:
-        key = _key()
-        created = _record(await store.create(key, WriteRequest(b"old", _AN_HOUR)))
+        key = _key(store, "7")
+        created = _record(await store.create(key, await _written(store, b"old", subject=_former(store, "7"))))
         clock.forward(_MINUTE)
         written = await _written(store, b"new", subject="7", lifetime=Lifetime(2 * _HOUR))
         updated = _record(await store.update(key, created.version, written))
@@ -289,8 +293,8 @@ class StoreContract(ABC):
     async def test_an_update_of_another_version_gets_the_present_one(
         self, store: SessionStore, clock: ManualClock
     ) -> None:
-        key = _key()
-        created = _record(await store.create(key, WriteRequest(b"0", _AN_HOUR)))
+        key = _key(store, "7")
+        created = _record(await store.create(key, await _written(store, b"0", subject=_former(store, "7"))))
         first = _record(await store.update(key, created.version, await _written(store, b"1", subject="7")))
         clock.forward(_SECOND)
         answer = await store.update(key, created.version, WriteRequest(b"2", Lifetime(2 * _HOUR)))
@@ -301,7 +305,7 @@ class StoreContract(ABC):
 
     @_on_a_store
     async def test_an_update_makes_no_record(self, store: SessionStore, clock: ManualClock) -> None:
-        unknown, deleted, expired = _key(), _key(), _key()
+        unknown, deleted, expired = _key(store, "7"), _key(store, "7"), _key(store, "7")
         await store.create(deleted, WriteRequest(b"", _AN_HOUR))
         await store.delete(deleted)
         last = _record(await store.create(expired, WriteRequest(b"", _AN_HOUR)))
@@ -378,7 +382,7 @@ class StoreContract(ABC):
 
     @_on_a_store
     async def test_a_moved_record_has_the_new_key_alone(self, store: SessionStore, clock: ManualClock) -> None:
-        old, new = _key(), _key()
+        old, new = _key(store, "7"), _key(store, "7")
         created = _record(await store.create(old, await _written(store, b"old", subject="7")))
         clock.forward(_MINUTE)
         moved = _record(
@@ -390,7 +394,7 @@ class StoreContract(ABC):
         assert await store.load(new) == moved
         assert await store.load(old) == Moved(new, moved_at=clock.now, as_of=clock.now)
         assert await _keys_of(store, "7") == [new]
-        assert await store.update(new, moved.version, WriteRequest(b"", _AN_HOUR)) != Gone()
+        assert await store.update(new, moved.version, WriteRequest(b"", _AN_HOUR, "7")) != Gone()
 
     @_on_a_store
     async def test_it_is_known_for_a_while_where_a_record_has_moved(
@@ -415,7 +419,7 @@ class StoreContract(ABC):
     async def test_what_ends_a_moved_record_leaves_word_of_the_move(
         self, store: SessionStore, clock: ManualClock
     ) -> None:
-        old, new = _key(), _key()
+        old, new = _key(store, "7"), _key(store, "7")
         created = _record(await store.create(old, await _written(store, subject="7")))
         await store.update(old, created.version, await _written(store, subject="7"), move_to=new)
         await store.delete_subject("7")
@@ -426,7 +430,7 @@ class StoreContract(ABC):
 
     @_on_a_store
     async def test_a_move_that_is_refused_leaves_no_word(self, store: SessionStore, clock: ManualClock) -> None:
-        old, new = _key(), _key()
+        old, new = _key(), _key(store, "7")
         created = _record(await store.create(old, WriteRequest(b"", _AN_HOUR)))
         before = WriteRequest(b"", _AN_HOUR, "7", clock.now)
         clock.forward(_MICROSECOND)
@@ -441,7 +445,7 @@ class StoreContract(ABC):
     async def test_a_record_may_have_a_key_from_which_another_moved(
         self, store: SessionStore, clock: ManualClock
     ) -> None:
-        keys = old, new, other = _key(), _key(), _key()
+        keys = old, new, other = _key(store, "7"), _key(store, "7"), _key(store, "7")
         record = _record(await store.create(old, WriteRequest(b"1", _AN_HOUR)))
         record = _record(await store.update(old, record.version, WriteRequest(b"2", _AN_HOUR), move_to=new))
         back = _record(await store.update(new, record.version, await _written(store, b"3", subject="7"), move_to=old))
@@ -454,21 +458,22 @@ class StoreContract(ABC):
 
     @_on_a_store
     async def test_an_identifier_is_as_old_as_its_last_move(self, store: SessionStore, clock: ManualClock) -> None:
-        old, new = _key(), _key()
-        record = created = _record(await store.create(old, WriteRequest(b"", _AN_HOUR)))
+        old, new = _key(store, "7"), _key(store, "7")
+        whose = _former(store, "7")
+        record = created = _record(await store.create(old, await _written(store, subject=whose)))
         clock.forward(_MINUTE)
         for written in (
-            WriteRequest(b"", _AN_HOUR),
+            WriteRequest(b"", _AN_HOUR, whose),
             await _written(store, subject="7"),
-            WriteRequest(b"", _AN_HOUR, restart=True),
+            WriteRequest(b"", _AN_HOUR, whose, restart=True),
         ):
             record = _record(await store.update(old, record.version, written))
             assert record.issued == created.issued
         assert _record(await store.touch(old, _AN_HOUR)).issued == created.issued
-        record = _record(await store.update(old, record.version, WriteRequest(b"", _AN_HOUR), move_to=new))
+        record = _record(await store.update(old, record.version, WriteRequest(b"", _AN_HOUR, whose), move_to=new))
         assert record.issued == clock.now
         clock.forward(_MINUTE)
-        assert await store.update(new, record.version, WriteRequest(b"", _AN_HOUR)) == await store.load(new)
+        assert await store.update(new, record.version, WriteRequest(b"", _AN_HOUR, whose)) == await store.load(new)
         assert _record(await store.load(new)).issued == record.issued
 
     @_on_a_store
@@ -513,7 +518,7 @@ class StoreContract(ABC):
 
     @_on_a_store
     async def test_a_record_moves_to_a_key_whose_record_expired(self, store: SessionStore, clock: ManualClock) -> None:
-        old, new = _key(), _key()
+        old, new = _key(), _key(store, "7")
         await store.create(new, await _written(store, b"expired", subject="7", lifetime=Lifetime(_MINUTE)))
         created = _record(await store.create(old, WriteRequest(b"", _AN_HOUR)))
         clock.forward(_MINUTE)
@@ -536,7 +541,7 @@ class StoreContract(ABC):
 
     @_on_a_store
     async def test_a_touch_changes_when_a_record_was_seen(self, store: SessionStore, clock: ManualClock) -> None:
-        key = _key()
+        key = _key(store, "7")
         created = _record(await store.create(key, await _written(store, b"1", subject="7", device="a phone")))
         clock.forward(_MINUTE)
         touched = _record(await store.touch(key, Lifetime(2 * _HOUR)))
@@ -606,7 +611,7 @@ class StoreContract(ABC):
 
     @_on_a_store
     async def test_a_deleted_record_is_gone(self, store: SessionStore, _: ManualClock) -> None:
-        key = _key()
+        key = _key(store, "7")
         await store.create(key, await _written(store, subject="7"))
         assert await store.delete(key) is True
         assert await store.load(key) is None
@@ -625,7 +630,7 @@ class StoreContract(ABC):
 
     @_on_a_store
     async def test_a_delete_of_another_version_leaves_the_record(self, store: SessionStore, _: ManualClock) -> None:
-        key = _key()
+        key = _key(store, "7")
         first = _record(await store.create(key, await _written(store, subject="7")))
         second = _record(await store.update(key, first.version, await _written(store, subject="7")))
         assert await store.delete(key, version=first.version) is False
@@ -654,8 +659,8 @@ class StoreContract(ABC):
     @_on_a_store
     async def test_expired_records_are_deleted_up_to_a_limit(self, store: SessionStore, clock: ManualClock) -> None:
         for _expired in range(5):
-            await store.create(_key(), await _written(store, subject="7", lifetime=Lifetime(_MINUTE)))
-        live = _key()
+            await store.create(_key(store, "7"), await _written(store, subject="7", lifetime=Lifetime(_MINUTE)))
+        live = _key(store, "7")
         await store.create(live, await _written(store, subject="7"))
         clock.forward(_MINUTE)
         counts = [await store.delete_expired(3), await store.delete_expired(3), await store.delete_expired()]
@@ -676,9 +681,9 @@ class StoreContract(ABC):
 
     @_on_a_store
     async def test_the_records_of_a_subject_are_listed(self, store: SessionStore, clock: ManualClock) -> None:
-        key = _key()
+        key = _key(store, "7")
         record = _record(await store.create(key, await _written(store, subject="7")))
-        await store.create(_key(), await _written(store, subject="8"))
+        await store.create(_key(store, "8"), await _written(store, subject="8"))
         await store.create(_key(), WriteRequest(b"", _AN_HOUR))
         clock.forward(_MINUTE)
         record = _record(await store.touch(key, _AN_HOUR))
@@ -688,7 +693,7 @@ class StoreContract(ABC):
     @_on_a_store
     async def test_a_list_shows_what_is_known_of_the_device(self, store: SessionStore, clock: ManualClock) -> None:
         for device in _ODD_SUBJECTS:
-            key, moved_to = _key(), _key()
+            key, moved_to = _key(store, device), _key(store, device)
             record = _record(await store.create(key, await _written(store, subject=device, device=device)))
             assert [listed.device for listed in await store.ids_of(device)] == [device]
             written = await _written(store, subject=device, device=f"{device}!")
@@ -701,7 +706,7 @@ class StoreContract(ABC):
 
     @_on_a_store
     async def test_what_was_seen_last_is_listed_first(self, store: SessionStore, clock: ManualClock) -> None:
-        first, second, third = keys = [_key() for _ in range(3)]
+        first, second, third = keys = [_key(store, "7") for _ in range(3)]
         records = dict[str, Record]()
         for key in keys:
             records[key] = _record(await store.create(key, await _written(store, subject="7")))
@@ -715,17 +720,18 @@ class StoreContract(ABC):
 
     @_on_a_store
     async def test_what_has_expired_is_not_listed(self, store: SessionStore, clock: ManualClock) -> None:
-        await store.create(_key(), await _written(store, subject="7", lifetime=Lifetime(_MINUTE)))
+        await store.create(_key(store, "7"), await _written(store, subject="7", lifetime=Lifetime(_MINUTE)))
         clock.forward(_MINUTE)
         assert list(await store.ids_of("7")) == []
 
     @_on_a_store
     async def test_a_record_leaves_the_list_of_its_former_subject(self, store: SessionStore, _: ManualClock) -> None:
-        key = _key()
+        key = _key(store, "7")
         record = _record(await store.create(key, await _written(store, subject="7")))
-        record = _record(await store.update(key, record.version, await _written(store, subject="8")))
+        answer, key = await _given(store, key, record, await _written(store, subject="8"))
         assert (await _keys_of(store, "7"), await _keys_of(store, "8")) == ([], [key])
-        record = _record(await store.update(key, record.version, WriteRequest(b"", _AN_HOUR)))
+        answer, key = await _given(store, key, _record(answer), WriteRequest(b"", _AN_HOUR))
+        record = _record(answer)
         assert record.subject is None
         assert await store.load(key) == record
         assert await _keys_of(store, "8") == []
@@ -734,7 +740,7 @@ class StoreContract(ABC):
     async def test_a_record_that_was_anothers_is_not_ended_with_the_others(
         self, store: SessionStore, _: ManualClock
     ) -> None:
-        old, new = _key(), _key()
+        old, new = _key(store, "7"), _key(store, "8")
         record = _record(await store.create(old, await _written(store, subject="7")))
         await store.update(old, record.version, await _written(store, subject="8"), move_to=new)
         await store.delete_subject("7")
@@ -742,9 +748,9 @@ class StoreContract(ABC):
 
     @_on_a_store
     async def test_the_sessions_of_a_subject_are_ended(self, store: SessionStore, clock: ManualClock) -> None:
-        keys = [_key() for _ in range(3)]
+        keys = [_key(store, "7") for _ in range(3)]
         records = [_record(await store.create(key, await _written(store, subject="7"))) for key in keys]
-        others, nobodys = _key(), _key()
+        others, nobodys = _key(store, "8"), _key()
         await store.create(others, await _written(store, subject="8"))
         await store.create(nobodys, WriteRequest(b"", _AN_HOUR))
         clock.forward(_MINUTE)
@@ -759,7 +765,7 @@ class StoreContract(ABC):
 
     @_on_a_store
     async def test_many_sessions_of_a_subject_are_ended(self, store: SessionStore, _: ManualClock) -> None:
-        keys = [_key() for _ in range(_MANY)]
+        keys = [_key(store, "7") for _ in range(_MANY)]
         written = await _written(store, subject="7")
         await asyncio.gather(*(store.create(key, written) for key in keys))
         assert set(await _keys_of(store, "7")) == set(keys)
@@ -769,7 +775,7 @@ class StoreContract(ABC):
 
     @_on_a_store
     async def test_the_spared_session_goes_on(self, store: SessionStore, clock: ManualClock) -> None:
-        spared, other, new = _key(), _key(), _key()
+        spared, other, new = _key(store, "7"), _key(store, "7"), _key(store, "7")
         before = await _written(store, subject="7")
         record = _record(await store.create(spared, before))
         await store.create(other, before)
@@ -788,7 +794,7 @@ class StoreContract(ABC):
 
     @_on_a_store
     async def test_what_is_not_the_subjects_cannot_be_spared(self, store: SessionStore, _: ManualClock) -> None:
-        mine, others = _key(), _key()
+        mine, others = _key(store, "7"), _key(store, "8")
         await store.create(mine, await _written(store, subject="7"))
         await store.create(others, await _written(store, subject="8"))
         await store.delete_subject("7", spare=others)
@@ -799,7 +805,7 @@ class StoreContract(ABC):
 
     @_on_a_store
     async def test_every_subject_is_another(self, store: SessionStore, _: ManualClock) -> None:
-        keys = {subject: _key() for subject in _ODD_SUBJECTS}
+        keys = {subject: _key(store, subject) for subject in _ODD_SUBJECTS}
         for subject, key in keys.items():
             assert _record(await store.create(key, await _written(store, subject=subject))).subject == subject
         for subject, key in keys.items():
@@ -818,29 +824,29 @@ class StoreContract(ABC):
         clock.forward(_MICROSECOND)
         revoked = await store.delete_subject("7")
         clock.forward(_SECOND)
-        key = _key()
+        key = _key(store, "7")
         assert await store.create(key, WriteRequest(b"", _AN_HOUR, "7", before)) == Revoked()
         assert await store.load(key) is None
         assert not await store.ids_of("7")
         assert _record(await store.create(key, WriteRequest(b"", _AN_HOUR, "7", revoked))).subject == "7"
-        _record(await store.create(_key(), await _written(store, subject="7")))
-        _record(await store.create(_key(), WriteRequest(b"", _AN_HOUR, "8", before)))
+        _record(await store.create(_key(store, "7"), await _written(store, subject="7")))
+        _record(await store.create(_key(store, "8"), WriteRequest(b"", _AN_HOUR, "8", before)))
         _record(await store.create(_key(), WriteRequest(b"", _AN_HOUR, None, before)))
 
     @_on_a_store
     async def test_what_is_older_than_a_revocation_does_not_become_the_subjects(
         self, store: SessionStore, clock: ManualClock
     ) -> None:
-        old, new = _key(), _key()
+        old, new = _key(store, "8"), _key(store, "7")
         record = _record(await store.create(old, await _written(store, b"8", subject="8")))
         nobodys = _key()
         other = _record(await store.create(nobodys, WriteRequest(b"", _AN_HOUR)))
         before = WriteRequest(b"7", _AN_HOUR, "7", await store.now())
         clock.forward(_MICROSECOND)
         revoked = await store.delete_subject("7")
-        assert await store.update(old, record.version, before) == Revoked()
+        assert (await _given(store, old, record, before))[0] == Revoked()
         assert await store.update(old, record.version, before, move_to=new) == Revoked()
-        assert await store.update(nobodys, other.version, before) == Revoked()
+        assert (await _given(store, nobodys, other, before))[0] == Revoked()
         assert _state(await store.load(old)) == _state(record)
         assert await store.load(new) is None
         assert (await _keys_of(store, "7"), await _keys_of(store, "8")) == ([], [old])
@@ -851,23 +857,23 @@ class StoreContract(ABC):
     async def test_a_session_may_leave_a_subject_whatever_was_ended(
         self, store: SessionStore, clock: ManualClock
     ) -> None:
-        key = _key()
+        key = _key(store, "7")
         record = _record(await store.create(key, await _written(store, subject="7")))
         clock.forward(_SECOND)
         await store.delete_subject("7", spare=key)
-        record = _record(await store.update(key, record.version, WriteRequest(b"", _AN_HOUR)))
-        back = WriteRequest(b"", _AN_HOUR, "7", record.created)
-        assert await store.update(key, record.version, back) == Revoked()
+        answer, key = await _given(store, key, record, WriteRequest(b"", _AN_HOUR))
+        back = WriteRequest(b"", _AN_HOUR, "7", _record(answer).created)
+        assert (await _given(store, key, _record(answer), back))[0] == Revoked()
 
     @_on_a_store
     async def test_nobody_becomes_a_subjects_who_does_not_say_since_when(
         self, store: SessionStore, _: ManualClock
     ) -> None:
         written = WriteRequest(b"", _AN_HOUR, "7")
-        assert await store.create(_key(), written) == Revoked()
+        assert await store.create(_key(store, "7"), written) == Revoked()
         key = _key()
         record = _record(await store.create(key, WriteRequest(b"", _AN_HOUR)))
-        assert await store.update(key, record.version, written) == Revoked()
+        assert (await _given(store, key, record, written))[0] == Revoked()
         assert not await store.ids_of("7")
 
     @_on_a_store
@@ -878,10 +884,10 @@ class StoreContract(ABC):
         record = _record(await store.create(key, WriteRequest(b"", _FOREVER)))
         written = await _written(store, subject="7")
         clock.forward(REVOCATIONS_KEPT)
-        _record(await store.create(_key(), written))
+        _record(await store.create(_key(store, "7"), written))
         clock.forward(_MICROSECOND)
-        assert await store.create(_key(), written) == Revoked()
-        assert await store.update(key, record.version, written) == Revoked()
+        assert await store.create(_key(store, "7"), written) == Revoked()
+        assert (await _given(store, key, record, written))[0] == Revoked()
 
     @_on_a_store
     async def test_a_revocation_is_kept_as_long_as_it_matters(self, store: SessionStore, clock: ManualClock) -> None:
@@ -891,36 +897,37 @@ class StoreContract(ABC):
         clock.forward(REVOCATIONS_KEPT - 2 * _SECOND)
         await store.delete_expired()
         await store.delete_subject("8")
-        assert await store.create(_key(), before) == Revoked()
+        assert await store.create(_key(store, "7"), before) == Revoked()
         clock.forward(2 * REVOCATIONS_KEPT)
         await store.delete_expired()
-        assert await store.create(_key(), before) == Revoked()
-        _record(await store.create(_key(), await _written(store, subject="7")))
+        assert await store.create(_key(store, "7"), before) == Revoked()
+        _record(await store.create(_key(store, "7"), await _written(store, subject="7")))
 
     @_on_a_store
     async def test_the_latest_revocation_counts(self, store: SessionStore, clock: ManualClock) -> None:
         await store.delete_subject("7")
         clock.forward(_SECOND)
         between = await _written(store, subject="7")
-        _record(await store.create(_key(), between))
+        _record(await store.create(_key(store, "7"), between))
         clock.forward(_SECOND)
         await store.delete_subject("7")
-        assert await store.create(_key(), between) == Revoked()
+        assert await store.create(_key(store, "7"), between) == Revoked()
 
     @_on_a_store
     async def test_a_clock_that_is_set_back_locks_nobody_out(self, store: SessionStore, clock: ManualClock) -> None:
-        key, nobodys = _key(), _key()
+        key, nobodys = _key(store, "7"), _key()
         await store.delete_subject("7")
         clock.forward(-_HOUR)
         assert _record(await store.create(key, await _written(store, subject="7"))).subject == "7"
         record = _record(await store.create(nobodys, WriteRequest(b"", _AN_HOUR)))
-        assert _record(await store.update(nobodys, record.version, await _written(store, subject="7"))).subject == "7"
+        answer, _ = await _given(store, nobodys, record, await _written(store, subject="7"))
+        assert _record(answer).subject == "7"
         before = await _written(store, subject="7")
         clock.forward(_MICROSECOND)
         assert await store.delete_subject("7") == clock.now
         assert await store.load(key) is None
-        assert await store.create(_key(), before) == Revoked()
-        _record(await store.create(_key(), await _written(store, subject="7")))
+        assert await store.create(_key(store, "7"), before) == Revoked()
+        _record(await store.create(_key(store, "7"), await _written(store, subject="7")))
 
     @_on_a_store
     async def test_a_login_by_the_former_clock_does_not_outlive_a_revocation(
@@ -930,7 +937,7 @@ class StoreContract(ABC):
         clock.forward(_SECOND)
         await store.delete_subject("7")
         clock.forward(-_HOUR)
-        assert await store.create(_key(), before) == Revoked()
+        assert await store.create(_key(store, "7"), before) == Revoked()
 
     @_on_a_store
     async def test_a_clock_that_goes_back_a_little_lets_no_login_through(
@@ -940,9 +947,9 @@ class StoreContract(ABC):
         clock.forward(_SECOND)
         await store.delete_subject("7")
         clock.forward(-_SECOND / 2)
-        assert await store.create(_key(), before) == Revoked()
+        assert await store.create(_key(store, "7"), before) == Revoked()
         clock.forward(_SECOND / 2)
-        _record(await store.create(_key(), await _written(store, subject="7")))
+        _record(await store.create(_key(store, "7"), await _written(store, subject="7")))
 
     # What goes in
 
@@ -957,9 +964,9 @@ class StoreContract(ABC):
 
     @_on_a_store
     async def test_a_lifetime_may_be_as_long_as_it_can_be(self, store: SessionStore, clock: ManualClock) -> None:
-        key = _key()
+        key = _key(store, "7")
         for lifetime in (Lifetime(timedelta.max), Lifetime(_CENTURY, timedelta.max), _FOREVER):
-            key = _key()
+            key = _key(store, "7")
             record = _record(await store.create(key, await _written(store, subject="7", lifetime=lifetime)))
             assert record.expires_at >= clock.now + _CENTURY
             assert await store.touch(key, lifetime) == record
@@ -1000,7 +1007,7 @@ class StoreContract(ABC):
     async def test_of_many_moves_of_one_version_one_wins(
         self, store: SessionStore, _: ManualClock, together: _Together
     ) -> None:
-        old, keys = _key(), [_key() for _ in range(_RIVALS)]
+        old, keys = _key(store, "7"), [_key(store, "7") for _ in range(_RIVALS)]
         record = _record(await store.create(old, await _written(store, subject="7")))
         written = await _written(store, subject="7")
         answers = await together(*(store.update(old, record.version, written, move_to=key) for key in keys))
@@ -1058,7 +1065,7 @@ class StoreContract(ABC):
     ) -> None:
         written = await _written(store, subject="7")
         clock.forward(_MICROSECOND)
-        keys = [_key() for _ in range(_RIVALS)]
+        keys = [_key(store, "7") for _ in range(_RIVALS)]
         creates = [store.create(key, written) for key in keys]
         await together(*creates[: _RIVALS // 2], store.delete_subject("7"), *creates[_RIVALS // 2 :])
         assert not await store.ids_of("7")
@@ -1124,20 +1131,174 @@ class StoreContract(ABC):
         assert _record(answer).payload == b"last"
 
 
-def _key() -> str:
-    return secrets.token_hex(32)
+class PlacedStoreContract(StoreContract):
+    """The tests that each store has to pass that keeps the records of a subject together."""
+
+    @_on_a_store
+    async def test_a_place_is_four_digits_and_stays_the_same(self, store: SessionStore, _: ManualClock) -> None:
+        place_of = cast("PlacedStore", store).place_of
+        for subject in ("", "7", "shop:7", "\ud800", "ä" * 1000):
+            place = place_of(subject)
+            assert len(place) == 4
+            assert set(place) <= set("0123456789abcdef")
+            assert place_of(subject) == place
+        assert len({place_of(str(number)) for number in range(_RIVALS)}) > 1
+
+    @_on_a_store
+    async def test_every_place_has_a_time(self, store: SessionStore, clock: ManualClock) -> None:
+        assert await cast("PlacedStore", store).now("7") == clock.now
+
+    @_on_a_store
+    async def test_a_record_outside_its_subjects_place_is_an_error(self, store: SessionStore, _: ManualClock) -> None:
+        place = cast("PlacedStore", store).place_of("7")
+        elsewhere, nobodys = ("0" if place[0] != "0" else "1") + _key(store)[1:], _key(store)
+        write = await _written(store, b"7", subject="7")
+        record = _record(await store.create(nobodys, WriteRequest(b"", _AN_HOUR)))
+        await _raises(store.create(elsewhere, write))
+        await _raises(store.update(nobodys, record.version, write, move_to=elsewhere))
+        assert await store.load(elsewhere) is None
+        assert _record(await store.load(nobodys)).version == record.version
+        assert not await store.ids_of("7")
+
+    @_on_a_store
+    async def test_another_subject_without_another_key_is_an_error(self, store: SessionStore, _: ManualClock) -> None:
+        beside = _subject_beside(store, "7")
+        mine, nobodys = _key(store, "7"), _key(store, "7")
+        records = {
+            mine: _record(await store.create(mine, await _written(store, subject="7"))),
+            nobodys: _record(await store.create(nobodys, WriteRequest(b"", _AN_HOUR))),
+        }
+        for key, subject in ((mine, None), (mine, beside), (mine, "8"), (nobodys, "7")):
+            write = await _written(store, b"new", subject=subject)
+            await _raises(store.update(key, records[key].version, write))
+            assert _record(await store.load(key)).version == records[key].version
+        assert (await _keys_of(store, "7"), await _keys_of(store, beside), await _keys_of(store, "8")) == (
+            [mine],
+            [],
+            [],
+        )
+
+    @_on_a_store
+    async def test_a_record_goes_from_place_to_place(self, store: SessionStore, clock: ManualClock) -> None:
+        beside, key, whose = _subject_beside(store, "7"), _key(store), None
+        record = _record(await store.create(key, WriteRequest(b"0", _AN_HOUR)))
+        for subject in ("7", "8", "8", beside, "7", None, None, "7"):
+            clock.forward(_MICROSECOND)
+            former, key = key, _key(store, subject)
+            write = await _written(store, record.payload + b".", subject=subject, device="a tin")
+            record = _record(await store.update(former, record.version, write, move_to=key))
+            assert (record.payload, record.subject, record.device) == (write.payload, subject, "a tin")
+            assert (record.issued, record.last_seen, record.as_of) == (clock.now, clock.now, clock.now)
+            assert await store.load(key) == record
+            assert await store.load(former) == Moved(key, clock.now, as_of=clock.now)
+            for other in {whose, subject, "7", "8", beside} - {None}:
+                assert await _keys_of(store, str(other)) == ([key] if other == subject else [])
+            whose = subject
+        assert await store.delete_subject("7") == clock.now
+        assert await store.load(key) is None
+
+    @_raced
+    async def test_of_many_moves_to_many_places_one_wins(
+        self, store: SessionStore, _: ManualClock, together: _Together
+    ) -> None:
+        old = _key(store)
+        record = _record(await store.create(old, WriteRequest(b"", _AN_HOUR)))
+        targets = {_key(store, name): await _written(store, subject=name) for name in map(str, range(_RIVALS))}
+        answers = await together(
+            *(store.update(old, record.version, write, move_to=key) for key, write in targets.items())
+        )
+        (winner,) = (key for key, answer in zip(targets, answers, strict=True) if isinstance(answer, Record))
+        assert answers.count(Gone()) == _RIVALS - 1
+        assert [key for key in targets if await store.load(key) is not None] == [winner]
+        assert [key for name in map(str, range(_RIVALS)) for key in await _keys_of(store, name)] == [winner]
+        moved = await store.load(old)
+        assert isinstance(moved, Moved)
+        assert moved.target == winner
+
+    @_raced
+    async def test_a_log_out_ends_a_session_that_moves_or_says_that_it_moved(
+        self, store: SessionStore, _: ManualClock, together: _Together
+    ) -> None:
+        for _round in range(10):
+            old, new = _key(store), _key(store, "7")
+            record = _record(await store.create(old, WriteRequest(b"", _AN_HOUR)))
+            write = await _written(store, subject="7")
+            moved, deleted = await together(store.update(old, record.version, write, move_to=new), store.delete(old))
+            assert isinstance(moved, Gone if deleted else Record)
+            assert await store.load(old) == (None if deleted else Moved(new, record.as_of, as_of=record.as_of))
+            assert await _keys_of(store, "7") == ([] if deleted else [new])
+            await store.delete(new)
+
+    @_raced
+    async def test_a_change_that_was_acknowledged_moves_along(
+        self, store: SessionStore, _: ManualClock, together: _Together
+    ) -> None:
+        for _round in range(10):
+            old, new = _key(store), _key(store, "7")
+            record = _record(await store.create(old, WriteRequest(b"old", _AN_HOUR)))
+            write, change = await _written(store, b"moved", subject="7"), WriteRequest(b"changed", _AN_HOUR)
+            moved, changed = await together(
+                store.update(old, record.version, write, move_to=new), store.update(old, record.version, change)
+            )
+            assert {type(moved), type(changed)} in ({Record, Gone}, {Conflict, Record})
+            present = moved.present if isinstance(moved, Conflict) else moved
+            assert _record(present).payload == (b"changed" if isinstance(changed, Record) else b"moved")
+            assert await _keys_of(store, "7") == ([new] if isinstance(moved, Record) else [])
+            await store.delete(new)
+
+    @_raced
+    async def test_no_login_on_its_way_between_places_outlives_a_revocation(
+        self, store: SessionStore, clock: ManualClock, together: _Together
+    ) -> None:
+        write = await _written(store, subject="7")
+        clock.forward(_MICROSECOND)
+        keys = {_key(store): _key(store, "7") for _ in range(_RIVALS)}
+        records = {key: _record(await store.create(key, WriteRequest(b"", _AN_HOUR))) for key in keys}
+        moves = [store.update(old, records[old].version, write, move_to=new) for old, new in keys.items()]
+        half = _RIVALS // 2
+        answers = await together(*moves[:half], store.delete_subject("7"), *moves[half:])
+        assert not await store.ids_of("7")
+        assert await together(*map(store.load, keys.values())) == [None] * _RIVALS
+        assert {type(answer) for answer in answers} <= {Record, Revoked, type(clock.now)}
+
+
+def _key(store: SessionStore | None = None, subject: str | None = None) -> str:
+    """Return one that nobody has, for a record of a subject."""
+    key = secrets.token_hex(32)
+    return key if subject is None or not isinstance(store, PlacedStore) else store.place_of(subject) + key[4:]
+
+
+def _former(store: SessionStore, subject: str) -> str | None:
+    """Return whose a record may be that is to be a subject's without a move."""
+    return subject if isinstance(store, PlacedStore) else None
+
+
+def _subject_beside(store: SessionStore, subject: str) -> str:
+    """Return another one, whose records may have the same keys."""
+    others = (str(number) for number in count(8))
+    if not isinstance(store, PlacedStore):
+        return next(others)
+    place = store.place_of(subject)
+    return next(other for other in others if store.place_of(other) == place)
+
+
+async def _given(store: SessionStore, key: str, record: Record, write: WriteRequest) -> tuple[Updated, str]:
+    """Make a record another subject's: by a move, if it takes one. Return the answer, and the key that it has then."""
+    target = _key(store, write.subject) if isinstance(store, PlacedStore) else None
+    return await store.update(key, record.version, write, move_to=target), target or key
 
 
 async def _written(
     store: SessionStore,
     payload: bytes = b"",
     *,
-    subject: str,
+    subject: str | None,
     lifetime: Lifetime = _AN_HOUR,
     device: str | None = None,
 ) -> WriteRequest:
     """Return what a request wants that knows from now on whose session it is."""
-    return WriteRequest(payload, lifetime, subject, as_of=await store.now(), device=device)
+    now = await (store.now(subject) if isinstance(store, PlacedStore) else store.now())
+    return WriteRequest(payload, lifetime, subject, as_of=now, device=device)
 
 
 def _record(answer: Created | Updated | Found) -> Record:
@@ -1154,3 +1315,12 @@ def _state(answer: Found) -> Record:
 
 async def _keys_of(store: SessionStore, subject: str) -> list[str]:
     return [listed.key for listed in await store.ids_of(subject)]
+
+
+async def _raises(call: Coroutine[Any, Any, object]) -> None:
+    """Check that a call is refused as an error of the program."""
+    try:
+        await call
+    except ValueError:
+        return
+    raise AssertionError("no ValueError")

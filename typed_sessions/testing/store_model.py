@@ -146,7 +146,7 @@ class World:
     def delete(self, key: str, version: int | None) -> list[Outcome]:
         row = self.rows.get(key)
         is_deleted = row is not None and version in {None, row.version}
-        return [_equals(is_deleted, self._without({key}) if is_deleted else self)]
+        return [_equals(is_deleted, self.without({key}) if is_deleted else self)]
 
     def ids_of(self, subject: str) -> list[Outcome]:
         rows = {key: row for key, row in self.rows.items() if row.subject == subject}
@@ -164,7 +164,7 @@ class World:
 
     def delete_subject(self, subject: str, spare: str | None) -> list[Outcome]:
         ended = {key for key, row in self.rows.items() if row.subject == subject} - {spare}
-        world = evolve(self._without(ended), revocations={**self.revocations, subject: self.now})
+        world = evolve(self.without(ended), revocations={**self.revocations, subject: self.now})
         return [_equals(self.now, world)]
 
     def delete_expired(self, limit: int) -> list[Outcome]:
@@ -200,8 +200,10 @@ class World:
     def _with(self, key: str, row: Row) -> World:
         return evolve(self, rows={**self.rows, key: row})
 
-    def _without(self, keys: set[str]) -> World:
-        return evolve(self, rows={key: row for key, row in self.rows.items() if key not in keys})
+    def without(self, keys: set[str]) -> World:
+        """Return the world in which there is nothing under these keys."""
+        rows = {key: row for key, row in self.rows.items() if key not in keys}
+        return evolve(self, rows=rows, notes={key: note for key, note in self.notes.items() if key not in keys})
 
 
 class Model:
@@ -225,9 +227,16 @@ class Model:
         assert possible, f"answered {answer!r}, which is right in none of {self.worlds!r}"
         self._leave(possible)
 
-    def failed(self, step: Step) -> None:
-        """Take into account that a call may have taken place, or not."""
-        self._leave([*self.worlds, *(outcome.world for world in self.worlds for outcome in step(world))])
+    def failed(self, step: Step, target: str | None = None) -> None:
+        """Take into account that a call may have taken place, or not.
+
+        Args:
+            step: the call.
+            target: the key of a record that may have been lost on its way to it, or have left there no room for a note.
+        """
+        done = [outcome.world for world in self.worlds for outcome in step(world)]
+        lost = [] if target is None else [world.without({target}) for world in [*self.worlds, *done]]
+        self._leave([*self.worlds, *done, *lost])
 
     def is_free(self, key: str) -> bool:
         """Return True if there cannot be a live record of that key."""

@@ -165,7 +165,7 @@ class PostgreSQLStore:
 
         return await self._connections.use(revoked)
 
-    async def now(self) -> datetime:
+    async def now(self, subject: str | None = None) -> datetime:  # noqa: ARG002 - there is one clock for all
         if self._clock is not None:
             return moment(reading(self._clock))
         [[time]] = await self._connections.use(lambda connection: _rows(connection, self._statements.now, {}))

@@ -5,15 +5,18 @@ from __future__ import annotations
 import inspect
 import re
 from typing import Any, Final, Protocol, cast
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 import redis
 import redis.asyncio
 from attrs import frozen
 from redis.asyncio.retry import Retry as AsyncRetry
+from redis.asyncio.sentinel import Sentinel as AsyncSentinel
+from redis.asyncio.sentinel import SentinelConnectionPool as AsyncSentinelConnectionPool
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 from redis.retry import Retry
+from redis.sentinel import Sentinel, SentinelConnectionPool
 from typing_extensions import override
 
 from typed_sessions.errors import ConfigurationError
@@ -26,11 +29,21 @@ __all__ = ["BlockingCommands", "Commands", "blocking_client_of", "check", "clien
 TIMEOUT: Final = 5.0
 """Seconds until a server that does not answer is given up, unless the URL says otherwise (`?socket_timeout=2`)."""
 
+_WATCHED: Final = {"redis+sentinel": "redis", "rediss+sentinel": "rediss"}
+"""The schemes of sentinels' URLs, and those of the servers that they watch over."""
+
+_OF_SENTINELS: Final = {"sentinel_username": "username", "sentinel_password": "password"}
+"""Parameters of a URL that are for the sentinels, not for the server."""
+
+_SENTINEL_PORT: Final = 26_379
+_SENTINEL_TIMEOUT: Final = 0.5
+"""Seconds until the next one is asked."""
+
 _DATABASE: Final = re.compile(r"[0-9]{1,9}")
 
 _NO_CLUSTERS: Final = (
     "RedisStore keeps no sessions on a cluster: while it moves a slot, sessions would not be found, or survive a "
-    "revocation; take a single server, with replicas if need be"
+    "revocation; take a ClusterRedisStore: redis+cluster://host,host"
 )
 
 
@@ -75,18 +88,75 @@ def blocking_client_of(url: str) -> redis.Redis:
 
 def _made(cls: Any, url: str, retry: object) -> Any:
     try:
-        client = cls.from_url(
-            _checked(url), retry=retry, protocol=2, socket_timeout=TIMEOUT, socket_connect_timeout=TIMEOUT
-        )
+        if url.partition("://")[0] in _WATCHED:
+            client = _watched(cls, url, retry)
+        else:
+            client = cls.from_url(
+                _checked(url), retry=retry, protocol=2, socket_timeout=TIMEOUT, socket_connect_timeout=TIMEOUT
+            )
         client.connection_pool.make_connection()  # it takes the parameters, and connects to nothing yet
     except (ValueError, TypeError, RedisError):
         # Not `from` that error: its text may hold a part of the password.
         raise ConfigurationError(
             "the URL of a RedisStore is redis://, rediss:// or unix://, as redis-py takes it: "
-            "redis://user:password@host:6379/0, with what is special in the password percent-encoded, "
-            "and with no parameters but those that redis-py knows"
+            "redis://user:password@host:6379/0, or that of sentinels: redis+sentinel://user:word@host,host/service, "
+            "with what is special in the password percent-encoded, and with no parameters but those that redis-py knows"
         ) from None
     return client
+
+
+def _watched(cls: Any, url: str, retry: object) -> Any:
+    """Return a client of the master that sentinels name.
+
+    Raises:
+        ValueError: the URL is none of sentinels.
+    """
+    scheme, _, rest = url.partition("://")
+    where, _, query = rest.partition("?")
+    user, at, hosts = where.rpartition("@")
+    hosts, _, path = hosts.partition("/")
+    service, _, database = path.partition("/")
+    parameters = parse_qsl(query, keep_blank_values=True)
+    others = urlencode([(name, value) for name, value in parameters if name not in _OF_SENTINELS])
+    known = [
+        _made(cls, f"{_WATCHED[scheme]}://{user}{at}{host}/{database}?{others}", retry) for host in hosts.split(",")
+    ]
+    if not service or not all(hosts.split(",")) or len(parameters) > len(dict(parameters)):
+        raise ValueError
+    told = [dict(each.connection_pool.connection_kwargs) for each in known]
+    settings = {name: value for name, value in told[0].items() if name not in {"host", "port"}}
+    if _WATCHED[scheme] == "rediss":
+        settings["ssl"] = True
+    of_sentinels = {name: value for name, value in settings.items() if name.partition("_")[0] in {"socket", "ssl"}} | {
+        _OF_SENTINELS[name]: value for name, value in parameters if name in _OF_SENTINELS
+    }
+    of_sentinels |= {"socket_timeout": _SENTINEL_TIMEOUT, "socket_connect_timeout": _SENTINEL_TIMEOUT}
+    addresses = [(each.get("host", "localhost"), each.get("port", _SENTINEL_PORT)) for each in told]
+    kind, pool = (AsyncSentinel, _AsyncPool) if cls is redis.asyncio.Redis else (Sentinel, _Pool)
+    sentinels = cast("Any", kind)(
+        addresses, sentinel_kwargs={**of_sentinels, "protocol": 2, "retry": retry}, **settings
+    )
+    return sentinels.master_for(unquote(service), connection_pool_class=pool)
+
+
+class _AsyncPool(AsyncSentinelConnectionPool):
+    """Closes its connections to the sentinels, too."""
+
+    @override
+    async def disconnect(self, inuse_connections: bool = True) -> None:
+        await super().disconnect(inuse_connections)
+        for sentinel in self.sentinel_manager.sentinels:
+            await sentinel.connection_pool.disconnect(inuse_connections)
+
+
+class _Pool(SentinelConnectionPool):
+    """The same for threads."""
+
+    @override
+    def disconnect(self, inuse_connections: bool = True) -> None:
+        super().disconnect(inuse_connections)
+        for sentinel in self.sentinel_manager.sentinels:
+            sentinel.connection_pool.disconnect(inuse_connections)
 
 
 def _no_longer_than_allowed(connection_class: Any) -> Any:

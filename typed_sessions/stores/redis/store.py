@@ -55,13 +55,14 @@ class RedisStore:
     that is StoreUnavailableError here.
 
     **A cluster** is refused, its client and its nodes, whatever the prefix: while a slot is being moved from one node
-    to another, sessions that are there would not be found, and some would survive a revocation. Take a single server,
-    with replicas if need be.
+    to another, sessions that are there would not be found, and some would survive a revocation. Take a
+    `ClusterRedisStore`; or a single server, with replicas and sentinels if need be.
 
     **Passwords** in a URL are never shown or logged.
 
     Args:
-        client_or_url: `redis://`, `rediss://` or `unix://`, as redis-py takes them; or a client of `redis.asyncio`,
+        client_or_url: `redis://`, `rediss://` or `unix://`, as redis-py takes them, or that of sentinels,
+            `redis+sentinel://host,host/service`; or a client of `redis.asyncio`, that of `Sentinel.master_for`, too,
             which must not decode responses. A client is used as it is set up, timeouts and retries included (a `create`
             or `update` that it repeats because the answer was lost is recognised), in the event loop that it belongs
             to, and is closed by whoever has made it.
@@ -159,7 +160,7 @@ class RedisStore:
     async def delete_subject(self, subject: str, *, spare: str | None = None) -> datetime:
         return _moment(await self._run("delete_subject", _bytes(subject), False if spare is None else spare))
 
-    async def now(self) -> datetime:
+    async def now(self, subject: str | None = None) -> datetime:  # noqa: ARG002 - there is one clock for all
         if self._clock is not None:
             return moment(reading(self._clock))
         return _moment(await self._run("now"))

@@ -137,7 +137,7 @@ class SQLiteStore:
     async def delete_subject(self, subject: str, *, spare: str | None = None) -> datetime:
         return await self._do(self._writer, lambda connection: self._delete_subject(connection, subject, spare))
 
-    async def now(self) -> datetime:
+    async def now(self, subject: str | None = None) -> datetime:  # noqa: ARG002 - there is one clock for all
         return moment(self._now())
 
     async def close(self) -> None:

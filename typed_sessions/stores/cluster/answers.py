@@ -1,0 +1,193 @@
+"""What the scripts answer, as values, and what they are asked, as bytes and texts."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from attrs import field, frozen
+
+from typed_sessions.stores.base import Found, Lifetime, Listed, Moved, Record, WriteRequest
+from typed_sessions.stores.moments import in_microseconds, moment
+
+__all__ = [
+    "Pending",
+    "Taken",
+    "as_bytes",
+    "as_text",
+    "as_written",
+    "found",
+    "listed_in",
+    "moment_of",
+    "new_version",
+    "optional",
+    "pending",
+    "record_of",
+    "requested",
+    "spans",
+    "taken",
+]
+
+_LONGEST: Final = 1 << 62
+"""In microseconds: no span needs more."""
+
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+
+@frozen
+class Pending:
+    """A record that was staged, and not settled yet."""
+
+    version: int
+    former: str = field(repr=False)
+    """The key that it comes from."""
+    subject: str | None = field(repr=False)
+
+
+@frozen
+class Taken:
+    """The note of a move that has taken place."""
+
+    target: str = field(repr=False)
+    version: int
+    """Of the record there."""
+    created: str
+    """When the record was created: in microseconds, as a script takes it."""
+    at: str
+
+
+def new_version() -> int:
+    """Return one that no record has had."""
+    return secrets.randbits(63)
+
+
+def as_bytes(text: str) -> bytes:
+    """Return a text as it is stored, whatever it holds."""
+    return text.encode("utf-8", "surrogatepass")
+
+
+def as_text(stored: bytes) -> str:
+    """Return what `as_bytes` was given."""
+    return stored.decode("utf-8", "surrogatepass")
+
+
+def optional(text: str | None) -> bytes:
+    """Return a text, or None, as the scripts take it."""
+    return b"" if text is None else b"+" + as_bytes(text)
+
+
+def requested(key: str, version: int, write: WriteRequest) -> Sequence[bytes | str | int]:
+    """Return what the scripts take that write a record, but for the time before it."""
+    return (
+        key,
+        version,
+        write.payload,
+        *spans(write.lifetime),
+        b"" if write.as_of is None else in_microseconds(write.as_of),
+        optional(write.subject),
+        optional(write.device),
+        int(write.restart),
+    )
+
+
+def spans(lifetime: Lifetime) -> tuple[int, int | bytes]:
+    """Return the idle and the absolute lifetime as the scripts take them."""
+    absolute = lifetime.absolute
+    return _microseconds(lifetime.idle), b"" if absolute is None else _microseconds(absolute)
+
+
+def moment_of(microseconds: bytes) -> datetime:
+    """Return a time that a script has answered."""
+    return moment(int(microseconds))
+
+
+def found(answer: bytes) -> Found:
+    """Return what a load has found, which is settled."""
+    match answer.split(b" ", 1)[0]:
+        case b"present":
+            return record_of(answer)
+        case b"moved":
+            _, now, moved_at, target, _, _ = answer.split()
+            return Moved(target.decode(), moved_at=moment_of(moved_at), as_of=moment_of(now))
+        case _:
+            return None
+
+
+def record_of(answer: bytes) -> Record:
+    """Return the record that an answer shows."""
+    line, _, rest = answer.partition(b"\n")
+    _, now, version, created, last_seen, expires_at, issued, payload_size, subject_size, device_size = line.split()
+    payload, rest = rest[: int(payload_size)], rest[int(payload_size) :]
+    subject, rest = _first(rest, subject_size)
+    device, _ = _first(rest, device_size)
+    return Record(
+        payload=payload,
+        version=int(version),
+        created=moment_of(created),
+        last_seen=moment_of(last_seen),
+        expires_at=moment_of(expires_at),
+        as_of=moment_of(now),
+        issued=moment_of(issued),
+        subject=subject,
+        device=device,
+    )
+
+
+def as_written(answer: bytes, version: int, write: WriteRequest) -> Record:
+    """Return the record as it is now. Its payload did not have to come back."""
+    now, created, last_seen, expires_at, issued = map(moment_of, answer.split()[1:])
+    return Record(
+        payload=write.payload,
+        version=version,
+        created=created,
+        last_seen=last_seen,
+        expires_at=expires_at,
+        as_of=now,
+        issued=issued,
+        subject=write.subject,
+        device=write.device,
+    )
+
+
+def pending(answer: bytes) -> Pending | None:
+    """Return what an answer tells of a record that is pending; None if it does not."""
+    if not answer.startswith(b"pending "):
+        return None
+    line, _, subject = answer.partition(b"\n")
+    _, version, former, *_ = line.split()
+    return Pending(int(version), former.decode(), as_text(subject[1:]) if subject[:1] == b"+" else None)
+
+
+def taken(answer: bytes) -> Taken | None:
+    """Return the note that a load has found; None if it is none."""
+    if not answer.startswith(b"moved "):
+        return None
+    _, _, moved_at, target, version, created = answer.split()
+    return Taken(target.decode(), int(version), created.decode(), moved_at.decode())
+
+
+def listed_in(answer: bytes) -> tuple[list[Listed], list[str]]:
+    """Return the live records of a subject, and the keys of those that are pending."""
+    listed, unsettled = list[Listed](), list[str]()
+    while answer:
+        line, _, rest = answer.partition(b"\n")
+        key, created, last_seen, expires_at, is_pending, size = line.split()
+        device, answer = _first(rest, size)
+        if is_pending == b"1":
+            unsettled.append(key.decode())
+        else:
+            listed.append(Listed(key.decode(), moment_of(created), moment_of(last_seen), moment_of(expires_at), device))
+    return listed, unsettled
+
+
+def _microseconds(span: timedelta) -> int:
+    return min(span // _MICROSECOND, _LONGEST)
+
+
+def _first(answer: bytes, size: bytes) -> tuple[str | None, bytes]:
+    """Return the text that an answer begins with, None where the size is a dash, and what follows it."""
+    if size == b"-":
+        return None, answer
+    return as_text(answer[: int(size)]), answer[int(size) :]
