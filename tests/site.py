@@ -14,6 +14,7 @@ from sphinx.util.inventory import InventoryFile
 
 PUBLIC_MODULES = (
     "typed_sessions",
+    "typed_sessions.adopting",
     "typed_sessions.asgi",
     "typed_sessions.flask",
     "typed_sessions.litestar",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Generic
 
 from msgspec.structs import replace
@@ -9,6 +10,7 @@ from typing_extensions import TypeVar
 
 from typed_sessions.codec.codec import Loaded
 from typed_sessions.codec.contents import contents_of
+from typed_sessions.core.predecessors import Inheritance
 from typed_sessions.core.rules import Rules
 from typed_sessions.core.state import MADE_LATE, ExtrasRule, LoadResult
 from typed_sessions.reports import FieldReset, Refused, Report, UndeclaredKeys
@@ -45,15 +47,16 @@ class RequestContext(Value, Generic[S]):
         5.4).
         """
         rules, texts = self.rules, self.sealed
-        if len(texts) == 1:
-            return opened(texts[0], rules)
         if not texts:
             return _fresh(rules, None)
-        genuine, count = newest(texts, rules.sealers)
-        self.has_rivals = count > 1
-        found = _fresh(rules, genuine) if isinstance(genuine, Refused) else opened(genuine, rules)
-        found.has_rivals = self.has_rivals
-        return found
+        if len(texts) == 1:
+            found = opened(texts[0], rules)
+        else:
+            genuine, count = newest(texts, rules.sealers)
+            self.has_rivals = count > 1
+            found = _fresh(rules, genuine) if isinstance(genuine, Refused) else opened(genuine, rules)
+            found.has_rivals = self.has_rivals
+        return (_inherited(texts, rules) if found.new else None) or found
 
     def report(self, report: Report) -> None:
         self.rules.adapter.report(self.app, report)
@@ -75,6 +78,20 @@ def opened(text: str, rules: Rules[S]) -> LoadResult[S]:
         elif type(outcome) is Refused and (refusal is None or progress(outcome) > progress(refusal)):
             refusal = outcome
     return _fresh(rules, refusal) if misread is None else undeclared_reported(misread, rules)
+
+
+def _inherited(texts: Sequence[str], rules: Rules[S]) -> LoadResult[S] | None:
+    """Return what the cookie of another library holds. It is written anew, as a session of ours."""
+    succession = rules.succession
+    if succession is None or not succession.in_cookies:
+        return None
+    for claim in succession.claims(lambda name: tuple(texts) if name == rules.name else (), rules.name):
+        found = claim.predecessor.load(claim.text, rules.now())
+        if isinstance(found, Inheritance) and found.written < claim.predecessor.before:
+            read = succession.read(found, rules.on_bad_field, permanent=rules.makes_permanent)
+            if isinstance(read, LoadResult):
+                return undeclared_reported(replace(read, snapshot=None, sealed=claim.text), rules)
+    return None
 
 
 def _fresh(rules: Rules[S], refusal: Refused | None) -> LoadResult[S]:
