@@ -11,6 +11,7 @@ from benchmarks.asgi import asgi_table
 from benchmarks.bounds import bound_table
 from benchmarks.costs import costs_table
 from benchmarks.extras import extras_table
+from benchmarks.frameworks import framework_table, write_page
 from benchmarks.growth import growth_tables
 from benchmarks.imports import import_table
 from benchmarks.memory import memory_table
@@ -35,6 +36,7 @@ def _parser() -> argparse.ArgumentParser:
     parts = parser.add_argument_group("parts, instead of the main one")
     parts.add_argument("--requests", action="store_true", help="whole requests through Quart's ASGI entry")
     parts.add_argument("--asgi", action="store_true", help="the middleware beside Starlette's own")
+    parts.add_argument("--frameworks", action="store_true", help="whole requests of five frameworks; writes the page")
     parts.add_argument("--untouched", action="store_true", help="sessions that nobody uses, under default settings")
     parts.add_argument("--growth", action="store_true", help="how the cost grows, one dimension at a time")
     parts.add_argument("--costs", action="store_true", help="what contents of all kinds cost that fill a cookie")
@@ -54,6 +56,7 @@ def _asked_for(options: argparse.Namespace) -> Iterator[Table]:
     parts: dict[str, Callable[[], Iterable[Table]]] = {
         "requests": lambda: [request_table(seconds=seconds, refresh=options.refresh)],
         "asgi": lambda: [asgi_table(seconds=seconds)],
+        "frameworks": lambda: [_written(framework_table(seconds=seconds))],
         "untouched": lambda: [untouched_table(seconds=seconds)],
         "growth": lambda: growth_tables(seconds=seconds),
         "costs": lambda: [costs_table()],
@@ -67,6 +70,11 @@ def _asked_for(options: argparse.Namespace) -> Iterator[Table]:
         yield from part()
     if options.plot or not asked:
         yield from _sessions(options)
+
+
+def _written(table: Table) -> Table:
+    write_page(table)
+    return table
 
 
 def _sessions(options: argparse.Namespace) -> Iterator[Table]:
