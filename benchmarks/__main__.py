@@ -12,6 +12,7 @@ from benchmarks.bounds import bound_table
 from benchmarks.costs import costs_table
 from benchmarks.encryption import encryption_table
 from benchmarks.extras import extras_table
+from benchmarks.frameworks import framework_table, write_page
 from benchmarks.growth import growth_tables
 from benchmarks.imports import import_table
 from benchmarks.memory import memory_table
@@ -36,6 +37,7 @@ def _parser() -> argparse.ArgumentParser:
     parts = parser.add_argument_group("parts, instead of the main one")
     parts.add_argument("--requests", action="store_true", help="whole requests through Quart's ASGI entry")
     parts.add_argument("--asgi", action="store_true", help="the middleware beside Starlette's own")
+    parts.add_argument("--frameworks", action="store_true", help="whole requests of five frameworks; writes the page")
     parts.add_argument("--untouched", action="store_true", help="sessions that nobody uses, under default settings")
     parts.add_argument("--growth", action="store_true", help="how the cost grows, one dimension at a time")
     parts.add_argument("--costs", action="store_true", help="what contents of all kinds cost that fill a cookie")
@@ -56,6 +58,7 @@ def _asked_for(options: argparse.Namespace) -> Iterator[Table]:
     parts: dict[str, Callable[[], Iterable[Table]]] = {
         "requests": lambda: [request_table(seconds=seconds, refresh=options.refresh)],
         "asgi": lambda: [asgi_table(seconds=seconds)],
+        "frameworks": lambda: [_written(framework_table(seconds=seconds))],
         "untouched": lambda: [untouched_table(seconds=seconds)],
         "growth": lambda: growth_tables(seconds=seconds),
         "costs": lambda: [costs_table()],
@@ -70,6 +73,11 @@ def _asked_for(options: argparse.Namespace) -> Iterator[Table]:
         yield from part()
     if options.plot or not asked:
         yield from _sessions(options)
+
+
+def _written(table: Table) -> Table:
+    write_page(table)
+    return table
 
 
 def _sessions(options: argparse.Namespace) -> Iterator[Table]:

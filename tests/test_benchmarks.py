@@ -17,6 +17,7 @@ from benchmarks.contenders import BrokenContender, Contender, Floor, OnQuart, lo
 from benchmarks.costs import KINDS, costs_table
 from benchmarks.encryption import encryption_table
 from benchmarks.extras import extras_table
+from benchmarks.frameworks import FRAMEWORKS, PAGE, framework_table, write_page
 from benchmarks.growth import DIMENSIONS, growth_tables
 from benchmarks.imports import import_table
 from benchmarks.measure import compare
@@ -172,3 +173,18 @@ def test_the_middleware_is_compared_with_starlettes_own() -> None:
     table = asgi_table(seconds=0.01, sizes=("small", "medium"))
     assert_has_figures(table, len(USES) * 2)
     assert len(table.headings) == 7
+
+
+def test_all_frameworks_are_compared_and_the_page_has_the_table(redis_url: str, tmp_path: Path) -> None:
+    table = framework_table(seconds=0, redis=redis_url)
+    assert_has_figures(table, rows=19)
+    assert {row[0].partition(",")[0] for row in table.rows} == set(FRAMEWORKS)
+    page = tmp_path / "speed.md"
+    page.write_text(PAGE.read_text(encoding="utf-8"), encoding="utf-8")
+    for _ in range(2):
+        write_page(table, page)
+        shown = page.read_text(encoding="utf-8")
+        assert all(f"| {' | '.join(row)} |" in shown for row in table.rows)
+    assert [row[0] for row in table.rows] == re.findall(
+        r"^\| (\w+, [\w -]+, \w+) \|", PAGE.read_text(encoding="utf-8"), re.MULTILINE
+    )

@@ -493,11 +493,18 @@ def test_the_page_on_moving_from_flask_session_counts(
     client = page.app.test_client()
     assert [client.get("/").get_json() for _ in range(2)] == [{"visits": 1}, {"visits": 2}]
     page.sessions.close()
+    page.moved_sessions.close()
 
 
 def test_the_page_on_moving_from_starlette_counts(run_page: Any) -> None:
     client = TestClient(run_page("how-to/move-from-starlette.md").app)
     assert [client.get("/").json() for _ in range(2)] == [{"visits": 1}, {"visits": 2}]
+
+
+@pytest.mark.usefixtures("own_log")
+def test_the_page_on_moving_from_litestar_counts(run_page: Any) -> None:
+    client = LitestarsClient(run_page("how-to/move-from-litestar.md").app)
+    assert [client.get("/").json() for _ in range(2)] == [1, 2]
 
 
 async def test_the_page_on_writing_a_serializer_writes_in_it(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Generic
 
 from msgspec.structs import replace
@@ -11,6 +11,7 @@ from typing_extensions import TypeVar
 from typed_sessions.codec.codec import Codec, Loaded, Snapshot
 from typed_sessions.codec.contents import Contents, contents_of
 from typed_sessions.core.lasting import CREATED_KEY
+from typed_sessions.core.predecessors import Inheritance
 from typed_sessions.core.rules import Rules
 from typed_sessions.core.state import MADE_LATE, ExtrasRule, LoadResult
 from typed_sessions.errors import SerializationError, UndeclaredKeyError
@@ -57,15 +58,16 @@ class RequestContext(Value, Generic[S]):
         5.4).
         """
         rules, texts = self.rules, self.sealed
-        if len(texts) == 1:
-            return opened(texts[0], rules)
         if not texts:
             return _fresh(rules, None)
-        genuine, count = newest(texts, rules.sealers)
-        self.has_rivals = count > 1
-        found = _fresh(rules, genuine) if isinstance(genuine, Refused) else opened(genuine, rules)
-        found.has_rivals = self.has_rivals
-        return found
+        if len(texts) == 1:
+            found = opened(texts[0], rules)
+        else:
+            genuine, count = newest(texts, rules.sealers)
+            self.has_rivals = count > 1
+            found = _fresh(rules, genuine) if isinstance(genuine, Refused) else opened(genuine, rules)
+            found.has_rivals = self.has_rivals
+        return (_inherited(texts, rules) if found.new else None) or found
 
     def report(self, report: Report) -> None:
         self.rules.adapter.report(self.app, report)
@@ -103,6 +105,20 @@ def has_outlived(contents: Contents[S], text: str | None, rules: Rules[S]) -> bo
     since = created if type(created) is int else None if text is None else rules.claimed_time(text)
     limit = rules.absolute_seconds
     return limit is not None and since is not None and rules.clock() - since >= limit
+
+
+def _inherited(texts: Sequence[str], rules: Rules[S]) -> LoadResult[S] | None:
+    """Return what the cookie of another library holds. It is written anew, as a session of ours."""
+    succession = rules.succession
+    if succession is None or not succession.in_cookies:
+        return None
+    for claim in succession.claims(lambda name: tuple(texts) if name == rules.name else (), rules.name):
+        found = claim.predecessor.load(claim.text, rules.now())
+        if isinstance(found, Inheritance) and found.written < claim.predecessor.before:
+            read = succession.read(found, rules.on_bad_field, permanent=rules.makes_permanent)
+            if isinstance(read, LoadResult):
+                return undeclared_reported(replace(read, snapshot=None, sealed=claim.text), rules)
+    return None
 
 
 def _fresh(rules: Rules[S], refusal: Refused | None) -> LoadResult[S]:

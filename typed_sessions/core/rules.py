@@ -24,6 +24,7 @@ from typed_sessions.codec.generated import Generated
 from typed_sessions.codec.loaded_data import LoadedData, LoadedKeys
 from typed_sessions.core.cookies import BROWSERS_LIMIT
 from typed_sessions.core.lasting import if_goes_on, if_young
+from typed_sessions.core.predecessors import Succession
 from typed_sessions.core.settings import Settings
 from typed_sessions.core.state import ExtrasRule
 from typed_sessions.errors import ConfigurationError, SerializationError
@@ -118,6 +119,8 @@ class Rules(Generic[S]):
     """What encrypts the records of a store; None if none is opened that is encrypted."""
     makes_permanent: bool = field(default=False, kw_only=True)
     """True if a session is permanent from its first content on, unless the program says otherwise."""
+    succession: Succession[S] | None = field(default=None, kw_only=True, repr=False)
+    """How what other libraries have written is read; None if nothing of it is."""
     name: str = field(init=False)
     """The cookie's."""
     cookie: SessionCookie = field(init=False)

@@ -16,6 +16,7 @@ from typing_extensions import override
 
 from typed_sessions.codec.codec import OnBadField
 from typed_sessions.core.cookies import BROWSERS_LIMIT, checked_attributes
+from typed_sessions.core.predecessors import Predecessor
 from typed_sessions.core.state import ExtrasRule
 from typed_sessions.errors import ConfigurationError
 from typed_sessions.schema.narrowing import is_sequence, is_set
@@ -35,8 +36,11 @@ __all__ = [
     "copied",
     "flag_of",
     "lifetime_of",
+    "moment_of",
     "read_settings",
+    "revealed",
     "snapshot",
+    "span_of",
 ]
 
 T = TypeVar("T")
@@ -94,6 +98,8 @@ class Settings:
     store_timeout: timedelta
     raise_on_store_error: bool
     adopt_signed_before: datetime | None
+    adopt: tuple[Predecessor, ...]
+    """What other libraries have written, and becomes ours."""
     purge_every: timedelta | None
     """How often expired sessions are deleted; None for never."""
 
@@ -125,7 +131,7 @@ def read_settings(config: Mapping[str, Any], *, encryption: Encryption = "off") 
     read = _Reader(config)
     lifetime = lifetime_of(config.get("PERMANENT_SESSION_LIFETIME", DEFAULT_LIFETIME))
     root, name = read("APPLICATION_ROOT", _text) or "/", read("SESSION_COOKIE_NAME", _text)
-    refresh_after = read.optional("SESSION_REFRESH_AFTER", _span)
+    refresh_after = read.optional("SESSION_REFRESH_AFTER", span_of)
     if refresh_after is not None and refresh_after > lifetime:
         raise ConfigurationError("SESSION_REFRESH_AFTER must not be longer than PERMANENT_SESSION_LIFETIME")
     keys = _secret_keys(config.get("SECRET_KEY"), config.get("SECRET_KEY_FALLBACKS") or ())
@@ -151,7 +157,7 @@ def read_settings(config: Mapping[str, Any], *, encryption: Encryption = "off") 
         digest_fallbacks=read.each("SESSION_DIGEST_FALLBACKS", known_digest, "a list of names"),
         encryption=encryption,
         lifetime=lifetime,
-        leeway=read("SESSION_CLOCK_LEEWAY", _span, default=timedelta(seconds=30)),
+        leeway=read("SESSION_CLOCK_LEEWAY", span_of, default=timedelta(seconds=30)),
         extras=read("SESSION_EXTRAS", _extras_rule, default="keep"),
         on_bad_field=OnBadField(read.choice("SESSION_ON_BAD_FIELD", "field", "session")),
         raise_on_oversize=read.choice("SESSION_ON_OVERSIZE", "raise", "warn") == "raise",
@@ -165,7 +171,8 @@ def read_settings(config: Mapping[str, Any], *, encryption: Encryption = "off") 
         not_before=read.optional("SESSION_NOT_BEFORE", _second),
         store_timeout=read("SESSION_STORE_TIMEOUT", _longer_than_nothing, default=timedelta(seconds=2)),
         raise_on_store_error=read.choice("SESSION_ON_STORE_ERROR", "raise", "anonymous") == "raise",
-        adopt_signed_before=read.optional("SESSION_ADOPT_SIGNED_BEFORE", _moment),
+        adopt_signed_before=read.optional("SESSION_ADOPT_SIGNED_BEFORE", moment_of),
+        adopt=read.each("SESSION_ADOPT", _predecessor, "a list"),
         purge_every=read.optional("SESSION_PURGE_EVERY", _interval),
     )
 
@@ -198,7 +205,7 @@ class _Reader:
 
 
 def _secret_keys(current: object, fallbacks: object) -> SecretKeys | None:
-    current = _revealed(current)
+    current = revealed(current)
     if not current:
         return None
     if not isinstance(current, (str, bytes)):
@@ -212,7 +219,7 @@ def _secret_keys(current: object, fallbacks: object) -> SecretKeys | None:
         raise ConfigurationError(
             f"SECRET_KEY_FALLBACKS must be a list of keys, oldest first, not {type(fallbacks).__name__}"
         )
-    keys = tuple(key for key in map(_revealed, fallbacks) if isinstance(key, (str, bytes)) and key)
+    keys = tuple(key for key in map(revealed, fallbacks) if isinstance(key, (str, bytes)) and key)
     if len(keys) != len(fallbacks):
         raise ConfigurationError("each of SECRET_KEY_FALLBACKS must be text or bytes, and not empty")
     if any(map(_is_hidden, (current, *keys))):
@@ -228,7 +235,7 @@ def _secret_keys(current: object, fallbacks: object) -> SecretKeys | None:
     return secret_keys
 
 
-def _revealed(key: object) -> object:
+def revealed(key: object) -> object:
     """Return the text of a key that hides it, as pydantic's SecretStr and Starlette's Secret do; others as they are."""
     reveal = getattr(key, "get_secret_value", None)
     if callable(reveal):
@@ -309,7 +316,8 @@ def checked_encryption(setting: str, value: object) -> Encryption:
 _ENCRYPTION: Final[tuple[Encryption, ...]] = ("off", "read", "on")
 
 
-def _moment(setting: str, value: object) -> datetime:
+def moment_of(setting: str, value: object) -> datetime:
+    """Return a moment, of a datetime or its text. Raises ConfigurationError if it is none, or has no time zone."""
     if isinstance(value, str):
         try:
             value = datetime.fromisoformat(value)
@@ -321,10 +329,17 @@ def _moment(setting: str, value: object) -> datetime:
 
 
 def _second(setting: str, value: object) -> int:
-    return math.floor(_moment(setting, value).timestamp())
+    return math.floor(moment_of(setting, value).timestamp())
 
 
-def _span(setting: str, value: object) -> timedelta:
+def _predecessor(setting: str, value: object) -> Predecessor:
+    if isinstance(value, type) or not isinstance(value, Predecessor):
+        what = value.__name__ if isinstance(value, type) else type(value).__name__
+        raise ConfigurationError(f"{setting} must be a list of what typed_sessions.adopting has, not of {what}")
+    return value
+
+
+def span_of(setting: str, value: object) -> timedelta:
     """Return a span of time: a timedelta, seconds as Quart allows them, or the text of either from an environment."""
     if isinstance(value, str):
         with suppress(msgspec.ValidationError):
@@ -346,14 +361,14 @@ def lifetime_of(setting: object) -> timedelta:
     Raises:
         ConfigurationError: it is no span of time, or one past the calendar's end.
     """
-    lifetime = _span("PERMANENT_SESSION_LIFETIME", setting)
+    lifetime = span_of("PERMANENT_SESSION_LIFETIME", setting)
     if lifetime > _LONGEST:
         raise ConfigurationError(f"PERMANENT_SESSION_LIFETIME must be at most {_LONGEST.days} days")
     return lifetime
 
 
 def _longer_than_nothing(setting: str, value: object, otherwise: str = "") -> timedelta:
-    span = _span(setting, value)
+    span = span_of(setting, value)
     if not span:
         raise ConfigurationError(f"{setting} must be longer than nothing{otherwise}")
     return span

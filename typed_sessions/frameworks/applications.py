@@ -10,10 +10,12 @@ from weakref import WeakKeyDictionary
 from attrs import define, evolve, field, frozen
 from typing_extensions import TypeVar, override
 
+from typed_sessions.codec.codec import MAX_COOKIE_PAYLOAD, MAX_PAYLOAD
 from typed_sessions.core.cookies import is_sent_to
 from typed_sessions.core.framework import ConfiguredApp, CookieRequest
 from typed_sessions.core.lasting import CREATED_KEY
-from typed_sessions.core.rules import Adapter, Rules, Signing, formats_of, opening_since, record_keys_of
+from typed_sessions.core.predecessors import Succession, succession_of
+from typed_sessions.core.rules import Adapter, Format, Rules, Signing, formats_of, opening_since, record_keys_of
 from typed_sessions.core.settings import (
     Encryption,
     Settings,
@@ -270,6 +272,7 @@ class Applications(Generic[S]):
             record_keys=record_keys_of(settings) if is_on_server else None,
             is_stock=self._adapter.is_stock,
             makes_permanent=self._adapter.makes_permanent,
+            succession=self._succession(settings, formats, is_on_server=is_on_server),
             config=config,
             seen=seen,
             store_in_memory=store_in_memory,
@@ -293,6 +296,19 @@ class Applications(Generic[S]):
                     f"{self._schema.name}.{declared.name}{declared.secret} is a Secret, and whoever has a signed "
                     f'cookie can read it: set SESSION_ENCRYPTION = "on", or SESSION_STORE'
                 )
+
+    def _succession(
+        self, settings: Settings, formats: tuple[Format[S], ...], *, is_on_server: bool
+    ) -> Succession[S] | None:
+        if not is_on_server and any(predecessor.needs_store for predecessor in settings.adopt):
+            raise ConfigurationError(
+                "what SESSION_ADOPT names is kept on a server, which needs sessions that are, too: SESSION_STORE"
+            )
+        max_payload = settings.max_payload or (MAX_PAYLOAD if is_on_server else MAX_COOKIE_PAYLOAD)
+        schema = formats[0].codec.schema if formats else self._schema
+        if not settings.adopt:
+            return None
+        return succession_of(settings.adopt, schema, max_payload, in_cookies=not is_on_server)
 
     def report_lossy(self, app: ConfiguredApp, keys: tuple[str, ...]) -> None:
         """Say once of each undeclared key, in whatever application, that its values do not come back as they were."""

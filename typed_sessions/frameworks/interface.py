@@ -223,10 +223,14 @@ class SecureCookieSessionInterface(
     async def _stored_context(
         self, app: ConfiguredApp, request: CookieRequest | None, server_side: ServerSide[S], rules: Rules[S]
     ) -> StoredContext[S]:
+        name = self.get_cookie_name(app)
         context = await server_side.open(  # its texts are in no local of a frame that a debugging page shows
-            () if request is None else self.cookie_values(request, self.get_cookie_name(app)),
+            () if request is None else self.cookie_values(request, name),
             rules,
             partial(self.report, app),
+            ()
+            if request is None or rules.succession is None
+            else rules.succession.claims(partial(self.cookie_values, request), name),
         )
         if context.failure is not None:
             without_frames(context.failure, until=sys.exception())

@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias, TypedDict, cast
 
+from typed_sessions.core.predecessors import Predecessor
 from typed_sessions.core.settings import Encryption
 from typed_sessions.serializers.base import AnySerializer, SerializerName
 from typed_sessions.stores import SessionStore
@@ -73,6 +74,7 @@ class SessionSettings(TypedDict, total=False):
     store_timeout: timedelta | int
     on_store_error: Literal["raise", "anonymous"]
     adopt_signed_before: datetime | str | None
+    adopt: Sequence[Predecessor]
     purge_every: timedelta | int | None
 
 

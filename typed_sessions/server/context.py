@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from datetime import datetime, timedelta
 from threading import Lock as Mutex
 from typing import Final, Generic
@@ -12,13 +13,14 @@ from typing_extensions import TypeVar
 
 from typed_sessions.codec.contents import contents_of
 from typed_sessions.core.lifecycle import CookieAction, Delete, Keep, Write
+from typed_sessions.core.predecessors import Claim
 from typed_sessions.core.rules import Rules
 from typed_sessions.core.state import ExtrasRule, LoadResult
 from typed_sessions.errors import StoreUnavailableError
 from typed_sessions.reports import ChangedLate, Refused, Report, ReportSink
 from typed_sessions.server.deadline import Deadline
 from typed_sessions.server.records import Attempt, read
-from typed_sessions.server.repository import Located
+from typed_sessions.server.repository import Located, Repository
 from typed_sessions.server.runtime import Lock
 from typed_sessions.stores.base import PlacedStore, SessionStore
 
@@ -48,6 +50,10 @@ class StoredContext(Generic[S]):
     """From which moment, by the store's clock, the request knows what it knows; see `WriteRequest.as_of`."""
     signed: str | None = field(default=None, repr=False)
     """The genuine signed cookie that is to be adopted: to become a session in the store."""
+    claims: tuple[Claim, ...] = field(default=(), repr=False)
+    """What came of other libraries' cookies, and may lead to sessions of theirs."""
+    inherited: Claim | None = field(default=None, repr=False)
+    """That of these which is to be adopted; `signed` is its mark then."""
     signed_texts: tuple[str, ...] = field(default=(), repr=False)
     """The signed cookies that came, and might be adopted."""
     opened: LoadResult[S] | None = None
@@ -119,6 +125,17 @@ class StoredContext(Generic[S]):
             now = await store.now()
             self.as_of = now - timedelta(seconds=time.monotonic() - self.began)
         return self.as_of
+
+    async def end_inherited(self, *, quietly: bool) -> None:
+        """Have what was adopted of another library's lead nowhere there, either. Here a tombstone refuses it."""
+        if self.inherited is not None:
+            with suppress(*((StoreUnavailableError,) if quietly else ())):
+                await self.deadline.runtime.call(self.inherited.end)
+
+    async def end_claims(self, repository: Repository) -> None:
+        """Have what else came of other libraries' cookies open nothing any more, as far as it is genuine."""
+        claims, self.claims = {*self.claims} - {self.inherited}, ()
+        await repository.end_claims(claims, self.rules, self.deadline.runtime)
 
     def decision(self) -> CookieAction:
         """Return what becomes of the cookie."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Hashable, Iterable, Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from threading import Lock as Mutex
 from typing import Any, Final
 from weakref import WeakValueDictionary
 
 from attrs import define, field, frozen
 
+from typed_sessions.core.predecessors import Claim, Inheritance
 from typed_sessions.core.rules import Rules
 from typed_sessions.errors import ConfigurationError, FieldTypeError, SerializationError, SessionConflictError
 from typed_sessions.schema.schema import Schema
@@ -188,8 +190,18 @@ class Repository:
             rules: how it is opened.
             became: the key of the session that was made of it.
         """
-        made = rules.sealed_at(signed) or rules.now()
-        return self.tombstone_keys(signed)[0], self._note(made + self.lifetime.idle - rules.now(), became)
+        now = rules.now()
+        until = (rules.sealed_at(signed) or now) + self.lifetime.idle
+        if rules.succession is not None:
+            until = max(until, rules.succession.until)
+        return self.tombstone_keys(signed)[0], self._note(until - now, became)
+
+    async def end_claims(self, claims: Iterable[Claim], rules: Rules[Any], runtime: Runtime) -> None:
+        """Have what came of other libraries' cookies open nothing any more, as far as it is genuine."""
+        for claim in claims:
+            if isinstance(await runtime.call(partial(claim.predecessor.load, claim.text, rules.now())), Inheritance):
+                await self.store.create(*self.tombstone(claim.mark, rules))
+                await runtime.call(claim.end)
 
     def tombstone_keys(self, signed: str) -> list[str]:
         """Return the keys that the tombstone of a signed cookie may have.

@@ -78,6 +78,10 @@ class Runtime:
         """Let others have their turn meanwhile."""
         await asyncio.sleep(seconds)
 
+    async def call(self, function: Callable[[], T]) -> T:
+        """Return what a function returns that blocks, without blocking others."""
+        return await asyncio.to_thread(function)
+
 
 class ThreadRuntime(Runtime):
     """Waits by blocking the thread. Nobody can break off a driver there, so that it has to ask for its `time_left`."""
@@ -107,6 +111,10 @@ class ThreadRuntime(Runtime):
     @override
     async def sleep(self, seconds: float) -> None:
         time.sleep(seconds)  # noqa: ASYNC251 -- there is no event loop here that it would keep from its work
+
+    @override
+    async def call(self, function: Callable[[], T]) -> T:
+        return function()
 
     def run(self, coroutine: Coroutine[Any, Any, T], store: object) -> T:
         """Return what a coroutine returns that waits for nothing but the store, which blocks.

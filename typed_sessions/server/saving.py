@@ -221,6 +221,7 @@ class Saving(Generic[S]):
         context = self.context
         others, context.others = context.others - {context.key}, set()
         have_ended = [await self.repository.end(key) for key in others]
+        await context.end_claims(self.repository)
         genuine = filter(context.rules.is_genuine, set(context.signed_texts) - {context.signed})
         for key, tombstone in [self.repository.tombstone(text, context.rules) for text in genuine]:
             await self.repository.store.create(key, tombstone)
@@ -235,12 +236,15 @@ class Saving(Generic[S]):
 
     async def _refuse_signed(self, key: str) -> bool:
         """Refuse the signed cookie from now on, for what became of it, and return True if nobody was faster."""
-        signed, self.context.signed = self.context.signed, None
+        context = self.context
+        signed, context.signed = context.signed, None
         if signed is None:
             return True
-        tombstone = self.repository.tombstone(signed, self.context.rules, key)
+        tombstone = self.repository.tombstone(signed, context.rules, key)
         del signed  # debugging pages show locals
-        return not isinstance(await self.repository.store.create(*tombstone), Exists)
+        is_first = not isinstance(await self.repository.store.create(*tombstone), Exists)
+        await context.end_inherited(quietly=key != "")
+        return is_first
 
     async def _write(self, turn: Turn) -> bool:
         context, intent = self.context, self.intent

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from itertools import chain, islice
 from typing import Final, Generic
 
 from attrs import frozen
+from msgspec.structs import replace
 from typing_extensions import TypeVar
 
-from typed_sessions.core.loading import RequestContext
+from typed_sessions.core.loading import RequestContext, undeclared_reported
+from typed_sessions.core.predecessors import Claim, Inheritance
 from typed_sessions.core.rules import Rules
 from typed_sessions.core.session import SecureCookieSession, state_of
 from typed_sessions.core.settings import Settings
@@ -53,14 +56,16 @@ class ServerSide(Generic[S]):
         """Return all the time that one request has."""
         return Deadline(self.settings.store_timeout, self.runtime)
 
-    async def open(self, texts: Sequence[str], rules: Rules[S], report: ReportSink) -> StoredContext[S]:
+    async def open(
+        self, texts: Sequence[str], rules: Rules[S], report: ReportSink, claims: tuple[Claim, ...] = ()
+    ) -> StoredContext[S]:
         """Return what the cookies of a request lead to. Without one, the store is not asked.
 
         Raises nothing for what a client sent, nor for a store that does not answer: that is for the first touch.
         """
-        context = StoredContext(rules, tuple(texts), report, self.new_deadline())
-        del texts  # debugging pages show locals
-        if not context.sealed:
+        context = StoredContext(rules, tuple(texts), report, self.new_deadline(), claims=claims)
+        del texts, claims  # debugging pages show locals
+        if not context.sealed and not context.claims:
             return context
         try:
             async with context.deadline.spent():
@@ -84,6 +89,7 @@ class ServerSide(Generic[S]):
             if context.located is None or found.record.issued > context.located.record.issued:
                 context.located, context.as_of = found, found.record.as_of
         await self._adopt(context)
+        await self._inherit(context)
         if context.genuine:
             context.refused, context.stale_id = None, False
 
@@ -122,6 +128,27 @@ class ServerSide(Generic[S]):
         context.genuine += 2 if genuine.has_rivals else 1
         if context.located is None or made > context.located.record.issued:
             context.located, context.signed, context.opened = None, genuine.sealed, genuine
+
+    async def _inherit(self, context: StoredContext[S]) -> None:
+        """Look for a session that another library has written, if none of ours has come."""
+        rules = context.rules
+        succession = rules.succession
+        if succession is None or context.located is not None or context.opened is not None:
+            return
+        for claim in context.claims[:MOST_COOKIES]:
+            found = await self.runtime.call(partial(claim.predecessor.load, claim.text, rules.now()))
+            if isinstance(found, Inheritance) and found.written < claim.predecessor.before:
+                opened = succession.read(found, rules.on_bad_field, permanent=rules.makes_permanent)
+                if isinstance(opened, Refused):
+                    context.refused = opened
+                    continue
+                opened = replace(undeclared_reported(opened, rules), sealed=claim.mark)
+                if not await self._has_ended(context, opened, found.written):
+                    context.signed, context.inherited, context.opened = opened.sealed, claim, opened
+                    context.genuine += 1
+                    return
+            elif isinstance(found, Refused) and context.refused is None:
+                context.refused = found
 
     async def _has_ended(self, context: StoredContext[S], genuine: LoadResult[S], made: datetime) -> bool:
         """Return True if a signed session was adopted before, or its subject's sessions were ended since."""
@@ -192,6 +219,15 @@ class ServerSide(Generic[S]):
             async with context.deadline.spent():
                 return await saving.reload()
 
+    @property
+    def _adopts_until(self) -> datetime | None:
+        """Until when what was made before there was a store may be adopted; None if nothing ever is."""
+        settings = self.settings
+        ends = [each.before + each.lifetime for each in settings.adopt]
+        if settings.adopt_signed_before is not None:
+            ends.append(settings.adopt_signed_before + settings.lifetime)
+        return max(ends, default=None)
+
     async def listed(self, subject: object, deadline: Deadline) -> Sequence[Listed]:
         """Return the live sessions of a subject, the one seen last first.
 
@@ -218,10 +254,9 @@ class ServerSide(Generic[S]):
         spare = None if spared is None else spared.key
         whose = named_subject(self.schema, subject)
         async with deadline.spent():
-            before = self.settings.adopt_signed_before
-            if before is not None:  # as long as any cookie can be adopted
-                remaining = before + self.settings.lifetime - await self.store.now()
-                await self.repository.refuse_signed(whose, remaining)
+            until = self._adopts_until
+            if until is not None:  # as long as any cookie can be adopted
+                await self.repository.refuse_signed(whose, until - await self.store.now())
             for namespace in self.repository.namespaces:
                 await self.store.delete_subject(namespace.subject(whose), spare=spare)
 

@@ -14,6 +14,7 @@ import re
 import sys
 from collections.abc import Collection, Sequence
 from importlib import import_module
+from itertools import islice
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final, TypeGuard
@@ -21,8 +22,10 @@ from typing import Any, Final, TypeGuard
 from attrs import evolve
 
 from typed_sessions import stores
+from typed_sessions.codec.codec import OnBadField
 from typed_sessions.core.cookies import BROWSERS_LIMIT
 from typed_sessions.core.hidden import HIDDEN
+from typed_sessions.core.predecessors import Predecessor
 from typed_sessions.errors import ConfigurationError, StoreUnavailableError
 from typed_sessions.schema.narrowing import is_dict, is_sequence, is_set
 from typed_sessions.schema.schema import Schema
@@ -30,6 +33,7 @@ from typed_sessions.sealing.keys import known_digest
 from typed_sessions.serializers.base import AnySerializer, resolve_serializer
 from typed_sessions.serializers.tagged_json import TaggedJSONSerializer
 from typed_sessions.stores.identifiers import Identifier
+from typed_sessions.tools.adoption import survey
 from typed_sessions.tools.inspection import Inspection, inspect_cookie
 from typed_sessions.tools.keys import add_command as add_keys_command
 from typed_sessions.tools.lock import Finding, LockFile, compare, lock_schema, read_lock, write_lock
@@ -115,6 +119,16 @@ def _parser() -> argparse.ArgumentParser:
     add_stubs_command(commands, _imported)
     add_keys_command(commands)
 
+    adopt = commands.add_parser("adopt", help="say what would become of the sessions of another library")
+    adopt.add_argument("schema", metavar="module:Schema", help="a class, a function or a Sessions object")
+    adopt.add_argument("predecessor", metavar="module:name", help="one of SESSION_ADOPT of the app")
+    adopt.add_argument(
+        "--sample", type=_size, default=1_000, metavar="COUNT", help="how many to look at: 1000 by default"
+    )
+    adopt.add_argument("--on-bad-field", choices=("field", "session"), default="field", help="SESSION_ON_BAD_FIELD")
+    adopt.add_argument("--json", action="store_true", help="for programs")
+    adopt.set_defaults(run=_adopt)
+
     purge = commands.add_parser("purge", help="delete the sessions of a store that have expired")
     purge.add_argument("store", metavar="URL", nargs="?", help="SESSION_STORE of the app, or else of the environment")
     purge.add_argument(
@@ -127,6 +141,26 @@ def _parser() -> argparse.ArgumentParser:
     purge.add_argument("--table", metavar="NAME", help="of a PostgreSQL store: web.sessions")
     purge.set_defaults(run=_purge)
     return parser
+
+
+def _adopt(arguments: argparse.Namespace) -> int:
+    schema, predecessor = _schema(arguments.schema), _imported(arguments.predecessor)
+    if not isinstance(predecessor, Predecessor) or isinstance(predecessor, type):
+        raise ConfigurationError(f"{arguments.predecessor} is nothing that SESSION_ADOPT takes")
+    sample = getattr(predecessor, "sample", None)
+    if sample is None:  # they are in the browsers
+        now = dt.datetime.now(dt.UTC)
+        texts = [_cookie_value(line) for line in islice(sys.stdin, arguments.sample) if line.strip()]
+        found = (predecessor.load(text, now) for text in texts)
+    else:
+        found = sample(arguments.sample)
+    try:
+        result = survey(schema, found, OnBadField(arguments.on_bad_field))
+    except StoreUnavailableError as error:
+        print(f"typed-sessions: {error}", file=sys.stderr)
+        return _CANNOT_RUN
+    print(json.dumps(result.as_json(), indent=2) if arguments.json else result.as_text())
+    return _FOUND_LOSSES if result.loses else 0
 
 
 def _purge(arguments: argparse.Namespace) -> int:

@@ -1,0 +1,602 @@
+"""What other libraries have written becomes ours: the real libraries write, and each framework adopts."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import os
+import pickle
+import sqlite3
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Annotated, Any, Final
+
+import flask
+import litestar
+import msgspec
+import pytest
+import quart
+import redis as redis_py
+import time_machine
+from attrs import Factory, define
+from flask_session.redis import RedisSessionInterface  # type: ignore[import-untyped]  # it has no types
+from litestar.middleware.session.client_side import CookieBackendConfig
+from litestar.testing import TestClient as LitestarsClient
+from redis.asyncio import Redis as AsyncRedis
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.sessions import SessionMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+from starlette.testclient import TestClient
+from starsessions import SessionAutoloadMiddleware
+from starsessions import SessionMiddleware as StarsessionsMiddleware
+from starsessions.stores.redis import RedisStore as StarsessionsStore
+from typing_extensions import override
+
+from typed_sessions import ConfigurationError, Essential, Subject
+from typed_sessions import asgi as typed_asgi
+from typed_sessions import flask as typed_flask
+from typed_sessions import litestar as typed_litestar
+from typed_sessions import quart as typed_quart
+from typed_sessions.adopting import (
+    FlaskSessionRedis,
+    FlaskSessionSQLAlchemy,
+    LitestarCookies,
+    Predecessor,
+    StarletteCookies,
+    StarsessionsRedis,
+)
+from typed_sessions.stores import MemoryStore
+from typed_sessions.tools.cli import main
+
+SECRET: Final = "a secret key that is long enough"
+THEIRS: Final = "another secret, that of the old one"
+AES: Final = b"0123456789abcdef"
+FUTURE: Final = datetime.now(UTC) + timedelta(days=1)
+PAST: Final = datetime.now(UTC) - timedelta(days=1)
+VALUES: Final = {"user_id": 7, "cart": ["tea"], "theme": "dark"}
+
+
+@define
+class Visitor:
+    user_id: Annotated[int | None, Subject] = None
+    cart: list[str] = Factory(list[str])
+    visits: int = 0
+
+
+# What others write
+
+
+def in_starlette(values: dict[str, Any]) -> str:
+    async def view(request: Request) -> JSONResponse:
+        request.session.update(values)
+        return JSONResponse(None)
+
+    app = Starlette(routes=[Route("/", view)], middleware=[Middleware(SessionMiddleware, secret_key=THEIRS)])
+    return cookies_of(TestClient(app).get("/"))["session"]
+
+
+def in_litestar(values: dict[str, Any]) -> dict[str, str]:
+    @litestar.get("/")
+    async def view(request: litestar.Request[Any, Any, Any]) -> None:
+        request.session.update(values)
+
+    app = litestar.Litestar([view], middleware=[CookieBackendConfig(AES).middleware], logging_config=None)
+    return cookies_of(LitestarsClient(app).get("/"))
+
+
+def cookies_of(response: Any) -> dict[str, str]:
+    headers = response.headers.get_list("set-cookie")
+    return dict(each.partition(";")[0].partition("=")[::2] for each in headers)
+
+
+@pytest.fixture
+def redis(redis_url: str) -> Iterator[redis_py.Redis]:
+    with redis_py.Redis.from_url(redis_url) as client:
+        yield client
+
+
+def in_flask(client: Any, values: dict[str, Any], serializer: str = "msgpack", **options: Any) -> str:
+    """Have Flask-Session keep a session in Redis, and return its cookie."""
+    app = flask.Flask("old")
+    app.config.update(SECRET_KEY=THEIRS)
+    app.session_interface = RedisSessionInterface(app, client, serialization_format=serializer, **options)
+
+    @app.get("/")
+    def view() -> str:
+        flask.session.update(values)
+        return ""
+
+    header = app.test_client().get("/").headers["Set-Cookie"]
+    return header.partition(";")[0].partition("=")[2]
+
+
+def in_starsessions(url: str, values: dict[str, Any]) -> str:
+    async def view(request: Request) -> JSONResponse:
+        request.session.update(values)
+        return JSONResponse(None)
+
+    connection = AsyncRedis.from_url(url)
+    store = StarsessionsStore(connection=connection)
+    middleware = [
+        Middleware(StarsessionsMiddleware, store=store, cookie_https_only=False, lifetime=3600),
+        Middleware(SessionAutoloadMiddleware),
+    ]
+    app = Starlette(routes=[Route("/", view)], middleware=middleware)
+    with TestClient(app) as client:
+        text = cookies_of(client.get("/"))["session"]
+        assert client.portal is not None
+        client.portal.call(connection.aclose)
+    return text
+
+
+# Who adopts it
+
+
+Visit = Callable[[str, dict[str, str]], tuple[dict[str, Any], str | None]]
+"""Makes a request with cookies: returns what is in the session, and what its own cookie becomes."""
+
+
+def work(sessions: Any, path: str) -> dict[str, Any]:
+    if path == "out":
+        sessions.current.invalidate()
+    elif path == "add":
+        sessions.data.visits += 1
+    shown: dict[str, Any] = sessions.current.copy()
+    shown.pop("_permanent", None)
+    return shown
+
+
+def on_flask(**settings: Any) -> Visit:
+    app = flask.Flask("new")
+    app.config.update({"SECRET_KEY": SECRET, "PROPAGATE_EXCEPTIONS": True}, **config(settings))
+    sessions = typed_flask.Sessions(Visitor, app)
+    app.get("/<path>")(lambda path: work(sessions, path))
+
+    def visit(path: str, cookies: dict[str, str]) -> tuple[dict[str, Any], str | None]:
+        response = app.test_client(use_cookies=False).get(f"/{path}", headers=cookie_header(cookies))
+        headers = response.headers.getlist("Set-Cookie")
+        return response.get_json(), ours(headers)
+
+    return visit
+
+
+def on_starlette(**settings: Any) -> Visit:
+    sessions = typed_asgi.Sessions(Visitor, secret_key=SECRET, **settings)
+
+    async def view(request: Request) -> JSONResponse:
+        return JSONResponse(work(sessions, request.path_params["path"]))
+
+    client = TestClient(Starlette(routes=[Route("/{path}", view)], middleware=[Middleware(sessions.middleware)]))
+    return visits_by(client)
+
+
+def on_litestar(**settings: Any) -> Visit:
+    sessions = typed_litestar.Sessions(Visitor, secret_key=SECRET, **settings)
+
+    @litestar.get("/{path:str}")
+    async def view(path: litestar.params.FromPath[str]) -> dict[str, Any]:
+        return work(sessions, path)
+
+    return visits_by(LitestarsClient(litestar.Litestar([view], plugins=[sessions], logging_config=None)))
+
+
+def visits_by(client: Any) -> Visit:
+    def visit(path: str, cookies: dict[str, str]) -> tuple[dict[str, Any], str | None]:
+        client.cookies.clear()
+        response = client.get(f"/{path}", headers=cookie_header(cookies))
+        client.cookies.clear()
+        assert response.status_code == 200, response.text
+        return response.json(), ours(response.headers.get_list("set-cookie"))
+
+    return visit
+
+
+def cookie_header(cookies: dict[str, str]) -> dict[str, str]:
+    return {"Cookie": "; ".join(f"{name}={value}" for name, value in cookies.items())}
+
+
+def ours(headers: list[str]) -> str | None:
+    found = [each.partition(";")[0].partition("=")[2] for each in headers if each.startswith("session=")]
+    return found[-1] if found else None
+
+
+def config(settings: dict[str, Any]) -> dict[str, Any]:
+    return {f"SESSION_{name.upper()}": value for name, value in settings.items()}
+
+
+FRAMEWORKS: Final = pytest.mark.parametrize(
+    "framework", [on_flask, on_starlette, on_litestar], ids=lambda framework: framework.__name__
+)
+
+
+@define
+class Old:
+    """What another library has kept: its cookies, and what reads it now."""
+
+    cookies: dict[str, str]
+    predecessor: Callable[..., Predecessor]
+    is_there: Callable[[], bool] | None = None
+
+
+@pytest.fixture(
+    params=[
+        "starlette",
+        "litestar",
+        "litestar-split",
+        "flask-msgpack",
+        "flask-json",
+        "flask-signed",
+        "flask-sql",
+        "starsessions",
+    ]
+)
+def old(request: pytest.FixtureRequest, tmp_path: Path) -> Old:
+    kind: str = request.param
+    if kind == "starlette":
+        return Old({"session": in_starlette(VALUES)}, lambda **options: StarletteCookies(THEIRS, **options))
+    if kind.startswith("litestar"):
+        values = VALUES | ({"_note": os.urandom(2_000).hex()} if "split" in kind else {})
+        cookies = in_litestar(values)
+        assert ("session-0" in cookies) is ("split" in kind)
+        return Old(cookies, lambda **options: LitestarCookies(AES, **options))
+    if kind == "flask-sql":
+        return in_database(tmp_path / "old.db", VALUES)
+    url: str = request.getfixturevalue("redis_url")
+    client: redis_py.Redis = request.getfixturevalue("redis")
+    prefix = f"{os.urandom(4).hex()}:"
+    if kind == "starsessions":
+        text = in_starsessions(url, VALUES)
+        name = f"starsessions.{text}"
+        return Old(
+            {"session": text}, lambda **options: StarsessionsRedis(url, **options), lambda: client.exists(name) == 1
+        )
+    with pytest.MonkeyPatch.context() as patch:
+        options: dict[str, Any] = {"key_prefix": prefix}
+        if kind == "flask-signed":
+            options["use_signer"] = True
+            patch.setattr("warnings.warn", lambda *_, **__: None)  # that it will go
+        text = in_flask(client, VALUES, "json" if kind == "flask-json" else "msgpack", **options)
+    key: dict[str, Any] = {"secret_key": THEIRS} if kind == "flask-signed" else {}
+    name = f"{prefix}{text.rpartition('.')[0] or text}"
+    assert client.exists(name)
+    return Old(
+        {"session": text},
+        lambda **options: FlaskSessionRedis(client, key_prefix=prefix, **key, **options),
+        lambda: client.exists(name) == 1,
+    )
+
+
+def in_database(path: Path, values: dict[str, Any]) -> Old:
+    """Have Flask-Session keep a session in a database."""
+    pytest.importorskip("flask_sqlalchemy")
+    interface: Any = import_module("flask_session.sqlalchemy").SqlAlchemySessionInterface
+    sqlalchemy: Any = import_module("flask_sqlalchemy")
+
+    app = flask.Flask("old")
+    app.config.update(SECRET_KEY=THEIRS, SQLALCHEMY_DATABASE_URI=f"sqlite:///{path}")
+    client = sqlalchemy.SQLAlchemy(app)
+    app.session_interface = interface(app, client)
+
+    @app.get("/")
+    def view() -> str:
+        flask.session.update(values)
+        return ""
+
+    text = app.test_client().get("/").headers["Set-Cookie"].partition(";")[0].partition("=")[2]
+
+    def is_there() -> bool:
+        with closing(sqlite3.connect(path)) as database:
+            found: int = database.execute("SELECT count(*) FROM sessions").fetchone()[0]
+        return found == 1
+
+    assert is_there()
+    return Old({"session": text}, lambda **options: FlaskSessionSQLAlchemy(f"sqlite:///{path}", **options), is_there)
+
+
+@FRAMEWORKS
+def test_a_session_is_adopted_once_and_opens_nothing_any_more(framework: Any, old: Old) -> None:
+    visit = framework(store="memory://", adopt=[old.predecessor(before=FUTURE)])
+    shown, own = visit("show", old.cookies)
+    assert {key: shown[key] for key in VALUES} == VALUES
+    assert own is not None
+    assert own != old.cookies.get("session")
+    assert visit("add", {"session": own})[0]["visits"] == 1
+    assert visit("show", old.cookies)[0] == {}
+    if old.is_there is not None:
+        assert not old.is_there()
+    assert visit("show", {"session": own})[0]["visits"] == 1
+
+
+@FRAMEWORKS
+def test_what_was_written_later_is_not_adopted(framework: Any, old: Old) -> None:
+    visit = framework(store="memory://", adopt=[old.predecessor(before=PAST)])
+    assert visit("show", old.cookies) == ({}, None)
+    if old.is_there is not None:
+        assert old.is_there()
+
+
+@FRAMEWORKS
+def test_a_log_out_ends_it_in_the_old_store_too(framework: Any, old: Old) -> None:
+    visit = framework(store="memory://", adopt=[old.predecessor(before=FUTURE)])
+    assert visit("out", old.cookies)[0] == {}
+    if old.is_there is not None:
+        assert not old.is_there()
+    assert visit("show", old.cookies)[0] == {}
+
+
+def test_a_log_out_ends_what_came_beside_ours(old: Old) -> None:
+    """A browser may have both: it has logged in here before the other one could be adopted."""
+    visit = on_starlette(
+        store="memory://", cookie_name="session", adopt=[old.predecessor(before=FUTURE, cookie_name="old")]
+    )
+    renamed = {name.replace("session", "old"): value for name, value in old.cookies.items()}
+    own = visit("add", {})[1]
+    assert own is not None
+    assert visit("show", {"session": own, **renamed})[0] == {"visits": 1}
+    assert visit("out", {"session": own, **renamed})[0] == {}
+    assert visit("show", renamed)[0] == {}
+
+
+@pytest.mark.parametrize("kind", ["starlette", "litestar"])
+@FRAMEWORKS
+def test_cookies_become_cookies(framework: Any, kind: str) -> None:
+    old = {"session": in_starlette(VALUES)} if kind == "starlette" else in_litestar(VALUES)
+    predecessor: Any = (
+        StarletteCookies(THEIRS, before=FUTURE) if kind == "starlette" else LitestarCookies(AES, before=FUTURE)
+    )
+    visit = framework(adopt=[predecessor])
+    shown, own = visit("show", old)
+    assert shown == VALUES
+    assert own is not None
+    assert visit("add", {"session": own})[0] == VALUES | {"visits": 1}
+    assert visit("out", old) == ({}, "")
+    late = framework(adopt=[type(predecessor)(THEIRS if kind == "starlette" else AES, before=PAST)])
+    assert late("show", old) == ({}, None)
+
+
+async def test_quart_adopts_too(old: Old) -> None:
+    app = quart.Quart("new")
+    app.config.update(SECRET_KEY=SECRET, SESSION_STORE="memory://", SESSION_ADOPT=[old.predecessor(before=FUTURE)])
+    sessions = typed_quart.Sessions(Visitor, app)
+
+    @app.get("/")
+    async def view() -> dict[str, Any]:
+        return work(sessions, "show")
+
+    client = app.test_client(use_cookies=False)
+    for expected in (VALUES, {}):
+        shown = await (await client.get("/", headers=cookie_header(old.cookies))).get_json()
+        assert {key: shown[key] for key in expected} == expected
+
+
+def test_two_requests_at_once_make_one_session_of_it(redis: Any, redis_url: str) -> None:
+    text = in_flask(redis, VALUES)
+    found: list[Any] = []
+    predecessor = FlaskSessionRedis(redis, before=FUTURE)
+    load = type(predecessor).load
+
+    def meanwhile(self: Any, text: str, now: datetime) -> Any:
+        loaded = load(self, text, now)
+        if not found:
+            found.append(None)
+            found.append(visit("show", {"session": text})[0])
+        return loaded
+
+    visit = on_flask(store=redis_url, namespace=os.urandom(4).hex(), adopt=[predecessor])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(FlaskSessionRedis, "load", meanwhile)
+        _, own = visit("show", {"session": text})
+    assert found[1]["user_id"] == 7
+    assert own is None  # the faster one has it
+
+
+# What is refused
+
+
+@pytest.mark.parametrize(
+    ("values", "read"),
+    [
+        ({"user_id": "seven", "cart": ["tea"]}, {"cart": ["tea"]}),
+        ({"user_id": 7, "cart": "tea"}, {"user_id": 7}),
+        ({"user_id": 7, "cart": [1]}, {"user_id": 7}),
+    ],
+)
+def test_a_value_that_does_not_fit_is_reset(
+    values: dict[str, Any], read: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    for settings in ({}, {"store": "memory://"}):
+        visit = on_starlette(adopt=[StarletteCookies(THEIRS, before=FUTURE)], **settings)
+        caplog.clear()
+        assert visit("show", {"session": in_starlette(values)})[0] == read
+        assert "reset" in caplog.text
+        strict = on_starlette(adopt=[StarletteCookies(THEIRS, before=FUTURE)], on_bad_field="session", **settings)
+        assert strict("show", {"session": in_starlette(values)})[0] == {}
+
+
+def test_an_essential_field_refuses_all() -> None:
+    @define
+    class Careful:
+        user_id: Annotated[int | None, Essential] = None
+        cart: list[str] = Factory(list[str])
+
+    sessions = typed_asgi.Sessions(Careful, secret_key=SECRET, adopt=[StarletteCookies(THEIRS, before=FUTURE)])
+
+    async def view(_request: Request) -> JSONResponse:
+        return JSONResponse(sessions.data.cart)
+
+    client = TestClient(Starlette(routes=[Route("/", view)], middleware=[Middleware(sessions.middleware)]))
+    text = in_starlette({"user_id": "seven", "cart": ["tea"]})
+    assert client.get("/", headers=cookie_header({"session": text})).json() == []
+
+
+@define
+class Harm:
+    path: str
+
+    @override
+    def __reduce__(self) -> Any:
+        return os.mkdir, (self.path,)
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_pickle_is_refused(protocol: int, redis: Any, tmp_path: Path) -> None:
+    for name, predecessor in (
+        ("session:" + "p" * 43, FlaskSessionRedis(redis, before=FUTURE)),
+        ("starsessions." + "p" * 43, StarsessionsRedis(redis, before=FUTURE)),
+    ):
+        for value in ({"user_id": 7}, Harm(f"{tmp_path}/harmed")):
+            redis.set(name, pickle.dumps(value, protocol), ex=60)
+            assert on_starlette(store="memory://", adopt=[predecessor])("show", {"session": "p" * 43})[0] == {}
+        redis.delete(name)
+    assert not (tmp_path / "harmed").exists()
+
+
+@pytest.mark.parametrize("text", ["", "x", ".", "a.b.c", "YQ==", "p" * 43, "../" * 10, "*" * 43, "x" * 5_000, "null"])
+def test_nonsense_is_no_error(text: str, redis: Any) -> None:
+    for settings in ({}, {"store": "memory://"}):
+        old: list[Any] = [StarletteCookies(THEIRS, before=FUTURE), LitestarCookies(AES, before=FUTURE)]
+        if settings:
+            old += [FlaskSessionRedis(redis, before=FUTURE), StarsessionsRedis(redis, before=FUTURE)]
+        visit = on_starlette(adopt=old, **settings)
+        for path in ("show", "out"):
+            assert visit(path, {"session": text, "session-0": text})[0] == {}
+
+
+@pytest.mark.parametrize("change", range(0, 60, 7))
+def test_a_changed_cookie_is_refused(change: int) -> None:
+    for text, predecessor in (
+        (in_starlette(VALUES), StarletteCookies(THEIRS, before=FUTURE)),
+        (in_litestar(VALUES)["session"], LitestarCookies(AES, before=FUTURE)),
+    ):
+        other = text[:change] + ("A" if text[change] != "A" else "B") + text[change + 1 :]
+        visit = on_starlette(adopt=[predecessor])
+        assert visit("show", {"session": other})[0] == {}
+        assert on_starlette(adopt=[type(predecessor)(AES[::-1], before=FUTURE)])("show", {"session": text})[0] == {}
+
+
+def test_an_expired_one_is_refused() -> None:
+    text = in_starlette(VALUES)
+    predecessor = StarletteCookies(THEIRS, before=datetime.now(UTC) + timedelta(days=60), max_age=60)
+    with time_machine.travel(datetime.now(UTC) + timedelta(minutes=2), tick=True):
+        assert on_starlette(adopt=[predecessor])("show", {"session": text})[0] == {}
+        assert on_starlette(store="memory://", adopt=[predecessor])("show", {"session": text})[0] == {}
+
+
+def test_another_spelling_of_a_cookie_is_the_same_cookie() -> None:
+    visit = on_starlette(store="memory://", adopt=[LitestarCookies(AES, before=FUTURE)])
+    text = in_litestar(VALUES)["session"]
+    assert visit("show", {"session": text})[0] == VALUES
+    for other in (text + "=", text[:8] + "-" + text[8:], "!" + text):
+        assert visit("show", {"session": other})[0] == {}
+
+
+@FRAMEWORKS
+def test_a_revocation_covers_what_was_not_adopted_yet(framework: Any) -> None:
+    text = in_starlette(VALUES)
+    adopt = [StarletteCookies(THEIRS, before=FUTURE)]
+    store = MemoryStore()
+    sessions = typed_asgi.Sessions(Visitor, secret_key=SECRET, store=store, adopt=adopt)
+    asyncio.run(sessions.revoke(7))
+    assert framework(store=store, adopt=adopt)("show", {"session": text})[0] == {}
+
+
+def test_an_old_store_that_does_not_answer_is_a_503() -> None:
+    predecessor = FlaskSessionRedis("redis://127.0.0.1:1/0", before=FUTURE)
+    sessions = typed_asgi.Sessions(Visitor, secret_key=SECRET, store="memory://", adopt=[predecessor])
+
+    async def view(_request: Request) -> JSONResponse:
+        return JSONResponse(sessions.data.cart)
+
+    client = TestClient(Starlette(routes=[Route("/", view)], middleware=[Middleware(sessions.middleware)]))
+    assert client.get("/", headers=cookie_header({"session": "a" * 43})).status_code == 503
+    assert client.get("/").status_code == 200
+
+
+# Set-up
+
+
+def test_records_need_a_store(redis: Any) -> None:
+    with pytest.raises(ConfigurationError, match="SESSION_STORE"):
+        typed_asgi.Sessions(Visitor, secret_key=SECRET, adopt=[FlaskSessionRedis(redis, before=FUTURE)])
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: StarletteCookies(THEIRS, before="2026-12-01"),
+        lambda: StarletteCookies("", before=FUTURE),
+        lambda: StarletteCookies(7, before=FUTURE),
+        lambda: LitestarCookies(b"short", before=FUTURE),
+        lambda: typed_asgi.Sessions(Visitor, secret_key=SECRET, adopt=[SessionMiddleware]),  # type: ignore[list-item]
+        lambda: typed_asgi.Sessions(Visitor, secret_key=SECRET, adopt=["starlette"]),  # type: ignore[list-item]
+        lambda: typed_asgi.Sessions(Visitor, secret_key=SECRET, adopt="starlette"),  # type: ignore[arg-type]
+    ],
+)
+def test_mistakes_are_said_at_set_up(make: Callable[[], object]) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        make()
+    assert "short" not in str(refused.value)
+
+
+def test_no_key_is_shown() -> None:
+    for each in (StarletteCookies(THEIRS, before=FUTURE), LitestarCookies(AES, before=FUTURE)):
+        assert THEIRS not in repr(each)
+        assert AES.decode() not in repr(each)
+
+
+# Before a deploy
+
+
+BROKEN: Final = [VALUES, {"user_id": "seven"}, {"cart": [1], "_token": "x"}, {}]
+
+
+def test_the_command_says_what_would_fit(
+    redis: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prefix = f"{os.urandom(4).hex()}[*]?:"
+    for number, values in enumerate(BROKEN):
+        redis.set(f"{prefix}{number}", msgspec.msgpack.encode(values), ex=60)
+    redis.set(f"{prefix}pickle", pickle.dumps({"user_id": 7}), ex=60)
+    module = ModuleType("moving")
+    vars(module).update(
+        Visitor=Visitor,
+        old=FlaskSessionRedis(redis, before=FUTURE, key_prefix=prefix),
+        cookies=StarletteCookies(THEIRS, before=FUTURE),
+        down=FlaskSessionRedis("redis://127.0.0.1:1/0", before=FUTURE),
+    )
+    monkeypatch.setitem(sys.modules, "moving", module)
+    assert main(["adopt", "moving:Visitor", "moving:old", "--json"]) == 1
+    said = json.loads(capsys.readouterr().out)
+    assert said == {
+        "sessions": 5,
+        "adopted": 4,
+        "fields": {
+            "user_id": {"fits": 1, "user_id is not int | None": 1},
+            "cart": {"fits": 1, "cart[0] is not str": 1},
+            "visits": {},
+        },
+        "undeclared": {"theme": 1, "_token": 1},
+        "refused": said["refused"],
+    }
+    assert sum(said["refused"].values()) == 1
+    assert main(["adopt", "moving:Visitor", "moving:old"]) == 1
+    text = capsys.readouterr().out
+    assert "4 of 5 sessions would be adopted" in text
+    assert "seven" not in text
+    assert main(["adopt", "moving:Visitor", "moving:old", "--on-bad-field", "session", "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["adopted"] == 2
+    assert len([*redis.scan_iter(f"{prefix[:8]}*")]) == 5  # nothing is written
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"session={in_starlette(VALUES)}; Path=/\n"))
+    assert main(["adopt", "moving:Visitor", "moving:cookies"]) == 0
+    assert "1 of 1" in capsys.readouterr().out
+    assert main(["adopt", "moving:Visitor", "moving:down"]) == 2
+    assert main(["adopt", "moving:Visitor", "moving:Visitor"]) == 2
