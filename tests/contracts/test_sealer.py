@@ -19,6 +19,7 @@ from typed_sessions.sealing.base import Genuine, Sealer, newest
 from typed_sessions.sealing.encrypted import EncryptedSealer
 from typed_sessions.sealing.keys import SecretKeys
 from typed_sessions.sealing.signed import SignedSealer
+from typed_sessions.sealing.since import SealedSince
 
 NOW = 1_800_000_000
 LIFETIME = timedelta(hours=1)
@@ -45,7 +46,17 @@ def encrypted(keys: SecretKeys, at: float) -> Sealer:
     )
 
 
-SEALERS = pytest.mark.parametrize("make", [pytest.param(signed, id="signed"), pytest.param(encrypted, id="encrypted")])
+def signed_since(keys: SecretKeys, at: float) -> Sealer:
+    return SealedSince(signed(keys, at), 0)
+
+
+def encrypted_since(keys: SecretKeys, at: float) -> Sealer:
+    return SealedSince(encrypted(keys, at), 0)
+
+
+SEALERS = pytest.mark.parametrize(
+    "make", [signed, encrypted, signed_since, encrypted_since], ids=lambda make: str(make.__name__)
+)
 
 
 @SEALERS

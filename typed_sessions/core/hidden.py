@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import wraps
-from typing import Any, Concatenate, Final, ParamSpec, TypeVar, final
+from typing import Any, Final, TypeVar, cast, final
 
 from typing_extensions import override
 
@@ -13,9 +13,7 @@ from typed_sessions.schema.schema import Schema
 
 __all__ = ["HIDDEN", "concealed", "without_arguments"]
 
-P = ParamSpec("P")
-T = TypeVar("T")
-OwnerT = TypeVar("OwnerT")
+MethodT = TypeVar("MethodT", bound=Callable[..., object])
 
 
 @final
@@ -37,14 +35,12 @@ def concealed(stored: Mapping[str, object], schema: Schema[Any]) -> Mapping[str,
     return {key: HIDDEN if key in secrets else value for key, value in stored.items()} if secrets else stored
 
 
-def without_arguments(
-    has_secrets: Callable[[OwnerT], bool],
-) -> Callable[[Callable[Concatenate[OwnerT, P], T]], Callable[Concatenate[OwnerT, P], T]]:
+def without_arguments(has_secrets: Callable[[Any], bool]) -> Callable[[MethodT], MethodT]:
     """Decorate a method so that no frame of a refusal holds what it was given, if that may be a secret."""
 
-    def decorated(method: Callable[Concatenate[OwnerT, P], T]) -> Callable[Concatenate[OwnerT, P], T]:
+    def decorated(method: MethodT) -> MethodT:
         @wraps(method)
-        def called(owner: OwnerT, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        def called(owner: object, /, *args: object, **kwargs: object) -> object:
             try:
                 return method(owner, *args, **kwargs)
             except (FieldTypeError, KeyError) as error:
@@ -54,6 +50,6 @@ def without_arguments(
             del args, kwargs  # debugging pages show locals
             raise refusal
 
-        return called
+        return cast("MethodT", called)
 
     return decorated

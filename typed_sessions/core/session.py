@@ -291,7 +291,7 @@ class SecureCookieSession(Session[S_co]):
 
     @override
     @without_arguments(_has_secrets)
-    def promote(self, /, **fields: object) -> None:
+    def promote(self, **fields: object) -> None:
         self._store(fields)
         state = state_of(self)
         state.renewal = Renewal.PROMOTE
