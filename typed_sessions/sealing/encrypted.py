@@ -28,7 +28,7 @@ from typed_sessions.sealing.parts import (
     STAMP_LENGTH,
     STAMP_SIZE,
     TAG_SIZE,
-    claimed_time,
+    Stamped,
     encoded_size,
     inflated,
     seconds_of,
@@ -106,7 +106,7 @@ class DailyKeys:
             return None
 
 
-class EncryptedSealer:
+class EncryptedSealer(Stamped):
     """Encrypts payloads, so that whoever has the text learns no more than how long it is, and can change nothing.
 
     Args:
@@ -195,14 +195,12 @@ class EncryptedSealer:
                 return Refused(Reason.ENCODING)
         return (payload, age) if len(payload) <= self._max_payload else Refused(Reason.TOO_LARGE)
 
-    claimed_time = staticmethod(claimed_time)
-
     def verify(self, signed: str, signatures: Collection[bytes]) -> Genuine | Refused:
         outcomes = {name: self.open(f"{signed}.{to_base64(name).decode()}") for name in signatures}
         refusals = {name: outcome for name, outcome in outcomes.items() if isinstance(outcome, Refused)}
         genuine = tuple(name for name in outcomes if name not in refusals or refusals[name].reason in _DECRYPTED)
         if genuine:
-            return Genuine(claimed_time(f"{signed}.") or 0, genuine)
+            return Genuine(self.claimed_time(f"{signed}.") or 0, genuine)
         return max(refusals.values(), key=progress, default=Refused(Reason.SIGNATURE))
 
     def _made_for(self, second: int) -> tuple[int, bytes, bytes, Callable[[bytes, bytes, bytes], bytes]]:

@@ -17,7 +17,7 @@ __all__ = [
     "STAMP_LENGTH",
     "STAMP_SIZE",
     "TAG_SIZE",
-    "claimed_time",
+    "Stamped",
     "encoded_size",
     "id_in",
     "inflated",
@@ -54,18 +54,22 @@ def stamp_of(second: int) -> bytes:
     return SEPARATOR + to_base64(second.to_bytes((second.bit_length() + 7) // 8, "big"))
 
 
-def claimed_time(text: str) -> int | None:
-    """Return when a text says that it was sealed, which stands between its last two dots; see `Sealer`."""
-    end = text.rfind(".")
-    try:
-        if end > STAMP_LENGTH and text[end - STAMP_LENGTH - 1] == ".":
-            stamp = text[end - STAMP_LENGTH : end]
-            if stamp.isalnum():  # as nearly all are
-                return _from_bytes(a2b_base64(stamp + "=="), "big")
-        start = text.rfind(".", 0, end) if end > 0 else -1
-        return None if start < 0 else seconds_of(text[start + 1 : end].encode())
-    except ValueError:
-        return None
+class Stamped:
+    """A sealer whose texts say between their last two dots when they were sealed."""
+
+    @staticmethod
+    def claimed_time(text: str) -> int | None:
+        """Return that time; see `Sealer.claimed_time`."""
+        end = text.rfind(".")
+        try:
+            if end > STAMP_LENGTH and text[end - STAMP_LENGTH - 1] == ".":
+                stamp = text[end - STAMP_LENGTH : end]
+                if stamp.isalnum():  # as nearly all are
+                    return _from_bytes(a2b_base64(stamp + "=="), "big")
+            start = text.rfind(".", 0, end) if end > 0 else -1
+            return None if start < 0 else seconds_of(text[start + 1 : end].encode())
+        except ValueError:
+            return None
 
 
 def id_in(text: str) -> str | None:

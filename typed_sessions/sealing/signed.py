@@ -26,7 +26,7 @@ from typed_sessions.sealing.parts import (
     SEPARATORS,
     STAMP_LENGTH,
     STAMP_SIZE,
-    claimed_time,
+    Stamped,
     encoded_size,
     inflated,
     seconds_of,
@@ -42,7 +42,7 @@ _SMALL: Final = 200
 """In bytes. To compress what is no longer saves two or three characters, and takes longer than all else."""
 
 
-class SignedSealer:
+class SignedSealer(Stamped):
     """Signs payloads with HMAC, as Quart and Flask do. The payload can be read by the visitor, not changed.
 
     Args:
@@ -128,8 +128,6 @@ class SignedSealer:
             return Refused(Reason.ENCODING)
         return (payload, age) if len(payload) <= self._max_payload else Refused(Reason.TOO_LARGE)
 
-    claimed_time = staticmethod(claimed_time)
-
     def verify(self, signed: str, signatures: Collection[bytes]) -> Genuine | Refused:
         message = signed.encode("utf-8", "replace")
         codes = list(self._codes(message))
@@ -182,7 +180,7 @@ def unverified(text: str) -> Unverified:
             payload = Refused(Reason.ENCODING)
     return Unverified(
         payload=Refused(Reason.TOO_LARGE) if isinstance(payload, bytes) and len(payload) > MAX_PAYLOAD else payload,
-        sealed_at=as_datetime(claimed_time(text)),
+        sealed_at=as_datetime(Stamped.claimed_time(text)),
         compressed=text.startswith("."),
     )
 
