@@ -49,6 +49,14 @@ TESTS: Final[dict[str, tuple[str, ...]]] = {
     "sealing/base": ("tests/unit/test_sealing.py", "tests/unit/test_lifecycle.py"),
     "sealing/keys": ("tests/unit/test_sealing.py", "tests/contracts/test_sealer.py"),
     "sealing/signed": ("tests/unit/test_sealing.py", "tests/contracts/test_sealer.py"),
+    "sealing/encrypted": ("tests/unit/test_encrypted.py", "tests/contracts/test_sealer.py"),
+    "sealing/parts": (
+        "tests/unit/test_sealing.py",
+        "tests/unit/test_encrypted.py",
+        "tests/contracts/test_sealer.py",
+        "tests/unit/test_inspection.py",
+    ),
+    "server/records": ("tests/integrations/test_encryption.py", "tests/integrations/test_server_side.py"),
     "sealing/set_cookie": ("tests/unit/test_cookies.py",),
     "core/cookies": ("tests/unit/test_cookies.py",),
     "core/session": (

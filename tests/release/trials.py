@@ -40,6 +40,7 @@ def without_extras() -> None:
     refused(lambda: __import__("typed_sessions.flask"), "flask")
     refused(lambda: sessions.require("user_id"), "fastapi")
     refused(lambda: sessions.client_for(Visitor(7), lambda *_: None), "starlette")  # type: ignore[arg-type]  # it is not asked
+    refused(lambda: two_visits(None, encryption="on"), "encryption")
     refused(lambda: two_visits("redis://localhost"), "redis")
     refused(lambda: two_visits("postgresql://localhost/sessions"), "postgresql")
 
@@ -56,11 +57,11 @@ def refused(use: Callable[[], object], extra: str) -> None:
     assert f"typed_sessions[{extra}" in said, f"without {extra}: {said}"
 
 
-def two_visits(store: str | None) -> None:
+def two_visits(store: str | None, **settings: Any) -> None:
     """Hold an ASGI application without a framework to knowing a visitor who comes again."""
     from typed_sessions.asgi import Sessions
 
-    said = asyncio.run(visits(Sessions(Visitor, secret_key=SECRET, store=store)))
+    said = asyncio.run(visits(Sessions(Visitor, secret_key=SECRET, store=store, **settings)))
     assert said == [b"1", b"2"], f"{store}: {said}"
 
 
@@ -191,6 +192,11 @@ def pydantic() -> None:
     assert SecureCookieSession({"user_id": 7}, schema=Model).data == Model(user_id=7)
 
 
+def encryption() -> None:
+    for store in (None, "memory://"):
+        two_visits(store, encryption="on")
+
+
 def speed() -> None:
     import pybase64
 
@@ -215,6 +221,7 @@ TRIALS: dict[str, Callable[[], None]] = {
     "redis": redis,
     "postgresql": postgresql,
     "pydantic": pydantic,
+    "encryption": encryption,
     "speed": speed,
     "demo": demo,
 }

@@ -264,6 +264,17 @@ def test_what_is_sealed_later_counts_whether_it_can_be_read_or_not() -> None:
     assert newest([sealer(at=NOW - 1).seal(b"{}"), bomb], [bounded]) == (bomb, 2)
 
 
+def test_what_cannot_be_inflated_is_refused_and_is_genuine_all_the_same() -> None:
+    ours = sealer()
+    keys, stamp = ours._keys, in_base64(NOW.to_bytes(4, "big"))
+    tail = f".{stamp}.{keys.current.decode()}"
+    for broken in (b"no zlib", zlib.compress(b"a" * 99)[:-1], b""):
+        sealed = keys.encrypted(broken, f"{tail}.sessionz".encode(), NOW)
+        text = f".{in_base64(sealed)}{tail}"
+        assert ours.open(text) == Refused(Reason.ENCODING)
+        assert newest([sealer(at=NOW - 1).seal(b"{}"), text], [ours]) == (text, 2)
+
+
 def test_a_payload_past_the_limit_is_refused() -> None:
     for size in (100, 101, 9_000):
         outcome = sealer(max_payload=100).open(sealer().seal(b"a" * size))
