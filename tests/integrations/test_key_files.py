@@ -54,9 +54,9 @@ class Site:
         return self.config["SECRET_KEY"], self.config["SECRET_KEY_FALLBACKS"]
 
 
-def quart_site(path: Path, clock: ManualClock) -> Site:
+def quart_site(path: Path, clock: ManualClock, store: str | None = None) -> Site:
     app = Quart("keys")
-    app.config["SECRET_KEY_FILE"] = str(path)
+    app.config.update(SECRET_KEY_FILE=str(path), SESSION_STORE=store)
     sessions = quart.Sessions(Visitor, app)
 
     @app.get("/")
@@ -72,9 +72,9 @@ def quart_site(path: Path, clock: ManualClock) -> Site:
     return Site(path, clock, app.config, lambda cookie: asyncio.run(visit(cookie)), sessions)
 
 
-def flask_site(path: Path, clock: ManualClock) -> Site:
+def flask_site(path: Path, clock: ManualClock, store: str | None = None) -> Site:
     app = Flask("keys")
-    app.config["SECRET_KEY_FILE"] = path
+    app.config.update(SECRET_KEY_FILE=path, SESSION_STORE=store)
     sessions = flask.Sessions(Visitor, app)
 
     @app.get("/")
@@ -90,8 +90,8 @@ def flask_site(path: Path, clock: ManualClock) -> Site:
     return Site(path, clock, app.config, visit, sessions)
 
 
-def asgi_site(path: Path, clock: ManualClock) -> Site:
-    sessions = ASGISessions(Visitor, secret_key_file=path)
+def asgi_site(path: Path, clock: ManualClock, store: str | None = None) -> Site:
+    sessions = ASGISessions(Visitor, secret_key_file=path, store=store)
 
     async def count(_scope: Any, _receive: Any, send: Any) -> None:
         sessions.data.visits += 1
@@ -215,6 +215,34 @@ def test_kubernetes_replaces_a_link(site: Site, tmp_path: Path) -> None:
     for _ in range(2):  # its files have no line ends, as a rule
         site.clock.forward(SECOND)
         site.visit(None)
+    assert site.keys == (NEW, [OLD])
+
+
+@pytest.mark.parametrize("maker", [quart_site, flask_site, asgi_site])
+def test_sessions_in_a_store_follow_the_keys(
+    maker: Callable[..., Site], tmp_path: Path, session_clock: ManualClock
+) -> None:
+    (tmp_path / "keys").write_text(f"{OLD}\n", encoding="utf-8")
+    site = maker(tmp_path / "keys", session_clock, f"sqlite:///{tmp_path}/sessions.db")
+    _, cookie = site.visit(None)
+    site.write(OLD, NEW)
+    assert site.visit(cookie)[0] == "2"
+    assert site.keys == (NEW, [OLD])
+    site.write(NEW)
+    assert site.visit(cookie)[0] == "3"  # it has moved to the namespace of the new key
+
+
+def test_a_path_is_that_of_the_beginning(
+    tmp_path: Path, session_clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "keys").write_text(f"{OLD}\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    site = flask_site(Path("keys"), session_clock)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir("elsewhere")
+    (tmp_path / "keys").write_text(f"{OLD}\n{NEW}\n", encoding="utf-8")
+    session_clock.forward(SECOND)
+    site.visit(None)
     assert site.keys == (NEW, [OLD])
 
 

@@ -39,6 +39,7 @@ class KeyFile:
         self.keys: tuple[FileKey, ...] = ()
         """The oldest one first; the last one signs. None before the first look."""
         self.path: Final = path
+        self._file: Final = Path(path).absolute()  # whatever the working directory becomes
         self._looked_at: int | None = None
         """The second of the last look."""
         self._pending: tuple[FileKey, ...] | None = None
@@ -61,7 +62,7 @@ class KeyFile:
         """
         self._looked_at = int(now)
         try:
-            keys, is_complete = _read(Path(self.path))
+            keys, is_complete = _read(self._file)
             if with_ids:
                 refuse_same_ids(SecretKeys(keys[-1], keys[:-1]))
         except ConfigurationError as error:
