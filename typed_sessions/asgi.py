@@ -11,7 +11,7 @@ from typing_extensions import TypeVar
 
 from typed_sessions.core.mixin import Session
 from typed_sessions.errors import UndeclaredKeyError
-from typed_sessions.frameworks.asgi_sessions import ASGISessions, settings_from
+from typed_sessions.frameworks.asgi_sessions import ASGISessions, EventListener, settings_from
 from typed_sessions.frameworks.session_middleware import ASGIApp, SessionMiddleware
 from typed_sessions.frameworks.session_settings import SecretKey, SessionSettings
 from typed_sessions.frameworks.sessions import SessionInfo
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from typed_sessions.frameworks.requirement import Requirement
 
-__all__ = ["SecretKey", "SessionInfo", "SessionMiddleware", "SessionSettings", "Sessions"]
+__all__ = ["EventListener", "SecretKey", "SessionInfo", "SessionMiddleware", "SessionSettings", "Sessions"]
 
 S = TypeVar("S", default=dict[str, object])
 T = TypeVar("T")
@@ -37,6 +37,8 @@ class Sessions(ASGISessions[S]):
         schema: the class that declares what a session holds; without one, a session is a dict.
         permanent: whether a session outlives the browser's from its first content on, without being told.
         converter: a cattrs converter with hooks for types that the library does not know.
+        on_event: is called with each report on a session, such as `Refused` or `FieldReset`, after it was logged. What
+            it raises fails the request.
         settings: see `SessionSettings`.
 
     Raises:
@@ -58,6 +60,7 @@ class Sessions(ASGISessions[S]):
         *,
         permanent: bool = True,
         converter: Converter | None = None,
+        on_event: EventListener | None = None,
     ) -> Sessions[dict[str, object]]: ...
     @overload
     @classmethod
@@ -68,6 +71,7 @@ class Sessions(ASGISessions[S]):
         *,
         permanent: bool = True,
         converter: Converter | None = None,
+        on_event: EventListener | None = None,
     ) -> Sessions[T]: ...
     @classmethod
     def from_config(
@@ -77,6 +81,7 @@ class Sessions(ASGISessions[S]):
         *,
         permanent: bool = True,
         converter: Converter | None = None,
+        on_event: EventListener | None = None,
     ) -> Sessions[T] | Sessions[dict[str, object]]:
         """Return the sessions that config keys describe, such as those of a Flask application: `SECRET_KEY` and so on.
 
@@ -86,14 +91,21 @@ class Sessions(ASGISessions[S]):
                 is left alone.
             permanent: as in the constructor.
             converter: as in the constructor.
+            on_event: as in the constructor.
 
         Raises:
             SchemaError: the class cannot be a schema; the message names the field.
             ConfigurationError: a setting is wrong; the message names it.
         """
-        settings = [settings_from(config)]
+        settings = [settings_from(config, on_event)]
         del config  # debugging pages show locals
-        return Sessions(cast("Callable[[], T]", schema), permanent=permanent, converter=converter, **settings.pop())
+        return Sessions(
+            cast("Callable[[], T]", schema),
+            permanent=permanent,
+            converter=converter,
+            on_event=on_event,
+            **settings.pop(),
+        )
 
     def middleware(self, app: ASGIApp) -> SessionMiddleware:
         """Return an application that has these sessions: the one that is given is inside of it."""
@@ -145,8 +157,14 @@ class Sessions(ASGISessions[S]):
             StoreUnavailableError: the store did not answer.
             ImportError: Starlette, or what its test client needs, is not installed.
         """
-        from typed_sessions.frameworks.starlette_client import TestClient  # noqa: PLC0415 -- it imports Starlette
-
+        try:
+            from starlette.testclient import TestClient  # noqa: PLC0415 -- nobody else imports Starlette here
+        except (ModuleNotFoundError, RuntimeError) as missing:  # the latter is Starlette's own word on it
+            raise ImportError(
+                "Sessions.client_for needs the test client of Starlette: "
+                "pip install 'typed_sessions[starlette]' httpx2",
+                name=getattr(missing, "name", None) or "httpx2",
+            ) from missing
         return self._client(TestClient, data, app, "testserver", permanent=permanent)
 
     @cached_property

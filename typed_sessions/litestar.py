@@ -10,7 +10,7 @@ from cattrs import Converter
 from typing_extensions import TypeVar, override
 
 from typed_sessions.errors import ConfigurationError, StoreUnavailableError
-from typed_sessions.frameworks.asgi_sessions import ASGISessions, settings_from
+from typed_sessions.frameworks.asgi_sessions import ASGISessions, EventListener, settings_from
 from typed_sessions.frameworks.session_settings import SecretKey, SessionSettings
 from typed_sessions.frameworks.sessions import SessionInfo
 from typed_sessions.frameworks.unavailable import RETRY_AFTER
@@ -34,7 +34,7 @@ except ModuleNotFoundError as _missing:
 if TYPE_CHECKING:
     from litestar.testing import TestClient
 
-__all__ = ["SecretKey", "SessionInfo", "SessionSettings", "Sessions"]
+__all__ = ["EventListener", "SecretKey", "SessionInfo", "SessionSettings", "Sessions"]
 
 S = TypeVar("S", default=dict[str, object])
 T = TypeVar("T")
@@ -49,6 +49,8 @@ class Sessions(ASGISessions[S], InitPlugin, ReceiveRoutePlugin):
         schema: the class that declares what a session holds; without one, a session is a dict.
         permanent: whether a session outlives the browser's from its first content on, without being told.
         converter: a cattrs converter with hooks for types that the library does not know.
+        on_event: is called with each report on a session, such as `Refused` or `FieldReset`, after it was logged. What
+            it raises fails the request.
         settings: see `SessionSettings`.
 
     Raises:
@@ -67,6 +69,7 @@ class Sessions(ASGISessions[S], InitPlugin, ReceiveRoutePlugin):
         *,
         permanent: bool = True,
         converter: Converter | None = None,
+        on_event: EventListener | None = None,
     ) -> Sessions[dict[str, object]]: ...
     @overload
     @classmethod
@@ -77,6 +80,7 @@ class Sessions(ASGISessions[S], InitPlugin, ReceiveRoutePlugin):
         *,
         permanent: bool = True,
         converter: Converter | None = None,
+        on_event: EventListener | None = None,
     ) -> Sessions[T]: ...
     @classmethod
     def from_config(
@@ -86,6 +90,7 @@ class Sessions(ASGISessions[S], InitPlugin, ReceiveRoutePlugin):
         *,
         permanent: bool = True,
         converter: Converter | None = None,
+        on_event: EventListener | None = None,
     ) -> Sessions[T] | Sessions[dict[str, object]]:
         """Return the sessions that config keys describe, such as those of a Flask application: `SECRET_KEY` and so on.
 
@@ -95,14 +100,21 @@ class Sessions(ASGISessions[S], InitPlugin, ReceiveRoutePlugin):
                 is left alone.
             permanent: as in the constructor.
             converter: as in the constructor.
+            on_event: as in the constructor.
 
         Raises:
             SchemaError: the class cannot be a schema; the message names the field.
             ConfigurationError: a setting is wrong; the message names it.
         """
-        settings = [settings_from(config)]
+        settings = [settings_from(config, on_event)]
         del config  # debugging pages show locals
-        return Sessions(cast("Callable[[], T]", schema), permanent=permanent, converter=converter, **settings.pop())
+        return Sessions(
+            cast("Callable[[], T]", schema),
+            permanent=permanent,
+            converter=converter,
+            on_event=on_event,
+            **settings.pop(),
+        )
 
     def backend_config(self) -> BackendConfig:
         """Return these sessions for the parts of Litestar that take a backend's configuration.

@@ -26,6 +26,7 @@ from typing_extensions import override
 from tests.failing_store import Failing
 from typed_sessions import Session, StoreUnavailableError, Subject
 from typed_sessions.asgi import Sessions
+from typed_sessions.reports import FieldReset, Reason, Refused, Report, UnknownSetting
 from typed_sessions.stores import MemoryStore
 
 SECRET = "a secret key that is long enough"
@@ -344,6 +345,30 @@ def test_middleware_on_both_sides(caplog: pytest.LogCaptureFixture) -> None:
     assert visitor.get("/").json() == ["before", "after", "before"]
     assert seen == ["before,after", "before,after,before,after"]
     assert caplog.text == ""
+
+
+@define
+class LaterVisitor:
+    user_id: str | None = None
+
+
+def test_an_application_hears_of_what_was_refused_and_reset(caplog: pytest.LogCaptureFixture) -> None:
+    heard: list[Report] = []
+    cookie = Sessions(Visitor, secret_key=SECRET).cookie_for(Visitor(user_id=7))
+    later = Sessions(LaterVisitor, secret_key=SECRET, on_event=heard.append)
+
+    async def look(_: Request) -> Response:
+        return JSONResponse([later.data.user_id, later.current.new])
+
+    client = TestClient(later.middleware(Starlette(routes=[Route("/", look)])))
+    with caplog.at_level(logging.DEBUG, "typed_sessions"):
+        assert client.get("/", headers={"Cookie": f"session={cookie}"}).json() == [None, False]
+        assert client.get("/", headers={"Cookie": "session=forged"}).json() == [None, True]
+    assert heard == [FieldReset("user_id", "str | None"), Refused(Reason.MALFORMED)]
+    assert [record.getMessage() for record in caplog.records] == [str(report) for report in heard]
+    config = {"SECRET_KEY": SECRET, "SESSION_SERIALISER": "msgspec-json"}
+    Sessions.from_config(LaterVisitor, config, on_event=heard.append)
+    assert isinstance(heard[2], UnknownSetting)
 
 
 def test_two_sessions_one_within_the_other() -> None:

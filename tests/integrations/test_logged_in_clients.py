@@ -325,6 +325,20 @@ def test_a_refresh_is_due_by_the_clock_of_a_test(session_clock: ManualClock, aft
     assert ("Set-Cookie" in client.get("/").headers) is (after == 4)
 
 
+def test_a_refresh_may_be_due_after_parts_of_a_second(session_clock: ManualClock) -> None:
+    app, sessions = asgi_app(refresh_after=timedelta(seconds=1.5))
+
+    @app.post("/")
+    async def read() -> int | None:
+        return sessions.data.user_id
+
+    for seconds, is_due in ((0, False), (1, False), (1.4, False), (1.5, True), (1.6, True), (2, True)):
+        client = sessions.client_for(Visitor(user_id=7), app)
+        session_clock.forward(timedelta(seconds=seconds))
+        assert ("Set-Cookie" in client.post("/").headers) is is_due, seconds
+        session_clock.forward(timedelta(seconds=3 - seconds))
+
+
 @pytest.mark.parametrize("visit", [1, 2])
 async def test_each_test_has_a_store_of_its_own(session_store: MemoryStore, visit: int) -> None:
     _, sessions = quart_app(SESSION_STORE=session_store)

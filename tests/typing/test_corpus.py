@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.typing.matrix import CHECKERS, PAGE, Checker, corpus_lines, reported_by, surprises
+from tests.typing.matrix import CHECKERS, PAGE, Checker, codes_of, corpus_lines, recorded_codes, reported_by, surprises
 
 IN_CI = [checker for checker in CHECKERS if checker.name != "pyright"]
 """All but pyright, which npm brings when it first runs; basedpyright is a fork of it. `nox -s checkers` runs all."""
@@ -22,6 +22,7 @@ def test_a_checker_reports_the_misuses_and_nothing_else_as_the_page_shows(checke
     column = names.index(checker.name) - len(names)  # from the end: a bar may stand in the code
     said = [line.place in reported for line in corpus_lines() if line.expected]
     assert [row.split("|")[column].strip() == "yes" for row in rows] == said
+    assert codes_of(checker) == recorded_codes(checker)
 
 
 def test_there_are_many_of_both() -> None:

@@ -74,6 +74,23 @@ async def test_the_first_content_makes_a_session_permanent(store: str | None) ->
 
 
 @STORES
+@pytest.mark.parametrize("way", ["data", "key", "both"])
+async def test_that_it_is_permanent_stands_before_what_was_stored(store: str | None, way: str) -> None:
+    visitor = browser(store)
+    session = await visitor.open()
+    if way != "data":
+        session.promote(user_id=7)
+    if way != "key":
+        session.data.name = "Ada"
+    session["_flashes"] = []
+    await visitor.save()
+    keys = list(await visitor.open())
+    assert keys[0] == "_permanent"
+    assert set(keys[1:]) == {"_flashes", *(["user_id"] * (way != "data")), *(["name"] * (way != "key"))}
+    assert visitor.opened[-1].popitem()[0] != "_permanent"
+
+
+@STORES
 async def test_without_content_nothing_is_stored(store: str | None) -> None:
     visitor = browser(store)
     session = await visitor.open()

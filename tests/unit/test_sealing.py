@@ -491,6 +491,14 @@ def test_sealed_at_is_what_the_text_claims_verified_or_not() -> None:
     assert sealer().claimed_time(f"anything.{stamp}.anything") == NOW
 
 
+def test_the_time_is_found_whichever_letters_spell_it() -> None:
+    moments, claimed_time = range(NOW, NOW + 64**4, 65_537), sealer().claimed_time
+    stamps = {moment: base64_encode(int_to_bytes(moment)).decode() for moment in moments}
+    assert {letter for stamp in stamps.values() for letter in stamp} >= {"-", "_"}
+    assert all(claimed_time(f"anything.{stamps[each]}.anything") == each for each in moments)
+    assert claimed_time("anything.-_.P82.anything") == claimed_time("P82.P82.anything")
+
+
 def roomy(room: int, digest: DigestMethod = hashlib.sha1) -> PayloadSealer:
     return PayloadSealer(
         SecretKeys(KEY),

@@ -125,7 +125,7 @@ class Functions:
         lines = _BEGIN[:]
         for name, code in self._fields.items():
             field = self._schema.fields[name]
-            value, part = f"data.{name}", f"decoded.{name}"
+            value, part = field.member.expression("data"), f"decoded.{name}"
             if code.closed and code.unchanged is IS:
                 inner = [f"if {value} is not {part}:", f"    value, part = {value}, {part}"]
             elif code.closed and name in self._made:

@@ -39,6 +39,8 @@ class LoadedData(Value, Generic[S]):
     """The same as they came; None if there are none."""
     written: bytes = b""
     """The payload that was saved, if one was: what has changed until then is known from it."""
+    age: int = 0
+    """How many seconds ago it was sealed, when it was opened."""
     sent: str | None = None
     """The same as it was sealed, and sent with the response."""
     seen: dict[str, None] | None = None
@@ -111,6 +113,8 @@ class LoadedKeys(Value, Generic[S]):
     raws: Mapping[str, Raw] | None = None
     written: bytes = b""
     """The payload that was saved, if one was."""
+    age: int = 0
+    """How many seconds ago it was sealed, when it was opened."""
     sent: str | None = None
     """The same as it was sealed, and sent with the response."""
 

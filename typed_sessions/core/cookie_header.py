@@ -34,10 +34,17 @@ def cookie_values(header: str, name: str) -> tuple[str, ...] | None:
     Returns:
         None where only a parser tells: a value is quoted, or there is a tab.
     """
-    if name not in header:
+    times = header.count(name)
+    if not times:
         return ()
     if '"' in header or "\t" in header:
         return None
+    if times == 1:  # as nearly all have it
+        before, found_name, rest = header.partition(f"{name}=")
+        if found_name and (not before or before.endswith("; ")):
+            value = rest.partition(";")[0]
+            if " " not in value:
+                return (value,)
     found: list[str] = []
     for part in header.split(";"):
         key, _, value = part.partition("=")

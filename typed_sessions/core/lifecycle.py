@@ -7,6 +7,7 @@ from typing import Final, TypeAlias, final
 from msgspec import Struct
 from typing_extensions import TypeVar, override
 
+from typed_sessions.codec.declared_contents import DeclaredContents
 from typed_sessions.codec.generated import PERMANENT_KEY
 from typed_sessions.core.cookies import rivals_of
 from typed_sessions.core.loading import opened
@@ -137,6 +138,8 @@ def make_permanent(state: SessionState[S]) -> None:
     if PERMANENT_KEY not in keys:
         if keys and (opened.snapshot is None or state.cleared):
             contents.update({PERMANENT_KEY: True})
+            if isinstance(contents, DeclaredContents):  # as it is written quickest, and nobody has stored it
+                contents.order = {PERMANENT_KEY: None, **contents.ordered()}
     elif len(keys) == 1 and contents.get(PERMANENT_KEY) and state.compared()[0]:
         contents.remove(PERMANENT_KEY)
 

@@ -245,9 +245,12 @@ def _data_loader(rules: Rules[S]) -> DataLoader[S]:
         if len(texts) != 1:
             return None
         unsealed = unseal(texts[0])
-        loaded = data_in(unsealed[0], texts[0]) if type(unsealed) is tuple else None
+        if type(unsealed) is not tuple:
+            return None
+        loaded = data_in(unsealed[0], texts[0])
         if loaded is None or (loaded.raws is not None and not keeps_undeclared):
             return None
+        loaded.age = unsealed[1]
         made.append(loaded)
         return made[0]
 
@@ -265,12 +268,12 @@ def _data_sealer(rules: Rules[S]) -> Callable[[LoadedData[S] | LoadedKeys[S]], s
         return lambda _loaded: None
     payload_of, seal, written, clock = path.payload_of, rules.formats[0].sealer.seal, rules.cookie.written, rules.clock
     lifetime, refreshes, longest = rules.lifetime_seconds, rules.refresh_each_request, rules.max_cookie_size
-    most = _longest_in_cookie(rules.settings)
+    most, old = _longest_in_cookie(rules.settings), math.floor(rules.refresh_seconds)
 
     def header_of(loaded: LoadedData[S] | LoadedKeys[S]) -> str | None:
         payload = payload_of(loaded)
         if payload is loaded.source:
-            return None if refreshes and loaded.permanent and rules.is_old(loaded.sealed) else ""
+            return None if refreshes and loaded.age >= old and loaded.permanent else ""  # where it is just due, too
         if payload is None or len(payload) > most:
             return None
         sealed = seal(payload)

@@ -13,7 +13,7 @@ from typed_sessions.core.cookie_header import cookie_values, parsed_cookies, par
 from typed_sessions.core.framework import ConfiguredApp, CookieRequest, CookieResponse, values_of, vary_by_cookie
 from typed_sessions.core.rules import Rules
 from typed_sessions.core.session import SecureCookieSession, state_of
-from typed_sessions.core.session_request import is_left_alone, note_streaming, save_data, session_of_request
+from typed_sessions.core.session_request import is_left_alone, note_streaming, save_data
 from typed_sessions.core.state import UNSAVED
 from typed_sessions.errors import ConfigurationError
 from typed_sessions.frameworks import interface
@@ -82,10 +82,15 @@ class Connection:
 
     def values_of(self, name: str) -> tuple[str, ...]:
         """Return all values of a cookie."""
-        found = [value for each, value in self._headers if each == b"cookie"]
-        if not found:
+        found = None
+        for each, value in self._headers:
+            if each == b"cookie":
+                if found is not None:
+                    return parsed_values(self._text(b"cookie"), name)
+                found = value
+        if found is None:
             return ()
-        header = (found[0] if len(found) == 1 else b";".join(found)).decode("latin-1")
+        header = found.decode("latin-1")
         values = cookie_values(header, name)
         return parsed_values(header, name) if values is None else values
 
@@ -161,23 +166,20 @@ class ASGISessionInterface(interface.SecureCookieSessionInterface[S]):
             raise ConfigurationError("SECRET_KEY is missing, which the cookies of sessions are signed with")
         return session
 
-    def opened_at_once(self, app: Application, connection: Connection) -> SecureCookieSession[S] | None:
-        """Return the session of a connection that needs nothing else; None where `opened` has to be awaited."""
-        rules = app.rules
-        return None if rules is None else session_of_request(rules, app, connection, SecureCookieSession)
-
     def saved_at_once(self, app: Application, session: SecureCookieSession[S], message: Message) -> Message | None:
         """Save a session of which nobody has asked more than its data, with the message that begins its response.
 
         Returns:
             The message, with what becomes of its headers; None where it takes `save_session`.
         """
-        if is_left_alone(session):
+        rules = app.rules
+        if not session.accessed:
+            if not is_left_alone(session):
+                return None
             if not _has_length(message):
                 note_streaming(session)
             return message
-        rules = app.rules
-        text = save_data(session, rules) if session.accessed and rules is not None else None
+        text = None if rules is None else save_data(session, rules)
         if text is None:
             return None
         raw = message["headers"]

@@ -6,24 +6,21 @@ import asyncio
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from datetime import timedelta
+from functools import partial
 from itertools import count
-from typing import Any, ClassVar, Final, Protocol, Unpack, cast, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol, TypeAlias, Unpack, cast, overload
 
 from cattrs import Converter
 from typing_extensions import TypeVar, override
 
 from typed_sessions.core.mixin import Session
 from typed_sessions.core.unknown_settings import advice_on
-from typed_sessions.errors import ConfigurationError, StoreUnavailableError
+from typed_sessions.errors import ConfigurationError
 from typed_sessions.frameworks.asgi_interface import Application, ASGISessionInterface, need_asyncio
 from typed_sessions.frameworks.session_middleware import (
     ASGIApp,
     Exchange,
     Handling,
-    Receive,
-    Scope,
-    Send,
-    SessionMiddleware,
 )
 from typed_sessions.frameworks.session_settings import (
     SessionSettings,
@@ -33,16 +30,20 @@ from typed_sessions.frameworks.session_settings import (
     unknown_among,
 )
 from typed_sessions.frameworks.sessions import REFRESH_FRACTION, AwaitedSessions, purge_now_and_then
-from typed_sessions.reports import UnknownSetting, log_report
+from typed_sessions.reports import Report, UnknownSetting, log_report
 
-__all__ = ["ASGISessions", "HasScope", "settings_from"]
+if TYPE_CHECKING:
+    from typed_sessions.frameworks.transaction import TransactingClient, Transaction
+
+__all__ = ["ASGISessions", "EventListener", "HasScope", "settings_from"]
 
 S = TypeVar("S", default=dict[str, object])
-C = TypeVar("C", bound="_TestClient")
+C = TypeVar("C", bound="TransactingClient")
+
+EventListener: TypeAlias = Callable[[Report], object]
+"""Takes what there is to say of a session: one of the classes in `typed_sessions.reports`."""
 
 _numbers: Final = count(1)
-
-_UNAVAILABLE: Final = 503
 
 
 class HasScope(Protocol):
@@ -52,13 +53,6 @@ class HasScope(Protocol):
     def scope(self) -> Mapping[str, Any]: ...
 
 
-class _TestClient(Protocol):
-    @property
-    def cookies(self) -> Any: ...
-    @property
-    def get(self) -> Callable[[str], Any]: ...
-
-
 class ASGISessions(AwaitedSessions[S]):
     """The sessions of applications whose settings are arguments.
 
@@ -66,6 +60,8 @@ class ASGISessions(AwaitedSessions[S]):
         schema: the class that declares what a session holds; without one, a session is a dict.
         permanent: whether a session outlives the browser's from its first content on, without being told.
         converter: a cattrs converter with hooks for types that the library does not know.
+        on_event: is called with each report on a session, such as `Refused` or `FieldReset`, after it was logged. What
+            it raises fails the request.
         settings: see `SessionSettings`.
 
     Raises:
@@ -83,6 +79,7 @@ class ASGISessions(AwaitedSessions[S]):
         *,
         permanent: bool = True,
         converter: Converter | None = None,
+        on_event: EventListener | None = None,
         **settings: Unpack[SessionSettings],
     ) -> None: ...
     @overload
@@ -92,6 +89,7 @@ class ASGISessions(AwaitedSessions[S]):
         *,
         permanent: bool = True,
         converter: Converter | None = None,
+        on_event: EventListener | None = None,
         **settings: Unpack[SessionSettings],
     ) -> None: ...
     def __init__(
@@ -100,6 +98,7 @@ class ASGISessions(AwaitedSessions[S]):
         *,
         permanent: bool = True,
         converter: Converter | None = None,
+        on_event: EventListener | None = None,
         **settings: Unpack[SessionSettings],
     ) -> None:
         unknown = unknown_among(settings)
@@ -109,7 +108,10 @@ class ASGISessions(AwaitedSessions[S]):
             raise TypeError(f"Sessions() {unknown}")
         self._refuse_application(schema)
         interface = ASGISessionInterface(
-            cast("Callable[[], S]", schema), converter=converter, refresh_fraction=REFRESH_FRACTION
+            cast("Callable[[], S]", schema),
+            converter=converter,
+            refresh_fraction=REFRESH_FRACTION,
+            report=partial(log_and_tell, on_event),
         )
         interface.makes_permanent = permanent
         super().__init__(interface)
@@ -150,7 +152,11 @@ class ASGISessions(AwaitedSessions[S]):
     @override
     def data(self) -> S:
         """The data of the session of the request or websocket that is being handled; see `current`."""
-        data: S = self._handled().session.data
+        try:  # as `_handled` does, without a call: this is what most requests ask
+            exchange = self._exchange.get()
+        except LookupError:
+            raise RuntimeError(self._not_installed) from None
+        data: S = exchange.session.data
         return data
 
     def on(self, request: HasScope) -> Session[S]:
@@ -230,35 +236,53 @@ class ASGISessions(AwaitedSessions[S]):
                 + cls._installed_by
             )
 
+    def transaction(self, client: TransactingClient, path: str = "/") -> Transaction[S]:
+        """Open the session of a test client, and save what is changed in it back to the client's cookies.
+
+        `with sessions.transaction(client) as session` in a test without an event loop, `async with` in one with a loop.
+
+        Args:
+            client: a test client of the framework's, or a client of httpx, that has a base URL.
+            path: where the request would go, for cookies that are bound to a path.
+
+        Raises:
+            StoreUnavailableError: the store did not answer.
+            ConfigurationError: the client has no base URL.
+        """
+        from typed_sessions.frameworks.transaction import Transaction  # noqa: PLC0415 -- it imports much, for tests
+
+        return Transaction(self._handling.interface, self._application, client, path)
+
     def _client(self, client: Callable[..., C], data: S, app: ASGIApp, host: str, *, permanent: bool | None) -> C:
-        """Return a test client that has made a visit before; see `client_for` of a framework's.
+        """Return a test client whose visitor has this data; see `client_for` of a framework's.
 
         Args:
             client: the class of the framework's test clients.
-            data: what the session of that visit holds.
+            data: what the session holds.
             app: the application whose client it is.
             host: what the client calls the server, where the settings do not say.
             permanent: whether the session outlives the browser's; None leaves it to the settings.
         """
-
-        async def begin(_scope: Scope, _receive: Receive, send: Send) -> None:
-            self._fill(self.current, data, permanent=permanent)
-            await send({"type": "http.response.start", "status": 204, "headers": []})
-            await send({"type": "http.response.body"})
-
         interface, application = self._interface, self._application
         host = (interface.get_cookie_domain(application) or host).lstrip(".")
         base_url = f"{'https' if interface.get_cookie_secure(application) else 'http'}://{host}"
-        visit = client(SessionMiddleware(begin, self._handling), base_url=base_url)
-        if visit.get(interface.get_cookie_path(application)).status_code == _UNAVAILABLE:
-            raise StoreUnavailableError("the store did not answer, and the session of the test client is not kept")
-        return client(app, base_url=base_url, cookies=visit.cookies)
+        made = client(app, base_url=base_url)
+        with self.transaction(made, interface.get_cookie_path(application)) as session:
+            self._fill(session, data, permanent=permanent)
+        return made
 
 
-def settings_from(config: Mapping[str, Any]) -> SessionSettings:
-    """Return the settings that config keys describe, and log the keys that may be misspelt."""
+def settings_from(config: Mapping[str, Any], on_event: EventListener | None) -> SessionSettings:
+    """Return the settings that config keys describe, and report the keys that may be misspelt."""
     for name in config:
         advice = advice_on(name)
         if advice is not None:
-            log_report(UnknownSetting(name, advice))
+            log_and_tell(on_event, None, UnknownSetting(name, advice))
     return settings_of(config)
+
+
+def log_and_tell(on_event: EventListener | None, _app: object, report: Report) -> None:
+    """Log a report, and tell it to who listens."""
+    log_report(report)
+    if on_event is not None:
+        on_event(report)

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeAlias
 from attrs import frozen
 
 from typed_sessions.core.session import SecureCookieSession, state_of
-from typed_sessions.core.session_request import was_used_late
+from typed_sessions.core.session_request import session_of_request, was_used_late
 from typed_sessions.core.state import AWAITED
 from typed_sessions.errors import StoreUnavailableError
 from typed_sessions.frameworks.asgi_interface import (
@@ -80,9 +80,11 @@ class SessionMiddleware:
         passed_on: list[Scope] = []
         try:
             connection = Connection(scope["headers"])
-            session = interface.opened_at_once(application, connection)
-            if session is None:
+            rules = application.rules
+            if rules is None:
                 session = await interface.opened(application, connection)
+            else:
+                session = session_of_request(rules, application, connection, SecureCookieSession)
             exchange = Exchange(handling, session, send, scope if kind == "websocket" else None)
             scope["session"] = RequestSession(session)
             scope[handling.key] = session
@@ -117,12 +119,12 @@ class Exchange:
         websocket: the scope, if it is a websocket.
     """
 
-    __slots__ = ("_handling", "_page", "_send", "_websocket", "failure", "has_begun", "session")
-    session: SecureCookieSession[Any]
-    has_begun: bool
+    has_begun: bool = False
     """True once the response has begun."""
-    failure: StoreUnavailableError | None
+    failure: StoreUnavailableError | None = None
     """What kept the session from being saved with it."""
+    _page: ASGIHeaders | None = None
+    """The headers of the response that could not be saved."""
 
     def __init__(
         self, handling: Handling, session: SecureCookieSession[Any], send: Send, websocket: Scope | None
@@ -131,9 +133,6 @@ class Exchange:
         self.session = session
         self._send = send
         self._websocket = websocket
-        self._page: ASGIHeaders | None = None
-        self.has_begun = False
-        self.failure = None
 
     @property
     def gets_response(self) -> bool:

@@ -156,7 +156,7 @@ def define_non_defaults(module: Module, fields: Mapping[str, Field], forms: Mapp
     lines = ['"""Return the fields whose values are not their defaults."""', "found = {}"]
     for name, field in fields.items():
         plain = name.isidentifier() and not iskeyword(name)
-        lines += [f"value = {f'data.{name}' if plain else f'getattr(data, {name!r})'}"]
+        lines += [f"value = {field.member.expression('data') if plain else f'getattr(data, {name!r})'}"]
         lines += [f"if {non_default(field, module)}:", f"    found[{name!r}] = {forms[name]}"]
     return module.define("non_defaults", "data", [*lines, "return found"])
 

@@ -10,7 +10,7 @@ from typing import Any, Final, cast
 from attrs import frozen
 
 from typed_sessions.schema.narrowing import PLAIN, is_dict, is_sequence, is_set
-from typed_sessions.schema.sameness import attribute_names, parts_in_both, same
+from typed_sessions.schema.sameness import attribute_names, attribute_of, parts_in_both, same
 
 __all__ = ["MAX_DEPTH", "SOME_KEY", "TYPE_KEY", "VALUE_KEY", "Comparison", "is_deeper", "unwritable_at"]
 
@@ -98,7 +98,7 @@ def _leaves(place: str, value: object, plain: object, declared: Collection[str])
         held = held[VALUE_KEY]  # a member of a union that is written with its name
     parts: list[tuple[object, object, object]] = []
     if names is not None and is_dict(held):
-        parts = [(name, getattr(value, name, None), held[name]) for name in names if name in held]
+        parts = [(name, attribute_of(value, name, None), held[name]) for name in names if name in held]
     elif is_dict(value) and is_dict(held):  # whose keys may be other texts
         parts = [(key, item, its) for (key, item), its in zip(value.items(), held.values(), strict=False)]
     elif is_sequence(value) and is_sequence(held):
@@ -138,7 +138,7 @@ def _in_seconds(value: object) -> object:
         return frozenset((key, _in_seconds(item)) for key, item in value.items())
     names = _attributes(value)
     if names is not None:
-        return type(value), tuple(_in_seconds(getattr(value, name, None)) for name in names)
+        return type(value), tuple(_in_seconds(attribute_of(value, name, None)) for name in names)
     if isinstance(value, Decimal):
         return value.as_tuple()
     if isinstance(value, float):

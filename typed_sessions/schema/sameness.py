@@ -17,7 +17,7 @@ import msgspec
 
 from typed_sessions.schema.narrowing import PLAIN, is_dict, is_sequence, is_set
 
-__all__ = ["attribute_names", "is_model", "is_told_by_text", "parts_in_both", "same", "shared_mutable"]
+__all__ = ["attribute_names", "attribute_of", "is_model", "is_told_by_text", "parts_in_both", "same", "shared_mutable"]
 
 _PLAIN: Final = PLAIN | {bytes, date, timedelta, UUID}
 """The types whose values are the same where they are equal, and of one type."""
@@ -47,7 +47,7 @@ def same(one: object, other: object) -> bool:
     cls: Any = type(one)
     names = attribute_names(cls)
     if names is not None:
-        return all(same(getattr(one, name, None), getattr(other, name, None)) for name in names)
+        return all(same(attribute_of(one, name, None), attribute_of(other, name, None)) for name in names)
     return _same_scalars(one, other)
 
 
@@ -60,7 +60,7 @@ def parts_in_both(one: object, other: object) -> Iterator[tuple[object, object, 
         yield from ((index, *pair) for index, pair in enumerate(zip(one, other, strict=False)))
     elif type(one) is type(other):
         names = attribute_names(cls) or ()
-        yield from ((name, getattr(one, name, None), getattr(other, name, None)) for name in names)
+        yield from ((name, attribute_of(one, name, None), attribute_of(other, name, None)) for name in names)
 
 
 def shared_mutable(one: object, other: object) -> object | None:
@@ -75,6 +75,27 @@ def shared_mutable(one: object, other: object) -> object | None:
 def is_model(cls: type[Any]) -> bool:
     """Return True for a model of pydantic's, be pydantic imported or not."""
     return hasattr(cls, "__pydantic_root_model__")
+
+
+def attribute_of(instance: object, name: str, *default: object) -> object:
+    """Return an attribute as `getattr` does. Of one that is deprecated pydantic warns programs, not us who store it."""
+    cls: Any = type(instance)
+    if name not in _deprecated(cls):
+        return getattr(instance, name, *default)
+    held = vars(instance)
+    if default:
+        return held.get(name, *default)
+    try:
+        return held[name]
+    except KeyError:
+        raise AttributeError(name) from None
+
+
+@lru_cache(maxsize=1024)
+def _deprecated(cls: Any) -> frozenset[str]:
+    """Return the names of the attributes of a model that pydantic warns of where they are read."""
+    fields: Any = cls.model_fields.items() if is_model(cls) else ()
+    return frozenset(name for name, field in fields if field.deprecation_message is not None)
 
 
 @lru_cache(maxsize=1024)

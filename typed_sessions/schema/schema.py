@@ -10,6 +10,7 @@ from inspect import isroutine, unwrap
 from typing import Any, Final, Generic, cast, get_type_hints, overload
 
 from cattrs import Converter
+from msgspec import UNSET
 from typing_extensions import TypeVar, override
 
 from typed_sessions.errors import FieldTypeError, FieldValueError, SchemaError
@@ -19,7 +20,7 @@ from typed_sessions.schema.generated import Module
 from typed_sessions.schema.kinds.base import Kind, Member
 from typed_sessions.schema.kinds.known import kind_of
 from typed_sessions.schema.migrations import Migrations
-from typed_sessions.schema.sameness import same, shared_mutable
+from typed_sessions.schema.sameness import attribute_of, same, shared_mutable
 from typed_sessions.schema.types.base import (
     NATIVE_CANDIDATES,
     FieldType,
@@ -173,7 +174,7 @@ class Schema(Generic[S]):
         Raises:
             AttributeError: the program deleted the attribute.
         """
-        return getattr(data, name)
+        return attribute_of(data, name)
 
     def validate(self, name: str, value: object) -> object:
         """Return a value as its field holds it: itself wherever it fits.
@@ -255,7 +256,7 @@ class Schema(Generic[S]):
         if type(data) is not self._declared_kind.cls:
             raise FieldTypeError(f"the data of this session must be a {self.name}, not {type(data).__name__}")
         for name in self.fields:
-            if not hasattr(data, name):
+            if attribute_of(data, name, UNSET) is UNSET:
                 raise FieldTypeError(f"{self.name}.{name} is missing from the data of this session")
         exact = {name: self.validate(name, self.read(data, name)) for name in self.fields}
         widened = {name: value for name, value in exact.items() if value is not self.read(data, name)}
@@ -313,7 +314,7 @@ class Schema(Generic[S]):
         except Exception as error:
             raise SchemaError(f"{self.name} cannot be made without arguments: {error}") from error
         for name in kind.members:
-            if not hasattr(one, name):
+            if attribute_of(one, name, UNSET) is UNSET:
                 raise SchemaError(f"{self.name}.{name} has no default, and the constructor does not set it")
         fields = {
             name: self._field(member, types[name], self.read(one, name), self.read(other, name))

@@ -136,6 +136,8 @@ class SignedSealer:
                 stamp = text[end - _STAMP_LENGTH : end]
                 if stamp.isalnum():  # as nearly all are
                     return _from_bytes(a2b_base64(stamp + "=="), "big")
+                if "." not in stamp:  # as all others are, for hours
+                    return _from_bytes(a2b_base64(stamp.encode().translate(TO_STANDARD) + b"=="), "big")
             start = text.rfind(".", 0, end) if end > 0 else -1
             return None if start < 0 else _seconds(text[start + 1 : end].encode())
         except ValueError:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, assert_type
 
+import httpx
 from fastapi import Depends, FastAPI, Request
 from pydantic import SecretStr
 from schemas import Box, Cart, HasUser, Item, Required, Visitor, make_visitor
@@ -17,11 +18,21 @@ from starlette.websockets import WebSocket
 
 from typed_sessions import Session, SessionsLike
 from typed_sessions.asgi import SessionInfo, SessionMiddleware, Sessions
+from typed_sessions.reports import Report
 from typed_sessions.stores import MemoryStore
 
 KEY = "a secret key"
 sessions = Sessions(Visitor, secret_key=KEY)
 app = FastAPI()
+
+
+def takes_two(request: Request, report: Report) -> None:
+    print(request, report)
+
+
+def takes_report(report: Report) -> None:
+    assert_type(report, Report)
+
 
 # set-up
 Sessions(Required, secret_key=KEY)  # error
@@ -49,6 +60,8 @@ Sessions(Visitor, secret_key=KEY, store=7)  # error
 Sessions(Visitor, secret_key=KEY, permanent="yes")  # error
 Sessions(Visitor, secret_key=KEY, on_bad_field="drop")  # error
 Sessions(Visitor, secret_key=KEY, path=None)  # error
+Sessions(Visitor, secret_key=KEY, on_event=7)  # error
+Sessions(Visitor, secret_key=KEY, on_event=takes_two)  # error
 Sessions(Visitor, secret_key=b"key", secret_key_fallbacks=[KEY, b"older"])
 Sessions(Visitor, secret_key=SecretStr(KEY))
 Sessions(Visitor, secret_key=Secret(KEY))
@@ -56,6 +69,9 @@ Sessions(Visitor, secret_key=KEY, store="redis://localhost", lifetime=timedelta(
 Sessions(Visitor, secret_key=KEY, store=MemoryStore(), permanent=False, refresh_after=3600, on_store_error="anonymous")
 Sessions(Visitor, secret_key=KEY, cookie_name="shop", path="/shop", domain=None, samesite=None, secure=True)
 Sessions(Visitor, secret_key=KEY, namespace="shop", extras={"theme"}, purge_every=timedelta(hours=1))
+
+Sessions(Visitor, secret_key=KEY, on_event=print)
+Sessions(Visitor, secret_key=KEY, on_event=takes_report)
 
 # config keys
 config: Mapping[str, object] = {"SECRET_KEY": KEY}
@@ -141,6 +157,23 @@ async def awaited() -> None:
         pass
 
 
+
+# transactions
+async def transacted(test_client: TestClient, async_client: httpx.AsyncClient) -> None:
+    sessions.transaction()  # error
+    sessions.transaction(app)  # error
+    sessions.transaction(test_client, 7)  # error
+    with sessions.transaction(test_client) as session:
+        session.data.user_id = "7"  # error
+        session.data.usr_id = 7  # error
+        assert_type(session, Session[Visitor])
+        session.data.user_id = 7
+    async with sessions.transaction(async_client, "/cart") as awaited_session:
+        awaited_session.data.cart.append("sku")  # error
+        assert_type(awaited_session, Session[Visitor])
+
+
+# clients that have logged in
 sessions.cookie_for("7")  # error
 sessions.cookie_for(Visitor(), app=app)  # error
 sessions.client_for("7", app)  # error

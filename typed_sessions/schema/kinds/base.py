@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Final, Self, TypeAlias, get_origin
 import attrs
 
 from typed_sessions.schema.generated import are_names
+from typed_sessions.schema.sameness import attribute_of
 
 __all__ = ["Kind", "Member", "State", "factory_varies", "is_generated"]
 
@@ -34,6 +35,12 @@ class Member:
     validates: bool = False
     max_length: int | None = None
     """How long a value may be, as far as the class itself sees to that."""
+    deprecated: bool = False
+    """True if who reads it is warned, as pydantic does it: programs are to be, and not because it is stored."""
+
+    def expression(self, instance: str) -> str:
+        """Return the text that reads the attribute of an instance, by its own text."""
+        return f"{instance}.__dict__[{self.name!r}]" if self.deprecated else f"{instance}.{self.name}"
 
 
 def factory_varies(factory: object) -> bool:
@@ -91,7 +98,7 @@ class Kind(ABC):
                 raise TypeError(f"the function returned {type(made).__name__}, and {self.cls.__name__} before")
             if not values:
                 return made
-            values = {name: getattr(made, name) for name in self.members} | dict(values)
+            values = {name: attribute_of(made, name) for name in self.members} | dict(values)
         if self._takes_names:
             return self.cls(**values)
         given = {name: value for name, value in values.items() if self.members[name].in_constructor}
@@ -106,7 +113,7 @@ class Kind(ABC):
             setattr(instance, name, value)
         except AttributeError:  # one frozen attribute of a mutable class
             if self.members[name].in_constructor:
-                value = getattr(self.replaced(instance, {name: value}), name)
+                value = attribute_of(self.replaced(instance, {name: value}), name)
             self.force(instance, name, value)
 
     def successor(self, instance: object, values: Mapping[str, object]) -> object:

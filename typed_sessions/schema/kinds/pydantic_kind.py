@@ -21,7 +21,7 @@ from typed_sessions.errors import SchemaError
 from typed_sessions.schema.annotations import not_found, resolved_annotations, substituted
 from typed_sessions.schema.kinds.base import Kind, Member, State, factory_varies
 from typed_sessions.schema.kinds.core_schema import Effect, effect_of
-from typed_sessions.schema.sameness import same
+from typed_sessions.schema.sameness import attribute_of, is_model, same
 
 __all__ = ["ModelKind", "PydanticDataclassKind"]
 
@@ -50,6 +50,7 @@ class PydanticKind(Kind):
                 in_constructor=field.init is not False,
                 validates=self._effect is not Effect.NONE,
                 max_length=_max_length(field),
+                deprecated=is_model(cls) and field.deprecation_message is not None,
             )
             for name, field in fields.items()
         ]
@@ -65,7 +66,7 @@ class PydanticKind(Kind):
         """Set an attribute as `validate_assignment` does, be that on or off: what is set by key is always checked."""
         cls: Any = self.cls
         if name in self._frozen_fields:
-            self.force(instance, name, getattr(self.replaced(instance, {name: value}), name))
+            self.force(instance, name, attribute_of(self.replaced(instance, {name: value}), name))
         elif self._assigns_plainly and self.members[name].in_constructor:
             cls.__pydantic_validator__.validate_assignment(instance, name, value)
             self._put_back(instance, {name: value})
@@ -75,8 +76,8 @@ class PydanticKind(Kind):
     @override
     def replaced(self, instance: Any, values: Mapping[str, object]) -> object:
         given = [each for each in self.members.values() if each.in_constructor]
-        held = {each.name: getattr(instance, each.name) for each in given if hasattr(instance, each.name)}
-        held.update(values)
+        present = {each.name: attribute_of(instance, each.name, _ABSENT) for each in given}
+        held = {name: value for name, value in present.items() if value is not _ABSENT} | dict(values)
         made: object = self.cls(**{self.members[name].alias: value for name, value in held.items()})
         self._put_back(made, held)
         return made
@@ -84,7 +85,7 @@ class PydanticKind(Kind):
     def _put_back(self, instance: object, values: Mapping[str, object]) -> None:
         """Have an instance hold the very values that it was given, where it holds copies: somebody may have them."""
         for name, value in values.items():
-            if same(getattr(instance, name), value):
+            if same(attribute_of(instance, name), value):
                 self.force(instance, name, value)
 
 
@@ -118,7 +119,7 @@ class ModelKind(PydanticKind):
 
     @override
     def force(self, instance: Any, name: str, value: object) -> None:
-        super().force(instance, name, value)
+        self._put(instance, name, value)  # where a field that is deprecated has a descriptor, too
         instance.model_fields_set.add(name)
 
     @override
@@ -142,6 +143,8 @@ class PydanticDataclassKind(PydanticKind):
         config["frozen"] = config.get("frozen") or cls.__dataclass_params__.frozen
         super().__init__(cls, fields, resolved_annotations(declared), config)
 
+
+_ABSENT: Final = object()
 
 _FIELDS_SET: Final = "__pydantic_fields_set__"
 _BESIDE: Final = (_FIELDS_SET, "__pydantic_extra__", "__pydantic_private__")

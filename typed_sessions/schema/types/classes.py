@@ -15,6 +15,7 @@ from typed_sessions.schema.generated import are_names
 from typed_sessions.schema.kinds.base import Kind
 from typed_sessions.schema.narrowing import is_dict, is_sequence
 from typed_sessions.schema.places import MAX_DEPTH
+from typed_sessions.schema.sameness import attribute_of
 from typed_sessions.schema.types.base import (
     JSON,
     Affinity,
@@ -166,7 +167,7 @@ class Declared(WithNames):
         if type(value) is not self.kind.cls:
             subclass = f", which would come back as {self.text}" if isinstance(value, self.kind.cls) else ""
             raise Mismatch(self.text, type(value).__name__ + subclass)
-        return ((name, item_type, getattr(value, name, None)) for name, item_type in self.types.items())
+        return ((name, item_type, attribute_of(value, name, None)) for name, item_type in self.types.items())
 
 
 class Keyed(WithNames):
