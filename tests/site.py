@@ -35,6 +35,7 @@ PUBLIC_MODULES = (
 )
 SAME_AS_FOR_QUART = {"SecureCookieSessionInterface", "SessionInfo", "field_reset", "session_refused"}
 """Names that the reference shows once."""
+SAME_AS_FOR_ASGI = {"EventListener", "SecretKey", "SessionSettings"}
 FETCHED = re.compile(
     r"<(?:script|link|img|iframe)\b[^>]*?(?:src|href)=\"(?:https?:)?//[^\"]*\"|@import url\(", re.IGNORECASE
 )
@@ -47,7 +48,9 @@ def missing_names(folder: Path) -> list[str]:
         f"{module}.{name}"
         for module in PUBLIC_MODULES
         for name in import_module(module).__all__
-        if name != "__version__" and f"{module}.{name}" not in documented and name not in SAME_AS_FOR_QUART
+        if name != "__version__"
+        and f"{module}.{name}" not in documented
+        and name not in SAME_AS_FOR_QUART | (SAME_AS_FOR_ASGI if module.endswith(".litestar") else set())
     ]
 
 
