@@ -59,6 +59,26 @@ class PostgreSQLServer:
     def url(self) -> str:
         return f"postgresql://postgres@/postgres?host={self._sockets}"
 
+    def standby(self) -> PostgreSQLServer:
+        """Return a server that follows this one, which runs. It is not started yet."""
+        follower = PostgreSQLServer()
+        for each in follower._data.iterdir():
+            shutil.rmtree(each) if each.is_dir() else each.unlink()
+        backup: list[str | Path] = [
+            self._control.with_name("pg_basebackup"),
+            "-R",
+            "-h",
+            self._sockets,
+            "-U",
+            "postgres",
+        ]
+        subprocess.run([*backup, "-D", follower._data], check=True, user=self._user, cwd="/")  # noqa: S603 - our own
+        return follower
+
+    def promote(self) -> None:
+        """Have a standby take writes."""
+        self._ctl("promote", "-w")
+
     def start(self) -> None:
         """Start it, and return when it answers."""
         options = f"-c listen_addresses= -k {self._sockets}"

@@ -369,6 +369,20 @@ async def use(store: ClusterRedisStore, key: str) -> Record:
         await store.close()
 
 
+async def test_a_url_says_how_long_a_node_may_take(lone_server_url: str) -> None:
+    async with opened(f"{lone_server_url}?socket_timeout=0.1") as store:
+        key = key_of(store)
+        await created(store, key)
+        with redis.Redis.from_url(lone_server_url.replace("+cluster", "")) as admin:
+            admin.execute_command("CLIENT", "PAUSE", 400, "ALL")
+            start = time.monotonic()
+            with pytest.raises(StoreUnavailableError):
+                await store.load(key)
+            assert time.monotonic() - start < 0.4
+            admin.execute_command("CLIENT", "UNPAUSE")
+        assert isinstance(await store.load(key), Record)
+
+
 # Set-up
 
 

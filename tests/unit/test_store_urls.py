@@ -7,10 +7,11 @@ import sqlite3
 import traceback
 from collections.abc import Callable
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 from secrets import token_hex
 from typing import Final
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import pytest
 from psycopg import AsyncConnection
@@ -24,10 +25,14 @@ from tests.valkey_servers import valkey, valkey_url
 from typed_sessions import ConfigurationError, StoreUnavailableError
 from typed_sessions.quart import Sessions
 from typed_sessions.stores import (
+    ClusterRedisStore,
+    Lifetime,
     MemoryStore,
     PostgreSQLStore,
+    Record,
     RedisStore,
     SQLiteStore,
+    WriteRequest,
     check_url,
     namespace_in,
     open_store,
@@ -43,6 +48,9 @@ URLS: Final = {
     "unix:///run/valkey.sock": RedisStore,
     f"valkey://me:{SECRET}@localhost:6379/1": RedisStore,
     f"valkeys://me:{SECRET}@localhost:6379/1": RedisStore,
+    f"redis+cluster://me:{SECRET}@localhost:6379,other:6379": ClusterRedisStore,
+    f"rediss+cluster://me:{SECRET}@localhost:6379": ClusterRedisStore,
+    f"redis+sentinel://me:{SECRET}@localhost:26379,other/main/1": RedisStore,
     f"postgres://me:{SECRET}@localhost:5432/web": PostgreSQLStore,
     f"postgresql://me:{SECRET}@localhost:5432/web": PostgreSQLStore,
 }
@@ -290,4 +298,17 @@ async def test_the_driver_of_postgresql_gets_the_other_parameters(
         assert await (await connection.execute(statement)).fetchone() == (1,)
         activity = "SELECT count(*) > 0 FROM pg_stat_activity WHERE application_name = %s"
         assert await (await connection.execute(activity, [application])).fetchone() == (True,)
+    await store.close()
+
+
+@pytest.mark.parametrize("blocking", [False, True])
+async def test_of_several_hosts_the_one_that_takes_writes_is_used(
+    postgresql_url: str, postgresql_table: str, blocking: bool
+) -> None:
+    told = conninfo_to_dict(postgresql_url)
+    told |= {"host": f"/nowhere,{told['host']}", "target_session_attrs": "read-write", "table": postgresql_table}
+    store = open_store(f"postgresql://?{urlencode(told)}", blocking=blocking)
+    record = await store.create("a" * 64, WriteRequest(b"", Lifetime(timedelta(hours=1))))
+    assert await store.touch("a" * 64, Lifetime(timedelta(hours=1)))
+    assert isinstance(record, Record)
     await store.close()

@@ -229,7 +229,7 @@ class _Node:
     async def _resolve(self, pipeline: Sequence[_Waiting]) -> None:
         failure: Exception = _closed()
         try:
-            async with asyncio.timeout(TIMEOUT):
+            async with asyncio.timeout(self._seeds.settings.get("socket_timeout", TIMEOUT)):
                 await self._exchange(pipeline)
         except Exception as error:  # noqa: BLE001 - whatever a driver raises, the tasks that wait have to know
             failure = error

@@ -9,7 +9,7 @@ import random
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Final, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 from attrs import define, field, frozen
 from redis.crc import key_slot
@@ -240,10 +240,10 @@ class Router:
             case NoScriptError():
                 way.address, way.asking, way.with_text = asked, was_asking, True
             case MovedError():
-                self._masters[slot] = (answer.host or host, answer.port)
+                self._masters[slot] = _address_in(answer, host)
                 return pause, time.monotonic() > self._looked_at + _BETWEEN_REDIRECTS
             case AskError():
-                way.address, way.asking = (answer.host or host, answer.port), True
+                way.address, way.asking = _address_in(answer, host), True
             case TryAgainError():
                 pause = _PAUSE_OF_A_TRY * way.tries
             case AuthenticationError():
@@ -314,3 +314,8 @@ class Router:
         if len(self._seeds) > 1:
             raise ConfigurationError("ClusterRedisStore was given several servers that are no cluster")
         self._masters = [address] * SLOTS
+
+
+def _address_in(redirection: Any, host: str) -> Address:
+    """Return where a node sends a call, which may be another port of the host that was asked."""
+    return str(redirection.host or host), int(redirection.port)

@@ -25,7 +25,7 @@ from __future__ import annotations
 from hashlib import sha1
 from typing import Final
 
-from attrs import field, frozen
+from attrs import Factory, field, frozen
 
 from typed_sessions.stores.base import MOVES_KEPT, REVOCATIONS_KEPT
 from typed_sessions.stores.moments import SET_BACK
@@ -58,11 +58,7 @@ class Script:
 
     text: str = field(repr=False)
     writes: bool = True
-    digest: str = field(init=False)
-
-    @digest.default
-    def _(self) -> str:
-        return sha1(self.text.encode(), usedforsecurity=False).hexdigest()
+    digest: str = Factory(lambda self: sha1(self.text.encode(), usedforsecurity=False).hexdigest(), takes_self=True)
 
     @classmethod
     def of(cls, *parts: str, writes: bool = True) -> Script:

@@ -87,13 +87,14 @@ class Seeds:
         kind, other = redis.asyncio.RedisCluster, redis.RedisCluster
         if not isinstance(client, kind | other):
             raise ConfigurationError("ClusterRedisStore takes a URL, or a RedisCluster of redis-py's")
-        told = client.get_connection_kwargs()
+        its: Any = client
+        told: dict[str, Any] = its.get_connection_kwargs()
         is_secure = bool(told.get("ssl")) or "SSL" in getattr(told.get("connection_class"), "__name__", "")
         template = (blocking_client_of if blocking else client_of)("rediss://" if is_secure else "redis://")
         pool = template.connection_pool
         taken = {name: value for name, value in told.items() if name in _OF_A_CLIENT or name.startswith("ssl_")}
         settings = {**pool.connection_kwargs, "socket_connect_timeout": SECONDS_TO_CONNECT, **taken}
-        nodes = client.nodes_manager.startup_nodes.values()
+        nodes: list[Any] = [*its.nodes_manager.startup_nodes.values()]
         return cls([(str(node.host), int(node.port)) for node in nodes], 0, pool.connection_class, settings)
 
     def connection_to(self, address: Address) -> Any:

@@ -142,6 +142,8 @@ def _watched(cls: Any, url: str, retry: object) -> Any:
 class _AsyncPool(AsyncSentinelConnectionPool):
     """Closes its connections to the sentinels, too."""
 
+    sentinel_manager: Any
+
     @override
     async def disconnect(self, inuse_connections: bool = True) -> None:
         await super().disconnect(inuse_connections)
@@ -151,6 +153,8 @@ class _AsyncPool(AsyncSentinelConnectionPool):
 
 class _Pool(SentinelConnectionPool):
     """The same for threads."""
+
+    sentinel_manager: Any
 
     @override
     def disconnect(self, inuse_connections: bool = True) -> None:
