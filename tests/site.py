@@ -22,7 +22,6 @@ INNER = {
     "errors",
     "frameworks",
     "mypy_plugin",
-    "reports",
     "schema",
     "sealing",
     "server",

@@ -20,6 +20,7 @@ from urllib.parse import quote, urlencode
 
 import psycopg
 import pytest
+import time_machine
 from attrs import NOTHING, define, fields
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 from litestar.testing import TestClient as LitestarsClient
@@ -31,6 +32,11 @@ from quart import Quart
 from quart import session as quart_session
 from quart.sessions import SecureCookieSessionInterface as StockInterface
 from quart.testing.connections import WebsocketDisconnectError
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from tests.checkers import run_checker
@@ -46,7 +52,7 @@ from typed_sessions import (
 from typed_sessions.asgi import Sessions as ASGISessions
 from typed_sessions.core.settings import SETTING_NAMES, read_settings
 from typed_sessions.frameworks.session_settings import SessionSettings, settings_of
-from typed_sessions.reports import Reason, Refused, Report
+from typed_sessions.reports import ChangedLate, Reason, Refused, Report
 from typed_sessions.stores.identifiers import Identifier
 from typed_sessions.tools.cli import _parser, main
 
@@ -675,6 +681,7 @@ async def test_step_7_of_the_tutorial_tests_the_shop(shop_after: Any) -> None:
         await test["test_the_cart_outlives_the_login"]()
 
 
+@pytest.mark.usefixtures("own_log")
 async def test_the_examples_of_public_names_hold(
     run_page: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -686,6 +693,15 @@ async def test_the_examples_of_public_names_hold(
     assert page.is_of_set_up(page.SchemaError(""))
     assert page.in_cart(SimpleNamespace(data=page.Visitor(cart=["tea"]))) == 1
     assert page.is_fresh(page.session)
+    assert page.is_lost(ChangedLate())
+
+    async def show(_: Request) -> JSONResponse:
+        return JSONResponse(page.adopting.data.user_id)
+
+    app = Starlette(routes=[Route("/", show)], middleware=[Middleware(page.adopting.middleware)])
+    with time_machine.travel(page.replaced, tick=False), TestClient(app, cookies={"old_session": "an-identifier"}) as client:
+        assert [client.get("/").json() for _ in range(2)] == [7, 7]
+    assert page.RECORDS == {}
 
 
 def test_the_table_of_settings_is_complete() -> None:

@@ -24,7 +24,6 @@ __all__ = [
     "Reason",
     "Refused",
     "Report",
-    "ReportSink",
     "SharedCookie",
     "ShortSecretKey",
     "SingleLabelDomain",
@@ -33,7 +32,6 @@ __all__ = [
     "UndeclaredNestedKeys",
     "UnknownSetting",
     "UsedLate",
-    "log_report",
 ]
 
 logger: Final = logging.getLogger("typed_sessions")
