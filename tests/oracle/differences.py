@@ -114,18 +114,9 @@ def _without_depth(outcome: Outcome) -> Outcome:
     return replace(outcome, values=tuple(said.sub(r"\1'", value) for value in outcome.values))
 
 
-def _without_remedy(outcome: Outcome) -> Outcome:
-    """Leave out how to make a key that cannot be guessed."""
-    said = re.compile(r"WARNING [\"'](a secret key has \d+ bytes, and can be guessed).*")
-    return replace(outcome, reports=tuple(said.sub(r"WARNING \1", report) for report in outcome.reports))
-
-
 WANTED: Final[dict[str, Wanted]] = {
     "what holds itself is refused at another depth": Wanted(
         "the message of a RecursionError depends on which function was called last", leave_out=_without_depth
-    ),
-    "a short key is said to be made anew by a command": Wanted(
-        "issue 19: there is one, `typed-sessions keys new`", leave_out=_without_remedy
     ),
     "short payloads are not compressed": Wanted(
         "DESIGN.md, section 4, 'Compress only what is large': it gained two or three characters",
