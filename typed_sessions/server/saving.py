@@ -124,8 +124,8 @@ class Saving(Generic[S]):
             self.state.rebase(LoadResult(self.opened.contents))
             return True
         is_change = (intent.modified and wanted is not False) or intent.renewal is not Renewal.NONE
-        has_to_move = self._is_due and self.answers and self.repository.is_misplaced(context.located)
-        if is_change or wanted or context.signed is not None or has_to_move:
+        is_to_write = is_change or wanted or context.signed is not None
+        if is_to_write or (self._is_due and self.answers and self.repository.is_misplaced(context.located)):
             return await self._write(turn)
         await self._refresh()
         return await self._is_kept()
