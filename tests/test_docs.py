@@ -699,7 +699,7 @@ async def test_the_examples_of_public_names_hold(
         return JSONResponse(page.adopting.data.user_id)
 
     app = Starlette(routes=[Route("/", show)], middleware=[Middleware(page.adopting.middleware)])
-    with time_machine.travel(page.replaced, tick=False), TestClient(app, cookies={"old_session": "an-identifier"}) as client:
+    with time_machine.travel(page.replaced), TestClient(app, cookies={"old_session": "an-identifier"}) as client:
         assert [client.get("/").json() for _ in range(2)] == [7, 7]
     assert page.RECORDS == {}
 

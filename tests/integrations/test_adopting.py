@@ -571,6 +571,7 @@ def test_the_command_says_what_would_fit(
         Visitor=Visitor,
         old=FlaskSessionRedis(redis, before=FUTURE, key_prefix=prefix),
         cookies=StarletteCookies(THEIRS, before=FUTURE),
+        encrypted=LitestarCookies(AES, before=FUTURE),
         down=FlaskSessionRedis("redis://127.0.0.1:1/0", before=FUTURE),
     )
     monkeypatch.setitem(sys.modules, "moving", module)
@@ -595,8 +596,15 @@ def test_the_command_says_what_would_fit(
     assert main(["adopt", "moving:Visitor", "moving:old", "--on-bad-field", "session", "--json"]) == 1
     assert json.loads(capsys.readouterr().out)["adopted"] == 2
     assert len([*redis.scan_iter(f"{prefix[:8]}*")]) == 5  # nothing is written
-    monkeypatch.setattr("sys.stdin", io.StringIO(f"session={in_starlette(VALUES)}; Path=/\n"))
+    found = [in_starlette(VALUES | {"theme": "x" * length}) for length in range(3)]
+    assert sorted(text.count("=") for text in found) == [0, 1, 2]  # how base64 is padded
+    given = [*found, *(f"session={text}; Path=/" for text in found), *(f'"{text}"' for text in found)]
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(given)))
     assert main(["adopt", "moving:Visitor", "moving:cookies"]) == 0
-    assert "1 of 1" in capsys.readouterr().out
+    assert "9 of 9" in capsys.readouterr().out
+    (text,) = in_litestar(VALUES).values()
+    monkeypatch.setattr("sys.stdin", io.StringIO(f'session="{text}"\nsession={text}\n{text}\n'))
+    assert main(["adopt", "moving:Visitor", "moving:encrypted"]) == 0
+    assert "3 of 3" in capsys.readouterr().out
     assert main(["adopt", "moving:Visitor", "moving:down"]) == 2
     assert main(["adopt", "moving:Visitor", "moving:Visitor"]) == 2

@@ -150,7 +150,7 @@ def _adopt(arguments: argparse.Namespace) -> int:
     sample = getattr(predecessor, "sample", None)
     if sample is None:  # they are in the browsers
         now = dt.datetime.now(dt.UTC)
-        texts = [_cookie_value(line) for line in islice(sys.stdin, arguments.sample) if line.strip()]
+        texts = [_padded_value(line) for line in islice(sys.stdin, arguments.sample) if line.strip()]
         found = (predecessor.load(text, now) for text in texts)
     else:
         found = sample(arguments.sample)
@@ -296,6 +296,11 @@ def _concealed(inspection: Inspection, secrets: Collection[str] | None) -> Inspe
 def _cookie_value(text: str) -> str:
     """Return the value of a cookie that may have been copied with its name and attributes."""
     return text.partition(";")[0].rpartition("=")[2].strip().strip('"')
+
+
+def _padded_value(text: str) -> str:
+    """Return the same of a cookie of another library, where base64 is padded with equals signs, perhaps before a dot."""
+    return re.sub(r'^[^=]*=(?![=.]|"?$)', "", text.partition(";")[0].strip()).strip('"')
 
 
 def _secret_key(variable: str) -> bytes | None:
