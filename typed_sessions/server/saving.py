@@ -332,7 +332,9 @@ class Saving(Generic[S]):
         latest = turn.latest
         if latest is not None and latest.version != record.version and latest.as_of >= record.as_of:
             record, located = latest, self.context.located  # if it is older, another process has written since
-            self.context.located = located and evolve(located, key=self.repository.key_of(located.identifier))
+            self.context.located = located and evolve(
+                located, key=self.repository.key_of(located.identifier, latest.subject)
+            )
             if not self.intent.cleared:  # then nothing that others have put in is of what is to be written
                 self._merge(record)
         for attempt in range(MOST_ATTEMPTS):
@@ -392,7 +394,7 @@ class Saving(Generic[S]):
         since = await self.context.known_since(self.repository.store, subject) if is_anew else None
         attempt = self.context.attempt = Attempt(identifier, int(self.context.rules.clock()))
         write = WriteRequest(
-            packed(attempt, self.format, self.payload, self.repository.key_of(identifier), self.context.rules),
+            packed(attempt, self.format, self.payload, self.repository.key_of(identifier, subject), self.context.rules),
             self.repository.lifetime,
             subject,
             since,

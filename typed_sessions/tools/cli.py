@@ -299,7 +299,7 @@ def _cookie_value(text: str) -> str:
 
 
 def _padded_value(text: str) -> str:
-    """Return the same of a cookie of another library, where base64 is padded with equals signs, perhaps before a dot."""
+    """Return the same of another library's cookie, where base64 is padded with equals signs, perhaps before a dot."""
     return re.sub(r'^[^=]*=(?![=.]|"?$)', "", text.partition(";")[0].strip()).strip('"')
 
 
