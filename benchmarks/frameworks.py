@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from importlib import import_module, metadata
 from io import BytesIO
 from pathlib import Path
 from time import perf_counter_ns
 from typing import Any, Final, TypeAlias
 
-from attrs import Factory, define
+from attrs import Factory, define, frozen
 
 from benchmarks.contenders import BrokenContender
 from benchmarks.table import Table
@@ -63,10 +63,33 @@ def _use_data(path: str, sessions: Any) -> str:
     return ""
 
 
+@frozen
+class _Server:
+    """A Redis server; an empty URL is none, for sessions in cookies."""
+
+    url: str
+    closing: AsyncExitStack = Factory(AsyncExitStack)
+
+    @property
+    def store(self) -> str | None:
+        return self.url or None
+
+    def client(self) -> Any:
+        client = import_module("redis.asyncio").Redis.from_url(self.url)
+        self.closing.push_async_callback(client.aclose)
+        return client
+
+    def blocking_client(self) -> Any:
+        return self.closing.enter_context(import_module("redis").Redis.from_url(self.url))
+
+
+_COOKIES: Final = _Server("")
+
+
 # One application of each
 
 
-def _quart(kind: str, redis: str) -> Request:
+def _quart(kind: str, redis: _Server) -> Request:
     quart = import_module("quart")
     app = quart.Quart("benchmark")
     app.secret_key = _SECRET
@@ -75,7 +98,7 @@ def _quart(kind: str, redis: str) -> Request:
         async def view(path: str) -> str:
             return _use(path, quart.session)
     else:
-        sessions = import_module("typed_sessions.quart").Sessions(Visitor, app, store=redis or None)
+        sessions = import_module("typed_sessions.quart").Sessions(Visitor, app, store=redis.store)
 
         async def view(path: str) -> str:
             return _use_data(path, sessions)
@@ -84,22 +107,23 @@ def _quart(kind: str, redis: str) -> Request:
     return _by_asgi(app)
 
 
-def _flask(kind: str, redis: str) -> Request:
+def _flask(kind: str, redis: _Server) -> Request:
     flask = import_module("flask")
     app = flask.Flask("benchmark")
     app.secret_key = _SECRET
     if kind == "flask-session":
-        client = import_module("redis").Redis.from_url(redis)
-        app.session_interface = import_module("flask_session.redis").RedisSessionInterface(app, client)
+        interface = import_module("flask_session.redis").RedisSessionInterface
+        app.session_interface = interface(app, redis.blocking_client())
     if kind == "ours":
-        sessions = import_module("typed_sessions.flask").Sessions(Visitor, app, store=redis or None)
+        sessions = import_module("typed_sessions.flask").Sessions(Visitor, app, store=redis.store)
+        redis.closing.callback(sessions.close)
         app.get("/<path>")(lambda path: _use_data(path, sessions))
     else:
         app.get("/<path>")(lambda path: _use(path, flask.session))
     return _by_wsgi(app)
 
 
-def _starlette(kind: str, redis: str) -> Request:
+def _starlette(kind: str, redis: _Server) -> Request:
     responses, requests = import_module("starlette.responses"), import_module("starlette.requests")
     middleware, sessions = _middleware(kind, redis)
 
@@ -114,7 +138,7 @@ def _starlette(kind: str, redis: str) -> Request:
     return _by_asgi(import_module("starlette.applications").Starlette(routes=[route], middleware=middleware))
 
 
-def _fastapi(kind: str, redis: str) -> Request:
+def _fastapi(kind: str, redis: _Server) -> Request:
     fastapi = import_module("fastapi")
     middleware, sessions = _middleware(kind, redis)
     app = fastapi.FastAPI(middleware=middleware)
@@ -127,32 +151,31 @@ def _fastapi(kind: str, redis: str) -> Request:
     return _by_asgi(app)
 
 
-def _middleware(kind: str, redis: str) -> tuple[list[Any], Any]:
+def _middleware(kind: str, redis: _Server) -> tuple[list[Any], Any]:
     """Return the middleware of a Starlette application, and our sessions, if they are ours."""
     middleware = import_module("starlette.middleware").Middleware
     if kind == "own":
         return [middleware(import_module("starlette.middleware.sessions").SessionMiddleware, secret_key=_SECRET)], None
     if kind == "starsessions":
         library, stores = import_module("starsessions"), import_module("starsessions.stores.redis")
-        store = stores.RedisStore(connection=import_module("redis.asyncio").Redis.from_url(redis))
+        store = stores.RedisStore(connection=redis.client())
         options = {"store": store, "lifetime": 3600, "cookie_https_only": False}
         return [middleware(library.SessionMiddleware, **options), middleware(library.SessionAutoloadMiddleware)], None
-    sessions = import_module("typed_sessions.asgi").Sessions(Visitor, secret_key=_SECRET, store=redis or None)
+    sessions = import_module("typed_sessions.asgi").Sessions(Visitor, secret_key=_SECRET, store=redis.store)
     return [middleware(sessions.middleware)], sessions
 
 
-def _litestar(kind: str, redis: str) -> Request:
+def _litestar(kind: str, redis: _Server) -> Request:
     litestar, params = import_module("litestar"), import_module("litestar.params")
     plugins: list[Any] = []
     middleware: list[Any] = []
     options: dict[str, Any] = {}
     sessions: Any = None
     if kind == "ours":
-        sessions = import_module("typed_sessions.litestar").Sessions(Visitor, secret_key=_SECRET, store=redis or None)
+        sessions = import_module("typed_sessions.litestar").Sessions(Visitor, secret_key=_SECRET, store=redis.store)
         plugins.append(sessions)
-    elif redis:
-        client = import_module("redis.asyncio").Redis.from_url(redis)
-        options["stores"] = {"sessions": import_module("litestar.stores.redis").RedisStore(client)}
+    elif redis.url:
+        options["stores"] = {"sessions": import_module("litestar.stores.redis").RedisStore(redis.client())}
         middleware.append(import_module("litestar.middleware.session.server_side").ServerSideSessionConfig().middleware)
     else:
         backend = import_module("litestar.middleware.session.client_side").CookieBackendConfig(_SECRET[:32].encode())
@@ -167,24 +190,24 @@ def _litestar(kind: str, redis: str) -> Request:
     return _by_asgi(litestar.Litestar([handler], **settings, **options))
 
 
-_CONTENDERS: Final[tuple[tuple[str, str, str, Callable[[str], Request]], ...]] = (
-    ("Quart", "its own", "cookie", lambda _: _quart("own", "")),
-    ("Quart", "typed_sessions", "cookie", lambda _: _quart("ours", "")),
+_CONTENDERS: Final[tuple[tuple[str, str, str, Callable[[_Server], Request]], ...]] = (
+    ("Quart", "its own", "cookie", lambda _: _quart("own", _COOKIES)),
+    ("Quart", "typed_sessions", "cookie", lambda _: _quart("ours", _COOKIES)),
     ("Quart", "typed_sessions", "Redis", lambda redis: _quart("ours", redis)),
-    ("Flask", "its own", "cookie", lambda _: _flask("own", "")),
-    ("Flask", "typed_sessions", "cookie", lambda _: _flask("ours", "")),
+    ("Flask", "its own", "cookie", lambda _: _flask("own", _COOKIES)),
+    ("Flask", "typed_sessions", "cookie", lambda _: _flask("ours", _COOKIES)),
     ("Flask", "Flask-Session", "Redis", lambda redis: _flask("flask-session", redis)),
     ("Flask", "typed_sessions", "Redis", lambda redis: _flask("ours", redis)),
-    ("Starlette", "its own", "cookie", lambda _: _starlette("own", "")),
-    ("Starlette", "typed_sessions", "cookie", lambda _: _starlette("ours", "")),
+    ("Starlette", "its own", "cookie", lambda _: _starlette("own", _COOKIES)),
+    ("Starlette", "typed_sessions", "cookie", lambda _: _starlette("ours", _COOKIES)),
     ("Starlette", "starsessions", "Redis", lambda redis: _starlette("starsessions", redis)),
     ("Starlette", "typed_sessions", "Redis", lambda redis: _starlette("ours", redis)),
-    ("FastAPI", "its own", "cookie", lambda _: _fastapi("own", "")),
-    ("FastAPI", "typed_sessions", "cookie", lambda _: _fastapi("ours", "")),
+    ("FastAPI", "its own", "cookie", lambda _: _fastapi("own", _COOKIES)),
+    ("FastAPI", "typed_sessions", "cookie", lambda _: _fastapi("ours", _COOKIES)),
     ("FastAPI", "starsessions", "Redis", lambda redis: _fastapi("starsessions", redis)),
     ("FastAPI", "typed_sessions", "Redis", lambda redis: _fastapi("ours", redis)),
-    ("Litestar", "its own", "cookie", lambda _: _litestar("own", "")),
-    ("Litestar", "typed_sessions", "cookie", lambda _: _litestar("ours", "")),
+    ("Litestar", "its own", "cookie", lambda _: _litestar("own", _COOKIES)),
+    ("Litestar", "typed_sessions", "cookie", lambda _: _litestar("ours", _COOKIES)),
     ("Litestar", "its own", "Redis", lambda redis: _litestar("own", redis)),
     ("Litestar", "typed_sessions", "Redis", lambda redis: _litestar("ours", redis)),
 )
@@ -290,25 +313,27 @@ def _server(url: str | None) -> Iterator[str]:
         yield valkey_url(Path(directory))
 
 
-async def _measured(redis: str, seconds: float) -> dict[tuple[str, str], float]:
+async def _measured(url: str, seconds: float) -> dict[tuple[str, str], float]:
     """Return the best of batches, each in turn with those of all others: what slows the machine down, slows all."""
-    paths = {"untouched": "nothing", "read": "read", "one change": "change"}
-    work: dict[tuple[str, str], tuple[Request, str]] = {}
-    for name, (_, _, _, make) in zip(_names(), _CONTENDERS, strict=True):
-        request = make(redis)
-        cookie = await request("fill", "")
-        if cookie is None or (await request("change", cookie) is None and "Redis" not in name):
-            raise BrokenContender(f"{name} keeps nothing")
-        work |= {(name, use): (request, cookie) for use in USES}
-    times: dict[tuple[str, str], list[float]] = {each: [] for each in work}
-    until = perf_counter_ns() + seconds * 1e9
-    while perf_counter_ns() < until or not all(times.values()):
-        for each, (request, cookie) in work.items():
-            path, started = paths[each[1]], perf_counter_ns()
-            for _ in range(_BATCH):
-                await request(path, cookie)
-            times[each].append((perf_counter_ns() - started) / _BATCH / 1_000)
-    return {each: min(found) for each, found in times.items()}
+    redis = _Server(url)
+    async with redis.closing:
+        paths = {"untouched": "nothing", "read": "read", "one change": "change"}
+        work: dict[tuple[str, str], tuple[Request, str]] = {}
+        for name, (_, _, _, make) in zip(_names(), _CONTENDERS, strict=True):
+            request = make(redis)
+            cookie = await request("fill", "")
+            if cookie is None or (await request("change", cookie) is None and "Redis" not in name):
+                raise BrokenContender(f"{name} keeps nothing")
+            work |= {(name, use): (request, cookie) for use in USES}
+        times: dict[tuple[str, str], list[float]] = {each: [] for each in work}
+        until = perf_counter_ns() + seconds * 1e9
+        while perf_counter_ns() < until or not all(times.values()):
+            for each, (request, cookie) in work.items():
+                path, started = paths[each[1]], perf_counter_ns()
+                for _ in range(_BATCH):
+                    await request(path, cookie)
+                times[each].append((perf_counter_ns() - started) / _BATCH / 1_000)
+        return {each: min(found) for each, found in times.items()}
 
 
 def write_page(table: Table, page: Path = PAGE) -> None:

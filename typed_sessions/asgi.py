@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cached_property, partial
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast, overload
 
 from cattrs import Converter
@@ -165,7 +165,7 @@ class Sessions(ASGISessions[S]):
                 "pip install 'typed_sessions[starlette]' httpx2",
                 name=getattr(missing, "name", None) or "httpx2",
             ) from missing
-        return self._client(partial(TestClient, app), data, "testserver", permanent=permanent)
+        return self._client(TestClient, data, app, "testserver", permanent=permanent)
 
     @cached_property
     def _requirements(self) -> dict[str, Requirement]:

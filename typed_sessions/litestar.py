@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
-from functools import partial
 from typing import TYPE_CHECKING, Any, cast, overload
 
 from cattrs import Converter
@@ -143,7 +142,7 @@ class Sessions(ASGISessions[S], InitPlugin, ReceiveRoutePlugin):
         """
         from litestar.testing import TestClient  # noqa: PLC0415 -- it needs more than serving does
 
-        return self._client(partial(TestClient[Litestar], app), data, "testserver.local", permanent=permanent)
+        return self._client(TestClient, data, cast("Any", app), "testserver.local", permanent=permanent)
 
     @override
     def on_app_init(self, app_config: AppConfig) -> AppConfig:

@@ -235,7 +235,10 @@ class ShortSecretKey(Event):
 
     @override
     def __str__(self) -> str:
-        return f"a secret key has {self.size} bytes, and can be guessed; make one with `typed-sessions keys new`"
+        return (
+            f"a secret key has {self.size} bytes, and can be guessed; make one with "
+            f"`python -c 'import secrets; print(secrets.token_hex())'`"
+        )
 
 
 @frozen

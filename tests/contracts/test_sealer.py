@@ -50,13 +50,7 @@ def signed_since(keys: SecretKeys, at: float) -> Sealer:
     return SealedSince(signed(keys, at), 0)
 
 
-def encrypted_since(keys: SecretKeys, at: float) -> Sealer:
-    return SealedSince(encrypted(keys, at), 0)
-
-
-SEALERS = pytest.mark.parametrize(
-    "make", [signed, encrypted, signed_since, encrypted_since], ids=lambda make: str(make.__name__)
-)
+SEALERS = pytest.mark.parametrize("make", [signed, encrypted, signed_since], ids=lambda make: str(make.__name__))
 
 
 @SEALERS

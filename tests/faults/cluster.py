@@ -2,6 +2,7 @@
 
     python -m tests.faults.cluster kill --rounds 20            # SIGKILL of a master
     python -m tests.faults.cluster kill --rounds 20 --wait 1   # where a replica has what is acknowledged
+    python -m tests.faults.cluster hang                        # SIGSTOP: it keeps its connections
     python -m tests.faults.cluster reshard                     # slots move, key by key
     python -m tests.faults.cluster migrate                     # and as Valkey 9 does it, all at once
     python -m tests.faults.cluster races --rounds 300
@@ -16,6 +17,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import secrets
+import signal
 import sys
 import tempfile
 import time
@@ -32,7 +34,7 @@ from tests.valkey_clusters import Cluster, cluster
 from typed_sessions import StoreUnavailableError
 from typed_sessions.stores import ClusterRedisStore, Found, Lifetime, Record, WriteRequest
 
-__all__ = ["Tally", "kill", "migrate", "reshard"]
+__all__ = ["Tally", "hang", "kill", "migrate", "reshard"]
 
 _HOUR: Final = Lifetime(timedelta(hours=1))
 _VISITORS: Final = 64
@@ -197,6 +199,23 @@ def kill(rounds: int, *, wait: int = 0, node_timeout: float = 2.0, seed: int = 0
     return tally
 
 
+def hang(*, node_timeout: float = 2.0, seed: int = 0) -> Tally:
+    """Return what came of it to stop a master, which keeps its connections open, and has it go on again later."""
+    tally = Tally()
+    with tempfile.TemporaryDirectory() as name, cluster(Path(name), node_timeout=node_timeout) as running:
+
+        def stop_one() -> None:
+            process = running.masters[0].process
+            assert process is not None
+            process.send_signal(signal.SIGSTOP)
+            time.sleep(3 * node_timeout + 3)
+            process.send_signal(signal.SIGCONT)
+            time.sleep(1)
+
+        asyncio.run(_while_saving(running, 0, tally, seed, stop_one))
+    return tally
+
+
 def reshard(running: Cluster, slots: int, *, pause: float = 0.005, seed: int = 0) -> Tally:
     """Return what came of it to move slots from the first master to the second, and back, key by key."""
     tally = Tally()
@@ -271,7 +290,7 @@ def _print_tally(name: str, tally: Tally) -> int:
 def main() -> int:
     """Run the command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["kill", "reshard", "migrate", "races", "spread"])
+    parser.add_argument("what", choices=["kill", "hang", "reshard", "migrate", "races", "spread"])
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--wait", type=int, default=0)
     parser.add_argument("--seed", type=int, default=0)
@@ -284,6 +303,8 @@ def main() -> int:
         case "kill":
             tally = kill(options.rounds, wait=options.wait, seed=options.seed)
             return _print_tally(f"SIGKILL, {options.rounds} rounds, wait {options.wait}", tally)
+        case "hang":
+            return _print_tally("SIGSTOP", hang(seed=options.seed))
         case what:
             with tempfile.TemporaryDirectory() as name, cluster(Path(name)) as running:
                 seed = options.seed

@@ -677,6 +677,24 @@ def test_a_test_client_of_a_visitor(store: str | None, settings: dict[str, Any])
         assert shop.client(cookies={"session": value}).get("/me").json() == 8
 
 
+@STORES
+def test_a_transaction_opens_the_session_of_a_test_client(store: str | None) -> None:
+    shop = make_shop(store=store)
+    visitor = shop.client()
+    with shop.sessions.transaction(visitor) as session:
+        session.data.cart.append("tea")
+    assert visitor.get("/add/milk").json() == 2
+    with shop.sessions.transaction(visitor) as session:
+        assert session.data.cart == ["tea", "milk"]
+
+
+def test_what_is_reported_is_told() -> None:
+    told: list[Any] = []
+    visitor = make_shop(on_event=told.append).client(cookies={"session": "nonsense"})
+    assert visitor.get("/cart").json() == []
+    assert [type(each).__name__ for each in told] == ["Refused"]
+
+
 def test_a_test_client_says_that_its_store_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     async def down(*_: object) -> None:
         raise StoreUnavailableError("down")

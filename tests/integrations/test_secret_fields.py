@@ -197,7 +197,6 @@ Aliased = Annotated[str, Secret()]
         (str, None),
         (Annotated[str, "Secret"], None),
     ],
-    ids=str,
 )
 def test_it_is_found_at_any_depth(annotation: Any, path: str | None) -> None:
     def make() -> Any:

@@ -17,6 +17,7 @@ from uuid import uuid4
 import pytest
 import redis
 import redis.asyncio
+from redis.exceptions import MovedError
 from typing_extensions import override
 
 from tests.valkey_clusters import Cluster
@@ -35,7 +36,7 @@ from typed_sessions.stores import (
 )
 from typed_sessions.stores.base import no_longer_than
 from typed_sessions.stores.cluster import scripts
-from typed_sessions.stores.cluster.routing import Argument
+from typed_sessions.stores.cluster.routing import Address, Answer, Argument, Call, Nodes, Router, Shard
 from typed_sessions.stores.cluster.scripts import Script
 
 LIFETIME = Lifetime(timedelta(hours=1))
@@ -291,6 +292,48 @@ async def test_a_connection_that_was_closed_over_there_is_noticed(lone_server_ur
     await asyncio.sleep(0.02)
     assert isinstance(THREAD.run(blocking.load(key), blocking), Record)
     THREAD.run(blocking.close(), blocking)
+
+
+class OneMaster(Nodes):
+    """Nodes, of which one has all slots, and some hang."""
+
+    def __init__(self) -> None:
+        self.master: Address = ("one", 1)
+        self.hanging: set[Address] = set()
+        self.looked = 0
+
+    @override
+    async def ask(self, address: Address, call: Call, *, asking: bool, with_text: bool) -> Answer:
+        if address in self.hanging:
+            raise TimeoutError
+        return address[0].encode() if address == self.master else MovedError("1 other:2")
+
+    @override
+    async def shards(self, address: Address) -> Sequence[Shard] | None:
+        if address in self.hanging:
+            raise TimeoutError
+        self.looked += 1
+        return [(0, 16383, self.master)]
+
+    @override
+    def turn(self) -> asyncio.Lock:
+        return asyncio.Lock()
+
+    @override
+    async def sleep(self, seconds: float) -> None:
+        """Let no time pass."""
+
+
+async def test_a_master_that_hangs_is_asked_no_more_once_another_has_taken_over() -> None:
+    nodes = OneMaster()
+    router, call = Router(nodes, [("one", 1), ("other", 2)]), Call(scripts.NOW, [b"{beef}"], [""])
+    assert [await router.run(call) for _ in range(3)] == [b"one"] * 3
+    assert nodes.looked == 1
+    nodes.hanging, nodes.master = {("one", 1)}, ("other", 2)
+    with pytest.raises(StoreUnavailableError):
+        await router.run(call)
+    assert [await router.run(call) for _ in range(3)] == [b"other"] * 3
+    assert nodes.looked == 2
 
 
 # What is acknowledged

@@ -138,7 +138,8 @@ def test_a_refused_cookie_is_everyday_unless_it_was_signed(reason: Reason, caplo
         pytest.param(
             ShortSecretKey(3),
             logging.WARNING,
-            "a secret key has 3 bytes, and can be guessed; make one with `typed-sessions keys new`",
+            "a secret key has 3 bytes, and can be guessed; make one with "
+            "`python -c 'import secrets; print(secrets.token_hex())'`",
             id="a short key",
         ),
     ],

@@ -74,7 +74,8 @@ class GeneratedFields(Generated):
         self._takes_more_proof: Final = self._nests_deep or not self._is_pure
         """Whether what msgspec reads back may be something else all the same."""
         is_alone = self._has_flag and not (self._may_be_unusual or schema.varying or (schema.keyed and schema.renamed))
-        self.may_read_data = is_alone and not any(field.member.deprecated for field in schema.fields.values())
+        is_deprecated = any(field.member.deprecated for field in schema.fields.values())
+        self.may_read_data: bool = is_alone and not is_deprecated
         self._proofs: Final = {name: functions[proof] for name, proof in proofs.items()}
         for name, equivalence in equivalences.items():
             equivalence.usual = functions[usual[name]]

@@ -17,7 +17,11 @@ from typed_sessions.core.mixin import Session
 from typed_sessions.core.unknown_settings import advice_on
 from typed_sessions.errors import ConfigurationError
 from typed_sessions.frameworks.asgi_interface import Application, ASGISessionInterface, need_asyncio
-from typed_sessions.frameworks.session_middleware import Exchange, Handling
+from typed_sessions.frameworks.session_middleware import (
+    ASGIApp,
+    Exchange,
+    Handling,
+)
 from typed_sessions.frameworks.session_settings import (
     SessionSettings,
     config_of,
@@ -36,10 +40,10 @@ __all__ = ["ASGISessions", "EventListener", "HasScope", "settings_from"]
 S = TypeVar("S", default=dict[str, object])
 C = TypeVar("C", bound="TransactingClient")
 
-_numbers: Final = count(1)
-
 EventListener: TypeAlias = Callable[[Report], object]
 """Takes what there is to say of a session: one of the classes in `typed_sessions.reports`."""
+
+_numbers: Final = count(1)
 
 
 class HasScope(Protocol):
@@ -107,7 +111,7 @@ class ASGISessions(AwaitedSessions[S]):
             cast("Callable[[], S]", schema),
             converter=converter,
             refresh_fraction=REFRESH_FRACTION,
-            report=partial(_log_and_tell, on_event),
+            report=partial(log_and_tell, on_event),
         )
         interface.makes_permanent = permanent
         super().__init__(interface)
@@ -238,7 +242,7 @@ class ASGISessions(AwaitedSessions[S]):
         `with sessions.transaction(client) as session` in a test without an event loop, `async with` in one with a loop.
 
         Args:
-            client: the framework's `TestClient`, or a client of httpx, that has a base URL.
+            client: a test client of the framework's, or a client of httpx, that has a base URL.
             path: where the request would go, for cookies that are bound to a path.
 
         Raises:
@@ -249,21 +253,23 @@ class ASGISessions(AwaitedSessions[S]):
 
         return Transaction(self._handling.interface, self._application, client, path)
 
-    def _client(self, made: Callable[[str], C], data: S, host: str, *, permanent: bool | None) -> C:
-        """Return a test client whose visitor has some data; see `client_for` of a framework's.
+    def _client(self, client: Callable[..., C], data: S, app: ASGIApp, host: str, *, permanent: bool | None) -> C:
+        """Return a test client whose visitor has this data; see `client_for` of a framework's.
 
         Args:
-            made: makes a client with a base URL.
+            client: the class of the framework's test clients.
             data: what the session holds.
+            app: the application whose client it is.
             host: what the client calls the server, where the settings do not say.
             permanent: whether the session outlives the browser's; None leaves it to the settings.
         """
         interface, application = self._interface, self._application
         host = (interface.get_cookie_domain(application) or host).lstrip(".")
-        client = made(f"{'https' if interface.get_cookie_secure(application) else 'http'}://{host}")
-        with self.transaction(client, interface.get_cookie_path(application)) as session:
+        base_url = f"{'https' if interface.get_cookie_secure(application) else 'http'}://{host}"
+        made = client(app, base_url=base_url)
+        with self.transaction(made, interface.get_cookie_path(application)) as session:
             self._fill(session, data, permanent=permanent)
-        return client
+        return made
 
 
 def settings_from(config: Mapping[str, Any], on_event: EventListener | None) -> SessionSettings:
@@ -271,11 +277,12 @@ def settings_from(config: Mapping[str, Any], on_event: EventListener | None) -> 
     for name in config:
         advice = advice_on(name)
         if advice is not None:
-            _log_and_tell(on_event, None, UnknownSetting(name, advice))
+            log_and_tell(on_event, None, UnknownSetting(name, advice))
     return settings_of(config)
 
 
-def _log_and_tell(on_event: EventListener | None, _app: object, report: Report) -> None:
+def log_and_tell(on_event: EventListener | None, _app: object, report: Report) -> None:
+    """Log a report, and tell it to who listens."""
     log_report(report)
     if on_event is not None:
         on_event(report)

@@ -169,7 +169,8 @@ class SecureCookieSessionInterface(
     def get_signing_serializer(self, app: ConfiguredApp) -> URLSafeTimedSerializer | None:
         """Return itsdangerous' serializer of the same cookies, in the configured format; None without a secret key.
 
-        It reads and writes plain values: those of a schema as the cookie has them.
+        It reads and writes plain values: those of a schema as the cookie has them. It knows no encryption: what it
+        writes is read here, and what is encrypted here it cannot read.
         """
         settings = self._applications.rules_of(app).settings
         if settings.keys is None:

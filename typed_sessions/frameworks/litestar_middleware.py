@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping, MutableMapping
-from typing import Any, Final, Self, cast
+from typing import Any, Final, Literal, Self, cast
 
 from litestar.connection import ASGIConnection
 from litestar.middleware import DefineMiddleware
@@ -147,14 +147,15 @@ class BackendConfig(BaseBackendConfig[Backend]):
     def __init__(self, handling: Handling) -> None:
         self.handling: Final = handling
         interface, application = handling.interface, handling.application
-        self.key = interface.get_cookie_name(application)
+        self.key: str = interface.get_cookie_name(application)
         lifetime = lifetime_of(application.config.get("PERMANENT_SESSION_LIFETIME", DEFAULT_LIFETIME))
-        self.max_age = int(lifetime.total_seconds())
-        self.path = interface.get_cookie_path(application)
-        self.domain = interface.get_cookie_domain(application)
-        self.secure = interface.get_cookie_secure(application)
-        self.httponly = interface.get_cookie_httponly(application)
-        self.samesite = cast("Any", (interface.get_cookie_samesite(application) or "lax").lower())
+        self.max_age: int = int(lifetime.total_seconds())
+        self.path: str = interface.get_cookie_path(application)
+        self.domain: str | None = interface.get_cookie_domain(application)
+        self.secure: bool = interface.get_cookie_secure(application)
+        self.httponly: bool = interface.get_cookie_httponly(application)
+        samesite = (interface.get_cookie_samesite(application) or "lax").lower()
+        self.samesite: Literal["lax", "strict", "none"] = cast("Any", samesite)
 
     @property
     @override

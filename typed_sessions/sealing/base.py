@@ -107,8 +107,9 @@ def newest(texts: Iterable[str], sealers: Sequence[Sealer]) -> tuple[str | Refus
                 continue
             genuine.update(outcome.signatures)
             if found is None or outcome.sealed_at > moment:
-                # In the one spelling that every sealer takes, whatever came.
-                found, moment = f"{signed}.{to_base64(outcome.signatures[0]).decode()}", outcome.sealed_at
+                spellings = texts_of[outcome.signatures[0]]
+                usual = f"{signed}.{to_base64(outcome.signatures[0]).decode()}"  # which every sealer takes
+                found, moment = usual if usual in spellings else spellings[0], outcome.sealed_at
         count += sum(len(texts_of[signature]) for signature in genuine)
     return found or refusal, count
 

@@ -10,7 +10,7 @@ from threading import Lock as Mutex
 from typing import Any, Final
 from weakref import WeakValueDictionary
 
-from attrs import define, field, frozen
+from attrs import Factory, define, field, frozen
 
 from typed_sessions.core.predecessors import Claim, Inheritance
 from typed_sessions.core.rules import Rules
@@ -80,6 +80,10 @@ class Repository:
     lifetime: Lifetime
     not_before: int | None = None
     """What was issued before has ended. In seconds since the epoch."""
+    _placed: PlacedStore | None = field(
+        default=Factory(lambda self: _placed_or_none(self.store), takes_self=True), init=False, repr=False
+    )
+    """The store, if it has places: found out once, for that takes its time."""
     _turns: WeakValueDictionary[tuple[Hashable, str], Turn] = field(factory=WeakValueDictionary, repr=False)
     """Those that somebody takes, or waits for."""
     _looking: Mutex = field(factory=Mutex, repr=False)
@@ -91,8 +95,11 @@ class Repository:
             identifier: of the session.
             subject: what the store knows its subject by, perhaps in an earlier namespace.
         """
-        name = "" if subject is None else subject.partition(":")[0]
-        return next((each for each in self.namespaces if each.name == name), self.namespaces[0]).key_of(identifier)
+        present = self.namespaces[0]
+        if subject is None or len(self.namespaces) == 1:
+            return present.key_of(identifier)
+        name = subject.partition(":")[0]
+        return next((each for each in self.namespaces if each.name == name), present).key_of(identifier)
 
     def keys_of(self, identifier: Identifier) -> list[str]:
         """Return all keys that a session may have."""
@@ -104,8 +111,8 @@ class Repository:
 
     def new_identifier(self, subject: str | None) -> Identifier:
         """Return one for a session of what the store knows a subject by, or of nobody's."""
-        if subject is not None and isinstance(self.store, PlacedStore):
-            return Identifier.new(self.store.place_of(subject))
+        if subject is not None and self._placed is not None:
+            return Identifier.new(self._placed.place_of(subject))
         return Identifier.new()
 
     def is_misplaced(self, located: Located | None) -> bool:
@@ -113,10 +120,10 @@ class Repository:
 
         In a store that keeps the records of a subject together, a subject has another place in each namespace.
         """
-        if located is None or not isinstance(self.store, PlacedStore):
+        if located is None or self._placed is None:
             return False
         subject = self.subjects_of(_owner_of(located.record))[0]
-        return subject is not None and self.store.place_of(subject) != located.identifier.place
+        return subject is not None and self._placed.place_of(subject) != located.identifier.place
 
     def turn_of(self, key: str | None, runtime: Runtime) -> Turn:
         """Return the turn of a record, for what a lock of this runtime is good for; that of a new record is its own."""
@@ -229,6 +236,10 @@ class Repository:
 
     def _note(self, remaining: timedelta, payload: str = "") -> WriteRequest:
         return WriteRequest(payload.encode(), Lifetime(max(remaining, timedelta()) + _LEEWAY))
+
+
+def _placed_or_none(store: SessionStore) -> PlacedStore | None:
+    return store if isinstance(store, PlacedStore) else None
 
 
 def _owner_of(record: Record) -> str | None:

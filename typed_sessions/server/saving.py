@@ -124,8 +124,8 @@ class Saving(Generic[S]):
             self.state.rebase(LoadResult(self.opened.contents))
             return True
         is_change = (intent.modified and wanted is not False) or intent.renewal is not Renewal.NONE
-        has_to_move = self._is_due and self.answers and self.repository.is_misplaced(context.located)
-        if is_change or wanted or context.signed is not None or has_to_move:
+        is_to_write = is_change or wanted or context.signed is not None
+        if is_to_write or (self._is_due and self.answers and self.repository.is_misplaced(context.located)):
             return await self._write(turn)
         await self._refresh()
         return await self._is_kept()
@@ -332,7 +332,9 @@ class Saving(Generic[S]):
         latest = turn.latest
         if latest is not None and latest.version != record.version and latest.as_of >= record.as_of:
             record, located = latest, self.context.located  # if it is older, another process has written since
-            self.context.located = located and evolve(located, key=self.repository.key_of(located.identifier))
+            self.context.located = located and evolve(
+                located, key=self.repository.key_of(located.identifier, latest.subject)
+            )
             if not self.intent.cleared:  # then nothing that others have put in is of what is to be written
                 self._merge(record)
         for attempt in range(MOST_ATTEMPTS):
@@ -392,7 +394,7 @@ class Saving(Generic[S]):
         since = await self.context.known_since(self.repository.store, subject) if is_anew else None
         attempt = self.context.attempt = Attempt(identifier, int(self.context.rules.clock()))
         write = WriteRequest(
-            packed(attempt, self.format, self.payload, self.repository.key_of(identifier), self.context.rules),
+            packed(attempt, self.format, self.payload, self.repository.key_of(identifier, subject), self.context.rules),
             self.repository.lifetime,
             subject,
             since,

@@ -19,7 +19,7 @@ _MOST_KEYS: Final = 50
 """How many undeclared keys are named: a program may have made them up, one for each visitor."""
 
 
-@define
+@define(weakref_slot=False)
 class Survey:
     """What becomes of the sessions of a sample. It names keys and types, and no visitor's values."""
 

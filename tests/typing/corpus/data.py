@@ -135,8 +135,8 @@ sessions.replace("visitor")  # error
 sessions.replace(Item("a"))  # error
 sessions.replace(Visitor)  # error
 sessions.replace()  # error
+frozen_sessions.replace(attrs.evolve(frozen_sessions.data, user_id="7"))  # error: mypy, pyrefly
 frozen_sessions.data.user_id = 7  # error
-frozen_sessions.replace(attrs.evolve(frozen_sessions.data, user_id="7"))  # error: mypy
 cart_sessions.replace({"usr_id": 7})  # error
 sessions.replace(Visitor(user_id=7))
 members.replace(attrs.evolve(members.data, points=7))

@@ -100,6 +100,15 @@ async def awaited() -> None:
         assert_type(opened, Sessions[Visitor])
 
 
+# transactions
+def transacted(test_client: TestClient[Litestar]) -> None:
+    sessions.transaction(app)  # error
+    with sessions.transaction(test_client) as session:
+        session.data.user_id = "7"  # error
+        assert_type(session, Session[Visitor])
+        session.data.user_id = 7
+
+
 # clients that have logged in
 sessions.cookie_for("7")  # error
 sessions.client_for("7", app)  # error

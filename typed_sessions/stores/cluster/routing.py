@@ -187,6 +187,8 @@ class Router:
         self._seeds: Final = seeds
         self._masters: list[Address | None] = [None] * SLOTS
         """Of each slot."""
+        self._suspects: Final[set[Address]] = set()
+        """Nodes that have not answered what they were sent: they may hang, and have been replaced."""
         self._looks = 0
         self._looked_at = -_BETWEEN_LOOKS
 
@@ -222,6 +224,9 @@ class Router:
             return await self._nodes.ask(way.asked, call, asking=way.asking, with_text=way.with_text)
         except NotSentError as error:
             return error.failure
+        except BaseException:  # whoever waits may have no time left
+            self._suspects.add(way.asked)
+            raise
 
     def _redirect(self, slot: int, way: _Way, answer: Exception) -> tuple[float, bool]:
         """Find out where a call goes that was not carried out.
@@ -263,8 +268,9 @@ class Router:
 
     async def _master_of(self, slot: int) -> Address:
         master = self._masters[slot]
-        if master is None:
+        if master is None or master in self._suspects:
             await self._look(self._looks)
+            self._suspects.discard(master or ("", 0))
             master = self._masters[slot]
         if master is None:
             raise NotSentError(ClusterDownError("no master has the slot"))
@@ -287,6 +293,7 @@ class Router:
     async def _look_around(self) -> None:
         known = list({master for master in self._masters if master is not None})
         random.shuffle(known)
+        known.sort(key=self._suspects.__contains__)
         failure: Exception | None = None
         for address in dict.fromkeys([*known, *self._seeds]):
             try:
