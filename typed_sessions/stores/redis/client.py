@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import inspect
 import re
-from typing import Any, Final, Protocol, cast
+import select
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Final, cast
 from urllib.parse import parse_qsl, urlsplit
 
 import redis
 import redis.asyncio
-from attrs import frozen
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import RedisError
 from redis.retry import Retry
-from typing_extensions import override
 
 from typed_sessions.errors import ConfigurationError
 from typed_sessions.schema.narrowing import is_dict
 from typed_sessions.stores.base import time_left
 from typed_sessions.stores.urls import refuse_control_characters
 
-__all__ = ["BlockingCommands", "Commands", "blocking_client_of", "check", "client_of", "refuse_cluster"]
+__all__ = ["blocking_client_of", "check", "client_of", "refuse_cluster"]
 
 TIMEOUT: Final = 5.0
 """Seconds until a server that does not answer is given up, unless the URL says otherwise (`?socket_timeout=2`)."""
@@ -32,23 +34,6 @@ _NO_CLUSTERS: Final = (
     "RedisStore keeps no sessions on a cluster: while it moves a slot, sessions would not be found, or survive a "
     "revocation; take a single server, with replicas if need be"
 )
-
-
-class Commands(Protocol):
-    """What redis-py does not type."""
-
-    async def execute_command(self, *args: bytes | str | int) -> object: ...
-
-
-@frozen
-class BlockingCommands(Commands):
-    """The same of a client that blocks until it can answer."""
-
-    client: redis.Redis
-
-    @override
-    async def execute_command(self, *args: bytes | str | int) -> object:
-        return cast("Any", self.client).execute_command(*args)
 
 
 def client_of(url: str) -> redis.asyncio.Redis:
@@ -95,18 +80,45 @@ def _no_longer_than_allowed(connection_class: Any) -> Any:
     def init(self: Any, *arguments: Any, **named: Any) -> None:
         connection_class.__init__(self, *arguments, **named)
         self.longest = self.socket_connect_timeout, self.socket_timeout
+        self.poll = None
 
     def connect(self: Any) -> None:
         self.socket_connect_timeout, self.socket_timeout = map(_at_most, self.longest)
         connection_class.connect(self)
+        self.poll = _poll_of(self._sock)
 
     def send_packed_command(self: Any, *arguments: Any, **named: Any) -> None:
         if self._sock:
             self._sock.settimeout(_at_most(self.longest[1]))  # until the answer is there
         connection_class.send_packed_command(self, *arguments, **named)
 
-    methods = {"__init__": init, "connect": connect, "send_packed_command": send_packed_command}
+    def make_ready(self: Any) -> None:
+        """Connect, also where the server has closed the connection since, or says what nobody has asked for."""
+        if self._sock:
+            if not self.poll(0):
+                return
+            with suppress(RedisError, OSError):
+                if not self.can_read():
+                    return
+            self.disconnect()
+        self.connect()
+
+    methods = {
+        "__init__": init,
+        "connect": connect,
+        "send_packed_command": send_packed_command,
+        "make_ready": make_ready,
+    }
     return type("Connection", (connection_class,), methods)
+
+
+def _poll_of(connected: socket.socket) -> Callable[[int], object]:
+    """Return what tells whether there is anything to read: false if there is not."""
+    if not hasattr(select, "poll"):  # on Windows
+        return lambda _timeout: True
+    poll = select.poll()
+    poll.register(connected, select.POLLIN)
+    return poll.poll
 
 
 def _at_most(longest: float | None) -> float | None:
@@ -159,15 +171,15 @@ def check(client: Any, *, blocking: bool) -> None:
         raise ConfigurationError("RedisStore keeps bytes: its client cannot have decode_responses=True")
 
 
-async def refuse_cluster(client: Commands) -> None:
+def refuse_cluster(info: object) -> None:
     """Refuse a server that is a node of a cluster.
+
+    Args:
+        info: what it answers to `INFO cluster`: an error where the user of the database may not ask, or a proxy does
+            not know.
 
     Raises:
         ConfigurationError: it is one.
     """
-    try:
-        info = await client.execute_command("INFO", "cluster")
-    except ResponseError:  # the user of the database may not ask, or a proxy does not know
-        return
-    if is_dict(info) and info.get("cluster_enabled"):
+    if (is_dict(info) and info.get("cluster_enabled")) or (isinstance(info, bytes) and b"cluster_enabled:1" in info):
         raise ConfigurationError(_NO_CLUSTERS)

@@ -1,4 +1,4 @@
-"""The script of `RedisStore`, in Lua that the server runs: all that the store does, for as many calls as it is given.
+"""The scripts of `RedisStore`, in Lua that the server runs: one for each thing that the store does.
 
 What a store keeps, under its prefix:
 
@@ -10,14 +10,12 @@ What a store keeps, under its prefix:
 Every key expires by itself, for cleanliness only: what counts is the comparison of `expires_at` with the time.
 
 KEYS has the prefix, which tells a cluster the slot: which keys a record's subject means, only the record knows. ARGV
-has the calls in MessagePack, and all bytes that belong to them. A call is its name, the time (false for the server's)
-and its arguments: false for None, and a list with a length for bytes, which the servers' MessagePack does not know. The
-answer is one text for all calls: a line with the length of each one's, and then each one's, after `+`, or an error
-after `-`.
+has the time (empty for the server's) and the arguments: a number, or empty for none; a text that may be none is empty,
+or begins with `+`. The answer is one text. A script begins with what it needs, and no more: the server makes each
+function anew for each run.
 
-The calls of one run never have the same time, so that what was before a revocation can be told from what was after. A
-call that a server refuses is refused at its first change, if that may need memory: those that keep something begin with
-it. What fails later leaves a key in a subject's list at most, which is found out when the list is read.
+A call that a server refuses is refused at its first change, if that may need memory: those that keep something begin
+with it. What fails later leaves a key in a subject's list at most, which is found out when the list is read.
 
 Numbers in Lua are doubles. Times up to the year 2255 fit to the microsecond, and the end of a record that lives longer
 (the last one is the year 9999) to some 30 of them. Versions do not fit, and stay text.
@@ -26,247 +24,312 @@ Numbers in Lua are doubles. Times up to the year 2255 fit to the microsecond, an
 from __future__ import annotations
 
 from hashlib import sha1
-from typing import Final
+from typing import Final, NamedTuple
+
+from attrs import field, frozen
 
 from typed_sessions.stores.base import MOVES_KEPT, REVOCATIONS_KEPT
 from typed_sessions.stores.moments import SET_BACK
 
-__all__ = ["DIGEST", "SCRIPT"]
+__all__ = ["CREATE", "DELETE", "DELETE_SUBJECT", "IDS_OF", "LOAD", "NOW", "TOUCH", "UPDATE", "Call", "Script"]
 
-_COMMON: Final = f"""
-local prefix = KEYS[1]
-local KEPT = {REVOCATIONS_KEPT.total_seconds() * 1_000_000:.0f}
-local MOVES_KEPT = {MOVES_KEPT.total_seconds() * 1_000_000:.0f}
-local SET_BACK = {SET_BACK.total_seconds() * 1_000_000:.0f}
-local LAST = 253370764800000000
 
--- Another clock than the server's may be slower: by the server's a key then stays a day longer.
-local now, more = 0, 0
+@frozen
+class Script:
+    """What the server runs."""
 
-local function read_clock(given)
-  if given then
-    now, more = given, 86400000
-  else
-    local time = redis.call('TIME')
-    now = math.max(now + 1, time[1] * 1000000 + time[2])
-  end
+    source: bytes = field(repr=False, converter=str.encode)
+    digest: bytes = field(init=False)
+    """Under which a server remembers it."""
+
+    @digest.default
+    def _digest(self) -> bytes:
+        return sha1(self.source, usedforsecurity=False).hexdigest().encode()
+
+
+class Call(NamedTuple):
+    """A script, and what it takes beside the prefix: the time, and its arguments."""
+
+    script: Script
+    arguments: tuple[bytes, ...]
+
+    def command(self, prefix: bytes, *, is_known: bool) -> tuple[str | bytes, ...]:
+        """Return the command that has the server run it.
+
+        Args:
+            prefix: of the store's keys.
+            is_known: whether the server has seen the script before.
+        """
+        script = self.script
+        if is_known:
+            return ("EVALSHA", script.digest, b"1", prefix, *self.arguments)
+        return ("EVAL", script.source, b"1", prefix, *self.arguments)
+
+    @property
+    def size(self) -> int:
+        """About how many bytes it has."""
+        return sum(map(len, self.arguments))
+
+
+# Another clock than the server's may be slower: by the server's a key then stays a day longer.
+_TIME: Final = """
+local prefix, now, more = KEYS[1], tonumber(ARGV[1]), 86400000
+if not now then
+  local time = redis.call('TIME')
+  now, more = time[1] * 1000000 + time[2], 0
 end
 
 local function text(number)
   return string.format('%.0f', number)
 end
+"""
 
+_GIVEN: Final = """
+local function given(text)
+  if text ~= '' then return string.sub(text, 2) end
+end
+"""
+
+_ROW: Final = """
+local function row(key)
+  return redis.call('HMGET', prefix .. key,
+    'payload', 'version', 'created', 'last_seen', 'expires_at', 'subject', 'issued', 'device', 'target')
+end
+
+local function is_there(row)
+  return row[5] and tonumber(row[5]) > now
+end
+
+local function is_live(row)
+  return is_there(row) and not row[9]
+end
+"""
+
+_FOUND: Final = """
+local function found(answer, row)
+  local payload, subject, device = row[1], row[6] or nil, row[8] or nil
+  return table.concat({answer, text(now), row[2], row[3], row[4], row[5], row[7], #payload,
+    subject and #subject or '-', device and #device or '-'}, ' ') .. '\\n' .. payload .. (subject or '') ..
+    (device or '')
+end
+"""
+
+_WRITTEN: Final = """
+local function written(created, last_seen, expires_at, issued)
+  return table.concat({'written', text(now), created, last_seen, expires_at, issued}, ' ')
+end
+"""
+
+_KEEP: Final = """
 local function left(ends)
-  return math.ceil((ends - now) / 1000) + more
+  return text(math.ceil((ends - now) / 1000) + more)
 end
 
 local function ends(created, idle, absolute)
-  local first = math.min(now + idle, LAST)
+  local first = math.min(now + idle, 253370764800000000)
   if absolute then return math.min(first, created + absolute) end
   return first
 end
+"""
 
-local function row(key)
-  local record = redis.call('HMGET', prefix .. key,
-    'payload', 'version', 'created', 'last_seen', 'expires_at', 'subject', 'issued', 'device', 'target')
-  if record[5] and tonumber(record[5]) > now then return record end
-  return nil
-end
-
-local function live(key)
-  local record = row(key)
-  if record and not record[9] then return record end
-  return nil
-end
-
+_LIST: Final = """
 local function list(key, subject, expires_at)
   local index, ttl = prefix .. 'subject:' .. subject, left(expires_at)
   redis.call('ZADD', index, text(expires_at), key)
   redis.call('ZREMRANGEBYSCORE', index, '-inf', text(now))
-  if redis.call('PTTL', index) < ttl then redis.call('PEXPIRE', index, text(ttl)) end
+  if redis.call('PTTL', index) < tonumber(ttl) then redis.call('PEXPIRE', index, ttl) end
 end
+"""
 
+_UNLIST: Final = """
 local function unlist(key, subject)
   redis.call('ZREM', prefix .. 'subject:' .. subject, key)
 end
+"""
 
-local function put(key, version, payload, created, expires_at, issued, subject, device)
+_PUT: Final = """
+local function put(key, before, version, payload, created, expires_at, issued, subject, device)
+  local name, gone = prefix .. key, {}
   if subject then list(key, subject, expires_at) end
-  redis.call('HSET', prefix .. key, 'payload', payload, 'version', version, 'created', text(created),
-    'last_seen', text(now), 'expires_at', text(expires_at), 'issued', text(issued))
-  local gone = {{'target'}}
-  if subject then redis.call('HSET', prefix .. key, 'subject', subject) else gone[2] = 'subject' end
-  if device then redis.call('HSET', prefix .. key, 'device', device) else gone[#gone + 1] = 'device' end
-  redis.call('HDEL', prefix .. key, unpack(gone))
-  redis.call('PEXPIRE', prefix .. key, text(left(expires_at)))
+  redis.call('HSET', name, 'payload', payload, 'version', version, 'created', created,
+    'last_seen', text(now), 'expires_at', text(expires_at), 'issued', issued)
+  if subject and subject ~= before[6] then redis.call('HSET', name, 'subject', subject) end
+  if device and device ~= before[8] then redis.call('HSET', name, 'device', device) end
+  if before[6] and not subject then gone[1] = 'subject' end
+  if before[8] and not device then gone[#gone + 1] = 'device' end
+  if before[9] then gone[#gone + 1] = 'target' end
+  if gone[1] then redis.call('HDEL', name, unpack(gone)) end
+  redis.call('PEXPIRE', name, left(expires_at))
 end
+"""
 
-local function note(key, target)
-  redis.call('DEL', prefix .. key)
-  redis.call('HSET', prefix .. key, 'target', target, 'issued', text(now), 'expires_at', text(now + MOVES_KEPT))
-  redis.call('PEXPIRE', prefix .. key, text(left(now + MOVES_KEPT)))
-end
+# A revocation that is ahead of the clock was made before the clock was set back: see `stores.moments`.
+_ENDED: Final = f"""
+local KEPT = {REVOCATIONS_KEPT.total_seconds() * 1_000_000:.0f}
 
--- A revocation that is ahead of the clock was made before the clock was set back: see `stores.moments`.
 local function is_ahead(ended)
-  return ended - now > SET_BACK
+  return ended - now > {SET_BACK.total_seconds() * 1_000_000:.0f}
 end
+"""
 
+_REVOKED: Final = """
 local function revoked(subject, as_of)
   if not as_of or as_of < now - KEPT then return true end
-  local ended = tonumber(redis.call('GET', prefix .. 'revoked:' .. subject) or false)
+  local ended = tonumber(redis.call('GET', prefix .. 'revoked:' .. subject) or nil)
   if not ended then return false end
   if is_ahead(ended) then return as_of > now end
   return as_of < ended
 end
-
-local function found(answer, record)
-  local payload, subject, device = record[1], record[6], record[8]
-  return table.concat({{answer, text(now), record[2], record[3], record[4], record[5], record[7], #payload,
-    subject and #subject or '-', device and #device or '-'}}, ' ') .. '\\n' .. payload .. (subject or '') ..
-    (device or '')
-end
-
-local function written(created, last_seen, expires_at, issued)
-  return table.concat({{'written', text(now), created, last_seen, expires_at, issued}}, ' ')
-end
-
-local calls = {{}}
 """
+
+_WRITE: Final = _TIME + _GIVEN + _ROW + _WRITTEN + _KEEP + _LIST + _PUT + _ENDED + _REVOKED
 
 # A driver that repeats a call whose answer was lost finds its own version there: the answer is the one that was lost.
-_CREATE: Final = """
-function calls.create(key, version, payload, idle, absolute, as_of, subject, device)
-  local record = live(key)
-  if record and record[2] == version then return written(record[3], record[4], record[5], record[7]) end
-  if record then return 'exists' end
-  if subject and revoked(subject, as_of) then return 'revoked' end
-  local expires_at = ends(now, idle, absolute)
-  put(key, version, payload, now, expires_at, now, subject, device)
-  return written(text(now), text(now), text(expires_at), text(now))
+CREATE: Final = Script(
+    _WRITE
+    + """
+local key, version, payload, subject = ARGV[2], ARGV[3], ARGV[4], given(ARGV[8])
+local before = row(key)
+if is_live(before) then
+  if before[2] == version then return written(before[3], before[4], before[5], before[7]) end
+  return 'exists'
 end
+if subject and revoked(subject, tonumber(ARGV[7])) then return 'revoked' end
+local expires_at = ends(now, ARGV[5], tonumber(ARGV[6]))
+put(key, before, version, payload, text(now), expires_at, text(now), subject, given(ARGV[9]))
+return written(text(now), text(now), text(expires_at), text(now))
 """
+)
 
-_LOAD: Final = """
-function calls.load(key)
-  local record = row(key)
-  if record and record[9] then return table.concat({'moved', text(now), record[7], record[9]}, ' ') end
-  return record and found('present', record) or 'gone'
-end
+LOAD: Final = Script(
+    _TIME
+    + _ROW
+    + _FOUND
+    + """
+local present = row(ARGV[2])
+if not is_there(present) then return 'gone' end
+if present[9] then return table.concat({'moved', text(now), present[7], present[9]}, ' ') end
+return found('present', present)
 """
+)
 
-_UPDATE: Final = """
-function calls.update(key, version, payload, idle, absolute, as_of, subject, device, former, target, restart)
-  local record, moved = live(key), nil
-  if target ~= key then moved = live(target) end
-  local done = moved or record
-  if done and done[2] == version then return written(done[3], done[4], done[5], done[7]) end
-  if not record then return 'gone' end
-  if record[2] ~= former then return found('conflict', record) end
-  if subject and subject ~= record[6] and revoked(subject, as_of) then return 'revoked' end
-  if moved then return 'taken' end
-  local created = restart and now or tonumber(record[3])
-  local issued = target == key and tonumber(record[7]) or now
-  local expires_at = ends(created, idle, absolute)
-  put(target, version, payload, created, expires_at, issued, subject, device)
-  if target ~= key then note(key, target) end
-  if record[6] and (target ~= key or subject ~= record[6]) then unlist(key, record[6]) end
-  return written(text(created), text(now), text(expires_at), text(issued))
-end
-"""
-
-_TOUCH: Final = """
-function calls.touch(key, idle, absolute)
-  local record = live(key)
-  if not record then return 'gone' end
-  local expires_at = ends(tonumber(record[3]), idle, absolute)
-  record[4], record[5] = text(now), text(expires_at)
-  if record[6] then list(key, record[6], expires_at) end
-  redis.call('HSET', prefix .. key, 'last_seen', record[4], 'expires_at', record[5])
-  redis.call('PEXPIRE', prefix .. key, text(left(expires_at)))
-  return found('present', record)
-end
-"""
-
-_DELETE: Final = """
-function calls.delete(key, version)
-  local record = live(key)
-  if not record or (version and record[2] ~= version) then return 'gone' end
+UPDATE: Final = Script(
+    _WRITE
+    + _FOUND
+    + _UNLIST
+    + f"""
+local function note(key, target)
+  local ends_at = now + {MOVES_KEPT.total_seconds() * 1_000_000:.0f}
   redis.call('DEL', prefix .. key)
-  if record[6] then unlist(key, record[6]) end
-  return 'present'
+  redis.call('HSET', prefix .. key, 'target', target, 'issued', text(now), 'expires_at', text(ends_at))
+  redis.call('PEXPIRE', prefix .. key, left(ends_at))
 end
-"""
 
-_IDS_OF: Final = """
-function calls.ids_of(subject)
-  local index, answer = prefix .. 'subject:' .. subject, {}
-  redis.call('ZREMRANGEBYSCORE', index, '-inf', text(now))
-  for _, key in ipairs(redis.call('ZRANGE', index, 0, -1)) do
-    local record = redis.call('HMGET', prefix .. key, 'created', 'last_seen', 'expires_at', 'subject', 'device')
-    if record[4] == subject and tonumber(record[3]) > now then
-      local device = record[5]
-      answer[#answer + 1] = table.concat({key, record[1], record[2], record[3], device and #device or '-'}, ' ') ..
-        '\\n' .. (device or '')
-    else
-      unlist(key, subject)
-    end
-  end
-  return table.concat(answer)
-end
+local key, version, payload, subject, target = ARGV[2], ARGV[3], ARGV[4], given(ARGV[8]), ARGV[11]
+local before = row(key)
+local there, moves = before, target ~= key
+if moves then there = row(target) end
+local is_taken = moves and is_live(there)
+local done = is_taken and there or before
+if is_live(done) and done[2] == version then return written(done[3], done[4], done[5], done[7]) end
+if not is_live(before) then return 'gone' end
+if before[2] ~= ARGV[10] then return found('conflict', before) end
+if subject and subject ~= before[6] and revoked(subject, tonumber(ARGV[7])) then return 'revoked' end
+if is_taken then return 'taken' end
+local created, issued = before[3], before[7]
+if ARGV[12] ~= '' then created = text(now) end
+if moves then issued = text(now) end
+local expires_at = ends(tonumber(created), ARGV[5], tonumber(ARGV[6]))
+put(target, there, version, payload, created, expires_at, issued, subject, given(ARGV[9]))
+if moves then note(key, target) end
+if before[6] and (moves or subject ~= before[6]) then unlist(key, before[6]) end
+return written(created, text(now), text(expires_at), issued)
 """
+)
+
+TOUCH: Final = Script(
+    _TIME
+    + _ROW
+    + _FOUND
+    + _KEEP
+    + _LIST
+    + """
+local key = ARGV[2]
+local present = row(key)
+if not is_live(present) then return 'gone' end
+local expires_at = ends(tonumber(present[3]), ARGV[3], tonumber(ARGV[4]))
+present[4], present[5] = text(now), text(expires_at)
+if present[6] then list(key, present[6], expires_at) end
+redis.call('HSET', prefix .. key, 'last_seen', present[4], 'expires_at', present[5])
+redis.call('PEXPIRE', prefix .. key, left(expires_at))
+return found('present', present)
+"""
+)
+
+DELETE: Final = Script(
+    _TIME
+    + _ROW
+    + _UNLIST
+    + """
+local key, version = ARGV[2], ARGV[3]
+local present = row(key)
+if not is_live(present) or (version ~= '' and present[2] ~= version) then return 'gone' end
+redis.call('DEL', prefix .. key)
+if present[6] then unlist(key, present[6]) end
+return 'present'
+"""
+)
+
+IDS_OF: Final = Script(
+    _TIME
+    + _UNLIST
+    + """
+local subject = ARGV[2]
+local index, answer = prefix .. 'subject:' .. subject, {}
+redis.call('ZREMRANGEBYSCORE', index, '-inf', text(now))
+for _, key in ipairs(redis.call('ZRANGE', index, 0, -1)) do
+  local record = redis.call('HMGET', prefix .. key, 'created', 'last_seen', 'expires_at', 'subject', 'device')
+  if record[4] == subject and tonumber(record[3]) > now then
+    local device = record[5] or nil
+    answer[#answer + 1] = table.concat({key, record[1], record[2], record[3], device and #device or '-'}, ' ') ..
+      '\\n' .. (device or '')
+  else
+    unlist(key, subject)
+  end
+end
+return table.concat(answer)
+"""
+)
 
 # A full server refuses a script that begins with what may need memory, and lets one go on that has begun otherwise: the
-# sessions of a subject can be ended all the same.
-_DELETE_SUBJECT: Final = """
-function calls.delete_subject(subject, spare)
-  local index, mark = prefix .. 'subject:' .. subject, prefix .. 'revoked:' .. subject
-  redis.call('ZREMRANGEBYSCORE', index, '-inf', text(now))
-  for _, key in ipairs(redis.call('ZRANGE', index, 0, -1)) do
-    if key ~= spare then
-      if redis.call('HGET', prefix .. key, 'subject') == subject then redis.call('DEL', prefix .. key) end
-      unlist(key, subject)
-    end
+# sessions of a subject can be ended all the same. By the server's clock two scripts can have the same time, and a
+# revocation counts as the later one, so that who has loaded a record before it is older than that.
+DELETE_SUBJECT: Final = Script(
+    _TIME
+    + _GIVEN
+    + _KEEP
+    + _UNLIST
+    + _ENDED
+    + """
+local subject, spare = ARGV[2], given(ARGV[3])
+local index, mark = prefix .. 'subject:' .. subject, prefix .. 'revoked:' .. subject
+redis.call('ZREMRANGEBYSCORE', index, '-inf', text(now))
+for _, key in ipairs(redis.call('ZRANGE', index, 0, -1)) do
+  if key ~= spare then
+    if redis.call('HGET', prefix .. key, 'subject') == subject then redis.call('DEL', prefix .. key) end
+    unlist(key, subject)
   end
-  local former = tonumber(redis.call('GET', mark) or 0)
-  local ended = is_ahead(former) and now or math.max(now, former)
-  redis.call('SET', mark, text(ended), 'PX', text(left(ended + KEPT)))
-  return text(ended)
 end
+local former, time = tonumber(redis.call('GET', mark) or 0), more == 0 and now + 1 or now
+local ended = is_ahead(former) and time or math.max(time, former)
+redis.call('SET', mark, text(ended), 'PX', left(ended + KEPT))
+return text(ended)
 """
+)
 
-_RUN: Final = """
-function calls.now()
-  return text(now)
-end
-
-local bytes, taken = ARGV[2], 0
-
-local function with_bytes(call)
-  for at, part in ipairs(call) do
-    if type(part) == 'table' then
-      call[at] = string.sub(bytes, taken + 1, taken + part[1])
-      taken = taken + part[1]
-    end
-  end
-  return call
-end
-
-local lengths, answers = {}, {}
-for at, call in ipairs(cmsgpack.unpack(ARGV[1])) do
-  read_clock(call[2])
-  local well, answer = pcall(calls[call[1]], unpack(with_bytes(call), 3))
-  if well then
-    answer = '+' .. answer
-  else
-    answer = '-' .. (type(answer) == 'table' and answer.err or tostring(answer))
-  end
-  lengths[at], answers[at] = #answer, answer
-end
-return table.concat(lengths, ' ') .. '\\n' .. table.concat(answers)
+NOW: Final = Script(
+    _TIME
+    + """
+return text(now)
 """
-
-SCRIPT: Final = _COMMON + _CREATE + _LOAD + _UPDATE + _TOUCH + _DELETE + _IDS_OF + _DELETE_SUBJECT + _RUN
-
-DIGEST: Final = sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()
-"""Under which a server remembers the script."""
+)

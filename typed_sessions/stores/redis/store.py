@@ -23,17 +23,29 @@ from typed_sessions.stores.base import (
     WriteRequest,
 )
 from typed_sessions.stores.moments import Clock, in_microseconds, moment, reading
+from typed_sessions.stores.redis.script import (
+    CREATE,
+    DELETE,
+    DELETE_SUBJECT,
+    IDS_OF,
+    LOAD,
+    NOW,
+    TOUCH,
+    UPDATE,
+    Call,
+    Script,
+)
 
 if TYPE_CHECKING:
     import redis
     import redis.asyncio
 
-    from typed_sessions.stores.redis.calls import Call
-
 __all__ = ["RedisStore"]
 
 _LONGEST: Final = 1 << 62
-"""In microseconds: no span needs more, and MessagePack has no room for it."""
+"""In microseconds: no span needs more."""
+
+_NONE: Final = b""
 
 _MICROSECOND: Final = timedelta(microseconds=1)
 
@@ -110,7 +122,7 @@ class RedisStore:
 
     async def create(self, key: str, write: WriteRequest) -> Created:
         version = _new_version()
-        answer = await self._run("create", key, str(version), *_what(write), size=len(write.payload))
+        answer = await self._run(CREATE, key.encode(), b"%d" % version, *_what(write))
         match answer:
             case b"exists":
                 return Exists()
@@ -120,7 +132,7 @@ class RedisStore:
                 return _as_written(answer, version, write)
 
     async def load(self, key: str) -> Found:
-        answer = await self._run("load", key)
+        answer = await self._run(LOAD, key.encode())
         if answer.startswith(b"moved"):
             now, moved_at, target = answer.split()[1:]
             return Moved(target.decode(), moved_at=_moment(moved_at), as_of=_moment(now))
@@ -128,8 +140,8 @@ class RedisStore:
 
     async def update(self, key: str, version: int, write: WriteRequest, *, move_to: str | None = None) -> Updated:
         new = _new_version()
-        last = str(version), move_to or key, write.restart
-        answer = await self._run("update", key, str(new), *_what(write), *last, size=len(write.payload))
+        last = b"%d" % version, (move_to or key).encode(), b"1" if write.restart else _NONE
+        answer = await self._run(UPDATE, key.encode(), b"%d" % new, *_what(write), *last)
         match answer:
             case b"gone":
                 return Gone()
@@ -143,35 +155,36 @@ class RedisStore:
                 return _as_written(answer, new, write)
 
     async def touch(self, key: str, lifetime: Lifetime) -> Record | None:
-        return _present(await self._run("touch", key, *_spans(lifetime)))
+        return _present(await self._run(TOUCH, key.encode(), *_spans(lifetime)))
 
     async def delete(self, key: str, *, version: int | None = None) -> bool:
-        return await self._run("delete", key, False if version is None else str(version)) == b"present"
+        former = _NONE if version is None else b"%d" % version
+        return await self._run(DELETE, key.encode(), former) == b"present"
 
     async def delete_expired(self, limit: int = 1000) -> int:  # noqa: ARG002 - the contract's
         """Return 0: the server does that."""
         return 0
 
     async def ids_of(self, subject: str) -> Sequence[Listed]:
-        listed = _all_listed(await self._run("ids_of", _bytes(subject)))
+        listed = _all_listed(await self._run(IDS_OF, _bytes(subject)))
         return sorted(listed, key=lambda one: one.last_seen, reverse=True)
 
     async def delete_subject(self, subject: str, *, spare: str | None = None) -> datetime:
-        return _moment(await self._run("delete_subject", _bytes(subject), False if spare is None else spare))
+        return _moment(await self._run(DELETE_SUBJECT, _bytes(subject), _given(spare)))
 
     async def now(self) -> datetime:
         if self._clock is not None:
             return moment(reading(self._clock))
-        return _moment(await self._run("now"))
+        return _moment(await self._run(NOW))
 
     async def close(self) -> None:
         """Close what has been opened here, in the event loop that runs. A client that was given stays open."""
         await self._server.close()
 
-    async def _run(self, name: str, *arguments: str | bytes | int, size: int = 0) -> bytes:
-        """Return what the script answers to a call."""
-        time = False if self._clock is None else reading(self._clock)
-        return await self._server.run((name, time, *arguments), size)
+    async def _run(self, script: Script, *arguments: bytes) -> bytes:
+        """Return what the server answers to a call."""
+        time = _NONE if self._clock is None else b"%d" % reading(self._clock)
+        return await self._server.run(Call(script, (time, *arguments)))
 
 
 def _new_version() -> int:
@@ -186,20 +199,25 @@ def _moment(microseconds: bytes) -> datetime:
     return moment(int(microseconds))
 
 
-def _what(write: WriteRequest) -> Call:
+def _what(write: WriteRequest) -> tuple[bytes, ...]:
     """Return the payload, both spans, the time that is known, the subject, and the device."""
     return (
         write.payload,
         *_spans(write.lifetime),
-        False if write.as_of is None else in_microseconds(write.as_of),
-        False if write.subject is None else _bytes(write.subject),
-        False if write.device is None else _bytes(write.device),
+        _NONE if write.as_of is None else b"%d" % in_microseconds(write.as_of),
+        _given(write.subject),
+        _given(write.device),
     )
 
 
-def _spans(lifetime: Lifetime) -> tuple[int, int]:
+def _given(text: str | None) -> bytes:
+    """Return a text that may be none."""
+    return _NONE if text is None else b"+" + _bytes(text)
+
+
+def _spans(lifetime: Lifetime) -> tuple[bytes, bytes]:
     absolute = lifetime.absolute
-    return _microseconds(lifetime.idle), False if absolute is None else _microseconds(absolute)
+    return b"%d" % _microseconds(lifetime.idle), _NONE if absolute is None else b"%d" % _microseconds(absolute)
 
 
 def _microseconds(span: timedelta) -> int:
