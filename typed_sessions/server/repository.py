@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Hashable, Iterable, Mapping
 from datetime import datetime, timedelta
+from itertools import chain
 from threading import Lock as Mutex
 from typing import Any, Final
 from weakref import WeakValueDictionary
@@ -19,6 +20,7 @@ from typed_sessions.stores.base import (
     Exists,
     Found,
     Lifetime,
+    Listed,
     Moved,
     PlacedStore,
     Record,
@@ -178,6 +180,11 @@ class Repository:
     async def refuses_signed(self, subject: str, made: datetime) -> bool:
         """Return True if a note says so of a signed cookie: it counts for those that were made until it was seen."""
         return any(note.last_seen >= made for note in await self.found(self._keys_of_note("revoked", subject)))
+
+    async def listed(self, subject: str) -> list[Listed]:
+        """Return the live sessions of a subject, in all namespaces."""
+        found = [await self.store.ids_of(namespace.subject(subject)) for namespace in self.namespaces]
+        return [*chain(*found)]
 
     async def found(self, keys: Iterable[str]) -> list[Record]:
         """Return the records of keys."""

@@ -98,8 +98,8 @@ class Saving(Generic[S]):
         try:
             self.opened = self.state.open()
             turn = self.repository.turn_of(context.key, context.deadline.runtime)
-            async with context.deadline.holding(turn.lock), context.deadline.spent():
-                return await self._carry_out(turn)
+            async with context.deadline.holding(turn.lock):
+                return await context.deadline.spend(self._carry_out(turn))
         except BaseException:
             self.state.give_back(self.intent)
             raise
@@ -161,9 +161,7 @@ class Saving(Generic[S]):
         """Return True if the store has what is in the session, or nobody asks. Otherwise say that it is lost."""
         if not self.verifies:
             return True
-        async with self.context.deadline.spent():
-            is_there = await self._present()
-        if not is_there:
+        if not await self.context.deadline.spend(self._present()):
             return self._lost(_GONE)
         return self._lost(SUPPRESSED) if self.state.compared()[0] else True
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from itertools import chain, islice
+from itertools import islice
 from typing import Final, Generic
 
 from attrs import frozen
@@ -63,8 +63,7 @@ class ServerSide(Generic[S]):
         if not context.sealed:
             return context
         try:
-            async with context.deadline.spent():
-                await self._look_up(context)
+            await context.deadline.spend(self._look_up(context))
         except StoreUnavailableError as failure:
             context.failure = failure
         return context
@@ -185,8 +184,7 @@ class ServerSide(Generic[S]):
             if context.failure is not None:
                 raise StoreUnavailableError(str(context.failure))
             saving = Saving(self.repository, self.schema, session, context)
-            async with context.deadline.spent():
-                return await saving.reload()
+            return await context.deadline.spend(saving.reload())
 
     async def listed(self, subject: object, deadline: Deadline) -> Sequence[Listed]:
         """Return the live sessions of a subject, the one seen last first.
@@ -197,21 +195,22 @@ class ServerSide(Generic[S]):
             StoreUnavailableError: the store did not answer in time.
         """
         whose = named_subject(self.schema, subject)
-        async with deadline.spent():
-            found = [await self.store.ids_of(namespace.subject(whose)) for namespace in self.repository.namespaces]
-        return sorted(chain(*found), key=lambda one: one.last_seen, reverse=True)
+        found = await deadline.spend(self.repository.listed(whose))
+        return sorted(found, key=lambda one: one.last_seen, reverse=True)
 
     async def revoke(self, subject: object, deadline: Deadline, *, spared: StoredContext[S] | None = None) -> None:
         """End the sessions of a subject, but for that of the request to be spared. Raises what `listed` raises."""
         spare = None if spared is None else spared.key
         whose = named_subject(self.schema, subject)
-        async with deadline.spent():
-            before = self.settings.adopt_signed_before
-            if before is not None:  # as long as any cookie can be adopted
-                remaining = before + self.settings.lifetime - await self.store.now()
-                await self.repository.refuse_signed(whose, remaining)
-            for namespace in self.repository.namespaces:
-                await self.store.delete_subject(namespace.subject(whose), spare=spare)
+        await deadline.spend(self._revoke(whose, spare))
+
+    async def _revoke(self, subject: str, spare: str | None) -> None:
+        before = self.settings.adopt_signed_before
+        if before is not None:  # as long as any cookie can be adopted
+            remaining = before + self.settings.lifetime - await self.store.now()
+            await self.repository.refuse_signed(subject, remaining)
+        for namespace in self.repository.namespaces:
+            await self.store.delete_subject(namespace.subject(subject), spare=spare)
 
 
 def _left_alone(session: SecureCookieSession[S], context: StoredContext[S], *, verifies: bool = False) -> bool:
