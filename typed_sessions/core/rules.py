@@ -36,7 +36,7 @@ from typed_sessions.sealing.signed import SignedSealer
 from typed_sessions.serializers.base import BUILT_IN, AnySerializer, salt_of, serializer_name
 from typed_sessions.serializers.tagged_json import TaggedJSONSerializer
 
-__all__ = ["Adapter", "DataLoader", "Format", "Rules", "Signing", "formats_of", "load_nothing"]
+__all__ = ["Adapter", "DataLoader", "Format", "Rules", "Signing", "data_path", "formats_of", "load_nothing"]
 
 S = TypeVar("S", default=dict[str, object])
 
@@ -101,6 +101,8 @@ class Rules(Generic[S]):
     """True if the cookie is as the settings say, and no subclass has its own word on it."""
     makes_permanent: bool = field(default=False, kw_only=True)
     """True if a session is permanent from its first content on, unless the program says otherwise."""
+    is_on_server: bool = field(default=False, kw_only=True)
+    """True if the contents are in a store: what a session takes for its request is the source of its state then."""
     name: str = field(init=False)
     """The cookie's."""
     cookie: SessionCookie = field(init=False)
@@ -222,14 +224,14 @@ def _due_question(rules: Rules[Any]) -> Callable[[object], bool]:
     return is_due
 
 
-def _data_path(rules: Rules[S]) -> Generated | None:
+def data_path(rules: Rules[S]) -> Generated | None:
     """Return what reads and writes data alone in the configured format; None where a subclass has a word on that."""
     return rules.formats[0].codec.data_path if rules.is_stock and rules.formats else None
 
 
 def _data_loader(rules: Rules[S]) -> DataLoader[S]:
     """Return `Rules.load_data`, with all that it needs at hand."""
-    path = _data_path(rules)
+    path = data_path(rules)
     if path is None:
         return load_nothing
     cookie_values, name, keeps_undeclared = rules.adapter.cookie_values, rules.name, rules.extras.allowed is None
@@ -257,7 +259,7 @@ def load_nothing(_request: object, _made: list[Any]) -> None:
 
 def _data_sealer(rules: Rules[S]) -> Callable[[LoadedData[S] | LoadedKeys[S]], str | None]:
     """Return `Rules.header_of`, with all that it needs at hand."""
-    path = _data_path(rules)
+    path = data_path(rules)
     if path is None:
         return lambda _loaded: None
     payload_of, seal, written, clock = path.payload_of, rules.formats[0].sealer.seal, rules.cookie.written, rules.clock

@@ -33,7 +33,7 @@ from typed_sessions.reports import (
 )
 from typed_sessions.schema.schema import Schema
 from typed_sessions.sealing.base import Clock
-from typed_sessions.server import EVENT_LOOP, Repository, Runtime, ServerSide
+from typed_sessions.server import EVENT_LOOP, RecordData, Repository, Runtime, ServerSide
 from typed_sessions.stores import Lifetime, SessionStore, namespace_in, open_store
 from typed_sessions.stores.identifiers import Namespace
 
@@ -75,6 +75,8 @@ class AppRules(Rules[S]):
 
     is_plain: bool = field(init=False)
     """True if a request's session needs nothing but its cookie, and there is no domain to compare with its host."""
+    record_data: RecordData[S] | None = field(init=False, repr=False)
+    """Loads and saves the data of records; None if there are none, or there is always more to know than the data."""
 
     @override
     def __attrs_post_init__(self) -> None:
@@ -82,6 +84,14 @@ class AppRules(Rules[S]):
         has_keys, has_domain = self.settings.keys is not None, self.settings.cookie.domain is not None
         is_plain = self.is_stock and self.server_side is None and has_keys and not has_domain
         object.__setattr__(self, "is_plain", is_plain)
+        record_data = None
+        if self.server_side is not None:
+            record_data = RecordData.of(self, self.server_side.repository, self.server_side.runtime)
+        object.__setattr__(self, "record_data", record_data)
+        if record_data is not None:
+            object.__setattr__(self, "load_data", record_data.load)
+            object.__setattr__(self, "is_due", record_data.is_due)
+            object.__setattr__(self, "header_of", lambda _loaded: None)
 
     @property
     def required_server_side(self) -> ServerSide[S]:
@@ -198,6 +208,7 @@ class Applications(Generic[S]):
         is_on_server = settings.store is not None or self._store is not None
         formats = formats_of(self._schema, settings, signing, self.clock, is_on_server=is_on_server)
         fraction = settings.lifetime * self._refresh_fraction
+        server_side = self._kept_on_server(settings, store_in_memory)
         rules = AppRules(
             adapter=self._adapter,
             schema=formats[0].codec.schema if formats else self._schema,
@@ -210,7 +221,8 @@ class Applications(Generic[S]):
             config=copied(app.config),
             seen=seen,
             store_in_memory=store_in_memory,
-            server_side=self._kept_on_server(settings, store_in_memory),
+            server_side=server_side,
+            is_on_server=server_side is not None,
         )
         self._recent = (rules, *self._recent[: _RECENT - 1])
         if settings.keys is not None and settings.keys.shortest < _SHORTEST_KEY:
@@ -235,8 +247,11 @@ class Applications(Generic[S]):
 
     def compare_with_host(self, app: ConfiguredApp, request: CookieRequest, rules: AppRules[S]) -> None:
         """Say once that a request came to a host to which browsers send no cookie of the configured domain."""
-        domain, host = rules.settings.cookie.domain, getattr(request, "host", None)
-        if rules.is_stock and domain is not None and isinstance(host, str) and not is_sent_to(domain, host):
+        domain = rules.settings.cookie.domain
+        if domain is None or not rules.is_stock:
+            return
+        host = getattr(request, "host", None)
+        if isinstance(host, str) and not is_sent_to(domain, host):
             self.report_once(app, ForeignDomain(domain))
 
     def _of(self, app: ConfiguredApp) -> _OfApp:

@@ -30,16 +30,19 @@ from typed_sessions.core.null_session import NullSession
 from typed_sessions.core.rules import Rules
 from typed_sessions.core.session import SecureCookieSession, state_of
 from typed_sessions.core.session_request import (
+    data_of,
     is_left_alone,
+    note_data_saved,
     note_saved,
     note_streaming,
     rules_of,
     save_data,
     session_from,
     session_of_request,
+    source_of,
 )
 from typed_sessions.core.state import Progress
-from typed_sessions.errors import ConfigurationError, answered, without_frames
+from typed_sessions.errors import ConfigurationError, StoreUnavailableError, answered, without_frames
 from typed_sessions.frameworks.applications import Applications, AppRules
 from typed_sessions.frameworks.overrides import Overridable
 from typed_sessions.reports import Report, SharedCookie, log_report
@@ -207,6 +210,8 @@ class SecureCookieSessionInterface(
             self._applications.compare_with_host(app, request, rules)
             if rules.server_side is not None:
                 stored = await self._stored_context(app, request, rules.server_side, rules)
+                if stored.is_plain and rules.record_data is not None:
+                    return session_of_request(rules, app, stored, self.session_class)
                 return session_from(stored, self.session_class, rules, app)
             if not rules.is_stock:
                 name = self.get_cookie_name(app)  # at once: it may depend on the request that is being handled
@@ -218,13 +223,16 @@ class SecureCookieSessionInterface(
         self, app: ConfiguredApp, request: CookieRequest | None, server_side: ServerSide[S], rules: Rules[S]
     ) -> StoredContext[S]:
         context = await server_side.open(  # its texts are in no local of a frame that a debugging page shows
-            () if request is None else self.cookie_values(request, self.get_cookie_name(app)),
+            () if request is None else self.cookie_values(request, self._cookie_name(app, rules)),
             rules,
             partial(self.report, app),
         )
         if context.failure is not None:
             without_frames(context.failure, until=sys.exception())
         return context
+
+    def _cookie_name(self, app: ConfiguredApp, rules: Rules[S]) -> str:
+        return rules.name if rules.is_stock else self.get_cookie_name(app)
 
     @override
     async def save_session(self, app: ConfiguredApp, session: SessionMixin, response: CookieResponse | None) -> None:
@@ -272,7 +280,7 @@ class SecureCookieSessionInterface(
         is_foreign: bool,
     ) -> None:
         """Save a session of which there is more to know than its data. `Vary` names Cookie already, if it was used."""
-        if type(state_of(session).source) is StoredContext or (is_foreign and rules.server_side is not None):
+        if type(source_of(session)) is StoredContext or (is_foreign and rules.server_side is not None):
             await self._save_on_server(app, session, response, rules)
         elif response is None:
             lifecycle.end(session)
@@ -287,6 +295,8 @@ class SecureCookieSessionInterface(
     async def _save_on_server(
         self, app: ConfiguredApp, session: SecureCookieSession[S], response: CookieResponse | None, rules: AppRules[S]
     ) -> None:
+        if response is not None and await self._save_record_data(app, session, response, rules):
+            return
         state, accessed, server_side = state_of(session), session.accessed, rules.server_side
         if response is None and isinstance(state.source, StoredContext) and server_side is not None:
             state.source.deadline = server_side.new_deadline()  # the websocket may have been open for hours
@@ -301,6 +311,28 @@ class SecureCookieSessionInterface(
             state.progress = Progress.UNSAVED
         else:
             note_saved(session, streams=not accessed and self._is_streamed(response))
+
+    async def _save_record_data(
+        self, app: ConfiguredApp, session: SecureCookieSession[S], response: CookieResponse, rules: AppRules[S]
+    ) -> bool:
+        """Save a session on the server of which there is no more to know than its data. False where there is."""
+        record_data, loaded, context = rules.record_data, data_of(session), source_of(session)
+        if record_data is None or loaded is None or not isinstance(context, StoredContext):
+            return False
+        try:
+            text = await answered(record_data.save(loaded, context))
+        except BaseException as error:
+            if isinstance(error, StoreUnavailableError) and not rules.settings.raise_on_store_error:
+                return False
+            state_of(session).progress = Progress.FAILED
+            raise
+        if text is None:
+            return False
+        note_data_saved(session, loaded)
+        if text:
+            self._add_cookie(response.headers, text)
+            self._make_private(app, response.headers)
+        return True
 
     def _is_streamed(self, response: CookieResponse | None) -> bool:
         """Return True unless it is known that no program makes the body of a response while it is sent."""

@@ -16,7 +16,7 @@ from typed_sessions.reports import Reason, Refused
 from typed_sessions.serializers.base import serializer_name
 from typed_sessions.stores.identifiers import Identifier
 
-__all__ = ["Attempt", "packed", "read", "was_written_by"]
+__all__ = ["Attempt", "name_of", "packed", "payload_in", "read", "was_written_by"]
 
 S = TypeVar("S", default=dict[str, object])
 
@@ -36,9 +36,15 @@ class Attempt:
     token: bytes = field(factory=lambda: secrets.token_hex(6).encode(), repr=False)
 
 
-def packed(attempt: Attempt, format_: Format[S], payload: bytes) -> bytes:
+def packed(attempt: Attempt, name: bytes, payload: bytes) -> bytes:
     """Return contents as a record keeps them: with the name of their format, and the token and time of the attempt."""
-    return _END.join((_name_of(format_), attempt.token, b"%d" % attempt.stamp, payload))
+    return _END.join((name, attempt.token, b"%d" % attempt.stamp, payload))
+
+
+def payload_in(kept: bytes, name: bytes) -> bytes | None:
+    """Return the payload of a record that is in the format of a name; None if it is in another one."""
+    parts = kept.split(_END, _HEADERS)
+    return parts[_HEADERS] if len(parts) > _HEADERS and parts[0] == name else None
 
 
 def was_written_by(attempt: Attempt, kept: bytes) -> bool:
@@ -49,12 +55,9 @@ def was_written_by(attempt: Attempt, kept: bytes) -> bool:
 def read(kept: bytes, rules: Rules[S]) -> LoadResult[S] | Refused:
     """Return what a record holds, which some release of this application has written."""
     refused = Refused(Reason.UNREADABLE)
-    parts = kept.split(_END, _HEADERS)
-    if len(parts) <= _HEADERS:
-        return refused
-    name, _, _, payload = parts
     for format_ in rules.formats:
-        if _name_of(format_) != name:
+        payload = payload_in(kept, name_of(format_))
+        if payload is None:
             continue
         outcome = format_.codec.decode(payload, rules.on_bad_field)
         if isinstance(outcome, Loaded):
@@ -64,6 +67,6 @@ def read(kept: bytes, rules: Rules[S]) -> LoadResult[S] | Refused:
     return refused
 
 
-def _name_of(format_: Format[S]) -> bytes:
-    # A name of the user's may hold the line break that ends it here.
+def name_of(format_: Format[S]) -> bytes:
+    """Return what records say of their format. A name of the user's may hold the line break that ends it there."""
     return (serializer_name(format_.codec.serializer) or "").encode("unicode_escape")

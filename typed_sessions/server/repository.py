@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from itertools import chain
 from threading import Lock as Mutex
@@ -85,9 +85,9 @@ class Repository:
         """Return the key that a session has, or will have with its next write."""
         return self.namespaces[0].key_of(identifier)
 
-    def keys_of(self, identifier: Identifier) -> list[str]:
-        """Return all keys that a session may have."""
-        return [namespace.key_of(identifier) for namespace in self.namespaces]
+    def keys_of(self, identifier: Identifier) -> Iterator[str]:
+        """Return all keys that a session may have, the present one first."""
+        return (namespace.key_of(identifier) for namespace in self.namespaces)
 
     def subjects_of(self, subject: str | None) -> list[str | None]:
         """Return what the store knows a subject by, in each namespace."""
@@ -105,10 +105,17 @@ class Repository:
             return Turn(runtime.lock())
         place = runtime.scope(), key
         with self._looking:
-            turn = self._turns.get(place)
-            if turn is None:
-                turn = self._turns[place] = Turn(runtime.lock())
-            return turn
+            return self._turns.get(place) or self._new_turn(place, runtime)
+
+    def free_turn_of(self, key: str, runtime: Runtime) -> Turn | None:
+        """Return the turn of a record if nobody takes it, or waits for it."""
+        place = runtime.scope(), key
+        with self._looking:
+            return None if place in self._turns else self._new_turn(place, runtime)
+
+    def _new_turn(self, place: tuple[Hashable, str], runtime: Runtime) -> Turn:
+        turn = self._turns[place] = Turn(runtime.lock())
+        return turn
 
     async def load(self, key: str, identifier: Identifier) -> tuple[str, Found]:
         """Return what is under one of the keys of a session; or under another one, if it has just moved there."""

@@ -23,7 +23,7 @@ from typed_sessions.schema.merging import MISSING, merged
 from typed_sessions.schema.sameness import same
 from typed_sessions.schema.schema import Schema
 from typed_sessions.server.context import StoredContext
-from typed_sessions.server.records import Attempt, packed, read, was_written_by
+from typed_sessions.server.records import Attempt, name_of, packed, read, was_written_by
 from typed_sessions.server.repository import Located, Repository, Turn, subject_of
 from typed_sessions.stores.base import Conflict, Exists, Found, Gone, Moved, Record, Revoked, WriteRequest
 from typed_sessions.stores.identifiers import Identifier
@@ -320,7 +320,7 @@ class Saving(Generic[S]):
         return created
 
     async def _update(self, record: Record, turn: Turn) -> Outcome:
-        latest = turn.latest
+        latest, self.context.newer = turn.latest or self.context.newer, None
         if latest is not None and latest.version != record.version and latest.as_of >= record.as_of:
             record = latest  # if it is older, another process has written since, and this request knows of that
             if not self.intent.cleared:  # then nothing that others have put in is of what is to be written
@@ -381,7 +381,7 @@ class Saving(Generic[S]):
         since = await self.context.known_since(self.repository.store) if is_anew else None
         attempt = self.context.attempt = Attempt(identifier, int(self.context.rules.clock()))
         write = WriteRequest(
-            packed(attempt, self.format, self.payload),
+            packed(attempt, name_of(self.format), self.payload),
             self.repository.lifetime,
             subject,
             since,

@@ -30,6 +30,9 @@ __all__ = ["ServerSide"]
 
 S = TypeVar("S", default=dict[str, object])
 
+_MALFORMED: Final = Refused(Reason.MALFORMED)
+_UNKNOWN: Final = Refused(Reason.UNKNOWN)
+
 MOST_COOKIES: Final = 20
 """How many different identifiers, and signed cookies, are looked at: browsers send several where paths overlap."""
 
@@ -70,7 +73,7 @@ class ServerSide(Generic[S]):
 
     async def _look_up(self, context: StoredContext[S]) -> None:
         """Find the session that the browser got last, of those that are genuine."""
-        context.refused = Refused(Reason.MALFORMED)
+        context.refused = _MALFORMED
         texts = dict.fromkeys(context.sealed)
         identifiers = [identifier for text in texts if (identifier := Identifier.of(text)) is not None]
         del texts  # debugging pages show locals
@@ -82,27 +85,27 @@ class ServerSide(Generic[S]):
             context.genuine += context.sealed.count(identifier.text)
             if context.located is None or found.record.issued > context.located.record.issued:
                 context.located, context.as_of = found, found.record.as_of
-        await self._adopt(context)
+        before = self.settings.adopt_signed_before
+        if before is not None:
+            await self._adopt(context, before)
         if context.genuine:
             context.refused, context.stale_id = None, False
 
     async def _find(self, context: StoredContext[S], identifier: Identifier) -> Located | None:
         """Return the live record of an identifier."""
-        context.refused = Refused(Reason.UNKNOWN)
-        for each in self.repository.keys_of(identifier):
+        context.refused = _UNKNOWN
+        for number, each in enumerate(self.repository.keys_of(identifier)):
             key, found = await self.repository.load(each, identifier)
             if isinstance(found, Record):
+                context.is_plain = number == 0 and key is each and len(context.sealed) == 1
                 return Located(identifier, key, found)
             if isinstance(found, Moved):
                 context.stale_id = True
                 context.others.add(key)
         return None
 
-    async def _adopt(self, context: StoredContext[S]) -> None:
+    async def _adopt(self, context: StoredContext[S], before: datetime) -> None:
         """Look for a genuine session of the time before there was a store."""
-        before = self.settings.adopt_signed_before
-        if before is None:
-            return
         rules = context.rules
         texts = dict.fromkeys(context.sealed)
         earlier = (text for text in texts if (at := rules.sealed_at(text)) is not None and at < before)

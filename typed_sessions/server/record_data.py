@@ -1,0 +1,119 @@
+"""`RecordData`: the data of records, while nobody has asked more of a session than that."""
+
+from __future__ import annotations
+
+from typing import Any, Final, Generic
+
+from typing_extensions import TypeVar
+
+from typed_sessions.codec.codec import MAX_PAYLOAD
+from typed_sessions.codec.generated import Generated
+from typed_sessions.codec.loaded_data import LoadedData, LoadedKeys
+from typed_sessions.core.rules import Rules, data_path
+from typed_sessions.server.context import StoredContext
+from typed_sessions.server.records import Attempt, name_of, packed, payload_in
+from typed_sessions.server.repository import Located, Repository, subject_of
+from typed_sessions.server.runtime import Runtime
+from typed_sessions.stores.base import Conflict, Record, Updated, WriteRequest
+
+__all__ = ["RecordData"]
+
+S = TypeVar("S", default=dict[str, object])
+
+
+class RecordData(Generic[S]):
+    """Loads and saves it: a change is written if the record is as it was. Everything else is for `Saving`.
+
+    Args:
+        path: what reads and writes the data.
+        rules: of the application.
+        repository: where the records are.
+        runtime: what waits.
+    """
+
+    def __init__(self, path: Generated, rules: Rules[S], repository: Repository, runtime: Runtime) -> None:
+        self._path: Final = path
+        self._rules: Final = rules
+        self._repository: Final = repository
+        self._runtime: Final = runtime
+        self._name: Final = name_of(rules.formats[0])
+        self._most: Final = rules.settings.max_payload or MAX_PAYLOAD
+        self._keeps_undeclared: Final = rules.extras.allowed is None
+
+    @classmethod
+    def of(cls, rules: Rules[S], repository: Repository, runtime: Runtime) -> RecordData[S] | None:
+        """Return that of an application's records; None if there is no such data, or a subclass has a word on it."""
+        path = data_path(rules)
+        return None if path is None else cls(path, rules, repository, runtime)
+
+    def load(self, context: object, made: list[Any]) -> Any:
+        """Take the place of `Rules.load_data`. The request is a `StoredContext`."""
+        located = context.located if isinstance(context, StoredContext) else None
+        if located is None:
+            return None
+        payload = payload_in(located.record.payload, self._name)
+        loaded = None if payload is None else self._path.data_in(payload, "")
+        if loaded is None or (loaded.raws is not None and not self._keeps_undeclared):
+            return None
+        made.append(loaded)
+        return made[0]
+
+    def is_due(self, context: object) -> bool:
+        """Take the place of `Rules.is_due`: True if the record was not counted as seen for long enough."""
+        located = context.located if isinstance(context, StoredContext) else None
+        return located is not None and located.unseen_for >= self._rules.refresh_after
+
+    async def save(self, loaded: LoadedData[S] | LoadedKeys[S], context: StoredContext[S]) -> str | None:
+        """Have the store keep data as it is now.
+
+        Returns:
+            The text of the `Set-Cookie` header, empty if none is due; None, with nothing done, where it takes more.
+
+        Raises:
+            StoreUnavailableError: the store did not answer.
+        """
+        rules, located, payload = self._rules, context.located, self._path.payload_of(loaded)
+        if located is None or payload is None or len(payload) > self._most:
+            return None
+        if payload is loaded.source:
+            return None if rules.refresh_each_request and self.is_due(context) else ""
+        header = ""
+        if loaded.permanent:
+            header = rules.cookie.written(located.identifier.text, rules.clock() + rules.lifetime_seconds)
+        if len(header) > rules.max_cookie_size or not self._is_still_of(located.record.subject, loaded.data):
+            return None
+        turn = self._repository.free_turn_of(located.key, self._runtime)
+        if turn is None:  # its turn comes after another one's, with which it will have to be merged
+            return None
+        async with context.lock, turn.lock:
+            updated = await context.deadline.spend(self._update(payload, context, located))
+            if isinstance(updated, Record):
+                turn.latest = updated
+        if not isinstance(updated, Record):
+            context.newer = updated.present if isinstance(updated, Conflict) else None
+            return None
+        context.located = Located(located.identifier, located.key, updated)
+        loaded.written = payload
+        return header
+
+    async def _update(self, payload: bytes, context: StoredContext[S], located: Located) -> Updated:
+        record, repository = located.record, self._repository
+        attempt = context.attempt = Attempt(located.identifier, int(self._rules.clock()))
+        kept = packed(attempt, self._name, payload)
+        write = WriteRequest(kept, repository.lifetime, record.subject, device=record.device)
+        updated = await repository.store.update(located.key, record.version, write)
+        context.attempt = None
+        return updated
+
+    def _is_still_of(self, subject: str | None, data: object) -> bool:
+        """Return True if the data says that the session is its subject's, in the present namespace."""
+        schema = self._rules.schema
+        name = schema.subject
+        if name is None:
+            return subject is None
+        if isinstance(data, dict):
+            stored: dict[str, object] = data
+        else:
+            value = getattr(data, name, None)
+            stored = {} if schema.fields[name].is_default(value) else {name: value}
+        return subject == self._repository.subjects_of(subject_of(schema, stored))[0]
