@@ -9,7 +9,7 @@ import redis.asyncio
 from redis.exceptions import RedisError
 
 from typed_sessions.errors import ConfigurationError, StoreUnavailableError
-from typed_sessions.stores.redis.calls import answers_of, discreet
+from typed_sessions.stores.redis.calls import discreet
 from typed_sessions.stores.redis.client import blocking_client_of, check
 from typed_sessions.stores.redis.connections import BlockingClient, BlockingConnections
 from typed_sessions.stores.redis.script import Call
@@ -41,14 +41,12 @@ class ThreadServer:
     async def run(self, call: Call) -> bytes:
         """Return what the server answers to a call. Raises what `Batches.run` raises."""
         try:
-            [answer] = await answers_of(self._server, (call,))
+            return await self._server.run(call)
         except (ConfigurationError, StoreUnavailableError):
             raise
         except Exception as error:  # noqa: BLE001 -- whatever a driver raises
-            answer = error
-        if isinstance(answer, bytes):
-            return answer
-        raise StoreUnavailableError("the session store did not answer as it should") from discreet(answer)
+            cause = discreet(error)
+        raise StoreUnavailableError("the session store did not answer as it should") from cause
 
     async def close(self) -> None:
         """Close the connections, if they were made here."""

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 from attrs import define, field
-from redis.exceptions import ResponseError
+from redis.exceptions import NoScriptError, ResponseError
 
 from typed_sessions.stores.loops import OfProcess
-from typed_sessions.stores.redis.calls import Answer, Server, packed
+from typed_sessions.stores.redis.calls import Answer, Server
 from typed_sessions.stores.redis.client import refuse_cluster
 from typed_sessions.stores.redis.script import Call
 
@@ -39,10 +40,10 @@ class _Opened:
 
 
 def _request(calls: Sequence[Call], prefix: bytes, *, is_known: bool) -> list[bytes]:
-    return [b"".join([packed(call.command(prefix, is_known=is_known)) for call in calls])]
+    return [b"".join([call.packed(prefix, is_known=is_known) for call in calls])]
 
 
-class BlockingConnections(Server):
+class BlockingConnections:
     """Connections of threads, each of which has one for as long as a call takes.
 
     Args:
@@ -60,18 +61,19 @@ class BlockingConnections(Server):
         self._pool.reset()  # it counts what a parent has made
         return _Opened()
 
-    async def ask(self, calls: Sequence[Call], *, is_known: bool) -> list[Answer]:
-        """See `Server`. Raises what redis-py raises where there is no answer; the connection is closed then."""
+    async def run(self, call: Call) -> bytes:
+        """Return what the server answers to a call. Raises what redis-py raises; a connection that fails is closed."""
         opened = self._opened.get()
         connection = opened.take(self._pool)
         try:
             connection.make_ready()
             if not self._is_checked:
-                connection.send_command("INFO", "cluster")
-                refuse_cluster(_read(connection))
+                refuse_cluster(_info(connection))
                 self._is_checked = True
-            connection.send_packed_command(_request(calls, self._prefix, is_known=is_known))
-            return [_read(connection) for _ in calls]
+            try:
+                return _answer(connection, call.packed(self._prefix, is_known=True))
+            except NoScriptError:  # the server has started anew, or forgets scripts
+                return _answer(connection, call.packed(self._prefix, is_known=False))
         finally:
             opened.idle.append(connection)
 
@@ -81,12 +83,19 @@ class BlockingConnections(Server):
             connection.disconnect()
 
 
-def _read(connection: Any) -> Answer:
-    try:
-        answer: bytes = connection.read_response(disable_decoding=True)
-    except ResponseError as error:
-        return error
+def _answer(connection: Any, request: bytes) -> bytes:
+    connection.send_packed_command((request,))
+    answer: bytes = connection.read_response(disable_decoding=True)
     return answer
+
+
+def _info(connection: Any) -> bytes | None:
+    connection.send_command("INFO", "cluster")
+    try:
+        info: bytes = connection.read_response(disable_decoding=True)
+    except ResponseError:  # the user of the database may not ask, or a proxy does not know
+        return None
+    return info
 
 
 class Connections(Server):
@@ -105,7 +114,7 @@ class Connections(Server):
         self._is_checked = False
 
     async def ask(self, calls: Sequence[Call], *, is_known: bool) -> list[Answer]:
-        """See `BlockingConnections.ask`."""
+        """See `Server`. Raises what redis-py raises where there is no answer; a connection that fails is closed."""
         connection = self._opened.take(self._pool)
         try:
             await self._make_ready(connection)
@@ -144,25 +153,24 @@ async def _awaited(connection: Any) -> Answer:
 
 
 @define(eq=False)
-class BlockingClient(Server):
+class BlockingClient:
     """A client that was given, used as it is set up."""
 
     client: Any = field(repr=False)
     prefix: bytes
     is_checked: bool = False
 
-    async def ask(self, calls: Sequence[Call], *, is_known: bool) -> list[Answer]:
-        """See `BlockingConnections.ask`."""
+    async def run(self, call: Call) -> bytes:
+        """See `BlockingConnections.run`."""
+        execute = self.client.execute_command
         if not self.is_checked:
-            refuse_cluster(self._answer("INFO", "cluster"))
+            with suppress(ResponseError):
+                refuse_cluster(execute("INFO", "cluster"))
             self.is_checked = True
-        return [self._answer(*call.command(self.prefix, is_known=is_known)) for call in calls]
-
-    def _answer(self, *command: str | bytes) -> Answer:
         try:
-            answer: bytes = self.client.execute_command(*command)
-        except ResponseError as error:
-            return error
+            answer: bytes = execute(*call.command(self.prefix, is_known=True))
+        except NoScriptError:
+            answer = execute(*call.command(self.prefix, is_known=False))
         return answer
 
     def close(self) -> None:
@@ -178,7 +186,7 @@ class Client(Server):
     is_checked: bool = False
 
     async def ask(self, calls: Sequence[Call], *, is_known: bool) -> list[Answer]:
-        """See `BlockingConnections.ask`."""
+        """See `Server`. Raises what redis-py raises where there is no answer; a connection that fails is closed."""
         commands = [call.command(self.prefix, is_known=is_known) for call in calls]
         if not self.is_checked:
             refuse_cluster(await self._answer("INFO", "cluster"))
@@ -191,7 +199,7 @@ class Client(Server):
         answers: list[Answer] = await pipeline.execute(raise_on_error=False)
         return answers
 
-    async def _answer(self, *command: str | bytes) -> Answer:
+    async def _answer(self, *command: str | bytes | int) -> Answer:
         try:
             answer: bytes = await self.client.execute_command(*command)
         except ResponseError as error:

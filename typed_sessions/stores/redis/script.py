@@ -11,7 +11,7 @@ Every key expires by itself, for cleanliness only: what counts is the comparison
 
 KEYS has the prefix, which tells a cluster the slot: which keys a record's subject means, only the record knows. ARGV
 has the time (empty for the server's) and the arguments: a number, or empty for none; a text that may be none is empty,
-or begins with `+`. The answer is one text. A script begins with what it needs, and no more: the server makes each
+or begins with `+`. What is none at the end may be left out. The answer is one text. A script begins with what it needs, and no more: the server makes each
 function anew for each run.
 
 A call that a server refuses is refused at its first change, if that may need memory: those that keep something begin
@@ -23,6 +23,7 @@ Numbers in Lua are doubles. Times up to the year 2255 fit to the microsecond, an
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from hashlib import sha1
 from typing import Final, NamedTuple
 
@@ -34,17 +35,31 @@ from typed_sessions.stores.moments import SET_BACK
 __all__ = ["CREATE", "DELETE", "DELETE_SUBJECT", "IDS_OF", "LOAD", "NOW", "TOUCH", "UPDATE", "Call", "Script"]
 
 
-@frozen
+@frozen(eq=False)
 class Script:
     """What the server runs."""
 
     source: bytes = field(repr=False, converter=str.encode)
     digest: bytes = field(init=False)
     """Under which a server remembers it."""
+    heads: dict[bytes, tuple[bytes, bytes]] = field(init=False, factory=dict[bytes, "tuple[bytes, bytes]"], repr=False)
+    """What commands begin with, by the prefix of a store."""
 
     @digest.default
     def _digest(self) -> bytes:
         return sha1(self.source, usedforsecurity=False).hexdigest().encode()
+
+    def heads_with(self, prefix: bytes) -> tuple[bytes, bytes]:
+        """Return what commands begin with that have a server run it, one which knows it, and one which does not."""
+        heads = self.heads.get(prefix)
+        if heads is None:
+            known, unknown = (b"EVALSHA", self.digest, b"1", prefix), (b"EVAL", self.source, b"1", prefix)
+            heads = self.heads[prefix] = _packed(known), _packed(unknown)
+        return heads
+
+
+def _packed(words: Iterable[bytes]) -> bytes:
+    return b"".join([b"$%d\r\n%b\r\n" % (len(word), word) for word in words])
 
 
 class Call(NamedTuple):
@@ -53,17 +68,22 @@ class Call(NamedTuple):
     script: Script
     arguments: tuple[bytes, ...]
 
-    def command(self, prefix: bytes, *, is_known: bool) -> tuple[str | bytes, ...]:
-        """Return the command that has the server run it.
+    def command(self, prefix: bytes, *, is_known: bool) -> tuple[str | bytes | int, ...]:
+        """Return the command that has the server run it, as redis-py takes it.
 
         Args:
             prefix: of the store's keys.
             is_known: whether the server has seen the script before.
         """
-        script = self.script
         if is_known:
-            return ("EVALSHA", script.digest, b"1", prefix, *self.arguments)
-        return ("EVAL", script.source, b"1", prefix, *self.arguments)
+            return ("EVALSHA", self.script.digest, 1, prefix, *self.arguments)
+        return ("EVAL", self.script.source, 1, prefix, *self.arguments)
+
+    def packed(self, prefix: bytes, *, is_known: bool) -> bytes:
+        """Return the same as it goes to the server (RESP)."""
+        known, unknown = self.script.heads_with(prefix)
+        arguments = self.arguments
+        return b"*%d\r\n%b%b" % (4 + len(arguments), known if is_known else unknown, _packed(arguments))
 
     @property
     def size(self) -> int:
@@ -86,7 +106,7 @@ end
 
 _GIVEN: Final = """
 local function given(text)
-  if text ~= '' then return string.sub(text, 2) end
+  if text and text ~= '' then return string.sub(text, 2) end
 end
 """
 
@@ -108,9 +128,8 @@ end
 _FOUND: Final = """
 local function found(answer, row)
   local payload, subject, device = row[1], row[6] or nil, row[8] or nil
-  return table.concat({answer, text(now), row[2], row[3], row[4], row[5], row[7], #payload,
-    subject and #subject or '-', device and #device or '-'}, ' ') .. '\\n' .. payload .. (subject or '') ..
-    (device or '')
+  return table.concat({answer, row[2], #payload, subject and #subject or '-', device and #device or '-',
+    text(now), row[3], row[4], row[5], row[7]}, ' ') .. '\\n' .. payload .. (subject or '') .. (device or '')
 end
 """
 
@@ -188,15 +207,15 @@ _WRITE: Final = _TIME + _GIVEN + _ROW + _WRITTEN + _KEEP + _LIST + _PUT + _ENDED
 CREATE: Final = Script(
     _WRITE
     + """
-local key, version, payload, subject = ARGV[2], ARGV[3], ARGV[4], given(ARGV[8])
+local key, version, payload, subject = ARGV[2], ARGV[3], ARGV[5], given(ARGV[9])
 local before = row(key)
 if is_live(before) then
   if before[2] == version then return written(before[3], before[4], before[5], before[7]) end
   return 'exists'
 end
-if subject and revoked(subject, tonumber(ARGV[7])) then return 'revoked' end
-local expires_at = ends(now, ARGV[5], tonumber(ARGV[6]))
-put(key, before, version, payload, text(now), expires_at, text(now), subject, given(ARGV[9]))
+if subject and revoked(subject, tonumber(ARGV[8])) then return 'revoked' end
+local expires_at = ends(now, ARGV[6], tonumber(ARGV[7]))
+put(key, before, version, payload, text(now), expires_at, text(now), subject, given(ARGV[10]))
 return written(text(now), text(now), text(expires_at), text(now))
 """
 )
@@ -225,7 +244,8 @@ local function note(key, target)
   redis.call('PEXPIRE', prefix .. key, left(ends_at))
 end
 
-local key, version, payload, subject, target = ARGV[2], ARGV[3], ARGV[4], given(ARGV[8]), ARGV[11]
+local key, version, payload, subject = ARGV[2], ARGV[3], ARGV[5], given(ARGV[9])
+local target = given(ARGV[11]) or key
 local before = row(key)
 local there, moves = before, target ~= key
 if moves then there = row(target) end
@@ -233,14 +253,14 @@ local is_taken = moves and is_live(there)
 local done = is_taken and there or before
 if is_live(done) and done[2] == version then return written(done[3], done[4], done[5], done[7]) end
 if not is_live(before) then return 'gone' end
-if before[2] ~= ARGV[10] then return found('conflict', before) end
-if subject and subject ~= before[6] and revoked(subject, tonumber(ARGV[7])) then return 'revoked' end
+if before[2] ~= ARGV[4] then return found('conflict', before) end
+if subject and subject ~= before[6] and revoked(subject, tonumber(ARGV[8])) then return 'revoked' end
 if is_taken then return 'taken' end
 local created, issued = before[3], before[7]
-if ARGV[12] ~= '' then created = text(now) end
+if ARGV[12] then created = text(now) end
 if moves then issued = text(now) end
-local expires_at = ends(tonumber(created), ARGV[5], tonumber(ARGV[6]))
-put(target, there, version, payload, created, expires_at, issued, subject, given(ARGV[9]))
+local expires_at = ends(tonumber(created), ARGV[6], tonumber(ARGV[7]))
+put(target, there, version, payload, created, expires_at, issued, subject, given(ARGV[10]))
 if moves then note(key, target) end
 if before[6] and (moves or subject ~= before[6]) then unlist(key, before[6]) end
 return written(created, text(now), text(expires_at), issued)
@@ -273,7 +293,7 @@ DELETE: Final = Script(
     + """
 local key, version = ARGV[2], ARGV[3]
 local present = row(key)
-if not is_live(present) or (version ~= '' and present[2] ~= version) then return 'gone' end
+if not is_live(present) or (version and present[2] ~= version) then return 'gone' end
 redis.call('DEL', prefix .. key)
 if present[6] then unlist(key, present[6]) end
 return 'present'

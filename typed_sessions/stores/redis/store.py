@@ -22,7 +22,7 @@ from typed_sessions.stores.base import (
     Updated,
     WriteRequest,
 )
-from typed_sessions.stores.moments import Clock, in_microseconds, moment, reading
+from typed_sessions.stores.moments import Clock, in_microseconds, moment, moments, reading
 from typed_sessions.stores.redis.script import (
     CREATE,
     DELETE,
@@ -122,7 +122,7 @@ class RedisStore:
 
     async def create(self, key: str, write: WriteRequest) -> Created:
         version = _new_version()
-        answer = await self._run(CREATE, key.encode(), b"%d" % version, *_what(write))
+        answer = await self._run(CREATE, key.encode(), b"%d" % version, _NONE, *_what(write))
         match answer:
             case b"exists":
                 return Exists()
@@ -140,8 +140,9 @@ class RedisStore:
 
     async def update(self, key: str, version: int, write: WriteRequest, *, move_to: str | None = None) -> Updated:
         new = _new_version()
-        last = b"%d" % version, (move_to or key).encode(), b"1" if write.restart else _NONE
-        answer = await self._run(UPDATE, key.encode(), b"%d" % new, *_what(write), *last)
+        answer = await self._run(UPDATE, key.encode(), b"%d" % new, b"%d" % version, *_what(write, move_to))
+        if answer.startswith(b"written"):
+            return _as_written(answer, new, write)
         match answer:
             case b"gone":
                 return Gone()
@@ -149,17 +150,15 @@ class RedisStore:
                 return Revoked()
             case b"taken":
                 raise ValueError("a record is to move to a key that another one has")
-            case _ if answer.startswith(b"conflict"):
-                return Conflict(_record(answer))
             case _:
-                return _as_written(answer, new, write)
+                return Conflict(_record(answer))
 
     async def touch(self, key: str, lifetime: Lifetime) -> Record | None:
         return _present(await self._run(TOUCH, key.encode(), *_spans(lifetime)))
 
     async def delete(self, key: str, *, version: int | None = None) -> bool:
-        former = _NONE if version is None else b"%d" % version
-        return await self._run(DELETE, key.encode(), former) == b"present"
+        former = () if version is None else (b"%d" % version,)
+        return await self._run(DELETE, key.encode(), *former) == b"present"
 
     async def delete_expired(self, limit: int = 1000) -> int:  # noqa: ARG002 - the contract's
         """Return 0: the server does that."""
@@ -199,15 +198,14 @@ def _moment(microseconds: bytes) -> datetime:
     return moment(int(microseconds))
 
 
-def _what(write: WriteRequest) -> tuple[bytes, ...]:
-    """Return the payload, both spans, the time that is known, the subject, and the device."""
-    return (
-        write.payload,
-        *_spans(write.lifetime),
-        _NONE if write.as_of is None else b"%d" % in_microseconds(write.as_of),
-        _given(write.subject),
-        _given(write.device),
-    )
+def _what(write: WriteRequest, target: str | None = None) -> tuple[bytes, ...]:
+    """Return what a record is to be, and to move to: what is none at the end is left out."""
+    idle, absolute = _spans(write.lifetime)
+    as_of, subject, device = write.as_of, write.subject, write.device
+    if not absolute and not write.restart and as_of is subject is device is target is None:
+        return write.payload, idle
+    more = _NONE if as_of is None else b"%d" % in_microseconds(as_of), _given(subject), _given(device), _given(target)
+    return (write.payload, idle, absolute, *more, *((b"1",) if write.restart else ()))
 
 
 def _given(text: str | None) -> bytes:
@@ -230,20 +228,15 @@ def _present(answer: bytes) -> Record | None:
 
 def _record(answer: bytes) -> Record:
     line, _, rest = answer.partition(b"\n")
-    _, now, version, created, last_seen, expires_at, issued, *sizes = line.split()
-    payload, rest = _taken(rest, sizes[0])
-    subject, rest = _taken(rest, sizes[1])
-    device, _ = _taken(rest, sizes[2])
+    _, version, size, subject_size, device_size, *times = line.split(b" ")
+    as_of, created, last_seen, expires_at, issued = moments(times)
+    payload, subject, device = rest, None, None
+    if subject_size != b"-" or device_size != b"-":
+        payload, rest = _taken(rest, size)
+        subject, rest = _taken(rest, subject_size)
+        device, _ = _taken(rest, device_size)
     return Record(
-        payload=payload or b"",
-        version=int(version),
-        created=_moment(created),
-        last_seen=_moment(last_seen),
-        expires_at=_moment(expires_at),
-        as_of=_moment(now),
-        issued=_moment(issued),
-        subject=_text(subject),
-        device=_text(device),
+        payload or b"", int(version), created, last_seen, expires_at, as_of, issued, _text(subject), _text(device)
     )
 
 
@@ -268,15 +261,5 @@ def _text(stored: bytes | None) -> str | None:
 
 def _as_written(answer: bytes, version: int, write: WriteRequest) -> Record:
     """Return the record as it is now. Its payload did not have to come back."""
-    now, created, last_seen, expires_at, issued = map(_moment, answer.split()[1:])
-    return Record(
-        payload=write.payload,
-        version=version,
-        created=created,
-        last_seen=last_seen,
-        expires_at=expires_at,
-        as_of=now,
-        issued=issued,
-        subject=write.subject,
-        device=write.device,
-    )
+    as_of, created, last_seen, expires_at, issued = moments(answer.split(b" ")[1:])
+    return Record(write.payload, version, created, last_seen, expires_at, as_of, issued, write.subject, write.device)
