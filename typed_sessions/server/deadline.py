@@ -39,18 +39,18 @@ class Deadline:
         Raises:
             StoreUnavailableError: there was not enough.
         """
-        self._count(1)
-        try:
-            return await self._within(work)
-        finally:
-            self._count(-1)
-
-    def _count(self, more: int) -> None:
         with self._counting:
             now = time.monotonic()
             if self._asking:
                 self._left -= now - self._start
-            self._start, self._asking = now, self._asking + more
+            self._start, self._asking = now, self._asking + 1
+        try:
+            return await self._within(work)
+        finally:
+            with self._counting:
+                now = time.monotonic()
+                self._left -= now - self._start
+                self._start, self._asking = now, self._asking - 1
 
     @asynccontextmanager
     async def holding(self, lock: Lock) -> AsyncGenerator[None]:

@@ -82,13 +82,16 @@ class RecordData(Generic[S]):
             header = rules.cookie.written(located.identifier.text, rules.clock() + rules.lifetime_seconds)
         if len(header) > rules.max_cookie_size or not self._is_still_of(located.record.subject, loaded.data):
             return None
-        turn = self._repository.free_turn_of(located.key, self._runtime)
+        turn = self._repository.take_free_turn(located.key, self._runtime)
         if turn is None:  # its turn comes after another one's, with which it will have to be merged
             return None
-        async with context.lock, turn.lock:
-            updated = await context.deadline.spend(self._update(payload, context, located))
-            if isinstance(updated, Record):
-                turn.latest = updated
+        try:
+            async with turn.lock:  # at once: who comes now waits for this one
+                updated = await context.deadline.spend(self._update(payload, context, located))
+                if isinstance(updated, Record):
+                    turn.latest = updated
+        finally:
+            self._repository.leave_turn(turn)
         if not isinstance(updated, Record):
             context.newer = updated.present if isinstance(updated, Conflict) else None
             return None

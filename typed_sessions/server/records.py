@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from typing import Final
 
-from attrs import field, frozen
+from msgspec import field
 from typing_extensions import TypeVar
 
 from typed_sessions.codec.codec import Loaded
@@ -13,6 +13,7 @@ from typed_sessions.core.loading import undeclared_reported
 from typed_sessions.core.rules import Format, Rules
 from typed_sessions.core.state import LoadResult
 from typed_sessions.reports import Reason, Refused
+from typed_sessions.schema.values import Value
 from typed_sessions.serializers.base import serializer_name
 from typed_sessions.stores.identifiers import Identifier
 
@@ -26,14 +27,13 @@ _END: Final = b"\n"
 _HEADERS: Final = 3
 
 
-@frozen
-class Attempt:
+class Attempt(Value, frozen=True):
     """One attempt to write a record. Its token is in the record, so that it is known again if no answer comes."""
 
     identifier: Identifier
     stamp: int
     """The time, by this machine's clock, in seconds since the epoch."""
-    token: bytes = field(factory=lambda: secrets.token_hex(6).encode(), repr=False)
+    token: bytes = field(default_factory=lambda: secrets.token_hex(6).encode())
 
 
 def packed(attempt: Attempt, name: bytes, payload: bytes) -> bytes:

@@ -8,13 +8,14 @@ from datetime import datetime, timedelta
 from itertools import chain
 from threading import Lock as Mutex
 from typing import Any, Final
-from weakref import WeakValueDictionary
 
-from attrs import define, field, frozen
+import msgspec
+from attrs import field, frozen
 
 from typed_sessions.core.rules import Rules
 from typed_sessions.errors import ConfigurationError, FieldTypeError, SerializationError, SessionConflictError
 from typed_sessions.schema.schema import Schema
+from typed_sessions.schema.values import Value
 from typed_sessions.server.runtime import Lock, Runtime
 from typed_sessions.stores.base import (
     Exists,
@@ -38,15 +39,14 @@ _LEEWAY: Final = timedelta(days=1)
 """How much longer than it would be valid a signed cookie is refused: clocks differ."""
 
 
-@frozen
-class Located:
+class Located(Value, frozen=True):
     """A record, and where it is."""
 
     identifier: Identifier
-    key: str = field(repr=False)
+    key: str
     """What the store knows it by, perhaps in an earlier namespace."""
     record: Record
-    looked_at: float = field(factory=time.monotonic)
+    looked_at: float = msgspec.field(default_factory=time.monotonic)
     """When it was there, by this machine's clock."""
 
     @property
@@ -55,16 +55,19 @@ class Located:
         return self.record.as_of - self.record.last_seen + timedelta(seconds=time.monotonic() - self.looked_at)
 
 
-@define(eq=False, repr=False, weakref_slot=True)
-class Turn:
+class Turn(Value):
     """What the saves of one record have in common, in this process.
 
     Requests that change one session at once would all be refused but one, merge, and be refused again. One after the
     other, each of them merges once.
     """
 
+    place: tuple[Hashable, str] | None
+    """What the lock is good for, and the key of the record; None for a new record."""
     lock: Lock
     """Held by the one whose turn it is."""
+    takers: int = 1
+    """How many take it, or wait for it."""
     latest: Record | None = None
     """What the one before has written."""
 
@@ -77,7 +80,7 @@ class Repository:
     namespaces: tuple[Namespace, ...]
     """The present one first. What is found in an earlier one moves with its next write."""
     lifetime: Lifetime
-    _turns: WeakValueDictionary[tuple[Hashable, str], Turn] = field(factory=WeakValueDictionary, repr=False)
+    _turns: dict[tuple[Hashable, str], Turn] = field(factory=dict[tuple[Hashable, str], Turn], repr=False)
     """Those that somebody takes, or waits for."""
     _looking: Mutex = field(factory=Mutex, repr=False)
 
@@ -99,23 +102,37 @@ class Repository:
             return Identifier.new(self.store.place_of(subject))
         return Identifier.new()
 
-    def turn_of(self, key: str | None, runtime: Runtime) -> Turn:
-        """Return the turn of a record, for what a lock of this runtime is good for; that of a new record is its own."""
+    def take_turn(self, key: str | None, runtime: Runtime) -> Turn:
+        """Return the turn of a record, for what a lock of this runtime is good for; that of a new record is its own.
+
+        `leave_turn` is due for it.
+        """
         if key is None:
-            return Turn(runtime.lock())
+            return Turn(None, runtime.lock())
         place = runtime.scope(), key
         with self._looking:
-            return self._turns.get(place) or self._new_turn(place, runtime)
+            turn = self._turns.get(place)
+            if turn is None:
+                turn = self._turns[place] = Turn(place, runtime.lock())
+            else:
+                turn.takers += 1
+            return turn
 
-    def free_turn_of(self, key: str, runtime: Runtime) -> Turn | None:
-        """Return the turn of a record if nobody takes it, or waits for it."""
+    def take_free_turn(self, key: str, runtime: Runtime) -> Turn | None:
+        """Do the same for a record that has no turn yet: nobody else takes it, or waits for it. None if it has one."""
         place = runtime.scope(), key
         with self._looking:
-            return None if place in self._turns else self._new_turn(place, runtime)
+            if place in self._turns:
+                return None
+            turn = self._turns[place] = Turn(place, runtime.lock())
+            return turn
 
-    def _new_turn(self, place: tuple[Hashable, str], runtime: Runtime) -> Turn:
-        turn = self._turns[place] = Turn(runtime.lock())
-        return turn
+    def leave_turn(self, turn: Turn) -> None:
+        """Take note that somebody does not take a turn any more."""
+        with self._looking:
+            turn.takers -= 1
+            if not turn.takers and turn.place is not None:
+                del self._turns[turn.place]
 
     async def load(self, key: str, identifier: Identifier) -> tuple[str, Found]:
         """Return what is under one of the keys of a session; or under another one, if it has just moved there."""

@@ -97,9 +97,12 @@ class Saving(Generic[S]):
             return await self._is_kept()
         try:
             self.opened = self.state.open()
-            turn = self.repository.turn_of(context.key, context.deadline.runtime)
-            async with context.deadline.holding(turn.lock):
-                return await context.deadline.spend(self._carry_out(turn))
+            turn = self.repository.take_turn(context.key, context.deadline.runtime)
+            try:
+                async with context.deadline.holding(turn.lock):
+                    return await context.deadline.spend(self._carry_out(turn))
+            finally:
+                self.repository.leave_turn(turn)
         except BaseException:
             self.state.give_back(self.intent)
             raise
@@ -183,7 +186,7 @@ class Saving(Generic[S]):
         if located is None:
             return None
         key, found = await self.repository.load(located.key, located.identifier)
-        self.context.located = evolve(located, key=key)
+        self.context.located = Located(located.identifier, key, located.record, located.looked_at)
         return found
 
     async def reload(self) -> bool:

@@ -11,8 +11,8 @@ Every key expires by itself, for cleanliness only: what counts is the comparison
 
 KEYS has the prefix, which tells a cluster the slot: which keys a record's subject means, only the record knows. ARGV
 has the time (empty for the server's) and the arguments: a number, or empty for none; a text that may be none is empty,
-or begins with `+`. What is none at the end may be left out. The answer is one text. A script begins with what it needs, and no more: the server makes each
-function anew for each run.
+or begins with `+`. What is none at the end may be left out. The answer is one text. A script begins with what it needs,
+and no more: the server makes each function anew for each run.
 
 A call that a server refuses is refused at its first change, if that may need memory: those that keep something begin
 with it. What fails later leaves a key in a subject's list at most, which is found out when the list is read.
