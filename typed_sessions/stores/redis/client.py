@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import inspect
 import re
-import select
-import socket
-from collections.abc import Callable
-from contextlib import suppress
 from typing import Any, Final, cast
 from urllib.parse import parse_qsl, urlsplit
 
@@ -20,7 +16,7 @@ from redis.retry import Retry
 
 from typed_sessions.errors import ConfigurationError
 from typed_sessions.schema.narrowing import is_dict
-from typed_sessions.stores.base import time_left
+from typed_sessions.stores.redis.blocking_connection import blocking_connection_class
 from typed_sessions.stores.urls import refuse_control_characters
 
 __all__ = ["blocking_client_of", "check", "client_of", "refuse_cluster"]
@@ -53,7 +49,7 @@ def blocking_client_of(url: str) -> redis.Redis:
     """Return one that blocks, for no longer than it may: see `time_left`. Raises what `client_of` raises."""
     client = _made(redis.Redis, url, Retry(NoBackoff(), 0))
     pool = client.connection_pool
-    pool.connection_class = _no_longer_than_allowed(pool.connection_class)
+    pool.connection_class = blocking_connection_class(pool.connection_class)
     pool.reset()  # of the connection that was made on trial
     return cast("redis.Redis", client)
 
@@ -72,58 +68,6 @@ def _made(cls: Any, url: str, retry: object) -> Any:
             "and with no parameters but those that redis-py knows"
         ) from None
     return client
-
-
-def _no_longer_than_allowed(connection_class: Any) -> Any:
-    """Return the class of connections that wait for each step as long as the deadline leaves: to connect, to answer."""
-
-    def init(self: Any, *arguments: Any, **named: Any) -> None:
-        connection_class.__init__(self, *arguments, **named)
-        self.longest = self.socket_connect_timeout, self.socket_timeout
-        self.poll = None
-
-    def connect(self: Any) -> None:
-        self.socket_connect_timeout, self.socket_timeout = map(_at_most, self.longest)
-        connection_class.connect(self)
-        self.poll = _poll_of(self._sock)
-
-    def send_packed_command(self: Any, *arguments: Any, **named: Any) -> None:
-        if self._sock:
-            self._sock.settimeout(_at_most(self.longest[1]))  # until the answer is there
-        connection_class.send_packed_command(self, *arguments, **named)
-
-    def make_ready(self: Any) -> None:
-        """Connect, also where the server has closed the connection since, or says what nobody has asked for."""
-        if self._sock:
-            if not self.poll(0):
-                return
-            with suppress(RedisError, OSError):
-                if not self.can_read():
-                    return
-            self.disconnect()
-        self.connect()
-
-    methods = {
-        "__init__": init,
-        "connect": connect,
-        "send_packed_command": send_packed_command,
-        "make_ready": make_ready,
-    }
-    return type("Connection", (connection_class,), methods)
-
-
-def _poll_of(connected: socket.socket) -> Callable[[int], object]:
-    """Return what tells whether there is anything to read: false if there is not."""
-    if not hasattr(select, "poll"):  # on Windows
-        return lambda _timeout: True
-    poll = select.poll()
-    poll.register(connected, select.POLLIN)
-    return poll.poll
-
-
-def _at_most(longest: float | None) -> float | None:
-    left = time_left()
-    return longest if left is None else min(left, longest or left)
 
 
 def _checked(url: str) -> str:

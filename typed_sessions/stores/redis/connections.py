@@ -71,9 +71,10 @@ class BlockingConnections:
                 refuse_cluster(_info(connection))
                 self._is_checked = True
             try:
-                return _answer(connection, call.packed(self._prefix, is_known=True))
+                answer: bytes = connection.answer_to(call.packed(self._prefix, is_known=True))
             except NoScriptError:  # the server has started anew, or forgets scripts
-                return _answer(connection, call.packed(self._prefix, is_known=False))
+                answer = connection.answer_to(call.packed(self._prefix, is_known=False))
+            return answer
         finally:
             opened.idle.append(connection)
 
@@ -81,12 +82,6 @@ class BlockingConnections:
         """Close all connections. They connect again when they are used again."""
         for connection in self._opened.get().all:
             connection.disconnect()
-
-
-def _answer(connection: Any, request: bytes) -> bytes:
-    connection.send_packed_command((request,))
-    answer: bytes = connection.read_response(disable_decoding=True)
-    return answer
 
 
 def _info(connection: Any) -> bytes | None:
