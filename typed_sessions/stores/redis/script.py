@@ -93,14 +93,12 @@ class Call(NamedTuple):
 
 # Another clock than the server's may be slower: by the server's a key then stays a day longer.
 _TIME: Final = """
-local prefix, now, more = KEYS[1], tonumber(ARGV[1]), 86400000
+local prefix, seen, more = KEYS[1], ARGV[1], 86400000
+local now = tonumber(seen)
 if not now then
   local time = redis.call('TIME')
   now, more = time[1] * 1000000 + time[2], 0
-end
-
-local function text(number)
-  return string.format('%.0f', number)
+  seen = string.format('%.0f', now)
 end
 """
 
@@ -116,46 +114,30 @@ local function row(key)
     'payload', 'version', 'created', 'last_seen', 'expires_at', 'subject', 'issued', 'device', 'target')
 end
 
-local function is_there(row)
-  return row[5] and tonumber(row[5]) > now
-end
-
 local function is_live(row)
-  return is_there(row) and not row[9]
+  return row[5] and tonumber(row[5]) > now and not row[9]
 end
 """
 
 _FOUND: Final = """
 local function found(answer, row)
-  local payload, subject, device = row[1], row[6] or nil, row[8] or nil
-  return table.concat({answer, row[2], #payload, subject and #subject or '-', device and #device or '-',
-    text(now), row[3], row[4], row[5], row[7]}, ' ') .. '\\n' .. payload .. (subject or '') .. (device or '')
+  local payload, subject, device = row[1], row[6] or '', row[8] or ''
+  return table.concat({answer, row[2], #payload, row[6] and #subject or '-', row[8] and #device or '-',
+    seen, row[3], row[4], row[5], row[7]}, ' ') .. '\\n' .. payload .. subject .. device
 end
 """
 
 _WRITTEN: Final = """
 local function written(created, last_seen, expires_at, issued)
-  return table.concat({'written', text(now), created, last_seen, expires_at, issued}, ' ')
-end
-"""
-
-_KEEP: Final = """
-local function left(ends)
-  return text(math.ceil((ends - now) / 1000) + more)
-end
-
-local function ends(created, idle, absolute)
-  local first = math.min(now + idle, 253370764800000000)
-  if absolute then return math.min(first, created + absolute) end
-  return first
+  return table.concat({'written', seen, created, last_seen, expires_at, issued}, ' ')
 end
 """
 
 _LIST: Final = """
-local function list(key, subject, expires_at)
-  local index, ttl = prefix .. 'subject:' .. subject, left(expires_at)
-  redis.call('ZADD', index, text(expires_at), key)
-  redis.call('ZREMRANGEBYSCORE', index, '-inf', text(now))
+local function list(key, subject)
+  local index = prefix .. 'subject:' .. subject
+  redis.call('ZADD', index, expires_at, key)
+  redis.call('ZREMRANGEBYSCORE', index, '-inf', seen)
   if redis.call('PTTL', index) < tonumber(ttl) then redis.call('PEXPIRE', index, ttl) end
 end
 """
@@ -167,18 +149,19 @@ end
 """
 
 _PUT: Final = """
-local function put(key, before, version, payload, created, expires_at, issued, subject, device)
-  local name, gone = prefix .. key, {}
-  if subject then list(key, subject, expires_at) end
-  redis.call('HSET', name, 'payload', payload, 'version', version, 'created', created,
-    'last_seen', text(now), 'expires_at', text(expires_at), 'issued', issued)
+local function put(key, before, created, issued, subject, device)
+  local name = prefix .. key
+  if subject then list(key, subject) end
+  redis.call('HSET', name, 'payload', ARGV[5], 'version', ARGV[3], 'last_seen', seen, 'expires_at', expires_at)
+  if created ~= before[3] or issued ~= before[7] then
+    redis.call('HSET', name, 'created', created, 'issued', issued)
+  end
   if subject and subject ~= before[6] then redis.call('HSET', name, 'subject', subject) end
   if device and device ~= before[8] then redis.call('HSET', name, 'device', device) end
-  if before[6] and not subject then gone[1] = 'subject' end
-  if before[8] and not device then gone[#gone + 1] = 'device' end
-  if before[9] then gone[#gone + 1] = 'target' end
-  if gone[1] then redis.call('HDEL', name, unpack(gone)) end
-  redis.call('PEXPIRE', name, left(expires_at))
+  if before[6] and not subject then redis.call('HDEL', name, 'subject') end
+  if before[8] and not device then redis.call('HDEL', name, 'device') end
+  if before[9] then redis.call('HDEL', name, 'target') end
+  redis.call('PEXPIRE', name, ttl)
 end
 """
 
@@ -201,22 +184,46 @@ local function revoked(subject, as_of)
 end
 """
 
-_WRITE: Final = _TIME + _GIVEN + _ROW + _WRITTEN + _KEEP + _LIST + _PUT + _ENDED + _REVOKED
+
+def _left(ends: str) -> str:
+    """Return how long a key is kept that ends at a time."""
+    return f"string.format('%.0f', math.ceil(({ends} - now) / 1000) + more)"
+
+
+def _expiry(created: str, idle: str, absolute: str) -> str:
+    """Return the lines that find out when a record ends."""
+    return f"""
+local ends, absolute = math.min(now + {idle}, 253370764800000000), tonumber({absolute})
+if absolute then ends = math.min(ends, {created} + absolute) end
+local expires_at, ttl = string.format('%.0f', ends), {_left("ends")}
+"""
+
 
 # A driver that repeats a call whose answer was lost finds its own version there: the answer is the one that was lost.
 CREATE: Final = Script(
-    _WRITE
+    _TIME
+    + _GIVEN
+    + _ROW
+    + _WRITTEN
     + """
-local key, version, payload, subject = ARGV[2], ARGV[3], ARGV[5], given(ARGV[9])
+local key, subject = ARGV[2], given(ARGV[9])
 local before = row(key)
 if is_live(before) then
-  if before[2] == version then return written(before[3], before[4], before[5], before[7]) end
+  if before[2] == ARGV[3] then return written(before[3], before[4], before[5], before[7]) end
   return 'exists'
 end
+"""
+    + _ENDED
+    + _REVOKED
+    + """
 if subject and revoked(subject, tonumber(ARGV[8])) then return 'revoked' end
-local expires_at = ends(now, ARGV[6], tonumber(ARGV[7]))
-put(key, before, version, payload, text(now), expires_at, text(now), subject, given(ARGV[10]))
-return written(text(now), text(now), text(expires_at), text(now))
+"""
+    + _expiry("now", "ARGV[6]", "ARGV[7]")
+    + _LIST
+    + _PUT
+    + """
+put(key, before, seen, seen, subject, given(ARGV[10]))
+return written(seen, seen, expires_at, seen)
 """
 )
 
@@ -226,44 +233,60 @@ LOAD: Final = Script(
     + _FOUND
     + """
 local present = row(ARGV[2])
-if not is_there(present) then return 'gone' end
-if present[9] then return table.concat({'moved', text(now), present[7], present[9]}, ' ') end
-return found('present', present)
+if is_live(present) then return found('present', present) end
+if present[9] and tonumber(present[5]) > now then
+  return table.concat({'moved', seen, present[7], present[9]}, ' ')
+end
+return 'gone'
 """
 )
 
 UPDATE: Final = Script(
-    _WRITE
-    + _FOUND
-    + _UNLIST
-    + f"""
-local function note(key, target)
-  local ends_at = now + {MOVES_KEPT.total_seconds() * 1_000_000:.0f}
-  redis.call('DEL', prefix .. key)
-  redis.call('HSET', prefix .. key, 'target', target, 'issued', text(now), 'expires_at', text(ends_at))
-  redis.call('PEXPIRE', prefix .. key, left(ends_at))
-end
-
-local key, version, payload, subject = ARGV[2], ARGV[3], ARGV[5], given(ARGV[9])
+    _TIME
+    + _GIVEN
+    + _ROW
+    + _WRITTEN
+    + """
+local key, subject = ARGV[2], given(ARGV[9])
 local target = given(ARGV[11]) or key
 local before = row(key)
 local there, moves = before, target ~= key
 if moves then there = row(target) end
 local is_taken = moves and is_live(there)
 local done = is_taken and there or before
-if is_live(done) and done[2] == version then return written(done[3], done[4], done[5], done[7]) end
+if is_live(done) and done[2] == ARGV[3] then return written(done[3], done[4], done[5], done[7]) end
 if not is_live(before) then return 'gone' end
-if before[2] ~= ARGV[4] then return found('conflict', before) end
-if subject and subject ~= before[6] and revoked(subject, tonumber(ARGV[8])) then return 'revoked' end
+if before[2] ~= ARGV[4] then
+"""
+    + _FOUND
+    + """
+  return found('conflict', before)
+end
+if subject and subject ~= before[6] then
+"""
+    + _ENDED
+    + _REVOKED
+    + """
+  if revoked(subject, tonumber(ARGV[8])) then return 'revoked' end
+end
 if is_taken then return 'taken' end
 local created, issued = before[3], before[7]
-if ARGV[12] then created = text(now) end
-if moves then issued = text(now) end
-local expires_at = ends(tonumber(created), ARGV[6], tonumber(ARGV[7]))
-put(target, there, version, payload, created, expires_at, issued, subject, given(ARGV[10]))
-if moves then note(key, target) end
-if before[6] and (moves or subject ~= before[6]) then unlist(key, before[6]) end
-return written(created, text(now), text(expires_at), issued)
+if ARGV[12] then created = seen end
+if moves then issued = seen end
+"""
+    + _expiry("created", "ARGV[6]", "ARGV[7]")
+    + _LIST
+    + _PUT
+    + f"""
+put(target, there, created, issued, subject, given(ARGV[10]))
+if moves then
+  local moved_until, name = now + {MOVES_KEPT.total_seconds() * 1_000_000:.0f}, prefix .. key
+  redis.call('DEL', name)
+  redis.call('HSET', name, 'target', target, 'issued', seen, 'expires_at', string.format('%.0f', moved_until))
+  redis.call('PEXPIRE', name, {_left("moved_until")})
+end
+if before[6] and (moves or subject ~= before[6]) then redis.call('ZREM', prefix .. 'subject:' .. before[6], key) end
+return written(created, seen, expires_at, issued)
 """
 )
 
@@ -271,17 +294,18 @@ TOUCH: Final = Script(
     _TIME
     + _ROW
     + _FOUND
-    + _KEEP
-    + _LIST
     + """
 local key = ARGV[2]
 local present = row(key)
 if not is_live(present) then return 'gone' end
-local expires_at = ends(tonumber(present[3]), ARGV[3], tonumber(ARGV[4]))
-present[4], present[5] = text(now), text(expires_at)
-if present[6] then list(key, present[6], expires_at) end
-redis.call('HSET', prefix .. key, 'last_seen', present[4], 'expires_at', present[5])
-redis.call('PEXPIRE', prefix .. key, left(expires_at))
+"""
+    + _expiry("present[3]", "ARGV[3]", "ARGV[4]")
+    + _LIST
+    + """
+present[4], present[5] = seen, expires_at
+if present[6] then list(key, present[6]) end
+redis.call('HSET', prefix .. key, 'last_seen', seen, 'expires_at', expires_at)
+redis.call('PEXPIRE', prefix .. key, ttl)
 return found('present', present)
 """
 )
@@ -289,13 +313,12 @@ return found('present', present)
 DELETE: Final = Script(
     _TIME
     + _ROW
-    + _UNLIST
     + """
 local key, version = ARGV[2], ARGV[3]
 local present = row(key)
 if not is_live(present) or (version and present[2] ~= version) then return 'gone' end
 redis.call('DEL', prefix .. key)
-if present[6] then unlist(key, present[6]) end
+if present[6] then redis.call('ZREM', prefix .. 'subject:' .. present[6], key) end
 return 'present'
 """
 )
@@ -306,7 +329,7 @@ IDS_OF: Final = Script(
     + """
 local subject = ARGV[2]
 local index, answer = prefix .. 'subject:' .. subject, {}
-redis.call('ZREMRANGEBYSCORE', index, '-inf', text(now))
+redis.call('ZREMRANGEBYSCORE', index, '-inf', seen)
 for _, key in ipairs(redis.call('ZRANGE', index, 0, -1)) do
   local record = redis.call('HMGET', prefix .. key, 'created', 'last_seen', 'expires_at', 'subject', 'device')
   if record[4] == subject and tonumber(record[3]) > now then
@@ -327,13 +350,12 @@ return table.concat(answer)
 DELETE_SUBJECT: Final = Script(
     _TIME
     + _GIVEN
-    + _KEEP
     + _UNLIST
     + _ENDED
-    + """
+    + f"""
 local subject, spare = ARGV[2], given(ARGV[3])
 local index, mark = prefix .. 'subject:' .. subject, prefix .. 'revoked:' .. subject
-redis.call('ZREMRANGEBYSCORE', index, '-inf', text(now))
+redis.call('ZREMRANGEBYSCORE', index, '-inf', seen)
 for _, key in ipairs(redis.call('ZRANGE', index, 0, -1)) do
   if key ~= spare then
     if redis.call('HGET', prefix .. key, 'subject') == subject then redis.call('DEL', prefix .. key) end
@@ -342,14 +364,9 @@ for _, key in ipairs(redis.call('ZRANGE', index, 0, -1)) do
 end
 local former, time = tonumber(redis.call('GET', mark) or 0), more == 0 and now + 1 or now
 local ended = is_ahead(former) and time or math.max(time, former)
-redis.call('SET', mark, text(ended), 'PX', left(ended + KEPT))
-return text(ended)
+redis.call('SET', mark, string.format('%.0f', ended), 'PX', {_left("(ended + KEPT)")})
+return string.format('%.0f', ended)
 """
 )
 
-NOW: Final = Script(
-    _TIME
-    + """
-return text(now)
-"""
-)
+NOW: Final = Script(_TIME + "return seen\n")
