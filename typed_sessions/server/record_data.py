@@ -52,7 +52,9 @@ class RecordData(Generic[S]):
         if located is None:
             return None
         payload = payload_in(located.record.payload, self._name)
-        loaded = None if payload is None else self._path.data_in(payload, "")
+        if payload is None or len(payload) > self._most:
+            return None
+        loaded = self._path.data_in(payload, "")
         if loaded is None or (loaded.raws is not None and not self._keeps_undeclared):
             return None
         made.append(loaded)
