@@ -8,6 +8,7 @@ import socket
 import time
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
@@ -38,6 +39,8 @@ from typed_sessions.stores.base import (
 )
 from typed_sessions.stores.redis import RedisStore
 from typed_sessions.stores.redis.batches import LoopServer
+from typed_sessions.stores.redis.blocking import ThreadServer
+from typed_sessions.stores.redis.connections import BlockingConnections
 
 KEY, OTHER = "a" * 64, "b" * 64
 LIFETIME = Lifetime(timedelta(hours=1), timedelta(days=1))
@@ -339,10 +342,23 @@ async def test_what_fails_in_a_batch_fails_alone(store: RedisStore, client: Redi
     assert [type(answer) for answer in answers] == [Record, StoreUnavailableError, Record]
 
 
-async def test_what_is_asked_for_together_has_times_of_its_own(store: RedisStore) -> None:
+async def test_what_is_loaded_together_with_a_revocation_is_older(store: RedisStore) -> None:
     """A request that loaded its record before a revocation is older than that, if only by a microsecond."""
-    times = await asyncio.gather(*(store.now() for _ in range(50)))
-    assert sorted(set(times)) == list(times)
+    for _ in range(30):
+        await created(store, KEY, await of(store))
+        loaded, now, ended = await asyncio.gather(store.load(KEY), store.now(), store.delete_subject("7"))
+        assert isinstance(loaded, Record)
+        assert loaded.as_of < ended
+        assert now < ended
+        for as_of, answer in ((loaded.as_of, Revoked), (now, Revoked), (ended, Record)):
+            write = WriteRequest(b"payload", LIFETIME, "7", as_of=as_of)
+            assert isinstance(await store.create(KEY, write), answer)
+        await store.delete(KEY)
+
+
+async def test_a_url_may_allow_fewer_connections(redis_url: str, prefix: str) -> None:
+    async with opened(f"{redis_url}?max_connections=2", prefix) as store:
+        assert await asyncio.gather(*(store.load(KEY) for _ in range(300))) == [None] * 300
 
 
 # Calls that a driver repeats
@@ -605,6 +621,13 @@ async def test_a_node_of_a_cluster_is_refused_and_keeps_nothing(tmp_path: Path) 
                     store.create(KEY, PLAIN), store.delete_subject("7"), return_exceptions=True
                 )
                 assert [type(answer) for answer in answers] == [ConfigurationError] * 2
+            with redis.Redis.from_url(valkey_url(tmp_path)) as client:
+                for where in (client, valkey_url(tmp_path)):
+                    blocking = RedisStore(where, prefix="{session}:", blocking=True)
+                    for _ in range(2):
+                        with pytest.raises(ConfigurationError):
+                            THREAD.run(blocking.create(KEY, PLAIN), blocking)
+                    THREAD.run(blocking.close(), blocking)
             assert await admin.dbsize() == 0
 
 
@@ -612,6 +635,19 @@ async def test_a_server_that_does_not_say_what_it_is_is_used(tmp_path: Path) -> 
     with valkey(tmp_path, rename_command="INFO none"):
         async with opened(valkey_url(tmp_path), "x:") as store:
             await created(store, KEY)
+        store = RedisStore(valkey_url(tmp_path), prefix="x:", blocking=True)
+        assert THREAD.run(store.load(KEY), store) is not None
+        THREAD.run(store.close(), store)
+
+
+async def test_a_given_client_gets_together_what_is_asked_for_together(client: Redis, prefix: str) -> None:
+    store = RedisStore(client, prefix=prefix)
+    await client.set(prefix + KEY, "no record")
+    await client.script_flush()
+    answers = await asyncio.gather(
+        store.create(OTHER, PLAIN), store.load(KEY), store.load(OTHER), return_exceptions=True
+    )
+    assert [type(answer) for answer in answers] == [Record, StoreUnavailableError, Record]
 
 
 async def test_a_given_client_stays_open(client: Redis, prefix: str) -> None:
@@ -722,3 +758,124 @@ def test_a_client_that_is_given_may_block(redis_url: str) -> None:
         THREAD.run(store.close(), store)
         assert client.ping()
         assert THREAD.run(store.delete(KEY), store)
+
+
+@pytest.fixture
+def blocking(own_server: Path) -> Iterator[RedisStore]:
+    store = RedisStore(valkey_url(own_server), prefix=f"{uuid4().hex}:", blocking=True)
+    yield store
+    THREAD.run(store.close(), store)
+
+
+def connections_of(server: Path) -> int:
+    with redis.Redis.from_url(valkey_url(server)) as admin:
+        return len(admin.client_list(_type="normal")) - 1
+
+
+def test_a_thread_keeps_its_connection(blocking: RedisStore, own_server: Path) -> None:
+    before = connections_of(own_server)
+    THREAD.run(created(blocking, KEY), blocking)
+    for _ in range(5):
+        THREAD.run(blocking.load(KEY), blocking)
+    assert connections_of(own_server) == before + 1
+    THREAD.run(blocking.close(), blocking)
+    assert connections_of(own_server) == before
+    assert THREAD.run(blocking.load(KEY), blocking) is not None
+
+
+def test_a_connection_that_was_closed_while_idle_costs_a_thread_no_call(blocking: RedisStore, own_server: Path) -> None:
+    THREAD.run(created(blocking, KEY), blocking)
+    with redis.Redis.from_url(valkey_url(own_server)) as admin:
+        admin.client_kill_filter(_type="normal", skipme=True)
+    assert THREAD.run(blocking.load(KEY), blocking) is not None
+
+
+def test_a_thread_meets_a_server_that_has_forgotten_the_scripts(blocking: RedisStore, own_server: Path) -> None:
+    with redis.Redis.from_url(valkey_url(own_server)) as admin:
+        for _ in range(2):
+            admin.script_flush()
+            record = THREAD.run(blocking.create(uuid4().hex * 2, PLAIN), blocking)
+            assert isinstance(record, Record)
+
+
+@pytest.mark.parametrize("size", [0, 1, 65_400, 65_536, 3_000_000])
+def test_a_thread_reads_answers_of_any_size(blocking: RedisStore, size: int) -> None:
+    payload = b"\r\n$5\r\n"[: size or None] + b"\n" * max(0, size - 6)
+    payload = payload if size else b""
+    THREAD.run(created(blocking, KEY, WriteRequest(payload, LIFETIME, device="a\r\nb")), blocking)
+    record = THREAD.run(blocking.load(KEY), blocking)
+    assert isinstance(record, Record)
+    assert (record.payload, record.device) == (payload, "a\r\nb")
+
+
+def test_an_error_costs_a_thread_its_call_and_not_its_connection(blocking: RedisStore, own_server: Path) -> None:
+    THREAD.run(created(blocking, KEY), blocking)
+    before = connections_of(own_server)
+    with redis.Redis.from_url(valkey_url(own_server)) as admin:
+        admin.config_set("maxmemory", "1")
+        try:
+            with pytest.raises(StoreUnavailableError) as raised:
+                THREAD.run(blocking.create(OTHER, PLAIN), blocking)
+        finally:
+            admin.config_set("maxmemory", "0")
+    assert isinstance(raised.value.__cause__, redis.exceptions.OutOfMemoryError)
+    assert THREAD.run(blocking.load(KEY), blocking) is not None
+    assert connections_of(own_server) == before
+
+
+def test_a_thread_whose_answer_is_cut_off_connects_anew() -> None:
+    """What is left of an answer is not taken for the next one."""
+    answers = iter(
+        [b"$100\r\nhalf", b"+OK\r\n$4\r\n", b":1\r\n:2\r\n", b"$4\r\ngone\r\n$4\r\ngone\r\n", b"$4\r\ngone\r\n"]
+    )
+
+    def serve(listener: socket.socket) -> None:
+        for answer in answers:
+            connection, _ = listener.accept()
+            with connection:
+                while (asked := connection.recv(1 << 16)) and b"EVALSHA" not in asked:
+                    for _ in range(asked.count(b"*")):
+                        connection.sendall(b"+OK\r\n")
+                connection.sendall(answer)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as pool:
+        serving = pool.submit(serve, listener)
+        store = RedisStore(f"redis://127.0.0.1:{listener.getsockname()[1]}?socket_timeout=5", blocking=True)
+        for _ in range(4):
+            with pytest.raises(StoreUnavailableError):
+                THREAD.run(store.load(KEY), store)
+        assert THREAD.run(store.load(KEY), store) is None
+        serving.result()
+        THREAD.run(store.close(), store)
+
+
+def test_a_url_may_ask_for_health_checks(own_server: Path) -> None:
+    store = RedisStore(f"{valkey_url(own_server)}?health_check_interval=60", prefix=f"{uuid4().hex}:", blocking=True)
+    for _ in range(2):
+        assert THREAD.run(store.load(KEY), store) is None
+    with redis.Redis.from_url(valkey_url(own_server)) as admin:
+        admin.config_resetstat()
+        assert isinstance(store._server, ThreadServer)
+        assert isinstance(store._server._server, BlockingConnections)
+        [connection] = store._server._server._opened.get().idle
+        connection.next_health_check = 0
+        assert THREAD.run(store.load(KEY), store) is None
+        assert admin.info("commandstats")["cmdstat_ping"]["calls"] == 1
+        assert THREAD.run(store.load(KEY), store) is None
+        assert admin.info("commandstats")["cmdstat_ping"]["calls"] == 1
+    THREAD.run(store.close(), store)
+
+
+def test_threads_have_other_connections_in_a_fork(redis_url: str, prefix: str) -> None:
+    store = RedisStore(redis_url, prefix=prefix, blocking=True)
+    THREAD.run(created(store, KEY), store)
+
+    def all_well(key: str) -> bool:
+        return all(isinstance(THREAD.run(store.create(f"{key}{n:062x}", PLAIN), store), Record) for n in range(50))
+
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if all_well("0c") else 1)
+    assert all_well("0a")
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    THREAD.run(store.close(), store)
