@@ -5,7 +5,7 @@ What comes of requests with a store, by whichever way, is in tests/integrations/
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Annotated, Any, TypedDict
 
@@ -18,7 +18,7 @@ from tests.failing_store import Failing
 from typed_sessions import Merge, SecureCookieSession, SecureCookieSessionInterface, StoreUnavailableError, Subject
 from typed_sessions.core.session_request import data_of
 from typed_sessions.reports import ChangeLost, Report
-from typed_sessions.server import THREAD, RecordData
+from typed_sessions.server import THREAD, RecordData, Runtime
 from typed_sessions.stores import Found, Lifetime, MemoryStore, Record, Updated, WriteRequest
 
 MINUTES = timedelta(minutes=30)
@@ -65,7 +65,7 @@ class Watched(MemoryStore):
 
 
 class InThreads(SecureCookieSessionInterface[Any]):
-    runtime = THREAD
+    runtime: Runtime = THREAD
 
 
 class Site:
@@ -127,7 +127,7 @@ def buy(session: SecureCookieSession[Any]) -> None:
 
 
 @pytest.fixture
-def data_alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def data_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fails a test in which a session is more than its data while it is saved."""
     save = RecordData.save
 
@@ -137,7 +137,6 @@ def data_alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         return text
 
     monkeypatch.setattr(RecordData, "save", watched)
-    return
 
 
 @pytest.mark.usefixtures("data_alone")

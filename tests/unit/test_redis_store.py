@@ -18,9 +18,11 @@ from uuid import uuid4
 
 import pytest
 import redis
+from attrs import evolve
 from redis.asyncio import Redis, RedisCluster
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import InvalidResponse
 from typing_extensions import override
 
 from tests.faults.proxy import Fault, Proxy, proxied
@@ -32,6 +34,7 @@ from typed_sessions.stores.base import (
     Conflict,
     Found,
     Lifetime,
+    Moved,
     Record,
     Revoked,
     WriteRequest,
@@ -41,6 +44,7 @@ from typed_sessions.stores.redis import RedisStore
 from typed_sessions.stores.redis.batches import LoopServer
 from typed_sessions.stores.redis.blocking import ThreadServer
 from typed_sessions.stores.redis.connections import BlockingConnections
+from typed_sessions.stores.redis.plain_load import read_plain_row
 
 KEY, OTHER = "a" * 64, "b" * 64
 LIFETIME = Lifetime(timedelta(hours=1), timedelta(days=1))
@@ -806,6 +810,111 @@ def test_a_thread_reads_answers_of_any_size(blocking: RedisStore, size: int) -> 
     record = THREAD.run(blocking.load(KEY), blocking)
     assert isinstance(record, Record)
     assert (record.payload, record.device) == (payload, "a\r\nb")
+
+
+def answer_of(row: dict[str, str | None], time: tuple[int, int] = (1_900_000_000, 7)) -> bytes:
+    """Return what a server answers to a plain load."""
+    names = ("version", "created", "last_seen", "expires_at", "issued", "target", "payload", "subject", "device")
+    texts = [row.get(name) for name in names]
+    said = [f"${len(text)}\r\n{text}\r\n" if text is not None else "$-1\r\n" for text in texts]
+    seconds, rest = map(str, time)
+    return (f"*2\r\n$10\r\n{seconds}\r\n${len(rest)}\r\n{rest}\r\n*9\r\n" + "".join(said)).encode()
+
+
+ROW: dict[str, str | None] = {"version": "5", "created": "1", "last_seen": "2", "expires_at": "3", "issued": "4"}
+
+
+@pytest.mark.parametrize(
+    ("row", "texts"),
+    [
+        ({"payload": ""}, [b"", None, None]),
+        ({"payload": "$-1\r\n$-1\r\n"}, [b"$-1\r\n$-1\r\n", None, None]),
+        ({"payload": "one\r\ntwo", "subject": "\r\n", "device": ""}, [b"one\r\ntwo", b"\r\n", b""]),
+        ({"payload": "x", "device": "$3\r\nabc"}, [b"x", None, b"$3\r\nabc"]),
+        ({"payload": "x", "subject": "s"}, [b"x", b"s", None]),
+    ],
+)
+def test_a_plain_answer_may_come_in_any_pieces(row: dict[str, str | None], texts: list[bytes | None]) -> None:
+    answer = answer_of(ROW | row)
+    for size in range(1, len(answer) + 1):
+        pieces = iter([answer[at : at + size] for at in range(0, len(answer), size)])
+        read = read_plain_row(lambda: next(pieces))  # noqa: B023 -- called at once
+        assert read == (b"1900000000", b"7", b"5", b"1", b"2", b"3", b"4", *texts)
+        assert next(pieces, None) is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "read"),
+    [
+        (answer_of({}), ()),
+        (answer_of({"target": "t", "issued": "1", "expires_at": "2"}), None),
+        (answer_of(ROW | {"payload": "x", "target": "t"}), None),
+        (answer_of(ROW | {"version": None, "payload": "x"}), None),
+        (answer_of(ROW), None),
+        (answer_of({}).partition(b"*9")[0] + b"-WRONGTYPE no hash\r\n", None),
+        (b"-NOPERM no\r\n-NOPERM no\r\n", None),
+    ],
+    ids=["nobody", "moved", "half moved", "no version", "no payload", "no hash", "not allowed"],
+)
+def test_what_is_unusual_is_read_to_its_end_and_left_to_the_script(answer: bytes, read: object) -> None:
+    for size in range(1, len(answer) + 1):
+        pieces = iter([answer[at : at + size] for at in range(0, len(answer), size)])
+        assert read_plain_row(lambda: next(pieces)) == read  # noqa: B023 -- called at once
+        assert next(pieces, None) is None
+
+
+@pytest.mark.parametrize("answer", [answer_of({}) + b"$", b"?", b":1\r\n!2\r\n", b"$x\r\n"])
+def test_what_nobody_asked_for_is_refused(answer: bytes) -> None:
+    pieces = iter([answer, b"\r\n"])
+    with pytest.raises((InvalidResponse, ValueError)):
+        read_plain_row(lambda: next(pieces))
+
+
+async def test_plain_commands_tell_what_the_script_tells(own_server: Path, prefix: str) -> None:
+    url = valkey_url(own_server)
+    plain, scripted = RedisStore(url, prefix=prefix, blocking=True), RedisStore(url, prefix=prefix)
+    as_of = await scripted.now()
+    keys = [f"{number:064x}" for number in range(8)]
+    writes = [
+        WriteRequest(payload, lifetime, subject, as_of, device=device)
+        for payload, lifetime, subject, device in (
+            (b"", Lifetime(DAY), None, None),
+            (bytes(range(256)), Lifetime(DAY), "\r\n$-1", None),
+            (b"x" * 100_000, LIFETIME, None, "\ud800"),
+            (b"x", Lifetime(timedelta(days=400_000)), "7", ""),
+            (b"moved", Lifetime(DAY), None, None),
+            (b"expired", Lifetime(DAY), "8", None),
+        )
+    ]
+    records = [await created(scripted, key, write) for key, write in zip(keys, writes, strict=False)]
+    moved = await scripted.load(keys[4])
+    assert isinstance(moved, Record)
+    await scripted.update(keys[4], moved.version, writes[4], move_to=keys[6])
+    async with Redis.from_url(url) as admin:
+        await admin.hset(prefix + keys[5], "expires_at", str(round(records[5].created.timestamp() * 1_000_000)))
+        for key in keys:
+            one, other = THREAD.run(plain.load(key), plain), await scripted.load(key)
+            assert type(one) is type(other)
+            if isinstance(one, Record | Moved) and isinstance(other, Record | Moved):
+                assert timedelta() < other.as_of - one.as_of < timedelta(seconds=5)
+                assert evolve(one, as_of=other.as_of) == other
+        await admin.set(prefix + keys[7], "no record")
+        with pytest.raises(StoreUnavailableError):
+            THREAD.run(plain.load(keys[7]), plain)
+    assert [type(THREAD.run(plain.load(key), plain)) for key in keys[:7]] == [Record] * 4 + [Moved, type(None), Record]
+    THREAD.run(plain.close(), plain)
+    await scripted.close()
+
+
+def test_a_thread_asks_once_for_what_is_usual(blocking: RedisStore, own_server: Path) -> None:
+    THREAD.run(created(blocking, KEY), blocking)
+    with redis.Redis.from_url(valkey_url(own_server)) as admin:
+        admin.config_resetstat()
+        assert THREAD.run(blocking.load(KEY), blocking) is not None
+        assert THREAD.run(blocking.load(OTHER), blocking) is None
+        stats = admin.info("commandstats")
+    assert stats["cmdstat_hmget"]["calls"] == 2
+    assert "cmdstat_evalsha" not in stats
 
 
 def test_an_error_costs_a_thread_its_call_and_not_its_connection(blocking: RedisStore, own_server: Path) -> None:

@@ -27,7 +27,7 @@ _END: Final = b"\n"
 _HEADERS: Final = 3
 
 
-class Attempt(Value, frozen=True):
+class Attempt(Value):
     """One attempt to write a record. Its token is in the record, so that it is known again if no answer comes."""
 
     identifier: Identifier

@@ -39,7 +39,7 @@ _LEEWAY: Final = timedelta(days=1)
 """How much longer than it would be valid a signed cookie is refused: clocks differ."""
 
 
-class Located(Value, frozen=True):
+class Located(Value):
     """A record, and where it is."""
 
     identifier: Identifier

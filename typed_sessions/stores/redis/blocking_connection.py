@@ -7,15 +7,18 @@ import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import InvalidResponse, RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from typed_sessions.stores.base import time_left
+from typed_sessions.stores.redis.plain_load import PlainRow, plain_load, read_plain_row
 
 __all__ = ["blocking_connection_class"]
+
+T = TypeVar("T")
 
 _CHUNK: Final = 1 << 16
 
@@ -70,13 +73,33 @@ class BlockingConnection:
         Raises:
             RedisError: what redis-py raises.
         """
+        line, answer = self._exchanged(request, _read_text)
+        if line[:1] == b"$":
+            return answer
+        refusal: RedisError = self._parser.parse_error(line[1:].decode(errors="replace"))
+        if isinstance(refusal, RedisConnectionError):
+            self.disconnect()
+        raise refusal
+
+    def plain_row(self, name: bytes) -> PlainRow | None:
+        """Return the live record of a name; None if it is for the script to tell. Raises as `answer_to` does."""
+        return self._exchanged(plain_load(name), read_plain_row)
+
+    def _exchanged(self, request: bytes, read: Callable[[Callable[[], bytes]], T]) -> T:
         sock: Any = self._sock
         sock.settimeout(_at_most(self.longest[1]))  # until the answer is there
         if self.health_check_interval:
             self.check_health()
+
+        def more() -> bytes:
+            said: bytes = sock.recv(_CHUNK)
+            if not said:
+                raise ConnectionResetError("the server has closed it")
+            return said
+
         try:
             sock.sendall(request)
-            line, answer = _read(sock)
+            answer = read(more)
         except BaseException as error:
             self.disconnect()
             if isinstance(error, TimeoutError):
@@ -86,34 +109,22 @@ class BlockingConnection:
             raise
         if self.health_check_interval:
             self.next_health_check = time.monotonic() + self.health_check_interval
-        if line[:1] == b"$":
-            return answer
-        refusal: RedisError = self._parser.parse_error(line[1:].decode(errors="replace"))
-        if isinstance(refusal, RedisConnectionError):
-            self.disconnect()
-        raise refusal
+        return answer
 
 
-def _read(sock: socket.socket) -> tuple[bytes, bytes]:
+def _read_text(more: Callable[[], bytes]) -> tuple[bytes, bytes]:
     """Return the line that an answer begins with, and the text that follows if that is one."""
-    line, end, rest = _more(sock).partition(b"\r\n")
+    line, end, rest = more().partition(b"\r\n")
     while not end:
-        line, end, rest = (line + _more(sock)).partition(b"\r\n")
+        line, end, rest = (line + more()).partition(b"\r\n")
     if line[:1] != b"$":
         return line, rest
     size = int(line[1:])
     while len(rest) < size + 2:
-        rest += _more(sock)
+        rest += more()
     if rest[size:] != b"\r\n":
         raise InvalidResponse("the server answers more than it was asked")
     return line, rest[:size]
-
-
-def _more(sock: socket.socket) -> bytes:
-    more = sock.recv(_CHUNK)
-    if not more:
-        raise ConnectionResetError("the server has closed it")
-    return more
 
 
 def _poll_of(connected: Any) -> Callable[[int], object]:

@@ -13,10 +13,12 @@ from typing import Any, Final
 
 from attrs import define, field
 from redis.exceptions import NoScriptError, ResponseError
+from typing_extensions import override
 
 from typed_sessions.stores.loops import OfProcess
 from typed_sessions.stores.redis.calls import Answer, Server
 from typed_sessions.stores.redis.client import refuse_cluster
+from typed_sessions.stores.redis.plain_load import PlainRow
 from typed_sessions.stores.redis.script import Call
 
 __all__ = ["BlockingClient", "BlockingConnections", "Client", "Connections"]
@@ -66,10 +68,7 @@ class BlockingConnections:
         opened = self._opened.get()
         connection = opened.take(self._pool)
         try:
-            connection.make_ready()
-            if not self._is_checked:
-                refuse_cluster(_info(connection))
-                self._is_checked = True
+            self._make_ready(connection)
             try:
                 answer: bytes = connection.answer_to(call.packed(self._prefix, is_known=True))
             except NoScriptError:  # the server has started anew, or forgets scripts
@@ -77,6 +76,23 @@ class BlockingConnections:
             return answer
         finally:
             opened.idle.append(connection)
+
+    async def plain_row(self, key: bytes) -> PlainRow | None:
+        """Return what plain commands tell of a record; None if it is for the script to tell. Raises as `run` does."""
+        opened = self._opened.get()
+        connection = opened.take(self._pool)
+        try:
+            self._make_ready(connection)
+            row: PlainRow | None = connection.plain_row(self._prefix + key)
+            return row
+        finally:
+            opened.idle.append(connection)
+
+    def _make_ready(self, connection: Any) -> None:
+        connection.make_ready()
+        if not self._is_checked:
+            refuse_cluster(_info(connection))
+            self._is_checked = True
 
     def close(self) -> None:
         """Close all connections. They connect again when they are used again."""
@@ -108,6 +124,7 @@ class Connections(Server):
         self._opened: Final = _Opened()
         self._is_checked = False
 
+    @override
     async def ask(self, calls: Sequence[Call], *, is_known: bool) -> list[Answer]:
         """See `Server`. Raises what redis-py raises where there is no answer; a connection that fails is closed."""
         connection = self._opened.take(self._pool)
@@ -168,6 +185,9 @@ class BlockingClient:
             answer = execute(*call.command(self.prefix, is_known=False))
         return answer
 
+    async def plain_row(self, key: bytes) -> PlainRow | None:
+        """Return None: a client takes longer for two commands than the server for a script."""
+
     def close(self) -> None:
         """Do nothing: the client is the giver's to close."""
 
@@ -180,6 +200,7 @@ class Client(Server):
     prefix: bytes
     is_checked: bool = False
 
+    @override
     async def ask(self, calls: Sequence[Call], *, is_known: bool) -> list[Answer]:
         """See `Server`. Raises what redis-py raises where there is no answer; a connection that fails is closed."""
         commands = [call.command(self.prefix, is_known=is_known) for call in calls]

@@ -32,18 +32,35 @@ from attrs import field, frozen
 from typed_sessions.stores.base import MOVES_KEPT, REVOCATIONS_KEPT
 from typed_sessions.stores.moments import SET_BACK
 
-__all__ = ["CREATE", "DELETE", "DELETE_SUBJECT", "IDS_OF", "LOAD", "NOW", "TOUCH", "UPDATE", "Call", "Script"]
+__all__ = [
+    "CREATE",
+    "DELETE",
+    "DELETE_SUBJECT",
+    "IDS_OF",
+    "LOAD",
+    "NOW",
+    "TOUCH",
+    "UPDATE",
+    "Call",
+    "Script",
+    "packed_words",
+]
 
 
 @frozen(eq=False)
 class Script:
     """What the server runs."""
 
-    source: bytes = field(repr=False, converter=str.encode)
+    text: str = field(repr=False)
+    source: bytes = field(init=False, repr=False)
     digest: bytes = field(init=False)
     """Under which a server remembers it."""
     heads: dict[bytes, tuple[bytes, bytes]] = field(init=False, factory=dict[bytes, "tuple[bytes, bytes]"], repr=False)
     """What commands begin with, by the prefix of a store."""
+
+    @source.default
+    def _source(self) -> bytes:
+        return self.text.encode()
 
     @digest.default
     def _digest(self) -> bytes:
@@ -54,11 +71,12 @@ class Script:
         heads = self.heads.get(prefix)
         if heads is None:
             known, unknown = (b"EVALSHA", self.digest, b"1", prefix), (b"EVAL", self.source, b"1", prefix)
-            heads = self.heads[prefix] = _packed(known), _packed(unknown)
+            heads = self.heads[prefix] = packed_words(known), packed_words(unknown)
         return heads
 
 
-def _packed(words: Iterable[bytes]) -> bytes:
+def packed_words(words: Iterable[bytes]) -> bytes:
+    """Return words of a command as they go to the server (RESP)."""
     return b"".join([b"$%d\r\n%b\r\n" % (len(word), word) for word in words])
 
 
@@ -83,7 +101,7 @@ class Call(NamedTuple):
         """Return the same as it goes to the server (RESP)."""
         known, unknown = self.script.heads_with(prefix)
         arguments = self.arguments
-        return b"*%d\r\n%b%b" % (4 + len(arguments), known if is_known else unknown, _packed(arguments))
+        return b"*%d\r\n%b%b" % (4 + len(arguments), known if is_known else unknown, packed_words(arguments))
 
     @property
     def size(self) -> int:

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     import redis
     import redis.asyncio
 
+    from typed_sessions.stores.redis.plain_load import PlainRow
+
 __all__ = ["RedisStore"]
 
 _LONGEST: Final = 1 << 62
@@ -117,8 +119,11 @@ class RedisStore:
         except ImportError as error:
             raise ConfigurationError("RedisStore needs redis-py: pip install 'typed_sessions[redis]'") from error
         self.never_waits: Final = blocking
-        self._server: Final = (ThreadServer if blocking else LoopServer)(client_or_url, _bytes(prefix))
+        server = self._server = (ThreadServer if blocking else LoopServer)(client_or_url, _bytes(prefix))
         self._clock: Final = clock
+        self._by_plain_commands: Final = (
+            server.plain_row if clock is None and isinstance(server, ThreadServer) else None
+        )
 
     async def create(self, key: str, write: WriteRequest) -> Created:
         version = _new_version()
@@ -132,6 +137,10 @@ class RedisStore:
                 return _as_written(answer, version, write)
 
     async def load(self, key: str) -> Found:
+        if self._by_plain_commands is not None:
+            row = await self._by_plain_commands(key.encode())
+            if row is not None:
+                return _record_in(row)
         answer = await self._run(LOAD, key.encode())
         if answer.startswith(b"moved"):
             now, moved_at, target = answer.split()[1:]
@@ -202,7 +211,7 @@ def _what(write: WriteRequest, target: str | None = None) -> tuple[bytes, ...]:
     """Return what a record is to be, and to move to: what is none at the end is left out."""
     idle, absolute = _spans(write.lifetime)
     as_of, subject, device = write.as_of, write.subject, write.device
-    if not absolute and not write.restart and as_of is subject is device is target is None:
+    if not (absolute or write.restart) and (as_of, subject, device, target) == (None,) * 4:
         return write.payload, idle
     more = _NONE if as_of is None else b"%d" % in_microseconds(as_of), _given(subject), _given(device), _given(target)
     return (write.payload, idle, absolute, *more, *((b"1",) if write.restart else ()))
@@ -230,7 +239,9 @@ def _record(answer: bytes) -> Record:
     line, _, rest = answer.partition(b"\n")
     _, version, size, subject_size, device_size, *times = line.split(b" ")
     as_of, created, last_seen, expires_at, issued = moments(times)
-    payload, subject, device = rest, None, None
+    payload: bytes | None = rest
+    subject: bytes | None = None
+    device: bytes | None = None
     if subject_size != b"-" or device_size != b"-":
         payload, rest = _taken(rest, size)
         subject, rest = _taken(rest, subject_size)
@@ -238,6 +249,18 @@ def _record(answer: bytes) -> Record:
     return Record(
         payload or b"", int(version), created, last_seen, expires_at, as_of, issued, _text(subject), _text(device)
     )
+
+
+def _record_in(row: PlainRow) -> Record | None:
+    """Return the record that plain commands have told of, unless it has expired, or nobody has the key."""
+    if not row:
+        return None
+    seconds, microseconds, version, created, last_seen, expires_at, issued, payload, subject, device = row
+    as_of = _moment(b"%b%06d" % (seconds, int(microseconds)))
+    made, seen, ends, given = moments((created, last_seen, expires_at, issued))
+    if ends <= as_of:
+        return None
+    return Record(payload, int(version), made, seen, ends, as_of, given, _text(subject), _text(device))
 
 
 def _all_listed(answer: bytes) -> Iterator[Listed]:
