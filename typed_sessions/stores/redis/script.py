@@ -11,8 +11,8 @@ Every key expires by itself, for cleanliness only: what counts is the comparison
 
 KEYS has the prefix, which tells a cluster the slot: which keys a record's subject means, only the record knows. ARGV
 has the time (empty for the server's) and the arguments: a number, or empty for none; a text that may be none is empty,
-or begins with `+`. What is none at the end may be left out. The answer is one text. A script begins with what it needs,
-and no more: the server makes each function anew for each run.
+or begins with `+`. What is none at the end may be left out. The answer is one text. No script has functions of its own:
+the server would make each of them anew for each run, which takes it as long as the rest.
 
 A call that a server refuses is refused at its first change, if that may need memory: those that keep something begin
 with it. What fails later leaves a key in a subject's list at most, which is found out when the list is read.
@@ -120,87 +120,35 @@ if not now then
 end
 """
 
-_GIVEN: Final = """
-local function given(text)
-  if text and text ~= '' then return string.sub(text, 2) end
-end
-"""
 
-_ROW: Final = """
-local function row(key)
-  return redis.call('HMGET', prefix .. key,
-    'payload', 'version', 'created', 'last_seen', 'expires_at', 'subject', 'issued', 'device', 'target')
-end
+def _given(argument: str) -> str:
+    """Return what a text is that may be none."""
+    return f"({argument} and {argument} ~= '' and string.sub({argument}, 2) or nil)"
 
-local function is_live(row)
-  return row[5] and tonumber(row[5]) > now and not row[9]
-end
-"""
 
-_FOUND: Final = """
-local function found(answer, row)
-  local payload, subject, device = row[1], row[6] or '', row[8] or ''
-  return table.concat({answer, row[2], #payload, row[6] and #subject or '-', row[8] and #device or '-',
-    seen, row[3], row[4], row[5], row[7]}, ' ') .. '\\n' .. payload .. subject .. device
-end
-"""
+def _row(key: str) -> str:
+    """Return what is under a key."""
+    return (
+        f"redis.call('HMGET', prefix .. {key}, "
+        "'payload', 'version', 'created', 'last_seen', 'expires_at', 'subject', 'issued', 'device', 'target')"
+    )
 
-_WRITTEN: Final = """
-local function written(created, last_seen, expires_at, issued)
-  return table.concat({'written', seen, created, last_seen, expires_at, issued}, ' ')
-end
-"""
 
-_LIST: Final = """
-local function list(key, subject)
-  local index = prefix .. 'subject:' .. subject
-  redis.call('ZADD', index, expires_at, key)
-  redis.call('ZREMRANGEBYSCORE', index, '-inf', seen)
-  if redis.call('PTTL', index) < tonumber(ttl) then redis.call('PEXPIRE', index, ttl) end
-end
-"""
+def _is_live(row: str) -> str:
+    return f"({row}[5] and tonumber({row}[5]) > now and not {row}[9])"
 
-_UNLIST: Final = """
-local function unlist(key, subject)
-  redis.call('ZREM', prefix .. 'subject:' .. subject, key)
-end
-"""
 
-_PUT: Final = """
-local function put(key, before, created, issued, subject, device)
-  local name = prefix .. key
-  if subject then list(key, subject) end
-  redis.call('HSET', name, 'payload', ARGV[5], 'version', ARGV[3], 'last_seen', seen, 'expires_at', expires_at)
-  if created ~= before[3] or issued ~= before[7] then
-    redis.call('HSET', name, 'created', created, 'issued', issued)
-  end
-  if subject and subject ~= before[6] then redis.call('HSET', name, 'subject', subject) end
-  if device and device ~= before[8] then redis.call('HSET', name, 'device', device) end
-  if before[6] and not subject then redis.call('HDEL', name, 'subject') end
-  if before[8] and not device then redis.call('HDEL', name, 'device') end
-  if before[9] then redis.call('HDEL', name, 'target') end
-  redis.call('PEXPIRE', name, ttl)
-end
-"""
+def _found(answer: str, row: str) -> str:
+    """Return the answer with a record."""
+    sizes = f"#{row}[1], {row}[6] and #{row}[6] or '-', {row}[8] and #{row}[8] or '-'"
+    times = f"seen, {row}[3], {row}[4], {row}[5], {row}[7]"
+    texts = f"{row}[1] .. ({row}[6] or '') .. ({row}[8] or '')"
+    return f"table.concat({{'{answer}', {row}[2], {sizes}, {times}}}, ' ') .. '\\n' .. {texts}"
 
-# A revocation that is ahead of the clock was made before the clock was set back: see `stores.moments`.
-_ENDED: Final = f"""
-local KEPT = {REVOCATIONS_KEPT.total_seconds() * 1_000_000:.0f}
 
-local function is_ahead(ended)
-  return ended - now > {SET_BACK.total_seconds() * 1_000_000:.0f}
-end
-"""
-
-_REVOKED: Final = """
-local function revoked(subject, as_of)
-  if not as_of or as_of < now - KEPT then return true end
-  local ended = tonumber(redis.call('GET', prefix .. 'revoked:' .. subject) or nil)
-  if not ended then return false end
-  if is_ahead(ended) then return as_of > now end
-  return as_of < ended
-end
-"""
+def _written(created: str, last_seen: str, expires_at: str, issued: str) -> str:
+    """Return the answer that a record was written."""
+    return f"table.concat({{'written', seen, {created}, {last_seen}, {expires_at}, {issued}}}, ' ')"
 
 
 def _left(ends: str) -> str:
@@ -209,7 +157,7 @@ def _left(ends: str) -> str:
 
 
 def _expiry(created: str, idle: str, absolute: str) -> str:
-    """Return the lines that find out when a record ends."""
+    """Find out when a record ends, and how long its key is kept."""
     return f"""
 local ends, absolute = math.min(now + {idle}, 253370764800000000), tonumber({absolute})
 if absolute then ends = math.min(ends, {created} + absolute) end
@@ -217,145 +165,146 @@ local expires_at, ttl = string.format('%.0f', ends), {_left("ends")}
 """
 
 
+def _list(key: str, subject: str) -> str:
+    """Put a record into the list of its subject."""
+    return f"""
+  local index = prefix .. 'subject:' .. {subject}
+  redis.call('ZADD', index, expires_at, {key})
+  redis.call('ZREMRANGEBYSCORE', index, '-inf', seen)
+  if redis.call('PTTL', index) < tonumber(ttl) then redis.call('PEXPIRE', index, ttl) end
+"""
+
+
+def _unlist(key: str, subject: str) -> str:
+    return f"redis.call('ZREM', prefix .. 'subject:' .. {subject}, {key})"
+
+
+# A revocation that is ahead of the clock was made before the clock was set back: see `stores.moments`.
+_KEPT: Final = f"{REVOCATIONS_KEPT.total_seconds() * 1_000_000:.0f}"
+_SET_BACK: Final = f"{SET_BACK.total_seconds() * 1_000_000:.0f}"
+
+_REFUSE_REVOKED: Final = f"""
+  local as_of = tonumber(ARGV[8])
+  if not as_of or as_of < now - {_KEPT} then return 'revoked' end
+  local ended = tonumber(redis.call('GET', prefix .. 'revoked:' .. subject) or nil)
+  if ended and ended - now > {_SET_BACK} then
+    if as_of <= now then return 'revoked' end
+  elseif ended and as_of < ended then
+    return 'revoked'
+  end
+"""
+
+# `before` is what was under the key, or what a record of another key is to take the place of.
+_PUT: Final = f"""
+local name = prefix .. target
+if subject then {_list("target", "subject")} end
+redis.call('HSET', name, 'payload', ARGV[5], 'version', ARGV[3], 'last_seen', seen, 'expires_at', expires_at)
+if created ~= before[3] or issued ~= before[7] then
+  redis.call('HSET', name, 'created', created, 'issued', issued)
+end
+if subject and subject ~= before[6] then redis.call('HSET', name, 'subject', subject) end
+if device and device ~= before[8] then redis.call('HSET', name, 'device', device) end
+if before[6] and not subject then redis.call('HDEL', name, 'subject') end
+if before[8] and not device then redis.call('HDEL', name, 'device') end
+if before[9] then redis.call('HDEL', name, 'target') end
+redis.call('PEXPIRE', name, ttl)
+"""
+
 # A driver that repeats a call whose answer was lost finds its own version there: the answer is the one that was lost.
 CREATE: Final = Script(
-    _TIME
-    + _GIVEN
-    + _ROW
-    + _WRITTEN
-    + """
-local key, subject = ARGV[2], given(ARGV[9])
-local before = row(key)
-if is_live(before) then
-  if before[2] == ARGV[3] then return written(before[3], before[4], before[5], before[7]) end
+    f"""{_TIME}
+local target, subject, device = ARGV[2], {_given("ARGV[9]")}, {_given("ARGV[10]")}
+local before, created, issued = {_row("target")}, seen, seen
+if {_is_live("before")} then
+  if before[2] == ARGV[3] then return {_written("before[3]", "before[4]", "before[5]", "before[7]")} end
   return 'exists'
 end
-"""
-    + _ENDED
-    + _REVOKED
-    + """
-if subject and revoked(subject, tonumber(ARGV[8])) then return 'revoked' end
-"""
-    + _expiry("now", "ARGV[6]", "ARGV[7]")
-    + _LIST
-    + _PUT
-    + """
-put(key, before, seen, seen, subject, given(ARGV[10]))
-return written(seen, seen, expires_at, seen)
+if subject then {_REFUSE_REVOKED} end
+{_expiry("now", "ARGV[6]", "ARGV[7]")}
+{_PUT}
+return {_written("seen", "seen", "expires_at", "seen")}
 """
 )
 
 LOAD: Final = Script(
-    _TIME
-    + _ROW
-    + _FOUND
-    + """
-local present = row(ARGV[2])
-if is_live(present) then return found('present', present) end
-if present[9] and tonumber(present[5]) > now then
-  return table.concat({'moved', seen, present[7], present[9]}, ' ')
-end
+    f"""{_TIME}
+local row = {_row("ARGV[2]")}
+if {_is_live("row")} then return {_found("present", "row")} end
+if row[9] and tonumber(row[5]) > now then return table.concat({{'moved', seen, row[7], row[9]}}, ' ') end
 return 'gone'
 """
 )
 
 UPDATE: Final = Script(
-    _TIME
-    + _GIVEN
-    + _ROW
-    + _WRITTEN
-    + """
-local key, subject = ARGV[2], given(ARGV[9])
-local target = given(ARGV[11]) or key
-local before = row(key)
-local there, moves = before, target ~= key
-if moves then there = row(target) end
-local is_taken = moves and is_live(there)
-local done = is_taken and there or before
-if is_live(done) and done[2] == ARGV[3] then return written(done[3], done[4], done[5], done[7]) end
-if not is_live(before) then return 'gone' end
-if before[2] ~= ARGV[4] then
-"""
-    + _FOUND
-    + """
-  return found('conflict', before)
+    f"""{_TIME}
+local key, subject, device = ARGV[2], {_given("ARGV[9]")}, {_given("ARGV[10]")}
+local target = {_given("ARGV[11]")} or key
+local present, is_taken = {_row("key")}, false
+local before, done = present, present
+if target ~= key then
+  before = {_row("target")}
+  is_taken = {_is_live("before")}
+  if is_taken then done = before end
 end
-if subject and subject ~= before[6] then
-"""
-    + _ENDED
-    + _REVOKED
-    + """
-  if revoked(subject, tonumber(ARGV[8])) then return 'revoked' end
-end
+if done[2] == ARGV[3] and {_is_live("done")} then return {_written("done[3]", "done[4]", "done[5]", "done[7]")} end
+if not {_is_live("present")} then return 'gone' end
+if present[2] ~= ARGV[4] then return {_found("conflict", "present")} end
+if subject and subject ~= present[6] then {_REFUSE_REVOKED} end
 if is_taken then return 'taken' end
-local created, issued = before[3], before[7]
+local created, issued = present[3], present[7]
 if ARGV[12] then created = seen end
-if moves then issued = seen end
-"""
-    + _expiry("created", "ARGV[6]", "ARGV[7]")
-    + _LIST
-    + _PUT
-    + f"""
-put(target, there, created, issued, subject, given(ARGV[10]))
-if moves then
-  local moved_until, name = now + {MOVES_KEPT.total_seconds() * 1_000_000:.0f}, prefix .. key
-  redis.call('DEL', name)
-  redis.call('HSET', name, 'target', target, 'issued', seen, 'expires_at', string.format('%.0f', moved_until))
-  redis.call('PEXPIRE', name, {_left("moved_until")})
+if target ~= key then issued = seen end
+{_expiry("created", "ARGV[6]", "ARGV[7]")}
+{_PUT}
+if target ~= key then
+  local moved_until, former = now + {MOVES_KEPT.total_seconds() * 1_000_000:.0f}, prefix .. key
+  redis.call('DEL', former)
+  redis.call('HSET', former, 'target', target, 'issued', seen, 'expires_at', string.format('%.0f', moved_until))
+  redis.call('PEXPIRE', former, {_left("moved_until")})
 end
-if before[6] and (moves or subject ~= before[6]) then redis.call('ZREM', prefix .. 'subject:' .. before[6], key) end
-return written(created, seen, expires_at, issued)
+if present[6] and (target ~= key or subject ~= present[6]) then {_unlist("key", "present[6]")} end
+return {_written("created", "seen", "expires_at", "issued")}
 """
 )
 
 TOUCH: Final = Script(
-    _TIME
-    + _ROW
-    + _FOUND
-    + """
+    f"""{_TIME}
 local key = ARGV[2]
-local present = row(key)
-if not is_live(present) then return 'gone' end
-"""
-    + _expiry("present[3]", "ARGV[3]", "ARGV[4]")
-    + _LIST
-    + """
-present[4], present[5] = seen, expires_at
-if present[6] then list(key, present[6]) end
+local row = {_row("key")}
+if not {_is_live("row")} then return 'gone' end
+{_expiry("row[3]", "ARGV[3]", "ARGV[4]")}
+row[4], row[5] = seen, expires_at
+if row[6] then {_list("key", "row[6]")} end
 redis.call('HSET', prefix .. key, 'last_seen', seen, 'expires_at', expires_at)
 redis.call('PEXPIRE', prefix .. key, ttl)
-return found('present', present)
+return {_found("present", "row")}
 """
 )
 
 DELETE: Final = Script(
-    _TIME
-    + _ROW
-    + """
+    f"""{_TIME}
 local key, version = ARGV[2], ARGV[3]
-local present = row(key)
-if not is_live(present) or (version and present[2] ~= version) then return 'gone' end
+local row = {_row("key")}
+if not {_is_live("row")} or (version and row[2] ~= version) then return 'gone' end
 redis.call('DEL', prefix .. key)
-if present[6] then redis.call('ZREM', prefix .. 'subject:' .. present[6], key) end
+if row[6] then {_unlist("key", "row[6]")} end
 return 'present'
 """
 )
 
 IDS_OF: Final = Script(
-    _TIME
-    + _UNLIST
-    + """
+    f"""{_TIME}
 local subject = ARGV[2]
-local index, answer = prefix .. 'subject:' .. subject, {}
+local index, answer = prefix .. 'subject:' .. subject, {{}}
 redis.call('ZREMRANGEBYSCORE', index, '-inf', seen)
 for _, key in ipairs(redis.call('ZRANGE', index, 0, -1)) do
   local record = redis.call('HMGET', prefix .. key, 'created', 'last_seen', 'expires_at', 'subject', 'device')
   if record[4] == subject and tonumber(record[3]) > now then
-    local device = record[5] or nil
-    answer[#answer + 1] = table.concat({key, record[1], record[2], record[3], device and #device or '-'}, ' ') ..
+    local device = record[5]
+    answer[#answer + 1] = table.concat({{key, record[1], record[2], record[3], device and #device or '-'}}, ' ') ..
       '\\n' .. (device or '')
   else
-    unlist(key, subject)
+    {_unlist("key", "subject")}
   end
 end
 return table.concat(answer)
@@ -366,25 +315,21 @@ return table.concat(answer)
 # sessions of a subject can be ended all the same. By the server's clock two scripts can have the same time, and a
 # revocation counts as the later one, so that who has loaded a record before it is older than that.
 DELETE_SUBJECT: Final = Script(
-    _TIME
-    + _GIVEN
-    + _UNLIST
-    + _ENDED
-    + f"""
-local subject, spare = ARGV[2], given(ARGV[3])
+    f"""{_TIME}
+local subject, spare = ARGV[2], {_given("ARGV[3]")}
 local index, mark = prefix .. 'subject:' .. subject, prefix .. 'revoked:' .. subject
 redis.call('ZREMRANGEBYSCORE', index, '-inf', seen)
 for _, key in ipairs(redis.call('ZRANGE', index, 0, -1)) do
   if key ~= spare then
     if redis.call('HGET', prefix .. key, 'subject') == subject then redis.call('DEL', prefix .. key) end
-    unlist(key, subject)
+    {_unlist("key", "subject")}
   end
 end
-local former, time = tonumber(redis.call('GET', mark) or 0), more == 0 and now + 1 or now
-local ended = is_ahead(former) and time or math.max(time, former)
-redis.call('SET', mark, string.format('%.0f', ended), 'PX', {_left("(ended + KEPT)")})
+local former, ended = tonumber(redis.call('GET', mark) or 0), more == 0 and now + 1 or now
+if former - now <= {_SET_BACK} then ended = math.max(ended, former) end
+redis.call('SET', mark, string.format('%.0f', ended), 'PX', {_left(f"(ended + {_KEPT})")})
 return string.format('%.0f', ended)
 """
 )
 
-NOW: Final = Script(_TIME + "return seen\n")
+NOW: Final = Script(f"{_TIME}return seen\n")
