@@ -33,7 +33,7 @@ from typed_sessions.reports import (
 )
 from typed_sessions.schema.schema import Schema
 from typed_sessions.sealing.base import Clock
-from typed_sessions.server import EVENT_LOOP, RecordData, Repository, Runtime, ServerSide
+from typed_sessions.server import EVENT_LOOP, RecordData, Repository, Runtime, ServerSide, record_data_of
 from typed_sessions.stores import Lifetime, SessionStore, namespace_in, open_store
 from typed_sessions.stores.identifiers import Namespace
 
@@ -86,12 +86,12 @@ class AppRules(Rules[S]):
         object.__setattr__(self, "is_plain", is_plain)
         record_data = None
         if self.server_side is not None:
-            record_data = RecordData.of(self, self.server_side.repository, self.server_side.runtime)
+            record_data = record_data_of(self, self.server_side.repository, self.server_side.runtime)
         object.__setattr__(self, "record_data", record_data)
         if record_data is not None:
             object.__setattr__(self, "load_data", record_data.load)
             object.__setattr__(self, "is_due", record_data.is_due)
-            object.__setattr__(self, "header_of", lambda _loaded: None)
+            object.__setattr__(self, "header_of", _send_nothing)
 
     @property
     def required_server_side(self) -> ServerSide[S]:
@@ -324,6 +324,10 @@ def _namespaces(settings: Settings, in_url: str | None) -> tuple[Namespace, ...]
             'application apart from those of others in the same store: "shop"'
         )
     return tuple(Namespace.derived(key, settings.cookie.name) for key in settings.keys.oldest_first[::-1])
+
+
+def _send_nothing(_loaded: object) -> None:
+    """Take the place of `Rules.header_of` where the data is not in the cookie."""
 
 
 _SHORTEST_KEY = 16

@@ -320,7 +320,7 @@ class SecureCookieSessionInterface(
         if record_data is None or loaded is None or not isinstance(context, StoredContext):
             return False
         try:
-            text = await answered(record_data.save(loaded, context))
+            text = await answered(record_data.save(loaded, cast("StoredContext[S]", context)))
         except BaseException as error:
             if isinstance(error, StoreUnavailableError) and not rules.settings.raise_on_store_error:
                 return False

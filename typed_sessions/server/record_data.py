@@ -10,13 +10,14 @@ from typed_sessions.codec.codec import MAX_PAYLOAD
 from typed_sessions.codec.generated import Generated
 from typed_sessions.codec.loaded_data import LoadedData, LoadedKeys
 from typed_sessions.core.rules import Rules, data_path
+from typed_sessions.schema.narrowing import is_dict
 from typed_sessions.server.context import StoredContext
 from typed_sessions.server.records import Attempt, name_of, packed, payload_in
 from typed_sessions.server.repository import Located, Repository, subject_of
 from typed_sessions.server.runtime import Runtime
 from typed_sessions.stores.base import Conflict, Record, Updated, WriteRequest
 
-__all__ = ["RecordData"]
+__all__ = ["RecordData", "record_data_of"]
 
 S = TypeVar("S", default=dict[str, object])
 
@@ -39,12 +40,6 @@ class RecordData(Generic[S]):
         self._name: Final = name_of(rules.formats[0])
         self._most: Final = rules.settings.max_payload or MAX_PAYLOAD
         self._keeps_undeclared: Final = rules.extras.allowed is None
-
-    @classmethod
-    def of(cls, rules: Rules[S], repository: Repository, runtime: Runtime) -> RecordData[S] | None:
-        """Return that of an application's records; None if there is no such data, or a subclass has a word on it."""
-        path = data_path(rules)
-        return None if path is None else cls(path, rules, repository, runtime)
 
     def load(self, context: object, made: list[Any]) -> Any:
         """Take the place of `Rules.load_data`. The request is a `StoredContext`."""
@@ -116,9 +111,13 @@ class RecordData(Generic[S]):
         name = schema.subject
         if name is None:
             return subject is None
-        if isinstance(data, dict):
-            stored: dict[str, object] = data
-        else:
-            value = getattr(data, name, None)
-            stored = {} if schema.fields[name].is_default(value) else {name: value}
+        value = data.get(name) if is_dict(data) else getattr(data, name, None)
+        is_stored = is_dict(data) or not schema.fields[name].is_default(value)
+        stored = {name: value} if is_stored else {}
         return subject == self._repository.subjects_of(subject_of(schema, stored))[0]
+
+
+def record_data_of(rules: Rules[S], repository: Repository, runtime: Runtime) -> RecordData[S] | None:
+    """Return that of an application's records; None if there is no such data, or a subclass has a word on it."""
+    path = data_path(rules)
+    return None if path is None else RecordData(path, rules, repository, runtime)

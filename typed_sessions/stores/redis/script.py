@@ -27,7 +27,7 @@ from collections.abc import Iterable
 from hashlib import sha1
 from typing import Final, NamedTuple
 
-from attrs import field, frozen
+from attrs import define, field
 
 from typed_sessions.stores.base import MOVES_KEPT, REVOCATIONS_KEPT
 from typed_sessions.stores.moments import SET_BACK
@@ -47,24 +47,19 @@ __all__ = [
 ]
 
 
-@frozen(eq=False)
+@define(eq=False)
 class Script:
     """What the server runs."""
 
-    text: str = field(repr=False)
-    source: bytes = field(init=False, repr=False)
+    source: bytes = field(repr=False)
     digest: bytes = field(init=False)
     """Under which a server remembers it."""
-    heads: dict[bytes, tuple[bytes, bytes]] = field(init=False, factory=dict[bytes, "tuple[bytes, bytes]"], repr=False)
+    heads: dict[bytes, tuple[bytes, bytes]] = field(init=False, repr=False)
     """What commands begin with, by the prefix of a store."""
 
-    @source.default
-    def _source(self) -> bytes:
-        return self.text.encode()
-
-    @digest.default
-    def _digest(self) -> bytes:
-        return sha1(self.source, usedforsecurity=False).hexdigest().encode()
+    def __attrs_post_init__(self) -> None:
+        self.digest = sha1(self.source, usedforsecurity=False).hexdigest().encode()
+        self.heads = {}
 
     def heads_with(self, prefix: bytes) -> tuple[bytes, bytes]:
         """Return what commands begin with that have a server run it, one which knows it, and one which does not."""
@@ -73,6 +68,10 @@ class Script:
             known, unknown = (b"EVALSHA", self.digest, b"1", prefix), (b"EVAL", self.source, b"1", prefix)
             heads = self.heads[prefix] = packed_words(known), packed_words(unknown)
         return heads
+
+
+def _script(text: str) -> Script:
+    return Script(text.encode())
 
 
 def packed_words(words: Iterable[bytes]) -> bytes:
@@ -188,7 +187,7 @@ _REFUSE_REVOKED: Final = f"""
   if not as_of or as_of < now - {_KEPT} then return 'revoked' end
   local ended = tonumber(redis.call('GET', prefix .. 'revoked:' .. subject) or nil)
   if ended and ended - now > {_SET_BACK} then
-    if as_of <= now then return 'revoked' end
+    if as_of > now then return 'revoked' end
   elseif ended and as_of < ended then
     return 'revoked'
   end
@@ -211,7 +210,7 @@ redis.call('PEXPIRE', name, ttl)
 """
 
 # A driver that repeats a call whose answer was lost finds its own version there: the answer is the one that was lost.
-CREATE: Final = Script(
+CREATE: Final = _script(
     f"""{_TIME}
 local target, subject, device = ARGV[2], {_given("ARGV[9]")}, {_given("ARGV[10]")}
 local before, created, issued = {_row("target")}, seen, seen
@@ -226,7 +225,7 @@ return {_written("seen", "seen", "expires_at", "seen")}
 """
 )
 
-LOAD: Final = Script(
+LOAD: Final = _script(
     f"""{_TIME}
 local row = {_row("ARGV[2]")}
 if {_is_live("row")} then return {_found("present", "row")} end
@@ -235,7 +234,7 @@ return 'gone'
 """
 )
 
-UPDATE: Final = Script(
+UPDATE: Final = _script(
     f"""{_TIME}
 local key, subject, device = ARGV[2], {_given("ARGV[9]")}, {_given("ARGV[10]")}
 local target = {_given("ARGV[11]")} or key
@@ -267,7 +266,7 @@ return {_written("created", "seen", "expires_at", "issued")}
 """
 )
 
-TOUCH: Final = Script(
+TOUCH: Final = _script(
     f"""{_TIME}
 local key = ARGV[2]
 local row = {_row("key")}
@@ -281,7 +280,7 @@ return {_found("present", "row")}
 """
 )
 
-DELETE: Final = Script(
+DELETE: Final = _script(
     f"""{_TIME}
 local key, version = ARGV[2], ARGV[3]
 local row = {_row("key")}
@@ -292,7 +291,7 @@ return 'present'
 """
 )
 
-IDS_OF: Final = Script(
+IDS_OF: Final = _script(
     f"""{_TIME}
 local subject = ARGV[2]
 local index, answer = prefix .. 'subject:' .. subject, {{}}
@@ -314,7 +313,7 @@ return table.concat(answer)
 # A full server refuses a script that begins with what may need memory, and lets one go on that has begun otherwise: the
 # sessions of a subject can be ended all the same. By the server's clock two scripts can have the same time, and a
 # revocation counts as the later one, so that who has loaded a record before it is older than that.
-DELETE_SUBJECT: Final = Script(
+DELETE_SUBJECT: Final = _script(
     f"""{_TIME}
 local subject, spare = ARGV[2], {_given("ARGV[3]")}
 local index, mark = prefix .. 'subject:' .. subject, prefix .. 'revoked:' .. subject
@@ -332,4 +331,4 @@ return string.format('%.0f', ended)
 """
 )
 
-NOW: Final = Script(f"{_TIME}return seen\n")
+NOW: Final = _script(f"{_TIME}return seen\n")
