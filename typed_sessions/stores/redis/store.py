@@ -55,10 +55,10 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 class RedisStore:
     """Keeps records in Redis or Valkey, of version 6.2 or later, in one round trip for each thing that it is asked for.
 
-    What is asked for at the same time is asked for in one command; an event loop has eight connections at most. All is
-    done by a script, and is therefore atomic. All that the store keeps expires by itself: `delete_expired` has
-    nothing to do. Ending a subject's sessions, and listing them, takes time in proportion to how many they are, in
-    which the server does nothing else: a millisecond for some hundreds.
+    What is asked for at the same time goes out together; an event loop has eight connections at most, a thread one for
+    as long as a call takes. All that changes anything is one script, and is therefore atomic. All that the store keeps
+    expires by itself: `delete_expired` has nothing to do. Ending a subject's sessions, and listing them, takes time in
+    proportion to how many they are, in which the server does nothing else: a millisecond for some hundreds.
 
     **Durability** is the server's. With `appendonly yes` and `appendfsync always` what is acknowledged survives a
     crash; with `everysec`, the default of an append-only file, the last second may be lost; without the file,
