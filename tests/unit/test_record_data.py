@@ -15,7 +15,14 @@ from typing_extensions import override
 
 from tests.bare_framework import App, Request, Response, finished
 from tests.failing_store import Failing
-from typed_sessions import Merge, SecureCookieSession, SecureCookieSessionInterface, StoreUnavailableError, Subject
+from typed_sessions import (
+    CookieTooLargeError,
+    Merge,
+    SecureCookieSession,
+    SecureCookieSessionInterface,
+    StoreUnavailableError,
+    Subject,
+)
 from typed_sessions.core.session_request import data_of
 from typed_sessions.reports import ChangeLost, Report
 from typed_sessions.server import THREAD, RecordData, Runtime
@@ -211,6 +218,25 @@ async def _write_past(site: Site, visits: int) -> None:
     assert payload != found.payload
     await site.store.update(key, found.version, WriteRequest(payload, Lifetime(timedelta(days=1)), found.subject))
     assert row.version == found.version
+
+
+@pytest.mark.parametrize("schema", [None, Cart, Visitor])
+def test_a_session_that_is_permanent_no_more_has_a_cookie_that_ends_with_the_browser(schema: Any) -> None:
+    site = Site(schema)
+    for permanent in (False, True):
+        session = site.opened()
+        session["visits"] = 5 + permanent
+        session.permanent = permanent
+        assert ("Expires=" in site.saved(session).headers["Set-Cookie"]) is permanent
+
+
+def test_a_cookie_that_no_browser_would_keep_is_an_error() -> None:
+    site = Site()
+    site.app.config["MAX_COOKIE_SIZE"] = 60
+    session = site.opened()
+    buy(session)
+    with pytest.raises(CookieTooLargeError):
+        site.saved(session)
 
 
 def test_another_subject_gets_another_identifier() -> None:

@@ -7,7 +7,7 @@ from typing import Any, Final, Generic
 from typing_extensions import TypeVar
 
 from typed_sessions.codec.codec import MAX_PAYLOAD
-from typed_sessions.codec.generated import Generated
+from typed_sessions.codec.generated import PERMANENT_KEY, Generated
 from typed_sessions.codec.loaded_data import LoadedData, LoadedKeys
 from typed_sessions.core.rules import Rules, data_path
 from typed_sessions.schema.narrowing import is_dict
@@ -20,6 +20,9 @@ from typed_sessions.stores.base import Conflict, Record, Updated, WriteRequest
 __all__ = ["RecordData", "record_data_of"]
 
 S = TypeVar("S", default=dict[str, object])
+
+_LONGEST_IDENTIFIER: Final = 64
+"""In characters, and some more."""
 
 
 class RecordData(Generic[S]):
@@ -74,17 +77,16 @@ class RecordData(Generic[S]):
             return None
         if payload is loaded.source:
             return None if rules.refresh_each_request and self.is_due(context) else ""
-        header = ""
-        if loaded.permanent:
-            header = rules.cookie.written(located.identifier.text, rules.clock() + rules.lifetime_seconds)
-        if len(header) > rules.max_cookie_size or not self._is_still_of(located.record.subject, loaded.data):
+        if self._is_permanent_no_more(loaded) or not self._is_still_of(located.record.subject, loaded.data):
             return None
         turn = self._repository.take_free_turn(located.key, self._runtime)
         if turn is None:  # its turn comes after another one's, with which it will have to be merged
             return None
         try:
+            write = self._requested(payload, context, located)
+            del payload  # debugging pages show locals
             async with turn.lock:  # at once: who comes now waits for this one
-                updated = await context.deadline.spend(self._update(payload, context, located))
+                updated = await context.deadline.spend(self._updated(write, context, located))
                 if isinstance(updated, Record):
                     turn.latest = updated
         finally:
@@ -93,17 +95,26 @@ class RecordData(Generic[S]):
             context.newer = updated.present if isinstance(updated, Conflict) else None
             return None
         context.located = Located(located.identifier, located.key, updated)
-        loaded.written = payload
-        return header
+        loaded.written = payload_in(write.payload, self._name) or b""
+        if not loaded.permanent:
+            return ""
+        return rules.cookie.written(located.identifier.text, rules.clock() + rules.lifetime_seconds)
 
-    async def _update(self, payload: bytes, context: StoredContext[S], located: Located) -> Updated:
+    def _requested(self, payload: bytes, context: StoredContext[S], located: Located) -> WriteRequest:
         record, repository = located.record, self._repository
-        attempt = context.attempt = Attempt(located.identifier, int(self._rules.clock()))
-        kept = packed(attempt, self._name, payload)
-        write = WriteRequest(kept, repository.lifetime, record.subject, device=record.device)
-        updated = await repository.store.update(located.key, record.version, write)
+        context.attempt = Attempt(located.identifier, int(self._rules.clock()))
+        kept = packed(context.attempt, self._name, payload)
+        return WriteRequest(kept, repository.lifetime, record.subject, device=record.device)
+
+    async def _updated(self, write: WriteRequest, context: StoredContext[S], located: Located) -> Updated:
+        updated = await self._repository.store.update(located.key, located.record.version, write)
         context.attempt = None
         return updated
+
+    @staticmethod
+    def _is_permanent_no_more(loaded: LoadedData[S] | LoadedKeys[S]) -> bool:
+        """Return True if the browser may have a cookie that outlives it, which it is to have no more."""
+        return isinstance(loaded, LoadedKeys) and not loaded.permanent and PERMANENT_KEY.encode() in loaded.source
 
     def _is_still_of(self, subject: str | None, data: object) -> bool:
         """Return True if the data says that the session is its subject's, in the present namespace."""
@@ -120,4 +131,7 @@ class RecordData(Generic[S]):
 def record_data_of(rules: Rules[S], repository: Repository, runtime: Runtime) -> RecordData[S] | None:
     """Return that of an application's records; None if there is no such data, or a subclass has a word on it."""
     path = data_path(rules)
-    return None if path is None else RecordData(path, rules, repository, runtime)
+    longest = rules.cookie.written("-" * _LONGEST_IDENTIFIER, 0)
+    if path is None or len(longest) > rules.max_cookie_size:
+        return None
+    return RecordData(path, rules, repository, runtime)
