@@ -283,6 +283,13 @@ def test_what_was_saved_with_the_response_is_known_to_be() -> None:
     assert site.seen()["cart"] == ["tea", "tea"]
 
 
+def test_a_second_response_has_the_cookie_too() -> None:
+    site = Site()
+    session = site.visit(buy)
+    assert "Expires=" in site.saved(session).headers["Set-Cookie"]
+    assert site.asked == ["load", "update"]
+
+
 def test_a_change_after_the_response_is_reported() -> None:
     site = Site()
     session = site.visit(buy)

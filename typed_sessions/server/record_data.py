@@ -9,6 +9,7 @@ from typing_extensions import TypeVar
 from typed_sessions.codec.codec import MAX_PAYLOAD
 from typed_sessions.codec.generated import PERMANENT_KEY, Generated
 from typed_sessions.codec.loaded_data import LoadedData, LoadedKeys
+from typed_sessions.core.lifecycle import Write
 from typed_sessions.core.rules import Rules, data_path
 from typed_sessions.schema.narrowing import is_dict
 from typed_sessions.server.context import StoredContext
@@ -98,6 +99,7 @@ class RecordData(Generic[S]):
         loaded.written = payload_in(write.payload, self._name) or b""
         if not loaded.permanent:
             return ""
+        context.cookie_due = Write  # also if it is saved once more, with another response
         return rules.cookie.written(located.identifier.text, rules.clock() + rules.lifetime_seconds)
 
     def _requested(self, payload: bytes, context: StoredContext[S], located: Located) -> WriteRequest:
