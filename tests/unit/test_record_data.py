@@ -136,14 +136,14 @@ def buy(session: SecureCookieSession[Any]) -> None:
 @pytest.fixture
 def data_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fails a test in which a session is more than its data while it is saved."""
-    save = RecordData.save
+    saved = RecordData._saved
 
     async def watched(self: Any, loaded: Any, context: Any) -> str | None:
-        text: str | None = await save(self, loaded, context)
+        text: str | None = await saved(self, loaded, context)
         assert text is not None
         return text
 
-    monkeypatch.setattr(RecordData, "save", watched)
+    monkeypatch.setattr(RecordData, "_saved", watched)
 
 
 @pytest.mark.usefixtures("data_alone")

@@ -397,7 +397,6 @@ class SecureCookieSession(Session[S_co]):
         return None
 
     def _source(self, rules: Rules[S_co], request: object, opened: str | None) -> Source[Any]:
-        """Return where the session comes from: a request, of whose cookies one may have been opened, or a source."""
         if rules.is_on_server:
             return cast("Source[Any]", request)
         texts = rules.adapter.cookie_values(request, rules.name) if opened is None else (opened,)
@@ -408,10 +407,8 @@ class SecureCookieSession(Session[S_co]):
         rules = self._rules
         if rules is None:
             raise TypeError("only a session of a request is loaded as its data")
-        opened = rules.writer.codec.with_contents(loaded)
-        snapshot, sealed, kept = opened.snapshot, loaded.sealed or None, loaded.written
-        if rules.is_on_server and kept:
-            snapshot = Snapshot(snapshot.codec, kept, kept)
+        opened, sealed, kept = rules.writer.codec.with_contents(loaded), loaded.sealed or None, loaded.written
+        snapshot = Snapshot(opened.snapshot.codec, kept, kept) if kept and rules.is_on_server else opened.snapshot
         state: SessionState[S_co] = SessionState(self._source(rules, request, sealed))
         state.opened = LoadResult(opened.contents, snapshot, sealed, new=False)
         return state

@@ -30,9 +30,7 @@ from typed_sessions.core.null_session import NullSession
 from typed_sessions.core.rules import Rules
 from typed_sessions.core.session import SecureCookieSession, state_of
 from typed_sessions.core.session_request import (
-    data_of,
     is_left_alone,
-    note_data_saved,
     note_saved,
     note_streaming,
     rules_of,
@@ -42,7 +40,7 @@ from typed_sessions.core.session_request import (
     source_of,
 )
 from typed_sessions.core.state import Progress
-from typed_sessions.errors import ConfigurationError, StoreUnavailableError, answered, without_frames
+from typed_sessions.errors import ConfigurationError, answered, without_frames
 from typed_sessions.frameworks.applications import Applications, AppRules
 from typed_sessions.frameworks.overrides import Overridable
 from typed_sessions.reports import Report, SharedCookie, log_report
@@ -222,17 +220,15 @@ class SecureCookieSessionInterface(
     async def _stored_context(
         self, app: ConfiguredApp, request: CookieRequest | None, server_side: ServerSide[S], rules: Rules[S]
     ) -> StoredContext[S]:
+        name = rules.name if rules.is_stock else self.get_cookie_name(app)
         context = await server_side.open(  # its texts are in no local of a frame that a debugging page shows
-            () if request is None else self.cookie_values(request, self._cookie_name(app, rules)),
+            () if request is None else self.cookie_values(request, name),
             rules,
             partial(self.report, app),
         )
         if context.failure is not None:
             without_frames(context.failure, until=sys.exception())
         return context
-
-    def _cookie_name(self, app: ConfiguredApp, rules: Rules[S]) -> str:
-        return rules.name if rules.is_stock else self.get_cookie_name(app)
 
     @override
     async def save_session(self, app: ConfiguredApp, session: SessionMixin, response: CookieResponse | None) -> None:
@@ -295,7 +291,12 @@ class SecureCookieSessionInterface(
     async def _save_on_server(
         self, app: ConfiguredApp, session: SecureCookieSession[S], response: CookieResponse | None, rules: AppRules[S]
     ) -> None:
-        if response is not None and await self._save_record_data(app, session, response, rules):
+        record_data = rules.record_data
+        text = None if response is None or record_data is None else await answered(record_data.save(session))
+        if response is not None and text is not None:
+            if text:
+                self._add_cookie(response.headers, text)
+                self._make_private(app, response.headers)
             return
         state, accessed, server_side = state_of(session), session.accessed, rules.server_side
         if response is None and isinstance(state.source, StoredContext) and server_side is not None:
@@ -311,28 +312,6 @@ class SecureCookieSessionInterface(
             state.progress = Progress.UNSAVED
         else:
             note_saved(session, streams=not accessed and self._is_streamed(response))
-
-    async def _save_record_data(
-        self, app: ConfiguredApp, session: SecureCookieSession[S], response: CookieResponse, rules: AppRules[S]
-    ) -> bool:
-        """Save a session on the server of which there is no more to know than its data. False where there is."""
-        record_data, loaded, context = rules.record_data, data_of(session), source_of(session)
-        if record_data is None or loaded is None or not isinstance(context, StoredContext):
-            return False
-        try:
-            text = await answered(record_data.save(loaded, cast("StoredContext[S]", context)))
-        except BaseException as error:
-            if isinstance(error, StoreUnavailableError) and not rules.settings.raise_on_store_error:
-                return False
-            state_of(session).progress = Progress.FAILED
-            raise
-        if text is None:
-            return False
-        note_data_saved(session, loaded)
-        if text:
-            self._add_cookie(response.headers, text)
-            self._make_private(app, response.headers)
-        return True
 
     def _is_streamed(self, response: CookieResponse | None) -> bool:
         """Return True unless it is known that no program makes the body of a response while it is sent."""

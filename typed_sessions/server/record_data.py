@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, Generic
+from typing import Any, Final, Generic, cast
 
 from typing_extensions import TypeVar
 
@@ -11,6 +11,10 @@ from typed_sessions.codec.generated import PERMANENT_KEY, Generated
 from typed_sessions.codec.loaded_data import LoadedData, LoadedKeys
 from typed_sessions.core.lifecycle import Write
 from typed_sessions.core.rules import Rules, data_path
+from typed_sessions.core.session import SecureCookieSession, state_of
+from typed_sessions.core.session_request import data_of, note_data_saved, source_of
+from typed_sessions.core.state import FAILED
+from typed_sessions.errors import StoreUnavailableError
 from typed_sessions.schema.narrowing import is_dict
 from typed_sessions.server.context import StoredContext
 from typed_sessions.server.records import Attempt, name_of, packed, payload_in
@@ -64,15 +68,30 @@ class RecordData(Generic[S]):
         located = context.located if isinstance(context, StoredContext) else None
         return located is not None and located.unseen_for >= self._rules.refresh_after
 
-    async def save(self, loaded: LoadedData[S] | LoadedKeys[S], context: StoredContext[S]) -> str | None:
-        """Have the store keep data as it is now.
+    async def save(self, session: SecureCookieSession[S]) -> str | None:
+        """Have the store keep the data of a session as it is now, if nobody has asked more of it than that.
 
         Returns:
             The text of the `Set-Cookie` header, empty if none is due; None, with nothing done, where it takes more.
 
         Raises:
-            StoreUnavailableError: the store did not answer.
+            StoreUnavailableError: the store did not answer. The session has failed to be saved.
         """
+        loaded, context = data_of(session), source_of(session)
+        if loaded is None or not isinstance(context, StoredContext):
+            return None
+        try:
+            text = await self._saved(loaded, cast("StoredContext[S]", context))
+        except BaseException as error:
+            if isinstance(error, StoreUnavailableError) and not self._rules.settings.raise_on_store_error:
+                return None
+            state_of(session).progress = FAILED
+            raise
+        if text is not None:
+            note_data_saved(session, loaded)
+        return text
+
+    async def _saved(self, loaded: LoadedData[S] | LoadedKeys[S], context: StoredContext[S]) -> str | None:
         rules, located, payload = self._rules, context.located, self._path.payload_of(loaded)
         if located is None or payload is None or len(payload) > self._most:
             return None
