@@ -17,6 +17,7 @@ from benchmarks.contenders import BrokenContender, Contender, Floor, OnQuart, lo
 from benchmarks.costs import KINDS, costs_table
 from benchmarks.encryption import encryption_table
 from benchmarks.extras import extras_table
+from benchmarks.flask_redis import flask_redis_tables
 from benchmarks.frameworks import FRAMEWORKS, PAGE, framework_table, write_page
 from benchmarks.growth import DIMENSIONS, growth_tables
 from benchmarks.imports import import_table
@@ -167,6 +168,12 @@ def test_memory_is_counted_for_each_contender(monkeypatch: pytest.MonkeyPatch) -
 
 def test_imports_are_timed() -> None:
     assert_has_figures(import_table(repeats=1), rows=3)
+
+
+def test_flask_on_redis_is_compared_with_flask_session(redis_url: str) -> None:
+    times, server = flask_redis_tables(redis_url, seconds=0, sizes=("medium",))
+    assert_has_figures(times, rows=4)
+    assert_has_figures(server, rows=2)
 
 
 def test_the_middleware_is_compared_with_starlettes_own() -> None:

@@ -313,11 +313,10 @@ def test_a_store_that_blocks_is_given_what_is_left_of_the_time() -> None:
 
 def test_a_thread_has_its_own_time() -> None:
     async def asks() -> tuple[float | None, object]:
-        async with THREAD.timeout(60):
-            with ThreadPoolExecutor(1) as pool:
-                return time_left(), pool.submit(time_left).result()
+        with ThreadPoolExecutor(1) as pool:
+            return time_left(), pool.submit(time_left).result()
 
-    left, elsewhere = THREAD.run(asks(), None)
+    left, elsewhere = THREAD.run(THREAD.within(60, asks()), None)
     assert left is not None
     assert 59 < left <= 60
     assert elsewhere is None
@@ -326,8 +325,8 @@ def test_a_thread_has_its_own_time() -> None:
 def test_a_lock_is_waited_for_no_longer_than_there_is_time() -> None:
     async def locks() -> None:
         lock = THREAD.lock()
-        async with lock, THREAD.timeout(0.01):
-            await lock.acquire()
+        async with lock:
+            await THREAD.within(0.01, lock.acquire())
 
     with pytest.raises(TimeoutError):
         THREAD.run(locks(), None)
@@ -335,8 +334,9 @@ def test_a_lock_is_waited_for_no_longer_than_there_is_time() -> None:
 
 def test_nothing_is_begun_when_there_is_no_time_left() -> None:
     async def late() -> None:
-        async with THREAD.timeout(0):
-            pytest.fail("there was no time for this")
+        pytest.fail("there was no time for this")
 
+    work = late()
     with pytest.raises(TimeoutError):
-        THREAD.run(late(), None)
+        THREAD.run(THREAD.within(0, work), None)
+    work.close()

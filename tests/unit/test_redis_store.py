@@ -8,6 +8,7 @@ import socket
 import time
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
@@ -17,9 +18,11 @@ from uuid import uuid4
 
 import pytest
 import redis
+from attrs import evolve
 from redis.asyncio import Redis, RedisCluster
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import InvalidResponse
 from typing_extensions import override
 
 from tests.faults.proxy import Fault, Proxy, proxied
@@ -31,6 +34,7 @@ from typed_sessions.stores.base import (
     Conflict,
     Found,
     Lifetime,
+    Moved,
     Record,
     Revoked,
     WriteRequest,
@@ -38,6 +42,9 @@ from typed_sessions.stores.base import (
 )
 from typed_sessions.stores.redis import RedisStore
 from typed_sessions.stores.redis.batches import LoopServer
+from typed_sessions.stores.redis.blocking import ThreadServer
+from typed_sessions.stores.redis.connections import BlockingConnections
+from typed_sessions.stores.redis.plain_load import read_plain_row
 
 KEY, OTHER = "a" * 64, "b" * 64
 LIFETIME = Lifetime(timedelta(hours=1), timedelta(days=1))
@@ -339,10 +346,23 @@ async def test_what_fails_in_a_batch_fails_alone(store: RedisStore, client: Redi
     assert [type(answer) for answer in answers] == [Record, StoreUnavailableError, Record]
 
 
-async def test_what_is_asked_for_together_has_times_of_its_own(store: RedisStore) -> None:
+async def test_what_is_loaded_together_with_a_revocation_is_older(store: RedisStore) -> None:
     """A request that loaded its record before a revocation is older than that, if only by a microsecond."""
-    times = await asyncio.gather(*(store.now() for _ in range(50)))
-    assert sorted(set(times)) == list(times)
+    for _ in range(30):
+        await created(store, KEY, await of(store))
+        loaded, now, ended = await asyncio.gather(store.load(KEY), store.now(), store.delete_subject("7"))
+        assert isinstance(loaded, Record)
+        assert loaded.as_of < ended
+        assert now < ended
+        for as_of, answer in ((loaded.as_of, Revoked), (now, Revoked), (ended, Record)):
+            write = WriteRequest(b"payload", LIFETIME, "7", as_of=as_of)
+            assert isinstance(await store.create(KEY, write), answer)
+        await store.delete(KEY)
+
+
+async def test_a_url_may_allow_fewer_connections(redis_url: str, prefix: str) -> None:
+    async with opened(f"{redis_url}?max_connections=2", prefix) as store:
+        assert await asyncio.gather(*(store.load(KEY) for _ in range(300))) == [None] * 300
 
 
 # Calls that a driver repeats
@@ -605,6 +625,13 @@ async def test_a_node_of_a_cluster_is_refused_and_keeps_nothing(tmp_path: Path) 
                     store.create(KEY, PLAIN), store.delete_subject("7"), return_exceptions=True
                 )
                 assert [type(answer) for answer in answers] == [ConfigurationError] * 2
+            with redis.Redis.from_url(valkey_url(tmp_path)) as client:
+                for where in (client, valkey_url(tmp_path)):
+                    blocking = RedisStore(where, prefix="{session}:", blocking=True)
+                    for _ in range(2):
+                        with pytest.raises(ConfigurationError):
+                            THREAD.run(blocking.create(KEY, PLAIN), blocking)
+                    THREAD.run(blocking.close(), blocking)
             assert await admin.dbsize() == 0
 
 
@@ -612,6 +639,19 @@ async def test_a_server_that_does_not_say_what_it_is_is_used(tmp_path: Path) -> 
     with valkey(tmp_path, rename_command="INFO none"):
         async with opened(valkey_url(tmp_path), "x:") as store:
             await created(store, KEY)
+        store = RedisStore(valkey_url(tmp_path), prefix="x:", blocking=True)
+        assert THREAD.run(store.load(KEY), store) is not None
+        THREAD.run(store.close(), store)
+
+
+async def test_a_given_client_gets_together_what_is_asked_for_together(client: Redis, prefix: str) -> None:
+    store = RedisStore(client, prefix=prefix)
+    await client.set(prefix + KEY, "no record")
+    await client.script_flush()
+    answers = await asyncio.gather(
+        store.create(OTHER, PLAIN), store.load(KEY), store.load(OTHER), return_exceptions=True
+    )
+    assert [type(answer) for answer in answers] == [Record, StoreUnavailableError, Record]
 
 
 async def test_a_given_client_stays_open(client: Redis, prefix: str) -> None:
@@ -722,3 +762,229 @@ def test_a_client_that_is_given_may_block(redis_url: str) -> None:
         THREAD.run(store.close(), store)
         assert client.ping()
         assert THREAD.run(store.delete(KEY), store)
+
+
+@pytest.fixture
+def blocking(own_server: Path) -> Iterator[RedisStore]:
+    store = RedisStore(valkey_url(own_server), prefix=f"{uuid4().hex}:", blocking=True)
+    yield store
+    THREAD.run(store.close(), store)
+
+
+def connections_of(server: Path) -> int:
+    with redis.Redis.from_url(valkey_url(server)) as admin:
+        return len(admin.client_list(_type="normal")) - 1
+
+
+def test_a_thread_keeps_its_connection(blocking: RedisStore, own_server: Path) -> None:
+    before = connections_of(own_server)
+    THREAD.run(created(blocking, KEY), blocking)
+    for _ in range(5):
+        THREAD.run(blocking.load(KEY), blocking)
+    assert connections_of(own_server) == before + 1
+    THREAD.run(blocking.close(), blocking)
+    assert connections_of(own_server) == before
+    assert THREAD.run(blocking.load(KEY), blocking) is not None
+
+
+def test_a_connection_that_was_closed_while_idle_costs_a_thread_no_call(blocking: RedisStore, own_server: Path) -> None:
+    THREAD.run(created(blocking, KEY), blocking)
+    with redis.Redis.from_url(valkey_url(own_server)) as admin:
+        admin.client_kill_filter(_type="normal", skipme=True)
+    assert THREAD.run(blocking.load(KEY), blocking) is not None
+
+
+def test_a_thread_meets_a_server_that_has_forgotten_the_scripts(blocking: RedisStore, own_server: Path) -> None:
+    with redis.Redis.from_url(valkey_url(own_server)) as admin:
+        for _ in range(2):
+            admin.script_flush()
+            record = THREAD.run(blocking.create(uuid4().hex * 2, PLAIN), blocking)
+            assert isinstance(record, Record)
+
+
+@pytest.mark.parametrize("size", [0, 1, 65_400, 65_536, 3_000_000])
+def test_a_thread_reads_answers_of_any_size(blocking: RedisStore, size: int) -> None:
+    payload = b"\r\n$5\r\n"[: size or None] + b"\n" * max(0, size - 6)
+    payload = payload if size else b""
+    THREAD.run(created(blocking, KEY, WriteRequest(payload, LIFETIME, device="a\r\nb")), blocking)
+    record = THREAD.run(blocking.load(KEY), blocking)
+    assert isinstance(record, Record)
+    assert (record.payload, record.device) == (payload, "a\r\nb")
+
+
+def answer_of(row: dict[str, str | None], time: tuple[int, int] = (1_900_000_000, 7)) -> bytes:
+    """Return what a server answers to a plain load."""
+    names = ("version", "created", "last_seen", "expires_at", "issued", "target", "payload", "subject", "device")
+    texts = [row.get(name) for name in names]
+    said = [f"${len(text)}\r\n{text}\r\n" if text is not None else "$-1\r\n" for text in texts]
+    seconds, rest = map(str, time)
+    return (f"*2\r\n$10\r\n{seconds}\r\n${len(rest)}\r\n{rest}\r\n*9\r\n" + "".join(said)).encode()
+
+
+ROW: dict[str, str | None] = {"version": "5", "created": "1", "last_seen": "2", "expires_at": "3", "issued": "4"}
+
+
+@pytest.mark.parametrize(
+    ("row", "texts"),
+    [
+        ({"payload": ""}, [b"", None, None]),
+        ({"payload": "$-1\r\n$-1\r\n"}, [b"$-1\r\n$-1\r\n", None, None]),
+        ({"payload": "one\r\ntwo", "subject": "\r\n", "device": ""}, [b"one\r\ntwo", b"\r\n", b""]),
+        ({"payload": "x", "device": "$3\r\nabc"}, [b"x", None, b"$3\r\nabc"]),
+        ({"payload": "x", "subject": "s"}, [b"x", b"s", None]),
+    ],
+)
+def test_a_plain_answer_may_come_in_any_pieces(row: dict[str, str | None], texts: list[bytes | None]) -> None:
+    answer = answer_of(ROW | row)
+    for size in range(1, len(answer) + 1):
+        pieces = iter([answer[at : at + size] for at in range(0, len(answer), size)])
+        read = read_plain_row(lambda: next(pieces))  # noqa: B023 -- called at once
+        assert read == (b"1900000000", b"7", b"5", b"1", b"2", b"3", b"4", *texts)
+        assert next(pieces, None) is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "read"),
+    [
+        (answer_of({}), ()),
+        (answer_of({"target": "t", "issued": "1", "expires_at": "2"}), None),
+        (answer_of(ROW | {"payload": "x", "target": "t"}), None),
+        (answer_of(ROW | {"version": None, "payload": "x"}), None),
+        (answer_of(ROW), None),
+        (answer_of({}).partition(b"*9")[0] + b"-WRONGTYPE no hash\r\n", None),
+        (b"-NOPERM no\r\n-NOPERM no\r\n", None),
+    ],
+    ids=["nobody", "moved", "half moved", "no version", "no payload", "no hash", "not allowed"],
+)
+def test_what_is_unusual_is_read_to_its_end_and_left_to_the_script(answer: bytes, read: object) -> None:
+    for size in range(1, len(answer) + 1):
+        pieces = iter([answer[at : at + size] for at in range(0, len(answer), size)])
+        assert read_plain_row(lambda: next(pieces)) == read  # noqa: B023 -- called at once
+        assert next(pieces, None) is None
+
+
+@pytest.mark.parametrize("answer", [answer_of({}) + b"$", b"?", b":1\r\n!2\r\n", b"$x\r\n"])
+def test_what_nobody_asked_for_is_refused(answer: bytes) -> None:
+    pieces = iter([answer, b"\r\n"])
+    with pytest.raises((InvalidResponse, ValueError)):
+        read_plain_row(lambda: next(pieces))
+
+
+async def test_plain_commands_tell_what_the_script_tells(own_server: Path, prefix: str) -> None:
+    url = valkey_url(own_server)
+    plain, scripted = RedisStore(url, prefix=prefix, blocking=True), RedisStore(url, prefix=prefix)
+    as_of = await scripted.now()
+    keys = [f"{number:064x}" for number in range(8)]
+    writes = [
+        WriteRequest(payload, lifetime, subject, as_of, device=device)
+        for payload, lifetime, subject, device in (
+            (b"", Lifetime(DAY), None, None),
+            (bytes(range(256)), Lifetime(DAY), "\r\n$-1", None),
+            (b"x" * 100_000, LIFETIME, None, "\ud800"),
+            (b"x", Lifetime(timedelta(days=400_000)), "7", ""),
+            (b"moved", Lifetime(DAY), None, None),
+            (b"expired", Lifetime(DAY), "8", None),
+        )
+    ]
+    records = [await created(scripted, key, write) for key, write in zip(keys, writes, strict=False)]
+    moved = await scripted.load(keys[4])
+    assert isinstance(moved, Record)
+    await scripted.update(keys[4], moved.version, writes[4], move_to=keys[6])
+    async with Redis.from_url(url) as admin:
+        await admin.hset(prefix + keys[5], "expires_at", str(round(records[5].created.timestamp() * 1_000_000)))
+        for key in keys:
+            one, other = THREAD.run(plain.load(key), plain), await scripted.load(key)
+            assert type(one) is type(other)
+            if isinstance(one, Record | Moved) and isinstance(other, Record | Moved):
+                assert timedelta() < other.as_of - one.as_of < timedelta(seconds=5)
+                assert evolve(one, as_of=other.as_of) == other
+        await admin.set(prefix + keys[7], "no record")
+        with pytest.raises(StoreUnavailableError):
+            THREAD.run(plain.load(keys[7]), plain)
+    assert [type(THREAD.run(plain.load(key), plain)) for key in keys[:7]] == [Record] * 4 + [Moved, type(None), Record]
+    THREAD.run(plain.close(), plain)
+    await scripted.close()
+
+
+def test_a_thread_asks_once_for_what_is_usual(blocking: RedisStore, own_server: Path) -> None:
+    THREAD.run(created(blocking, KEY), blocking)
+    with redis.Redis.from_url(valkey_url(own_server)) as admin:
+        admin.config_resetstat()
+        assert THREAD.run(blocking.load(KEY), blocking) is not None
+        assert THREAD.run(blocking.load(OTHER), blocking) is None
+        stats = admin.info("commandstats")
+    assert stats["cmdstat_hmget"]["calls"] == 2
+    assert "cmdstat_evalsha" not in stats
+
+
+def test_an_error_costs_a_thread_its_call_and_not_its_connection(blocking: RedisStore, own_server: Path) -> None:
+    THREAD.run(created(blocking, KEY), blocking)
+    before = connections_of(own_server)
+    with redis.Redis.from_url(valkey_url(own_server)) as admin:
+        admin.config_set("maxmemory", "1")
+        try:
+            with pytest.raises(StoreUnavailableError) as raised:
+                THREAD.run(blocking.create(OTHER, PLAIN), blocking)
+        finally:
+            admin.config_set("maxmemory", "0")
+    assert isinstance(raised.value.__cause__, redis.exceptions.OutOfMemoryError)
+    assert THREAD.run(blocking.load(KEY), blocking) is not None
+    assert connections_of(own_server) == before
+
+
+def test_a_thread_whose_answer_is_cut_off_connects_anew() -> None:
+    """What is left of an answer is not taken for the next one."""
+    answers = iter(
+        [b"$100\r\nhalf", b"+OK\r\n$4\r\n", b":1\r\n:2\r\n", b"$4\r\ngone\r\n$4\r\ngone\r\n", b"$4\r\ngone\r\n"]
+    )
+
+    def serve(listener: socket.socket) -> None:
+        for answer in answers:
+            connection, _ = listener.accept()
+            with connection:
+                while (asked := connection.recv(1 << 16)) and b"EVALSHA" not in asked:
+                    for _ in range(asked.count(b"*")):
+                        connection.sendall(b"+OK\r\n")
+                connection.sendall(answer)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as pool:
+        serving = pool.submit(serve, listener)
+        store = RedisStore(f"redis://127.0.0.1:{listener.getsockname()[1]}?socket_timeout=5", blocking=True)
+        for _ in range(4):
+            with pytest.raises(StoreUnavailableError):
+                THREAD.run(store.load(KEY), store)
+        assert THREAD.run(store.load(KEY), store) is None
+        serving.result()
+        THREAD.run(store.close(), store)
+
+
+def test_a_url_may_ask_for_health_checks(own_server: Path) -> None:
+    store = RedisStore(f"{valkey_url(own_server)}?health_check_interval=60", prefix=f"{uuid4().hex}:", blocking=True)
+    for _ in range(2):
+        assert THREAD.run(store.load(KEY), store) is None
+    with redis.Redis.from_url(valkey_url(own_server)) as admin:
+        admin.config_resetstat()
+        assert isinstance(store._server, ThreadServer)
+        assert isinstance(store._server._server, BlockingConnections)
+        [connection] = store._server._server._opened.get().idle
+        connection.next_health_check = 0
+        assert THREAD.run(store.load(KEY), store) is None
+        assert admin.info("commandstats")["cmdstat_ping"]["calls"] == 1
+        assert THREAD.run(store.load(KEY), store) is None
+        assert admin.info("commandstats")["cmdstat_ping"]["calls"] == 1
+    THREAD.run(store.close(), store)
+
+
+def test_threads_have_other_connections_in_a_fork(redis_url: str, prefix: str) -> None:
+    store = RedisStore(redis_url, prefix=prefix, blocking=True)
+    THREAD.run(created(store, KEY), store)
+
+    def all_well(key: str) -> bool:
+        return all(isinstance(THREAD.run(store.create(f"{key}{n:062x}", PLAIN), store), Record) for n in range(50))
+
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if all_well("0c") else 1)
+    assert all_well("0a")
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    THREAD.run(store.close(), store)

@@ -48,6 +48,7 @@ __all__ = [
     "Format",
     "Rules",
     "Signing",
+    "data_path",
     "formats_of",
     "load_nothing",
     "opening_since",
@@ -121,6 +122,8 @@ class Rules(Generic[S]):
     """True if a session is permanent from its first content on, unless the program says otherwise."""
     succession: Succession[S] | None = field(default=None, kw_only=True, repr=False)
     """How what other libraries have written is read; None if nothing of it is."""
+    is_on_server: bool = field(default=False, kw_only=True)
+    """True if the contents are in a store: what a session takes for its request is the source of its state then."""
     name: str = field(init=False)
     """The cookie's."""
     cookie: SessionCookie = field(init=False)
@@ -245,7 +248,7 @@ def _due_question(rules: Rules[Any]) -> Callable[[object], bool]:
     return is_due
 
 
-def _data_path(rules: Rules[S]) -> Generated | None:
+def data_path(rules: Rules[S]) -> Generated | None:
     """Return what reads and writes data alone in the configured format; None where a subclass has a word on that."""
     return rules.formats[0].codec.data_path if rules.is_stock and rules.formats else None
 
@@ -256,7 +259,7 @@ def _seconds(span: timedelta | None) -> float | None:
 
 def _data_loader(rules: Rules[S]) -> DataLoader[S]:
     """Return `Rules.load_data`, with all that it needs at hand."""
-    path = _data_path(rules)
+    path = data_path(rules)
     if path is None:
         return load_nothing
     cookie_values, name, keeps_undeclared = rules.adapter.cookie_values, rules.name, rules.extras.allowed is None
@@ -289,7 +292,7 @@ def load_nothing(_request: object, _made: list[Any]) -> None:
 
 def _data_sealer(rules: Rules[S]) -> Callable[[LoadedData[S] | LoadedKeys[S]], str | None]:
     """Return `Rules.header_of`, with all that it needs at hand."""
-    path = _data_path(rules)
+    path = data_path(rules)
     if path is None:
         return lambda _loaded: None
     payload_of, seal, written, clock = path.payload_of, rules.formats[0].sealer.seal, rules.cookie.written, rules.clock

@@ -13,6 +13,7 @@ from typing import Any, Final, NoReturn, Self, SupportsIndex, cast, overload
 from msgspec import UNSET
 from typing_extensions import TypeVar, override
 
+from typed_sessions.codec.codec import Snapshot
 from typed_sessions.codec.contents import Contents
 from typed_sessions.codec.loaded_data import LoadedData, LoadedKeys
 from typed_sessions.core.extras import Extras
@@ -20,7 +21,7 @@ from typed_sessions.core.hidden import concealed, without_arguments
 from typed_sessions.core.loading import RequestContext, opened_with, refuse_earlier_name
 from typed_sessions.core.mixin import Keyed, Session
 from typed_sessions.core.rules import DataLoader, Rules, load_nothing
-from typed_sessions.core.state import AWAITED, SAVED, Binding, LoadResult, Renewal, SessionState
+from typed_sessions.core.state import AWAITED, SAVED, Binding, LoadResult, Renewal, SessionState, Source
 from typed_sessions.errors import FieldTypeError, UndeclaredKeyError, without_values
 from typed_sessions.reports import UsedLate
 from typed_sessions.schema.schema import Schema
@@ -369,18 +370,17 @@ class SecureCookieSession(Session[S_co]):
         if not isinstance(made, list):  # another thread has come so far just now
             return made
         if not made and rules is not None and request is not None:  # or is about to
-            made.append(
-                SessionState(RequestContext(rules, self._app, rules.adapter.cookie_values(request, rules.name)))
-            )
+            made.append(SessionState(self._source(rules, request, None)))
         first = made[0]
         if not isinstance(first, SessionState):
-            made.append(self._state_with(first))
+            made.append(self._state_with(first, request))
             # One without data may be there, of a thread that came before there was any, and is nobody's.
             state = next(each for each in made if isinstance(each, SessionState) and each.opened is not None)
         else:
             state = first
         self._state = state
-        self._request = None
+        if rules is None or not rules.is_on_server:  # another thread may be about to need that
+            self._request = None
         note_saved_before(self, first, state)
         return state
 
@@ -394,14 +394,21 @@ class SecureCookieSession(Session[S_co]):
                 return loaded
         return None
 
-    def _state_with(self, loaded: LoadedData[S_co] | LoadedKeys[S_co]) -> SessionState[S_co]:
+    def _source(self, rules: Rules[S_co], request: object, opened: str | None) -> Source[Any]:
+        if rules.is_on_server:
+            return cast("Source[Any]", request)
+        texts = rules.adapter.cookie_values(request, rules.name) if opened is None else (opened,)
+        return RequestContext(rules, self._app, texts)
+
+    def _state_with(self, loaded: LoadedData[S_co] | LoadedKeys[S_co], request: object) -> SessionState[S_co]:
         """Return the state of a session whose data was loaded before."""
         rules = self._rules
         if rules is None:
             raise TypeError("only a session of a request is loaded as its data")
-        opened = rules.writer.codec.with_contents(loaded)
-        state: SessionState[S_co] = SessionState(RequestContext(rules, self._app, (loaded.sealed,)))
-        state.opened = LoadResult(opened.contents, opened.snapshot, loaded.sealed, new=False)
+        opened, sealed, kept = rules.writer.codec.with_contents(loaded), loaded.sealed or None, loaded.written
+        snapshot = Snapshot(opened.snapshot.codec, kept, kept) if kept and rules.is_on_server else opened.snapshot
+        state: SessionState[S_co] = SessionState(self._source(rules, request, sealed))
+        state.opened = LoadResult(opened.contents, snapshot, sealed, new=False)
         return state
 
     def _touched(self) -> Contents[S_co]:

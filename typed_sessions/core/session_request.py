@@ -9,18 +9,22 @@ from typing import Any, Final
 
 from typing_extensions import TypeVar
 
+from typed_sessions.codec.loaded_data import LoadedData, LoadedKeys
 from typed_sessions.core.rules import Rules, load_nothing
 from typed_sessions.core.session import STREAMING, SecureCookieSession, belong, note_saved_before, state_of
 from typed_sessions.core.state import SAVED, SessionState, Source
 
 __all__ = [
+    "data_of",
     "is_left_alone",
+    "note_data_saved",
     "note_saved",
     "note_streaming",
     "rules_of",
     "save_data",
     "session_from",
     "session_of_request",
+    "source_of",
     "was_used_late",
 ]
 
@@ -101,6 +105,28 @@ def save_data(session: SecureCookieSession[S], rules: Rules[S]) -> str | None:
         if len(made) > 1:  # another thread asks more just now
             note_saved_before(session, loaded, state_of(session))
     return header
+
+
+def data_of(session: SecureCookieSession[S]) -> LoadedData[S] | LoadedKeys[S] | None:
+    """Return the data of a session of which nobody has asked more; None where somebody has, or that has no data yet."""
+    made = session._state
+    if type(made) is not list or not made or session._is_saved:
+        return None
+    loaded = made[0]
+    return None if isinstance(loaded, SessionState) else loaded
+
+
+def note_data_saved(session: SecureCookieSession[S], loaded: LoadedData[S] | LoadedKeys[S]) -> None:
+    """Note that the data of a session was saved with its response."""
+    session._is_saved = True
+    if type(session._state) is SessionState:  # another thread has asked more meanwhile
+        note_saved_before(session, loaded, session._state)
+
+
+def source_of(session: SecureCookieSession[Any]) -> object:
+    """Return where a session comes from, or the request while nobody has asked more of the session than its data."""
+    state = session._state
+    return state.source if type(state) is SessionState else session._request
 
 
 def note_streaming(session: SecureCookieSession[Any]) -> None:

@@ -40,7 +40,7 @@ from typed_sessions.reports import (
 from typed_sessions.schema.schema import Schema
 from typed_sessions.sealing.base import Clock
 from typed_sessions.sealing.key_file import FileKey, KeyFile, path_of
-from typed_sessions.server import EVENT_LOOP, Repository, Runtime, ServerSide
+from typed_sessions.server import EVENT_LOOP, RecordData, Repository, Runtime, ServerSide, record_data_of
 from typed_sessions.stores import Lifetime, SessionStore, namespace_in, open_store
 from typed_sessions.stores.identifiers import Namespace
 
@@ -86,6 +86,8 @@ class AppRules(Rules[S]):
     """True if the same config may come to mean something else."""
     is_plain: bool = field(init=False)
     """True if a request's session needs nothing but its cookie, and there is no domain to compare with its host."""
+    record_data: RecordData[S] | None = field(init=False, repr=False)
+    """Loads and saves the data of records; None if there are none, or there is always more to know than the data."""
 
     @override
     def __attrs_post_init__(self) -> None:
@@ -95,6 +97,14 @@ class AppRules(Rules[S]):
         object.__setattr__(self, "is_plain", is_plain)
         may_change = self.store_in_memory is not None or self.key_file is not None
         object.__setattr__(self, "may_change", may_change)
+        record_data = None
+        if self.server_side is not None:
+            record_data = record_data_of(self, self.server_side.repository, self.server_side.runtime)
+        object.__setattr__(self, "record_data", record_data)
+        if record_data is not None:
+            object.__setattr__(self, "load_data", record_data.load)
+            object.__setattr__(self, "is_due", record_data.is_due)
+            object.__setattr__(self, "header_of", _send_nothing)
 
     @property
     def required_server_side(self) -> ServerSide[S]:
@@ -262,6 +272,7 @@ class Applications(Generic[S]):
         formats = formats_of(self._schema, settings, signing, self.clock, is_on_server=is_on_server)
         formats = opening_since(formats, settings.not_before)
         fraction = settings.lifetime * self._refresh_fraction
+        server_side = self._kept_on_server(settings, store_in_memory)
         rules = AppRules(
             adapter=self._adapter,
             schema=formats[0].codec.schema if formats else self._schema,
@@ -276,7 +287,8 @@ class Applications(Generic[S]):
             config=config,
             seen=seen,
             store_in_memory=store_in_memory,
-            server_side=self._kept_on_server(settings, store_in_memory),
+            server_side=server_side,
+            is_on_server=server_side is not None,
             key_file=None if settings.key_file is None else self._of(app).key_file,
         )
         self._recent = (rules, *self._recent[: _RECENT - 1])
@@ -326,8 +338,11 @@ class Applications(Generic[S]):
 
     def compare_with_host(self, app: ConfiguredApp, request: CookieRequest, rules: AppRules[S]) -> None:
         """Say once that a request came to a host to which browsers send no cookie of the configured domain."""
-        domain, host = rules.settings.cookie.domain, getattr(request, "host", None)
-        if rules.is_stock and domain is not None and isinstance(host, str) and not is_sent_to(domain, host):
+        domain = rules.settings.cookie.domain
+        if domain is None or not rules.is_stock:
+            return
+        host = getattr(request, "host", None)
+        if isinstance(host, str) and not is_sent_to(domain, host):
             self.report_once(app, ForeignDomain(domain))
 
     def _of(self, app: ConfiguredApp) -> _OfApp:
@@ -396,6 +411,10 @@ def _namespaces(settings: Settings, in_url: str | None) -> tuple[Namespace, ...]
             'application apart from those of others in the same store: "shop"'
         )
     return tuple(Namespace.derived(key, settings.cookie.name) for key in settings.keys.oldest_first[::-1])
+
+
+def _send_nothing(_loaded: object) -> None:
+    """Take the place of `Rules.header_of` where the data is not in the cookie."""
 
 
 _SHORTEST_KEY = 16

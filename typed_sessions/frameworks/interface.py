@@ -38,6 +38,7 @@ from typed_sessions.core.session_request import (
     save_data,
     session_from,
     session_of_request,
+    source_of,
 )
 from typed_sessions.core.settings import Encryption
 from typed_sessions.core.state import Progress
@@ -214,6 +215,8 @@ class SecureCookieSessionInterface(
             self._applications.compare_with_host(app, request, rules)
             if rules.server_side is not None:
                 stored = await self._stored_context(app, request, rules.server_side, rules)
+                if stored.is_plain and rules.record_data is not None:
+                    return session_of_request(rules, app, stored, self.session_class)
                 return session_from(stored, self.session_class, rules, app)
             if not rules.is_stock:
                 name = self.get_cookie_name(app)  # at once: it may depend on the request that is being handled
@@ -224,7 +227,7 @@ class SecureCookieSessionInterface(
     async def _stored_context(
         self, app: ConfiguredApp, request: CookieRequest | None, server_side: ServerSide[S], rules: Rules[S]
     ) -> StoredContext[S]:
-        name = self.get_cookie_name(app)
+        name = rules.name if rules.is_stock else self.get_cookie_name(app)
         context = await server_side.open(  # its texts are in no local of a frame that a debugging page shows
             () if request is None else self.cookie_values(request, name),
             rules,
@@ -283,7 +286,7 @@ class SecureCookieSessionInterface(
         is_foreign: bool,
     ) -> None:
         """Save a session of which there is more to know than its data. `Vary` names Cookie already, if it was used."""
-        if type(state_of(session).source) is StoredContext or (is_foreign and rules.server_side is not None):
+        if type(source_of(session)) is StoredContext or (is_foreign and rules.server_side is not None):
             await self._save_on_server(app, session, response, rules)
         elif response is None:
             lifecycle.end(session)
@@ -303,6 +306,13 @@ class SecureCookieSessionInterface(
     async def _save_on_server(
         self, app: ConfiguredApp, session: SecureCookieSession[S], response: CookieResponse | None, rules: AppRules[S]
     ) -> None:
+        record_data = rules.record_data
+        text = None if response is None or record_data is None else await answered(record_data.save(session))
+        if response is not None and text is not None:
+            if text:
+                self._add_cookie(response.headers, text)
+                self._make_private(app, response.headers)
+            return
         state, accessed, server_side = state_of(session), session.accessed, rules.server_side
         if response is None and isinstance(state.source, StoredContext) and server_side is not None:
             state.source.deadline = server_side.new_deadline()  # the websocket may have been open for hours

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeAlias
 from attrs import frozen
 
 from typed_sessions.core.session import SecureCookieSession, state_of
-from typed_sessions.core.session_request import session_of_request, was_used_late
+from typed_sessions.core.session_request import session_of_request, source_of, was_used_late
 from typed_sessions.core.state import AWAITED
 from typed_sessions.errors import StoreUnavailableError
 from typed_sessions.frameworks.asgi_interface import (
@@ -141,7 +141,7 @@ class Exchange:
 
     @property
     def _is_stored(self) -> bool:
-        return isinstance(state_of(self.session).source, StoredContext)
+        return isinstance(source_of(self.session), StoredContext)
 
     async def send(self, message: Message) -> None:
         """Send a message of the application's, with what the session makes of the headers."""

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from threading import Lock as Mutex
 from typing import Final, Generic
 
-from attrs import Factory, define, field
+from msgspec import field
 from typing_extensions import TypeVar
 
 from typed_sessions.codec.contents import contents_of
@@ -18,11 +18,12 @@ from typed_sessions.core.rules import Rules
 from typed_sessions.core.state import ExtrasRule, LoadResult
 from typed_sessions.errors import StoreUnavailableError
 from typed_sessions.reports import ChangedLate, Refused, Report, ReportSink
+from typed_sessions.schema.values import Value
 from typed_sessions.server.deadline import Deadline
 from typed_sessions.server.records import Attempt, read
 from typed_sessions.server.repository import Located, Repository
 from typed_sessions.server.runtime import Lock
-from typed_sessions.stores.base import PlacedStore, SessionStore
+from typed_sessions.stores.base import PlacedStore, Record, SessionStore
 
 __all__ = ["StoredContext"]
 
@@ -32,8 +33,7 @@ _deciding: Final = Mutex()
 """Is held while what was found becomes what is there; no code of the user's runs meanwhile."""
 
 
-@define(eq=False, repr=False)  # a debugger's page shows what is in a repr
-class StoredContext(Generic[S]):
+class StoredContext(Value, Generic[S]):
     """A request as a session's source, and what it has made of the session in the store so far."""
 
     rules: Rules[S]
@@ -41,20 +41,18 @@ class StoredContext(Generic[S]):
     """The values of the session cookie."""
     sink: ReportSink
     deadline: Deadline
-    began: float = field(factory=time.monotonic)
-    lock: Lock = Factory(lambda self: self.deadline.runtime.lock(), takes_self=True)
-    """One save after the other."""
+    began: float = field(default_factory=time.monotonic)
     located: Located | None = None
     """The record, as it was loaded or written last; None if there is none yet, or any more."""
     as_of: datetime | None = None
     """From which moment, by the store's clock, the request knows what it knows; see `WriteRequest.as_of`."""
-    signed: str | None = field(default=None, repr=False)
+    signed: str | None = None
     """The genuine signed cookie that is to be adopted: to become a session in the store."""
-    claims: tuple[Claim, ...] = field(default=(), repr=False)
+    claims: tuple[Claim, ...] = ()
     """What came of other libraries' cookies, and may lead to sessions of theirs."""
-    inherited: Claim | None = field(default=None, repr=False)
+    inherited: Claim | None = None
     """That of these which is to be adopted; `signed` is its mark then."""
-    signed_texts: tuple[str, ...] = field(default=(), repr=False)
+    signed_texts: tuple[str, ...] = ()
     """The signed cookies that came, and might be adopted."""
     opened: LoadResult[S] | None = None
     """What is in that; for other cookies, what is in the record, once the session was touched."""
@@ -63,20 +61,34 @@ class StoredContext(Generic[S]):
     """True if the browser sent it before it knew that the session has another identifier, or none any more."""
     has_ended: bool = False
     """True once it is known that the session was ended, or got another identifier elsewhere."""
-    others: set[str] = field(factory=set[str], repr=False)
+    others: set[str] = field(default_factory=set[str])
     """The keys of what else came: records of other cookies, one that this release cannot read, one that has moved."""
-    unreadable: str | None = field(default=None, repr=False)
+    unreadable: str | None = None
     """That of the record that this release cannot read, if there is one."""
     genuine: int = 0
     """How many genuine session cookies came."""
+    is_plain: bool = False
+    """True if all that came is one identifier, whose record was under its present key."""
     failure: StoreUnavailableError | None = None
     """What kept the store from answering."""
     attempt: Attempt | None = None
     """What was asked to be written, and not answered."""
     cookie_due: type[CookieAction] = Keep
     """What is to become of the cookie; what is written is the identifier that the session has in the end."""
-    lossy_keys: set[str] = field(factory=set[str])
+    lossy_keys: set[str] = field(default_factory=set[str])
     """The undeclared keys whose values will read back as others."""
+    newer: Record | None = None
+    """What was there instead when the data was to be written."""
+    saving: Lock | None = None
+    """See `lock`."""
+
+    @property
+    def lock(self) -> Lock:
+        """Held by a save: one comes after the other."""
+        with _deciding:
+            if self.saving is None:
+                self.saving = self.deadline.runtime.lock()
+            return self.saving
 
     @property
     def rule(self) -> ExtrasRule:

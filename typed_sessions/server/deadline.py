@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Coroutine
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from typed_sessions.errors import StoreUnavailableError
 from typed_sessions.server.runtime import Lock, Runtime
 
 __all__ = ["Deadline"]
+
+T = TypeVar("T")
 
 
 class Deadline:
@@ -31,26 +33,24 @@ class Deadline:
         """Up to when was spent what those take who ask."""
         self._counting: Final = threading.Lock()
 
-    @asynccontextmanager
-    async def spent(self) -> AsyncGenerator[None]:
-        """Spend of it what the block takes. What several blocks take at once is spent once.
+    async def spend(self, work: Coroutine[Any, Any, T]) -> T:
+        """Return what comes of some work, and spend what it takes. What several take at once is spent once.
 
         Raises:
             StoreUnavailableError: there was not enough.
         """
-        self._count(1)
-        try:
-            async with self._kept():
-                yield
-        finally:
-            self._count(-1)
-
-    def _count(self, more: int) -> None:
         with self._counting:
             now = time.monotonic()
             if self._asking:
                 self._left -= now - self._start
-            self._start, self._asking = now, self._asking + more
+            self._start, self._asking = now, self._asking + 1
+        try:
+            return await self._within(work)
+        finally:
+            with self._counting:
+                now = time.monotonic()
+                self._left -= now - self._start
+                self._start, self._asking = now, self._asking - 1
 
     @asynccontextmanager
     async def holding(self, lock: Lock) -> AsyncGenerator[None]:
@@ -59,21 +59,18 @@ class Deadline:
         Raises:
             StoreUnavailableError: there was not enough.
         """
-        async with self._kept():
-            await lock.acquire()
+        await self._within(lock.acquire())
         try:
             yield
         finally:
             lock.release()
 
-    @asynccontextmanager
-    async def _kept(self) -> AsyncGenerator[None]:
+    async def _within(self, work: Coroutine[Any, Any, T]) -> T:
         try:
-            async with self.runtime.timeout(max(0.0, self._left)):
-                yield
+            return await self.runtime.within(max(0.0, self._left), work)
         except TimeoutError:
             # Without the frames of what was waiting, which know identifiers, and which a debugger's page shows.
             cause = TimeoutError()
-        else:
-            return
+        finally:
+            work.close()  # perhaps it was never begun
         raise StoreUnavailableError("the session store took longer than SESSION_STORE_TIMEOUT") from cause

@@ -6,7 +6,7 @@ import re
 import secrets
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import field, frozen
+from msgspec import field
 from typing_extensions import TypeVar
 
 from typed_sessions.codec.codec import Loaded
@@ -14,13 +14,14 @@ from typed_sessions.core.loading import undeclared_reported
 from typed_sessions.core.rules import Format, Rules
 from typed_sessions.core.state import LoadResult
 from typed_sessions.reports import Reason, Refused
+from typed_sessions.schema.values import Value
 from typed_sessions.serializers.base import serializer_name
 from typed_sessions.stores.identifiers import Identifier
 
 if TYPE_CHECKING:
     from typed_sessions.sealing.encrypted import DailyKeys
 
-__all__ = ["Attempt", "packed", "read", "resealed", "was_written_by"]
+__all__ = ["Attempt", "name_of", "packed", "payload_in", "read", "resealed", "was_written_by"]
 
 S = TypeVar("S", default=dict[str, object])
 
@@ -36,27 +37,32 @@ something is escaped in one, another letter follows the backslash."""
 _STAMP: Final = re.compile(rb"[0-9]{1,12}")
 
 
-@frozen
-class Attempt:
+class Attempt(Value):
     """One attempt to write a record. Its token is in the record, so that it is known again if no answer comes."""
 
     identifier: Identifier
     stamp: int
     """The time, by this machine's clock, in seconds since the epoch."""
-    token: bytes = field(factory=lambda: secrets.token_hex(6).encode(), repr=False)
+    token: bytes = field(default_factory=lambda: secrets.token_hex(6).encode())
 
 
-def packed(attempt: Attempt, format_: Format[Any], payload: bytes, key: str, rules: Rules[Any]) -> bytes:
+def packed(attempt: Attempt, name: bytes, payload: bytes, key: str, rules: Rules[Any]) -> bytes:
     """Return contents as a record keeps them: with the name of their format, and the token and time of the attempt.
 
     Args:
         attempt: that to write the record.
-        format_: how the payload was made.
+        name: of the format, see `name_of`.
         payload: the contents.
         key: the one that the record will have. What is encrypted is read under no other.
         rules: whether it is encrypted.
     """
-    return _packed(_Parts(_name_of(format_), attempt.token, payload), attempt.stamp, key, rules)
+    return _packed(_Parts(name, attempt.token, payload), attempt.stamp, key, rules)
+
+
+def payload_in(kept: bytes, name: bytes) -> bytes | None:
+    """Return the payload of a record that is in the format of a name; None if it is in another one, or encrypted."""
+    parts = kept.split(_END, _HEADERS)
+    return parts[_HEADERS] if len(parts) > _HEADERS and parts[0] == name else None
 
 
 def was_written_by(attempt: Attempt, kept: bytes) -> bool:
@@ -87,7 +93,7 @@ def read(kept: bytes, key: str, rules: Rules[S]) -> LoadResult[S] | Refused:
     if isinstance(parts, Refused):
         return parts
     refused = Refused(Reason.UNREADABLE)
-    for codec in dict.fromkeys(format_.codec for format_ in rules.formats if _name_of(format_) == parts.name):
+    for codec in dict.fromkeys(format_.codec for format_ in rules.formats if name_of(format_) == parts.name):
         outcome = codec.decode(parts.payload, rules.on_bad_field)
         if isinstance(outcome, Loaded):
             opened = LoadResult(outcome.contents, outcome.snapshot, new=False, reports=outcome.reports)
@@ -96,14 +102,13 @@ def read(kept: bytes, key: str, rules: Rules[S]) -> LoadResult[S] | Refused:
     return refused
 
 
-@frozen
-class _Parts:
+class _Parts(Value):
     """What a record keeps, decrypted."""
 
     name: bytes
     """Of the format."""
-    token: bytes = field(repr=False)
-    payload: bytes = field(repr=False)
+    token: bytes
+    payload: bytes
 
 
 def _packed(parts: _Parts, stamp: int, key: str, rules: Rules[Any]) -> bytes:
@@ -135,6 +140,6 @@ def _parts_of(kept: bytes, key: str, rules: Rules[Any]) -> _Parts | Refused:
     return Refused(Reason.TAMPERED) if decrypted is None else _Parts(name, token, decrypted)
 
 
-def _name_of(format_: Format[S]) -> bytes:
-    # A name of the user's may hold the line break that ends it here.
+def name_of(format_: Format[S]) -> bytes:
+    """Return what records say of their format. A name of the user's may hold the line break that ends it there."""
     return (serializer_name(format_.codec.serializer) or "").encode("unicode_escape")

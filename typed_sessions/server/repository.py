@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from functools import partial
 from threading import Lock as Mutex
 from typing import Any, Final
-from weakref import WeakValueDictionary
 
-from attrs import Factory, define, field, frozen
+import msgspec
+from attrs import Factory, field, frozen
 
 from typed_sessions.core.predecessors import Claim, Inheritance
 from typed_sessions.core.rules import Rules
 from typed_sessions.errors import ConfigurationError, FieldTypeError, SerializationError, SessionConflictError
 from typed_sessions.schema.schema import Schema
+from typed_sessions.schema.values import Value
 from typed_sessions.server.records import resealed
 from typed_sessions.server.runtime import Lock, Runtime
 from typed_sessions.stores.base import (
@@ -39,15 +40,14 @@ _LEEWAY: Final = timedelta(days=1)
 """How much longer than it would be valid a signed cookie is refused: clocks differ."""
 
 
-@frozen
-class Located:
+class Located(Value):
     """A record, and where it is."""
 
     identifier: Identifier
-    key: str = field(repr=False)
+    key: str
     """What the store knows it by, perhaps in an earlier namespace."""
     record: Record
-    looked_at: float = field(factory=time.monotonic)
+    looked_at: float = msgspec.field(default_factory=time.monotonic)
     """When it was there, by this machine's clock."""
 
     @property
@@ -56,16 +56,19 @@ class Located:
         return self.record.as_of - self.record.last_seen + timedelta(seconds=time.monotonic() - self.looked_at)
 
 
-@define(eq=False, repr=False, weakref_slot=True)
-class Turn:
+class Turn(Value):
     """What the saves of one record have in common, in this process.
 
     Requests that change one session at once would all be refused but one, merge, and be refused again. One after the
     other, each of them merges once.
     """
 
+    place: tuple[Hashable, str] | None
+    """What the lock is good for, and the key of the record; None for a new record."""
     lock: Lock
     """Held by the one whose turn it is."""
+    takers: int = 1
+    """How many take it, or wait for it."""
     latest: Record | None = None
     """What the one before has written."""
 
@@ -84,7 +87,7 @@ class Repository:
         default=Factory(lambda self: _placed_or_none(self.store), takes_self=True), init=False, repr=False
     )
     """The store, if it has places: found out once, for that takes its time."""
-    _turns: WeakValueDictionary[tuple[Hashable, str], Turn] = field(factory=WeakValueDictionary, repr=False)
+    _turns: dict[tuple[Hashable, str], Turn] = field(factory=dict[tuple[Hashable, str], Turn], repr=False)
     """Those that somebody takes, or waits for."""
     _looking: Mutex = field(factory=Mutex, repr=False)
 
@@ -101,9 +104,9 @@ class Repository:
         name = subject.partition(":")[0]
         return next((each for each in self.namespaces if each.name == name), present).key_of(identifier)
 
-    def keys_of(self, identifier: Identifier) -> list[str]:
-        """Return all keys that a session may have."""
-        return [namespace.key_of(identifier) for namespace in self.namespaces]
+    def keys_of(self, identifier: Identifier) -> Iterator[str]:
+        """Return all keys that a session may have, the present one first."""
+        return (namespace.key_of(identifier) for namespace in self.namespaces)
 
     def subjects_of(self, subject: str | None) -> list[str | None]:
         """Return what the store knows a subject by, in each namespace."""
@@ -125,20 +128,41 @@ class Repository:
         subject = self.subjects_of(_owner_of(located.record))[0]
         return subject is not None and self._placed.place_of(subject) != located.identifier.place
 
-    def turn_of(self, key: str | None, runtime: Runtime) -> Turn:
-        """Return the turn of a record, for what a lock of this runtime is good for; that of a new record is its own."""
+    def take_turn(self, key: str | None, runtime: Runtime) -> Turn:
+        """Return the turn of a record, for what a lock of this runtime is good for; that of a new record is its own.
+
+        `leave_turn` is due for it.
+        """
         if key is None:
-            return Turn(runtime.lock())
+            return Turn(None, runtime.lock())
         place = runtime.scope(), key
         with self._looking:
             turn = self._turns.get(place)
             if turn is None:
-                turn = self._turns[place] = Turn(runtime.lock())
+                turn = self._turns[place] = Turn(place, runtime.lock())
+            else:
+                turn.takers += 1
             return turn
 
     def is_over(self, found: object) -> bool:
         """Return True if what was found is a record that has ended, although the store has it still."""
         return self.not_before is not None and isinstance(found, Record) and found.issued.timestamp() < self.not_before
+
+    def take_free_turn(self, key: str, runtime: Runtime) -> Turn | None:
+        """Do the same for a record that has no turn yet: nobody else takes it, or waits for it. None if it has one."""
+        place = runtime.scope(), key
+        with self._looking:
+            if place in self._turns:
+                return None
+            turn = self._turns[place] = Turn(place, runtime.lock())
+            return turn
+
+    def leave_turn(self, turn: Turn) -> None:
+        """Take note that somebody does not take a turn any more."""
+        with self._looking:
+            turn.takers -= 1
+            if not turn.takers and turn.place is not None:
+                del self._turns[turn.place]
 
     async def load(self, key: str, identifier: Identifier) -> tuple[str, Found]:
         """Return what is under one of the keys of a session; or under another one, if it has just moved there."""

@@ -10,8 +10,8 @@ import asyncio
 import os
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable, Coroutine, Hashable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from collections.abc import Callable, Coroutine, Hashable
+from contextlib import suppress
 from typing import Any, Final, TypeAlias, TypeVar, cast
 
 from typing_extensions import override
@@ -36,6 +36,8 @@ class _ThreadLock:
         self._lock: Final = threading.Lock()
 
     async def acquire(self) -> None:
+        if self._lock.acquire(blocking=False):
+            return
         left = time_left()
         if not self._lock.acquire(timeout=-1 if left is None else left):
             raise TimeoutError
@@ -70,9 +72,10 @@ class Runtime:
         """Return a new lock for the present scope."""
         return asyncio.Lock()
 
-    def timeout(self, seconds: float) -> AbstractAsyncContextManager[object]:
-        """Return a context that may last so long. What waits in it for longer is broken off, with a TimeoutError."""
-        return asyncio.timeout(seconds)
+    async def within(self, seconds: float, work: Coroutine[Any, Any, T]) -> T:
+        """Return what comes of some work. If that takes longer, it is broken off, with a TimeoutError."""
+        async with asyncio.timeout(seconds):
+            return await work
 
     async def sleep(self, seconds: float) -> None:
         """Let others have their turn meanwhile."""
@@ -101,12 +104,11 @@ class ThreadRuntime(Runtime):
         return _ThreadLock()
 
     @override
-    @asynccontextmanager
-    async def timeout(self, seconds: float) -> AsyncGenerator[None]:
+    async def within(self, seconds: float, work: Coroutine[Any, Any, T]) -> T:
         if seconds <= 0:
             raise TimeoutError
         with no_longer_than(seconds):
-            yield
+            return await work
 
     @override
     async def sleep(self, seconds: float) -> None:

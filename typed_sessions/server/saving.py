@@ -23,7 +23,7 @@ from typed_sessions.schema.merging import MISSING, merged
 from typed_sessions.schema.sameness import same
 from typed_sessions.schema.schema import Schema
 from typed_sessions.server.context import StoredContext
-from typed_sessions.server.records import Attempt, packed, read, was_written_by
+from typed_sessions.server.records import Attempt, name_of, packed, read, was_written_by
 from typed_sessions.server.repository import Located, Repository, Turn, subject_of
 from typed_sessions.stores.base import Conflict, Exists, Found, Gone, Moved, Record, Revoked, WriteRequest
 from typed_sessions.stores.identifiers import Identifier
@@ -97,9 +97,12 @@ class Saving(Generic[S]):
             return await self._is_kept()
         try:
             self.opened = self.state.open()
-            turn = self.repository.turn_of(context.key, context.deadline.runtime)
-            async with context.deadline.holding(turn.lock), context.deadline.spent():
-                return await self._carry_out(turn)
+            turn = self.repository.take_turn(context.key, context.deadline.runtime)
+            try:
+                async with context.deadline.holding(turn.lock):
+                    return await context.deadline.spend(self._carry_out(turn))
+            finally:
+                self.repository.leave_turn(turn)
         except BaseException:
             self.state.give_back(self.intent)
             raise
@@ -162,9 +165,7 @@ class Saving(Generic[S]):
         """Return True if the store has what is in the session, or nobody asks. Otherwise say that it is lost."""
         if not self.verifies:
             return True
-        async with self.context.deadline.spent():
-            is_there = await self._present()
-        if not is_there:
+        if not await self.context.deadline.spend(self._present()):
             return self._lost(_GONE)
         return self._lost(SUPPRESSED) if self.state.compared()[0] else True
 
@@ -186,7 +187,7 @@ class Saving(Generic[S]):
         if located is None:
             return None
         key, found = await self.repository.load(located.key, located.identifier)
-        self.context.located = evolve(located, key=key)
+        self.context.located = Located(located.identifier, key, located.record, located.looked_at)
         return None if self.repository.is_over(found) else found
 
     async def reload(self) -> bool:
@@ -329,12 +330,12 @@ class Saving(Generic[S]):
         return created
 
     async def _update(self, record: Record, turn: Turn) -> Outcome:
-        latest = turn.latest
+        latest, self.context.newer = turn.latest or self.context.newer, None
         if latest is not None and latest.version != record.version and latest.as_of >= record.as_of:
             record, located = latest, self.context.located  # if it is older, another process has written since
-            self.context.located = located and evolve(
-                located, key=self.repository.key_of(located.identifier, latest.subject)
-            )
+            if located is not None:
+                key = self.repository.key_of(located.identifier, latest.subject)
+                self.context.located = Located(located.identifier, key, located.record, located.looked_at)
             if not self.intent.cleared:  # then nothing that others have put in is of what is to be written
                 self._merge(record)
         for attempt in range(MOST_ATTEMPTS):
@@ -393,8 +394,9 @@ class Saving(Generic[S]):
         is_anew = subject not in (None, record and record.subject)
         since = await self.context.known_since(self.repository.store, subject) if is_anew else None
         attempt = self.context.attempt = Attempt(identifier, int(self.context.rules.clock()))
+        key, name = self.repository.key_of(identifier, subject), name_of(self.format)
         write = WriteRequest(
-            packed(attempt, self.format, self.payload, self.repository.key_of(identifier, subject), self.context.rules),
+            packed(attempt, name, self.payload, key, self.context.rules),
             self.repository.lifetime,
             subject,
             since,

@@ -33,6 +33,9 @@ __all__ = ["ServerSide"]
 
 S = TypeVar("S", default=dict[str, object])
 
+_MALFORMED: Final = Refused(Reason.MALFORMED)
+_UNKNOWN: Final = Refused(Reason.UNKNOWN)
+
 MOST_COOKIES: Final = 20
 """How many different identifiers, and signed cookies, are looked at: browsers send several where paths overlap."""
 
@@ -68,15 +71,14 @@ class ServerSide(Generic[S]):
         if not context.sealed and not context.claims:
             return context
         try:
-            async with context.deadline.spent():
-                await self._look_up(context)
+            await context.deadline.spend(self._look_up(context))
         except StoreUnavailableError as failure:
             context.failure = failure
         return context
 
     async def _look_up(self, context: StoredContext[S]) -> None:
         """Find the session that the browser got last, of those that are genuine."""
-        context.refused = Refused(Reason.MALFORMED)
+        context.refused = _MALFORMED
         texts = dict.fromkeys(context.sealed)
         identifiers = [identifier for text in texts if (identifier := Identifier.of(text)) is not None]
         del texts  # debugging pages show locals
@@ -88,32 +90,32 @@ class ServerSide(Generic[S]):
             context.genuine += context.sealed.count(identifier.text)
             if context.located is None or found.record.issued > context.located.record.issued:
                 context.located, context.as_of = found, found.record.as_of
-        await self._adopt(context)
+        before = self.settings.adopt_signed_before
+        if before is not None:
+            await self._adopt(context, before)
         await self._inherit(context)
         if context.genuine:
             context.refused, context.stale_id = None, False
 
     async def _find(self, context: StoredContext[S], identifier: Identifier) -> Located | None:
         """Return the live record of an identifier."""
-        context.refused = Refused(Reason.UNKNOWN)
-        for each in self.repository.keys_of(identifier):
+        context.refused = _UNKNOWN
+        for number, each in enumerate(self.repository.keys_of(identifier)):
             key, found = await self.repository.load(each, identifier)
             if self.repository.is_over(found):
                 context.refused = Refused(Reason.ENDED)
                 context.others.add(key)
                 return None
             if isinstance(found, Record):
+                context.is_plain = number == 0 and key is each and len(context.sealed) == 1 and not context.claims
                 return Located(identifier, key, found)
             if isinstance(found, Moved):
                 context.stale_id = True
                 context.others.add(key)
         return None
 
-    async def _adopt(self, context: StoredContext[S]) -> None:
+    async def _adopt(self, context: StoredContext[S], before: datetime) -> None:
         """Look for a genuine session of the time before there was a store."""
-        before = self.settings.adopt_signed_before
-        if before is None:
-            return
         rules = context.rules
         texts = dict.fromkeys(context.sealed)
         earlier = (text for text in texts if (at := rules.sealed_at(text)) is not None and at < before)
@@ -216,8 +218,7 @@ class ServerSide(Generic[S]):
             if context.failure is not None:
                 raise StoreUnavailableError(str(context.failure))
             saving = Saving(self.repository, self.schema, session, context)
-            async with context.deadline.spent():
-                return await saving.reload()
+            return await context.deadline.spend(saving.reload())
 
     @property
     def _adopts_until(self) -> datetime | None:
@@ -237,10 +238,12 @@ class ServerSide(Generic[S]):
             StoreUnavailableError: the store did not answer in time.
         """
         whose = named_subject(self.schema, subject)
-        async with deadline.spent():
-            found = [await self.store.ids_of(namespace.subject(whose)) for namespace in self.repository.namespaces]
-            live = [one for one in chain(*found) if not await self._is_over(one)]
-        return sorted(live, key=lambda one: one.last_seen, reverse=True)
+        found = await deadline.spend(self._listed(whose))
+        return sorted(found, key=lambda one: one.last_seen, reverse=True)
+
+    async def _listed(self, subject: str) -> list[Listed]:
+        found = [await self.store.ids_of(namespace.subject(subject)) for namespace in self.repository.namespaces]
+        return [one for one in chain(*found) if not await self._is_over(one)]
 
     async def _is_over(self, listed: Listed) -> bool:
         """Return True if a session that is listed has ended. It takes a look at the record where it may have moved."""
@@ -253,12 +256,14 @@ class ServerSide(Generic[S]):
         """End the sessions of a subject, but for that of the request to be spared. Raises what `listed` raises."""
         spare = None if spared is None else spared.key
         whose = named_subject(self.schema, subject)
-        async with deadline.spent():
-            until = self._adopts_until
-            if until is not None:  # as long as any cookie can be adopted
-                await self.repository.refuse_signed(whose, until - await self.store.now())
-            for namespace in self.repository.namespaces:
-                await self.store.delete_subject(namespace.subject(whose), spare=spare)
+        await deadline.spend(self._revoke(whose, spare))
+
+    async def _revoke(self, subject: str, spare: str | None) -> None:
+        until = self._adopts_until
+        if until is not None:  # as long as any cookie can be adopted
+            await self.repository.refuse_signed(subject, until - await self.store.now())
+        for namespace in self.repository.namespaces:
+            await self.store.delete_subject(namespace.subject(subject), spare=spare)
 
 
 def _left_alone(session: SecureCookieSession[S], context: StoredContext[S], *, verifies: bool = False) -> bool:

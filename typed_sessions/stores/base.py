@@ -13,8 +13,7 @@ Time is the store's own. Spans come in, moments go out, so that the clocks of ma
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from contextvars import ContextVar
 from datetime import datetime, timedelta
 from typing import Final, Protocol, TypeAlias, runtime_checkable
@@ -263,14 +262,19 @@ _until: Final[ContextVar[float | None]] = ContextVar("until", default=None)
 """When a blocking store has to have answered, by this machine's monotonic clock."""
 
 
-@contextmanager
-def no_longer_than(seconds: float) -> Generator[None, None, None]:
-    """Let blocking stores know that they have so much time for all that they are asked in the block."""
-    token = _until.set(time.monotonic() + seconds)
-    try:
-        yield
-    finally:
-        _until.reset(token)
+class no_longer_than:  # noqa: N801 -- it is used as a function; each request comes by here
+    """Lets blocking stores know that they have so much time for all that they are asked in the block."""
+
+    __slots__ = ("_seconds", "_token")
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+
+    def __enter__(self) -> None:
+        self._token = _until.set(time.monotonic() + self._seconds)
+
+    def __exit__(self, *raised: object) -> None:
+        _until.reset(self._token)
 
 
 def time_left() -> float | None:

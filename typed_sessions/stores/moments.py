@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Final, TypeAlias
 
@@ -18,6 +18,7 @@ __all__ = [
     "is_known_since",
     "kept_since",
     "moment",
+    "moments",
     "reading",
     "revoked_at",
 ]
@@ -49,7 +50,12 @@ def reading(clock: Clock | None) -> Microseconds:
 
 def moment(microseconds: Microseconds) -> datetime:
     """Return an aware time, in UTC."""
-    return _EPOCH + timedelta(microseconds=microseconds)
+    return _EPOCH + timedelta(0, 0, microseconds)
+
+
+def moments(microseconds: Iterable[bytes]) -> list[datetime]:
+    """Return the same of several times, written out in digits."""
+    return [_EPOCH + timedelta(0, 0, int(each)) for each in microseconds]
 
 
 def in_microseconds(moment: datetime) -> Microseconds:

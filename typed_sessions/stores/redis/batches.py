@@ -1,6 +1,6 @@
-"""`Batches`: what many tasks ask of the server, in one command.
+"""`Batches`: what many tasks ask of the server, in one round trip.
 
-What tasks ask for in the same turn of the event loop, or while all connections are busy, is one run of the script. A
+What tasks ask for in the same turn of the event loop, or while all connections are busy, goes out together. A
 task that is cancelled leaves its answer to be read by the batch, so that no connection falls out of step; when all who
 wait for a batch are gone, it is broken off, and its connection closed.
 """
@@ -11,7 +11,7 @@ import asyncio
 from collections import deque
 from collections.abc import Iterable, Sequence
 from itertools import repeat
-from typing import Final, cast
+from typing import Final
 
 import redis
 from attrs import define, field
@@ -20,8 +20,10 @@ from redis.exceptions import RedisError
 
 from typed_sessions.errors import ConfigurationError, StoreUnavailableError
 from typed_sessions.stores.loops import PerLoop
-from typed_sessions.stores.redis.calls import Call, answers_in, discreet, packed, run_by
-from typed_sessions.stores.redis.client import Commands, check, client_of, refuse_cluster
+from typed_sessions.stores.redis.calls import Answer, answers_of, discreet
+from typed_sessions.stores.redis.client import check, client_of
+from typed_sessions.stores.redis.connections import Client, Connections
+from typed_sessions.stores.redis.script import Call
 
 __all__ = ["Batches", "LoopServer"]
 
@@ -73,14 +75,15 @@ class LoopServer:
 
         def opened() -> Batches:
             if isinstance(client_or_url, str):
-                return Batches(client_of(client_or_url), prefix, owned=True)
-            return Batches(cast("Redis", client_or_url), prefix, owned=False)
+                pool = client_of(client_or_url).connection_pool
+                return Batches(Connections(pool, prefix), min(CONNECTIONS, pool.max_connections))
+            return Batches(Client(client_or_url, prefix), CONNECTIONS)
 
         self._batches: Final = PerLoop(opened, Batches.close)
 
-    async def run(self, call: Call, size: int) -> bytes:
+    async def run(self, call: Call) -> bytes:
         """See `Batches.run`."""
-        return await (await self._batches.get()).run(call, size)
+        return await (await self._batches.get()).run(call)
 
     async def close(self) -> None:
         """Close what the event loop that runs has opened."""
@@ -88,32 +91,29 @@ class LoopServer:
 
 
 class Batches:
-    """Has a server run the script, in one event loop.
+    """Has a server run scripts, in one event loop.
 
     Args:
-        client: what asks the server.
-        prefix: of the store's keys.
-        owned: whether to close the client in the end.
+        server: the server.
+        most: how many batches may be under way at once.
     """
 
-    def __init__(self, client: Redis, prefix: bytes, *, owned: bool) -> None:
+    def __init__(self, server: Connections | Client, most: int = CONNECTIONS) -> None:
         self.loop: Final = asyncio.get_running_loop()
-        self._client: Final = client
-        self._prefix: Final = prefix
-        self._owned: Final = owned
+        self._server: Final = server
+        self._most: Final = most
         self._waiting: Final[deque[_Waiting]] = deque()
         self._senders: Final[set[asyncio.Task[None]]] = set()
         self._starting = False
-        self._is_checked = False
 
-    async def run(self, call: Call, size: int = 0) -> bytes:
-        """Return what the script answers to a call of about so many bytes.
+    async def run(self, call: Call) -> bytes:
+        """Return what the server answers to a call.
 
         Raises:
             StoreUnavailableError: it may have taken place, or not.
             ConfigurationError: the server is a node of a cluster.
         """
-        waiting = _Waiting(call, self.loop.create_future(), size)
+        waiting = _Waiting(call, self.loop.create_future(), call.size)
         self._waiting.append(waiting)
         self._start()
         try:
@@ -127,22 +127,21 @@ class Batches:
             raise StoreUnavailableError("the session store did not answer as it should") from discreet(error)
 
     async def close(self) -> None:
-        """Break off what is under way, and close the client if it is ours. Who waits is told of a store unavailable."""
+        """Break off what is under way, and close connections of ours. Who waits is told of a store unavailable."""
         while self._waiting:
             self._waiting.popleft().resolve(_closed())
         senders = list(self._senders)
         for sender in senders:
             sender.cancel()
         await asyncio.gather(*senders, return_exceptions=True)
-        if self._owned:
-            try:
-                await self._client.aclose()
-            except (RedisError, OSError) as error:
-                raise StoreUnavailableError("a connection of the session store did not close") from error
+        try:
+            await self._server.close()
+        except (RedisError, OSError) as error:
+            raise StoreUnavailableError("a connection of the session store did not close") from error
 
     def _start(self) -> None:
         """Have a sender take all that waits, once the tasks that run in this turn of the event loop have spoken."""
-        if self._waiting and not self._starting and len(self._senders) < CONNECTIONS:
+        if self._waiting and not self._starting and len(self._senders) < self._most:
             self._starting = True
             self.loop.call_soon(self._send)
 
@@ -175,21 +174,14 @@ class Batches:
         self._start()
 
     async def _resolve(self, batch: Sequence[_Waiting]) -> None:
-        answers: Iterable[bytes | Exception] = repeat(_closed())
+        answers: Iterable[Answer] = repeat(_closed())
         try:
-            answers = answers_in(await self._ask(*packed([waiting.call for waiting in batch])))
+            answers = await answers_of(self._server, [waiting.call for waiting in batch])
         except Exception as error:  # noqa: BLE001 - whatever a driver raises, the tasks that wait have to know
             answers = repeat(error)
         finally:
             for waiting, answer in zip(batch, answers, strict=False):
                 waiting.resolve(answer)
-
-    async def _ask(self, calls: bytes, binary: bytes) -> bytes:
-        client = cast("Commands", self._client)
-        if not self._is_checked:
-            await refuse_cluster(client)
-            self._is_checked = True
-        return await run_by(client, self._prefix, calls, binary)
 
 
 def _closed() -> Exception:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Final, cast
+from collections.abc import Awaitable
+from typing import Final, TypeVar
 
 import redis
 import redis.asyncio
 from redis.exceptions import RedisError
 
 from typed_sessions.errors import ConfigurationError, StoreUnavailableError
-from typed_sessions.stores.redis.calls import Call, answers_in, discreet, packed, run_by
-from typed_sessions.stores.redis.client import BlockingCommands, blocking_client_of, check, refuse_cluster
+from typed_sessions.stores.redis.calls import discreet
+from typed_sessions.stores.redis.client import blocking_client_of, check
+from typed_sessions.stores.redis.connections import BlockingClient, BlockingConnections
+from typed_sessions.stores.redis.plain_load import PlainRow
+from typed_sessions.stores.redis.script import Call
 
 __all__ = ["ThreadServer"]
+
+T = TypeVar("T")
 
 
 class ThreadServer:
@@ -27,33 +33,34 @@ class ThreadServer:
     """
 
     def __init__(self, client_or_url: redis.Redis | redis.asyncio.Redis | str, prefix: bytes) -> None:
-        self._owned: Final = isinstance(client_or_url, str)
+        is_ours = isinstance(client_or_url, str)
         client = blocking_client_of(client_or_url) if isinstance(client_or_url, str) else client_or_url
         check(client, blocking=True)
-        self._client: Final = cast("redis.Redis", client)
-        self._commands: Final = BlockingCommands(self._client)
-        self._prefix: Final = prefix
-        self._is_checked = False
+        self._server: Final = (
+            BlockingConnections(client.connection_pool, prefix) if is_ours else BlockingClient(client, prefix)
+        )
 
-    async def run(self, call: Call, _size: int) -> bytes:
-        """Return what the script answers to a call. Raises what `Batches.run` raises."""
-        try:
-            if not self._is_checked:
-                await refuse_cluster(self._commands)
-                self._is_checked = True
-            [answer] = answers_in(await run_by(self._commands, self._prefix, *packed([call])))
-        except (ConfigurationError, StoreUnavailableError):
-            raise
-        except Exception as error:  # noqa: BLE001 -- whatever a driver raises
-            answer = error
-        if isinstance(answer, bytes):
-            return answer
-        raise StoreUnavailableError("the session store did not answer as it should") from discreet(answer)
+    async def run(self, call: Call) -> bytes:
+        """Return what the server answers to a call. Raises what `Batches.run` raises."""
+        return await _answered(self._server.run(call))
+
+    async def plain_row(self, key: bytes) -> PlainRow | None:
+        """See `BlockingConnections.plain_row`. Raises what `Batches.run` raises."""
+        return await _answered(self._server.plain_row(key))
 
     async def close(self) -> None:
-        """Close the connections, if the client is ours."""
-        if self._owned:
-            try:
-                self._client.close()
-            except (RedisError, OSError) as error:
-                raise StoreUnavailableError("a connection of the session store did not close") from error
+        """Close the connections, if they were made here."""
+        try:
+            self._server.close()
+        except (RedisError, OSError) as error:
+            raise StoreUnavailableError("a connection of the session store did not close") from error
+
+
+async def _answered(answer: Awaitable[T]) -> T:
+    try:
+        return await answer
+    except (ConfigurationError, StoreUnavailableError):
+        raise
+    except Exception as error:  # noqa: BLE001 -- whatever a driver raises
+        cause = discreet(error)
+    raise StoreUnavailableError("the session store did not answer as it should") from cause

@@ -4,27 +4,26 @@ from __future__ import annotations
 
 import inspect
 import re
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, cast
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 import redis
 import redis.asyncio
-from attrs import frozen
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.asyncio.sentinel import Sentinel as AsyncSentinel
 from redis.asyncio.sentinel import SentinelConnectionPool as AsyncSentinelConnectionPool
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import RedisError
 from redis.retry import Retry
 from redis.sentinel import Sentinel, SentinelConnectionPool
 from typing_extensions import override
 
 from typed_sessions.errors import ConfigurationError
 from typed_sessions.schema.narrowing import is_dict
-from typed_sessions.stores.base import time_left
+from typed_sessions.stores.redis.blocking_connection import blocking_connection_class
 from typed_sessions.stores.urls import refuse_control_characters
 
-__all__ = ["BlockingCommands", "Commands", "blocking_client_of", "check", "client_of", "refuse_cluster"]
+__all__ = ["blocking_client_of", "check", "client_of", "refuse_cluster"]
 
 TIMEOUT: Final = 5.0
 """Seconds until a server that does not answer is given up, unless the URL says otherwise (`?socket_timeout=2`)."""
@@ -47,23 +46,6 @@ _NO_CLUSTERS: Final = (
 )
 
 
-class Commands(Protocol):
-    """What redis-py does not type."""
-
-    async def execute_command(self, *args: bytes | str | int) -> object: ...
-
-
-@frozen
-class BlockingCommands(Commands):
-    """The same of a client that blocks until it can answer."""
-
-    client: redis.Redis
-
-    @override
-    async def execute_command(self, *args: bytes | str | int) -> object:
-        return cast("Any", self.client).execute_command(*args)
-
-
 def client_of(url: str) -> redis.asyncio.Redis:
     """Return a client that connects when it is used.
 
@@ -81,7 +63,7 @@ def blocking_client_of(url: str) -> redis.Redis:
     """Return one that blocks, for no longer than it may: see `time_left`. Raises what `client_of` raises."""
     client = _made(redis.Redis, url, Retry(NoBackoff(), 0))
     pool = client.connection_pool
-    pool.connection_class = _no_longer_than_allowed(pool.connection_class)
+    pool.connection_class = blocking_connection_class(pool.connection_class)
     pool.reset()  # of the connection that was made on trial
     return cast("redis.Redis", client)
 
@@ -163,31 +145,6 @@ class _Pool(SentinelConnectionPool):
             sentinel.connection_pool.disconnect(inuse_connections)
 
 
-def _no_longer_than_allowed(connection_class: Any) -> Any:
-    """Return the class of connections that wait for each step as long as the deadline leaves: to connect, to answer."""
-
-    def init(self: Any, *arguments: Any, **named: Any) -> None:
-        connection_class.__init__(self, *arguments, **named)
-        self.longest = self.socket_connect_timeout, self.socket_timeout
-
-    def connect(self: Any) -> None:
-        self.socket_connect_timeout, self.socket_timeout = map(_at_most, self.longest)
-        connection_class.connect(self)
-
-    def send_packed_command(self: Any, *arguments: Any, **named: Any) -> None:
-        if self._sock:
-            self._sock.settimeout(_at_most(self.longest[1]))  # until the answer is there
-        connection_class.send_packed_command(self, *arguments, **named)
-
-    methods = {"__init__": init, "connect": connect, "send_packed_command": send_packed_command}
-    return type("Connection", (connection_class,), methods)
-
-
-def _at_most(longest: float | None) -> float | None:
-    left = time_left()
-    return longest if left is None else min(left, longest or left)
-
-
 def _checked(url: str) -> str:
     """Return a URL that names what it should; redis-py takes the default for what it does not understand.
 
@@ -233,15 +190,15 @@ def check(client: Any, *, blocking: bool) -> None:
         raise ConfigurationError("RedisStore keeps bytes: its client cannot have decode_responses=True")
 
 
-async def refuse_cluster(client: Commands) -> None:
+def refuse_cluster(info: object) -> None:
     """Refuse a server that is a node of a cluster.
+
+    Args:
+        info: what it answers to `INFO cluster`: an error where the user of the database may not ask, or a proxy does
+            not know.
 
     Raises:
         ConfigurationError: it is one.
     """
-    try:
-        info = await client.execute_command("INFO", "cluster")
-    except ResponseError:  # the user of the database may not ask, or a proxy does not know
-        return
-    if is_dict(info) and info.get("cluster_enabled"):
+    if (is_dict(info) and info.get("cluster_enabled")) or (isinstance(info, bytes) and b"cluster_enabled:1" in info):
         raise ConfigurationError(_NO_CLUSTERS)

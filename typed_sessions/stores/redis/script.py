@@ -1,4 +1,4 @@
-"""The script of `RedisStore`, in Lua that the server runs: all that the store does, for as many calls as it is given.
+"""The scripts of `RedisStore`, in Lua that the server runs: one for each thing that the store does.
 
 What a store keeps, under its prefix:
 
@@ -10,14 +10,12 @@ What a store keeps, under its prefix:
 Every key expires by itself, for cleanliness only: what counts is the comparison of `expires_at` with the time.
 
 KEYS has the prefix, which tells a cluster the slot: which keys a record's subject means, only the record knows. ARGV
-has the calls in MessagePack, and all bytes that belong to them. A call is its name, the time (false for the server's)
-and its arguments: false for None, and a list with a length for bytes, which the servers' MessagePack does not know. The
-answer is one text for all calls: a line with the length of each one's, and then each one's, after `+`, or an error
-after `-`.
+has the time (empty for the server's) and the arguments: a number, or empty for none; a text that may be none is empty,
+or begins with `+`. What is none at the end may be left out. The answer is one text. No script has functions of its own:
+the server would make each of them anew for each run, which takes it as long as the rest.
 
-The calls of one run never have the same time, so that what was before a revocation can be told from what was after. A
-call that a server refuses is refused at its first change, if that may need memory: those that keep something begin with
-it. What fails later leaves a key in a subject's list at most, which is found out when the list is read.
+A call that a server refuses is refused at its first change, if that may need memory: those that keep something begin
+with it. What fails later leaves a key in a subject's list at most, which is found out when the list is read.
 
 Numbers in Lua are doubles. Times up to the year 2255 fit to the microsecond, and the end of a record that lives longer
 (the last one is the year 9999) to some 30 of them. Versions do not fit, and stay text.
@@ -25,248 +23,312 @@ Numbers in Lua are doubles. Times up to the year 2255 fit to the microsecond, an
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from hashlib import sha1
-from typing import Final
+from typing import Final, NamedTuple
+
+from attrs import define, field
 
 from typed_sessions.stores.base import MOVES_KEPT, REVOCATIONS_KEPT
 from typed_sessions.stores.moments import SET_BACK
 
-__all__ = ["DIGEST", "SCRIPT"]
+__all__ = [
+    "CREATE",
+    "DELETE",
+    "DELETE_SUBJECT",
+    "IDS_OF",
+    "LOAD",
+    "NOW",
+    "TOUCH",
+    "UPDATE",
+    "Call",
+    "Script",
+    "packed_words",
+]
 
-_COMMON: Final = f"""
-local prefix = KEYS[1]
-local KEPT = {REVOCATIONS_KEPT.total_seconds() * 1_000_000:.0f}
-local MOVES_KEPT = {MOVES_KEPT.total_seconds() * 1_000_000:.0f}
-local SET_BACK = {SET_BACK.total_seconds() * 1_000_000:.0f}
-local LAST = 253370764800000000
 
--- Another clock than the server's may be slower: by the server's a key then stays a day longer.
-local now, more = 0, 0
+@define(eq=False)
+class Script:
+    """What the server runs."""
 
-local function read_clock(given)
-  if given then
-    now, more = given, 86400000
-  else
-    local time = redis.call('TIME')
-    now = math.max(now + 1, time[1] * 1000000 + time[2])
+    source: bytes = field(repr=False)
+    digest: bytes = field(init=False)
+    """Under which a server remembers it."""
+    heads: dict[bytes, tuple[bytes, bytes]] = field(init=False, repr=False)
+    """What commands begin with, by the prefix of a store."""
+
+    def __attrs_post_init__(self) -> None:
+        self.digest = sha1(self.source, usedforsecurity=False).hexdigest().encode()
+        self.heads = {}
+
+    def heads_with(self, prefix: bytes) -> tuple[bytes, bytes]:
+        """Return what commands begin with that have a server run it, one which knows it, and one which does not."""
+        heads = self.heads.get(prefix)
+        if heads is None:
+            known, unknown = (b"EVALSHA", self.digest, b"1", prefix), (b"EVAL", self.source, b"1", prefix)
+            heads = self.heads[prefix] = packed_words(known), packed_words(unknown)
+        return heads
+
+
+def _script(text: str) -> Script:
+    return Script(text.encode())
+
+
+def packed_words(words: Iterable[bytes]) -> bytes:
+    """Return words of a command as they go to the server (RESP)."""
+    return b"".join([b"$%d\r\n%b\r\n" % (len(word), word) for word in words])
+
+
+class Call(NamedTuple):
+    """A script, and what it takes beside the prefix: the time, and its arguments."""
+
+    script: Script
+    arguments: tuple[bytes, ...]
+
+    def command(self, prefix: bytes, *, is_known: bool) -> tuple[str | bytes | int, ...]:
+        """Return the command that has the server run it, as redis-py takes it.
+
+        Args:
+            prefix: of the store's keys.
+            is_known: whether the server has seen the script before.
+        """
+        if is_known:
+            return ("EVALSHA", self.script.digest, 1, prefix, *self.arguments)
+        return ("EVAL", self.script.source, 1, prefix, *self.arguments)
+
+    def packed(self, prefix: bytes, *, is_known: bool) -> bytes:
+        """Return the same as it goes to the server (RESP)."""
+        known, unknown = self.script.heads_with(prefix)
+        arguments = self.arguments
+        return b"*%d\r\n%b%b" % (4 + len(arguments), known if is_known else unknown, packed_words(arguments))
+
+    @property
+    def size(self) -> int:
+        """About how many bytes it has."""
+        return sum(map(len, self.arguments))
+
+
+# Another clock than the server's may be slower: by the server's a key then stays a day longer.
+_TIME: Final = """
+local prefix, seen, more = KEYS[1], ARGV[1], 86400000
+local now = tonumber(seen)
+if not now then
+  local time = redis.call('TIME')
+  now, more = time[1] * 1000000 + time[2], 0
+  seen = string.format('%.0f', now)
+end
+"""
+
+
+def _given(argument: str) -> str:
+    """Return what a text is that may be none."""
+    return f"({argument} and {argument} ~= '' and string.sub({argument}, 2) or nil)"
+
+
+def _row(key: str) -> str:
+    """Return what is under a key."""
+    return (
+        f"redis.call('HMGET', prefix .. {key}, "
+        "'payload', 'version', 'created', 'last_seen', 'expires_at', 'subject', 'issued', 'device', 'target')"
+    )
+
+
+def _is_live(row: str) -> str:
+    return f"({row}[5] and tonumber({row}[5]) > now and not {row}[9])"
+
+
+def _found(answer: str, row: str) -> str:
+    """Return the answer with a record."""
+    sizes = f"#{row}[1], {row}[6] and #{row}[6] or '-', {row}[8] and #{row}[8] or '-'"
+    times = f"seen, {row}[3], {row}[4], {row}[5], {row}[7]"
+    texts = f"{row}[1] .. ({row}[6] or '') .. ({row}[8] or '')"
+    return f"table.concat({{'{answer}', {row}[2], {sizes}, {times}}}, ' ') .. '\\n' .. {texts}"
+
+
+def _written(created: str, last_seen: str, expires_at: str, issued: str) -> str:
+    """Return the answer that a record was written."""
+    return f"table.concat({{'written', seen, {created}, {last_seen}, {expires_at}, {issued}}}, ' ')"
+
+
+def _left(ends: str) -> str:
+    """Return how long a key is kept that ends at a time."""
+    return f"string.format('%.0f', math.ceil(({ends} - now) / 1000) + more)"
+
+
+def _expiry(created: str, idle: str, absolute: str) -> str:
+    """Find out when a record ends, and how long its key is kept."""
+    return f"""
+local ends, absolute = math.min(now + {idle}, 253370764800000000), tonumber({absolute})
+if absolute then ends = math.min(ends, {created} + absolute) end
+local expires_at, ttl = string.format('%.0f', ends), {_left("ends")}
+"""
+
+
+def _list(key: str, subject: str) -> str:
+    """Put a record into the list of its subject."""
+    return f"""
+  local index = prefix .. 'subject:' .. {subject}
+  redis.call('ZADD', index, expires_at, {key})
+  redis.call('ZREMRANGEBYSCORE', index, '-inf', seen)
+  if redis.call('PTTL', index) < tonumber(ttl) then redis.call('PEXPIRE', index, ttl) end
+"""
+
+
+def _unlist(key: str, subject: str) -> str:
+    return f"redis.call('ZREM', prefix .. 'subject:' .. {subject}, {key})"
+
+
+# A revocation that is ahead of the clock was made before the clock was set back: see `stores.moments`.
+_KEPT: Final = f"{REVOCATIONS_KEPT.total_seconds() * 1_000_000:.0f}"
+_SET_BACK: Final = f"{SET_BACK.total_seconds() * 1_000_000:.0f}"
+
+_REFUSE_REVOKED: Final = f"""
+  local as_of = tonumber(ARGV[8])
+  if not as_of or as_of < now - {_KEPT} then return 'revoked' end
+  local ended = tonumber(redis.call('GET', prefix .. 'revoked:' .. subject) or nil)
+  if ended and ended - now > {_SET_BACK} then
+    if as_of > now then return 'revoked' end
+  elseif ended and as_of < ended then
+    return 'revoked'
   end
-end
+"""
 
-local function text(number)
-  return string.format('%.0f', number)
+# `before` is what was under the key, or what a record of another key is to take the place of.
+_PUT: Final = f"""
+local name = prefix .. target
+if subject then {_list("target", "subject")} end
+redis.call('HSET', name, 'payload', ARGV[5], 'version', ARGV[3], 'last_seen', seen, 'expires_at', expires_at)
+if created ~= before[3] or issued ~= before[7] then
+  redis.call('HSET', name, 'created', created, 'issued', issued)
 end
-
-local function left(ends)
-  return math.ceil((ends - now) / 1000) + more
-end
-
-local function ends(created, idle, absolute)
-  local first = math.min(now + idle, LAST)
-  if absolute then return math.min(first, created + absolute) end
-  return first
-end
-
-local function row(key)
-  local record = redis.call('HMGET', prefix .. key,
-    'payload', 'version', 'created', 'last_seen', 'expires_at', 'subject', 'issued', 'device', 'target')
-  if record[5] and tonumber(record[5]) > now then return record end
-  return nil
-end
-
-local function live(key)
-  local record = row(key)
-  if record and not record[9] then return record end
-  return nil
-end
-
-local function list(key, subject, expires_at)
-  local index, ttl = prefix .. 'subject:' .. subject, left(expires_at)
-  redis.call('ZADD', index, text(expires_at), key)
-  redis.call('ZREMRANGEBYSCORE', index, '-inf', text(now))
-  if redis.call('PTTL', index) < ttl then redis.call('PEXPIRE', index, text(ttl)) end
-end
-
-local function unlist(key, subject)
-  redis.call('ZREM', prefix .. 'subject:' .. subject, key)
-end
-
-local function put(key, version, payload, created, expires_at, issued, subject, device)
-  if subject then list(key, subject, expires_at) end
-  redis.call('HSET', prefix .. key, 'payload', payload, 'version', version, 'created', text(created),
-    'last_seen', text(now), 'expires_at', text(expires_at), 'issued', text(issued))
-  local gone = {{'target'}}
-  if subject then redis.call('HSET', prefix .. key, 'subject', subject) else gone[2] = 'subject' end
-  if device then redis.call('HSET', prefix .. key, 'device', device) else gone[#gone + 1] = 'device' end
-  redis.call('HDEL', prefix .. key, unpack(gone))
-  redis.call('PEXPIRE', prefix .. key, text(left(expires_at)))
-end
-
-local function note(key, target)
-  redis.call('DEL', prefix .. key)
-  redis.call('HSET', prefix .. key, 'target', target, 'issued', text(now), 'expires_at', text(now + MOVES_KEPT))
-  redis.call('PEXPIRE', prefix .. key, text(left(now + MOVES_KEPT)))
-end
-
--- A revocation that is ahead of the clock was made before the clock was set back: see `stores.moments`.
-local function is_ahead(ended)
-  return ended - now > SET_BACK
-end
-
-local function revoked(subject, as_of)
-  if not as_of or as_of < now - KEPT then return true end
-  local ended = tonumber(redis.call('GET', prefix .. 'revoked:' .. subject) or false)
-  if not ended then return false end
-  if is_ahead(ended) then return as_of > now end
-  return as_of < ended
-end
-
-local function found(answer, record)
-  local payload, subject, device = record[1], record[6], record[8]
-  return table.concat({{answer, text(now), record[2], record[3], record[4], record[5], record[7], #payload,
-    subject and #subject or '-', device and #device or '-'}}, ' ') .. '\\n' .. payload .. (subject or '') ..
-    (device or '')
-end
-
-local function written(created, last_seen, expires_at, issued)
-  return table.concat({{'written', text(now), created, last_seen, expires_at, issued}}, ' ')
-end
-
-local calls = {{}}
+if subject and subject ~= before[6] then redis.call('HSET', name, 'subject', subject) end
+if device and device ~= before[8] then redis.call('HSET', name, 'device', device) end
+if before[6] and not subject then redis.call('HDEL', name, 'subject') end
+if before[8] and not device then redis.call('HDEL', name, 'device') end
+if before[9] then redis.call('HDEL', name, 'target') end
+redis.call('PEXPIRE', name, ttl)
 """
 
 # A driver that repeats a call whose answer was lost finds its own version there: the answer is the one that was lost.
-_CREATE: Final = """
-function calls.create(key, version, payload, idle, absolute, as_of, subject, device)
-  local record = live(key)
-  if record and record[2] == version then return written(record[3], record[4], record[5], record[7]) end
-  if record then return 'exists' end
-  if subject and revoked(subject, as_of) then return 'revoked' end
-  local expires_at = ends(now, idle, absolute)
-  put(key, version, payload, now, expires_at, now, subject, device)
-  return written(text(now), text(now), text(expires_at), text(now))
+CREATE: Final = _script(
+    f"""{_TIME}
+local target, subject, device = ARGV[2], {_given("ARGV[9]")}, {_given("ARGV[10]")}
+local before, created, issued = {_row("target")}, seen, seen
+if {_is_live("before")} then
+  if before[2] == ARGV[3] then return {_written("before[3]", "before[4]", "before[5]", "before[7]")} end
+  return 'exists'
 end
+if subject then {_REFUSE_REVOKED} end
+{_expiry("now", "ARGV[6]", "ARGV[7]")}
+{_PUT}
+return {_written("seen", "seen", "expires_at", "seen")}
 """
+)
 
-_LOAD: Final = """
-function calls.load(key)
-  local record = row(key)
-  if record and record[9] then return table.concat({'moved', text(now), record[7], record[9]}, ' ') end
-  return record and found('present', record) or 'gone'
+LOAD: Final = _script(
+    f"""{_TIME}
+local row = {_row("ARGV[2]")}
+if {_is_live("row")} then return {_found("present", "row")} end
+if row[9] and tonumber(row[5]) > now then return table.concat({{'moved', seen, row[7], row[9]}}, ' ') end
+return 'gone'
+"""
+)
+
+UPDATE: Final = _script(
+    f"""{_TIME}
+local key, subject, device = ARGV[2], {_given("ARGV[9]")}, {_given("ARGV[10]")}
+local target = {_given("ARGV[11]")} or key
+local present, is_taken = {_row("key")}, false
+local before, done = present, present
+if target ~= key then
+  before = {_row("target")}
+  is_taken = {_is_live("before")}
+  if is_taken then done = before end
 end
-"""
-
-_UPDATE: Final = """
-function calls.update(key, version, payload, idle, absolute, as_of, subject, device, former, target, restart)
-  local record, moved = live(key), nil
-  if target ~= key then moved = live(target) end
-  local done = moved or record
-  if done and done[2] == version then return written(done[3], done[4], done[5], done[7]) end
-  if not record then return 'gone' end
-  if record[2] ~= former then return found('conflict', record) end
-  if subject and subject ~= record[6] and revoked(subject, as_of) then return 'revoked' end
-  if moved then return 'taken' end
-  local created = restart and now or tonumber(record[3])
-  local issued = target == key and tonumber(record[7]) or now
-  local expires_at = ends(created, idle, absolute)
-  put(target, version, payload, created, expires_at, issued, subject, device)
-  if target ~= key then note(key, target) end
-  if record[6] and (target ~= key or subject ~= record[6]) then unlist(key, record[6]) end
-  return written(text(created), text(now), text(expires_at), text(issued))
+if done[2] == ARGV[3] and {_is_live("done")} then return {_written("done[3]", "done[4]", "done[5]", "done[7]")} end
+if not {_is_live("present")} then return 'gone' end
+if present[2] ~= ARGV[4] then return {_found("conflict", "present")} end
+if subject and subject ~= present[6] then {_REFUSE_REVOKED} end
+if is_taken then return 'taken' end
+local created, issued = present[3], present[7]
+if ARGV[12] then created = seen end
+if target ~= key then issued = seen end
+{_expiry("created", "ARGV[6]", "ARGV[7]")}
+{_PUT}
+if target ~= key then
+  local moved_until, former = now + {MOVES_KEPT.total_seconds() * 1_000_000:.0f}, prefix .. key
+  redis.call('DEL', former)
+  redis.call('HSET', former, 'target', target, 'issued', seen, 'expires_at', string.format('%.0f', moved_until))
+  redis.call('PEXPIRE', former, {_left("moved_until")})
 end
+if present[6] and (target ~= key or subject ~= present[6]) then {_unlist("key", "present[6]")} end
+return {_written("created", "seen", "expires_at", "issued")}
 """
+)
 
-_TOUCH: Final = """
-function calls.touch(key, idle, absolute)
-  local record = live(key)
-  if not record then return 'gone' end
-  local expires_at = ends(tonumber(record[3]), idle, absolute)
-  record[4], record[5] = text(now), text(expires_at)
-  if record[6] then list(key, record[6], expires_at) end
-  redis.call('HSET', prefix .. key, 'last_seen', record[4], 'expires_at', record[5])
-  redis.call('PEXPIRE', prefix .. key, text(left(expires_at)))
-  return found('present', record)
-end
+TOUCH: Final = _script(
+    f"""{_TIME}
+local key = ARGV[2]
+local row = {_row("key")}
+if not {_is_live("row")} then return 'gone' end
+{_expiry("row[3]", "ARGV[3]", "ARGV[4]")}
+row[4], row[5] = seen, expires_at
+if row[6] then {_list("key", "row[6]")} end
+redis.call('HSET', prefix .. key, 'last_seen', seen, 'expires_at', expires_at)
+redis.call('PEXPIRE', prefix .. key, ttl)
+return {_found("present", "row")}
 """
+)
 
-_DELETE: Final = """
-function calls.delete(key, version)
-  local record = live(key)
-  if not record or (version and record[2] ~= version) then return 'gone' end
-  redis.call('DEL', prefix .. key)
-  if record[6] then unlist(key, record[6]) end
-  return 'present'
-end
+DELETE: Final = _script(
+    f"""{_TIME}
+local key, version = ARGV[2], ARGV[3]
+local row = {_row("key")}
+if not {_is_live("row")} or (version and row[2] ~= version) then return 'gone' end
+redis.call('DEL', prefix .. key)
+if row[6] then {_unlist("key", "row[6]")} end
+return 'present'
 """
+)
 
-_IDS_OF: Final = """
-function calls.ids_of(subject)
-  local index, answer = prefix .. 'subject:' .. subject, {}
-  redis.call('ZREMRANGEBYSCORE', index, '-inf', text(now))
-  for _, key in ipairs(redis.call('ZRANGE', index, 0, -1)) do
-    local record = redis.call('HMGET', prefix .. key, 'created', 'last_seen', 'expires_at', 'subject', 'device')
-    if record[4] == subject and tonumber(record[3]) > now then
-      local device = record[5]
-      answer[#answer + 1] = table.concat({key, record[1], record[2], record[3], device and #device or '-'}, ' ') ..
-        '\\n' .. (device or '')
-    else
-      unlist(key, subject)
-    end
+IDS_OF: Final = _script(
+    f"""{_TIME}
+local subject = ARGV[2]
+local index, answer = prefix .. 'subject:' .. subject, {{}}
+redis.call('ZREMRANGEBYSCORE', index, '-inf', seen)
+for _, key in ipairs(redis.call('ZRANGE', index, 0, -1)) do
+  local record = redis.call('HMGET', prefix .. key, 'created', 'last_seen', 'expires_at', 'subject', 'device')
+  if record[4] == subject and tonumber(record[3]) > now then
+    local device = record[5]
+    answer[#answer + 1] = table.concat({{key, record[1], record[2], record[3], device and #device or '-'}}, ' ') ..
+      '\\n' .. (device or '')
+  else
+    {_unlist("key", "subject")}
   end
-  return table.concat(answer)
 end
+return table.concat(answer)
 """
+)
 
 # A full server refuses a script that begins with what may need memory, and lets one go on that has begun otherwise: the
-# sessions of a subject can be ended all the same.
-_DELETE_SUBJECT: Final = """
-function calls.delete_subject(subject, spare)
-  local index, mark = prefix .. 'subject:' .. subject, prefix .. 'revoked:' .. subject
-  redis.call('ZREMRANGEBYSCORE', index, '-inf', text(now))
-  for _, key in ipairs(redis.call('ZRANGE', index, 0, -1)) do
-    if key ~= spare then
-      if redis.call('HGET', prefix .. key, 'subject') == subject then redis.call('DEL', prefix .. key) end
-      unlist(key, subject)
-    end
+# sessions of a subject can be ended all the same. By the server's clock two scripts can have the same time, and a
+# revocation counts as the later one, so that who has loaded a record before it is older than that.
+DELETE_SUBJECT: Final = _script(
+    f"""{_TIME}
+local subject, spare = ARGV[2], {_given("ARGV[3]")}
+local index, mark = prefix .. 'subject:' .. subject, prefix .. 'revoked:' .. subject
+redis.call('ZREMRANGEBYSCORE', index, '-inf', seen)
+for _, key in ipairs(redis.call('ZRANGE', index, 0, -1)) do
+  if key ~= spare then
+    if redis.call('HGET', prefix .. key, 'subject') == subject then redis.call('DEL', prefix .. key) end
+    {_unlist("key", "subject")}
   end
-  local former = tonumber(redis.call('GET', mark) or 0)
-  local ended = is_ahead(former) and now or math.max(now, former)
-  redis.call('SET', mark, text(ended), 'PX', text(left(ended + KEPT)))
-  return text(ended)
 end
+local former, ended = tonumber(redis.call('GET', mark) or 0), more == 0 and now + 1 or now
+if former - now <= {_SET_BACK} then ended = math.max(ended, former) end
+redis.call('SET', mark, string.format('%.0f', ended), 'PX', {_left(f"(ended + {_KEPT})")})
+return string.format('%.0f', ended)
 """
+)
 
-_RUN: Final = """
-function calls.now()
-  return text(now)
-end
-
-local bytes, taken = ARGV[2], 0
-
-local function with_bytes(call)
-  for at, part in ipairs(call) do
-    if type(part) == 'table' then
-      call[at] = string.sub(bytes, taken + 1, taken + part[1])
-      taken = taken + part[1]
-    end
-  end
-  return call
-end
-
-local lengths, answers = {}, {}
-for at, call in ipairs(cmsgpack.unpack(ARGV[1])) do
-  read_clock(call[2])
-  local well, answer = pcall(calls[call[1]], unpack(with_bytes(call), 3))
-  if well then
-    answer = '+' .. answer
-  else
-    answer = '-' .. (type(answer) == 'table' and answer.err or tostring(answer))
-  end
-  lengths[at], answers[at] = #answer, answer
-end
-return table.concat(lengths, ' ') .. '\\n' .. table.concat(answers)
-"""
-
-SCRIPT: Final = _COMMON + _CREATE + _LOAD + _UPDATE + _TOUCH + _DELETE + _IDS_OF + _DELETE_SUBJECT + _RUN
-
-DIGEST: Final = sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()
-"""Under which a server remembers the script."""
+NOW: Final = _script(f"{_TIME}return seen\n")

@@ -22,18 +22,32 @@ from typed_sessions.stores.base import (
     Updated,
     WriteRequest,
 )
-from typed_sessions.stores.moments import Clock, in_microseconds, moment, reading
+from typed_sessions.stores.moments import Clock, in_microseconds, moment, moments, reading
+from typed_sessions.stores.redis.script import (
+    CREATE,
+    DELETE,
+    DELETE_SUBJECT,
+    IDS_OF,
+    LOAD,
+    NOW,
+    TOUCH,
+    UPDATE,
+    Call,
+    Script,
+)
 
 if TYPE_CHECKING:
     import redis
     import redis.asyncio
 
-    from typed_sessions.stores.redis.calls import Call
+    from typed_sessions.stores.redis.plain_load import PlainRow
 
 __all__ = ["RedisStore"]
 
 _LONGEST: Final = 1 << 62
-"""In microseconds: no span needs more, and MessagePack has no room for it."""
+"""In microseconds: no span needs more."""
+
+_NONE: Final = b""
 
 _MICROSECOND: Final = timedelta(microseconds=1)
 
@@ -41,10 +55,10 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 class RedisStore:
     """Keeps records in Redis or Valkey, of version 6.2 or later, in one round trip for each thing that it is asked for.
 
-    What is asked for at the same time is asked for in one command; an event loop has eight connections at most. All is
-    done by a script, and is therefore atomic. All that the store keeps expires by itself: `delete_expired` has
-    nothing to do. Ending a subject's sessions, and listing them, takes time in proportion to how many they are, in
-    which the server does nothing else: a millisecond for some hundreds.
+    What is asked for at the same time goes out together; an event loop has eight connections at most, a thread one for
+    as long as a call takes. All that changes anything is one script, and is therefore atomic. All that the store keeps
+    expires by itself: `delete_expired` has nothing to do. Ending a subject's sessions, and listing them, takes time in
+    proportion to how many they are, in which the server does nothing else: a millisecond for some hundreds.
 
     **Durability** is the server's. With `appendonly yes` and `appendfsync always` what is acknowledged survives a
     crash; with `everysec`, the default of an append-only file, the last second may be lost; without the file,
@@ -106,12 +120,15 @@ class RedisStore:
         except ImportError as error:
             raise ConfigurationError("RedisStore needs redis-py: pip install 'typed_sessions[redis]'") from error
         self.never_waits: Final = blocking
-        self._server: Final = (ThreadServer if blocking else LoopServer)(client_or_url, _bytes(prefix))
+        server = self._server = (ThreadServer if blocking else LoopServer)(client_or_url, _bytes(prefix))
         self._clock: Final = clock
+        self._by_plain_commands: Final = (
+            server.plain_row if clock is None and isinstance(server, ThreadServer) else None
+        )
 
     async def create(self, key: str, write: WriteRequest) -> Created:
         version = _new_version()
-        answer = await self._run("create", key, str(version), *_what(write), size=len(write.payload))
+        answer = await self._run(CREATE, key.encode(), b"%d" % version, _NONE, *_what(write))
         match answer:
             case b"exists":
                 return Exists()
@@ -121,7 +138,11 @@ class RedisStore:
                 return _as_written(answer, version, write)
 
     async def load(self, key: str) -> Found:
-        answer = await self._run("load", key)
+        if self._by_plain_commands is not None:
+            row = await self._by_plain_commands(key.encode())
+            if row is not None:
+                return _record_in(row)
+        answer = await self._run(LOAD, key.encode())
         if answer.startswith(b"moved"):
             now, moved_at, target = answer.split()[1:]
             return Moved(target.decode(), moved_at=_moment(moved_at), as_of=_moment(now))
@@ -129,8 +150,9 @@ class RedisStore:
 
     async def update(self, key: str, version: int, write: WriteRequest, *, move_to: str | None = None) -> Updated:
         new = _new_version()
-        last = str(version), move_to or key, write.restart
-        answer = await self._run("update", key, str(new), *_what(write), *last, size=len(write.payload))
+        answer = await self._run(UPDATE, key.encode(), b"%d" % new, b"%d" % version, *_what(write, move_to))
+        if answer.startswith(b"written"):
+            return _as_written(answer, new, write)
         match answer:
             case b"gone":
                 return Gone()
@@ -138,41 +160,40 @@ class RedisStore:
                 return Revoked()
             case b"taken":
                 raise ValueError("a record is to move to a key that another one has")
-            case _ if answer.startswith(b"conflict"):
-                return Conflict(_record(answer))
             case _:
-                return _as_written(answer, new, write)
+                return Conflict(_record(answer))
 
     async def touch(self, key: str, lifetime: Lifetime) -> Record | None:
-        return _present(await self._run("touch", key, *_spans(lifetime)))
+        return _present(await self._run(TOUCH, key.encode(), *_spans(lifetime)))
 
     async def delete(self, key: str, *, version: int | None = None) -> bool:
-        return await self._run("delete", key, False if version is None else str(version)) == b"present"
+        former = () if version is None else (b"%d" % version,)
+        return await self._run(DELETE, key.encode(), *former) == b"present"
 
     async def delete_expired(self, limit: int = 1000) -> int:  # noqa: ARG002 - the contract's
         """Return 0: the server does that."""
         return 0
 
     async def ids_of(self, subject: str) -> Sequence[Listed]:
-        listed = _all_listed(await self._run("ids_of", _bytes(subject)))
+        listed = _all_listed(await self._run(IDS_OF, _bytes(subject)))
         return sorted(listed, key=lambda one: one.last_seen, reverse=True)
 
     async def delete_subject(self, subject: str, *, spare: str | None = None) -> datetime:
-        return _moment(await self._run("delete_subject", _bytes(subject), False if spare is None else spare))
+        return _moment(await self._run(DELETE_SUBJECT, _bytes(subject), _given(spare)))
 
     async def now(self, subject: str | None = None) -> datetime:  # noqa: ARG002 - there is one clock for all
         if self._clock is not None:
             return moment(reading(self._clock))
-        return _moment(await self._run("now"))
+        return _moment(await self._run(NOW))
 
     async def close(self) -> None:
         """Close what has been opened here, in the event loop that runs. A client that was given stays open."""
         await self._server.close()
 
-    async def _run(self, name: str, *arguments: str | bytes | int, size: int = 0) -> bytes:
-        """Return what the script answers to a call."""
-        time = False if self._clock is None else reading(self._clock)
-        return await self._server.run((name, time, *arguments), size)
+    async def _run(self, script: Script, *arguments: bytes) -> bytes:
+        """Return what the server answers to a call."""
+        time = _NONE if self._clock is None else b"%d" % reading(self._clock)
+        return await self._server.run(Call(script, (time, *arguments)))
 
 
 def _new_version() -> int:
@@ -187,20 +208,24 @@ def _moment(microseconds: bytes) -> datetime:
     return moment(int(microseconds))
 
 
-def _what(write: WriteRequest) -> Call:
-    """Return the payload, both spans, the time that is known, the subject, and the device."""
-    return (
-        write.payload,
-        *_spans(write.lifetime),
-        False if write.as_of is None else in_microseconds(write.as_of),
-        False if write.subject is None else _bytes(write.subject),
-        False if write.device is None else _bytes(write.device),
-    )
+def _what(write: WriteRequest, target: str | None = None) -> tuple[bytes, ...]:
+    """Return what a record is to be, and to move to: what is none at the end is left out."""
+    idle, absolute = _spans(write.lifetime)
+    as_of, subject, device = write.as_of, write.subject, write.device
+    if not (absolute or write.restart) and (as_of, subject, device, target) == (None,) * 4:
+        return write.payload, idle
+    more = _NONE if as_of is None else b"%d" % in_microseconds(as_of), _given(subject), _given(device), _given(target)
+    return (write.payload, idle, absolute, *more, *((b"1",) if write.restart else ()))
 
 
-def _spans(lifetime: Lifetime) -> tuple[int, int]:
+def _given(text: str | None) -> bytes:
+    """Return a text that may be none."""
+    return _NONE if text is None else b"+" + _bytes(text)
+
+
+def _spans(lifetime: Lifetime) -> tuple[bytes, bytes]:
     absolute = lifetime.absolute
-    return _microseconds(lifetime.idle), False if absolute is None else _microseconds(absolute)
+    return b"%d" % _microseconds(lifetime.idle), _NONE if absolute is None else b"%d" % _microseconds(absolute)
 
 
 def _microseconds(span: timedelta) -> int:
@@ -213,21 +238,30 @@ def _present(answer: bytes) -> Record | None:
 
 def _record(answer: bytes) -> Record:
     line, _, rest = answer.partition(b"\n")
-    _, now, version, created, last_seen, expires_at, issued, *sizes = line.split()
-    payload, rest = _taken(rest, sizes[0])
-    subject, rest = _taken(rest, sizes[1])
-    device, _ = _taken(rest, sizes[2])
+    _, version, size, subject_size, device_size, *times = line.split(b" ")
+    as_of, created, last_seen, expires_at, issued = moments(times)
+    payload: bytes | None = rest
+    subject: bytes | None = None
+    device: bytes | None = None
+    if subject_size != b"-" or device_size != b"-":
+        payload, rest = _taken(rest, size)
+        subject, rest = _taken(rest, subject_size)
+        device, _ = _taken(rest, device_size)
     return Record(
-        payload=payload or b"",
-        version=int(version),
-        created=_moment(created),
-        last_seen=_moment(last_seen),
-        expires_at=_moment(expires_at),
-        as_of=_moment(now),
-        issued=_moment(issued),
-        subject=_text(subject),
-        device=_text(device),
+        payload or b"", int(version), created, last_seen, expires_at, as_of, issued, _text(subject), _text(device)
     )
+
+
+def _record_in(row: PlainRow) -> Record | None:
+    """Return the record that plain commands have told of, unless it has expired, or nobody has the key."""
+    if not row:
+        return None
+    seconds, microseconds, version, created, last_seen, expires_at, issued, payload, subject, device = row
+    as_of = _moment(b"%b%06d" % (seconds, int(microseconds)))
+    made, seen, ends, given = moments((created, last_seen, expires_at, issued))
+    if ends <= as_of:
+        return None
+    return Record(payload, int(version), made, seen, ends, as_of, given, _text(subject), _text(device))
 
 
 def _all_listed(answer: bytes) -> Iterator[Listed]:
@@ -251,15 +285,5 @@ def _text(stored: bytes | None) -> str | None:
 
 def _as_written(answer: bytes, version: int, write: WriteRequest) -> Record:
     """Return the record as it is now. Its payload did not have to come back."""
-    now, created, last_seen, expires_at, issued = map(_moment, answer.split()[1:])
-    return Record(
-        payload=write.payload,
-        version=version,
-        created=created,
-        last_seen=last_seen,
-        expires_at=expires_at,
-        as_of=now,
-        issued=issued,
-        subject=write.subject,
-        device=write.device,
-    )
+    as_of, created, last_seen, expires_at, issued = moments(answer.split(b" ")[1:])
+    return Record(write.payload, version, created, last_seen, expires_at, as_of, issued, write.subject, write.device)
