@@ -38,6 +38,7 @@ def without_extras() -> None:
     sessions = Sessions(Visitor, secret_key=SECRET)
     refused(lambda: __import__("typed_sessions.quart"), "quart")
     refused(lambda: __import__("typed_sessions.flask"), "flask")
+    refused(lambda: __import__("typed_sessions.litestar"), "litestar")
     refused(lambda: sessions.require("user_id"), "fastapi")
     refused(lambda: sessions.client_for(Visitor(7), lambda *_: None), "starlette")  # type: ignore[arg-type]  # it is not asked
     refused(lambda: two_visits(None, encryption="on"), "encryption")
@@ -148,10 +149,12 @@ def litestar() -> None:
     sessions = Sessions(Visitor, secret_key=SECRET)
 
     @get("/")
-    async def view(session_data: Visitor) -> None:
+    async def view(session_data: Visitor) -> int | None:
         assert session_data is sessions.data
+        return session_data.user_id
 
-    assert Litestar([view], plugins=[sessions]).routes
+    with sessions.client_for(Visitor(7), Litestar([view], plugins=[sessions])) as client:
+        assert client.get("/").json() == 7
 
 
 def redis() -> None:
