@@ -159,7 +159,7 @@ class Nodes(Protocol):
         ...
 
 
-@define
+@define(eq=False, weakref_slot=False)
 class _Way:
     """Where a call goes next."""
 
