@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from datetime import datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
-from typed_sessions.errors import ConfigurationError, StoreUnavailableError
+from typed_sessions.errors import ConfigurationError
 from typed_sessions.stores.base import (
     Conflict,
     Created,
@@ -283,8 +282,7 @@ class ClusterRedisStore:
             return staged if record_of(present).version == version else present.replace(b"present", b"conflict", 1)
         took = await self._whosever(key, scripts.TAKE, version, target, new)
         if not took.startswith(b"took"):
-            with suppress(StoreUnavailableError):
-                await self._run(scripts.ABORT, keys, target, new)
+            await self._run(scripts.ABORT, keys, target, new)
             return took
         _, at, created = took.decode().split()
         settled = await self._run(scripts.SETTLE, keys, target, new, created, at)
