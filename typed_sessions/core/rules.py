@@ -24,7 +24,7 @@ from typed_sessions.codec.generated import Generated
 from typed_sessions.codec.loaded_data import LoadedData, LoadedKeys
 from typed_sessions.core.cookies import BROWSERS_LIMIT
 from typed_sessions.core.lasting import if_goes_on, if_young
-from typed_sessions.core.predecessors import Succession
+from typed_sessions.core.predecessors import Claim, Succession
 from typed_sessions.core.settings import Settings
 from typed_sessions.core.state import ExtrasRule
 from typed_sessions.errors import ConfigurationError, SerializationError
@@ -220,6 +220,10 @@ class Rules(Generic[S]):
                 {key: value for key, value in stored.items() if key not in loaded or not same(value, loaded[key])}
             )
             return came_in, came_in.codec.write(contents, version)
+
+    def claims_in(self, cookies: Callable[[str], tuple[str, ...]], own_name: str) -> tuple[Claim, ...]:
+        """Return what of a request's cookies may lead to another library's session; see `Succession.claims`."""
+        return () if self.succession is None else self.succession.claims(cookies, own_name)
 
     def is_genuine(self, text: str) -> bool:
         """Return True if a text was sealed under one of the keys and is of the right age, whatever is in it."""

@@ -27,6 +27,7 @@ __all__ = [
     "ExtrasRule",
     "Intent",
     "LoadResult",
+    "Lost",
     "Progress",
     "Renewal",
     "SessionState",
@@ -68,6 +69,18 @@ MADE_LATE: Final = ChangeLost("it was made after the session was saved; change i
 
 
 SUPPRESSED: Final = ChangeLost("`session.modified = False`, or should_set_cookie, keeps it from being written")
+
+
+class Lost:
+    """Why a change of a session in a store is lost."""
+
+    NO_COOKIE: Final = ChangeLost(
+        "there is no response to carry the session's identifier; begin or renew the session in a request, before a "
+        "websocket opens or a stream begins"
+    )
+    LATE: Final = ChangeLost("its session had got another identifier just before it came")
+    GONE: Final = ChangeLost("the session was ended, or got another identifier, while this request was in flight")
+    REVOKED: Final = ChangeLost("the sessions of its subject were ended while this request was in flight")
 
 
 class Source(Protocol[S]):

@@ -14,13 +14,13 @@ from itsdangerous import URLSafeTimedSerializer
 from typing_extensions import TypeIs, TypeVar, override
 
 from typed_sessions.core import lifecycle
-from typed_sessions.core.cookies import checked_attributes
 from typed_sessions.core.framework import (
     ConfiguredApp,
     CookieRequest,
     CookieResponse,
     ResponseHeaders,
     SessionInterface,
+    attributes_of,
     make_private,
     values_of,
     vary_by_cookie,
@@ -232,9 +232,7 @@ class SecureCookieSessionInterface(
             () if request is None else self.cookie_values(request, name),
             rules,
             partial(self.report, app),
-            ()
-            if request is None or rules.succession is None
-            else rules.succession.claims(partial(self.cookie_values, request), name),
+            () if request is None else rules.claims_in(partial(self.cookie_values, request), name),
         )
         if context.failure is not None:
             without_frames(context.failure, until=sys.exception())
@@ -306,13 +304,13 @@ class SecureCookieSessionInterface(
     async def _save_on_server(
         self, app: ConfiguredApp, session: SecureCookieSession[S], response: CookieResponse | None, rules: AppRules[S]
     ) -> None:
-        record_data = rules.record_data
-        text = None if response is None or record_data is None else await answered(record_data.save(session))
-        if response is not None and text is not None:
+        if response is not None and rules.record_data is not None:
+            text = await answered(rules.record_data.save(session))
             if text:
                 self._add_cookie(response.headers, text)
                 self._make_private(app, response.headers)
-            return
+            if text is not None:
+                return
         state, accessed, server_side = state_of(session), session.accessed, rules.server_side
         if response is None and isinstance(state.source, StoredContext) and server_side is not None:
             state.source.deadline = server_side.new_deadline()  # the websocket may have been open for hours
@@ -400,10 +398,9 @@ class SecureCookieSessionInterface(
     def add_stored_cookie(self, app: ConfiguredApp, session: SecureCookieSession[S], response: CookieResponse) -> None:
         """Put the cookie that is due of a session that is kept on the server on a response, if any is."""
         source = state_of(session).source
-        if not isinstance(source, StoredContext):
-            return
-        changes = lifecycle.header_changes(session, self._rules_at_save(app, session), app, source.decision())
-        self._put(app, changes, response.headers)
+        if isinstance(source, StoredContext):
+            changes = lifecycle.header_changes(session, self._rules_at_save(app, session), app, source.decision())
+            self._put(app, changes, response.headers)
 
     def _put(self, app: ConfiguredApp, changes: lifecycle.HeaderChanges, headers: ResponseHeaders) -> None:
         """Bring new cookies, if there are any, into the headers of a response, and what caches have to know of them."""
@@ -467,8 +464,6 @@ class SecureCookieSessionInterface(
         writer = rules.writer
         return writer.sealer.seal(writer.codec.write(state_of(session).open().contents).payload)
 
-    # What the core asks of its adapter.
-
     def report(self, app: ConfiguredApp, report: Report) -> None:
         """Tell the report handler what there is to say of a session."""
         self.report_handler(app, report)
@@ -479,15 +474,7 @@ class SecureCookieSessionInterface(
 
     def cookie_attributes(self, app: ConfiguredApp) -> CookieAttributes:
         """Return the cookie's attributes as the helper methods say, which a subclass may override."""
-        return checked_attributes(
-            name=self.get_cookie_name(app),
-            path=self.get_cookie_path(app),
-            domain=self.get_cookie_domain(app),
-            secure=self.get_cookie_secure(app),
-            httponly=self.get_cookie_httponly(app),
-            samesite=self.get_cookie_samesite(app),
-            partitioned=self.get_cookie_partitioned(app),
-        )
+        return attributes_of(self, app)
 
     def _owned(self, session: SessionMixin) -> SecureCookieSession[S]:
         """Return a session of this interface's own kind, with the contents and flags of one that may be another's."""

@@ -16,9 +16,9 @@ from typed_sessions.codec.contents import Contents, contents_of
 from typed_sessions.core.lifecycle import Delete, Write, make_permanent
 from typed_sessions.core.rules import Format
 from typed_sessions.core.session import SecureCookieSession, is_permanent, state_of
-from typed_sessions.core.state import SUPPRESSED, Intent, LoadResult, Renewal, SessionState
+from typed_sessions.core.state import SUPPRESSED, Intent, LoadResult, Lost, Renewal, SessionState
 from typed_sessions.errors import SerializationError, SessionConflictError, StoreUnavailableError
-from typed_sessions.reports import ChangeLost, Refused, Report
+from typed_sessions.reports import Refused, Report
 from typed_sessions.schema.merging import MISSING, merged
 from typed_sessions.schema.sameness import same
 from typed_sessions.schema.schema import Schema
@@ -39,14 +39,6 @@ _PAUSE: Final = 0.002
 """In seconds: after each attempt the next one waits up to so much longer, so that many writers get their turns."""
 
 _LONGEST_PAUSE: Final = 0.05
-
-_NO_COOKIE: Final = ChangeLost(
-    "there is no response to carry the session's identifier; begin or renew the session in a request, before a "
-    "websocket opens or a stream begins"
-)
-_LATE: Final = ChangeLost("its session had got another identifier just before it came")
-_GONE: Final = ChangeLost("the session was ended, or got another identifier, while this request was in flight")
-_REVOKED: Final = ChangeLost("the sessions of its subject were ended while this request was in flight")
 
 Outcome: TypeAlias = Record | Gone | Revoked | None
 """The record as it was written; None if it was deleted, for nothing is stored any more."""
@@ -112,7 +104,7 @@ class Saving(Generic[S]):
         if context.attempt is not None:
             await self._find_out(context.attempt)
         if context.has_ended and not (intent.invalidated or intent.cleared or self._logs_in):
-            return self._lost(_GONE) if intent.wants_writing or self.verifies else True
+            return self._lost(Lost.GONE) if intent.wants_writing or self.verifies else True
         stores = len(self.opened.contents.keys()) > 0
         is_emptied = not stores and (intent.cleared or context.signed is not None)
         if intent.invalidated or is_emptied or (intent.cleared and context.located is None):
@@ -120,7 +112,7 @@ class Saving(Generic[S]):
         elif intent.cleared:
             await self._end_others()
         elif context.stale_id and not self._logs_in:
-            return self._lost(_LATE) if intent.wants_writing else True
+            return self._lost(Lost.LATE) if intent.wants_writing else True
         if intent.renewal is not Renewal.NONE or intent.cleared:
             await self._end_unreadable()
         if not stores and context.located is None:
@@ -166,7 +158,7 @@ class Saving(Generic[S]):
         if not self.verifies:
             return True
         if not await self.context.deadline.spend(self._present()):
-            return self._lost(_GONE)
+            return self._lost(Lost.GONE)
         return self._lost(SUPPRESSED) if self.state.compared()[0] else True
 
     async def _present(self) -> Record | bool:
@@ -269,7 +261,7 @@ class Saving(Generic[S]):
                 return True
             case _:
                 context.has_ended = isinstance(outcome, Gone) and record is not None
-                return self._lost(_GONE if isinstance(outcome, Gone) else _REVOKED)
+                return self._lost(Lost.GONE if isinstance(outcome, Gone) else Lost.REVOKED)
 
     def _begin(self) -> None:
         """Find out what is to be written, before it is merged with anything."""
@@ -303,7 +295,7 @@ class Saving(Generic[S]):
             return True
         if intent.modified or intent.renewal is Renewal.PROMOTE:
             self.state.give_back(intent)
-            self._lost(_NO_COOKIE)
+            self._lost(Lost.NO_COOKIE)
         return False
 
     async def _create(self) -> Outcome:
@@ -394,9 +386,9 @@ class Saving(Generic[S]):
         is_anew = subject not in (None, record and record.subject)
         since = await self.context.known_since(self.repository.store, subject) if is_anew else None
         attempt = self.context.attempt = Attempt(identifier, int(self.context.rules.clock()))
-        key, name = self.repository.key_of(identifier, subject), name_of(self.format)
+        key = self.repository.key_of(identifier, subject)
         write = WriteRequest(
-            packed(attempt, name, self.payload, key, self.context.rules),
+            packed(attempt, name_of(self.format), self.payload, key, self.context.rules),
             self.repository.lifetime,
             subject,
             since,
