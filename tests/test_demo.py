@@ -15,7 +15,7 @@ from quart import Quart, Response, session
 from quart.sessions import SecureCookieSessionInterface
 from quart.typing import TestClientProtocol as QuartClient
 
-from examples.shop import CartItem, both_carts, sessions, trials
+from examples.shop import MAX_QUANTITY, PRODUCTS, CartItem, both_carts, sessions, trials
 from examples.shop.demo import create_demo_app
 from examples.shop.deployment import Deployment
 from examples.shop.trials import TRIALS, Scene, meeting
@@ -111,6 +111,14 @@ async def test_one_visitor_tries_everything_in_each_order(deployment: Deployment
         assert 'class="verdict passed"' in await run_trial(client, name), name
         client = moved(client, deployment)
     assert 'class="who">Grace' in await html_of(client, "/")
+
+
+async def test_whoever_has_bought_the_shop_empty_can_try_everything(deployment: Deployment) -> None:
+    scene = Scene(deployment, None)
+    for sku in PRODUCTS:
+        await scene.you.post(f"/cart/{sku}", quantity=str(MAX_QUANTITY))
+    for trial in TRIALS:
+        assert (await trial.run(scene)).passed, trial.name
 
 
 async def test_many_visitors_try_everything_at_once(deployment: Deployment) -> None:
