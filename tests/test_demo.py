@@ -19,6 +19,7 @@ from examples.shop import MAX_QUANTITY, PRODUCTS, CartItem, both_carts, sessions
 from examples.shop.demo import create_demo_app
 from examples.shop.deployment import Deployment
 from examples.shop.trials import TRIALS, Scene, meeting
+from typed_sessions import ConfigurationError
 from typed_sessions.serializers import MsgspecJSONSerializer
 from typed_sessions.stores.identifiers import Identifier
 
@@ -94,6 +95,26 @@ async def test_a_shop_that_begins_on_a_store_stays_there(tmp_path: Path) -> None
             client = moved(client, deployment)
         await client.post("/demo/start-over", headers=FROM_HERE)
         assert deployment.config["SESSION_STORE"] == store
+
+
+@pytest.mark.parametrize(
+    ("store", "said"), [("foo://x", "the URL of a session store begins with"), ("sqlite:///none/x.db", "a directory")]
+)
+async def test_a_shop_that_cannot_start_says_why(store: str, said: str, tmp_path: Path) -> None:
+    deployed = Deployment(create_demo_app, store=store, SECRET_KEY="a key of the demo", DEMO_DATABASE=str(tmp_path))
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return {"type": "lifespan.startup"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope: Any = {"type": "lifespan"}
+    with pytest.raises(ConfigurationError):
+        await deployed(scope, receive, send)
+    assert [each["type"] for each in sent] == ["lifespan.startup.failed"]
+    assert said in sent[0]["message"]
 
 
 async def test_tabs_do_not_wait_for_ever(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
