@@ -37,6 +37,7 @@ from typed_sessions import (
     UndeclaredKeyError,
     asgi,
     flask,
+    litestar,
     quart,
 )
 from typed_sessions.codec.codec import Codec
@@ -122,7 +123,11 @@ def checked_asgi(schema: Any, config: dict[str, Any]) -> None:
     asgi.Sessions.from_config(schema, config)
 
 
-CHECKS = pytest.mark.parametrize("check", [checked_quart, checked_flask, checked_asgi])
+def checked_litestar(schema: Any, config: dict[str, Any]) -> None:
+    litestar.Sessions.from_config(schema, config)
+
+
+CHECKS = pytest.mark.parametrize("check", [checked_quart, checked_flask, checked_asgi, checked_litestar])
 
 
 @CHECKS
