@@ -282,10 +282,8 @@ def test_a_field_that_becomes_secret_is_told_where_cookies_are_only_signed(
     assert "keeps              visits: is no Secret any more" in printed(capsys)
 
 
-def test_an_encrypted_cookie_is_longer_and_one_of_a_store_does_not_grow(
-    project: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    sizes = {}
+def test_an_encrypted_cookie_is_longer_and_one_of_a_store_does_not_grow(capsys: pytest.CaptureFixture[str]) -> None:
+    sizes = dict[str, int]()
     for encryption in ("off", "read", "on"):
         assert main(["lock", "shop:Visitor", "--encryption", encryption]) == 0
         sizes[encryption] = int(printed(capsys).split()[-2])
