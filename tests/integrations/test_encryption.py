@@ -37,7 +37,9 @@ from typed_sessions import asgi as typed_asgi
 from typed_sessions import flask as typed_flask
 from typed_sessions import litestar as typed_litestar
 from typed_sessions import quart as typed_quart
+from typed_sessions.reports import Reason, Refused
 from typed_sessions.sealing.keys import key_id
+from typed_sessions.server.records import read, resealed
 from typed_sessions.stores import MemoryStore, Record, SessionStore, SQLiteStore, WriteRequest
 from typed_sessions.testing import ManualClock
 
@@ -566,6 +568,17 @@ async def test_many_requests_of_one_process_take_turns(store: SessionStore, key:
     async with site.app.test_request_context("/", headers={"Cookie": f"session={cookie}"}):
         assert site.sessions.data == Visitor(7, ["tea"], "noted")
         assert site.sessions.current["_extra"] == 1
+
+
+async def test_what_moves_is_sealed_anew_for_its_new_place_under_the_same_key_too() -> None:
+    site = Site(MemoryStore())
+    await site.get("/login")
+    key, record = await the_record(site)
+    rules = site.sessions._interface._applications.rules_of(site.app)
+    assert resealed(record.payload, key, rules, move_to=key) is record.payload
+    moved = resealed(record.payload, key, rules, move_to="another")
+    assert not isinstance(read(moved, "another", rules), Refused)
+    assert read(moved, key, rules) == read(record.payload, "another", rules) == Refused(Reason.TAMPERED)
 
 
 async def test_sessions_are_listed_and_revoked(store: SessionStore) -> None:

@@ -22,7 +22,10 @@ from typing_extensions import override
 from typed_sessions import ConfigurationError, Subject, asgi, flask, litestar, quart
 from typed_sessions.core.state import SessionState
 from typed_sessions.frameworks.quart_interface import QuartSessionInterface
-from typed_sessions.sealing.base import KeylessSealer
+from typed_sessions.reports import Reason, Refused
+from typed_sessions.sealing.base import KeylessSealer, newest
+from typed_sessions.sealing.keys import SecretKeys
+from typed_sessions.sealing.signed import SignedSealer
 from typed_sessions.sealing.since import SealedSince
 from typed_sessions.stores import MemoryStore
 from typed_sessions.testing import ManualClock
@@ -492,6 +495,15 @@ def test_a_moment_that_is_none_or_has_not_come_is_refused(moment: object, messag
 def set_up(maker: Make, config: dict[str, Any]) -> None:
     sessions = maker(config).sessions
     sessions._interface.check(sessions._app())
+
+
+def test_what_is_from_before_is_not_among_those_that_are_genuine() -> None:
+    now = 1_790_000_000
+    ages: Any = {"lifetime": HOUR, "leeway": timedelta(), "clock": lambda: now}
+    sealer = SignedSealer(SecretKeys(KEY), salt="cookie-session", **ages)
+    text = sealer.seal(b"{}")
+    for moment, outcome in [(now, (text, 1)), (now + 1, (Refused(Reason.ENDED), 0))]:
+        assert newest([text], [SealedSince(sealer, moment)]) == outcome
 
 
 def test_what_opens_nothing_is_over_too() -> None:
