@@ -149,7 +149,7 @@ class Sessions(ASGISessions[S], InitPlugin, ReceiveRoutePlugin):
         """Give an application its sessions. Litestar calls this."""
         app_config.middleware.insert(0, self.backend_config().middleware)
         app_config.dependencies.setdefault("session_data", Provide(self._session_data))
-        app_config.type_encoders = {ShownSession: dict, **(app_config.type_encoders or {})}
+        app_config.type_encoders = {ShownSession: ShownSession.in_response, **(app_config.type_encoders or {})}
         untyped: Any = app_config  # to some checkers two of its lists are partially unknown
         untyped.exception_handlers.setdefault(StoreUnavailableError, _unavailable)
         untyped.lifespan.append(self._serves)

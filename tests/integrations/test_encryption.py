@@ -14,10 +14,12 @@ from typing import Annotated, Any, TypeAlias
 
 import flask
 import httpx
+import litestar
 import pytest
 import quart
 from attrs import Factory, define
 from itsdangerous import URLSafeTimedSerializer
+from litestar.params import FromPath
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -33,8 +35,11 @@ from typed_sessions import (
 )
 from typed_sessions import asgi as typed_asgi
 from typed_sessions import flask as typed_flask
+from typed_sessions import litestar as typed_litestar
 from typed_sessions import quart as typed_quart
+from typed_sessions.reports import Reason, Refused
 from typed_sessions.sealing.keys import key_id
+from typed_sessions.server.records import read, resealed
 from typed_sessions.stores import MemoryStore, Record, SessionStore, SQLiteStore, WriteRequest
 from typed_sessions.testing import ManualClock
 
@@ -107,7 +112,21 @@ def on_asgi(config: dict[str, Any], _closing: ExitStack) -> Ask:
     async def view(request: Request) -> Response:
         return PlainTextResponse(use(sessions, request.url.path))
 
-    app = sessions.middleware(Starlette(routes=[Route("/{path:path}", view)]))
+    return asking(sessions.middleware(Starlette(routes=[Route("/{path:path}", view)])))
+
+
+def on_litestar(config: dict[str, Any], _closing: ExitStack) -> Ask:
+    sessions = typed_litestar.Sessions.from_config(Visitor, config)
+
+    @litestar.get("/{path:path}", media_type="text/plain")
+    async def view(path: FromPath[Path]) -> str:
+        return use(sessions, str(path))
+
+    return asking(litestar.Litestar([view], plugins=[sessions], logging_config=None))
+
+
+def asking(app: Any) -> Ask:
+    """Return what asks an ASGI application."""
 
     async def ask(path: str, cookie: str) -> tuple[str, list[str]]:
         headers = {"Cookie": f"session={cookie}"} if cookie else {}
@@ -118,7 +137,7 @@ def on_asgi(config: dict[str, Any], _closing: ExitStack) -> Ask:
     return ask
 
 
-FRAMEWORKS = {"quart": on_quart, "flask": on_flask, "asgi": on_asgi}
+FRAMEWORKS = {"quart": on_quart, "flask": on_flask, "asgi": on_asgi, "litestar": on_litestar}
 
 
 @pytest.fixture
@@ -266,8 +285,9 @@ async def test_the_argument_turns_it_on_in_each_framework() -> None:
         typed_flask.Sessions(Visitor, flask_app, encryption="on"),
     )
     on_asgi = typed_asgi.Sessions(Visitor, secret_key=KEY, encryption="on")
+    on_litestar = typed_litestar.Sessions(Visitor, secret_key=KEY, encryption="on")
     clients: list[Any] = [await on_quart.client_for(Visitor(7)), on_flask.client_for(Visitor(7))]
-    cookies = [on_quart.cookie_for(Visitor(7)), on_flask.cookie_for(Visitor(7)), on_asgi.cookie_for(Visitor(7))]
+    cookies = [each.cookie_for(Visitor(7)) for each in (on_quart, on_flask, on_asgi, on_litestar)]
     cookies.append(next(cookie.value for cookie in clients[0].cookie_jar if cookie.name == "session"))
     cookies.append(clients[1].get_cookie("session").value)
 
@@ -297,6 +317,7 @@ async def test_a_missing_extra_is_said_at_set_up(monkeypatch: pytest.MonkeyPatch
         lambda: typed_flask.Sessions(Visitor, flask.Flask("shop"), encryption=encryption),
         lambda: SecureCookieSessionInterface(Visitor, encryption=encryption),
         lambda: typed_asgi.Sessions(Visitor, secret_key=KEY, encryption=encryption),
+        lambda: typed_litestar.Sessions(Visitor, secret_key=KEY, encryption=encryption),
         lambda: typed_asgi.Sessions.from_config(Visitor, {"SECRET_KEY": KEY, "SESSION_ENCRYPTION": encryption}),
     ):
         with pytest.raises(ConfigurationError, match=r"encryption.*typed_sessions\[encryption\]"):
@@ -547,6 +568,17 @@ async def test_many_requests_of_one_process_take_turns(store: SessionStore, key:
     async with site.app.test_request_context("/", headers={"Cookie": f"session={cookie}"}):
         assert site.sessions.data == Visitor(7, ["tea"], "noted")
         assert site.sessions.current["_extra"] == 1
+
+
+async def test_what_moves_is_sealed_anew_for_its_new_place_under_the_same_key_too() -> None:
+    site = Site(MemoryStore())
+    await site.get("/login")
+    key, record = await the_record(site)
+    rules = site.sessions._interface._applications.rules_of(site.app)
+    assert resealed(record.payload, key, rules, move_to=key) is record.payload
+    moved = resealed(record.payload, key, rules, move_to="another")
+    assert not isinstance(read(moved, "another", rules), Refused)
+    assert read(moved, key, rules) == read(record.payload, "another", rules) == Refused(Reason.TAMPERED)
 
 
 async def test_sessions_are_listed_and_revoked(store: SessionStore) -> None:

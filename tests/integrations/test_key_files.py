@@ -13,12 +13,13 @@ from typing import Any
 import pytest
 from attrs import define, field
 from flask import Flask
+from litestar import Litestar, get
 from quart import Quart
 from starlette.testclient import TestClient
 
 from tests.bare_framework import App
 from tests.integrations.test_secrets_in_frames import assert_silent
-from typed_sessions import ConfigurationError, asgi, flask, quart
+from typed_sessions import ConfigurationError, asgi, flask, litestar, quart
 from typed_sessions.asgi import Sessions as ASGISessions
 from typed_sessions.sealing.key_file import FileKey, KeyFile
 from typed_sessions.sealing.keys import key_id
@@ -98,7 +99,22 @@ def asgi_site(path: Path, clock: ManualClock, store: str | None = None) -> Site:
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
         await send({"type": "http.response.body", "body": str(sessions.data.visits).encode()})
 
-    app = sessions.middleware(count)
+    return site_of(sessions.middleware(count), path, clock, sessions)
+
+
+def litestar_site(path: Path, clock: ManualClock, store: str | None = None) -> Site:
+    sessions = litestar.Sessions(Visitor, secret_key_file=path, store=store)
+
+    @get("/", media_type="text/plain")
+    async def count() -> str:
+        sessions.data.visits += 1
+        return str(sessions.data.visits)
+
+    return site_of(Litestar([count], plugins=[sessions], logging_config=None), path, clock, sessions)
+
+
+def site_of(app: Any, path: Path, clock: ManualClock, sessions: Any) -> Site:
+    """The site of an ASGI application."""
 
     def visit(cookie: str | None) -> tuple[str, str | None]:
         client = TestClient(app)
@@ -112,7 +128,7 @@ def value_in(header: str | None) -> str | None:
     return None if header is None else header.partition(";")[0].removeprefix("session=")
 
 
-@pytest.fixture(params=[quart_site, flask_site, asgi_site], ids=["quart", "flask", "asgi"])
+@pytest.fixture(params=[quart_site, flask_site, asgi_site, litestar_site], ids=lambda each: each.__name__)
 def site(request: pytest.FixtureRequest, tmp_path: Path, session_clock: ManualClock) -> Site:
     path = tmp_path / "keys"
     path.write_text(f"{OLD}\n", encoding="utf-8")
@@ -223,7 +239,7 @@ def test_kubernetes_replaces_a_link(site: Site, tmp_path: Path) -> None:
     assert site.keys == (NEW, [OLD])
 
 
-@pytest.mark.parametrize("maker", [quart_site, flask_site, asgi_site])
+@pytest.mark.parametrize("maker", [quart_site, flask_site, asgi_site, litestar_site])
 def test_sessions_in_a_store_follow_the_keys(
     maker: Callable[..., Site], tmp_path: Path, session_clock: ManualClock
 ) -> None:
@@ -271,7 +287,11 @@ def refused_asgi(**config: Any) -> None:
     ASGISessions.from_config(Visitor, config)
 
 
-SET_UP = pytest.mark.parametrize("set_up", [refused_quart, refused_flask, refused_asgi])
+def refused_litestar(**config: Any) -> None:
+    litestar.Sessions.from_config(Visitor, config)
+
+
+SET_UP = pytest.mark.parametrize("set_up", [refused_quart, refused_flask, refused_asgi, refused_litestar])
 
 
 @SET_UP
@@ -318,7 +338,7 @@ def test_keys_beside_a_file_are_refused(set_up: Callable[..., None], others: dic
 def test_a_key_that_is_set_later_is_refused(site: Site) -> None:
     site.visit(None)
     site.config["SECRET_KEY"] = NEW
-    if isinstance(site.sessions, ASGISessions):
+    if isinstance(site.sessions, ASGISessions | litestar.Sessions):
         return  # whose config nobody has
     with pytest.raises(ConfigurationError, match="leave out SECRET_KEY"):
         site.sessions._interface.check(App(site.config))

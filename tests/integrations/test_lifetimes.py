@@ -6,20 +6,26 @@ import asyncio
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
 from attrs import Factory, define
 from flask import Flask
+from litestar import Litestar, get
+from litestar.params import FromPath
 from quart import Quart, websocket
 from quart import session as quart_session
 from starlette.testclient import TestClient
 from typing_extensions import override
 
-from typed_sessions import ConfigurationError, Subject, asgi, flask, quart
+from typed_sessions import ConfigurationError, Subject, asgi, flask, litestar, quart
 from typed_sessions.core.state import SessionState
 from typed_sessions.frameworks.quart_interface import QuartSessionInterface
-from typed_sessions.sealing.base import KeylessSealer
+from typed_sessions.reports import Reason, Refused
+from typed_sessions.sealing.base import KeylessSealer, newest
+from typed_sessions.sealing.keys import SecretKeys
+from typed_sessions.sealing.signed import SignedSealer
 from typed_sessions.sealing.since import SealedSince
 from typed_sessions.stores import MemoryStore
 from typed_sessions.testing import ManualClock
@@ -136,7 +142,22 @@ def asgi_site(config: dict[str, Any]) -> Site:
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]})
         await send({"type": "http.response.body", "body": body})
 
-    client = TestClient(sessions.middleware(view))
+    return site_of(sessions.middleware(view), sessions)
+
+
+def litestar_site(config: dict[str, Any]) -> Site:
+    sessions = litestar.Sessions.from_config(Visitor, config, permanent=False)
+
+    @get("/{path:path}", media_type="text/plain")
+    async def view(path: FromPath[Path]) -> str:
+        return act(sessions, str(path))
+
+    return site_of(Litestar([view], plugins=[sessions], logging_config=None), sessions)
+
+
+def site_of(app: Any, sessions: Any) -> Site:
+    """The site of an ASGI application."""
+    client = TestClient(app)
 
     def ask(path: str, cookie: str | None) -> tuple[str, str | None]:
         response = client.get(path, headers=headers_of(cookie))
@@ -146,7 +167,7 @@ def asgi_site(config: dict[str, Any]) -> Site:
     return Site(ask, sessions, sessions._application.config)
 
 
-MAKERS = {"quart": quart_site, "flask": flask_site, "asgi": asgi_site}
+MAKERS = {"quart": quart_site, "flask": flask_site, "asgi": asgi_site, "litestar": litestar_site}
 Make = Callable[..., Site]
 
 
@@ -465,7 +486,7 @@ def test_signed_cookies_from_before_are_not_adopted(make: Make, session_clock: M
 )
 def test_a_moment_that_is_none_or_has_not_come_is_refused(moment: object, message: str) -> None:
     for store in (None, "memory://"):
-        for maker in (quart_site, flask_site, asgi_site):
+        for maker in MAKERS.values():
             config = {"SECRET_KEY": KEY, "SESSION_NOT_BEFORE": moment, "SESSION_STORE": store}
             with pytest.raises(ConfigurationError, match=f"SESSION_NOT_BEFORE.* {message}"):
                 set_up(maker, config)
@@ -474,6 +495,15 @@ def test_a_moment_that_is_none_or_has_not_come_is_refused(moment: object, messag
 def set_up(maker: Make, config: dict[str, Any]) -> None:
     sessions = maker(config).sessions
     sessions._interface.check(sessions._app())
+
+
+def test_what_is_from_before_is_not_among_those_that_are_genuine() -> None:
+    now = 1_790_000_000
+    ages: Any = {"lifetime": HOUR, "leeway": timedelta(), "clock": lambda: now}
+    sealer = SignedSealer(SecretKeys(KEY), salt="cookie-session", **ages)
+    text = sealer.seal(b"{}")
+    for moment, outcome in [(now, (text, 1)), (now + 1, (Refused(Reason.ENDED), 0))]:
+        assert newest([text], [SealedSince(sealer, moment)]) == outcome
 
 
 def test_what_opens_nothing_is_over_too() -> None:

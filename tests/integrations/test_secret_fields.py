@@ -16,6 +16,7 @@ import pytest
 from attrs import Factory, define, evolve, field, frozen, validators
 from flask import Flask, render_template_string
 from flask import session as app_session
+from litestar import Litestar, Request, get
 from pydantic import BaseModel, Field, field_validator
 from quart import Quart
 from quart import render_template_string as quart_render
@@ -37,6 +38,7 @@ from typed_sessions import (
     UndeclaredKeyError,
     asgi,
     flask,
+    litestar,
     quart,
 )
 from typed_sessions.codec.codec import Codec
@@ -122,7 +124,11 @@ def checked_asgi(schema: Any, config: dict[str, Any]) -> None:
     asgi.Sessions.from_config(schema, config)
 
 
-CHECKS = pytest.mark.parametrize("check", [checked_quart, checked_flask, checked_asgi])
+def checked_litestar(schema: Any, config: dict[str, Any]) -> None:
+    litestar.Sessions.from_config(schema, config)
+
+
+CHECKS = pytest.mark.parametrize("check", [checked_quart, checked_flask, checked_asgi, checked_litestar])
 
 
 @CHECKS
@@ -310,6 +316,21 @@ def test_request_session_shows_that_there_is_one() -> None:
 
     TestClient(sessions.middleware(view)).get("/")
     assert seen == ["{'token': <secret>, 'name': 'ada'}"]
+
+
+def test_a_response_of_litestars_has_the_rest(kind: Any) -> None:
+    sessions = litestar.Sessions.from_config(kind, {"SECRET_KEY": KEY, "SESSION_ENCRYPTION": "on"})
+
+    @get("/")
+    async def view(request: Request[Any, Any, Any]) -> dict[str, Any]:
+        request.session.update(token=TOKEN, name="ada")
+        assert TOKEN not in repr(request.session)
+        assert dict(request.session)["token"] == TOKEN  # where the program asks for it
+        return request.session
+
+    app: Any = Litestar([view], plugins=[sessions], logging_config=None)
+    client = TestClient(app)
+    assert [client.get("/").json() for _ in range(2)] == [{"name": "ada"}] * 2
 
 
 def test_no_cookie_can_be_read(kind: Any) -> None:

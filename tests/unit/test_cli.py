@@ -282,6 +282,24 @@ def test_a_field_that_becomes_secret_is_told_where_cookies_are_only_signed(
     assert "keeps              visits: is no Secret any more" in printed(capsys)
 
 
+def test_an_encrypted_cookie_is_longer_and_one_of_a_store_does_not_grow(capsys: pytest.CaptureFixture[str]) -> None:
+    sizes = dict[str, int]()
+    for encryption in ("off", "read", "on"):
+        assert main(["lock", "shop:Visitor", "--encryption", encryption]) == 0
+        sizes[encryption] = int(printed(capsys).split()[-2])
+    assert sizes["read"] == sizes["off"] < sizes["on"]
+    assert sizes["on"] - sizes["off"] in (14, 15)
+    main(["lock", "shop:Visitor"])
+    limit = ["--max-cookie-size", str(sizes["off"])]
+    for arguments, status in [([], 0), (["--encryption", "on"], 1), (["--encryption", "on", "--store"], 0)]:
+        printed(capsys)
+        assert main(["check", *limit, *arguments]) == status
+        shown = printed(capsys)
+        assert (f"the cookie may take {sizes['on']} bytes" in shown) is bool(status)
+    assert main(["check", "--max-cookie-size", "9", "--store"]) == 0
+    assert "Set-Cookie" not in printed(capsys)
+
+
 def test_the_variable_may_have_another_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SHOP_KEY", "another one")
     assert main(["inspect", cookie(), "--key-variable", "SHOP_KEY"]) == 1

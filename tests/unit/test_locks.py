@@ -28,6 +28,7 @@ from typed_sessions import ConfigurationError, Essential, Formerly, Schema, Sche
 from typed_sessions.codec.codec import Codec, Loaded
 from typed_sessions.reports import FieldReset
 from typed_sessions.schema.types.base import NATIVE_CANDIDATES, Reading
+from typed_sessions.sealing.encrypted import EncryptedSealer
 from typed_sessions.sealing.keys import SecretKeys
 from typed_sessions.sealing.set_cookie import CookieAttributes, SessionCookie
 from typed_sessions.sealing.signed import SignedSealer
@@ -705,16 +706,14 @@ bounded = st.builds(
 )
 
 
-def cookie_size(serializer: Any, schema: Any, stored: dict[str, object]) -> int:
+def cookie_size(serializer: Any, schema: Any, stored: dict[str, object], *, encrypted: bool = False) -> int:
     """The size of the whole `Set-Cookie` of a permanent session, as an application with strict settings sends it."""
     payload = Codec(Schema[Any](schema), serializer).write_stored({"_permanent": True, **stored}).payload
-    sealer = SignedSealer(
-        SecretKeys("a secret key that is long enough"),
-        salt="cookie-session",
-        lifetime=timedelta(days=1),
-        leeway=timedelta(),
-        clock=lambda: 1_800_000_000.0,
-    )
+    keys, salt = SecretKeys("a secret key that is long enough"), "cookie-session"
+    ages: Any = {"lifetime": timedelta(days=1), "leeway": timedelta(), "clock": lambda: 1_800_000_000.0}
+    sealer: Any = SignedSealer(keys, salt=salt, **ages)
+    if encrypted:
+        sealer = EncryptedSealer(keys, salt=salt, cookie_name="session", room=4_000, **ages)
     attributes = CookieAttributes(name="session", path="/", secure=True, httponly=True, samesite="Strict")
     return len(SessionCookie(attributes).expiring(sealer.seal(payload), datetime(2027, 1, 15, tzinfo=UTC)))
 
@@ -744,6 +743,15 @@ def test_the_bound_is_no_larger_than_the_largest_cookie(
     schema = one_field(annotation, default)
     bound = extent_of(Schema[Any](schema), serializer).bytes
     assert bound == max(cookie_size(serializer, schema, {"held": value}) for value in largest)
+
+
+@SERIALIZERS
+@pytest.mark.parametrize("length", [1, 2, 3])
+def test_the_bound_is_that_of_what_is_encrypted_where_it_is(serializer: Any, length: int) -> None:
+    schema = one_field(Annotated[bytes, Meta(max_length=length)], b"")
+    bound = extent_of(Schema[Any](schema), serializer, encrypted=True).bytes
+    assert bound == cookie_size(serializer, schema, {"held": b"\xff" * length}, encrypted=True)
+    assert lock_schema(Schema[Any](schema), serializer, encrypted=True).largest_cookie == bound
 
 
 class Bits(Flag, boundary=FlagBoundary.KEEP):

@@ -18,6 +18,7 @@ from tests.failing_store import Failing
 from typed_sessions import (
     CookieTooLargeError,
     Merge,
+    Secret,
     SecureCookieSession,
     SecureCookieSessionInterface,
     StoreUnavailableError,
@@ -171,6 +172,22 @@ def test_a_read_asks_once_and_sends_nothing(use: Callable[[Any], object]) -> Non
     assert use(session) == 1
     assert [*site.saved(session).headers] == [("Vary", "Cookie")]
     assert site.asked == ["load"]
+
+
+@define
+class Holder(Visitor):
+    token: Annotated[str, Secret] = ""
+
+
+@pytest.mark.parametrize(
+    ("schema", "config"),
+    [(Holder, {}), (Visitor, {"SESSION_ENCRYPTION": "read"}), (Visitor, {"SESSION_ENCRYPTION": "on"})],
+    ids=["Secret", "read", "on"],
+)
+def test_what_is_secret_or_encrypted_takes_more_care(schema: Any, config: dict[str, Any]) -> None:
+    session = Site(schema, **config).opened()
+    buy(session)
+    assert data_of(session) is None
 
 
 def test_a_session_that_nobody_uses_is_loaded_and_left_alone() -> None:

@@ -11,7 +11,7 @@ from attrs import frozen
 from typed_sessions.core.mixin import Session
 from typed_sessions.core.session import SecureCookieSession, state_of
 
-__all__ = ["teach_tojson"]
+__all__ = ["shareable", "teach_tojson"]
 
 _POLICY: Final = "json.dumps_function"
 """Of Jinja: what its filter `tojson` calls. Source: the Jinja documentation, "Policies"."""

@@ -18,6 +18,7 @@ from typing_extensions import override
 
 from typed_sessions.core.session import SecureCookieSession, state_of, stored_in
 from typed_sessions.core.settings import DEFAULT_LIFETIME, lifetime_of
+from typed_sessions.core.templates import shareable
 from typed_sessions.errors import StoreUnavailableError
 from typed_sessions.frameworks import session_middleware
 from typed_sessions.frameworks.asgi_interface import ASGIResponse
@@ -103,6 +104,12 @@ class ShownSession(MutableMapping[str, Any]):
     def copy(self) -> dict[str, Any]:
         """Return what is in it as a dict."""
         stored = stored_in(self._session)
+        stored.pop(_PERMANENT, None)
+        return stored
+
+    def in_response(self) -> dict[str, Any]:
+        """Return what a response has of it: all but the fields that are marked as `Secret`."""
+        stored = shareable(self._session)
         stored.pop(_PERMANENT, None)
         return stored
 

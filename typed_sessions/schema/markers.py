@@ -59,9 +59,9 @@ class Secret:
     """Marks a field whose value is nobody's to read: `token: Annotated[str, Secret] = ""`.
 
     Where sessions are in cookies that are only signed, which visitors can read, such a field is a ConfigurationError:
-    it takes encryption, or a store. Its value is in no `repr` of a session, no template's `session|tojson`, no report
-    and no error. The mark may stand anywhere within a field, also in a class that it holds: all of the field is hidden
-    then.
+    it takes encryption, or a store. Its value is in no `repr` of a session, no template's `session|tojson` (in Quart
+    and Flask), no report and no error. The mark may stand anywhere within a field, also in a class that it holds: all
+    of the field is hidden then.
     """
 
 

@@ -20,16 +20,16 @@ from typed_sessions.codec.codec import MAX_PAYLOAD
 from typed_sessions.reports import Reason, Refused
 from typed_sessions.sealing.base import Clock, Genuine, progress
 from typed_sessions.sealing.base64url import TO_STANDARD, from_canonical, to_base64
-from typed_sessions.sealing.keys import ID_SIZE, SecretKeys, hkdf, key_id
+from typed_sessions.sealing.keys import SecretKeys, hkdf, key_id
 from typed_sessions.sealing.parts import (
     NONCE_SIZE,
     SEPARATOR,
     SEPARATORS,
     STAMP_LENGTH,
-    STAMP_SIZE,
     TAG_SIZE,
+    TAIL_LENGTH,
     Stamped,
-    encoded_size,
+    encrypted_size,
     inflated,
     seconds_of,
     stamp_of,
@@ -41,9 +41,6 @@ __all__ = ["DailyKeys", "EncryptedSealer"]
 _DAY: Final = 24 * 60 * 60
 _MOST_DAYS: Final = 64
 """How many keys of days are kept: those of a default lifetime, twice."""
-
-_TAIL: Final = SEPARATORS + encoded_size(STAMP_SIZE) + encoded_size(ID_SIZE)
-"""How many characters follow the payload: time and id, and the dots before them."""
 
 _QUICKLY: Final = 1
 """A level of zlib's. What it makes is hardly longer than by the default one."""
@@ -141,13 +138,13 @@ class EncryptedSealer(Stamped):
         self._youngest: Final = -leeway.total_seconds()
         self._clock: Final = clock
         self._max_payload: Final = max_payload
-        self._uncompressed: Final = (room - _TAIL) * 3 // 4 - NONCE_SIZE - TAG_SIZE
+        self._uncompressed: Final = (room - TAIL_LENGTH) * 3 // 4 - NONCE_SIZE - TAG_SIZE
         self._latest = self._made_for(int(clock()))
         """The latest second, and how a payload is sealed then. Replaced as a whole: threads may share a sealer."""
 
     @property
     def overhead(self) -> int:
-        return encoded_size(NONCE_SIZE + TAG_SIZE) + _TAIL
+        return encrypted_size(0)
 
     def seal(self, payload: bytes) -> str:
         second, tail, bound, encrypt = self._latest

@@ -9,6 +9,7 @@ from typing import Final
 
 from typed_sessions.reports import Reason, Refused
 from typed_sessions.sealing.base64url import TO_STANDARD, from_canonical, read_by_python, to_base64
+from typed_sessions.sealing.keys import ID_SIZE
 
 __all__ = [
     "NONCE_SIZE",
@@ -17,8 +18,10 @@ __all__ = [
     "STAMP_LENGTH",
     "STAMP_SIZE",
     "TAG_SIZE",
+    "TAIL_LENGTH",
     "Stamped",
     "encoded_size",
+    "encrypted_size",
     "id_in",
     "inflated",
     "seconds_of",
@@ -113,3 +116,12 @@ def inflated(compressed: bytes, limit: int) -> bytes:
 def encoded_size(size: int) -> int:
     """Return how many characters base64 without padding makes of so many bytes."""
     return (size * 4 + 2) // 3
+
+
+TAIL_LENGTH: Final = SEPARATORS + encoded_size(STAMP_SIZE) + encoded_size(ID_SIZE)
+"""How many characters follow what is encrypted: time and key id, and the dots before them."""
+
+
+def encrypted_size(payload_size: int) -> int:
+    """Return how long the text of a payload of so many bytes is: encrypted, and not compressed."""
+    return encoded_size(NONCE_SIZE + payload_size + TAG_SIZE) + TAIL_LENGTH

@@ -95,13 +95,13 @@ def _parser() -> argparse.ArgumentParser:
         "--max-cookie-size", type=_size, default=BROWSERS_LIMIT, metavar="BYTES", help="MAX_COOKIE_SIZE; 0 is no limit"
     )
     check.add_argument("--on-bad-field", choices=("field", "session"), default="field", help="SESSION_ON_BAD_FIELD")
-    check.add_argument("--encryption", choices=("off", "read", "on"), default="off", help="SESSION_ENCRYPTION")
     check.add_argument("--store", action="store_true", help="sessions are in a SESSION_STORE")
     check.add_argument("--json", action="store_true", help="for programs")
     check.set_defaults(run=_check)
     for command in (lock, check):
         command.add_argument("--file", type=Path, default=_LOCK_FILE, help=f"the lock file: {_LOCK_FILE} by default")
         command.add_argument("--serializer", default=TaggedJSONSerializer.name, help="SESSION_SERIALIZER of the app")
+        command.add_argument("--encryption", choices=("off", "read", "on"), default="off", help="SESSION_ENCRYPTION")
 
     inspect = commands.add_parser("inspect", help="show what a session cookie holds")
     inspect.add_argument("cookie", metavar="COOKIE", help="its value, or - to read that from standard input")
@@ -204,7 +204,8 @@ async def _purged(store: stores.SessionStore) -> int:
 def _lock(arguments: argparse.Namespace) -> int:
     lock = read_lock(arguments.file)
     serializer = _serializer(arguments.serializer)
-    locked = {path: lock_schema(_schema(path), serializer) for path in arguments.schemas}
+    encrypted = arguments.encryption == "on"
+    locked = {path: lock_schema(_schema(path), serializer, encrypted=encrypted) for path in arguments.schemas}
     write_lock(arguments.file, LockFile(lock.format, lock.schemas | locked))
     for path, schema in locked.items():
         size = f"at most {schema.largest_cookie} bytes" if schema.largest_cookie else "a cookie without a bound"
@@ -214,7 +215,7 @@ def _lock(arguments: argparse.Namespace) -> int:
 
 def _check(arguments: argparse.Namespace) -> int:
     lock = read_lock(arguments.file)
-    serializer = _serializer(arguments.serializer)
+    serializer, encrypted = _serializer(arguments.serializer), arguments.encryption == "on"
     findings: dict[str, list[Finding]] = {}
     for path in arguments.schemas or lock.schemas:
         if path not in lock.schemas:
@@ -222,11 +223,11 @@ def _check(arguments: argparse.Namespace) -> int:
         schema = _schema(path)
         findings[path] = compare(
             lock.schemas[path],
-            lock_schema(schema, serializer),
+            lock_schema(schema, serializer, encrypted=encrypted),
             schema.migrations.migrated,
-            max_cookie_size=arguments.max_cookie_size,
+            max_cookie_size=0 if arguments.store else arguments.max_cookie_size,
             refuses_bad_fields=arguments.on_bad_field == "session",
-            only_signs=arguments.encryption != "on" and not arguments.store,
+            only_signs=not encrypted and not arguments.store,
         )
     if not findings:
         raise ConfigurationError(f"{arguments.file} locks nothing; begin with: typed-sessions lock module:Schema")

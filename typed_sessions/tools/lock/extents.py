@@ -19,6 +19,7 @@ from typed_sessions.schema.types.containers import Items, Positions, Table
 from typed_sessions.schema.types.scalars import Choice, Enumeration, Scalar, Simple
 from typed_sessions.schema.types.union import OneOf
 from typed_sessions.schema.types.wrappers import Alias, Bounded
+from typed_sessions.sealing.parts import encrypted_size
 from typed_sessions.sealing.set_cookie import CookieAttributes, SessionCookie
 from typed_sessions.sealing.signed import sealed_size
 from typed_sessions.serializers.base import AnySerializer
@@ -45,11 +46,16 @@ class Extent:
     """The places that have no bound, or one past what a session may hold."""
 
 
-def extent_of(schema: Schema[Any], serializer: AnySerializer) -> Extent:
+def extent_of(schema: Schema[Any], serializer: AnySerializer, *, encrypted: bool = False) -> Extent:
     """Return how large the cookie of a session can grow.
 
     Text, bytes and containers are as long as `msgspec.Meta(max_length=...)`, `validators.max_len` in attrs classes, and
     `Field(max_length=...)` in pydantic models say; integers have 64 bits where no bound says otherwise.
+
+    Args:
+        schema: what the session holds.
+        serializer: writes it.
+        encrypted: whether the cookie is encrypted, which makes it longer.
     """
     native = native_types(serializer)
     unbounded: dict[str, None] = {}
@@ -67,7 +73,8 @@ def extent_of(schema: Schema[Any], serializer: AnySerializer) -> Extent:
     if unbounded or schema.open:
         return Extent(None, tuple(unbounded))
     attributes = CookieAttributes(name="session", path="/", secure=True, httponly=True, samesite="Strict")
-    return Extent(len(SessionCookie(attributes).expiring("", _LATEST)) + sealed_size(max(largest)), ())
+    size = encrypted_size(max(largest)) if encrypted else sealed_size(max(largest))
+    return Extent(len(SessionCookie(attributes).expiring("", _LATEST)) + size, ())
 
 
 class _NoBoundError(Exception):

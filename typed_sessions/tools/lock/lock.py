@@ -57,8 +57,13 @@ class LockFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     schemas: dict[str, LockedSchema]
 
 
-def lock_schema(schema: Schema[Any], serializer: AnySerializer) -> LockedSchema:
+def lock_schema(schema: Schema[Any], serializer: AnySerializer, *, encrypted: bool = False) -> LockedSchema:
     """Return what a schema says of its sessions.
+
+    Args:
+        schema: what they hold.
+        serializer: writes their cookies.
+        encrypted: whether these are encrypted.
 
     Raises:
         SchemaError: there is no schema, or two of its types have one name.
@@ -66,7 +71,7 @@ def lock_schema(schema: Schema[Any], serializer: AnySerializer) -> LockedSchema:
     if schema.open:
         raise SchemaError("without a schema there is nothing to lock")
     named = _named_types(schema)
-    extent = extent_of(schema, serializer)
+    extent = extent_of(schema, serializer, encrypted=encrypted)
     return LockedSchema(
         version=schema.migrations.version,
         largest_cookie=extent.bytes,
