@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from importlib import import_module
 from itertools import islice
-from typing import Any, Final, Protocol, TypeAlias, cast
+from typing import Any, Final, Protocol, cast
 
 import msgspec
 from attrs import converters, field, frozen
@@ -38,31 +38,27 @@ __all__ = [
     "StarsessionsRedis",
 ]
 
-_Moment: TypeAlias = datetime | str
-_Span: TypeAlias = timedelta | int
-
 _TWO_WEEKS: Final = timedelta(days=14)
 _MONTH: Final = timedelta(days=31)
 _LASTS: Final = timedelta(days=365)
 """Stands for the lifetime of what does not expire."""
 
-_SECONDS: Final = 2.0
-"""How long a server is waited for."""
+_TIMEOUTS: Final = {"socket_timeout": 2.0, "socket_connect_timeout": 2.0}
 
 _MOST_PARTS: Final = 20
 _IDENTIFIER: Final = re.compile(r"[A-Za-z0-9_-]{16,256}")
 _MARK: Final = b"additional_authenticated_data="
 
 
-def _moment(value: _Moment) -> datetime:
+def _moment(value: datetime | str) -> datetime:
     return moment_of("before", value)
 
 
-def _span(value: _Span) -> timedelta:
+def _span(value: timedelta | int) -> timedelta:
     return span_of("lifetime", value)
 
 
-def _span_or_none(value: _Span | None) -> timedelta | None:
+def _span_or_none(value: timedelta | int | None) -> timedelta | None:
     return None if value is None else span_of("max_age", value)
 
 
@@ -81,9 +77,7 @@ class _Cookies:
     cookie_name: str | None = None
     """None if it is that of ours."""
 
-    @property
-    def needs_store(self) -> bool:
-        return False
+    needs_store = False
 
     def texts(self, values_of: Callable[[str], tuple[str, ...]], own_name: str) -> tuple[str, ...]:
         return values_of(self.cookie_name or own_name)
@@ -204,9 +198,7 @@ class _Records(ABC):
     cookie_name: str | None = None
     lifetime: timedelta = field(default=_MONTH, converter=_span)
 
-    @property
-    def needs_store(self) -> bool:
-        return True
+    needs_store = True
 
     def texts(self, values_of: Callable[[str], tuple[str, ...]], own_name: str) -> tuple[str, ...]:
         return tuple(text for text in values_of(self.cookie_name or own_name) if self._identifier(text) is not None)
@@ -304,15 +296,20 @@ class HasPipelines(Protocol):
     def pipeline(self, transaction: bool = ...) -> Any: ...  # noqa: FBT001 -- redis-py's
     def delete(self, *names: Any) -> Any: ...
     def get(self, name: Any) -> Any: ...
-    def scan_iter(self, match: Any = ..., count: int | None = ...) -> Any: ...
+    def scan_iter(self, match: Any = ..., count: int | None = ..., _type: str | None = ...) -> Any: ...
 
 
 def _client(given: HasPipelines | str) -> HasPipelines:
-    if not isinstance(given, str):
-        return given
     redis = _imported("redis", "pip install 'typed_sessions[redis]'")
-    client: HasPipelines = redis.Redis.from_url(given, socket_timeout=_SECONDS, socket_connect_timeout=_SECONDS)
-    return client
+    if not isinstance(given, str):
+        told: dict[str, Any] = getattr(given, "get_connection_kwargs", dict)()
+        if not hasattr(given, "pipeline") or hasattr(given, "aclose") or told.get("decode_responses"):
+            raise ConfigurationError("the sessions to adopt are read by a redis.Redis without decode_responses")
+        return given
+    try:
+        return cast("HasPipelines", redis.Redis.from_url(given, **_TIMEOUTS))
+    except ValueError:  # its text may hold a part of the password
+        raise ConfigurationError("the URL of the Redis with the sessions to adopt is none") from None
 
 
 @frozen(kw_only=True, eq=False, slots=False)
@@ -328,8 +325,12 @@ class _RedisRecords(_Records):
         name = self._name_of(identifier)
         pipeline.get(name)
         pipeline.pttl(name)
-        value, expires_in = pipeline.execute()
-        return value.encode() if isinstance(value, str) else value, expires_in
+        value, expires_in = pipeline.execute(raise_on_error=False)
+        if isinstance(value, Exception):
+            if str(value).startswith("WRONGTYPE"):  # one of ours, perhaps, in the same database
+                return None, 0
+            raise value
+        return value, expires_in
 
     @override
     def _delete(self, identifier: str) -> None:
@@ -338,8 +339,8 @@ class _RedisRecords(_Records):
     @override
     def _some(self, most: int) -> list[bytes]:
         escaped = re.sub(r"([\\*?\[\]])", r"\\\1", self._name_of(""))
-        found = (self._redis.get(name) for name in islice(self._redis.scan_iter(f"{escaped}*", 1_000), most))
-        return [value.encode() if isinstance(value, str) else value for value in found if value is not None]
+        names = self._redis.scan_iter(f"{escaped}*", 1_000, "STRING")  # RedisStore has the same prefix, and hashes
+        return [value for name in islice(names, most) if (value := self._redis.get(name)) is not None]
 
     @override
     def _failures(self) -> tuple[type[Exception], ...]:
@@ -351,7 +352,7 @@ class FlaskSessionRedis(_RedisRecords, _FlaskSession):
     """What Flask-Session has kept in Redis or Valkey, as msgpack or JSON.
 
     Args:
-        redis: a URL, or a `redis.Redis`, which is called in a thread.
+        redis: a URL, or a `redis.Redis` without `decode_responses`, which is called in a thread.
         before: only records that were written before are adopted. Flask-Session does not note when that was: it is
             reckoned from when the record expires.
         cookie_name: if that was not the name of your cookie now.
@@ -380,7 +381,13 @@ class HasConnections(Protocol):
 
 
 def _engine(given: HasConnections | str) -> HasConnections:
-    return _sqlalchemy().create_engine(given) if isinstance(given, str) else given
+    if not isinstance(given, str):
+        return given
+    sa = _sqlalchemy()
+    try:
+        return cast("HasConnections", sa.create_engine(given))
+    except sa.exc.ArgumentError:  # its text may hold the password
+        raise ConfigurationError("the URL of the database with the sessions to adopt is none") from None
 
 
 def _sqlalchemy() -> Any:
@@ -407,23 +414,18 @@ class FlaskSessionSQLAlchemy(_FlaskSession):
 
     def _table(self) -> Any:
         sa = _sqlalchemy()
-
-        columns = (
-            sa.column("session_id", sa.String()),
-            sa.column("data", sa.LargeBinary()),
-            sa.column("expiry", sa.DateTime()),
-        )
+        types = {"session_id": sa.String(), "data": sa.LargeBinary(), "expiry": sa.DateTime()}
+        columns = (sa.column(name, its) for name, its in types.items())
         return sa.table(self.table, *columns, schema=self.schema)
 
     @override
     def _found(self, identifier: str, now: datetime) -> tuple[bytes, datetime] | None:
         sa = _sqlalchemy()
-
         table = self._table()
         asked = sa.select(table.c.data, table.c.expiry).where(table.c.session_id == self.key_prefix + identifier)
         with self._engine.connect() as connection:
             row = connection.execute(asked).first()
-        if row is None or row.expiry is None:
+        if row is None or row.expiry is None or row.data is None:
             return None
         expires_at = row.expiry.replace(tzinfo=UTC)
         return None if expires_at <= now else (bytes(row.data), expires_at - self.lifetime)
@@ -432,16 +434,13 @@ class FlaskSessionSQLAlchemy(_FlaskSession):
     def _some(self, most: int) -> list[bytes]:
         table = self._table()
         named = table.c.session_id.startswith(self.key_prefix, autoescape=True)
+        asked = _sqlalchemy().select(table.c.data).where(named, table.c.data.is_not(None)).limit(most)
         with self._engine.connect() as connection:
-            return [
-                bytes(row.data)
-                for row in connection.execute(_sqlalchemy().select(table.c.data).where(named).limit(most))
-            ]
+            return [bytes(row.data) for row in connection.execute(asked)]
 
     @override
     def _delete(self, identifier: str) -> None:
         sa = _sqlalchemy()
-
         table = self._table()
         with self._engine.begin() as connection:
             connection.execute(sa.delete(table).where(table.c.session_id == self.key_prefix + identifier))
@@ -456,7 +455,7 @@ class StarsessionsRedis(_RedisRecords):
     """What starsessions has kept in Redis or Valkey, as JSON.
 
     Args:
-        redis: a URL, or a `redis.Redis`, which is called in a thread.
+        redis: a URL, or a `redis.Redis` without `decode_responses`, which is called in a thread.
         before: only records that were written before are adopted.
         cookie_name: if that was not the name of your cookie now.
         prefix: its store's.

@@ -521,7 +521,86 @@ def test_an_old_store_that_does_not_answer_is_a_503() -> None:
     assert client.get("/").status_code == 200
 
 
+@FRAMEWORKS
+def test_what_is_of_before_not_before_is_over(framework: Any, old: Old) -> None:
+    now, predecessor = datetime.now(UTC) + timedelta(seconds=2), old.predecessor(before=FUTURE)
+    if isinstance(predecessor, FlaskSessionRedis):  # the server's clock, by which it is reckoned, stays
+        predecessor = old.predecessor(before=FUTURE, lifetime=predecessor.lifetime + timedelta(seconds=3))
+    with time_machine.travel(now, tick=True):
+        over = framework(store="memory://", adopt=[predecessor], not_before=now)
+        assert over("show", old.cookies) == ({}, None)
+        there = framework(store="memory://", adopt=[predecessor], not_before=now - timedelta(minutes=1))
+        shown, _ = there("show", old.cookies)
+        assert {key: shown[key] for key in VALUES} == VALUES
+
+
+@pytest.mark.parametrize("kind", ["starlette", "litestar"])
+@FRAMEWORKS
+def test_so_it_is_where_cookies_become_cookies(framework: Any, kind: str) -> None:
+    cookies = {"session": in_starlette(VALUES)} if kind == "starlette" else in_litestar(VALUES)
+    adopt: list[Any] = [StarletteCookies(THEIRS, before=FUTURE), LitestarCookies(AES, before=FUTURE)]
+    now = datetime.now(UTC) + timedelta(seconds=2)
+    with time_machine.travel(now, tick=True):
+        assert framework(adopt=adopt, not_before=now)("show", cookies) == ({}, None)
+        assert framework(adopt=adopt, not_before=now - timedelta(minutes=1))("show", cookies)[0] == VALUES
+
+
+@pytest.mark.parametrize("serializer", ["tagged-json", "msgspec-json", "msgspec-msgpack"])
+@FRAMEWORKS
+def test_an_adopted_session_is_encrypted(framework: Any, serializer: str) -> None:
+    store, cookies = MemoryStore(), {"session": in_starlette(VALUES)}
+    adopt = [StarletteCookies(THEIRS, before=FUTURE)]
+    visit = framework(store=store, adopt=adopt, encryption="on", serializer=serializer)
+    shown, own = visit("show", cookies)
+    assert shown == VALUES
+    assert visit("add", {"session": own})[0]["visits"] == 1
+    assert visit("add", {"session": own})[0]["visits"] == 2
+    assert b"tea" not in b"".join(row.payload for row in vars(store)["_records"].values())
+    assert visit("out", {"session": own}) == ({}, "")
+    assert visit("show", cookies)[0] == {}
+
+
+def test_what_the_format_cannot_hold_is_no_error(redis: Any) -> None:
+    for store in ("memory://", None):
+        for value in ({1: 2}, float("nan"), msgspec.msgpack.Ext(5, b"x")):
+            redis.set("session:" + "n" * 43, msgspec.msgpack.encode({"user_id": 7, "theme": value}), ex=60)
+            adopt: Any = FlaskSessionRedis(redis, before=FUTURE) if store else StarletteCookies(THEIRS, before=FUTURE)
+            text = "n" * 43 if store else in_starlette({"theme": float("nan")})
+            settings = {"store": store} if store else {}
+            visit = on_flask(adopt=[adopt], serializer="msgspec-json", **settings)
+            assert visit("add", {"session": text})[0] == {"visits": 1}
+
+
+def test_ours_may_be_in_the_same_redis(redis: Any) -> None:
+    """Under the same prefix, which both have by default."""
+    redis.hset("session:" + "0" * 64, "payload", "x")
+    redis.set("session:" + "s" * 43, msgspec.msgpack.encode(VALUES), ex=60)
+    old = FlaskSessionRedis(redis, before=FUTURE)
+    assert any(getattr(found, "values", None) == VALUES for found in old.sample(1_000))
+    assert on_flask(store="memory://", adopt=[old])("show", {"session": "0" * 64})[0] == {}
+    assert redis.hlen("session:" + "0" * 64) == 1
+    redis.delete("session:" + "0" * 64, "session:" + "s" * 43)
+
+
+def test_a_row_without_data_is_no_session(tmp_path: Path) -> None:
+    old = in_database(tmp_path / "old.db", VALUES)
+    with closing(sqlite3.connect(tmp_path / "old.db")) as database:
+        database.execute("UPDATE sessions SET data = NULL")
+        database.commit()
+    predecessor: Any = old.predecessor(before=FUTURE)
+    assert on_flask(store="memory://", adopt=[predecessor])("show", old.cookies)[0] == {}
+    assert [*predecessor.sample(10)] == []
+
+
 # Set-up
+
+
+def test_cookies_of_another_name_need_a_store() -> None:
+    adopt = [StarletteCookies(THEIRS, before=FUTURE, cookie_name="old")]
+    with pytest.raises(ConfigurationError, match="cookie_name"):
+        typed_asgi.Sessions(Visitor, secret_key=SECRET, adopt=adopt)
+    typed_asgi.Sessions(Visitor, secret_key=SECRET, adopt=adopt, cookie_name="old")
+    assert on_starlette(store="memory://", adopt=adopt)("show", {"old": in_starlette(VALUES)})[0] == VALUES
 
 
 def test_records_need_a_store(redis: Any) -> None:
@@ -536,6 +615,12 @@ def test_records_need_a_store(redis: Any) -> None:
         lambda: StarletteCookies("", before=FUTURE),
         lambda: StarletteCookies(7, before=FUTURE),
         lambda: LitestarCookies(b"short", before=FUTURE),
+        lambda: FlaskSessionRedis("nonsense", before=FUTURE),
+        lambda: FlaskSessionRedis("redis://user:short/er@host/0", before=FUTURE),
+        lambda: FlaskSessionRedis(7, before=FUTURE),  # type: ignore[arg-type]
+        lambda: FlaskSessionRedis(AsyncRedis(), before=FUTURE),  # type: ignore[arg-type,unused-ignore]
+        lambda: StarsessionsRedis(redis_py.Redis(decode_responses=True), before=FUTURE),
+        lambda: FlaskSessionSQLAlchemy("no://user:short@host", before=FUTURE),
         lambda: typed_asgi.Sessions(Visitor, secret_key=SECRET, adopt=[SessionMiddleware]),  # type: ignore[list-item]
         lambda: typed_asgi.Sessions(Visitor, secret_key=SECRET, adopt=["starlette"]),  # type: ignore[list-item]
         lambda: typed_asgi.Sessions(Visitor, secret_key=SECRET, adopt="starlette"),  # type: ignore[arg-type]

@@ -10,6 +10,7 @@ import traceback
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
@@ -46,9 +47,9 @@ NAMES = {value: name for name, value in vars(scripts).items() if isinstance(valu
 ACL = (
     "on", ">p:w/d", "~session:*", "resetchannels", "+evalsha", "+eval", "+time", "+hmget", "+hget", "+hset", "+hdel",
     "+del", "+pexpire", "+pttl", "+zadd", "+zrem", "+zrange", "+zscore", "+zremrangebyscore", "+cluster|slots",
-    "+client|setinfo",
+    "+client|setinfo", "+asking", "+wait",
 )  # fmt: skip
-"""As docs/explanation/how-large.md has it. ASKING, PING and HELLO need no permission, or are not used."""
+"""As docs/explanation/how-large.md has it. PING and HELLO need no permission, or are not used."""
 
 
 class Traced(ClusterRedisStore):
@@ -458,6 +459,27 @@ async def test_a_user_may_do_little_else(valkey_cluster: Cluster, acl_user: str)
             await store.load(key_of(store))
 
 
+async def test_that_user_may_do_so_while_slots_move_and_wait_for_replicas(
+    valkey_cluster: Cluster, acl_user: str
+) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "explanation" / "how-large.md").read_text()
+    assert [word for word in ACL if word[0] == "+" and word not in page] == []
+    async with opened(f"{valkey_cluster.url.replace('://', f'://{acl_user}@')}?wait=1", "session:") as store:
+        key = key_of(store)
+        source = valkey_cluster.masters[valkey_cluster.shard_of(key)]
+        target = next(master for master in valkey_cluster.masters if master is not source)
+        slot = int(source.say("CLUSTER", "KEYSLOT", f"{{{key[:4]}}}"))
+        target.say("CLUSTER", "SETSLOT", slot, "IMPORTING", valkey_cluster.ids[source.port])
+        source.say("CLUSTER", "SETSLOT", slot, "MIGRATING", valkey_cluster.ids[target.port])
+        try:
+            await created(store, key)
+            assert isinstance(await store.load(key), Record)
+            assert await store.delete(key)
+        finally:
+            valkey_cluster.move_slot(slot, source, target)
+            valkey_cluster.move_slot(slot, target, source)
+
+
 async def test_a_wrong_password_is_an_unavailable_store_at_once_and_is_not_shown(valkey_cluster: Cluster) -> None:
     start = time.monotonic()
     async with opened(valkey_cluster.url.replace("://", "://app:hidden@")) as store:
@@ -499,7 +521,8 @@ def test_another_client_is_refused() -> None:
     ["redis+cluster://:hidden@h,,i", "redis+cluster://:hidden@h/1", "redis+cluster://:hidden@h:port",
      "redis+cluster://:hidden@h?wait=many", "redis+cluster://:hidden@h?wait=1&wait=1", "redis+cluster://:hidden@h?what=1",
      "redis+cluster://:hid#den@h", "redis+cluster://:hidden@h?socket_timeout=hidden", "rediss://:hidden@h",
-     "redis+cluster://:hidden@h,i?wait=", " redis+cluster://:hidden@h"],
+     "redis+cluster://:hidden@h,i?wait=", " redis+cluster://:hidden@h", "redis+cluster://:hidden@h?db=1",
+     "redis+cluster://a:hidden@h,b:hidden@i"],
 )  # fmt: skip
 def test_a_wrong_url_is_found_at_construction_and_not_shown(url: str) -> None:
     for blocks in (False, True):

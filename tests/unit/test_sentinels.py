@@ -113,7 +113,8 @@ def test_a_url_names_the_store(scheme: str) -> None:
     "url",
     ["redis+sentinel://:hidden@h", "redis+sentinel://:hidden@h/", "redis+sentinel://:hidden@h,,i/main",
      "redis+sentinel://:hidden@h/main/one", "redis+sentinel://:hidden@h:port/main", "redis+sentinel://:hidden@h/main?what=1",
-     "redis+sentinel://:hidden@h/main?sentinel_password=hidden&sentinel_password=hidden", "redis+sentinel://:hid#den@h/main"],
+     "redis+sentinel://:hidden@h/main?sentinel_password=hidden&sentinel_password=hidden", "redis+sentinel://:hid#den@h/main",
+     "redis+sentinel://a:hidden@h,b:hidden@i/main"],
 )  # fmt: skip
 def test_a_wrong_url_is_found_at_construction_and_not_shown(url: str) -> None:
     with pytest.raises(ConfigurationError) as raised:

@@ -11,7 +11,7 @@ from typing_extensions import TypeVar
 from typed_sessions.codec.codec import Codec, Loaded, Snapshot
 from typed_sessions.codec.contents import Contents, contents_of
 from typed_sessions.core.lasting import CREATED_KEY
-from typed_sessions.core.predecessors import Inheritance
+from typed_sessions.core.predecessors import Claim, Inheritance
 from typed_sessions.core.rules import Rules
 from typed_sessions.core.state import MADE_LATE, ExtrasRule, LoadResult
 from typed_sessions.errors import SerializationError, UndeclaredKeyError
@@ -23,6 +23,7 @@ from typed_sessions.serializers.tagged_json import TaggedJSONSerializer
 
 __all__ = [
     "RequestContext",
+    "adopted",
     "has_outlived",
     "opened",
     "opened_with",
@@ -107,6 +108,23 @@ def has_outlived(contents: Contents[S], text: str | None, rules: Rules[S]) -> bo
     return limit is not None and since is not None and rules.clock() - since >= limit
 
 
+def adopted(claim: Claim, found: Inheritance, rules: Rules[S]) -> LoadResult[S] | Refused | None:
+    """Return what becomes of what another library's cookie leads to; None if it was written too late to be adopted."""
+    succession, not_before = rules.succession, rules.settings.not_before
+    if succession is None or found.written >= claim.predecessor.before:
+        return None
+    if not_before is not None and found.written.timestamp() < not_before:
+        return Refused(Reason.ENDED)
+    read = succession.read(found, rules.on_bad_field, permanent=rules.makes_permanent)
+    if isinstance(read, Refused):
+        return read
+    try:
+        rules.writer.codec.check(read.contents.stored())
+    except SerializationError:  # the configured format cannot hold it, and each request would fail
+        return Refused(Reason.UNREADABLE)
+    return undeclared_reported(read, rules)
+
+
 def _inherited(texts: Sequence[str], rules: Rules[S]) -> LoadResult[S] | None:
     """Return what the cookie of another library holds. It is written anew, as a session of ours."""
     succession = rules.succession
@@ -114,10 +132,9 @@ def _inherited(texts: Sequence[str], rules: Rules[S]) -> LoadResult[S] | None:
         return None
     for claim in succession.claims(lambda name: tuple(texts) if name == rules.name else (), rules.name):
         found = claim.predecessor.load(claim.text, rules.now())
-        if isinstance(found, Inheritance) and found.written < claim.predecessor.before:
-            read = succession.read(found, rules.on_bad_field, permanent=rules.makes_permanent)
-            if isinstance(read, LoadResult):
-                return undeclared_reported(replace(read, snapshot=None, sealed=claim.text), rules)
+        read = adopted(claim, found, rules) if isinstance(found, Inheritance) else None
+        if isinstance(read, LoadResult):
+            return replace(read, snapshot=None, sealed=claim.text)
     return None
 
 

@@ -316,6 +316,11 @@ class Applications(Generic[S]):
             raise ConfigurationError(
                 "what SESSION_ADOPT names is kept on a server, which needs sessions that are, too: SESSION_STORE"
             )
+        names = {getattr(predecessor, "cookie_name", None) for predecessor in settings.adopt}
+        if not is_on_server and not names <= {None, settings.cookie.name}:
+            raise ConfigurationError(
+                "what SESSION_ADOPT names has another cookie_name than your cookie, which needs a SESSION_STORE"
+            )
         max_payload = settings.max_payload or (MAX_PAYLOAD if is_on_server else MAX_COOKIE_PAYLOAD)
         schema = formats[0].codec.schema if formats else self._schema
         if not settings.adopt:

@@ -12,8 +12,8 @@ from attrs import frozen
 from msgspec.structs import replace
 from typing_extensions import TypeVar
 
-from typed_sessions.core.loading import RequestContext, undeclared_reported
-from typed_sessions.core.predecessors import Claim, Inheritance
+from typed_sessions.core.loading import RequestContext, adopted
+from typed_sessions.core.predecessors import Claim
 from typed_sessions.core.rules import Rules
 from typed_sessions.core.session import SecureCookieSession, state_of
 from typed_sessions.core.settings import Settings
@@ -134,23 +134,21 @@ class ServerSide(Generic[S]):
     async def _inherit(self, context: StoredContext[S]) -> None:
         """Look for a session that another library has written, if none of ours has come."""
         rules = context.rules
-        succession = rules.succession
-        if succession is None or context.located is not None or context.opened is not None:
+        if rules.succession is None or context.located is not None or context.opened is not None:
             return
         for claim in context.claims[:MOST_COOKIES]:
             found = await self.runtime.call(partial(claim.predecessor.load, claim.text, rules.now()))
-            if isinstance(found, Inheritance) and found.written < claim.predecessor.before:
-                opened = succession.read(found, rules.on_bad_field, permanent=rules.makes_permanent)
-                if isinstance(opened, Refused):
-                    context.refused = opened
-                    continue
-                opened = replace(undeclared_reported(opened, rules), sealed=claim.mark)
+            if isinstance(found, Refused):
+                continue
+            opened = adopted(claim, found, rules)
+            if isinstance(opened, Refused):
+                context.refused = opened
+            elif opened is not None:
+                opened = replace(opened, sealed=claim.mark)
                 if not await self._has_ended(context, opened, found.written):
                     context.signed, context.inherited, context.opened = opened.sealed, claim, opened
                     context.genuine += 1
                     return
-            elif isinstance(found, Refused) and context.refused is None:
-                context.refused = found
 
     async def _has_ended(self, context: StoredContext[S], genuine: LoadResult[S], made: datetime) -> bool:
         """Return True if a signed session was adopted before, or its subject's sessions were ended since."""

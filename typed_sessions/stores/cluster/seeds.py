@@ -56,6 +56,8 @@ class Seeds:
             scheme not in SCHEMES
             or "/" in hosts.removesuffix("/")
             or (len(each) > 1 and not all(each))
+            or "," in user.partition("@")[2]
+            or "db" in dict(parameters)
             or len(wait) > 1
             or not all(value in set("0123456789") for value in wait)
         ):

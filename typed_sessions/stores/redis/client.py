@@ -103,7 +103,12 @@ def _watched(cls: Any, url: str, retry: object) -> Any:
     known = [
         _made(cls, f"{_WATCHED[scheme]}://{user}{at}{host}/{database}?{others}", retry) for host in hosts.split(",")
     ]
-    if not service or not all(hosts.split(",")) or len(parameters) > len(dict(parameters)):
+    if (
+        not service
+        or not all(hosts.split(","))
+        or "," in user.partition("@")[2]
+        or len(parameters) > len(dict(parameters))
+    ):
         raise ValueError
     told = [dict(each.connection_pool.connection_kwargs) for each in known]
     settings = {name: value for name, value in told[0].items() if name not in {"host", "port"}}
