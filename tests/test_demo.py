@@ -15,10 +15,11 @@ from quart import Quart, Response, session
 from quart.sessions import SecureCookieSessionInterface
 from quart.typing import TestClientProtocol as QuartClient
 
-from examples.shop import CartItem, both_carts, sessions, trials
+from examples.shop import MAX_QUANTITY, PRODUCTS, CartItem, both_carts, sessions, trials
 from examples.shop.demo import create_demo_app
 from examples.shop.deployment import Deployment
 from examples.shop.trials import TRIALS, Scene, meeting
+from typed_sessions import ConfigurationError
 from typed_sessions.serializers import MsgspecJSONSerializer
 from typed_sessions.stores.identifiers import Identifier
 
@@ -96,6 +97,26 @@ async def test_a_shop_that_begins_on_a_store_stays_there(tmp_path: Path) -> None
         assert deployment.config["SESSION_STORE"] == store
 
 
+@pytest.mark.parametrize(
+    ("store", "said"), [("foo://x", "the URL of a session store begins with"), ("sqlite:///none/x.db", "a directory")]
+)
+async def test_a_shop_that_cannot_start_says_why(store: str, said: str, tmp_path: Path) -> None:
+    deployed = Deployment(create_demo_app, store=store, SECRET_KEY="a key of the demo", DEMO_DATABASE=str(tmp_path))
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return {"type": "lifespan.startup"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope: Any = {"type": "lifespan"}
+    with pytest.raises(ConfigurationError):
+        await deployed(scope, receive, send)
+    assert [each["type"] for each in sent] == ["lifespan.startup.failed"]
+    assert said in sent[0]["message"]
+
+
 async def test_tabs_do_not_wait_for_ever(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trials, "PATIENCE", 0.01)
     scene = Scene(deployment, None)
@@ -111,6 +132,14 @@ async def test_one_visitor_tries_everything_in_each_order(deployment: Deployment
         assert 'class="verdict passed"' in await run_trial(client, name), name
         client = moved(client, deployment)
     assert 'class="who">Grace' in await html_of(client, "/")
+
+
+async def test_whoever_has_bought_the_shop_empty_can_try_everything(deployment: Deployment) -> None:
+    scene = Scene(deployment, None)
+    for sku in PRODUCTS:
+        await scene.you.post(f"/cart/{sku}", quantity=str(MAX_QUANTITY))
+    for trial in TRIALS:
+        assert (await trial.run(scene)).passed, trial.name
 
 
 async def test_many_visitors_try_everything_at_once(deployment: Deployment) -> None:

@@ -19,7 +19,7 @@ from itertools import islice
 from typing import Any, Final, Protocol, TypeAlias, cast
 
 import msgspec
-from attrs import field, frozen
+from attrs import converters, field, frozen
 from itsdangerous import BadSignature, SignatureExpired, Signer, TimestampSigner
 from typing_extensions import override
 
@@ -64,10 +64,6 @@ def _span(value: _Span) -> timedelta:
 
 def _span_or_none(value: _Span | None) -> timedelta | None:
     return None if value is None else span_of("max_age", value)
-
-
-def _key_or_none(value: object) -> object:
-    return None if value is None else _key(value)
 
 
 def _key(value: object) -> object:
@@ -272,7 +268,7 @@ class _FlaskSession(_Records):
     """What Flask-Session's stores have in common."""
 
     key_prefix: str = "session:"
-    _secret_key: object = field(default=None, converter=_key_or_none, repr=False)
+    _secret_key: object = field(default=None, converter=converters.optional(_key), repr=False)
 
     @override
     def _identifier(self, text: str) -> str | None:

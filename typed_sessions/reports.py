@@ -159,7 +159,8 @@ class UndeclaredLossy(Event):
 
     @override
     def __str__(self) -> str:
-        remedy = "use a format that keeps its type" if self.key.startswith("_") else "declare a field to keep its type"
+        is_private = str(self.key).startswith("_")  # without a schema a key may be anything
+        remedy = "use a format that keeps its type" if is_private else "declare a field to keep its type"
         return f"session key {self.key!r} will read back as another value; {remedy}"
 
 

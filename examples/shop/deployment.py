@@ -40,7 +40,11 @@ class Deployment:
         if scope["type"] != "lifespan":
             return await self.app(scope, receive, send)
         await receive()
-        await self.app.startup()
+        try:
+            await self.app.startup()
+        except Exception as error:
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            raise
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await self.app.shutdown()

@@ -11,7 +11,7 @@ from typing import Final
 
 from attrs import Factory, define, field, frozen
 
-from examples.shop import FORMATS, PRODUCTS, Visitor, next_release
+from examples.shop import FORMATS, MAX_QUANTITY, PRODUCTS, Visitor, next_release
 from examples.shop.browser import Browser, Step
 from examples.shop.deployment import Deployment
 
@@ -124,7 +124,7 @@ async def switch_the_format(scene: Scene) -> Verdict:
     read = await scene.you.visitor()
     sku = least(before)
     await scene.you.post(f"/cart/{sku}", quantity="1")
-    passed = read == before and await cart_of(scene.you) == {**quantities(before), sku: quantity(before, sku) + 1}
+    passed = read == before and await cart_of(scene.you) == with_one_more(before, sku)
     return Verdict(passed, f"It was read as {former}, and is written as {name} since your cart has changed.")
 
 
@@ -170,8 +170,7 @@ async def add_from_two_tabs(scene: Scene) -> Verdict:
             *(tab.send(f"/cart/{sku}", before, quantity="1") for tab, sku in zip(tabs, teas, strict=True))
         )
     await scene.you.get("/cart")
-    after = await cart_of(scene.you)
-    passed = after == {**quantities(before), **{sku: quantity(before, sku) + 1 for sku in teas}}
+    passed = await cart_of(scene.you) == with_one_more(before, *teas)
     names = " and ".join(PRODUCTS[sku].name for sku in teas)
     return Verdict(passed, f"{names} are both in your cart: the later tab was merged into the earlier one.")
 
@@ -207,6 +206,11 @@ def quantities(visitor: Visitor) -> dict[str, int]:
 
 def quantity(visitor: Visitor, sku: str) -> int:
     return quantities(visitor).get(sku, 0)
+
+
+def with_one_more(visitor: Visitor, *teas: str) -> dict[str, int]:
+    """Return what a cart has when one tin of each of these teas is added, as far as there is room for it."""
+    return quantities(visitor) | {sku: min(quantity(visitor, sku) + 1, MAX_QUANTITY) for sku in teas}
 
 
 def least(visitor: Visitor) -> str:

@@ -142,6 +142,16 @@ def test_every_trial_passes_and_is_seen_at_once(visit: Callable[..., Page], size
     expect(contents(page)).to_contain_text("user: str | None = 'Ada'")
 
 
+def test_trials_that_are_clicked_at_once_follow_each_other(visit: Callable[..., Page]) -> None:
+    page = visit()
+    for name in ("Tamper with it", "Restart", "Switch", "Add from both"):
+        page.get_by_role("button", name=name, exact=True).click()
+    expect(page.locator(".verdict")).to_have_count(4)
+    for verdict in page.locator(".verdict").all():
+        expect(verdict).to_have_class("verdict passed")
+    expect(page.locator("[aria-busy=true]")).to_have_count(0)
+
+
 def test_another_browser_is_logged_out_and_its_cookie_opens_nothing(visit: Callable[..., Page]) -> None:
     here, laptop = visit(), visit()
     for page in (here, laptop):

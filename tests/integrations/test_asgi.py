@@ -24,7 +24,7 @@ from starlette.websockets import WebSocketDisconnect
 from typing_extensions import override
 
 from tests.failing_store import Failing
-from typed_sessions import Session, StoreUnavailableError, Subject
+from typed_sessions import ConfigurationError, Session, StoreUnavailableError, Subject
 from typed_sessions.asgi import Sessions
 from typed_sessions.reports import FieldReset, Reason, Refused, Report, UnknownSetting
 from typed_sessions.stores import MemoryStore
@@ -371,6 +371,12 @@ def test_an_application_hears_of_what_was_refused_and_reset(caplog: pytest.LogCa
     assert isinstance(heard[2], UnknownSetting)
 
 
+@pytest.mark.parametrize("wrong", [{"permanent": "no"}, {"on_event": "log"}], ids="".join)
+def test_an_argument_that_is_no_config_key_is_checked_too(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError, match=f"^{next(iter(wrong))} must be"):
+        Sessions(Visitor, secret_key=SECRET, **wrong)
+
+
 def test_two_sessions_one_within_the_other() -> None:
     public = Sessions(Visitor, secret_key=SECRET)
     admins = Sessions(Admin, secret_key=SECRET, cookie_name="admin", path="/admin")
@@ -394,6 +400,45 @@ def test_two_sessions_one_within_the_other() -> None:
     assert len(answer.headers.get_list("set-cookie")) == 2
     assert answer.json() == [{"name": "root"}, ["from inside"]]
     assert visitor.get("/").json() == [{"cart": ["from inside"]}, ["from inside"]]
+
+
+@STORES
+def test_a_mounted_application_with_the_same_sessions_has_the_same_session(store: str | None) -> None:
+    shop = make_shop(store=store)
+
+    class Around(BaseHTTPMiddleware):
+        @override
+        async def dispatch(self, request: Request, call_next: RequestResponseEndpoint) -> Response:
+            shop.sessions.data.cart.append("around")
+            session = shop.sessions.current
+            response = await call_next(request)
+            assert shop.sessions.current is session
+            return response
+
+    app = Starlette(
+        routes=[Mount("/shop", shop.app)], middleware=[Middleware(shop.sessions.middleware), Middleware(Around)]
+    )
+    with client(app) as visitor:
+        assert len(visitor.get("/shop/add/tea").headers.get_list("set-cookie")) == 1
+        assert visitor.get("/shop/cart").json() == ["around", "tea", "around"]
+
+
+async def test_a_scope_that_comes_again_is_another_request() -> None:
+    sessions = Sessions(Visitor, secret_key=SECRET)
+    answers: list[Any] = []
+
+    async def home(_scope: Any, _receive: Any, send: Any) -> None:
+        sessions.data.cart.append("tea")
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+
+    async def send(message: Any) -> None:
+        answers.append(dict(message["headers"]).get(b"set-cookie"))
+
+    scope: dict[str, Any] = {"type": "http", "headers": []}
+    for _ in range(2):
+        await sessions.middleware(home)(scope, asyncio.Event().wait, send)  # type: ignore[arg-type]  # nobody receives
+    assert None not in answers
+    assert len(answers) == 2
 
 
 @STORES

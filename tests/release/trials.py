@@ -210,7 +210,7 @@ def speed() -> None:
 def demo() -> None:
     for server in ("hypercorn", "python_multipart", "uvicorn"):
         import_module(server)
-    for trial in (quart, flask, starlette, fastapi):
+    for trial in (quart, flask, starlette, fastapi, litestar):
         trial()
 
 

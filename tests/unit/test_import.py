@@ -25,6 +25,12 @@ def test_the_core_loads_no_framework_and_no_driver(statement: str) -> None:
     }  # fmt: skip
 
 
+def test_the_middleware_of_asgi_loads_no_framework() -> None:
+    statement = "from typed_sessions.asgi import Sessions; Sessions(secret_key='k' * 32).middleware(print)"
+    loaded = {name.partition(".")[0] for name in modules_after(statement)}
+    assert not loaded & {"fastapi", "flask", "litestar", "pydantic", "quart", "starlette", "werkzeug"}
+
+
 def test_a_schema_of_another_kind_loads_no_pydantic() -> None:
     declared = "from attrs import define\n@define\nclass Visitor:\n    user_id: int | None = None\n"
     assert "pydantic" not in modules_after(f"{declared}import typed_sessions\ntyped_sessions.Schema(Visitor).create()")

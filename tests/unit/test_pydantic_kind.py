@@ -496,9 +496,15 @@ class DefaultOutOfBounds(BaseModel):
     n: int = Field(default=0, ge=1)
 
 
+class AnyModel(BaseModel):
+    held: BaseModel | None = None
+
+
 @pytest.mark.parametrize(
     ("schema", "message"),
     [
+        (BaseModel, "BaseModel itself has no fields"),
+        (AnyModel, "BaseModel itself has no fields"),
         (Required, r"Required\.user_id has no default"),
         (RequiredField, r"RequiredField\.user_id has no default"),
         (WrongDefault, r"WrongDefault\.n: the default must be int, not str"),

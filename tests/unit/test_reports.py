@@ -136,6 +136,12 @@ def test_a_refused_cookie_is_everyday_unless_it_was_signed(reason: Reason, caplo
             id="lossy",
         ),
         pytest.param(
+            UndeclaredLossy(3),  # type: ignore[arg-type]  # nobody keeps an undeclared key from being a number
+            logging.WARNING,
+            "session key 3 will read back as another value; declare a field to keep its type",
+            id="a lossy key",
+        ),
+        pytest.param(
             ShortSecretKey(3),
             logging.WARNING,
             "a secret key has 3 bytes, and can be guessed; make one with "

@@ -14,6 +14,7 @@ from cattrs import Converter
 from typing_extensions import TypeVar, override
 
 from typed_sessions.core.mixin import Session
+from typed_sessions.core.settings import flag_of
 from typed_sessions.core.unknown_settings import advice_on
 from typed_sessions.errors import ConfigurationError
 from typed_sessions.frameworks.asgi_interface import Application, ASGISessionInterface, need_asyncio
@@ -107,6 +108,9 @@ class ASGISessions(AwaitedSessions[S]):
         if unknown:
             raise TypeError(f"Sessions() {unknown}")
         self._refuse_application(schema)
+        permanent = flag_of("permanent", permanent)
+        if on_event is not None and not callable(on_event):
+            raise ConfigurationError(f"on_event must be a function that takes a report, not {type(on_event).__name__}")
         interface = ASGISessionInterface(
             cast("Callable[[], S]", schema),
             converter=converter,

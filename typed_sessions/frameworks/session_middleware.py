@@ -76,6 +76,11 @@ class SessionMiddleware:
             await self._app(scope, receive, _lifespan(self._handling, send) if kind == "lifespan" else send)
             return
         handling = self._handling
+        if handling.key in scope and handling.current.get(None) is not None:  # an application outside has the same ones
+            outer = [scope]
+            del scope  # debugging pages show locals
+            await self._app(outer.pop(), receive, send)
+            return
         interface, application = handling.interface, handling.application
         passed_on: list[Scope] = []
         try:

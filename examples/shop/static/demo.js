@@ -7,6 +7,7 @@ const memory = {
   set: (key, value) => sessionStorage.setItem(key, JSON.stringify(value)),
 };
 const tabs = new BroadcastChannel("session");
+let latest = Promise.resolve();
 
 /** Return what the page shows of the session: a text for each path. Of what has parts, those are compared. */
 function look() {
@@ -76,9 +77,14 @@ async function refresh(...ids) {
   for (const id of ids) document.getElementById(id).replaceWith(fresh.getElementById(id) ?? document.getElementById(id));
 }
 
-async function run(button) {
+/** Run a trial once those before it have ended, with the cookie that they have left. */
+function queue(button) {
   if (button.ariaBusy) return;
   button.ariaBusy = "true";
+  latest = latest.then(() => run(button));
+}
+
+async function run(button) {
   const row = button.closest("li");
   const [status, steps] = [row.querySelector("[role=status]"), row.querySelector(".steps")];
   try {
@@ -99,7 +105,7 @@ async function run(button) {
 
 document.addEventListener("click", (event) => {
   const clicked = event.target.closest("a, button");
-  if (clicked?.dataset.trial) run(clicked);
+  if (clicked?.dataset.trial) queue(clicked);
   else if (clicked) memory.set("click", clicked.textContent.replace(/\s+/g, " ").trim());
 });
 

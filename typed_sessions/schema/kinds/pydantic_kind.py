@@ -96,6 +96,8 @@ class ModelKind(PydanticKind):
     remembers_given: ClassVar[bool] = True
 
     def __init__(self, cls: type[BaseModel]) -> None:
+        if cls is BaseModel:
+            raise SchemaError("BaseModel itself has no fields, so nothing would be stored; name a model based on it")
         _complete(cls, cls.model_rebuild)
         fields = cls.model_fields
         annotations = {name: substituted(_annotation(field), {Self: cls}) for name, field in fields.items()}
