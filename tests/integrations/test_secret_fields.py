@@ -42,6 +42,8 @@ from typed_sessions import (
     quart,
 )
 from typed_sessions.codec.codec import Codec
+from typed_sessions.frameworks.litestar_middleware import ShownSession
+from typed_sessions.frameworks.request_session import RequestSession
 from typed_sessions.schema.annotations import resolved_annotations
 from typed_sessions.serializers import MsgspecJSONSerializer, MsgspecMsgpackSerializer, TaggedJSONSerializer
 from typed_sessions.stores import MemoryStore
@@ -454,6 +456,31 @@ def test_a_refused_change_shows_no_secret(schema: str, change: str) -> None:
     if isinstance(error, FieldTypeError):
         assert f"{error}".startswith(STRICT[schema].__name__) or change == "replace"
     assert session["token"] == TOKEN
+
+
+@pytest.mark.parametrize("change", ["key", "type", "inside", "update", "keywords", "or", "setdefault"])
+def test_a_refused_change_of_request_session_shows_none(change: str) -> None:
+    session = SecureCookieSession({"token": TOKEN}, schema=Strict)
+    for shown in (RequestSession(session), ShownSession(session)):
+        assert_silent(refusal(lambda shown=shown: CHANGES[change](shown)))  # type: ignore[misc]
+    assert session["token"] == TOKEN
+
+
+@pytest.mark.parametrize("other", [{"pin": TOKEN}, {"token": LOUD}], ids=["type", "validator"])
+def test_a_refused_session_in_its_place_shows_none(other: dict[str, object]) -> None:
+    sessions = litestar.Sessions(Strict, secret_key=KEY, encryption="on")
+
+    @get("/")
+    async def view(request: Request[Any, Any, Any]) -> None:
+        request.set_session(other)
+
+    raised: list[Exception] = []
+    config: Any = {"logging_config": None, "after_exception": [lambda error, _: raised.append(error)]}
+    app: Any = Litestar([view], plugins=[sessions], **config)
+    assert TestClient(app).get("/").status_code == 500
+    assert raised
+    for each in raised:
+        assert_silent(each)
 
 
 def test_a_key_that_is_refused_beside_one_shows_it_neither() -> None:

@@ -60,7 +60,11 @@ class ShownSession(MutableMapping[str, Any]):
 
     @override
     def __setitem__(self, key: str, value: Any) -> None:
-        self._session[key] = value
+        try:
+            self._session[key] = value
+        except Exception:
+            del value  # debugging pages show locals
+            raise
 
     @override
     def __delitem__(self, key: str) -> None:
@@ -90,12 +94,28 @@ class ShownSession(MutableMapping[str, Any]):
         return dict(other) | self.copy()
 
     def __ior__(self, other: Mapping[str, Any]) -> Self:
-        self.update(other)
+        try:
+            self.update(other)
+        except Exception:
+            del other  # debugging pages show locals
+            raise
         return self
 
     @override
     def update(self, *others: Any, **values: Any) -> None:
-        self._session.update(*others, **values)  # all of it, or nothing
+        try:
+            self._session.update(*others, **values)  # all of it, or nothing
+        except Exception:
+            del others, values  # debugging pages show locals
+            raise
+
+    @override
+    def setdefault(self, key: str, default: Any = None) -> Any:
+        try:
+            return self._session.setdefault(key, default)
+        except Exception:
+            del default  # debugging pages show locals
+            raise
 
     @override
     def clear(self) -> None:
@@ -195,8 +215,8 @@ class Middleware(LitestarsMiddleware[Backend]):
             elif kind in BEGINS:
                 try:
                     if scope["session"] is not shown:
-                        replaced, scope["session"] = scope["session"], shown
-                        _take_over(exchange.session, replaced, scope)
+                        replaced, scope["session"] = [scope["session"]], shown
+                        _take_over(exchange.session, replaced.pop(), scope)  # which no frame holds then
                     await send(message)
                 except Exception:
                     if not exchange.has_begun:  # so that the application's exception handlers may still answer
@@ -223,17 +243,21 @@ def _take_over(session: SecureCookieSession[Any], other: object, scope: Scope) -
     if other is None or other is Empty or (isinstance(other, Mapping) and not other):
         session.invalidate()
         return
-    if not isinstance(other, Mapping) and type(other) is not type(session.data):
-        other = decode_json(encode_json(other, get_serializer_from_scope(scope)))
-    trial = copy.copy(session)
-    for each in (trial, session):
-        if each is session and trial == ShownSession(session).copy():
-            return
-        each.clear()
-        if not isinstance(other, Mapping):
-            each.replace(copy.copy(other))
-        else:
-            each.update(cast("Mapping[str, object]", other))
+    try:
+        if not isinstance(other, Mapping) and type(other) is not type(session.data):
+            other = decode_json(encode_json(other, get_serializer_from_scope(scope)))
+        trial = copy.copy(session)
+        for each in (trial, session):
+            if each is session and trial == ShownSession(session).copy():
+                return
+            each.clear()
+            if not isinstance(other, Mapping):
+                each.replace(copy.copy(other))
+            else:
+                each.update(cast("Mapping[str, object]", other))
+    except Exception:
+        del other  # debugging pages show locals
+        raise
     session.regenerate()
 
 

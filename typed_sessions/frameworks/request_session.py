@@ -147,7 +147,11 @@ class RequestSession(dict[str, Any]):
 
     @override
     def __setitem__(self, key: str, value: Any) -> None:
-        self._session[key] = value
+        try:
+            self._session[key] = value
+        except Exception:
+            del value  # debugging pages show locals
+            raise
         self.mark_accessed()
 
     @override
@@ -171,18 +175,30 @@ class RequestSession(dict[str, Any]):
 
     @override
     def setdefault(self, key: str, default: Any = None, /) -> Any:
-        value = self._session.setdefault(key, default)
+        try:
+            value = self._session.setdefault(key, default)
+        except Exception:
+            del default  # debugging pages show locals
+            raise
         self.mark_accessed()
         return value
 
     @override
     def update(self, *others: Any, **values: Any) -> None:
-        self._session.update(*others, **values)
+        try:
+            self._session.update(*others, **values)
+        except Exception:
+            del others, values  # debugging pages show locals
+            raise
         self.mark_accessed()
 
     @override
     def __ior__(self, other: Any, /) -> Self:  # type: ignore[override]  # it takes all that a dict's takes
-        self.update(other)
+        try:
+            self.update(other)
+        except Exception:
+            del other  # debugging pages show locals
+            raise
         return self
 
     @override
