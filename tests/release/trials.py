@@ -119,6 +119,11 @@ def flask() -> None:
 
 
 def starlette() -> None:
+    sessions, app = starlette_application()
+    refused(lambda: sessions.client_for(Visitor(7), app), "starlette]' httpx2")  # httpx2 is no part of it
+
+
+def starlette_application() -> tuple[Any, Any]:
     from starlette.applications import Starlette
     from starlette.middleware import Middleware
 
@@ -127,7 +132,7 @@ def starlette() -> None:
     sessions = Sessions(Visitor, secret_key=SECRET)
     app = Starlette(middleware=[Middleware(sessions.middleware)])
     assert app.user_middleware
-    refused(lambda: sessions.client_for(Visitor(7), app), "starlette]' httpx2")  # httpx2 is no part of it
+    return sessions, app
 
 
 def fastapi() -> None:
@@ -210,8 +215,8 @@ def speed() -> None:
 def demo() -> None:
     for server in ("hypercorn", "python_multipart", "uvicorn"):
         import_module(server)
-    for trial in (quart, flask, fastapi, litestar):  # Starlette is in FastAPI, and its test client finds Litestar's
-        trial()
+    for trial in (quart, flask, starlette_application, fastapi, litestar):
+        trial()  # Litestar brings httpx: Starlette's test client is there, too
 
 
 TRIALS: dict[str, Callable[[], None]] = {
