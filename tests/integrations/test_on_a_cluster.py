@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import asyncio
+from datetime import UTC, datetime
+from typing import Annotated, Literal
 from uuid import uuid4
 
+import pytest
 from attrs import Factory, define
 from flask import Flask
 from quart import Quart
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+from starlette.testclient import TestClient
 
+import typed_sessions.asgi
 import typed_sessions.flask
 import typed_sessions.quart
 from tests.valkey_clusters import Cluster
@@ -21,8 +31,13 @@ class Visitor:
     cart: list[str] = Factory(list[str])
 
 
-async def test_one_cluster_serves_quart_and_flask(valkey_cluster: Cluster) -> None:
-    settings = {"SECRET_KEY": "k" * 32, "SESSION_STORE": f"{valkey_cluster.url}?namespace={uuid4().hex}"}
+@pytest.mark.parametrize("encryption", ["off", "on"])
+async def test_one_cluster_serves_quart_and_flask(valkey_cluster: Cluster, encryption: Literal["off", "on"]) -> None:
+    settings = {
+        "SECRET_KEY": "k" * 32,
+        "SESSION_STORE": f"{valkey_cluster.url}?namespace={uuid4().hex}",
+        "SESSION_ENCRYPTION": encryption,
+    }
     quart, flask = Quart("quart"), Flask("flask")
     for app in (quart, flask):
         app.config.update(settings)
@@ -82,6 +97,36 @@ async def test_one_cluster_serves_quart_and_flask(valkey_cluster: Cluster) -> No
         assert (await asked_quart("/read", cookie))[0] == "None []"
         assert await here.of(7) == []
     there.close()
+
+
+@pytest.mark.parametrize("encryption", ["off", "on"])
+async def test_everybody_is_logged_out_of_a_cluster(valkey_cluster: Cluster, encryption: Literal["off", "on"]) -> None:
+    url = f"{valkey_cluster.url}?namespace={uuid4().hex}"
+
+    def asked_of(not_before: datetime | None) -> tuple[typed_sessions.asgi.Sessions[Visitor], TestClient]:
+        sessions = typed_sessions.asgi.Sessions(
+            Visitor, secret_key="k" * 32, store=url, encryption=encryption, not_before=not_before
+        )
+
+        async def view(request: Request) -> JSONResponse:
+            if request.url.path == "/login":
+                sessions.current.promote(user_id=7)
+            return JSONResponse([sessions.data.user_id, len(await sessions.of(7))])
+
+        app = Starlette(routes=[Route("/{path}", view)], middleware=[Middleware(sessions.middleware)])
+        return sessions, TestClient(app)
+
+    sessions, client = asked_of(None)
+    async with sessions:
+        client.get("/login")
+        assert client.get("/read").json() == [7, 1]
+        await asyncio.sleep(1)
+        restarted, later = asked_of(datetime.now(UTC))
+        async with restarted:
+            later.cookies = client.cookies
+            assert later.get("/read").json() == [None, 0]
+            later.get("/login")
+            assert later.get("/read").json() == [7, 1]
 
 
 def cookie_in(headers: list[str]) -> str:
