@@ -318,7 +318,7 @@ async def test_a_subject_may_be_any_text(store: RedisStore, subject: str) -> Non
 
 async def test_versions_are_kept_to_the_last_digit(store: RedisStore, monkeypatch: pytest.MonkeyPatch) -> None:
     versions = iter([2**63 - 1, 2**63 - 2, 2**63 - 3])
-    monkeypatch.setattr("typed_sessions.stores.redis.store.secrets.randbits", lambda _: next(versions))
+    monkeypatch.setattr("typed_sessions.stores.redis.notation.secrets.randbits", lambda _: next(versions))
     record = await created(store, KEY)
     assert isinstance(await store.update(KEY, 2**63 - 2, PLAIN), Conflict)
     assert record.version == 2**63 - 1

@@ -2,38 +2,27 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
-from datetime import datetime, timedelta
-from typing import Final
+from datetime import datetime
 
 from attrs import field, frozen
 
 from typed_sessions.stores.base import Found, Lifetime, Listed, Moved, Record, WriteRequest
 from typed_sessions.stores.moments import in_microseconds, moment
+from typed_sessions.stores.redis.notation import as_text, optional, span_of, split_off
 
 __all__ = [
     "Pending",
     "Taken",
-    "as_bytes",
-    "as_text",
-    "as_written",
     "found",
     "listed_in",
     "moment_of",
-    "new_version",
-    "optional",
     "pending",
     "record_of",
     "requested",
     "spans",
     "taken",
 ]
-
-_LONGEST: Final = 1 << 62
-"""In microseconds: no span needs more."""
-
-_MICROSECOND: Final = timedelta(microseconds=1)
 
 
 @frozen
@@ -58,26 +47,6 @@ class Taken:
     at: str
 
 
-def new_version() -> int:
-    """Return one that no record has had."""
-    return secrets.randbits(63)
-
-
-def as_bytes(text: str) -> bytes:
-    """Return a text as it is stored, whatever it holds."""
-    return text.encode("utf-8", "surrogatepass")
-
-
-def as_text(stored: bytes) -> str:
-    """Return what `as_bytes` was given."""
-    return stored.decode("utf-8", "surrogatepass")
-
-
-def optional(text: str | None) -> bytes:
-    """Return a text, or None, as the scripts take it."""
-    return b"" if text is None else b"+" + as_bytes(text)
-
-
 def requested(key: str, version: int, write: WriteRequest) -> Sequence[bytes | str | int]:
     """Return what the scripts take that write a record, but for the time before it."""
     return (
@@ -95,7 +64,7 @@ def requested(key: str, version: int, write: WriteRequest) -> Sequence[bytes | s
 def spans(lifetime: Lifetime) -> tuple[int, int | bytes]:
     """Return the idle and the absolute lifetime as the scripts take them."""
     absolute = lifetime.absolute
-    return _microseconds(lifetime.idle), b"" if absolute is None else _microseconds(absolute)
+    return span_of(lifetime.idle), b"" if absolute is None else span_of(absolute)
 
 
 def moment_of(microseconds: bytes) -> datetime:
@@ -135,22 +104,6 @@ def record_of(answer: bytes) -> Record:
     )
 
 
-def as_written(answer: bytes, version: int, write: WriteRequest) -> Record:
-    """Return the record as it is now. Its payload did not have to come back."""
-    now, created, last_seen, expires_at, issued = map(moment_of, answer.split()[1:])
-    return Record(
-        payload=write.payload,
-        version=version,
-        created=created,
-        last_seen=last_seen,
-        expires_at=expires_at,
-        as_of=now,
-        issued=issued,
-        subject=write.subject,
-        device=write.device,
-    )
-
-
 def pending(answer: bytes) -> Pending | None:
     """Return what an answer tells of a record that is pending; None if it does not."""
     if not answer.startswith(b"pending "):
@@ -182,12 +135,7 @@ def listed_in(answer: bytes) -> tuple[list[Listed], list[str]]:
     return listed, unsettled
 
 
-def _microseconds(span: timedelta) -> int:
-    return min(span // _MICROSECOND, _LONGEST)
-
-
 def _first(answer: bytes, size: bytes) -> tuple[str | None, bytes]:
     """Return the text that an answer begins with, None where the size is a dash, and what follows it."""
-    if size == b"-":
-        return None, answer
-    return as_text(answer[: int(size)]), answer[int(size) :]
+    text, rest = split_off(answer, size)
+    return None if text is None else as_text(text), rest

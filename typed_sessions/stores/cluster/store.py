@@ -24,14 +24,9 @@ from typed_sessions.stores.base import (
 from typed_sessions.stores.cluster import scripts
 from typed_sessions.stores.cluster.answers import (
     Pending,
-    as_bytes,
-    as_text,
-    as_written,
     found,
     listed_in,
     moment_of,
-    new_version,
-    optional,
     pending,
     record_of,
     requested,
@@ -39,6 +34,7 @@ from typed_sessions.stores.cluster.answers import (
     taken,
 )
 from typed_sessions.stores.moments import Clock, moment, reading
+from typed_sessions.stores.redis.notation import as_bytes, as_text, as_written, new_version, optional
 
 if TYPE_CHECKING:
     import redis

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Final, Literal, overload
 
 from typed_sessions.errors import ConfigurationError
@@ -23,6 +22,15 @@ from typed_sessions.stores.base import (
     WriteRequest,
 )
 from typed_sessions.stores.moments import Clock, in_microseconds, moment, moments, reading
+from typed_sessions.stores.redis.notation import (
+    as_bytes,
+    as_text,
+    as_written,
+    new_version,
+    optional,
+    span_of,
+    split_off,
+)
 from typed_sessions.stores.redis.script import (
     CREATE,
     DELETE,
@@ -44,12 +52,7 @@ if TYPE_CHECKING:
 
 __all__ = ["RedisStore"]
 
-_LONGEST: Final = 1 << 62
-"""In microseconds: no span needs more."""
-
 _NONE: Final = b""
-
-_MICROSECOND: Final = timedelta(microseconds=1)
 
 
 class RedisStore:
@@ -120,14 +123,14 @@ class RedisStore:
         except ImportError as error:
             raise ConfigurationError("RedisStore needs redis-py: pip install 'typed_sessions[redis]'") from error
         self.never_waits: Final = blocking
-        server = self._server = (ThreadServer if blocking else LoopServer)(client_or_url, _bytes(prefix))
+        server = self._server = (ThreadServer if blocking else LoopServer)(client_or_url, as_bytes(prefix))
         self._clock: Final = clock
         self._by_plain_commands: Final = (
             server.plain_row if clock is None and isinstance(server, ThreadServer) else None
         )
 
     async def create(self, key: str, write: WriteRequest) -> Created:
-        version = _new_version()
+        version = new_version()
         answer = await self._run(CREATE, key.encode(), b"%d" % version, _NONE, *_what(write))
         match answer:
             case b"exists":
@@ -135,7 +138,7 @@ class RedisStore:
             case b"revoked":
                 return Revoked()
             case _:
-                return _as_written(answer, version, write)
+                return as_written(answer, version, write)
 
     async def load(self, key: str) -> Found:
         if self._by_plain_commands is not None:
@@ -149,10 +152,10 @@ class RedisStore:
         return _present(answer)
 
     async def update(self, key: str, version: int, write: WriteRequest, *, move_to: str | None = None) -> Updated:
-        new = _new_version()
+        new = new_version()
         answer = await self._run(UPDATE, key.encode(), b"%d" % new, b"%d" % version, *_what(write, move_to))
         if answer.startswith(b"written"):
-            return _as_written(answer, new, write)
+            return as_written(answer, new, write)
         match answer:
             case b"gone":
                 return Gone()
@@ -175,11 +178,11 @@ class RedisStore:
         return 0
 
     async def ids_of(self, subject: str) -> Sequence[Listed]:
-        listed = _all_listed(await self._run(IDS_OF, _bytes(subject)))
+        listed = _all_listed(await self._run(IDS_OF, as_bytes(subject)))
         return sorted(listed, key=lambda one: one.last_seen, reverse=True)
 
     async def delete_subject(self, subject: str, *, spare: str | None = None) -> datetime:
-        return _moment(await self._run(DELETE_SUBJECT, _bytes(subject), _given(spare)))
+        return _moment(await self._run(DELETE_SUBJECT, as_bytes(subject), optional(spare)))
 
     async def now(self, subject: str | None = None) -> datetime:  # noqa: ARG002 - there is one clock for all
         if self._clock is not None:
@@ -196,14 +199,6 @@ class RedisStore:
         return await self._server.run(Call(script, (time, *arguments)))
 
 
-def _new_version() -> int:
-    return secrets.randbits(63)
-
-
-def _bytes(text: str) -> bytes:
-    return text.encode("utf-8", "surrogatepass")
-
-
 def _moment(microseconds: bytes) -> datetime:
     return moment(int(microseconds))
 
@@ -214,22 +209,18 @@ def _what(write: WriteRequest, target: str | None = None) -> tuple[bytes, ...]:
     as_of, subject, device = write.as_of, write.subject, write.device
     if not (absolute or write.restart) and (as_of, subject, device, target) == (None,) * 4:
         return write.payload, idle
-    more = _NONE if as_of is None else b"%d" % in_microseconds(as_of), _given(subject), _given(device), _given(target)
+    more = (
+        _NONE if as_of is None else b"%d" % in_microseconds(as_of),
+        optional(subject),
+        optional(device),
+        optional(target),
+    )
     return (write.payload, idle, absolute, *more, *((b"1",) if write.restart else ()))
-
-
-def _given(text: str | None) -> bytes:
-    """Return a text that may be none."""
-    return _NONE if text is None else b"+" + _bytes(text)
 
 
 def _spans(lifetime: Lifetime) -> tuple[bytes, bytes]:
     absolute = lifetime.absolute
-    return b"%d" % _microseconds(lifetime.idle), _NONE if absolute is None else b"%d" % _microseconds(absolute)
-
-
-def _microseconds(span: timedelta) -> int:
-    return min(span // _MICROSECOND, _LONGEST)
+    return b"%d" % span_of(lifetime.idle), _NONE if absolute is None else b"%d" % span_of(absolute)
 
 
 def _present(answer: bytes) -> Record | None:
@@ -244,9 +235,9 @@ def _record(answer: bytes) -> Record:
     subject: bytes | None = None
     device: bytes | None = None
     if subject_size != b"-" or device_size != b"-":
-        payload, rest = _taken(rest, size)
-        subject, rest = _taken(rest, subject_size)
-        device, _ = _taken(rest, device_size)
+        payload, rest = split_off(rest, size)
+        subject, rest = split_off(rest, subject_size)
+        device, _ = split_off(rest, device_size)
     return Record(
         payload or b"", int(version), created, last_seen, expires_at, as_of, issued, _text(subject), _text(device)
     )
@@ -268,22 +259,9 @@ def _all_listed(answer: bytes) -> Iterator[Listed]:
     while answer:
         line, _, rest = answer.partition(b"\n")
         key, created, last_seen, expires_at, size = line.split()
-        device, answer = _taken(rest, size)
+        device, answer = split_off(rest, size)
         yield Listed(key.decode(), _moment(created), _moment(last_seen), _moment(expires_at), _text(device))
 
 
-def _taken(answer: bytes, size: bytes) -> tuple[bytes | None, bytes]:
-    """Return what an answer begins with, which is None where the size is a dash, and what follows that."""
-    if size == b"-":
-        return None, answer
-    return answer[: int(size)], answer[int(size) :]
-
-
 def _text(stored: bytes | None) -> str | None:
-    return None if stored is None else stored.decode("utf-8", "surrogatepass")
-
-
-def _as_written(answer: bytes, version: int, write: WriteRequest) -> Record:
-    """Return the record as it is now. Its payload did not have to come back."""
-    as_of, created, last_seen, expires_at, issued = moments(answer.split(b" ")[1:])
-    return Record(write.payload, version, created, last_seen, expires_at, as_of, issued, write.subject, write.device)
+    return None if stored is None else as_text(stored)
