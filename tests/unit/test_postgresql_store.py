@@ -725,6 +725,13 @@ def test_a_wrong_url_is_refused_and_not_told(url: str) -> None:
     assert SECRET not in "".join(traceback.format_exception(raised.value))
 
 
+@pytest.mark.parametrize("parameter", ["table=web.sessions", "namespace=shop", "sslmode=require&%74able="])
+def test_a_url_with_what_open_store_takes_says_where_it_belongs(parameter: str) -> None:
+    with pytest.raises(ConfigurationError, match="write PostgreSQLStore") as raised:
+        PostgreSQLStore(f"postgresql://me:{SECRET}@localhost/db?{parameter}")
+    assert SECRET not in "".join(traceback.format_exception(raised.value))
+
+
 async def test_no_password_is_logged_or_told(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     store = PostgreSQLStore(f"postgresql://me:{SECRET}@127.0.0.1:1/db")

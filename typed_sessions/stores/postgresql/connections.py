@@ -7,6 +7,7 @@ import re
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, nullcontext
 from typing import Final, TypeAlias, TypeVar
+from urllib.parse import parse_qsl
 
 import psycopg
 import psycopg.errors
@@ -43,6 +44,9 @@ _NUMBERS: Final = (
 """The driver looks at them when it connects, and not before."""
 
 _SSL_MODES: Final = frozenset({None, "", "disable", "allow", "prefer", "require", "verify-ca", "verify-full"})
+
+_OPEN_STORES: Final = frozenset({"namespace", "table"})
+"""The parameters that `open_store` takes out of a URL."""
 
 _GRACE: Final = 0.25
 """Seconds for which a call that is cancelled waits until the server has stopped, or done, what it was asked for."""
@@ -222,6 +226,11 @@ def _conninfo(url: str) -> str:
         if at and ("@" in user or "/" in user):
             raise ConfigurationError(
                 'the URL of the PostgreSQL database has an "@" or a "/" too many: in a password, write %40 and %2F'
+            )
+        if any(name in _OPEN_STORES for name, _ in parse_qsl(rest.partition("?")[2], keep_blank_values=True)):
+            raise ConfigurationError(
+                "?table= and ?namespace= are for the URL in SESSION_STORE, and that of open_store(): write "
+                'PostgreSQLStore(url, table="web.sessions"), and set SESSION_NAMESPACE = "shop"'
             )
     try:
         parameters = conninfo_to_dict(url)
