@@ -31,9 +31,9 @@ def path(tmp_path: Path) -> Path:
     return directory / "sessions.db"
 
 
-@pytest.fixture
-async def store(path: Path) -> AsyncGenerator[SQLiteStore]:
-    store = SQLiteStore(path)
+@pytest.fixture(params=[False, True], ids=["for event loops", "for threads"])
+async def store(path: Path, request: pytest.FixtureRequest) -> AsyncGenerator[SQLiteStore]:
+    store = SQLiteStore(path, blocking=request.param)
     yield store
     await store.close()
 

@@ -13,12 +13,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable, Generator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager, closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any, TypeVar
 from unittest.mock import ANY
 
 import pytest
@@ -27,10 +28,12 @@ from attrs import evolve
 from typed_sessions import ConfigurationError
 from typed_sessions.errors import StoreUnavailableError
 from typed_sessions.server import THREAD
-from typed_sessions.stores import Lifetime, Moved, Record, SQLiteStore, WriteRequest, open_store
+from typed_sessions.stores import Created, Lifetime, Moved, Record, SQLiteStore, WriteRequest, open_store
 from typed_sessions.stores.base import no_longer_than
 from typed_sessions.stores.sqlite.file import FileConnection, SQLiteFile
 from typed_sessions.stores.sqlite.worker import Worker
+
+T = TypeVar("T")
 
 HOUR = timedelta(hours=1)
 KEY = "ab" * 32
@@ -325,13 +328,12 @@ def test_a_thread_waits_for_no_longer_than_it_may(path: Path) -> None:
     with written_by_another(path) as connection:
         connection.execute("BEGIN IMMEDIATE")
         start = time.monotonic()
-        for call in (store.delete(KEY), store.delete(KEY)):  # the second one is not even begun
+        for call in (store.delete(KEY), store.delete(KEY)):
             with no_longer_than(0.05), pytest.raises(StoreUnavailableError):
                 THREAD.run(call, store)
         assert 0.1 <= time.monotonic() - start < 5
         connection.execute("ROLLBACK")
-    THREAD.run(store.close(), store)
-    assert THREAD.run(store.load(KEY), store) is None  # the first one took place
+    assert THREAD.run(store.load(KEY), store) is not None  # neither took place
     THREAD.run(store.close(), store)
 
 
@@ -580,7 +582,7 @@ asyncio.run(main())
 
 
 async def test_a_cancelled_call_that_waits_is_not_made(path: Path) -> None:
-    worker = Worker("sessions-test", partial(SQLiteFile.at(path, AT_ONCE).connect, read_only=False), "BEGIN IMMEDIATE")
+    worker = Worker(SQLiteFile.at(path, AT_ONCE), read_only=False)
     is_busy, may_end = threading.Event(), threading.Event()
     done = list[str]()
 
@@ -596,7 +598,7 @@ async def test_a_cancelled_call_that_waits_is_not_made(path: Path) -> None:
     cancelled.cancel()
     may_end.set()
     await asyncio.gather(first, last)
-    await worker.close()
+    await asyncio.to_thread(worker.end)
     assert done == ["last"]
 
 
@@ -616,21 +618,213 @@ async def test_a_loop_that_is_gone_is_not_told(path: Path) -> None:
     await store.close()
 
 
-async def test_a_worker_takes_what_waits_into_one_transaction(path: Path) -> None:
-    statements = list[str]()
+@pytest.fixture
+def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What the connections of stores are asked from now on."""
+    asked, connect = list[str](), SQLiteFile.connect
 
-    def connect() -> FileConnection:
-        connection = SQLiteFile.at(path, AT_ONCE).connect(read_only=False)
-        connection.set_trace_callback(statements.append)
+    def traced(file: SQLiteFile, *, read_only: bool) -> FileConnection:
+        connection = connect(file, read_only=read_only)
+        connection.set_trace_callback(asked.append)
         return connection
 
-    worker = Worker("sessions-test", connect, "BEGIN IMMEDIATE")
+    monkeypatch.setattr(SQLiteFile, "connect", traced)
+    return asked
+
+
+async def test_a_worker_takes_what_waits_into_one_transaction(path: Path, statements: list[str]) -> None:
+    worker = Worker(SQLiteFile.at(path, AT_ONCE), read_only=False)
     done = list[int]()
 
     def noted(number: int, _: sqlite3.Connection) -> None:
         done.append(number)
 
     await asyncio.gather(*(worker.do(partial(noted, number)) for number in range(1000)))
-    await worker.close()
+    await asyncio.to_thread(worker.end)
     assert done == list(range(1000))
     assert statements.count("COMMIT") < 100
+
+
+class Threads:
+    """What threads ask of a store that blocks, while another process has its file locked.
+
+    Attributes:
+        store: that one, which waits for as long as it takes.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.store = SQLiteStore(path, busy_timeout=HOUR, blocking=True)
+        self._pool = ThreadPoolExecutor(30)
+
+    def run(self, call: Coroutine[Any, Any, T]) -> T:
+        return THREAD.run(call, self.store)
+
+    def create(self, key: str, seconds: float = 60, subject: str | None = None) -> Created:
+        """Create a record within so many seconds."""
+        with no_longer_than(seconds):
+            return self.run(self.store.create(key, WriteRequest(b"", Lifetime(HOUR), subject, datetime.now(UTC))))
+
+    def begin(self, call: Callable[..., T], *args: object) -> Future[T]:
+        """Have a thread call something, and return when it waits in the store."""
+        waiting = self.store._writer._waiting
+        before = len(waiting)
+        begun = self._pool.submit(call, *args)
+        while len(waiting) == before:
+            time.sleep(0.001)
+        return begun
+
+    def close(self) -> None:
+        self._pool.shutdown()
+        self.run(self.store.close())
+
+
+@pytest.fixture
+def threads(path: Path, statements: list[str]) -> Generator[Threads]:
+    threads = Threads(path)
+    threads.create(KEY)
+    statements.clear()
+    yield threads
+    threads.close()
+
+
+@contextmanager
+def locked(path: Path) -> Generator[None]:
+    """Let nobody else write meanwhile."""
+    with written_by_another(path) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        yield
+        connection.execute("ROLLBACK")
+
+
+def numbered(count: int) -> list[str]:
+    return [f"{number:064x}" for number in range(count)]
+
+
+def test_the_writes_of_threads_that_wait_are_committed_together(
+    threads: Threads, path: Path, statements: list[str]
+) -> None:
+    with locked(path):
+        creates = [threads.begin(threads.create, key) for key in numbered(20)]
+    assert all(isinstance(create.result(30), Record) for create in creates)
+    assert statements.count("COMMIT") == 1
+    assert all(threads.run(threads.store.load(key)) for key in numbered(20))
+
+
+def test_a_thread_that_is_alone_hands_nothing_to_another_one(threads: Threads, statements: list[str]) -> None:
+    threads.run(threads.store.load(KEY))
+    threads.create(ANOTHER_KEY)
+    assert not workers()
+    assert statements.count("COMMIT") == 1
+
+
+@pytest.mark.parametrize("place", [0, 3], ids=["the one that leads", "another one"])
+def test_a_write_of_a_thread_that_fails_does_not_take_those_beside_it_along(
+    threads: Threads, path: Path, place: int
+) -> None:
+    keys = numbered(10)
+    with locked(path):
+        creates = [threads.begin(threads.create, key, 60, "\ud800"[: key == keys[place]]) for key in keys]
+    for key, create in zip(keys, creates, strict=True):
+        if key == keys[place]:
+            with pytest.raises(UnicodeEncodeError):
+                create.result(30)
+        else:
+            assert isinstance(create.result(30), Record)
+    kept = [key for key in keys if threads.run(threads.store.load(key))]
+    assert kept == [key for key in keys if key != keys[place]]
+
+
+@pytest.mark.parametrize("place", [0, 3], ids=["the one that leads", "another one"])
+def test_a_thread_whose_time_is_up_takes_only_its_own_write_back(threads: Threads, path: Path, place: int) -> None:
+    keys = numbered(10)
+    with locked(path):
+        creates = [threads.begin(threads.create, key, 0.2 if key == keys[place] else 60) for key in keys]
+        start = time.monotonic()
+        with pytest.raises(StoreUnavailableError):
+            creates.pop(place).result(30)
+        assert time.monotonic() - start < 5
+    assert all(isinstance(create.result(30), Record) for create in creates)
+    kept = [key for key in keys if threads.run(threads.store.load(key))]
+    assert kept == [key for key in keys if key != keys[place]]
+
+
+def test_each_thread_waits_for_another_process_no_longer_than_it_may(path: Path) -> None:
+    threads = Threads(path)
+    threads.create(KEY)
+    threads.store = SQLiteStore(path, busy_timeout=timedelta(milliseconds=500), blocking=True)
+    with locked(path):
+        start = time.monotonic()
+        creates = [threads.begin(threads.create, key) for key in numbered(10)]
+        for create in creates:
+            with pytest.raises(StoreUnavailableError) as caught:
+                create.result(30)
+            assert isinstance(caught.value.__cause__, sqlite3.OperationalError)
+        assert 0.5 <= time.monotonic() - start < 4  # and not one after another
+    threads.close()
+
+
+def test_a_thread_that_is_interrupted_while_it_leads_leaves_nobody_waiting(threads: Threads, path: Path) -> None:
+    def interrupt(_: sqlite3.Connection) -> None:
+        raise KeyboardInterrupt
+
+    with locked(path):
+        first = threads.begin(threads.create, ANOTHER_KEY)
+        interrupted = threads.begin(threads.store._writer.wait, interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        first.result(30)  # which led
+    with pytest.raises(StoreUnavailableError):
+        interrupted.result(30)
+    assert threads.run(threads.store.load(ANOTHER_KEY)) is None
+    assert isinstance(threads.create(ANOTHER_KEY), Record)
+
+
+def test_a_fork_waits_for_what_threads_write_and_they_go_on(threads: Threads, path: Path) -> None:
+    creates = [threads._pool.submit(threads.create, key) for key in numbered(300)]
+    assert in_a_fork(path, threads.store, b"") == 0
+    assert all(isinstance(create.result(30), Record) for create in creates)
+
+
+def test_a_store_that_is_closed_while_threads_write_loses_nothing(threads: Threads) -> None:
+    creates = [threads._pool.submit(threads.create, key) for key in numbered(300)]
+    for _ in range(5):
+        threads.run(threads.store.close())
+    assert all(isinstance(create.result(30), Record) for create in creates)
+    assert all(threads.run(threads.store.load(key)) for key in numbered(300))
+
+
+def test_what_threads_were_answered_is_there_after_a_kill(path: Path) -> None:
+    code = f"""
+import os, threading
+from datetime import timedelta
+from typed_sessions.server import THREAD
+from typed_sessions.stores import Lifetime, SQLiteStore, WriteRequest
+
+store = SQLiteStore({str(path)!r}, blocking=True)
+
+def write(key):
+    lifetime, number = Lifetime(timedelta(hours=1)), 0
+    record = THREAD.run(store.create(key, WriteRequest(b"0", lifetime)), store)
+    while True:
+        os.write(1, f"{{key}} {{number}}\\n".encode())
+        number += 1
+        written = WriteRequest(str(number).encode(), lifetime)
+        record = THREAD.run(store.update(key, record.version, written), store)
+
+for number in range(8):
+    threading.Thread(target=write, args=(f"{{number:064x}}",)).start()
+"""
+    answered = dict[str, int]()
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 -- this interpreter
+        assert process.stdout
+        for count, line in enumerate(process.stdout):
+            if count == 200:
+                process.kill()
+            key, number = line.split()
+            answered[key] = int(number)
+    assert len(answered) == 8
+    store = SQLiteStore(path, blocking=True)
+    for key, last in answered.items():
+        record = THREAD.run(store.load(key), store)
+        assert isinstance(record, Record)
+        assert int(record.payload) in {last, last + 1}
+    THREAD.run(store.close(), store)

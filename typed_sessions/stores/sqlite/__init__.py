@@ -1,6 +1,6 @@
 """`SQLiteStore`: records in a file of this machine. `stores` gives it out.
 
-`store` has the operations, `worker` the threads that carry them out, `file` the file and its upgrades, `trust` who else
+`store` has the operations, `worker` who carries them out, `file` the file and its upgrades, `trust` who else
 may read or change it.
 """
 

@@ -6,7 +6,6 @@ import os
 import sqlite3
 import sys
 import tempfile
-import time
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -64,42 +63,40 @@ _MIGRATIONS: Final = (
 
 _VERSION: Final = len(_MIGRATIONS)
 
-_PRIMARY: Final = 0xFF
-"""The part of an error's code that says what kind of error it is."""
-
-_PAUSE: Final = 0.01
-"""In seconds, between two attempts at what SQLite itself does not wait for."""
-
 
 class FileConnection(sqlite3.Connection):
-    """A connection that knows whether its file is still the one that others find.
+    """A connection that knows whether its file is still the one that others find. One thread at a time may use it.
 
     One that was deleted, moved or replaced can be read and written as before, by those who have it open, and nobody
     else will ever see what they write there. The same is so of the log beside it, and of the index of that.
 
     Attributes:
-        path: of the file.
-        seen: what was there when it was opened: the file, the log and its index.
+        names: of the file, of the log and of its index.
+        seen: what was there when they were opened.
     """
 
-    path: Path
-    seen: tuple[_Identity | None, ...]
+    names: list[str]
+    seen: list[_Identity | None]
+
+    def __del__(self) -> None:
+        with suppress(sqlite3.Error):  # it may not have been opened at all
+            self.close()
 
     def remember_files(self) -> bool:
         """Take note of what has been opened, and return True if the file was still there afterwards."""
-        former, self.seen = self.seen, _identities(self.path)
+        former, self.seen = self.seen, _identities(self.names)
         return former == self.seen[:1] and None not in self.seen
 
     def is_current(self) -> bool:
         """Return True if the files are those that were opened."""
-        return _identities(self.path) == self.seen
+        return _identities(self.names) == self.seen
 
     def is_mixed(self) -> bool:
         """Return True if only some of them were replaced.
 
         SQLite would add the log of one database to another one, or write to a log that nobody finds.
         """
-        now = _identities(self.path)
+        now = _identities(self.names)
         kept = [one == then for one, then in zip(now, self.seen, strict=True)]
         return now[0] is not None and any(kept) and not all(kept)
 
@@ -143,7 +140,7 @@ class SQLiteFile:
                 logger.warning("%s", warning)
 
     def connect(self, *, read_only: bool) -> FileConnection:
-        """Return a connection for the thread that calls. The file is made if there is none.
+        """Return a connection, which does not wait for other processes. The file is made if there is none.
 
         Raises:
             ConfigurationError: the file is not for this release, or may be changed by others.
@@ -167,19 +164,24 @@ class SQLiteFile:
     def _connect(self) -> FileConnection:
         _make(self.path)
         self.check()  # another one may have been faster to make it
-        seconds = self.busy_timeout.total_seconds()
         seen = _identity(self.path)
-        # SQLite itself makes no file: it would be one that all may read.
         connection = sqlite3.connect(
-            f"{self.path.as_uri()}?mode=rw", uri=True, timeout=seconds, isolation_level=None, factory=FileConnection
+            f"{self.path.as_uri()}?mode=rw",  # SQLite itself makes no file: it would be one that all may read
+            uri=True,
+            timeout=0,
+            isolation_level=None,
+            check_same_thread=False,
+            factory=FileConnection,
         )
-        connection.path, connection.seen = self.path, (seen,)
+        connection.names, connection.seen = [str(self.path), *(f"{self.path}{end}" for end in _BESIDE)], [seen]
         return connection
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
         with transaction(connection, "BEGIN"):
             version = self._version(connection)
-        self._use_wal(connection)
+        mode = _text(connection, "PRAGMA journal_mode = WAL")  # readers and a writer do not wait for each other then
+        if mode != "wal":
+            raise ConfigurationError(f"{self.path} is on a file system where SQLite has no write-ahead log")
         # Each commit is on the disk before it is answered: a power cut must not bring back who logged out.
         connection.execute("PRAGMA synchronous = FULL")
         if version < _VERSION:
@@ -202,16 +204,6 @@ class SQLiteFile:
             )
         return version
 
-    def _use_wal(self, connection: sqlite3.Connection) -> None:
-        """Let readers and a writer not wait for each other. Of two processes that ask at once, SQLite refuses one."""
-        ends = time.monotonic() + self.busy_timeout.total_seconds()
-        while (mode := _journal_mode(connection)) is None:
-            if time.monotonic() > ends:
-                raise TimeoutError("another process keeps the file locked")
-            time.sleep(_PAUSE)
-        if mode != "wal":
-            raise ConfigurationError(f"{self.path} is on a file system where SQLite has no write-ahead log")
-
     def _migrate(self, connection: sqlite3.Connection) -> None:
         for statements in _MIGRATIONS[self._version(connection) :]:  # another process may have been faster
             for statement in statements:
@@ -220,13 +212,13 @@ class SQLiteFile:
         connection.execute(f"PRAGMA user_version = {_VERSION}")
 
 
-def _identities(path: Path) -> tuple[_Identity | None, ...]:
-    return tuple(_identity(each) for each in (path, *(path.with_name(path.name + end) for end in _BESIDE)))
+def _identities(names: list[str]) -> list[_Identity | None]:
+    return [_identity(name) for name in names]
 
 
-def _identity(path: Path) -> _Identity | None:
+def _identity(name: str | Path) -> _Identity | None:
     try:
-        status = os.lstat(path)
+        status = os.lstat(name)
     except FileNotFoundError:
         return None
     return status.st_dev, status.st_ino
@@ -235,8 +227,8 @@ def _identity(path: Path) -> _Identity | None:
 @contextmanager
 def transaction(connection: sqlite3.Connection, begin: str) -> Generator[None, None, None]:
     """Commit what is done meanwhile, or roll it back if anything is raised, by the commit, too."""
-    connection.execute(begin)
     try:
+        connection.execute(begin)
         yield
         connection.execute("COMMIT")
     except BaseException:
@@ -283,17 +275,10 @@ def _alone_in(directory: Path) -> Generator[None, None, None]:
         os.close(number)
 
 
-def _journal_mode(connection: sqlite3.Connection) -> str | None:
-    """Return the mode that there is after asking for a write-ahead log, or None if the file is locked."""
-    try:
-        (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
-    except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode & _PRIMARY != sqlite3.SQLITE_BUSY:
-            raise
-        return None
-    return str(mode)
+def _text(connection: sqlite3.Connection, query: str) -> str:
+    (text,) = connection.execute(query).fetchone()
+    return str(text)
 
 
 def _number(connection: sqlite3.Connection, query: str) -> int:
-    (number,) = connection.execute(query).fetchone()
-    return int(number)
+    return int(_text(connection, query))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import sqlite3
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from functools import partial
 from os import PathLike
 from typing import Final, TypeVar
 
@@ -89,7 +89,8 @@ class SQLiteStore:
         clock: the time, in seconds since the epoch; the system's by default.
         busy_timeout: how long to wait for another process that writes.
         blocking: for threads without an event loop: each call blocks its thread until it is answered, or for as long as
-            `time_left` says. Other stores, and other processes, may have the same file open, blocking or not.
+            `time_left` says. One of the threads that wait writes for all of them, and waits for the disk however long
+            that takes. Other stores, and other processes, may have the same file open, blocking or not.
 
     Raises:
         ConfigurationError: there can be no such file, or another user may put sessions into it. Any method raises it
@@ -110,8 +111,8 @@ class SQLiteStore:
         file = SQLiteFile.at(path, busy_timeout)
         self.never_waits: Final = blocking
         self._clock: Final = clock
-        self._writer: Final = Worker("sessions-writer", partial(file.connect, read_only=False), "BEGIN IMMEDIATE")
-        self._reader: Final = Worker("sessions-reader", partial(file.connect, read_only=True), "BEGIN")
+        self._writer: Final = Worker(file, read_only=False)
+        self._reader: Final = Worker(file, read_only=True)
 
     async def create(self, key: str, write: WriteRequest) -> Created:
         return await self._do(self._writer, lambda connection: self._create(connection, key, write))
@@ -145,7 +146,7 @@ class SQLiteStore:
             if self.never_waits:
                 worker.end()
             else:
-                await worker.close()
+                await asyncio.to_thread(worker.end)
 
     async def _do(self, worker: Worker, work: Work[T]) -> T:
         return worker.wait(work) if self.never_waits else await worker.do(work)

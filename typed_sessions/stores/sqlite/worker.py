@@ -1,24 +1,25 @@
-"""`Worker`: a thread with a connection of its own, which takes all that waits into one transaction."""
+"""`Worker`: does what is asked of it, all that waits in one transaction, in one of the threads that wait."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import sqlite3
-from collections import defaultdict
-from collections.abc import Callable, Iterable
-from concurrent.futures import Future, InvalidStateError
+import time
+from collections import defaultdict, deque
+from collections.abc import Callable
 from contextlib import suppress
-from queue import Empty, SimpleQueue
+from functools import partial
+from queue import SimpleQueue
 from threading import Lock, Thread
-from typing import Any, Final, Generic, TypeAlias, TypeVar
+from typing import Any, Final, Generic, TypeAlias, TypeVar, cast
 from weakref import WeakSet
 
-from attrs import frozen
+from attrs import Factory, define
 
 from typed_sessions.errors import StoreUnavailableError
 from typed_sessions.stores.base import time_left
-from typed_sessions.stores.sqlite.file import FileConnection, transaction
+from typed_sessions.stores.sqlite.file import FileConnection, SQLiteFile, transaction
 
 __all__ = ["Work", "Worker"]
 
@@ -27,51 +28,58 @@ T = TypeVar("T")
 Work: TypeAlias = Callable[[sqlite3.Connection], T]
 """Asks or changes something, in a transaction that is there already."""
 
-_MOST_AT_ONCE: Final = 256
-
-
-@frozen(eq=False)
-class _Job(Generic[T]):
-    work: Work[T]
-    future: asyncio.Future[T] | Future[T]
-    """The one of a thread that blocks is not asyncio's."""
-
-
-@frozen(eq=False)
-class _Done:
-    """What came of a job."""
-
-    future: asyncio.Future[Any] | Future[Any]
-    value: object = None
-    error: Exception | None = None
-
-    def deliver(self) -> None:
-        """Give it to who waits for it, if anybody still does."""
-        with suppress(InvalidStateError, asyncio.InvalidStateError):
-            if self.error is None:
-                self.future.set_result(self.value)
-            else:
-                self.future.set_exception(self.error)
-
-
-_Queue: TypeAlias = "SimpleQueue[_Job[Any] | None]"
+_Queue: TypeAlias = "SimpleQueue[Callable[[], None] | None]"
 """None ends the thread."""
 
+_MOST_AT_ONCE: Final = 256
 
-class _WorkError(Exception):
-    """The work of one job has raised an error.
+_PAUSE: Final = 0.001
+"""In seconds, between two attempts at what another process keeps locked. SQLite itself would look less and less often,
+and find a file that is busy locked each time."""
 
-    Attributes:
-        error: that one.
-    """
-
-    def __init__(self, error: Exception) -> None:
-        super().__init__()
-        self.error = error
+_PRIMARY: Final = 0xFF
+"""The part of an error's code that says what kind of error it is."""
 
 
-class _MixedError(OSError):
-    """Only some of the files were replaced. As long as the former ones are open, the inodes tell them from others."""
+def _alone(_: sqlite3.Connection) -> None:
+    """Ask for nothing but to lead, while nothing is open."""
+
+
+def _held() -> Lock:
+    lock = Lock()
+    lock.acquire()
+    return lock
+
+
+@define(eq=False, repr=False, weakref_slot=False)
+class _Job(Generic[T]):
+    """What is asked, and what has come of it."""
+
+    work: Work[T]
+    until: float
+    """How long it may wait for another process, by this machine's monotonic clock."""
+    future: asyncio.Future[T] | None = None
+    """None if a thread waits for it."""
+    turn: Lock = Factory(_held)
+    """Released when it is that thread's turn to lead, or when it has been done."""
+    is_committed: bool = False
+    value: T | None = None
+    error: Exception | None = None
+
+    def result(self) -> T:
+        """Return what the work has returned, or raise what it has raised."""
+        if self.is_committed:
+            return cast("T", self.value)
+        raise self.error or StoreUnavailableError("SQLite was interrupted")
+
+    def tell(self) -> None:
+        """Give that to the future, if anybody still waits for it."""
+        if self.future is None or self.future.done():
+            return
+        try:
+            self.future.set_result(self.result())
+        except Exception as error:  # noqa: BLE001 -- whatever it is, it is not raised here
+            self.future.set_exception(error)
 
 
 class Worker:
@@ -80,25 +88,31 @@ class Worker:
     All jobs that wait are done in one transaction, and answered once that is committed: the more there are, the less
     each of them costs. One that raises costs the others nothing but time: they are done again, each on its own.
 
-    The thread starts when there is something to do. It ends before the process forks, since no connection may be open
-    and no lock be held then (https://www.sqlite.org/howtocorrupt.html, section 2.6), and starts again on either side.
+    Whoever has waited longest *leads*: opens the transaction, does its own job, and those of all others. So a thread
+    that is alone hands nothing to another one. For event loops a thread leads, which starts when there is something to
+    do.
+
+    Before the process forks the thread ends, and the connection is closed: no lock may be held then
+    (https://www.sqlite.org/howtocorrupt.html, section 2.6). They begin again on either side.
 
     Args:
-        name: of the thread.
-        connect: opens a connection, in the thread. It is opened anew when its file is not what others find any more.
-        begin: the statement that begins a transaction.
+        file: what is read or written. It is opened anew when it is not what others find any more.
+        read_only: whether the jobs change nothing.
     """
 
-    def __init__(self, name: str, connect: Callable[[], FileConnection], begin: str) -> None:
-        self._name: Final = name
-        self._connect: Final = connect
-        self._begin: Final = begin
-        self._queue: _Queue | None = None
-        """Of the thread that is running."""
-        self._threads: Final[set[Thread]] = set()
-        """That one, and those that are about to end."""
+    def __init__(self, file: SQLiteFile, *, read_only: bool) -> None:
+        self._file: Final = file
+        self._read_only: Final = read_only
+        self._connection: FileConnection | None = None
+        """For the leader only."""
+        self._waiting: Final = deque[_Job[Any]]()
+        self._leader: _Job[Any] | None = None
+        """The first one of them, until it has been done."""
+        self._calls: _Queue | None = None
+        """What the thread is to call."""
+        self._thread: Thread | None = None
         self._lock: Final = Lock()
-        """Held while a thread is started or told to end."""
+        """Held while any of these four changes."""
         _workers.add(self)
 
     async def do(self, work: Work[T]) -> T:
@@ -108,177 +122,230 @@ class Worker:
             StoreUnavailableError: SQLite, or the system, could not do it.
         """
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._put(_Job(work, future))
+        self._put(_Job(work, self._patience(None), future))
         return await future
 
     def wait(self, work: Work[T]) -> T:
-        """Do the same for a thread, which blocks meanwhile, for no longer than it may. Raises what `do` raises."""
-        future, seconds = Future[T](), time_left()
-        self._put(_Job(work, future))
-        try:
-            return future.result(seconds)
-        except TimeoutError:
-            future.cancel()
-        raise StoreUnavailableError("SQLite took longer than SESSION_STORE_TIMEOUT")
+        """Do the same for a thread, which blocks meanwhile. Raises what `do` raises.
 
-    async def close(self) -> None:
-        """Let the thread finish what waits, and end."""
-        await asyncio.to_thread(self.end)
+        It blocks for no longer than it may, but for a disk that does not answer the thread that leads.
+        """
+        seconds = time_left()
+        job = _Job(work, self._patience(seconds))
+        try:
+            self._await_turn(job, seconds)
+            if self._leader is job:
+                self._lead()
+        except BaseException:
+            self._leave(job)
+            raise
+        return job.result()
 
     def end(self) -> None:
-        """Do the same, and block meanwhile."""
-        with self._lock:
-            self._stop()
-            threads = set(self._threads)
-        for thread in threads:
-            thread.join()
-        self._threads.difference_update(threads)
+        """Close the connection, and end the thread, when all that waits has been done."""
+        self._rest()
+        self._pass_on()
 
     def pause(self) -> None:
-        """End the thread, and keep another one from being started until `resume`."""
+        """Do the same, and let all others wait until `resume`."""
+        self._rest()
         self._lock.acquire()
-        self._stop()
-        for thread in self._threads:
-            thread.join()
-        self._threads.clear()
 
-    def resume(self) -> None:
-        """Let a thread be started again."""
+    def resume(self, *, is_fork: bool) -> None:
+        """Let others go on. In a fork there are none."""
+        if is_fork:
+            self._waiting.clear()
         self._lock.release()
+        self._pass_on()
+
+    def _patience(self, seconds: float | None) -> float:
+        busy = self._file.busy_timeout.total_seconds()
+        return time.monotonic() + (busy if seconds is None else min(busy, seconds))
 
     def _put(self, job: _Job[Any]) -> None:
         with self._lock:
-            (self._queue or self._start()).put(job)
+            self._waiting.append(job)
+            if self._leader is None:
+                self._appoint()
+
+    def _appoint(self) -> None:
+        """Have the first one that waits lead, if there is any."""
+        self._leader = self._waiting[0] if self._waiting else None
+        if self._leader is None:
+            return
+        if self._leader.future is None:
+            self._leader.turn.release()
+        else:
+            (self._calls or self._start()).put(self._lead)
+
+    def _await_turn(self, job: _Job[Any], seconds: float | None) -> None:
+        """Block until a job is to lead, or has been done."""
+        self._put(job)
+        if not job.turn.acquire(timeout=-1 if seconds is None else seconds):
+            raise StoreUnavailableError("SQLite took longer than SESSION_STORE_TIMEOUT")
+
+    def _leave(self, job: _Job[Any]) -> None:
+        """Take a job back, unless it is being done."""
+        with self._lock:
+            if job in self._waiting:
+                self._waiting.remove(job)
+            if self._leader is job:
+                self._appoint()
+
+    def _pass_on(self) -> None:
+        with self._lock:
+            self._appoint()
+
+    def _rest(self) -> None:
+        """Lead, with nothing open and no thread, until another one is appointed."""
+        job = _Job(_alone, until=0.0)
+        try:
+            self._await_turn(job, None)
+        except BaseException:
+            self._leave(job)
+            raise
+        self._disconnect()
+        with self._lock:
+            self._waiting.popleft()
+            if self._calls is not None:
+                self._calls.put(None)
+            thread, self._thread, self._calls = self._thread, None, None
+        if thread is not None:
+            thread.join()
 
     def _start(self) -> _Queue:
-        self._queue = SimpleQueue()
-        thread = Thread(target=self._run, args=(self._queue,), name=self._name, daemon=True)
-        self._threads.add(thread)
-        thread.start()
-        return self._queue
+        self._calls = SimpleQueue()
+        name = "sessions-reader" if self._read_only else "sessions-writer"
+        self._thread = Thread(target=_run, args=(self._calls,), name=name, daemon=True)
+        self._thread.start()
+        return self._calls
 
-    def _stop(self) -> None:
-        if self._queue is not None:
-            self._queue.put(None)
-            self._queue = None
-
-    def _run(self, queue: _Queue) -> None:
-        connecting = _Connecting(self._connect)
-        is_last = False
-        while not is_last:
-            jobs, is_last = _waiting(queue)
-            _deliver(self._done(connecting, jobs))
-        connecting.close()
-
-    def _done(self, connecting: _Connecting, jobs: list[_Job[Any]]) -> list[_Done]:
-        """Return what came of jobs, which nobody has got yet."""
-        jobs = [job for job in jobs if not job.future.cancelled()]
-        if not jobs:
-            return []
+    def _lead(self) -> None:
+        """Do all that waits, tell who waits for it, and let the next one lead."""
+        jobs = list[_Job[Any]]()
         try:
-            connection = connecting.connection()
-            with transaction(connection, self._begin):
-                done = [_Done(job.future, _result(job, connection)) for job in jobs]
-            if not connection.is_current():
-                raise FileNotFoundError("the file of the sessions was deleted or replaced meanwhile")  # noqa: TRY301
-            return done  # noqa: TRY300 -- what is acknowledged is where others find it
-        except _WorkError as error:
-            if len(jobs) > 1:
-                return [done for job in jobs for done in self._done(connecting, [job])]
-            return self._failed(connecting, jobs, error.error)
+            self._do(jobs, self._waiting[0].until)
+        finally:
+            self._pass_on()
+            _deliver(jobs)
+
+    def _do(self, jobs: list[_Job[Any]], until: float) -> None:
+        """Do jobs; if there are none in the list, all that wait when the file is the leader's, which then are in it."""
+        try:
+            values = self._values(jobs, until)
         except Exception as error:  # noqa: BLE001 -- who waits has to hear of it, whatever it is
-            return self._failed(connecting, jobs, error)
+            jobs.extend([] if jobs else self._taken(1))
+            if len(jobs) == 1:
+                jobs[0].error = self._as_raised(error)
+            else:
+                for job in jobs:
+                    self._do([job], job.until)
+        else:
+            for job, value in zip(jobs, values, strict=True):
+                job.value, job.is_committed = value, True
 
-    def _failed(self, connecting: _Connecting, jobs: list[_Job[Any]], error: Exception) -> list[_Done]:
-        if isinstance(error, sqlite3.Error | OSError) and not isinstance(error, _MixedError):
-            connecting.close()  # the next one finds the file as it is then
-        return [_Done(job.future, error=_as_raised(error)) for job in jobs]
+    def _values(self, jobs: list[_Job[Any]], until: float) -> list[object]:
+        while True:
+            try:
+                return self._read(jobs) if self._read_only else self._written(jobs)
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & _PRIMARY != sqlite3.SQLITE_BUSY or time.monotonic() >= until:
+                    raise
+            time.sleep(_PAUSE)
 
+    def _read(self, jobs: list[_Job[Any]]) -> list[object]:
+        jobs.extend([] if jobs else self._taken(_MOST_AT_ONCE))  # whoever asks later may know of another file
+        connection = self._connected()
+        return [job.work(connection) for job in jobs]  # one statement each, and so a transaction each
 
-class _Connecting:
-    """The connection of a thread, while there is one."""
+    def _written(self, jobs: list[_Job[Any]]) -> list[object]:
+        connection = self._connected()
+        with transaction(connection, "BEGIN IMMEDIATE"):
+            jobs.extend([] if jobs else self._taken(_MOST_AT_ONCE))
+            values = [job.work(connection) for job in jobs]
+        if not connection.is_current():
+            raise FileNotFoundError("the file of the sessions was deleted or replaced meanwhile")
+        return values  # what is acknowledged is where others find it
 
-    def __init__(self, connect: Callable[[], FileConnection]) -> None:
-        self._connect: Final = connect
-        self._connection: FileConnection | None = None
+    def _taken(self, most: int) -> list[_Job[Any]]:
+        """Return so many of the jobs that wait, which wait no longer, without those that nobody wants any more."""
+        jobs = list[_Job[Any]]()
+        with self._lock:
+            while self._waiting and self._waiting[0].work is not _alone and len(jobs) < most:
+                jobs.append(self._waiting.popleft())
+        return [job for job in jobs if job.future is None or not job.future.cancelled()]
 
-    def connection(self) -> FileConnection:
+    def _connected(self) -> FileConnection:
         if self._connection is not None and not self._connection.is_current():
             if self._connection.is_mixed():
-                raise _MixedError("the file of the sessions, its -wal and its -shm were not replaced together")
-            self.close()
+                raise OSError("the file of the sessions, its -wal and its -shm were not replaced together")
+            self._disconnect()
         if self._connection is None:
-            self._connection = self._connect()
+            self._connection = self._file.connect(read_only=self._read_only)
         return self._connection
 
-    def close(self) -> None:
+    def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
             with suppress(sqlite3.Error):
                 connection.close()
 
-
-def _waiting(queue: _Queue) -> tuple[list[_Job[Any]], bool]:
-    """Return the jobs that wait, at least one, and whether they are the last ones."""
-    jobs = list[_Job[Any]]()
-    with suppress(Empty):
-        while len(jobs) < _MOST_AT_ONCE:
-            job = queue.get(block=not jobs)
-            if job is None:
-                return jobs, True
-            jobs.append(job)
-    return jobs, False
-
-
-def _result(job: _Job[Any], connection: sqlite3.Connection) -> object:
-    try:
-        return job.work(connection)
-    except Exception as error:
-        raise _WorkError(error) from error
-
-
-def _as_raised(error: Exception) -> Exception:
-    """Return what a caller gets to see of an error: one of its own, since each adds to it where it has been."""
-    if isinstance(error, sqlite3.Error | OSError):
+    def _as_raised(self, error: Exception) -> Exception:
+        """Return what a caller gets to see of an error."""
+        if not isinstance(error, sqlite3.Error | OSError):
+            return error
+        if self._connection is not None and not self._connection.is_mixed():
+            self._disconnect()  # as long as the former files are open, their inodes tell them from others
         unavailable = StoreUnavailableError("SQLite cannot read or write the sessions")
         unavailable.__cause__ = error
         return unavailable
-    return error
 
 
-def _deliver(done: Iterable[_Done]) -> None:
-    """Give all who wait what they wait for, waking each event loop once."""
-    loops = defaultdict[asyncio.AbstractEventLoop, list[_Done]](list)
-    for one in done:
-        if isinstance(one.future, Future):
-            one.deliver()
+def _run(calls: _Queue) -> None:
+    for call in iter(calls.get, None):
+        call()
+
+
+def _deliver(jobs: list[_Job[Any]]) -> None:
+    """Tell all who wait, waking each event loop once."""
+    loops = defaultdict[asyncio.AbstractEventLoop, list[_Job[Any]]](list)
+    for job in jobs:
+        if job.future is None:
+            job.turn.release()
         else:
-            loops[one.future.get_loop()].append(one)
+            loops[job.future.get_loop()].append(job)
     for loop, its in loops.items():
         with suppress(RuntimeError):  # it was closed: nobody waits
-            loop.call_soon_threadsafe(_deliver_all, its)
+            loop.call_soon_threadsafe(_tell, its)
 
 
-def _deliver_all(done: list[_Done]) -> None:
-    for one in done:
-        one.deliver()
+def _tell(jobs: list[_Job[Any]]) -> None:
+    for job in jobs:
+        job.tell()
 
 
 _workers: Final[WeakSet[Worker]] = WeakSet()
 _paused: Final[list[Worker]] = []
+_forking: Final = Lock()
 
 
 def _pause_all() -> None:
-    _paused.extend(_workers)
-    for worker in _paused:
+    _forking.acquire()
+    for worker in list(_workers):
         worker.pause()
+        _paused.append(worker)
 
 
-def _resume_all() -> None:
+def _resume_all(*, is_fork: bool) -> None:
     for worker in _paused:
-        worker.resume()
+        worker.resume(is_fork=is_fork)
     _paused.clear()
+    _forking.release()
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(before=_pause_all, after_in_parent=_resume_all, after_in_child=_resume_all)
+    os.register_at_fork(
+        before=_pause_all,
+        after_in_parent=partial(_resume_all, is_fork=False),
+        after_in_child=partial(_resume_all, is_fork=True),
+    )
