@@ -18,6 +18,7 @@ from benchmarks.costs import KINDS, costs_table
 from benchmarks.encryption import encryption_table
 from benchmarks.extras import extras_table
 from benchmarks.flask_redis import flask_redis_tables
+from benchmarks.flask_sqlite import flask_sqlite_tables
 from benchmarks.frameworks import FRAMEWORKS, PAGE, framework_table, write_page
 from benchmarks.growth import DIMENSIONS, growth_tables
 from benchmarks.imports import import_table
@@ -174,6 +175,11 @@ def test_flask_on_redis_is_compared_with_flask_session(redis_url: str) -> None:
     times, server = flask_redis_tables(redis_url, seconds=0, sizes=("medium",))
     assert_has_figures(times, rows=4)
     assert_has_figures(server, rows=2)
+
+
+def test_flask_on_sqlite_is_compared_with_what_commits_for_each_request(tmp_path: Path) -> None:
+    for table in flask_sqlite_tables(tmp_path, visits=4, rounds=1, at_once=(1, 2)):
+        assert_has_figures(table, rows=2)
 
 
 def test_the_middleware_is_compared_with_starlettes_own() -> None:
