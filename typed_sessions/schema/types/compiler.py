@@ -29,8 +29,8 @@ from typed_sessions.schema.kinds.base import Kind
 from typed_sessions.schema.kinds.known import kind_of
 from typed_sessions.schema.places import MAX_DEPTH, TYPE_KEY, VALUE_KEY
 from typed_sessions.schema.types.base import JSON, FieldType
-from typed_sessions.schema.types.classes import Declared, Foreign, Keyed
-from typed_sessions.schema.types.containers import Items, Positions, Table
+from typed_sessions.schema.types.classes import Adapted, Declared, Foreign, Keyed
+from typed_sessions.schema.types.containers import Items, Listed, Positions, Table
 from typed_sessions.schema.types.scalars import KNOWN, Choice, Enumeration, Scalar
 from typed_sessions.schema.types.union import OneOf
 from typed_sessions.schema.types.wrappers import Alias, Bounded, bounds_of
@@ -157,9 +157,9 @@ class Compiler:
                 raise SchemaError(f"{place}: the alias {self._unfinished[0].text} has no end")
             alias = self._aliases[reference] = Alias(reference_name(reference))
             self._unfinished.append(alias)
-            alias.inner = self._unbounded(plain_form(reference)[0], place)
+            alias.complete(self._unbounded(plain_form(reference)[0], place))
             self._unfinished.pop()
-            if alias.holds_itself_bare():
+            if _holds_itself_bare(alias):
                 raise SchemaError(f"{place}: the alias {alias.text} is a member of itself")
         else:
             self._note_recursion(alias)
@@ -209,31 +209,29 @@ class Compiler:
         return Items(origin, item)
 
     def _foreign(self, annotation: Any, place: str) -> FieldType:
+        is_known_to_pydantic = hasattr(origin_class(annotation), "__get_pydantic_core_schema__")
         try:
             self._converter.get_structure_hook(annotation)
-            has_no_hook = self._converter.get_unstructure_hook(annotation) is identity
+            if self._converter.get_unstructure_hook(annotation) is not identity:
+                return Foreign(annotation, self._converter)
+            refusal = f"the converter has no unstructure hook for {described(annotation)} to write it"
         except StructureHandlerNotFoundError:
-            if _is_known_to_pydantic(annotation):
-                return _adapted(annotation, place)
-            raise SchemaError(
-                f"{place}: a session cannot hold {described(annotation)}; declare an attrs class, a "
-                f"dataclass or a Struct, or pass a cattrs converter with hooks for it: Sessions(..., converter=...)"
-            ) from None
-        if has_no_hook and _is_known_to_pydantic(annotation):
-            return _adapted(annotation, place)
-        if has_no_hook:
-            raise SchemaError(f"{place}: the converter has no unstructure hook for {described(annotation)} to write it")
-        return Foreign(annotation, self._converter)
+            refusal = (
+                f"a session cannot hold {described(annotation)}; declare an attrs class, a dataclass or a Struct, or "
+                f"pass a cattrs converter with hooks for it: Sessions(..., converter=...)"
+            )
+        if is_known_to_pydantic:
+            return Adapted(annotation, place)
+        raise SchemaError(f"{place}: {refusal}")
 
 
-def _is_known_to_pydantic(annotation: Any) -> bool:
-    return hasattr(origin_class(annotation), "__get_pydantic_core_schema__")
-
-
-def _adapted(annotation: Any, place: str) -> FieldType:
-    from typed_sessions.schema.types.adapted import Adapted  # noqa: PLC0415 -- imports pydantic, which few have
-
-    return Adapted(annotation, place)
+def _holds_itself_bare(alias: Alias) -> bool:
+    """Return True if an alias is a member of the union that it stands for, with no container between."""
+    bare: list[FieldType] = [alias.inner]
+    for held in bare:  # which gets longer
+        if isinstance(held, (OneOf, Alias)):
+            bare += [part for part in held.parts if part not in bare]
+    return alias in bare
 
 
 def _plain(annotation: Any, place: str) -> tuple[Any, tuple[object, ...]]:
@@ -256,8 +254,8 @@ def _is_unhashable(item: FieldType) -> bool:
     item = item.unbounded
     if isinstance(item, Declared):
         return not _has_hash(item.kind.cls)
-    if isinstance(item, (Positions, Items)) and not (isinstance(item, Items) and item.cls in (list, set)):
-        return any(map(_is_unhashable, item.parts()))  # a tuple, or a frozenset
+    if isinstance(item, Listed) and item.cls in (tuple, frozenset):
+        return any(map(_is_unhashable, item.parts))
     return isinstance(item, (Table, Keyed, Items))
 
 

@@ -28,12 +28,11 @@ from typed_sessions.schema.types.base import (
     named,
 )
 from typed_sessions.schema.types.classes import Declared, Foreign, Keyed, WithNames
-from typed_sessions.schema.types.containers import Items, Positions, Table
+from typed_sessions.schema.types.containers import Listed, Table
 from typed_sessions.schema.types.emitter import Emitted, Emitter, Write, by_content
-from typed_sessions.schema.types.scalars import Anything, Enumeration, Scalar, Simple, emit_simple_union
+from typed_sessions.schema.types.scalars import Anything, Simple, emit_simple_union
 
 __all__ = ["OneOf"]
-
 
 Chosen: TypeAlias = dict[tuple[int, int], tuple[object, FieldType | None, object]]
 """For a union and a value, by their identities: the value, its member, and the value as the member holds it."""
@@ -51,9 +50,11 @@ class OneOf(FieldType):
     would choose the class by them.
     """
 
+    matches_by_class = False
+
     def __init__(self, members: tuple[FieldType, ...]) -> None:
         self.text: str = " | ".join(member.text for member in members)
-        self.members = self._parts = members
+        self.members = self.parts = members
         self._bare = lru_cache(maxsize=8)(self._written_bare)
         self._by_class: dict[type, FieldType] = {}
         self._by_plain_type: dict[tuple[NativeTypes, type], list[FieldType]] = {}
@@ -145,7 +146,7 @@ class OneOf(FieldType):
         claiming = [member for member in self.members if member.matches(value)]
         if len(claiming) != 1:
             return None
-        if all(isinstance(member.unbounded, _TOLD_BY_CLASS) for member in self.members):
+        if all(member.unbounded.matches_by_class for member in self.members):
             self._by_class[type(value)] = claiming[0]
         return claiming[0]
 
@@ -172,7 +173,7 @@ class OneOf(FieldType):
         suiting = [(member.affinity(plain, native), member in bare, member) for member in nameless]
         ranked = sorted(suiting, key=lambda candidate: candidate[:2], reverse=True)
         candidates = [member for affinity, _, member in ranked if affinity >= self._least]
-        if self._are_told_by_class or not (is_dict(plain) or is_sequence(plain)):
+        if all(member.unbounded.suits_by_class for member in nameless) or not (is_dict(plain) or is_sequence(plain)):
             self._by_plain_type[native, type(plain)] = candidates
         return candidates
 
@@ -187,12 +188,6 @@ class OneOf(FieldType):
                 bare.add(member)
                 taken |= types
         return frozenset(bare)
-
-    @cached_property
-    def _are_told_by_class(self) -> bool:
-        """True if the class of a plain form without a name says which members it may stand for."""
-        nameless = [member.unbounded for member in self.members if member not in self._always_named]
-        return not any(isinstance(member, (WithNames, Positions)) for member in nameless)
 
     @cached_property
     def _always_named(self) -> frozenset[FieldType]:
@@ -307,10 +302,6 @@ def _read_classes(wire_type: Any) -> frozenset[type]:
     return _read_classes(arguments[0]) if hasattr(wire_type, "__metadata__") else frozenset({origin or wire_type})
 
 
-_TOLD_BY_CLASS: Final = (Simple, Scalar, Enumeration, Items, Table, WithNames, Foreign, Anything)
-"""The types that match values by their class alone."""
-
-
 @contextmanager
 def _choosing() -> Generator[Chosen]:
     """Keep what is found of unions until the outermost of them is done."""
@@ -344,15 +335,15 @@ def _takes_dicts_of(one: FieldType, other: FieldType, seen: set[tuple[FieldType,
         return _is_dict_type(other)
     elif isinstance(one, (Table, WithNames)) and isinstance(other, (Table, WithNames)):
         ones, others = _values_of(one), _values_of(other)
-    elif isinstance(one, (Items, Positions)) and isinstance(other, (Items, Positions)):
-        ones, others = tuple(one.parts()), tuple(other.parts())
+    elif isinstance(one, Listed) and isinstance(other, Listed):
+        ones, others = tuple(one.parts), tuple(other.parts)
     else:
         return False
     return any(_takes_dicts_of(part, its, seen) for part in ones for its in others)
 
 
 def _values_of(held: Table | WithNames) -> tuple[FieldType, ...]:
-    return (held.value,) if isinstance(held, Table) else tuple(held.parts())
+    return (held.value,) if isinstance(held, Table) else tuple(held.parts)
 
 
 def _is_dict_type(member: FieldType) -> bool:

@@ -12,8 +12,9 @@ from attrs import evolve, frozen
 
 from typed_sessions.codec.codec import MAX_PAYLOAD, native_types, payload_of
 from typed_sessions.schema.migrations import VERSION_KEY
+from typed_sessions.schema.places import SOME_KEY
 from typed_sessions.schema.schema import Schema
-from typed_sessions.schema.types.base import JSON, SOME_KEY, FieldType, NativeTypes
+from typed_sessions.schema.types.base import JSON, FieldType, NativeTypes
 from typed_sessions.schema.types.classes import Declared, WithNames
 from typed_sessions.schema.types.containers import Items, Positions, Table
 from typed_sessions.schema.types.scalars import Choice, Enumeration, Scalar, Simple
