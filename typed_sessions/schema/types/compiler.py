@@ -37,7 +37,6 @@ from typed_sessions.schema.types.wrappers import Alias, Bounded, bounds_of
 
 __all__ = ["Compiler"]
 
-F = TypeVar("F", bound=FieldType)
 N = TypeVar("N", Declared, Keyed)
 
 _CONTAINERS: Final[Mapping[object, type]] = {cls: cls for cls in (list, set, frozenset, tuple, dict)}
@@ -61,7 +60,10 @@ class Compiler:
         Raises:
             SchemaError: no session can hold such a type; the message begins with `place`.
         """
-        return self._finished(self._compiled(annotation, place))
+        field_type = self._compiled(annotation, place)
+        while self._waiting:
+            self._waiting.pop()()
+        return field_type
 
     def _compiled(self, annotation: Any, place: str) -> FieldType:
         """Return the same. What classes in it hold is left to do."""
@@ -100,18 +102,19 @@ class Compiler:
             )
         return self._of_class(annotation, place)
 
-    def declared(self, annotation: Any, kind: Kind, place: str) -> Declared:
-        """Return the field type of a declared class, its attributes, and all that they hold, compiled."""
-        return self._finished(self._declared(annotation, kind, place))
-
-    def keyed(self, annotation: Any, place: str) -> Keyed:
-        """Return the field type of a TypedDict, its keys, and all that they hold, compiled."""
-        return self._finished(self._keyed(annotation, place))
-
-    def _finished(self, held: F) -> F:
-        while self._waiting:
-            self._waiting.pop()()
-        return held
+    def _of_class(self, annotation: Any, place: str) -> FieldType:
+        cls = origin_class(annotation)
+        if cls is not None and issubclass(cls, Enum):
+            if not list(cls) or any(type(member.value) not in (str, int) for member in cls):
+                name = cls.__qualname__
+                raise SchemaError(f"{place}: {name} has no values, or some that are neither text nor integers")
+            return Enumeration(cls)
+        if annotation in self._classes:
+            return self._classes[annotation]
+        if is_typed_dict(annotation):
+            return self._keyed(annotation, place)
+        kind = kind_of(annotation)
+        return self._foreign(annotation, place) if kind is None else self._declared(annotation, kind, place)
 
     def _declared(self, annotation: Any, kind: Kind, place: str) -> Declared:
         places = {name: f"{kind.cls.__qualname__}.{name}" for name in kind.members}
@@ -137,17 +140,6 @@ class Compiler:
         self._classes[annotation] = held
         self._waiting.append(fill)
         return held
-
-    def _of_class(self, annotation: Any, place: str) -> FieldType:
-        cls = origin_class(annotation)
-        if cls is not None and issubclass(cls, Enum):
-            return self._enumeration(cls, place)
-        if annotation in self._classes:
-            return self._classes[annotation]
-        if is_typed_dict(annotation):
-            return self._keyed(annotation, place)
-        kind = kind_of(annotation)
-        return self._foreign(annotation, place) if kind is None else self._declared(annotation, kind, place)
 
     def _alias(self, reference: Any, place: str) -> FieldType:
         """Return what an alias stands for; one that contains itself goes by its name."""
@@ -189,11 +181,6 @@ class Compiler:
         if len(set(written)) < len(written):
             raise SchemaError(f"{place}: two values of {text} are written alike, and one would come back as the other")
         return choice
-
-    def _enumeration(self, cls: type[Enum], place: str) -> FieldType:
-        if not list(cls) or any(type(member.value) not in (str, int) for member in cls):
-            raise SchemaError(f"{place}: {cls.__qualname__} has no values, or some that are neither text nor integers")
-        return Enumeration(cls)
 
     def _container(self, origin: type, arguments: tuple[Any, ...], place: str) -> FieldType:
         if origin is tuple and arguments[-1:] != (...,):

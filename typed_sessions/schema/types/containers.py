@@ -323,7 +323,7 @@ class Table(FieldType):
         text_of: Callable[[Any], Any] = self._exact_key_text
         key_of: Callable[[Any], object] = self._key_of
         if isinstance(self.key, Scalar):
-            text_of, key_of = self.key.to_text, self.key.from_text
+            text_of, key_of = self.key.spelling.write, self.key.spelling.read
         elif self._by_number and isinstance(self.key, Simple):
             text_of, key_of = str, int
         classes = self.key.classes or ()

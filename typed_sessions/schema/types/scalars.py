@@ -18,8 +18,8 @@ from markupsafe import Markup
 from typing_extensions import override
 
 from typed_sessions.schema.generated import Unusual
-from typed_sessions.schema.narrowing import PLAIN, is_dict, is_sequence
-from typed_sessions.schema.places import SOME_KEY, TYPE_KEY
+from typed_sessions.schema.narrowing import PLAIN, is_dict
+from typed_sessions.schema.places import SOME_KEY
 from typed_sessions.schema.sameness import is_told_by_text, same
 from typed_sessions.schema.types.base import (
     NATIVE_CANDIDATES,
@@ -35,6 +35,7 @@ from typed_sessions.schema.types.base import (
     named,
 )
 from typed_sessions.schema.types.emitter import IS, Emitted, Emitter, by_content
+from typed_sessions.schema.types.notation import Spelling
 
 __all__ = ["KNOWN", "Anything", "Choice", "Enumeration", "Scalar", "Simple", "emit_simple_union"]
 
@@ -57,15 +58,11 @@ class Anything(FieldType):
     def unstructure(self, value: object, native: NativeTypes) -> object:
         if type(value) in PLAIN:
             return value
-        if (copied := _copied(value)) is not None:
-            return copied
         if type(value) in _NATIVE_TYPES and type(value) not in native:
             raise Mismatch("a value that the serializer brings back", type(value).__name__)
-        if is_dict(value) and type(value) is dict:
+        if type(value) in (dict, list, tuple):
             plain = self._each(value, partial(self.unstructure, native=native))
             return plain if name_of(value, native) is None else named(self.text, plain, native)
-        if is_sequence(value) and type(value) in (list, tuple):
-            return self._each(value, partial(self.unstructure, native=native))
         cls: type[object] = type(value)
         if issubclass(cls, _JSON_TYPES) and cls not in (*_JSON_TYPES, *_NATIVE_TYPES):
             raise Mismatch("a plain value", f"{cls.__name__}, which would come back as another type")
@@ -75,8 +72,6 @@ class Anything(FieldType):
     def structure(self, plain: object, reading: Reading) -> object:
         if type(plain) in PLAIN:
             return plain
-        if (copied := _copied(plain)) is not None:
-            return copied
         plain = self.content_of(plain, reading.native)
         if type(plain) in (dict, list, tuple):
             return self._each(plain, partial(self.structure, reading=reading))
@@ -91,26 +86,17 @@ class Anything(FieldType):
         return True
 
     def _each(self, value: object, convert: Callable[[object], object]) -> object:
-        """Convert each item of a container."""
-        if is_dict(value):
-            if not all(type(key) is str for key in value):
-                raise Mismatch("str", "another type", " (a key)")
-            try:
-                return {key: convert(item) for key, item in value.items()}
-            except Mismatch as mismatch:
-                raise mismatch.within(SOME_KEY) from mismatch
-        items = indexed(cast("list[object] | tuple[object, ...]", value), convert)
-        return items if isinstance(value, list) else tuple(items)
-
-
-def _copied(value: object) -> object | None:
-    """Return a copy of a list or dict that holds nothing but plain values, and no name; None of anything else."""
-    cls: type[object] = type(value)
-    if cls is list and is_sequence(value):
-        return [*value] if PLAIN.issuperset(map(type, value)) else None
-    if cls is dict and is_dict(value) and TYPE_KEY not in value and _TEXT.issuperset(map(type, value)):
-        return {**value} if PLAIN.issuperset(map(type, value.values())) else None
-    return None
+        """Convert each item of a container, unless all are plain."""
+        if not is_dict(value):
+            sequence = cast("list[object] | tuple[object, ...]", value)
+            items = [*sequence] if self.are_plain(sequence) else indexed(sequence, convert)
+            return items if isinstance(value, list) else tuple(items)
+        if not _TEXT.issuperset(map(type, value)):
+            raise Mismatch("str", "another type", " (a key)")
+        try:
+            return {**value} if self.are_plain(value.values()) else {key: convert(value[key]) for key in value}
+        except Mismatch as mismatch:
+            raise mismatch.within(SOME_KEY) from mismatch
 
 
 class Single(FieldType):
@@ -204,14 +190,14 @@ class Scalar(Single):
     ) -> None:
         super().__init__(cls, exact)
         self.native_type: type | None = cls
-        self.to_text = to_text
-        self.from_text: Callable[[str], object] = from_text or partial(msgspec.convert, type=cls)
+        self.spelling: Spelling = Spelling("", to_text, from_text or partial(msgspec.convert, type=cls))
+        """As text, without a tag."""
 
     @override
     def unstructure(self, value: object, native: NativeTypes) -> object:
         value = self.validate(value)
         if self.cls not in native:
-            return self.to_text(value)
+            return self.spelling.write(value)
         if isinstance(value, dt.datetime) and value.utcoffset() is None and NaiveDatetime not in native:
             raise Mismatch("an aware datetime, such as datetime.now(UTC)", "a naive one, which comes back as another")
         return value
@@ -225,41 +211,36 @@ class Scalar(Single):
         if type(plain) is not str:
             raise Mismatch.of(self, plain)
         try:
-            return self.from_text(plain)
+            return self.spelling.read(plain)
         except (ValueError, TypeError) as error:
             raise Mismatch.of(self, plain) from error
 
     @override
     def emit(self, emitter: Emitter) -> Emitted:
         """Return the code of a value that has a tag, or is text. What is written in another way is left alone."""
-        cls, to_text, from_text, reads_exactly = self.cls, self.to_text, self.from_text, False
-        spelling = emitter.notation.spellings.get(cls) if cls in emitter.native else None
-        if spelling is None and cls in (dt.date, dt.timedelta):
+        cls, tagged = self.cls, emitter.notation.spellings.get(self.cls) if self.cls in emitter.native else None
+        if tagged is None and cls in (dt.date, dt.timedelta):
             return Emitted(cls, unchanged=IS)  # msgspec reads and writes it as we do
-        if spelling is not None and spelling.native is not None:
-            return emitter.tagged(spelling.tag, Emitted(spelling.native, unchanged=IS))
-        if spelling is not None:
-            to_text, from_text, reads_exactly = spelling.write, spelling.read, spelling.reads_exactly
-        takes_naive = spelling is None or cls is not dt.datetime or NaiveDatetime in emitter.native
+        if tagged is not None and tagged.native is not None:
+            return emitter.tagged(tagged.tag, Emitted(tagged.native, unchanged=IS))
+        spelling = tagged or self.spelling
+        takes_naive = tagged is None or cls is not dt.datetime or NaiveDatetime in emitter.native
 
         def write(value: Any) -> object:
             if type(value) is not cls or not (takes_naive or value.utcoffset() is not None):
                 raise Unusual
-            return to_text(value)
+            return spelling.write(value)
 
         def read(text: str) -> object:
             try:
-                value = from_text(text)
+                return spelling.read_exactly(text)
             except ValueError:
                 raise Unusual from None
-            if not reads_exactly and to_text(value) != text:
-                raise Unusual
-            return value
 
         encode, decode = emitter.call(write, f"write_{self.text}"), emitter.call(read, f"read_{self.text}")
-        if spelling is not None:
-            return emitter.tagged(spelling.tag, by_content(str, encode, decode))
-        cls_name, text_of = emitter.module.name(cls, cls.__name__), emitter.call(to_text, "text_of")
+        if tagged is not None:
+            return emitter.tagged(tagged.tag, by_content(str, encode, decode))
+        cls_name, text_of = emitter.module.name(cls, cls.__name__), emitter.call(spelling.write, "text_of")
         is_same = f"(type({{0}}) is {cls_name} and {text_of('{0}')} == {{1}})".format
         return Emitted(str, encode, decode, is_same)
 
@@ -333,12 +314,16 @@ class Choice(FieldType):
 
     @override
     def validate(self, value: object) -> object:
-        self._writer(value)
+        cls: type[object] = type(value)
+        # Only of the classes of its values is it known what a hash takes.
+        if self.classes is None or cls not in self.classes or (cls, value) not in self.choices:
+            raise Mismatch.of(self, value)
         return value
 
     @override
     def unstructure(self, value: object, native: NativeTypes) -> object:
-        return self._writer(value).unstructure(value, native)
+        self.validate(value)
+        return self.choices[type(value), value].unstructure(value, native)
 
     @override
     def structure(self, plain: object, reading: Reading) -> object:
@@ -350,28 +335,13 @@ class Choice(FieldType):
 
     @override
     def emit(self, emitter: Emitter) -> Emitted | None:
-        writers, types = [*self.parts], self.classes or ()
+        writers = [*self.parts]
         inner = emitter.emitted(writers[0]) if len(writers) == 1 else emit_simple_union(writers, emitter)
-        if inner is None:
-            return None
-
-        def check(value: object) -> object:
-            if type(value) not in types or (type(value), value) not in self.choices:
-                raise Unusual
-            return value
-
-        return inner.checked(emitter.call(check, "choice"))
+        return None if inner is None else inner.checked(emitter.call(self.validate, "choice"))
 
     @override
     def matches(self, value: object) -> bool:
-        return bool(attempt(self._writer, value))
-
-    def _writer(self, value: object) -> FieldType:
-        cls: type[object] = type(value)
-        is_known = self.classes is not None and cls in self.classes  # only of these it is known what a hash takes
-        if not is_known or (cls, value) not in self.choices:
-            raise Mismatch.of(self, value)
-        return self.choices[cls, value]
+        return bool(attempt(self.validate, value))
 
 
 def _finite(value: object) -> object:

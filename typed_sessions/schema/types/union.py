@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import cached_property, lru_cache, partial
+from functools import cached_property, lru_cache
+from itertools import combinations
 from types import NoneType, UnionType
 from typing import Any, Final, TypeAlias, Union, cast, get_args, get_origin
 
@@ -30,7 +31,7 @@ from typed_sessions.schema.types.base import (
 from typed_sessions.schema.types.classes import Declared, Foreign, Keyed, WithNames
 from typed_sessions.schema.types.containers import Listed, Table
 from typed_sessions.schema.types.emitter import Emitted, Emitter, Write, by_content
-from typed_sessions.schema.types.scalars import Anything, Simple, emit_simple_union
+from typed_sessions.schema.types.scalars import KNOWN, Anything, Simple, emit_simple_union
 
 __all__ = ["OneOf"]
 
@@ -102,7 +103,7 @@ class OneOf(FieldType):
     @override
     def emit(self, emitter: Emitter) -> Emitted | None:
         """Return the code of a union whose members are told by the class of a value."""
-        others = [member for member in self.members if not (isinstance(member, Simple) and member.cls is NoneType)]
+        others = [member for member in self.members if member is not KNOWN[NoneType]]
         if (simple := emit_simple_union(self.members, emitter)) is not None:
             return simple
         if len(others) == 1:
@@ -118,7 +119,7 @@ class OneOf(FieldType):
             if member not in bare:
                 item, kinds = emitter.named(member.text, item, in_tuple=tuple in names), frozenset({(member.text,)})
             cases.append(Case(classes, kinds, item))
-        if len(frozenset[type]().union(*(case.classes for case in cases))) < sum(len(case.classes) for case in cases):
+        if any(not one.classes.isdisjoint(other.classes) for one, other in combinations(cases, 2)):
             return None
         wire_type: Any = Union[tuple(case.item.wire_type for case in cases)]  # noqa: UP007 -- of values
         try:
@@ -131,12 +132,6 @@ class OneOf(FieldType):
     def _by_name(self) -> Mapping[str, FieldType]:
         """The members by the names that their values are written with."""
         return {member.text: member for member in self.members[::-1]}  # of two of one name, the first one counts
-
-    @cached_property
-    def _least(self) -> Affinity:
-        """What a member needs to be tried. A dict that several classes know in part may be of one that is gone."""
-        dicts = sum(dict in member.plain_types(JSON) for member in self.members)
-        return Affinity.POSSIBLE if dicts > 1 else Affinity.PARTIAL
 
     def _claimant(self, value: object) -> FieldType | None:
         """Return the member that a value is of; None if it may be of several, or is of none."""
@@ -172,16 +167,24 @@ class OneOf(FieldType):
         nameless = [member for member in self.members if member not in self._always_named]
         suiting = [(member.affinity(plain, native), member in bare, member) for member in nameless]
         ranked = sorted(suiting, key=lambda candidate: candidate[:2], reverse=True)
-        candidates = [member for affinity, _, member in ranked if affinity >= self._least]
+        dicts = sum(dict in member.plain_types(JSON) for member in self.members)
+        # A dict that several classes know in part may be of one that is gone.
+        least = Affinity.POSSIBLE if dicts > 1 else Affinity.PARTIAL
+        candidates = [member for affinity, _, member in ranked if affinity >= least]
         if all(member.unbounded.suits_by_class for member in nameless) or not (is_dict(plain) or is_sequence(plain)):
             self._by_plain_type[native, type(plain)] = candidates
         return candidates
 
     def _written_bare(self, native: NativeTypes) -> frozenset[FieldType]:
         """Return the members whose plain forms no other member's can be taken for; JSON's own types go first."""
+
+        def precedence(member: FieldType) -> int:
+            """Return where a member stands in the choice: what may be written as anything comes last."""
+            return 0 if isinstance(member.unbounded, Simple) else 1 + (object in member.plain_types(native))
+
         bare: set[FieldType] = set()
         taken: set[type] = set()
-        for member in sorted(self.members, key=partial(_precedence, native)):
+        for member in sorted(self.members, key=precedence):
             types = member.plain_types(native)
             others = taken - {NoneType} if object in types else taken & (types | {object})
             if not others and member not in self._always_named:
@@ -220,18 +223,16 @@ def _emit_optional(item: Emitted, emitter: Emitter) -> Emitted | None:
     if item.wire_type in (Any, Raw):
         return None
     wire_type: Any = Union[item.wire_type, None]  # noqa: UP007 -- of a value, which may be a constraint
-    is_same = emitter.unchanged(item)
-    return Emitted(
-        wire_type,
-        item.encode and emitter.short("encode_optional", _unless_none(item.encode)),
-        item.decode and emitter.short("decode_optional", _unless_none(item.decode)),
-        lambda value, part: f"({value} is None if {part} is None else {value} is not None and {is_same(value, part)})",
-        item.closed,
-    )
 
+    def unless_none(name: str, write: Write | None) -> Write | None:
+        return write and emitter.short(name, lambda value: f"(None if {value} is None else {write(value)})")
 
-def _unless_none(write: Write) -> Write:
-    return lambda value: f"(None if {value} is None else {write(value)})"
+    def unchanged(value: str, part: str) -> str:
+        is_same = emitter.unchanged(item)(value, part)
+        return f"({value} is None if {part} is None else {value} is not None and {is_same})"
+
+    encode, decode = unless_none("encode_optional", item.encode), unless_none("decode_optional", item.decode)
+    return Emitted(wire_type, encode, decode, unchanged, item.closed)
 
 
 def _emit_read(wire_type: Any, cases: list[Case], emitter: Emitter) -> Emitted:
@@ -323,6 +324,8 @@ def _takes_dicts_of(one: FieldType, other: FieldType, seen: set[tuple[FieldType,
         return False
     seen.add((one, other))
     one, other = one.unbounded, other.unbounded
+    ones: Iterable[FieldType]
+    others: Iterable[FieldType]
     if isinstance(one, OneOf) or isinstance(other, OneOf):
         ones, others = (held.members if isinstance(held, OneOf) else (held,) for held in (one, other))
     elif isinstance(one, Foreign):
@@ -334,24 +337,13 @@ def _takes_dicts_of(one: FieldType, other: FieldType, seen: set[tuple[FieldType,
     elif isinstance(one, Declared) or (isinstance(one, WithNames) and isinstance(other, Table)):
         return _is_dict_type(other)
     elif isinstance(one, (Table, WithNames)) and isinstance(other, (Table, WithNames)):
-        ones, others = _values_of(one), _values_of(other)
+        ones, others = (held.parts if isinstance(held, WithNames) else (held.value,) for held in (one, other))
     elif isinstance(one, Listed) and isinstance(other, Listed):
-        ones, others = tuple(one.parts), tuple(other.parts)
+        ones, others = one.parts, other.parts
     else:
         return False
     return any(_takes_dicts_of(part, its, seen) for part in ones for its in others)
 
 
-def _values_of(held: Table | WithNames) -> tuple[FieldType, ...]:
-    return (held.value,) if isinstance(held, Table) else tuple(held.parts)
-
-
 def _is_dict_type(member: FieldType) -> bool:
     return isinstance(member.unbounded, (Table, Anything, Foreign, Keyed))
-
-
-def _precedence(native: NativeTypes, member: FieldType) -> int:
-    """Return where a member stands in the choice of plain types: what may be written as anything comes last."""
-    if isinstance(member.unbounded, Simple):
-        return 0
-    return 2 if object in member.plain_types(native) else 1
