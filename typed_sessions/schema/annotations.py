@@ -126,11 +126,8 @@ def union_parts(declared: Any) -> tuple[Any, ...]:
 def plain_form(annotation: Any) -> tuple[Any, tuple[object, ...]]:
     """Return an annotation without its wrappers, and what they said of it: the marks of `Annotated`, and qualifiers.
 
-    Wrappers are `Annotated`, `NewType`, type aliases, and the qualifiers `Required`, `NotRequired`, `ReadOnly` and
-    `Final`.
-
-    Raises:
-        SchemaError: an alias, or a name, cannot be resolved.
+    Wrappers are `Annotated`, `NewType`, type aliases and `QUALIFIERS`. Raises SchemaError for an alias, or a name,
+    that cannot be resolved.
     """
     annotation, marks = _unwrapped(annotation)
     passed: list[object] = []
@@ -178,11 +175,7 @@ def _unwrapped(annotation: Any) -> tuple[Any, tuple[object, ...]]:
 
 
 def _referred(reference: Any) -> Any:
-    """Return what a reference stands for.
-
-    Raises:
-        SchemaError: it cannot be resolved.
-    """
+    """Return what a reference stands for. Raises SchemaError for one that cannot be resolved."""
     name = reference_name(reference)
     if isinstance(reference, ForwardRef):
         return _resolved(reference, name, _module_of(reference) or "")
@@ -222,15 +215,10 @@ def described(annotation: Any, within: tuple[object, ...] = ()) -> str:
 def _resolved(annotation: Any, place: str, module: str | ModuleType, in_class: Mapping[str, object] = _NO_NAMES) -> Any:
     """Return an annotation with its text evaluated. Text within it that names no class stays a reference.
 
-    Args:
-        annotation: what to resolve.
-        place: the attribute or alias whose annotation it is, for errors.
-        module: where it stands; a reference may know of another one.
-        in_class: the names of the class around it. Those of the module go before.
-
-    Raises:
-        SchemaError: it cannot be read, or names something that cannot be found.
+    Text is evaluated among the names of its module, which a reference may know itself, and of the class around it.
+    Raises SchemaError for what cannot be read, or found.
     """
+
     def evaluated(text: str | ForwardRef) -> tuple[ForwardRef, Any]:
         """Return text as a reference that knows its module, and what it means."""
         held = _module_of(text) or module

@@ -83,12 +83,9 @@ def attribute_of(instance: object, name: str, *default: object) -> object:
     if name not in _deprecated(cls):
         return getattr(instance, name, *default)
     held = vars(instance)
-    if default:
-        return held.get(name, *default)
-    try:
-        return held[name]
-    except KeyError:
-        raise AttributeError(name) from None
+    if name not in held and not default:
+        raise AttributeError(name)
+    return held.get(name, *default)
 
 
 @lru_cache(maxsize=1024)

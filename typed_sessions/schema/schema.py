@@ -144,8 +144,7 @@ class Schema(Generic[S]):
     def non_defaults(self) -> Callable[[object], dict[str, object]]:
         """Returns the fields of data whose values are not their defaults, in the order of their declaration.
 
-        Raises:
-            AttributeError: the program deleted an attribute.
+        Raises AttributeError if the program deleted an attribute.
         """
         return non_defaults_of(self.fields)
 
@@ -155,13 +154,8 @@ class Schema(Generic[S]):
             return values.keys() - self.non_defaults(data).keys()
         return {name for name, value in values.items() if self.fields[name].is_default(value)}
 
-    def read(self, data: object, name: str) -> object:
-        """Return the value of a field.
-
-        Raises:
-            AttributeError: the program deleted the attribute.
-        """
-        return attribute_of(data, name)
+    read = staticmethod(attribute_of)
+    """Returns the value of a field. Raises AttributeError if the program deleted the attribute."""
 
     def validate(self, name: str, value: object) -> object:
         """Return a value as its field holds it: itself wherever it fits.
@@ -315,7 +309,7 @@ class Schema(Generic[S]):
                 f"{self.name}.{name} is a required key; a new visitor has no data, so declare it NotRequired, or the "
                 f"whole TypedDict total=False"
             )
-        members = (Member(name, keyed.annotations[name], name, required=False, varies=False) for name in keyed.types)
+        members = (Member(name, keyed.annotations[name], required=False, varies=False) for name in keyed.types)
         return {
             each.name: declared_field(each, keyed.types[each.name], place=f"{self.name}.{each.name}")
             for each in members
@@ -395,11 +389,7 @@ def _required_kind(declared: Callable[[], object]) -> Kind:
 
 
 def class_made_by(function: Callable[[], object]) -> Any:
-    """Return the class of what a function makes, with the type arguments that are written down.
-
-    Raises:
-        SchemaError: the function cannot be called.
-    """
+    """Return the class of what a function makes, with its type arguments. Raises SchemaError if it cannot be called."""
     try:
         made = type(function())
     except Exception as error:

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from copy import copy
 from functools import cached_property
+from operator import attrgetter
 from types import MemberDescriptorType
 from typing import Any, ClassVar, Final, Self, TypeAlias, get_origin
 
@@ -23,17 +24,17 @@ class Member:
 
     name: str
     annotation: Any
-    alias: str
-    """The constructor's name for it."""
     required: bool
     varies: bool
     """True if each instance may get a default that is another."""
+    alias: str = attrs.Factory(attrgetter("name"), takes_self=True)
+    """The constructor's name for it."""
     in_constructor: bool = True
     converts: bool = False
     """True if the class converts what is assigned to it, so that its type is known only afterwards."""
     validates: bool = False
-    max_length: int | None = None
-    """How long a value may be, as far as the class itself sees to that."""
+    source: Any = None
+    """What attrs, or pydantic, itself says of it."""
     deprecated: bool = False
     """True if who reads it is warned, as pydantic does it: programs are to be, and not because it is stored."""
 

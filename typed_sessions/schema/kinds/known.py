@@ -57,9 +57,8 @@ class DataclassKind(Kind):
                 )
         members = [
             Member(
-                name=each.name,
-                annotation=annotations.get(each.name, each.type),
-                alias=each.name,
+                each.name,
+                annotations.get(each.name, each.type),
                 required=each.init and each.default is dataclasses.MISSING is each.default_factory,
                 varies=not each.init or factory_varies(each.default_factory, dataclasses.MISSING),
                 in_constructor=each.init,
@@ -79,13 +78,12 @@ class StructKind(Kind):
         annotations = resolved_annotations(declared)
         members = [
             Member(
-                name=field.name,
-                annotation=annotations.get(field.name, field.type),
-                alias=field.name,
-                required=field.required,
-                varies=factory_varies(field.default_factory, msgspec.NODEFAULT),
+                each.name,
+                annotations.get(each.name, each.type),
+                required=each.required,
+                varies=factory_varies(each.default_factory, msgspec.NODEFAULT),
             )
-            for field in msgspec.structs.fields(cls)
+            for each in msgspec.structs.fields(cls)
         ]
         is_own = hasattr(cls, "__post_init__") or cls.__init__ is not msgspec.Struct.__init__
         super().__init__(cls, members, frozen=cls.__struct_config__.frozen, has_own_constructor=is_own)
@@ -129,15 +127,15 @@ class AttrsKind(Kind):
         annotations = resolved_annotations(declared)
         members = [
             Member(
-                name=field.name,
-                annotation=annotations.get(field.name, field.type),
+                field.name,
+                annotations.get(field.name, field.type),
                 alias=field.alias or field.name,
                 required=field.init and field.default is attrs.NOTHING,
                 varies=not field.init or _varies(field.default),
                 in_constructor=field.init,
                 converts=field.converter is not None,
                 validates=field.validator is not None,
-                max_length=_max_length(field.validator),
+                source=field,
             )
             for field in attrs.fields(cls)
         ]
@@ -180,21 +178,3 @@ _CACHED_HASH: Final = "_attrs_cached_hash"
 def _varies(default: Any) -> bool:
     is_factory = isinstance(default, cast("type", attrs.Factory))  # a class, which attrs types as a function
     return is_factory and (default.takes_self or factory_varies(default.factory))
-
-
-def _max_length(validator: Any) -> int | None:
-    """Return the bound that `attrs.validators.max_len` sets, alone, in a list or as `optional`."""
-    if isinstance(validator, _LONGEST):
-        return cast("int", validator.max_length)
-    if isinstance(validator, _OPTIONAL):
-        return _max_length(validator.validator)
-    if isinstance(validator, _ALL):
-        bounds = [_max_length(part) for part in validator._validators]  # noqa: SLF001 -- attrs offers no other way
-        return min((bound for bound in bounds if bound is not None), default=None)
-    return None
-
-
-_LONGEST: Final[type[Any]] = type(attrs.validators.max_len(1))
-_OPTIONAL: Final[type[Any]] = type(attrs.validators.optional(attrs.validators.max_len(1)))
-_ALL: Final[type[Any]] = type(attrs.validators.and_(attrs.validators.max_len(1)))
-"""The classes of validators, which attrs keeps private."""

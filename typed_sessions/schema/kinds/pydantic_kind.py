@@ -42,14 +42,14 @@ class PydanticKind(Kind):
         aliases = _aliases(cls, fields, config)
         members = [
             Member(
-                name=name,
-                annotation=annotations.get(name, field.annotation),
+                name,
+                annotations.get(name, field.annotation),
                 alias=aliases[name],
                 required=field.init is not False and field.is_required(),
                 varies=field.init is False or _varies(field),
                 in_constructor=field.init is not False,
                 validates=effect is not Effect.NONE,
-                max_length=_max_length(field),
+                source=field,
                 deprecated=is_model(cls) and field.deprecation_message is not None,
             )
             for name, field in fields.items()
@@ -146,11 +146,7 @@ _BESIDE: Final = (_FIELDS_SET, "__pydantic_extra__", "__pydantic_private__")
 
 
 def _complete(cls: Any, rebuild: Callable[[], object]) -> None:
-    """Have pydantic resolve what it could not while the class was made.
-
-    Raises:
-        SchemaError: it still cannot; the message names what.
-    """
+    """Have pydantic resolve what it could not while the class was made. Raises SchemaError if it still cannot."""
     if cls.__pydantic_complete__:
         return
     try:
@@ -170,18 +166,8 @@ def _varies(field: FieldInfo) -> bool:
     return field.default_factory is not None and (bool(takes_data) or factory_varies(field.default_factory))
 
 
-def _max_length(field: FieldInfo) -> int | None:
-    """Return how long a value may be: of several bounds pydantic keeps the last."""
-    lengths = (getattr(mark, "max_length", None) for mark in reversed(field.metadata))
-    return next((length for length in lengths if isinstance(length, int)), None)
-
-
 def _aliases(cls: type, fields: Mapping[str, FieldInfo], config: Mapping[str, Any]) -> dict[str, str]:
-    """Return the constructor's name for each field.
-
-    Raises:
-        SchemaError: a field has none, or another field would take what is given under it.
-    """
+    """Return the constructor's name for each field. Raises SchemaError if it has none of its own."""
     read = {name: [*_paths(name, field, config)] for name, field in fields.items()}
     found: dict[str, str] = {}
     for name, paths in read.items():
@@ -236,14 +222,11 @@ def effect_of(schema: Mapping[str, Any]) -> Effect:
 
 
 class _Walk:
-    """A way through the nodes of a core schema.
-
-    Args:
-        known: the nodes that others refer to, by their references.
-    """
+    """A way through the nodes of a core schema."""
 
     def __init__(self, known: Mapping[str, Mapping[str, Any]]) -> None:
         self._known = known
+        """The nodes that others refer to, by their references."""
         self._passed: set[str] = set()
 
     def effect(self, node: Mapping[str, Any]) -> Effect:
@@ -253,7 +236,7 @@ class _Walk:
                 return Effect.NONE  # but for what was found on the way to here
             self._passed.add(reference)
             return self.effect(self._known[reference]) if reference in self._known else Effect.ALTERS
-        if node["type"] not in _KEYS:
+        if node["type"] not in _KNOWN:
             return Effect.ALTERS
         if node["type"] == "union" and not self._is_told_by_class(node):
             return Effect.ALTERS
@@ -294,54 +277,13 @@ def _choices(union: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 def _of_keys(node: Mapping[str, Any]) -> Effect:
     """Return what the keys of a node do, all of which have to be known."""
     config: Mapping[str, Any] = node.get("config", {})
-    keys = {*config, *node} - _HARMLESS - _KEYS.get(node["type"], _NO_KEYS)
+    keys = {*config, *node} - _HARMLESS
     if not keys and node["type"] != "decimal":  # which refuses what is no number
         return Effect.NONE
     return Effect.REFUSES if keys <= _BOUNDS else Effect.ALTERS
 
 
 _CLASSES: Final = ("model", "dataclass")
-_NO_KEYS: Final[frozenset[str]] = frozenset()
-_HARMLESS: Final = frozenset(
-    {
-        *("type", "ref", "metadata", "serialization", "strict", "config"),
-        *("title", "from_attributes", "populate_by_name", "loc_by_alias", "hide_input_in_errors", "cache_strings"),
-        *("validate_by_name", "validate_by_alias", "serialize_by_alias", "extra_fields_behavior", "regex_engine"),
-        *("ser_json_timedelta", "ser_json_bytes", "ser_json_inf_nan", "ser_json_temporal", "val_json_bytes"),
-    }
-)
-"""The keys, of any node and of any configuration, that do nothing to a value of its type."""
-_BOUNDS: Final = frozenset(
-    {
-        *("gt", "ge", "lt", "le", "multiple_of", "min_length", "max_length", "pattern", "max_digits", "decimal_places"),
-        *("allow_inf_nan", "str_min_length", "str_max_length", "tz_constraint", "now_op", "version"),
-    }
-)
-"""The keys by which a node may refuse a value, and does nothing else to it."""
-_MOMENT: Final = frozenset({"microseconds_precision"})  # of text
-_KEYS: Final[Mapping[str, frozenset[str]]] = {
-    **dict.fromkeys(("any", "none", "bool", "int", "float", "decimal", "str", "bytes", "date", "uuid"), _NO_KEYS),
-    **dict.fromkeys(("time", "datetime", "timedelta"), _MOMENT),
-    **dict.fromkeys(("list", "set", "frozenset"), frozenset({"items_schema", "fail_fast"})),
-    "tuple": frozenset({"items_schema", "variadic_item_index", "fail_fast"}),
-    "dict": frozenset({"keys_schema", "values_schema"}),
-    "enum": frozenset({"cls", "members", "sub_type", "missing"}),
-    "literal": frozenset({"expected"}),
-    "is-instance": frozenset({"cls", "cls_repr"}),
-    "nullable": frozenset({"schema"}),
-    "union": frozenset({"choices", "auto_collapse"}),
-    "default": frozenset(
-        {"schema", "default", "default_factory", "default_factory_takes_data", "copy_default", "validate_default"}
-    ),
-    "model": frozenset(
-        {"cls", "schema", "custom_init", "root_model", "frozen", "post_init", "generic_origin", "extra_behavior"}
-    ),
-    "model-fields": frozenset({"fields", "model_name", "computed_fields", "extra_behavior"}),
-    "dataclass": frozenset({"cls", "schema", "fields", "frozen", "slots", "post_init", "generic_origin"}),
-    "dataclass-args": frozenset({"fields", "dataclass_name", "computed_fields", "collect_init_only"}),
-    "typed-dict": frozenset({"fields", "cls", "cls_name", "total", "computed_fields", "extra_behavior"}),
-}
-"""The nodes that give back what they are given, if it is of their type, each with the keys that say nothing more."""
 _TOLD_BY_CLASS: Final = frozenset(
     {
         *("none", "bool", "int", "float", "decimal", "str", "bytes", "date", "time", "datetime", "timedelta", "uuid"),
@@ -349,3 +291,31 @@ _TOLD_BY_CLASS: Final = frozenset(
     }
 )
 """The nodes that take what is exactly of their class before any other node of a union may."""
+_KNOWN: Final = frozenset(
+    {
+        *(*_TOLD_BY_CLASS, *_CLASSES, "any", "enum", "literal", "is-instance", "nullable", "union", "default"),
+        *("model-fields", "dataclass-args"),
+    }
+)
+"""The nodes that give back what they are given, if it is of their type and they have no other keys than these."""
+_HARMLESS: Final = frozenset(
+    {
+        *("type", "ref", "metadata", "serialization", "strict", "config", "schema", "fields", "choices", "expected"),
+        *("title", "from_attributes", "populate_by_name", "loc_by_alias", "hide_input_in_errors", "cache_strings"),
+        *("validate_by_name", "validate_by_alias", "serialize_by_alias", "extra_fields_behavior", "regex_engine"),
+        *("ser_json_timedelta", "ser_json_bytes", "ser_json_inf_nan", "ser_json_temporal", "val_json_bytes"),
+        *("items_schema", "keys_schema", "values_schema", "fail_fast", "variadic_item_index", "auto_collapse"),
+        *("cls", "cls_name", "cls_repr", "members", "sub_type", "missing", "model_name", "dataclass_name", "total"),
+        *("default", "default_factory", "default_factory_takes_data", "copy_default", "validate_default", "slots"),
+        *("custom_init", "post_init", "root_model", "frozen", "generic_origin", "extra_behavior", "computed_fields"),
+        *("collect_init_only", "microseconds_precision"),  # of text
+    }
+)
+"""The keys, of nodes and of configurations, that do nothing to a value of its type, or are looked at elsewhere."""
+_BOUNDS: Final = frozenset(
+    {
+        *("gt", "ge", "lt", "le", "multiple_of", "min_length", "max_length", "pattern", "max_digits", "decimal_places"),
+        *("allow_inf_nan", "str_min_length", "str_max_length", "tz_constraint", "now_op", "version"),
+    }
+)
+"""The keys by which a node may refuse a value, and does nothing else to it."""

@@ -160,11 +160,7 @@ class FieldType(ABC):
         return Affinity.OF_ITS_TYPE if type(plain) in self.plain_types(native) else Affinity.POSSIBLE
 
     def content_of(self, plain: object, native: NativeTypes) -> object:
-        """Return what stands beside the name of this type; what has no name beside it, as it is.
-
-        Raises:
-            Mismatch: another type wrote it.
-        """
+        """Return what stands beside this type's name; what has no name, as it is. Raises Mismatch for another's."""
         name = name_of(plain, native)
         if name is None or not is_dict(plain):
             return plain

@@ -50,20 +50,14 @@ class WithNames(FieldType):
         self.text = text
         self.annotations = annotations
         self.required = required
-        self.former_names: dict[str, tuple[str, ...]] = {
-            name: former_names(annotation) for name, annotation in annotations.items()
-        }
+        self.former_names: dict[str, tuple[str, ...]] = {name: former_names(each) for name, each in annotations.items()}
         self.types: dict[str, FieldType] = {}
         """Filled by the compiler once it has seen the class, which may contain itself."""
         self.parts: Iterable[FieldType] = self.types.values()
 
     @abstractmethod
     def held(self, value: object) -> Named:
-        """Return what a value holds.
-
-        Raises:
-            Mismatch: it is of another type altogether.
-        """
+        """Return what a value holds. Raises Mismatch for one that is of another type altogether."""
 
     @override
     def unstructure(self, value: object, native: NativeTypes) -> object:
@@ -173,7 +167,7 @@ class Declared(WithNames):
             struct,
             emitter.short(f"encode_{cls}", encode),
             self._emit_construction(emitter, cls, parts),
-            emitter.short_unchanged(f"is_unchanged_{cls}", unchanged),
+            emitter.short(f"is_unchanged_{cls}", unchanged, "value, part"),
             all(item.closed for item in items.values()),
         )
 
@@ -187,7 +181,7 @@ class Declared(WithNames):
             return emitter.short(f"decode_{cls}", construct)
         lines = [f"{its} = {item.decoded(f'value.{its}')}" for item, its in parts]
         lines += ["try:", f"    return {cls}({arguments(its for _, its in parts)})"]
-        return emitter.function(f"decode_{cls}", "value", [*lines, f"except Exception: {emitter.unusual}()"])
+        return emitter.function(f"decode_{cls}", [*lines, f"except Exception: {emitter.unusual}()"])
 
     @override
     def held(self, value: object) -> Named:
@@ -234,13 +228,12 @@ class Keyed(WithNames):
                 unchanged += [f"if item is {unset} or its is {unset}:", "    if item is not its: return False"]
                 unchanged += [f"elif not {emitter.unchanged(item)('item', 'its')}: return False"]
         encode = [f"if {is_other}{lacks}: {emitter.unusual}()", f"return {struct_name}({', '.join(encoded)})"]
-        some = Emitted(
-            struct,
-            emitter.function("encode_keys", "value", encode),
-            emitter.function("decode_keys", "value", [*decode, "return item"]),
-            emitter.predicate("is_unchanged_keys", [*unchanged, "return True"]),
-            all(item.closed for item in items.values()),
+        decode, unchanged, closed = (
+            [*decode, "return item"],
+            [*unchanged, "return True"],
+            all(each.closed for each in items.values()),
         )
+        some = emitter.functions("keys", struct, encode, decode, unchanged, closed=closed)
         return self._emit_whole(emitter, items, some)
 
     def _emit_whole(self, emitter: Emitter, items: Mapping[str, Emitted], some: Emitted) -> Emitted:
@@ -265,7 +258,7 @@ class Keyed(WithNames):
         return evolve(
             some,
             decode=emitter.short("decode_whole", decode),
-            unchanged=emitter.short_unchanged("is_unchanged_whole", unchanged),
+            unchanged=emitter.short("is_unchanged_whole", unchanged, "value, part"),
         )
 
     @override

@@ -129,7 +129,7 @@ class Items(Listed):
         encoded = brackets.format(f"{item.encoded('item')} for item in value")
         name, encode = self.cls.__name__, None
         if not is_list or item.encode is not None:
-            encode = emitter.function(f"encode_{name}", "value", [emitter.only(self.cls), f"return {encoded}"])
+            encode = emitter.function(f"encode_{name}", [emitter.only(self.cls), f"return {encoded}"])
         decode = emitter.short(
             f"decode_{name}", lambda part: brackets.format(f"{item.decoded('item')} for item in {part}")
         )
@@ -170,8 +170,8 @@ class Items(Listed):
         encode += [f"value.sort(key={emitter.module.name(place, 'place')})"] if is_json else []
         encode += [decoded] if place is not repr else []  # two times of one second come back as one
         wire_type: Any = list[item.wire_type]  # type: ignore[name-defined]  # a value here
-        encoded = emitter.function(f"encode_{cls.__name__}", "value", [*encode, "return value"])
-        decode = emitter.function(f"decode_{cls.__name__}", "value", [f"return {decoded}"])
+        encoded = emitter.function(f"encode_{cls.__name__}", [*encode, "return value"])
+        decode = emitter.function(f"decode_{cls.__name__}", [f"return {decoded}"])
         is_told_by_equality = leaves <= {str, date, timedelta}  # none of which equals anything of another type
         return by_content(wire_type, encoded, decode) if is_told_by_equality else Emitted(wire_type, encoded, decode)
 
@@ -230,13 +230,8 @@ class Positions(Listed):
         encode = [f"if {is_other}: {emitter.unusual}()", unpack, f"return ({encoded},)"]
         looks = [emitter.unchanged(item)(name, f"part[{index}]") for index, (item, name) in enumerate(named)]
         unchanged = [f"if {is_other}: return False", unpack, f"return {' and '.join(looks)}"]
-        content = Emitted(
-            wire_type,
-            emitter.function("encode_tuple", "value", encode),
-            emitter.function("decode_tuple", "value", [unpack, f"return ({decoded},)"]),
-            emitter.predicate("is_unchanged_tuple", unchanged),
-            all(item.closed for item in items),
-        )
+        decode, closed = [unpack, f"return ({decoded},)"], all(item.closed for item in items)
+        content = emitter.functions("tuple", wire_type, encode, decode, unchanged, closed=closed)
         return emitter.tagged(emitter.notation.tuple_tag, content)
 
 
@@ -310,13 +305,8 @@ class Table(FieldType):
         is_same = emitter.unchanged(item)("item", "its")
         unchanged += [f"    if {encode_key('key')} != known or not {is_same}: return False"]
         wire_type: Any = dict[str, item.wire_type]  # type: ignore[name-defined]  # a value here
-        return Emitted(
-            wire_type,
-            emitter.function("encode_dict", "value", encode_lines),
-            emitter.function("decode_dict", "value", decode_lines),
-            emitter.predicate("is_unchanged_dict", [*unchanged, "return True"]),
-            item.closed,
-        )
+        unchanged += ["return True"]
+        return emitter.functions("dict", wire_type, encode_lines, decode_lines, unchanged, closed=item.closed)
 
     def _emit_keys(self, emitter: Emitter) -> tuple[Write, Write]:
         """Return what makes text of a key, and a key of its text."""

@@ -247,11 +247,9 @@ def _emit_read(wire_type: Any, cases: list[Case], emitter: Emitter) -> Emitted:
         decode += [f"if {_is_one_of(its, emitter)}: return {case.item.decoded('value')}"]
         is_same = f"type(part) in {are_read} and {emitter.unchanged(case.item)('value', 'part')}"
         unchanged += [f"if {_is_one_of(case.classes, emitter)}: return {is_same}"]
-    return Emitted(
-        wire_type,
-        emitter.function("encode_union", "value", [*encode, f"return {emitter.unusual}()"]),
-        emitter.function("decode_union", "value", [*decode, f"return {emitter.unusual}()"]),
-        emitter.predicate("is_unchanged_union", [*unchanged, "return False"]),
+    otherwise = f"return {emitter.unusual}()"
+    return emitter.functions(
+        "union", wire_type, [*encode, otherwise], [*decode, otherwise], [*unchanged, "return False"]
     )
 
 
@@ -277,10 +275,10 @@ def _emit_raw(cases: list[Case], emitter: Emitter, names: NativeTypes) -> Emitte
         encode += [f"if {_is_one_of(case.classes, emitter)}: return {raw}({write}({case.item.encoded('value')}))"]
         reading = emitter.call(notation.decoder(case.item.wire_type), "read")
         decode += [f"if number == {number}: return {case.item.decoded(reading('value'))}"]
-    encoded = emitter.function("encode_union", "value", [*encode, f"return {emitter.unusual}()"])
-    member = emitter.function("decode_member", "value", [*decode, f"return {emitter.unusual}()"])
+    encoded = emitter.function("encode_union", [*encode, f"return {emitter.unusual}()"])
+    member = emitter.function("decode_member", [*decode, f"return {emitter.unusual}()"])
     check = [f"item = {member('value')}", f"if {encoded('item')} != value: {emitter.unusual}()", "return item"]
-    return by_content(Raw, encoded, emitter.function("decode_union", "value", check))
+    return by_content(Raw, encoded, emitter.function("decode_union", check))
 
 
 def _tag_or_type(held: type, emitter: Emitter) -> object:
