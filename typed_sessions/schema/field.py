@@ -28,10 +28,10 @@ from typed_sessions.schema.kinds.base import Member
 from typed_sessions.schema.kinds.known import kind_of
 from typed_sessions.schema.markers import Essential, Merge, Secret, Subject
 from typed_sessions.schema.merging import Rule, rule_of
-from typed_sessions.schema.sameness import same
+from typed_sessions.schema.sameness import attribute_names, parts_in_both, same
 from typed_sessions.schema.types.base import FieldType, Mismatch
 
-__all__ = ["Field", "declared_field", "non_default", "non_defaults_of"]
+__all__ = ["Field", "declared_field", "non_default", "non_defaults_of", "shared_mutable"]
 
 M = TypeVar("M", Essential, Subject, Merge, Secret)
 
@@ -173,6 +173,16 @@ def _classes_of(annotation: Any) -> set[object]:
     declared, _ = plain_form(annotation)
     parts = [plain_form(part)[0] for part in union_parts(declared) or (declared,)]
     return {get_origin(part) or part for part in parts} - {NoneType}
+
+
+def shared_mutable(one: object, other: object) -> object | None:
+    """Return an object that can be changed and that two values have in common, at any depth; None if there is none."""
+    cls: Any = type(one)
+    kind = kind_of(cls) if one is other and attribute_names(cls) is not None else None
+    if (one is other and cls in (list, dict, set)) or (kind is not None and not kind.frozen):
+        return one
+    shared = (shared_mutable(item, its) for _, item, its in parts_in_both(one, other))
+    return next((found for found in shared if found is not None), None)
 
 
 def non_defaults_of(fields: Mapping[str, Field]) -> Callable[[object], dict[str, object]]:

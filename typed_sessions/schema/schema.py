@@ -15,11 +15,11 @@ from typing_extensions import TypeVar, override
 
 from typed_sessions.errors import FieldTypeError, FieldValueError, SchemaError
 from typed_sessions.schema.annotations import is_typed_dict, origin_class
-from typed_sessions.schema.field import Field, declared_field, non_defaults_of
+from typed_sessions.schema.field import Field, declared_field, non_defaults_of, shared_mutable
 from typed_sessions.schema.kinds.base import Kind, Member
 from typed_sessions.schema.kinds.known import kind_of
 from typed_sessions.schema.migrations import Migrations
-from typed_sessions.schema.sameness import attribute_of, same, shared_mutable
+from typed_sessions.schema.sameness import attribute_of, same
 from typed_sessions.schema.types import base
 from typed_sessions.schema.types.base import FieldType, Mismatch, NaiveDatetime, NativeTypes, OutOfBounds
 from typed_sessions.schema.types.classes import Declared, WithNames
@@ -288,7 +288,8 @@ class Schema(Generic[S]):
                 raise SchemaError(
                     f"{self.name}.{member.name} has no default; a new visitor has no data, so every field needs one"
                 )
-        types = cast("WithNames", compiler.compile(self.declared if kind.make is None else kind.cls, self.name)).types
+        annotation = self.declared if kind.make is None else kind.cls
+        types = cast("WithNames", compiler.compile(annotation, self.name, kind)).types
         try:
             one, other = self.create(), self.create()
         except Exception as error:

@@ -82,6 +82,7 @@ class Kind:
         self._slots: Mapping[str, MemberDescriptorType] = {slot.__name__: slot for slot in held}
         self._has_dict = bool(cls.__dictoffset__)
         self._new: Callable[[type], object] = next(b for b in mro if not b.__flags__ & _IS_MADE_BY_PYTHON).__new__
+        self._arguments = [(member.alias, name) for name, member in self.members.items() if member.in_constructor]
         self._takes_names = all(member.in_constructor and member.alias == name for name, member in self.members.items())
 
     def made_by(self, make: Callable[[], object]) -> Self:
@@ -113,8 +114,7 @@ class Kind:
 
     def _called(self, values: Mapping[str, object]) -> object:
         """Return what the constructor makes of those of the values that it takes."""
-        given = [(member.alias, name) for name, member in self.members.items() if member.in_constructor]
-        return self.cls(**{alias: values[name] for alias, name in given if name in values})
+        return self.cls(**{alias: values[name] for alias, name in self._arguments if name in values})
 
     def assign(self, instance: object, name: str, value: object) -> None:
         """Set an attribute of an instance that is not frozen the way the class's author meant it."""
@@ -190,7 +190,8 @@ class Kind:
 
     def replaced(self, instance: object, values: Mapping[str, object]) -> object:
         """Return a new instance with some of the constructor's attributes replaced, and the others of this one."""
-        return self._called(self._held(instance) | dict(values))
+        held = ((alias, values[name] if name in values else getattr(instance, name)) for alias, name in self._arguments)
+        return self.cls(**dict(held))
 
     def _held(self, instance: object) -> dict[str, object]:
         """Return the attributes that an instance has."""

@@ -71,8 +71,8 @@ class PydanticKind(Kind):
 
     @override
     def replaced(self, instance: Any, values: Mapping[str, object]) -> object:
-        made = super().replaced(instance, values)
         given = self._held(instance) | dict(values)
+        made = self._called(given)
         self._put_back(made, {name: value for name, value in given.items() if self.members[name].in_constructor})
         return made
 

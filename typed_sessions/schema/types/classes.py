@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import deepcopy
 from functools import partial
-from typing import Any, ClassVar, Final, TypeAlias, get_origin
+from typing import Any, ClassVar, Final, TypeAlias, cast, get_origin
 
 from attrs import evolve
 from cattrs import Converter
@@ -64,10 +64,6 @@ class WithNames(FieldType):
         return self._converted(self.held(value), lambda held, item: held.unstructure(item, native))
 
     @override
-    def structure(self, plain: object, reading: Reading) -> object:
-        return self._structured(plain, reading)
-
-    @override
     def affinity(self, plain: object, native: NativeTypes) -> Affinity:
         if not is_dict(plain) or any(self._stored_as(plain, name) is None for name in self.required):
             return Affinity.NONE
@@ -88,7 +84,8 @@ class WithNames(FieldType):
                 raise mismatch.within(self.step.format(name)) from mismatch
         return done
 
-    def _structured(self, plain: object, reading: Reading) -> dict[str, object]:
+    @override
+    def structure(self, plain: object, reading: Reading) -> object:
         """Return the values of a plain dict by their present names; keys that nobody declares are counted."""
         if not is_dict(plain):
             raise Mismatch.of(self, plain)
@@ -110,7 +107,9 @@ class WithNames(FieldType):
 
     def _stored_as(self, plain: dict[object, object], name: str) -> str | None:
         """Return the key under which a plain dict has a value: the present name goes before earlier ones."""
-        return next((known for known in (name, *self.former_names[name]) if known in plain), None)
+        if name in plain:
+            return name
+        return next((known for known in self.former_names[name] if known in plain), None)
 
 
 class Declared(WithNames):
@@ -132,7 +131,7 @@ class Declared(WithNames):
 
     @override
     def structure(self, plain: object, reading: Reading) -> object:
-        values = self._structured(plain, reading)
+        values = cast("dict[str, object]", super().structure(plain, reading))
         if not values.keys() >= self._generated:
             reading.generated = True
         try:

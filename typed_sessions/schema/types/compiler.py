@@ -54,13 +54,13 @@ class Compiler:
         self._unfinished: list[Alias] = []
         """The aliases that are being compiled, each within the one before."""
 
-    def compile(self, annotation: Any, place: str) -> FieldType:
-        """Return the field type of an annotation.
+    def compile(self, annotation: Any, place: str, kind: Kind | None = None) -> FieldType:
+        """Return the field type of an annotation; `kind` is that of a declared class, where it is known.
 
         Raises:
             SchemaError: no session can hold such a type; the message begins with `place`.
         """
-        field_type = self._compiled(annotation, place)
+        field_type = self._declared(annotation, kind, place) if kind else self._compiled(annotation, place)
         while self._waiting:
             self._waiting.pop()()
         return field_type

@@ -48,13 +48,13 @@ class Listed(FieldType):
 
     @override
     def validate(self, value: Any) -> object:
-        items = self._converted(self._items(value, self.cls), lambda item_type: item_type.validate)
+        items = self._converted(self._items(value, self.cls), lambda item_type, item: item_type.validate(item))
         return value if type(value) is self.cls and all(map(is_, items, value)) else self.cls(items)
 
     @override
     def unstructure(self, value: object, native: NativeTypes) -> object:
         items = self._items(value, self.cls)
-        plain = self._converted(items, lambda item_type: partial(item_type.unstructure, native=native))
+        plain = self._converted(items, lambda item_type, item: item_type.unstructure(item, native))
         if self.cls in (set, frozenset):
             plain = sorted(plain, key=self._place)
         return tuple(plain) if self.cls is tuple and tuple in native else plain
@@ -62,7 +62,7 @@ class Listed(FieldType):
     @override
     def structure(self, plain: object, reading: Reading) -> object:
         items = self._items(plain, list, tuple, self.cls)  # a set, from an undeclared key or a migration
-        values = self._converted(items, lambda item_type: partial(item_type.structure, reading=reading))
+        values = self._converted(items, lambda item_type, item: item_type.structure(item, reading))
         try:
             return self.cls(values)
         except TypeError as error:  # an unhashable item of a set
@@ -75,8 +75,8 @@ class Listed(FieldType):
         return [*cast("Iterable[object]", value)]
 
     @abstractmethod
-    def _converted(self, items: list[object], convert: Callable[[FieldType], Convert]) -> list[object]:
-        """Convert each item by what converts values of its type."""
+    def _converted(self, items: list[object], convert: Callable[[FieldType, object], object]) -> list[object]:
+        """Convert each item by its type."""
 
     @cached_property
     def _place(self) -> Callable[[object], str]:
@@ -99,8 +99,8 @@ class Items(Listed):
         self.parts: Iterable[FieldType] = (item,)
 
     @override
-    def _converted(self, items: list[object], convert: Callable[[FieldType], Convert]) -> list[object]:
-        return items if self.item.are_plain(items) else indexed(items, convert(self.item))
+    def _converted(self, items: list[object], convert: Callable[[FieldType, object], object]) -> list[object]:
+        return items if self.item.are_plain(items) else indexed(items, partial(convert, self.item))
 
     @override
     def affinity(self, plain: object, native: NativeTypes) -> Affinity:
@@ -212,9 +212,9 @@ class Positions(Listed):
         return items
 
     @override
-    def _converted(self, items: list[object], convert: Callable[[FieldType], Convert]) -> list[object]:
-        converts = map(convert, self.items)
-        return indexed(items, lambda item: next(converts)(item))  # noqa: PLW0108 -- to each its own
+    def _converted(self, items: list[object], convert: Callable[[FieldType, object], object]) -> list[object]:
+        types = iter(self.items)
+        return indexed(items, lambda item: convert(next(types), item))
 
     @override
     def emit(self, emitter: Emitter) -> Emitted:
@@ -256,6 +256,8 @@ class Table(FieldType):
     def validate(self, value: object) -> object:
         if not is_dict(value):
             raise Mismatch.of(self, value)
+        if type(value) is dict and self._is_plain(value):
+            return value
         entries = {**value}  # at once: another thread may change it
         keys, items = self._converted(entries, self.key.validate, self.value.validate)
         if type(value) is dict and all(map(is_, keys, entries)) and all(map(is_, items, entries.values())):
@@ -266,9 +268,10 @@ class Table(FieldType):
     def unstructure(self, value: object, native: NativeTypes) -> object:
         if not is_dict(value):
             raise Mismatch.of(self, value)
-        entries = {**value}  # as above
-        keys, items = self._converted(entries, self._key_text, partial(self.value.unstructure, native=native))
-        plain = dict(zip(keys, items, strict=True))
+        plain = entries = {**value}  # as above
+        if not self._is_plain(entries):
+            keys, items = self._converted(entries, self._key_text, partial(self.value.unstructure, native=native))
+            plain = dict(zip(keys, items, strict=True))
         if len(plain) != len(entries):
             raise Mismatch(f"{self.key.text} with a text of its own for each", "two of one text", " (a key)")
         return plain if name_of(plain, native) is None else named(self.text, plain, native)
@@ -278,6 +281,8 @@ class Table(FieldType):
         plain = self.content_of(plain, reading.native)
         if not is_dict(plain):
             raise Mismatch.of(self, plain)
+        if self._is_plain(plain):
+            return {**plain}
         keys, items = self._converted(plain, self._key_of, partial(self.value.structure, reading=reading))
         try:
             return dict(zip(keys, items, strict=True))
@@ -346,10 +351,15 @@ class Table(FieldType):
     def _converted(
         self, entries: dict[object, object], convert_key: Convert, convert: Convert
     ) -> tuple[list[object], list[object]]:
-        """Convert each key, unless it is text that stands for itself, and each value, unless all are plain."""
-        is_text, items = self._has_text_keys and {*map(type, entries)} <= _TEXTS, entries.values()
-        keys = [*entries] if is_text else indexed(entries, convert_key, " (a key)")
-        return keys, [*items] if self.value.are_plain(items) else indexed(items, convert, SOME_KEY)
+        """Convert each key, unless it is text that stands for itself, and each value."""
+        keys = [*entries] if self._are_text(entries) else indexed(entries, convert_key, " (a key)")
+        return keys, indexed(entries.values(), convert, SOME_KEY)
+
+    def _are_text(self, keys: Iterable[object]) -> bool:
+        return self._has_text_keys and {*map(type, keys)} <= _TEXTS
+
+    def _is_plain(self, value: dict[object, object]) -> bool:
+        return self._are_text(value) and self.value.are_plain(value.values())
 
     def _key_text(self, key: object) -> str:
         plain = self.key.unstructure(self.key.validate(key), JSON)

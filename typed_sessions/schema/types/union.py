@@ -304,11 +304,8 @@ def _read_classes(wire_type: Any) -> frozenset[type]:
 @contextmanager
 def _choosing() -> Generator[Chosen]:
     """Keep what is found of unions until the outermost of them is done."""
-    chosen = _chosen.get()
-    if chosen is not None:
-        yield chosen
-        return
-    chosen = Chosen()
+    outer = _chosen.get()
+    chosen: Chosen = {} if outer is None else outer
     token = _chosen.set(chosen)
     try:
         yield chosen
