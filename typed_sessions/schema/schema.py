@@ -154,8 +154,9 @@ class Schema(Generic[S]):
             return values.keys() - self.non_defaults(data).keys()
         return {name for name, value in values.items() if self.fields[name].is_default(value)}
 
-    read = staticmethod(attribute_of)
-    """Returns the value of a field. Raises AttributeError if the program deleted the attribute."""
+    def read(self, data: object, name: str) -> object:
+        """Return the value of a field. Raises AttributeError if the program deleted the attribute."""
+        return attribute_of(data, name)
 
     def validate(self, name: str, value: object) -> object:
         """Return a value as its field holds it: itself wherever it fits.

@@ -224,23 +224,24 @@ class Scalar(Single):
         if tagged is not None and tagged.native is not None:
             return emitter.tagged(tagged.tag, Emitted(tagged.native, unchanged=IS))
         spelling = tagged or self.spelling
+        to_text, read_exactly = spelling.write, spelling.read_exactly
         takes_naive = tagged is None or cls is not dt.datetime or NaiveDatetime in emitter.native
 
         def write(value: Any) -> object:
             if type(value) is not cls or not (takes_naive or value.utcoffset() is not None):
                 raise Unusual
-            return spelling.write(value)
+            return to_text(value)
 
         def read(text: str) -> object:
             try:
-                return spelling.read_exactly(text)
+                return read_exactly(text)
             except ValueError:
                 raise Unusual from None
 
         encode, decode = emitter.call(write, f"write_{self.text}"), emitter.call(read, f"read_{self.text}")
         if tagged is not None:
             return emitter.tagged(tagged.tag, by_content(str, encode, decode))
-        cls_name, text_of = emitter.module.name(cls, cls.__name__), emitter.call(spelling.write, "text_of")
+        cls_name, text_of = emitter.module.name(cls, cls.__name__), emitter.call(to_text, "text_of")
         is_same = f"(type({{0}}) is {cls_name} and {text_of('{0}')} == {{1}})".format
         return Emitted(str, encode, decode, is_same)
 
