@@ -44,7 +44,7 @@ from typed_sessions.tools.lock import (
     write_lock,
 )
 from typed_sessions.tools.lock.declarations import declarations_of
-from typed_sessions.tools.lock.extents import extent_of
+from typed_sessions.tools.lock.extents import extent_of, max_length
 from typed_sessions.tools.lock.samples import Samples
 
 SERIALIZERS = pytest.mark.parametrize(
@@ -815,7 +815,7 @@ class BoundedModel(BaseModel):
 
 def test_what_fields_of_a_model_bound_is_a_bound() -> None:
     assert extent_of(Schema(BoundedModel), TaggedJSONSerializer()).unbounded == ("note",)
-    lengths = {name: field.member.max_length for name, field in Schema(BoundedModel).fields.items()}
+    lengths = {name: max_length(field.member) for name, field in Schema(BoundedModel).fields.items()}
     assert lengths == {"name": 3, "parts": 4, "note": None}
 
 

@@ -46,7 +46,7 @@ from typed_sessions import (
 from typed_sessions.codec.codec import Codec, Loaded
 from typed_sessions.codec.contents import contents_of
 from typed_sessions.reports import FieldReset, Reason, Refused
-from typed_sessions.schema.kinds.core_schema import Effect, effect_of
+from typed_sessions.schema.kinds.pydantic_kind import Effect, effect_of
 from typed_sessions.serializers import MsgspecJSONSerializer, MsgspecMsgpackSerializer, TaggedJSONSerializer
 
 T = TypeVar("T")

@@ -11,8 +11,9 @@ import pytest
 from attrs import define
 from markupsafe import Markup
 
+from typed_sessions.schema.field import shared_mutable
 from typed_sessions.schema.places import Comparison
-from typed_sessions.schema.sameness import same, shared_mutable
+from typed_sessions.schema.sameness import same
 
 
 @define(eq=False)

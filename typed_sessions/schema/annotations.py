@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import typing
 from collections.abc import Callable, Mapping
 from enum import Enum
 from operator import is_
@@ -15,7 +16,6 @@ from typing import (
     ForwardRef,
     Generic,
     Literal,
-    NamedTuple,
     NewType,
     Protocol,
     Self,
@@ -31,34 +31,15 @@ from typing_extensions import get_original_bases, is_typeddict
 from typed_sessions.errors import SchemaError
 from typed_sessions.schema.markers import Formerly
 
-__all__ = [
-    "ALIASES",
-    "QUALIFIERS",
-    "described",
-    "former_names",
-    "is_reference",
-    "is_typed_dict",
-    "marks_of",
-    "not_found",
-    "origin_and_arguments",
-    "origin_class",
-    "plain_form",
-    "reference_in",
-    "reference_name",
-    "required_keys",
-    "resolved_annotations",
-    "substituted",
-    "union_parts",
-]
-
 ALIASES: Final = tuple(
-    {module.TypeAliasType for module in (sys.modules["typing"], typing_extensions) if hasattr(module, "TypeAliasType")}
+    {module.TypeAliasType for module in (typing, typing_extensions) if hasattr(module, "TypeAliasType")}
 )
 """The classes of type aliases: one, or two where typing_extensions has its own."""
-_NOT_DECLARING: Final[frozenset[object]] = frozenset({Generic, Protocol, object})
 QUALIFIERS: Final = frozenset(
     {typing_extensions.Required, typing_extensions.NotRequired, typing_extensions.ReadOnly, Final}
 )
+_NOT_DECLARING: Final[frozenset[object]] = frozenset({Generic, Protocol, object})
+_NO_NAMES: Final[Mapping[str, object]] = {}
 
 
 def is_typed_dict(declared: object) -> bool:
@@ -104,7 +85,7 @@ def _inherited(declared: object) -> dict[str, Any]:
         found |= _inherited(substituted(base, arguments))
     own = cast("Mapping[str, Any]", vars(cls))  # of a TypedDict what it inherits, too
     for name, annotation in own.get("__annotations__", {}).items():
-        hint = _resolved(annotation, _Namespace(cls.__module__, own), f"{cls.__qualname__}.{name}")
+        hint = _resolved(annotation, f"{cls.__qualname__}.{name}", cls.__module__, own)
         annotates_again = is_typeddict(cls) and name in found  # what it inherits, without arguments
         if not annotates_again and _unsubscripted(hint) is not ClassVar:
             found[name] = substituted(hint, arguments)
@@ -145,15 +126,12 @@ def union_parts(declared: Any) -> tuple[Any, ...]:
 def plain_form(annotation: Any) -> tuple[Any, tuple[object, ...]]:
     """Return an annotation without its wrappers, and what they said of it: the marks of `Annotated`, and qualifiers.
 
-    Wrappers are `Annotated`, `NewType`, type aliases, and the qualifiers `Required`, `NotRequired`, `ReadOnly` and
-    `Final`.
-
-    Raises:
-        SchemaError: an alias, or a name, cannot be resolved.
+    Wrappers are `Annotated`, `NewType`, type aliases and `QUALIFIERS`. Raises SchemaError for an alias, or a name,
+    that cannot be resolved.
     """
     annotation, marks = _unwrapped(annotation)
     passed: list[object] = []
-    while is_reference(annotation):
+    while _is_reference(annotation):
         if annotation in passed:
             raise SchemaError(f"{described(annotation)} stands for nothing but itself")
         passed.append(annotation)
@@ -165,10 +143,10 @@ def plain_form(annotation: Any) -> tuple[Any, tuple[object, ...]]:
 def reference_in(annotation: Any) -> Any:
     """Return the alias, or the name of something that is no class, that an annotation is; None if it is none."""
     inner, _ = _unwrapped(annotation)
-    return inner if is_reference(inner) else None
+    return inner if _is_reference(inner) else None
 
 
-def is_reference(annotation: Any) -> bool:
+def _is_reference(annotation: Any) -> bool:
     """Return True for what names a type that may contain itself: a type alias, or text that names no class."""
     return isinstance(annotation, (ForwardRef, *ALIASES)) or isinstance(get_origin(annotation), ALIASES)
 
@@ -197,32 +175,28 @@ def _unwrapped(annotation: Any) -> tuple[Any, tuple[object, ...]]:
 
 
 def _referred(reference: Any) -> Any:
-    """Return what a reference stands for.
-
-    Raises:
-        SchemaError: it cannot be resolved.
-    """
+    """Return what a reference stands for. Raises SchemaError for one that cannot be resolved."""
     name = reference_name(reference)
     if isinstance(reference, ForwardRef):
-        return _resolved(reference, _Namespace(_module_of(reference) or ""), name)
+        return _resolved(reference, name, _module_of(reference) or "")
     alias = _unsubscripted(reference)
     try:
         value = alias.__value__  # which a `type` statement evaluates just now
     except NameError as error:
         raise not_found(name, error.name, alias.__module__) from error
     arguments = dict(zip(alias.__type_params__, get_args(reference), strict=False))
-    return substituted(_resolved(value, _Namespace(alias.__module__), name), arguments)
+    return substituted(_resolved(value, name, alias.__module__), arguments)
 
 
 def described(annotation: Any, within: tuple[object, ...] = ()) -> str:
     """Return an annotation, `within` the references around it, as a reader would write it: `int | None`."""
     annotation, _ = _unwrapped(annotation)
-    if is_reference(annotation):
+    if _is_reference(annotation):
         try:
-            referred = None if annotation in within else _referred(annotation)
+            is_known = annotation not in within
+            return described(_referred(annotation), (*within, annotation)) if is_known else reference_name(annotation)
         except SchemaError:  # which an error names
-            referred = None
-        return reference_name(annotation) if referred is None else described(referred, (*within, annotation))
+            return reference_name(annotation)
     origin, arguments = get_origin(annotation), get_args(annotation)
     if annotation is NoneType:
         return "None"
@@ -238,31 +212,46 @@ def described(annotation: Any, within: tuple[object, ...] = ()) -> str:
     return " | ".join(inner) if union_parts(annotation) else f"{origin.__name__}[{', '.join(inner)}]"
 
 
-def _resolved(annotation: Any, namespace: _Namespace, place: str) -> Any:
-    """Return an annotation with its text evaluated. Text within it that names no class stays a reference."""
+def _resolved(annotation: Any, place: str, module: str | ModuleType, in_class: Mapping[str, object] = _NO_NAMES) -> Any:
+    """Return an annotation with its text evaluated. Text within it that names no class stays a reference.
+
+    Text is evaluated among the names of its module, which a reference may know itself, and of the class around it.
+    Raises SchemaError for what cannot be read, or found.
+    """
+
+    def evaluated(text: str | ForwardRef) -> tuple[ForwardRef, Any]:
+        """Return text as a reference that knows its module, and what it means."""
+        held = _module_of(text) or module
+        argument = text if isinstance(text, str) else text.__forward_arg__
+        try:
+            reference = ForwardRef(argument, is_argument=False, module=held, is_class=True)
+            return reference, eval(reference.__forward_code__, {**in_class}, _names_of(reference))  # noqa: S307 -- it is code
+        except NameError as error:
+            raise not_found(place, error.name, held if isinstance(held, str) else held.__name__) from error
+        except Exception as error:  # an annotation may be any expression
+            owner, _, name = place.rpartition(".")
+            raise SchemaError(f"{owner or name}: an annotation cannot be read, that of {name}: {error}") from error
+
+    def resolve(part: Any) -> Any:
+        """Return text within an annotation as the class that it names, or as a reference that knows its module."""
+        if not isinstance(part, (str, ForwardRef)):
+            return part
+        reference, value = evaluated(part)
+        if isinstance(value, type) and not get_args(value):
+            return value
+        names_of_class = {*reference.__forward_code__.co_names} & in_class.keys()
+        if _awaits_arguments(value) or not names_of_class <= _names_of(reference).keys():
+            return _rebuilt(value, resolve)
+        return reference
+
     if isinstance(annotation, (str, ForwardRef)):
-        annotation = namespace.evaluated(annotation, place)
-    if annotation is None:
-        return NoneType
+        _, annotation = evaluated(annotation)
     try:
-        return _rebuilt(annotation, lambda part: _reference(part, namespace, place))
+        return NoneType if annotation is None else _rebuilt(annotation, resolve)
     except RecursionError:
         raise SchemaError(
             f"{place}: the annotation has no end; declare a generic alias that contains itself as a TypeAliasType"
         ) from None
-
-
-def _reference(part: Any, namespace: _Namespace, place: str) -> Any:
-    """Return text within an annotation as the class that it names, or as a reference that knows its module."""
-    if not isinstance(part, (str, ForwardRef)):
-        return part
-    value, reference = namespace.evaluated(part, place), namespace.reference(part)
-    if isinstance(value, type) and not get_args(value):
-        return value
-    names_of_class = {*reference.__forward_code__.co_names} & namespace.in_class.keys()
-    if _awaits_arguments(value) or not names_of_class <= _names_of(reference).keys():
-        return _rebuilt(value, lambda part: _reference(part, namespace, place))
-    return reference
 
 
 def _awaits_arguments(value: Any) -> bool:
@@ -276,31 +265,6 @@ def not_found(place: str, name: str | None, module: str) -> SchemaError:
         f"{place}: the name {name!r} in its annotation cannot be found from module {module}; define it there, "
         f"outside functions and `if TYPE_CHECKING`"
     )
-
-
-class _Namespace(NamedTuple):
-    """Where the text of an annotation is evaluated."""
-
-    module: str | ModuleType
-    in_class: Mapping[str, object] = {}
-
-    def evaluated(self, text: str | ForwardRef, place: str) -> Any:
-        """Return what a text means: a name of the module goes before one of the class. Raises SchemaError."""
-        try:
-            reference = self.reference(text)
-            return eval(reference.__forward_code__, {**self.in_class}, _names_of(reference))  # noqa: S307 -- it is code
-        except NameError as error:
-            module = _module_of(text) or self.module
-            raise not_found(place, error.name, module if isinstance(module, str) else module.__name__) from error
-        except Exception as error:  # an annotation may be any expression
-            owner, _, name = place.rpartition(".")
-            raise SchemaError(f"{owner or name}: an annotation cannot be read, that of {name}: {error}") from error
-
-    def reference(self, text: str | ForwardRef) -> ForwardRef:
-        """Return text as a reference that knows its module."""
-        module = _module_of(text) or self.module
-        text = text if isinstance(text, str) else text.__forward_arg__
-        return ForwardRef(text, is_argument=False, module=module, is_class=True)
 
 
 def _module_of(text: str | ForwardRef) -> str | ModuleType | None:

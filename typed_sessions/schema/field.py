@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from decimal import Decimal
 from keyword import iskeyword
@@ -28,10 +28,10 @@ from typed_sessions.schema.kinds.base import Member
 from typed_sessions.schema.kinds.known import kind_of
 from typed_sessions.schema.markers import Essential, Merge, Secret, Subject
 from typed_sessions.schema.merging import Rule, rule_of
-from typed_sessions.schema.sameness import same
+from typed_sessions.schema.sameness import attribute_names, parts_in_both, same
 from typed_sessions.schema.types.base import FieldType, Mismatch
 
-__all__ = ["Field", "declared_field", "define_non_defaults", "non_default"]
+__all__ = ["Field", "declared_field", "non_default", "non_defaults_of", "shared_mutable"]
 
 M = TypeVar("M", Essential, Subject, Merge, Secret)
 
@@ -175,17 +175,25 @@ def _classes_of(annotation: Any) -> set[object]:
     return {get_origin(part) or part for part in parts} - {NoneType}
 
 
-def define_non_defaults(module: Module, fields: Mapping[str, Field], forms: Mapping[str, str]) -> str:
-    """Add a function that returns the fields of an object whose values are not their defaults, and return its name.
+def shared_mutable(one: object, other: object) -> object | None:
+    """Return an object that can be changed and that two values have in common, at any depth; None if there is none."""
+    cls: Any = type(one)
+    kind = kind_of(cls) if one is other and attribute_names(cls) is not None else None
+    if (one is other and cls in (list, dict, set)) or (kind is not None and not kind.frozen):
+        return one
+    shared = (shared_mutable(item, its) for _, item, its in parts_in_both(one, other))
+    return next((found for found in shared if found is not None), None)
 
-    What it returns of each field is the expression in `forms`, which is made of `value`.
-    """
-    lines = ['"""Return the fields whose values are not their defaults."""', "found = {}"]
+
+def non_defaults_of(fields: Mapping[str, Field]) -> Callable[[object], dict[str, object]]:
+    """Return a function that returns the fields of an object whose values are not their defaults."""
+    module, lines = Module("the fields of a schema"), ["found = {}"]
     for name, field in fields.items():
         plain = name.isidentifier() and not iskeyword(name)
         lines += [f"value = {field.member.expression('data') if plain else f'getattr(data, {name!r})'}"]
-        lines += [f"if {non_default(field, module)}:", f"    found[{name!r}] = {forms[name]}"]
-    return module.define("non_defaults", "data", [*lines, "return found"])
+        lines += [f"if {non_default(field, module)}:", f"    found[{name!r}] = value"]
+    function = module.define("non_defaults", "data", [*lines, "return found"])
+    return module.compiled()[function]
 
 
 def non_default(field: Field, module: Module, value: str = "value") -> str:

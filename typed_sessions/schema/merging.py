@@ -63,11 +63,7 @@ def merged(
 
 
 def rule_of(rule: MergeRule, name: str) -> Rule:
-    """Return the function that a schema names for a field.
-
-    Raises:
-        ValueError: there is no such rule; the message says what there is.
-    """
+    """Return the function that a schema names for a field. Raises ValueError, which says what there is, for no rule."""
     known = rule if isinstance(rule, str) else next((name for name, one in _FUNCTIONS.items() if one is rule), None)
     if known == "fail":
         return partial(_fail, name)

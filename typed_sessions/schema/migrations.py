@@ -70,11 +70,7 @@ class Migrations:
         return max(self.steps, default=0)
 
     def check(self, schema_name: str, fields: Collection[str]) -> None:
-        """Refuse steps that leave a gap, and a field under the key that they need.
-
-        Raises:
-            SchemaError: says which step is missing, or that the field needs another name.
-        """
+        """Raise SchemaError for steps that leave a gap, and for a field under the key that they need."""
         for version in range(1, self.version + 1):
             if version not in self.steps:
                 raise SchemaError(f"{schema_name} has a migration to version {self.version}, and none to {version}")
@@ -82,11 +78,7 @@ class Migrations:
             raise SchemaError(f"{schema_name}.{VERSION_KEY}: migrations keep the version there; rename the field")
 
     def migrated(self, values: dict[str, object], version: int) -> dict[str, object]:
-        """Return values of a version as this release has them.
-
-        Raises:
-            MigrationFailure: a step raised, or returned no dict.
-        """
+        """Return values of a version as this release has them. Raises MigrationFailure for a step that fails."""
         for target in (target for target in range(version + 1, self.version + 1) if target in self.steps):
             try:
                 migrated: Any = self.steps[target](values)

@@ -78,15 +78,10 @@ class Comparison:
 def unwritable_at(
     value: object, plain: object, writes: Callable[[object], bool], declared: Collection[str] = ()
 ) -> str:
-    """Return where in a value the part is that cannot be written; `declared` are the keys that can be told.
-
-    Halves what holds it until that is one part: to try each container with all that is in it takes as many times longer
-    as they nest.
-    """
-    parts = [*_leaves("", value, plain, declared)]
-    while len(parts) > 1:
-        half = parts[: len(parts) // 2]
-        parts = parts[len(half) :] if writes([part for _, part in half]) else half
+    """Return where in a value the part is that cannot be written; `declared` are the keys that can be told."""
+    parts = _leaves(
+        "", value, plain, declared
+    )  # a container with all that is in it takes too long, the deeper it nests
     return next((place for place, part in parts if not writes(part)), "")
 
 

@@ -17,7 +17,7 @@ import msgspec
 
 from typed_sessions.schema.narrowing import PLAIN, is_dict, is_sequence, is_set
 
-__all__ = ["attribute_names", "attribute_of", "is_model", "is_told_by_text", "parts_in_both", "same", "shared_mutable"]
+__all__ = ["attribute_names", "attribute_of", "is_model", "is_told_by_text", "parts_in_both", "same"]
 
 _PLAIN: Final = PLAIN | {bytes, date, timedelta, UUID}
 """The types whose values are the same where they are equal, and of one type."""
@@ -63,15 +63,6 @@ def parts_in_both(one: object, other: object) -> Iterator[tuple[object, object, 
         yield from ((name, attribute_of(one, name, None), attribute_of(other, name, None)) for name in names)
 
 
-def shared_mutable(one: object, other: object) -> object | None:
-    """Return an object that can be changed and that two values have in common, at any depth; None if there is none."""
-    cls: Any = type(one)
-    if one is other and (cls in (list, dict, set) or (attribute_names(cls) is not None and not _is_frozen(cls))):
-        return one
-    shared = (shared_mutable(item, its) for _, item, its in parts_in_both(one, other))
-    return next((found for found in shared if found is not None), None)
-
-
 def is_model(cls: type[Any]) -> bool:
     """Return True for a model of pydantic's, be pydantic imported or not."""
     return hasattr(cls, "__pydantic_root_model__")
@@ -83,12 +74,9 @@ def attribute_of(instance: object, name: str, *default: object) -> object:
     if name not in _deprecated(cls):
         return getattr(instance, name, *default)
     held = vars(instance)
-    if default:
-        return held.get(name, *default)
-    try:
-        return held[name]
-    except KeyError:
-        raise AttributeError(name) from None
+    if name not in held and not default:
+        raise AttributeError(name)
+    return held.get(name, *default)
 
 
 @lru_cache(maxsize=1024)
@@ -110,16 +98,6 @@ def attribute_names(cls: Any) -> tuple[str, ...] | None:
     if dataclasses.is_dataclass(cls):
         return tuple(field.name for field in dataclasses.fields(cls))
     return None
-
-
-def _is_frozen(cls: type[Any]) -> bool:
-    if attrs.has(cls):
-        return attrs.inspect(cls).is_frozen
-    if issubclass(cls, msgspec.Struct):
-        return cls.__struct_config__.frozen
-    if is_model(cls):
-        return bool(cls.model_config.get("frozen"))
-    return bool(cls.__dataclass_params__.frozen)
 
 
 def _same_members(one: AbstractSet[object], other: AbstractSet[object]) -> bool:

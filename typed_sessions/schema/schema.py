@@ -15,22 +15,14 @@ from typing_extensions import TypeVar, override
 
 from typed_sessions.errors import FieldTypeError, FieldValueError, SchemaError
 from typed_sessions.schema.annotations import is_typed_dict, origin_class
-from typed_sessions.schema.field import Field, declared_field, define_non_defaults
-from typed_sessions.schema.generated import Module
+from typed_sessions.schema.field import Field, declared_field, non_defaults_of, shared_mutable
 from typed_sessions.schema.kinds.base import Kind, Member
 from typed_sessions.schema.kinds.known import kind_of
 from typed_sessions.schema.migrations import Migrations
-from typed_sessions.schema.sameness import attribute_of, same, shared_mutable
-from typed_sessions.schema.types.base import (
-    NATIVE_CANDIDATES,
-    FieldType,
-    Mismatch,
-    NaiveDatetime,
-    NativeTypes,
-    OutOfBounds,
-    all_parts,
-)
-from typed_sessions.schema.types.classes import Declared
+from typed_sessions.schema.sameness import attribute_of, same
+from typed_sessions.schema.types import base
+from typed_sessions.schema.types.base import FieldType, Mismatch, NaiveDatetime, NativeTypes, OutOfBounds
+from typed_sessions.schema.types.classes import Declared, WithNames
 from typed_sessions.schema.types.compiler import Compiler
 from typed_sessions.schema.types.scalars import KNOWN
 from typed_sessions.schema.values import Value
@@ -39,7 +31,7 @@ __all__ = ["Assignment", "Schema", "class_made_by"]
 
 S = TypeVar("S", default=dict[str, object])
 
-_ALL_NATIVE: Final[NativeTypes] = frozenset({*(type(value) for value in NATIVE_CANDIDATES), NaiveDatetime})
+_ALL_NATIVE: Final[NativeTypes] = frozenset({*map(type, base.NATIVE_CANDIDATES), NaiveDatetime})
 """A default may be anything that some serializer takes: which one it will be is not known yet."""
 
 
@@ -91,24 +83,21 @@ class Schema(Generic[S]):
             self.fields = self._keys_of(declared, compiler)
         self.subject: str | None = self._subject_field()
         """The name of the field that says whose session it is; None if none does."""
-        self.secrets: frozenset[str] = frozenset(
-            name for name, field in self.fields.items() if field.secret is not None
-        )
+        self.secrets: frozenset[str] = frozenset(name for name, each in self.fields.items() if each.secret is not None)
         """The names of the fields whose values are shown to nobody."""
         self.renamed: Mapping[str, str] = self._former_names()
         """The present name of each field, by each of its earlier ones."""
         self.varying: tuple[str, ...] = tuple(name for name, field in self.fields.items() if field.varies)
         """The fields of which a new visitor may have a value of its own."""
-        nested = [
-            part.kind for part in all_parts(field.type for field in self.fields.values()) if isinstance(part, Declared)
-        ]
+        parts = base.all_parts(field.type for field in self.fields.values())
+        kinds = [*filter(None, [self._kind]), *(part.kind for part in parts if isinstance(part, Declared))]
         self.has_user_code: bool = self._kind is not None and self._kind.has_user_code
         """True if code of the user's in the class may change or refuse a value; else data holds what it was made of."""
         self.assigns_plainly: bool = self._kind is not None and not (self.has_user_code or self._kind.frozen)
         """True if to set a field is to put a value of its type into the data, which stays the same object."""
-        self.is_pure: bool = not self.has_user_code and not any(kind.has_user_code for kind in nested)
+        self.is_pure: bool = not any(kind.has_user_code for kind in kinds)
         """True if no user code runs when this class, or any within its fields, is made or assigned to."""
-        self.never_alters: bool = all(kind.holds_arguments for kind in [*filter(None, [self._kind]), *nested])
+        self.never_alters: bool = all(kind.holds_arguments for kind in kinds)
         """True if data, and each class within the fields, holds what it is given. Validators may refuse that."""
         self.migrations: Migrations = Migrations(declared)
         self._aware: Mapping[str, NativeTypes] = {}
@@ -128,7 +117,7 @@ class Schema(Generic[S]):
         """
         if datetime not in native or NaiveDatetime in native:
             return self
-        fields = {name: field for name, field in self.fields.items() if KNOWN[datetime] in all_parts([field.type])}
+        fields = {name: field for name, field in self.fields.items() if KNOWN[datetime] in base.all_parts([field.type])}
         if not fields:
             return self
         for name in () if self.keyed else sorted(fields):
@@ -138,18 +127,14 @@ class Schema(Generic[S]):
         return written
 
     @property
-    def steady_class(self) -> Kind | None:
-        """The declared class, if it makes its instances itself, with defaults that are the same for all."""
-        return None if self._kind is None or self._kind.make is not None or self.varying else self._kind
-
-    @property
     def plain_class(self) -> Kind | None:
-        """The declared class, if it is a steady one, and instances hold what they are made of, or refuse it.
+        """The declared class, if its defaults are the same for all, and its instances hold what it is given.
 
         Defaults may be given to it as well: instances do not tell that.
         """
-        kind = self.steady_class
-        return kind if kind is not None and kind.holds_arguments and not kind.remembers_given else None
+        kind = self._kind
+        is_plain = kind is not None and kind.holds_arguments and not (kind.remembers_given or self.varying)
+        return kind if is_plain else None
 
     def create(self) -> S:
         """Return the data of a new visitor: all defaults, nobody else's."""
@@ -159,12 +144,9 @@ class Schema(Generic[S]):
     def non_defaults(self) -> Callable[[object], dict[str, object]]:
         """Returns the fields of data whose values are not their defaults, in the order of their declaration.
 
-        Raises:
-            AttributeError: the program deleted an attribute.
+        Raises AttributeError if the program deleted an attribute.
         """
-        module = Module("the fields of a schema")
-        function = define_non_defaults(module, self.fields, dict.fromkeys(self.fields, "value"))
-        return module.compiled()[function]
+        return non_defaults_of(self.fields)
 
     def defaults_among(self, values: Mapping[str, object], data: object) -> set[str]:
         """Return the names of the values that are the defaults of their fields; `data` was made of them."""
@@ -173,11 +155,7 @@ class Schema(Generic[S]):
         return {name for name, value in values.items() if self.fields[name].is_default(value)}
 
     def read(self, data: object, name: str) -> object:
-        """Return the value of a field.
-
-        Raises:
-            AttributeError: the program deleted the attribute.
-        """
+        """Return the value of a field. Raises AttributeError if the program deleted the attribute."""
         return attribute_of(data, name)
 
     def validate(self, name: str, value: object) -> object:
@@ -213,10 +191,10 @@ class Schema(Generic[S]):
             FieldTypeError: a field's declared type does not allow its value.
             FieldValueError: a converter or validator refuses a value.
         """
-        kind = self._declared_kind
         if self.assigns_plainly:
             validated = {name: self.validate(name, value) for name, value in values.items()}
             return Assignment(validated, partial(self.put, data, validated))
+        kind = self._declared_kind
         if kind.frozen:
             changed = self._changed(data, values)
             return Assignment({name: self.read(changed, name) for name in values}, lambda: changed)
@@ -296,9 +274,8 @@ class Schema(Generic[S]):
                     kind.assign(data, name, value)
         except Exception as error:  # a converter or validator of the user's may raise anything
             places = ", ".join(f"{self.name}.{name}" for name in values)
-            refusal = "its converter or validator refuses the value"
-            refusal = refusal if len(values) == 1 else "a converter or validator refuses them"
-            raise FieldValueError(f"{places}: {refusal}") from error
+            one, several = "its converter or validator refuses the value", "a converter or validator refuses them"
+            raise FieldValueError(f"{places}: {one if len(values) == 1 else several}") from error
         for name in converted:
             value = self.read(data, name)
             validated = self.validate(name, value)
@@ -312,7 +289,8 @@ class Schema(Generic[S]):
                 raise SchemaError(
                     f"{self.name}.{member.name} has no default; a new visitor has no data, so every field needs one"
                 )
-        types = compiler.declared(self.declared if kind.make is None else kind.cls, kind, self.name).types
+        annotation = self.declared if kind.make is None else kind.cls
+        types = cast("WithNames", compiler.compile(annotation, self.name, kind)).types
         try:
             one, other = self.create(), self.create()
         except Exception as error:
@@ -320,26 +298,24 @@ class Schema(Generic[S]):
         for name in kind.members:
             if attribute_of(one, name, UNSET) is UNSET:
                 raise SchemaError(f"{self.name}.{name} has no default, and the constructor does not set it")
-        fields = {
-            name: self._field(member, types[name], self.read(one, name), self.read(other, name))
-            for name, member in kind.members.items()
-        }
+        both = {name: (self.read(one, name), self.read(other, name)) for name in kind.members}
+        fields = {name: self._field(member, types[name], *both[name]) for name, member in kind.members.items()}
         self._prove_defaults(fields)
         return fields
 
     def _keys_of(self, declared: object, compiler: Compiler) -> dict[str, Field]:
         """Return the fields of a TypedDict: a key that is not there has no default."""
-        keyed = compiler.keyed(declared, self.name)
+        keyed = cast("WithNames", compiler.compile(declared, self.name))
         for name in sorted(keyed.required):
             raise SchemaError(
                 f"{self.name}.{name} is a required key; a new visitor has no data, so declare it NotRequired, or the "
                 f"whole TypedDict total=False"
             )
-        fields: dict[str, Field] = {}
-        for name, field_type in keyed.types.items():
-            member = Member(name, keyed.annotations[name], name, required=False, varies=False)
-            fields[name] = declared_field(member, field_type, place=f"{self.name}.{name}")
-        return fields
+        members = (Member(name, keyed.annotations[name], required=False, varies=False) for name in keyed.types)
+        return {
+            each.name: declared_field(each, keyed.types[each.name], place=f"{self.name}.{each.name}")
+            for each in members
+        }
 
     def _field(self, member: Member, field_type: FieldType, default: object, another: object) -> Field:
         place = f"{self.name}.{member.name}"
@@ -415,11 +391,7 @@ def _required_kind(declared: Callable[[], object]) -> Kind:
 
 
 def class_made_by(function: Callable[[], object]) -> Any:
-    """Return the class of what a function makes, with the type arguments that are written down.
-
-    Raises:
-        SchemaError: the function cannot be called.
-    """
+    """Return the class of what a function makes, with its type arguments. Raises SchemaError if it cannot be called."""
     try:
         made = type(function())
     except Exception as error:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import inspect
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from copy import copy
 from functools import cached_property
+from operator import attrgetter
 from types import MemberDescriptorType
 from typing import Any, ClassVar, Final, Self, TypeAlias, get_origin
 
@@ -15,7 +15,7 @@ import attrs
 from typed_sessions.schema.generated import are_names
 from typed_sessions.schema.sameness import attribute_of
 
-__all__ = ["Kind", "Member", "State", "factory_varies", "is_generated"]
+__all__ = ["ABSENT", "Kind", "Member", "State", "factory_varies", "is_generated"]
 
 
 @attrs.frozen
@@ -24,17 +24,17 @@ class Member:
 
     name: str
     annotation: Any
-    alias: str
-    """The constructor's name for it."""
     required: bool
     varies: bool
     """True if each instance may get a default that is another."""
+    alias: str = attrs.Factory(attrgetter("name"), takes_self=True)
+    """The constructor's name for it."""
     in_constructor: bool = True
     converts: bool = False
     """True if the class converts what is assigned to it, so that its type is known only afterwards."""
     validates: bool = False
-    max_length: int | None = None
-    """How long a value may be, as far as the class itself sees to that."""
+    source: Any = None
+    """What attrs, or pydantic, itself says of it."""
     deprecated: bool = False
     """True if who reads it is warned, as pydantic does it: programs are to be, and not because it is stored."""
 
@@ -43,12 +43,14 @@ class Member:
         return f"{instance}.__dict__[{self.name!r}]" if self.deprecated else f"{instance}.{self.name}"
 
 
-def factory_varies(factory: object) -> bool:
+def factory_varies(factory: object, absent: object = None) -> bool:
     """Return False for a built-in type, such as `list` or `list[str]`, which makes the same each time."""
-    return (get_origin(factory) or factory) not in _CONSTANT
+    return factory is not absent and (get_origin(factory) or factory) not in _CONSTANT
 
 
 _CONSTANT: Final = (bool, int, float, str, bytes, list, tuple, dict, set, frozenset)
+
+ABSENT: Final = object()
 
 State: TypeAlias = dict[str, object]
 """All that an instance has, declared or not, in its slots and in its `__dict__`, by name."""
@@ -57,7 +59,7 @@ _IS_MADE_BY_PYTHON: Final = 1 << 9
 """`Py_TPFLAGS_HEAPTYPE`."""
 
 
-class Kind(ABC):
+class Kind:
     """A declared class: how its instances are made, read, copied and changed."""
 
     _library: ClassVar[type[Any]] = object
@@ -65,8 +67,10 @@ class Kind(ABC):
     remembers_given: ClassVar[bool] = False
     """True if instances know which attributes the constructor was given."""
 
-    def __init__(self, cls: type, members: Iterable[Member], *, frozen: bool) -> None:
+    def __init__(self, cls: type, members: Iterable[Member], *, frozen: bool, has_own_constructor: bool) -> None:
         self.cls = cls
+        self.has_own_constructor = has_own_constructor
+        """True if code of the user's runs as an instance is made, beside converters and validators."""
         self.members: Mapping[str, Member] = {member.name: member for member in members}
         """The attributes by name, in the order of their declaration."""
         self.frozen = frozen
@@ -78,6 +82,7 @@ class Kind(ABC):
         self._slots: Mapping[str, MemberDescriptorType] = {slot.__name__: slot for slot in held}
         self._has_dict = bool(cls.__dictoffset__)
         self._new: Callable[[type], object] = next(b for b in mro if not b.__flags__ & _IS_MADE_BY_PYTHON).__new__
+        self._arguments = [(member.alias, name) for name, member in self.members.items() if member.in_constructor]
         self._takes_names = all(member.in_constructor and member.alias == name for name, member in self.members.items())
 
     def made_by(self, make: Callable[[], object]) -> Self:
@@ -98,14 +103,18 @@ class Kind(ABC):
                 raise TypeError(f"the function returned {type(made).__name__}, and {self.cls.__name__} before")
             if not values:
                 return made
-            values = {name: attribute_of(made, name) for name in self.members} | dict(values)
+            values = self._held(made) | dict(values)
         if self._takes_names:
             return self.cls(**values)
-        given = {name: value for name, value in values.items() if self.members[name].in_constructor}
-        instance: object = self.cls(**{self.members[name].alias: value for name, value in given.items()})
-        for name in values.keys() - given.keys():
-            self.force(instance, name, values[name])
+        instance = self._called(values)
+        for name in values:
+            if not self.members[name].in_constructor:
+                self.force(instance, name, values[name])
         return instance
+
+    def _called(self, values: Mapping[str, object]) -> object:
+        """Return what the constructor makes of those of the values that it takes."""
+        return self.cls(**{alias: values[name] for alias, name in self._arguments if name in values})
 
     def assign(self, instance: object, name: str, value: object) -> None:
         """Set an attribute of an instance that is not frozen the way the class's author meant it."""
@@ -179,14 +188,15 @@ class Kind(ABC):
         """Put a value into an instance past converters, validators and frozenness."""
         object.__setattr__(instance, name, value)
 
-    @abstractmethod
-    def replaced(self, instance: Any, values: Mapping[str, object]) -> object:
-        """Return a copy with some attributes of the constructor's replaced, as the kind's own function does it."""
+    def replaced(self, instance: object, values: Mapping[str, object]) -> object:
+        """Return a new instance with some of the constructor's attributes replaced, and the others of this one."""
+        held = ((alias, values[name] if name in values else getattr(instance, name)) for alias, name in self._arguments)
+        return self.cls(**dict(held))
 
-    @property
-    @abstractmethod
-    def has_own_constructor(self) -> bool:
-        """True if code of the user's runs as an instance is made, beside converters and validators."""
+    def _held(self, instance: object) -> dict[str, object]:
+        """Return the attributes that an instance has."""
+        held = {name: attribute_of(instance, name, ABSENT) for name in self.members}
+        return {name: value for name, value in held.items() if value is not ABSENT}
 
     @cached_property
     def has_plain_attributes(self) -> bool:

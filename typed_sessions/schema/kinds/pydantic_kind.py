@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from copy import copy
+from enum import IntEnum
 from functools import partial
 from typing import Annotated, Any, ClassVar, Final, Self
 
@@ -20,10 +21,9 @@ from typing_extensions import override
 from typed_sessions.errors import SchemaError
 from typed_sessions.schema.annotations import not_found, resolved_annotations, substituted
 from typed_sessions.schema.kinds.base import Kind, Member, State, factory_varies
-from typed_sessions.schema.kinds.core_schema import Effect, effect_of
 from typed_sessions.schema.sameness import attribute_of, is_model, same
 
-__all__ = ["ModelKind", "PydanticDataclassKind"]
+__all__ = ["Effect", "ModelKind", "PydanticDataclassKind", "effect_of"]
 
 
 class PydanticKind(Kind):
@@ -37,29 +37,25 @@ class PydanticKind(Kind):
                 f'{cls.__qualname__} has extra="allow", and what it takes beyond its fields would not be stored; leave '
                 f"that out: undeclared keys have their place in session.extras"
             )
-        self._effect: Final = effect_of(cls.__pydantic_core_schema__)
+        effect = effect_of(cls.__pydantic_core_schema__)
         self._frozen_fields: Final = frozenset(name for name, field in fields.items() if field.frozen)
         aliases = _aliases(cls, fields, config)
         members = [
             Member(
-                name=name,
-                annotation=annotations.get(name, field.annotation),
+                name,
+                annotations.get(name, field.annotation),
                 alias=aliases[name],
                 required=field.init is not False and field.is_required(),
                 varies=field.init is False or _varies(field),
                 in_constructor=field.init is not False,
-                validates=self._effect is not Effect.NONE,
-                max_length=_max_length(field),
+                validates=effect is not Effect.NONE,
+                source=field,
                 deprecated=is_model(cls) and field.deprecation_message is not None,
             )
             for name, field in fields.items()
         ]
-        super().__init__(cls, members, frozen=bool(config.get("frozen")))
-
-    @property
-    @override
-    def has_own_constructor(self) -> bool:
-        return self._effect is Effect.ALTERS
+        is_own = effect is Effect.ALTERS
+        super().__init__(cls, members, frozen=bool(config.get("frozen")), has_own_constructor=is_own)
 
     @override
     def assign(self, instance: Any, name: str, value: object) -> None:
@@ -75,11 +71,9 @@ class PydanticKind(Kind):
 
     @override
     def replaced(self, instance: Any, values: Mapping[str, object]) -> object:
-        given = [each for each in self.members.values() if each.in_constructor]
-        present = {each.name: attribute_of(instance, each.name, _ABSENT) for each in given}
-        held = {name: value for name, value in present.items() if value is not _ABSENT} | dict(values)
-        made: object = self.cls(**{self.members[name].alias: value for name, value in held.items()})
-        self._put_back(made, held)
+        given = self._held(instance) | dict(values)
+        made = self._called(given)
+        self._put_back(made, {name: value for name, value in given.items() if self.members[name].in_constructor})
         return made
 
     def _put_back(self, instance: object, values: Mapping[str, object]) -> None:
@@ -146,19 +140,13 @@ class PydanticDataclassKind(PydanticKind):
         super().__init__(cls, fields, resolved_annotations(declared), config)
 
 
-_ABSENT: Final = object()
-
 _FIELDS_SET: Final = "__pydantic_fields_set__"
 _BESIDE: Final = (_FIELDS_SET, "__pydantic_extra__", "__pydantic_private__")
 """What a model keeps beside its fields, in containers that a copy must not share."""
 
 
 def _complete(cls: Any, rebuild: Callable[[], object]) -> None:
-    """Have pydantic resolve what it could not while the class was made.
-
-    Raises:
-        SchemaError: it still cannot; the message names what.
-    """
+    """Have pydantic resolve what it could not while the class was made. Raises SchemaError if it still cannot."""
     if cls.__pydantic_complete__:
         return
     try:
@@ -178,18 +166,8 @@ def _varies(field: FieldInfo) -> bool:
     return field.default_factory is not None and (bool(takes_data) or factory_varies(field.default_factory))
 
 
-def _max_length(field: FieldInfo) -> int | None:
-    """Return how long a value may be: of several bounds pydantic keeps the last."""
-    lengths = (getattr(mark, "max_length", None) for mark in reversed(field.metadata))
-    return next((length for length in lengths if isinstance(length, int)), None)
-
-
 def _aliases(cls: type, fields: Mapping[str, FieldInfo], config: Mapping[str, Any]) -> dict[str, str]:
-    """Return the constructor's name for each field.
-
-    Raises:
-        SchemaError: a field has none, or another field would take what is given under it.
-    """
+    """Return the constructor's name for each field. Raises SchemaError if it has none of its own."""
     read = {name: [*_paths(name, field, config)] for name, field in fields.items()}
     found: dict[str, str] = {}
     for name, paths in read.items():
@@ -213,3 +191,131 @@ def _paths(name: str, field: FieldInfo, config: Mapping[str, Any]) -> Iterator[t
     alias = field.validation_alias if config.get("validate_by_alias") is not False else None
     for choice in alias.choices if isinstance(alias, AliasChoices) else [alias or name]:
         yield (choice,) if isinstance(choice, str) else tuple(map(str, choice.path))
+
+
+class Effect(IntEnum):
+    """What becomes of values that are of their types. Told from the core schema, by which pydantic itself goes.
+
+    That is nodes of validation, one in another. A node that is not known here counts as one that alters values, so what
+    a later release of pydantic adds is slower, and not wrong.
+    """
+
+    NONE = 0
+    """They come out equal: the same, but for containers, which are made anew."""
+    REFUSES = 1
+    """The same, or they are refused, for they keep no bound."""
+    ALTERS = 2
+    """Anything: code of the user's may run."""
+
+
+def effect_of(schema: Mapping[str, Any]) -> Effect:
+    """Return what a class's core schema does to the values of its fields."""
+    known: dict[str, Mapping[str, Any]] = {}
+    if schema["type"] == "definitions":
+        known = {each["ref"]: each for each in schema["definitions"]}
+        schema = schema["schema"]
+    if schema["type"] == "definition-ref":
+        schema = known.get(schema["schema_ref"], schema)
+    if schema["type"] not in _CLASSES or schema.get("custom_init") or schema.get("post_init"):
+        return Effect.ALTERS
+    return max(_of_keys(schema), _Walk(known).effect(schema["schema"]))
+
+
+class _Walk:
+    """A way through the nodes of a core schema."""
+
+    def __init__(self, known: Mapping[str, Mapping[str, Any]]) -> None:
+        self._known = known
+        """The nodes that others refer to, by their references."""
+        self._passed: set[str] = set()
+
+    def effect(self, node: Mapping[str, Any]) -> Effect:
+        if node["type"] == "definition-ref":
+            reference: str = node["schema_ref"]
+            if reference in self._passed:
+                return Effect.NONE  # but for what was found on the way to here
+            self._passed.add(reference)
+            return self.effect(self._known[reference]) if reference in self._known else Effect.ALTERS
+        if node["type"] not in _KNOWN:
+            return Effect.ALTERS
+        if node["type"] == "union" and not self._is_told_by_class(node):
+            return Effect.ALTERS
+        return max((_of_keys(node), *map(self.effect, _parts(node))))
+
+    def _is_told_by_class(self, union: Mapping[str, Any]) -> bool:
+        """Return True if the class of a value says which choice it is of, so that pydantic tries none that takes it."""
+        choices = [self._resolved(choice) for choice in _choices(union)]
+        types = ["instance" if choice["type"] in _CLASSES else choice["type"] for choice in choices]
+        if {"instance", "typed-dict"} & {*types} and "dict" in types:
+            return False  # a dict may become the instance
+        told = [each for each in types if each != "instance"]
+        return _TOLD_BY_CLASS.issuperset(types) and len(told) == len({*told})
+
+    def _resolved(self, node: Mapping[str, Any]) -> Mapping[str, Any]:
+        return self._known.get(node["schema_ref"], node) if node["type"] == "definition-ref" else node
+
+
+def _parts(node: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield the nodes of what a value holds. A class that is nested takes its instances as they are."""
+    if node["type"] in ("model-fields", "typed-dict"):
+        yield from (field["schema"] for field in node["fields"].values())
+    elif node["type"] == "dataclass-args":
+        yield from (field["schema"] for field in node["fields"])
+    elif node["type"] == "tuple":
+        yield from node["items_schema"]
+    elif node["type"] == "union":
+        yield from _choices(node)
+    elif node["type"] not in _CLASSES:
+        inner = (node.get(key) for key in ("schema", "items_schema", "keys_schema", "values_schema"))
+        yield from (part for part in inner if part is not None)
+
+
+def _choices(union: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    yield from (choice[0] if isinstance(choice, tuple) else choice for choice in union["choices"])
+
+
+def _of_keys(node: Mapping[str, Any]) -> Effect:
+    """Return what the keys of a node do, all of which have to be known."""
+    config: Mapping[str, Any] = node.get("config", {})
+    keys = {*config, *node} - _HARMLESS
+    if not keys and node["type"] != "decimal":  # which refuses what is no number
+        return Effect.NONE
+    return Effect.REFUSES if keys <= _BOUNDS else Effect.ALTERS
+
+
+_CLASSES: Final = ("model", "dataclass")
+_TOLD_BY_CLASS: Final = frozenset(
+    {
+        *("none", "bool", "int", "float", "decimal", "str", "bytes", "date", "time", "datetime", "timedelta", "uuid"),
+        *("list", "set", "frozenset", "tuple", "dict", "typed-dict", "instance"),
+    }
+)
+"""The nodes that take what is exactly of their class before any other node of a union may."""
+_KNOWN: Final = frozenset(
+    {
+        *(*_TOLD_BY_CLASS, *_CLASSES, "any", "enum", "literal", "is-instance", "nullable", "union", "default"),
+        *("model-fields", "dataclass-args"),
+    }
+)
+"""The nodes that give back what they are given, if it is of their type and they have no other keys than these."""
+_HARMLESS: Final = frozenset(
+    {
+        *("type", "ref", "metadata", "serialization", "strict", "config", "schema", "fields", "choices", "expected"),
+        *("title", "from_attributes", "populate_by_name", "loc_by_alias", "hide_input_in_errors", "cache_strings"),
+        *("validate_by_name", "validate_by_alias", "serialize_by_alias", "extra_fields_behavior", "regex_engine"),
+        *("ser_json_timedelta", "ser_json_bytes", "ser_json_inf_nan", "ser_json_temporal", "val_json_bytes"),
+        *("items_schema", "keys_schema", "values_schema", "fail_fast", "variadic_item_index", "auto_collapse"),
+        *("cls", "cls_name", "cls_repr", "members", "sub_type", "missing", "model_name", "dataclass_name", "total"),
+        *("default", "default_factory", "default_factory_takes_data", "copy_default", "validate_default", "slots"),
+        *("custom_init", "post_init", "root_model", "frozen", "generic_origin", "extra_behavior", "computed_fields"),
+        *("collect_init_only", "microseconds_precision"),  # of text
+    }
+)
+"""The keys, of nodes and of configurations, that do nothing to a value of its type, or are looked at elsewhere."""
+_BOUNDS: Final = frozenset(
+    {
+        *("gt", "ge", "lt", "le", "multiple_of", "min_length", "max_length", "pattern", "max_digits", "decimal_places"),
+        *("allow_inf_nan", "str_min_length", "str_max_length", "tz_constraint", "now_op", "version"),
+    }
+)
+"""The keys by which a node may refuse a value, and does nothing else to it."""

@@ -14,39 +14,14 @@ from typing_extensions import override
 
 from typed_sessions.schema.generated import Unusual
 from typed_sessions.schema.narrowing import PLAIN, is_dict, is_sequence
-from typed_sessions.schema.places import SOME_KEY, TYPE_KEY, VALUE_KEY
+from typed_sessions.schema.places import TYPE_KEY, VALUE_KEY
 from typed_sessions.schema.types.emitter import Emitted, Emitter
-
-__all__ = [
-    "JSON",
-    "NAIVE_CANDIDATE",
-    "NATIVE_CANDIDATES",
-    "SOME_KEY",
-    "Affinity",
-    "FieldType",
-    "Mismatch",
-    "NaiveDatetime",
-    "NativeTypes",
-    "OutOfBounds",
-    "Reading",
-    "all_parts",
-    "attempt",
-    "holds_name",
-    "indexed",
-    "iterated",
-    "name_of",
-    "named",
-]
 
 NativeTypes: TypeAlias = frozenset[type]
 """The types beyond JSON's that a serializer brings back as they were."""
 
 NATIVE_CANDIDATES: Final[tuple[object, ...]] = (
-    (1,),
-    b"\xff",
-    UUID(int=1),
-    dt.datetime(2000, 1, 2, 3, 4, 5, tzinfo=dt.UTC),
-    Markup("<b>"),
+    *((1,), b"\xff", UUID(int=1), dt.datetime(2000, 1, 2, 3, 4, 5, tzinfo=dt.UTC), Markup("<b>")),
 )
 """A value of each type that may be in a `NativeTypes`, to find out with."""
 
@@ -57,7 +32,6 @@ class NaiveDatetime:
 
 NAIVE_CANDIDATE: Final = dt.datetime(2000, 1, 2, 3, 4, 5)  # noqa: DTZ001 -- naive on purpose
 """A naive datetime, to find out with."""
-
 
 JSON: Final[NativeTypes] = frozenset()
 """The native types of a serializer that has JSON's types alone."""
@@ -79,9 +53,7 @@ class Mismatch(Unusual):
 
     def __init__(self, expected: str, found: str, path: str = "") -> None:
         super().__init__(expected, found, path)
-        self.expected = expected
-        self.found = found
-        self.path = path
+        self.expected, self.found, self.path = expected, found, path
 
     @classmethod
     def of(cls, expected: FieldType, value: object) -> Mismatch:
@@ -112,7 +84,12 @@ class FieldType(ABC):
     """The types that plain forms of this type have where nothing is native; none of its own if they are its parts'."""
     native_type: type | None = None
     """The only one that they have where it is native."""
-    _parts: Iterable[FieldType] = ()
+    parts: Iterable[FieldType] = ()
+    """The types of what a value of this type holds."""
+    matches_by_class: bool = True
+    """True if `matches` goes by the class of a value alone."""
+    suits_by_class: bool = True
+    """True if `affinity` goes by the class of a plain form alone."""
 
     @abstractmethod
     def validate(self, value: object) -> object:
@@ -170,26 +147,31 @@ class FieldType(ABC):
         """Return True if a value is of exactly this type, by what is outside."""
         if self.classes is not None:
             return type(value) in self.classes
-        return any(part.matches(value) for part in self.parts())
+        return any(part.matches(value) for part in self.parts)
 
     def plain_types(self, native: NativeTypes) -> frozenset[type]:
         """Return the types that plain forms of this type have; `object` if that cannot be said."""
         if self.native_type in native:
             return frozenset({self.native_type})
-        return self.json_types or frozenset[type]().union(*(part.plain_types(native) for part in self.parts()))
+        return self.json_types or frozenset[type]().union(*(part.plain_types(native) for part in self.parts))
 
     def affinity(self, plain: object, native: NativeTypes) -> Affinity:
         """Return how well a plain form suits this type, by what is outside."""
         return Affinity.OF_ITS_TYPE if type(plain) in self.plain_types(native) else Affinity.POSSIBLE
 
+    def content_of(self, plain: object, native: NativeTypes) -> object:
+        """Return what stands beside this type's name; what has no name, as it is. Raises Mismatch for another's."""
+        name = name_of(plain, native)
+        if name is None or not is_dict(plain):
+            return plain
+        if name != self.text:
+            raise Mismatch.of(self, plain)
+        return plain[VALUE_KEY]
+
     @property
     def unbounded(self) -> FieldType:
-        """The type without bounds."""
+        """The type without bounds, and without the name of an alias."""
         return self
-
-    def parts(self) -> Iterable[FieldType]:
-        """Return the types of what a value of this type holds."""
-        return self._parts
 
 
 _JSON_WITHOUT_DICTS: Final = PLAIN | {list}
@@ -217,13 +199,11 @@ def named(name: str, plain: object, native: NativeTypes) -> dict[str, object]:
 
 def name_of(plain: object, native: NativeTypes) -> str | None:
     """Return the name that a plain form has beside it; None if it has none."""
-    if not is_dict(plain) or len(plain) != 2 or TYPE_KEY not in plain or VALUE_KEY not in plain:  # noqa: PLR2004 -- both
+    if not is_dict(plain) or plain.keys() != {TYPE_KEY, VALUE_KEY}:
         return None
     name = plain[TYPE_KEY]
     if tuple in native:
-        if not is_sequence(name) or type(name) is not tuple or len(name) != 1:
-            return None
-        name = name[0]
+        name = name[0] if is_sequence(name) and type(name) is tuple and len(name) == 1 else None
     return name if isinstance(name, str) else None
 
 
@@ -232,11 +212,6 @@ def holds_name(plain: object, native: NativeTypes) -> bool:
     if is_dict(plain):
         return name_of(plain, native) is not None or any(holds_name(item, native) for item in plain.values())
     return is_sequence(plain) and any(holds_name(item, native) for item in plain)
-
-
-def iterated(value: Any) -> list[object]:
-    """Return the items of a container."""
-    return list(value)
 
 
 def indexed(items: Iterable[object], convert: Callable[[object], object], step: str = "[{}]") -> list[object]:
@@ -257,7 +232,7 @@ def all_parts(field_types: Iterable[FieldType]) -> set[FieldType]:
         field_type = waiting.pop()
         if field_type not in seen:
             seen.add(field_type)
-            waiting += field_type.parts()
+            waiting += field_type.parts
     return seen
 
 

@@ -1,16 +1,19 @@
-"""Types that are classes of the user's: declared ones, and those that only a converter knows."""
+"""Types that are classes of the user's: declared ones, and those that only a converter or pydantic knows."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import deepcopy
-from typing import Any, Final, get_origin
+from functools import partial
+from typing import Any, ClassVar, Final, TypeAlias, cast, get_origin
 
 from attrs import evolve
 from cattrs import Converter
 from typing_extensions import override
 
-from typed_sessions.schema.annotations import described, former_names
+from typed_sessions.errors import SchemaError
+from typed_sessions.schema.annotations import described, former_names, origin_class
 from typed_sessions.schema.generated import are_names
 from typed_sessions.schema.kinds.base import Kind
 from typed_sessions.schema.narrowing import is_dict, is_sequence
@@ -24,28 +27,41 @@ from typed_sessions.schema.types.base import (
     NativeTypes,
     Reading,
     all_parts,
+    attempt,
     name_of,
 )
 from typed_sessions.schema.types.emitter import IS, Emitted, Emitter, Write
 
-__all__ = ["Declared", "Foreign", "Keyed", "declared_keys", "nests_deep"]
+__all__ = ["Adapted", "Declared", "Foreign", "Keyed", "WithNames", "declared_keys", "nests_deep"]
+
+Named: TypeAlias = Iterable[tuple[str, FieldType, object]]
+"""Values, each with its name and its type."""
 
 
 class WithNames(FieldType):
     """A type whose values are written as a dict of declared names."""
 
+    step: ClassVar[str]
+    """The step of a path to what a value holds, of its name."""
     json_types: frozenset[type] = frozenset({dict})
+    suits_by_class = False
 
     def __init__(self, text: str, annotations: Mapping[str, Any], required: frozenset[str]) -> None:
         self.text = text
         self.annotations = annotations
         self.required = required
-        self.former_names: dict[str, tuple[str, ...]] = {
-            name: former_names(annotation) for name, annotation in annotations.items()
-        }
+        self.former_names: dict[str, tuple[str, ...]] = {name: former_names(each) for name, each in annotations.items()}
         self.types: dict[str, FieldType] = {}
         """Filled by the compiler once it has seen the class, which may contain itself."""
-        self._parts: Iterable[FieldType] = self.types.values()
+        self.parts: Iterable[FieldType] = self.types.values()
+
+    @abstractmethod
+    def held(self, value: object) -> Named:
+        """Return what a value holds. Raises Mismatch for one that is of another type altogether."""
+
+    @override
+    def unstructure(self, value: object, native: NativeTypes) -> object:
+        return self._converted(self.held(value), lambda held, item: held.unstructure(item, native))
 
     @override
     def affinity(self, plain: object, native: NativeTypes) -> Affinity:
@@ -58,28 +74,36 @@ class WithNames(FieldType):
             return Affinity.NONE
         return Affinity.OF_ITS_TYPE if known == len(self.types) else Affinity.PARTIAL
 
-    def _structured(self, plain: object, reading: Reading, step: str) -> dict[str, object]:
+    def _converted(self, items: Named, convert: Callable[[FieldType, object], object]) -> dict[str, object]:
+        """Convert each item by its name; a mismatch says at which step."""
+        done: dict[str, object] = {}
+        for name, held, item in items:
+            try:
+                done[name] = convert(held, item)
+            except Mismatch as mismatch:
+                raise mismatch.within(self.step.format(name)) from mismatch
+        return done
+
+    @override
+    def structure(self, plain: object, reading: Reading) -> object:
         """Return the values of a plain dict by their present names; keys that nobody declares are counted."""
         if not is_dict(plain):
             raise Mismatch.of(self, plain)
-        if self._is_foreign(plain):
+        if plain and all(self._stored_as(plain, name) is None for name in self.types):
+            # It is of another class, and would read as all defaults.
             raise Mismatch(self.text, "what has none of its names")
-        values = converted(self._stored(plain, step), lambda held, item: held.structure(item, reading), step)
+        values = self._converted(self._stored(plain), lambda held, item: held.structure(item, reading))
         if len(values) < len(plain):
             reading.unknown[self.text] = reading.unknown.get(self.text, 0) + len(plain) - len(values)
         return values
 
-    def _stored(self, plain: dict[object, object], step: str) -> Iterator[tuple[str, FieldType, object]]:
+    def _stored(self, plain: dict[object, object]) -> Iterator[tuple[str, FieldType, object]]:
         for name, held in self.types.items():
             stored_as = self._stored_as(plain, name)
             if stored_as is not None:
                 yield name, held, plain[stored_as]
             elif name in self.required:
-                raise Mismatch(held.text, "missing", step.format(name))
-
-    def _is_foreign(self, plain: dict[object, object]) -> bool:
-        """Return True for a dict with none of the names: that of another class, which would read as all defaults."""
-        return bool(plain) and all(self._stored_as(plain, name) is None for name in self.types)
+                raise Mismatch(held.text, "missing", self.step.format(name))
 
     def _stored_as(self, plain: dict[object, object], name: str) -> str | None:
         """Return the key under which a plain dict has a value: the present name goes before earlier ones."""
@@ -91,28 +115,23 @@ class WithNames(FieldType):
 class Declared(WithNames):
     """An instance of a declared class: a dict of its attributes, by attribute name."""
 
+    step = ".{}"
+
     def __init__(self, kind: Kind, text: str) -> None:
-        super().__init__(
-            text,
-            {name: member.annotation for name, member in kind.members.items()},
-            frozenset(name for name, member in kind.members.items() if member.required),
-        )
+        annotations = {name: member.annotation for name, member in kind.members.items()}
+        super().__init__(text, annotations, frozenset(name for name, each in kind.members.items() if each.required))
         self.kind = kind
         self.classes: frozenset[type] | None = frozenset({kind.cls})
         self._generated = {name for name, member in kind.members.items() if member.varies}
 
     @override
     def validate(self, value: object) -> object:
-        converted(self._attributes(value), lambda held, item: held.validate(item), ".{}")
+        self._converted(self.held(value), lambda held, item: held.validate(item))
         return value
 
     @override
-    def unstructure(self, value: object, native: NativeTypes) -> object:
-        return converted(self._attributes(value), lambda held, item: held.unstructure(item, native), ".{}")
-
-    @override
     def structure(self, plain: object, reading: Reading) -> object:
-        values = self._structured(plain, reading, ".{}")
+        values = cast("dict[str, object]", super().structure(plain, reading))
         if not values.keys() >= self._generated:
             reading.generated = True
         try:
@@ -147,7 +166,7 @@ class Declared(WithNames):
             struct,
             emitter.short(f"encode_{cls}", encode),
             self._emit_construction(emitter, cls, parts),
-            emitter.short_unchanged(f"is_unchanged_{cls}", unchanged),
+            emitter.short(f"is_unchanged_{cls}", unchanged, "value, part"),
             all(item.closed for item in items.values()),
         )
 
@@ -161,9 +180,10 @@ class Declared(WithNames):
             return emitter.short(f"decode_{cls}", construct)
         lines = [f"{its} = {item.decoded(f'value.{its}')}" for item, its in parts]
         lines += ["try:", f"    return {cls}({arguments(its for _, its in parts)})"]
-        return emitter.function(f"decode_{cls}", "value", [*lines, f"except Exception: {emitter.unusual}()"])
+        return emitter.function(f"decode_{cls}", [*lines, f"except Exception: {emitter.unusual}()"])
 
-    def _attributes(self, value: object) -> Iterator[tuple[str, FieldType, object]]:
+    @override
+    def held(self, value: object) -> Named:
         if type(value) is not self.kind.cls:
             subclass = f", which would come back as {self.text}" if isinstance(value, self.kind.cls) else ""
             raise Mismatch(self.text, type(value).__name__ + subclass)
@@ -173,22 +193,13 @@ class Declared(WithNames):
 class Keyed(WithNames):
     """A TypedDict: a dict with declared keys."""
 
+    step = "[{!r}]"
     classes: frozenset[type] | None = frozenset({dict})
 
     @override
     def validate(self, value: object) -> object:
-        items = converted(self._items(value), lambda held, item: held.validate(item), "[{!r}]")
-        if is_dict(value) and all(item is value[name] for name, item in items.items()):
-            return value
-        return items
-
-    @override
-    def unstructure(self, value: object, native: NativeTypes) -> object:
-        return converted(self._items(value), lambda held, item: held.unstructure(item, native), "[{!r}]")
-
-    @override
-    def structure(self, plain: object, reading: Reading) -> object:
-        return self._structured(plain, reading, "[{!r}]")
+        items = self._converted(self.held(value), lambda held, item: held.validate(item))
+        return value if is_dict(value) and all(item is value[name] for name, item in items.items()) else items
 
     @override
     def emit(self, emitter: Emitter) -> Emitted | None:
@@ -216,13 +227,12 @@ class Keyed(WithNames):
                 unchanged += [f"if item is {unset} or its is {unset}:", "    if item is not its: return False"]
                 unchanged += [f"elif not {emitter.unchanged(item)('item', 'its')}: return False"]
         encode = [f"if {is_other}{lacks}: {emitter.unusual}()", f"return {struct_name}({', '.join(encoded)})"]
-        some = Emitted(
-            struct,
-            emitter.function("encode_keys", "value", encode),
-            emitter.function("decode_keys", "value", [*decode, "return item"]),
-            emitter.predicate("is_unchanged_keys", [*unchanged, "return True"]),
-            all(item.closed for item in items.values()),
+        decode, unchanged, closed = (
+            [*decode, "return item"],
+            [*unchanged, "return True"],
+            all(each.closed for each in items.values()),
         )
+        some = emitter.functions("keys", struct, encode, decode, unchanged, closed=closed)
         return self._emit_whole(emitter, items, some)
 
     def _emit_whole(self, emitter: Emitter, items: Mapping[str, Emitted], some: Emitted) -> Emitted:
@@ -247,31 +257,19 @@ class Keyed(WithNames):
         return evolve(
             some,
             decode=emitter.short("decode_whole", decode),
-            unchanged=emitter.short_unchanged("is_unchanged_whole", unchanged),
+            unchanged=emitter.short("is_unchanged_whole", unchanged, "value, part"),
         )
 
-    def _items(self, value: object) -> Iterator[tuple[str, FieldType, object]]:
+    @override
+    def held(self, value: object) -> Named:
         if not is_dict(value) or type(value) is not dict:
             raise Mismatch.of(self, value)
         for name in sorted(self.required):
             if name not in value:
-                raise Mismatch(self.types[name].text, "missing", f"[{name!r}]")
+                raise Mismatch(self.types[name].text, "missing", self.step.format(name))
         if not value.keys() <= self.types.keys():
             raise Mismatch(f"{self.text} with its declared keys alone", "with others")
         return ((name, held, value[name]) for name, held in self.types.items() if name in value)
-
-
-def converted(
-    items: Iterable[tuple[str, FieldType, object]], convert: Callable[[FieldType, object], object], step: str
-) -> dict[str, object]:
-    """Convert each item, of a name and a type, by its name; a mismatch says at which step."""
-    done: dict[str, object] = {}
-    for name, held, item in items:
-        try:
-            done[name] = convert(held, item)
-        except Mismatch as mismatch:
-            raise mismatch.within(step.format(name)) from mismatch
-    return done
 
 
 def nests_deep(field_types: Iterable[FieldType]) -> bool:
@@ -282,7 +280,7 @@ def nests_deep(field_types: Iterable[FieldType]) -> bool:
         if field_type not in depths:
             depths[field_type] = MAX_DEPTH  # for what contains itself
             anything = object in field_type.plain_types(JSON)
-            depths[field_type] = MAX_DEPTH if anything else _LAYERS + max(map(depth, field_type.parts()), default=0)
+            depths[field_type] = MAX_DEPTH if anything else _LAYERS + max(map(depth, field_type.parts), default=0)
         return depths[field_type]
 
     return max(map(depth, field_types), default=0) >= MAX_DEPTH
@@ -310,33 +308,88 @@ class Foreign(FieldType):
 
     @override
     def validate(self, value: object) -> object:
-        if isinstance(self._cls, type) and not isinstance(value, self._cls):
+        if not self.matches(value):
             raise Mismatch.of(self, value)
         return value
 
     @override
     def unstructure(self, value: object, native: NativeTypes) -> object:
-        self.validate(value)
-        try:
-            plain: object = self._converter.unstructure(value, unstructure_as=self._annotation)
-        except Exception as error:  # a user's hook may raise anything
-            raise Mismatch(f"{self.text} that its unstructure hook takes", "another") from error
+        write = partial(self._converter.unstructure, unstructure_as=self._annotation)
+        refusal = Mismatch(f"{self.text} that its unstructure hook takes", "another")
+        plain = _asked(write, self.validate(value), refusal)
         if not _is_plain(plain, native):
             raise Mismatch("a plain value, from an unstructure hook on the converter", type(plain).__name__)
         return plain
 
     @override
     def structure(self, plain: object, reading: Reading) -> object:
-        try:
+        def read(value: object) -> object:
             # A copy: code of the user's might make its value of a list that is compared with it later.
-            value: object = self._converter.structure(deepcopy(plain), self._annotation)
-        except Exception as error:  # a user's hook may raise anything
-            raise Mismatch.of(self, plain) from error
-        return self.validate(value)
+            return self._converter.structure(deepcopy(value), self._annotation)
+
+        return self.validate(_asked(read, plain, Mismatch.of(self, plain)))
 
     @override
     def matches(self, value: object) -> bool:
         return not isinstance(self._cls, type) or isinstance(value, self._cls)
+
+
+class Adapted(FieldType):
+    """A type whose values pydantic validates, writes and reads, in JSON's terms: `HttpUrl`, `EmailStr`, and the like.
+
+    Raises:
+        SchemaError: it cannot do so; the message begins with `place`.
+    """
+
+    json_types: frozenset[type] = frozenset({object})
+    matches_by_class = False
+
+    def __init__(self, annotation: Any, place: str) -> None:
+        import pydantic  # noqa: PLC0415 -- which few have
+
+        self.text: str = described(annotation)
+        cls: Any = origin_class(annotation)
+        if cls.__module__ == "pydantic.types" and cls.__qualname__ == "ImportString":
+            raise SchemaError(f"{place}: a session cannot hold {self.text}, which runs what a cookie names")
+        if hasattr(cls, "get_secret_value"):
+            raise SchemaError(
+                f"{place}: a session cannot hold {self.text}, of which pydantic writes asterisks; the value itself, as "
+                f"str or bytes, could be read in a signed cookie"
+            )
+        try:
+            adapter: pydantic.TypeAdapter[Any] = pydantic.TypeAdapter(annotation)
+        except Exception as error:  # its core schema is code of the user's, or lacks a package
+            raise SchemaError(f"{place}: pydantic cannot handle {self.text}: {error}") from error
+        self._validate: Final = partial(adapter.validate_python, strict=True)
+        self._write: Final = partial(adapter.dump_python, mode="json", warnings="error")
+        self._read: Final = adapter.validate_python
+
+    @override
+    def validate(self, value: object) -> object:
+        validated = _asked(self._validate, value, Mismatch.of(self, value))
+        if type(validated) is not type(value):
+            raise Mismatch.of(self, value)
+        return validated
+
+    @override
+    def unstructure(self, value: object, native: NativeTypes) -> object:
+        return _asked(self._write, self.validate(value), Mismatch.of(self, value))
+
+    @override
+    def structure(self, plain: object, reading: Reading) -> object:
+        return _asked(self._read, plain, Mismatch.of(self, plain))
+
+    @override
+    def matches(self, value: object) -> bool:
+        return len(attempt(self.validate, value)) > 0
+
+
+def _asked(convert: Callable[[Any], object], value: object, refusal: Mismatch) -> object:
+    """Return what a hook, a validator or a serializer of the user's makes of a value. It may raise anything."""
+    try:
+        return convert(value)
+    except Exception as error:
+        raise refusal from error
 
 
 def _is_plain(value: object, native: NativeTypes) -> bool:

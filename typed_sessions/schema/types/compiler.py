@@ -29,15 +29,14 @@ from typed_sessions.schema.kinds.base import Kind
 from typed_sessions.schema.kinds.known import kind_of
 from typed_sessions.schema.places import MAX_DEPTH, TYPE_KEY, VALUE_KEY
 from typed_sessions.schema.types.base import JSON, FieldType
-from typed_sessions.schema.types.classes import Declared, Foreign, Keyed
-from typed_sessions.schema.types.containers import Items, Positions, Table
+from typed_sessions.schema.types.classes import Adapted, Declared, Foreign, Keyed
+from typed_sessions.schema.types.containers import Items, Listed, Positions, Table
 from typed_sessions.schema.types.scalars import KNOWN, Choice, Enumeration, Scalar
 from typed_sessions.schema.types.union import OneOf
 from typed_sessions.schema.types.wrappers import Alias, Bounded, bounds_of
 
 __all__ = ["Compiler"]
 
-F = TypeVar("F", bound=FieldType)
 N = TypeVar("N", Declared, Keyed)
 
 _CONTAINERS: Final[Mapping[object, type]] = {cls: cls for cls in (list, set, frozenset, tuple, dict)}
@@ -55,13 +54,16 @@ class Compiler:
         self._unfinished: list[Alias] = []
         """The aliases that are being compiled, each within the one before."""
 
-    def compile(self, annotation: Any, place: str) -> FieldType:
-        """Return the field type of an annotation.
+    def compile(self, annotation: Any, place: str, kind: Kind | None = None) -> FieldType:
+        """Return the field type of an annotation; `kind` is that of a declared class, where it is known.
 
         Raises:
             SchemaError: no session can hold such a type; the message begins with `place`.
         """
-        return self._finished(self._compiled(annotation, place))
+        field_type = self._declared(annotation, kind, place) if kind else self._compiled(annotation, place)
+        while self._waiting:
+            self._waiting.pop()()
+        return field_type
 
     def _compiled(self, annotation: Any, place: str) -> FieldType:
         """Return the same. What classes in it hold is left to do."""
@@ -100,18 +102,19 @@ class Compiler:
             )
         return self._of_class(annotation, place)
 
-    def declared(self, annotation: Any, kind: Kind, place: str) -> Declared:
-        """Return the field type of a declared class, its attributes, and all that they hold, compiled."""
-        return self._finished(self._declared(annotation, kind, place))
-
-    def keyed(self, annotation: Any, place: str) -> Keyed:
-        """Return the field type of a TypedDict, its keys, and all that they hold, compiled."""
-        return self._finished(self._keyed(annotation, place))
-
-    def _finished(self, held: F) -> F:
-        while self._waiting:
-            self._waiting.pop()()
-        return held
+    def _of_class(self, annotation: Any, place: str) -> FieldType:
+        cls = origin_class(annotation)
+        if cls is not None and issubclass(cls, Enum):
+            if not list(cls) or any(type(member.value) not in (str, int) for member in cls):
+                name = cls.__qualname__
+                raise SchemaError(f"{place}: {name} has no values, or some that are neither text nor integers")
+            return Enumeration(cls)
+        if annotation in self._classes:
+            return self._classes[annotation]
+        if is_typed_dict(annotation):
+            return self._keyed(annotation, place)
+        kind = kind_of(annotation)
+        return self._foreign(annotation, place) if kind is None else self._declared(annotation, kind, place)
 
     def _declared(self, annotation: Any, kind: Kind, place: str) -> Declared:
         places = {name: f"{kind.cls.__qualname__}.{name}" for name in kind.members}
@@ -138,17 +141,6 @@ class Compiler:
         self._waiting.append(fill)
         return held
 
-    def _of_class(self, annotation: Any, place: str) -> FieldType:
-        cls = origin_class(annotation)
-        if cls is not None and issubclass(cls, Enum):
-            return self._enumeration(cls, place)
-        if annotation in self._classes:
-            return self._classes[annotation]
-        if is_typed_dict(annotation):
-            return self._keyed(annotation, place)
-        kind = kind_of(annotation)
-        return self._foreign(annotation, place) if kind is None else self._declared(annotation, kind, place)
-
     def _alias(self, reference: Any, place: str) -> FieldType:
         """Return what an alias stands for; one that contains itself goes by its name."""
         alias = self._aliases.get(reference)
@@ -157,9 +149,9 @@ class Compiler:
                 raise SchemaError(f"{place}: the alias {self._unfinished[0].text} has no end")
             alias = self._aliases[reference] = Alias(reference_name(reference))
             self._unfinished.append(alias)
-            alias.inner = self._unbounded(plain_form(reference)[0], place)
+            alias.complete(self._unbounded(plain_form(reference)[0], place))
             self._unfinished.pop()
-            if alias.holds_itself_bare():
+            if _holds_itself_bare(alias):
                 raise SchemaError(f"{place}: the alias {alias.text} is a member of itself")
         else:
             self._note_recursion(alias)
@@ -190,11 +182,6 @@ class Compiler:
             raise SchemaError(f"{place}: two values of {text} are written alike, and one would come back as the other")
         return choice
 
-    def _enumeration(self, cls: type[Enum], place: str) -> FieldType:
-        if not list(cls) or any(type(member.value) not in (str, int) for member in cls):
-            raise SchemaError(f"{place}: {cls.__qualname__} has no values, or some that are neither text nor integers")
-        return Enumeration(cls)
-
     def _container(self, origin: type, arguments: tuple[Any, ...], place: str) -> FieldType:
         if origin is tuple and arguments[-1:] != (...,):
             return Positions(tuple(self._compiled(argument, place) for argument in arguments))
@@ -209,31 +196,29 @@ class Compiler:
         return Items(origin, item)
 
     def _foreign(self, annotation: Any, place: str) -> FieldType:
+        is_known_to_pydantic = hasattr(origin_class(annotation), "__get_pydantic_core_schema__")
         try:
             self._converter.get_structure_hook(annotation)
-            has_no_hook = self._converter.get_unstructure_hook(annotation) is identity
+            if self._converter.get_unstructure_hook(annotation) is not identity:
+                return Foreign(annotation, self._converter)
+            refusal = f"the converter has no unstructure hook for {described(annotation)} to write it"
         except StructureHandlerNotFoundError:
-            if _is_known_to_pydantic(annotation):
-                return _adapted(annotation, place)
-            raise SchemaError(
-                f"{place}: a session cannot hold {described(annotation)}; declare an attrs class, a "
-                f"dataclass or a Struct, or pass a cattrs converter with hooks for it: Sessions(..., converter=...)"
-            ) from None
-        if has_no_hook and _is_known_to_pydantic(annotation):
-            return _adapted(annotation, place)
-        if has_no_hook:
-            raise SchemaError(f"{place}: the converter has no unstructure hook for {described(annotation)} to write it")
-        return Foreign(annotation, self._converter)
+            refusal = (
+                f"a session cannot hold {described(annotation)}; declare an attrs class, a dataclass or a Struct, or "
+                f"pass a cattrs converter with hooks for it: Sessions(..., converter=...)"
+            )
+        if is_known_to_pydantic:
+            return Adapted(annotation, place)
+        raise SchemaError(f"{place}: {refusal}")
 
 
-def _is_known_to_pydantic(annotation: Any) -> bool:
-    return hasattr(origin_class(annotation), "__get_pydantic_core_schema__")
-
-
-def _adapted(annotation: Any, place: str) -> FieldType:
-    from typed_sessions.schema.types.adapted import Adapted  # noqa: PLC0415 -- imports pydantic, which few have
-
-    return Adapted(annotation, place)
+def _holds_itself_bare(alias: Alias) -> bool:
+    """Return True if an alias is a member of the union that it stands for, with no container between."""
+    bare: list[FieldType] = [alias.inner]
+    for held in bare:  # which gets longer
+        if isinstance(held, (OneOf, Alias)):
+            bare += [part for part in held.parts if part not in bare]
+    return alias in bare
 
 
 def _plain(annotation: Any, place: str) -> tuple[Any, tuple[object, ...]]:
@@ -256,8 +241,8 @@ def _is_unhashable(item: FieldType) -> bool:
     item = item.unbounded
     if isinstance(item, Declared):
         return not _has_hash(item.kind.cls)
-    if isinstance(item, (Positions, Items)) and not (isinstance(item, Items) and item.cls in (list, set)):
-        return any(map(_is_unhashable, item.parts()))  # a tuple, or a frozenset
+    if isinstance(item, Listed) and item.cls in (tuple, frozenset):
+        return any(map(_is_unhashable, item.parts))
     return isinstance(item, (Table, Keyed, Items))
 
 

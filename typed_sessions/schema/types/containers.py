@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property, partial
 from operator import is_
-from typing import Any, Final, get_args
+from typing import Any, Final, TypeAlias, cast, get_args
 
 from typing_extensions import override
 
 from typed_sessions.schema.generated import Unusual
 from typed_sessions.schema.narrowing import PLAIN, is_dict, is_sequence, is_set
-from typed_sessions.schema.places import TYPE_KEY, VALUE_KEY
+from typed_sessions.schema.places import SOME_KEY, TYPE_KEY
 from typed_sessions.schema.sameness import same
 from typed_sessions.schema.types.base import (
     JSON,
-    SOME_KEY,
     Affinity,
     FieldType,
     Mismatch,
@@ -25,24 +25,70 @@ from typed_sessions.schema.types.base import (
     Reading,
     all_parts,
     indexed,
-    iterated,
     name_of,
     named,
 )
 from typed_sessions.schema.types.emitter import IS, Emitted, Emitter, Write, by_content
 from typed_sessions.schema.types.scalars import Scalar, Simple
 
-__all__ = ["Items", "Positions", "Table"]
+__all__ = ["Items", "Listed", "Positions", "Table"]
 
 _TEXTS: Final[frozenset[type]] = frozenset({str})
 _NUMBERS: Final[frozenset[type]] = frozenset({int})
 _WITH_MOMENTS: Final[frozenset[type]] = frozenset({datetime})
 
+Convert: TypeAlias = Callable[[object], object]
 
-class Items(FieldType):
-    """A container of any length whose items have one type: list, set, frozenset, `tuple[T, ...]`."""
 
+class Listed(FieldType):
+    """A container whose items are written one after the other."""
+
+    cls: type[Any]
     json_types: frozenset[type] = frozenset({list})
+
+    @override
+    def validate(self, value: Any) -> object:
+        items = self._converted(self._items(value, self.cls), lambda item_type, item: item_type.validate(item))
+        return value if type(value) is self.cls and all(map(is_, items, value)) else self.cls(items)
+
+    @override
+    def unstructure(self, value: object, native: NativeTypes) -> object:
+        items = self._items(value, self.cls)
+        plain = self._converted(items, lambda item_type, item: item_type.unstructure(item, native))
+        if self.cls in (set, frozenset):
+            plain = sorted(plain, key=self._place)
+        return tuple(plain) if self.cls is tuple and tuple in native else plain
+
+    @override
+    def structure(self, plain: object, reading: Reading) -> object:
+        items = self._items(plain, list, tuple, self.cls)  # a set, from an undeclared key or a migration
+        values = self._converted(items, lambda item_type, item: item_type.structure(item, reading))
+        try:
+            return self.cls(values)
+        except TypeError as error:  # an unhashable item of a set
+            raise Mismatch.of(self, plain) from error
+
+    def _items(self, value: object, *accepted: type) -> list[object]:
+        """Return the items of a value of the accepted classes."""
+        if not isinstance(value, accepted):
+            raise Mismatch.of(self, value)
+        return [*cast("Iterable[object]", value)]
+
+    @abstractmethod
+    def _converted(self, items: list[object], convert: Callable[[FieldType, object], object]) -> list[object]:
+        """Convert each item by its type."""
+
+    @cached_property
+    def _place(self) -> Callable[[object], str]:
+        """What the items of a set are put in order by."""
+        may_hold_moments = any(
+            not part.plain_types(_WITH_MOMENTS).isdisjoint({datetime, object}) for part in all_parts(self.parts)
+        )
+        return _place if may_hold_moments else repr
+
+
+class Items(Listed):
+    """A container of any length whose items have one type: list, set, frozenset, `tuple[T, ...]`."""
 
     def __init__(self, cls: type[Any], item: FieldType) -> None:
         self.text: str = f"{cls.__name__}[{item.text}{', ...' if cls is tuple else ''}]"
@@ -50,53 +96,17 @@ class Items(FieldType):
         self.classes: frozenset[type] | None = frozenset({cls})
         self.item = item
         self.native_type: type | None = tuple if cls is tuple else None
-        self._parts: Iterable[FieldType] = (item,)
+        self.parts: Iterable[FieldType] = (item,)
 
     @override
-    def validate(self, value: object) -> object:
-        items = self._of(value)
-        validated = items if self.item.are_plain(items) else indexed(items, self.item.validate)
-        return value if _holds(value, self.cls, validated) else self.cls(validated)
-
-    @override
-    def unstructure(self, value: object, native: NativeTypes) -> object:
-        plain = self._of(value)
-        if not self.item.are_plain(plain):
-            plain = indexed(plain, partial(self.item.unstructure, native=native))
-        if self.cls in (set, frozenset):
-            plain = sorted(plain, key=self._place)
-        return tuple(plain) if self.cls is tuple and tuple in native else plain
-
-    @override
-    def structure(self, plain: object, reading: Reading) -> object:
-        if not is_sequence(plain) and type(plain) is not self.cls:  # a set, from an undeclared key or a migration
-            raise Mismatch.of(self, plain)
-        items = iterated(plain)
-        if not self.item.are_plain(items):
-            items = indexed(items, partial(self.item.structure, reading=reading))
-        try:
-            return self.cls(items)
-        except TypeError as error:  # an unhashable item of a set
-            raise Mismatch.of(self, plain) from error
+    def _converted(self, items: list[object], convert: Callable[[FieldType, object], object]) -> list[object]:
+        return items if self.item.are_plain(items) else indexed(items, partial(convert, self.item))
 
     @override
     def affinity(self, plain: object, native: NativeTypes) -> Affinity:
         if is_set(plain):
             return Affinity.OF_ITS_TYPE if type(plain) is self.cls else Affinity.NONE
         return super().affinity(plain, native) if is_sequence(plain) else Affinity.NONE
-
-    def _of(self, value: object) -> list[object]:
-        if not isinstance(value, self.cls):
-            raise Mismatch.of(self, value)
-        return iterated(value)
-
-    @cached_property
-    def _place(self) -> Callable[[object], str]:
-        """What the items of a set are put in order by."""
-        may_hold_moments = any(
-            not part.plain_types(_WITH_MOMENTS).isdisjoint({datetime, object}) for part in all_parts([self.item])
-        )
-        return _place if may_hold_moments else repr
 
     @override
     def emit(self, emitter: Emitter) -> Emitted | None:
@@ -117,17 +127,13 @@ class Items(FieldType):
             unchanged = emitter.unchanged_items(list, item) if is_list else IS
             return Emitted(wire_type, None, "{}.copy()".format if is_list else None, unchanged)
         encoded = brackets.format(f"{item.encoded('item')} for item in value")
-        is_copied = is_list and item.encode is None
-        name = self.cls.__name__
-        return Emitted(
-            wire_type,
-            None
-            if is_copied
-            else emitter.function(f"encode_{name}", "value", [emitter.only(self.cls), f"return {encoded}"]),
-            emitter.short(f"decode_{name}", lambda part: brackets.format(f"{item.decoded('item')} for item in {part}")),
-            emitter.unchanged_items(self.cls, item),
-            item.closed,
+        name, encode = self.cls.__name__, None
+        if not is_list or item.encode is not None:
+            encode = emitter.function(f"encode_{name}", [emitter.only(self.cls), f"return {encoded}"])
+        decode = emitter.short(
+            f"decode_{name}", lambda part: brackets.format(f"{item.decoded('item')} for item in {part}")
         )
+        return Emitted(wire_type, encode, decode, emitter.unchanged_items(self.cls, item), item.closed)
 
     def _emit_set(self, emitter: Emitter, item: Emitted) -> Emitted:
         """Return the code of a set: its items are written in order, and only those that come back as many."""
@@ -164,8 +170,8 @@ class Items(FieldType):
         encode += [f"value.sort(key={emitter.module.name(place, 'place')})"] if is_json else []
         encode += [decoded] if place is not repr else []  # two times of one second come back as one
         wire_type: Any = list[item.wire_type]  # type: ignore[name-defined]  # a value here
-        encoded = emitter.function(f"encode_{cls.__name__}", "value", [*encode, "return value"])
-        decode = emitter.function(f"decode_{cls.__name__}", "value", [f"return {decoded}"])
+        encoded = emitter.function(f"encode_{cls.__name__}", [*encode, "return value"])
+        decode = emitter.function(f"decode_{cls.__name__}", [f"return {decoded}"])
         is_told_by_equality = leaves <= {str, date, timedelta}  # none of which equals anything of another type
         return by_content(wire_type, encoded, decode) if is_told_by_equality else Emitted(wire_type, encoded, decode)
 
@@ -177,30 +183,17 @@ def _leaves(wire_type: Any) -> frozenset[object]:
     return frozenset[object]().union(*map(_leaves, held)) if held else frozenset({wire_type})
 
 
-class Positions(FieldType):
+class Positions(Listed):
     """A tuple of fixed length, each position with a type of its own."""
 
+    cls: type[Any] = tuple
     classes: frozenset[type] | None = frozenset({tuple})
-    json_types: frozenset[type] = frozenset({list})
     native_type: type | None = tuple
+    matches_by_class = suits_by_class = False
 
     def __init__(self, items: tuple[FieldType, ...]) -> None:
         self.text: str = f"tuple[{', '.join(item.text for item in items) or '()'}]"
-        self.items = self._parts = items
-
-    @override
-    def validate(self, value: object) -> object:
-        items = self._each(value, (tuple,), lambda item_type, item: item_type.validate(item))
-        return value if _holds(value, tuple, items) else tuple(items)
-
-    @override
-    def unstructure(self, value: object, native: NativeTypes) -> object:
-        items = self._each(value, (tuple,), lambda item_type, item: item_type.unstructure(item, native))
-        return tuple(items) if tuple in native else items
-
-    @override
-    def structure(self, plain: object, reading: Reading) -> object:
-        return tuple(self._each(plain, (tuple, list), lambda item_type, item: item_type.structure(item, reading)))
+        self.items = self.parts = items
 
     @override
     def matches(self, value: object) -> bool:
@@ -211,16 +204,17 @@ class Positions(FieldType):
         fits = is_sequence(plain) and len(plain) == len(self.items)
         return super().affinity(plain, native) if fits else Affinity.NONE
 
-    def _each(
-        self, value: object, accepted: tuple[type, ...], convert: Callable[[FieldType, object], object]
-    ) -> list[object]:
-        if not isinstance(value, accepted):
-            raise Mismatch.of(self, value)
-        items = iterated(value)
+    @override
+    def _items(self, value: object, *accepted: type) -> list[object]:
+        items = super()._items(value, *accepted)
         if len(items) != len(self.items):
             raise Mismatch(self.text, f"{type(value).__name__} of length {len(items)}")
-        position = iter(self.items)
-        return indexed(items, lambda item: convert(next(position), item))
+        return items
+
+    @override
+    def _converted(self, items: list[object], convert: Callable[[FieldType, object], object]) -> list[object]:
+        types = iter(self.items)
+        return indexed(items, lambda item: convert(next(types), item))
 
     @override
     def emit(self, emitter: Emitter) -> Emitted:
@@ -236,13 +230,8 @@ class Positions(FieldType):
         encode = [f"if {is_other}: {emitter.unusual}()", unpack, f"return ({encoded},)"]
         looks = [emitter.unchanged(item)(name, f"part[{index}]") for index, (item, name) in enumerate(named)]
         unchanged = [f"if {is_other}: return False", unpack, f"return {' and '.join(looks)}"]
-        content = Emitted(
-            wire_type,
-            emitter.function("encode_tuple", "value", encode),
-            emitter.function("decode_tuple", "value", [unpack, f"return ({decoded},)"]),
-            emitter.predicate("is_unchanged_tuple", unchanged),
-            all(item.closed for item in items),
-        )
+        decode, closed = [unpack, f"return ({decoded},)"], all(item.closed for item in items)
+        content = emitter.functions("tuple", wire_type, encode, decode, unchanged, closed=closed)
         return emitter.tagged(emitter.notation.tuple_tag, content)
 
 
@@ -259,7 +248,7 @@ class Table(FieldType):
         self.text: str = f"dict[{key.text}, {value.text}]"
         self.key = key
         self.value = value
-        self._parts: Iterable[FieldType] = (key, value)
+        self.parts: Iterable[FieldType] = (key, value)
         self._by_number = key.plain_types(JSON) == _NUMBERS
         self._has_text_keys = isinstance(key, Simple) and key.cls is str
 
@@ -279,29 +268,24 @@ class Table(FieldType):
     def unstructure(self, value: object, native: NativeTypes) -> object:
         if not is_dict(value):
             raise Mismatch.of(self, value)
-        entries = {**value}  # at once: another thread may change it
-        plain = entries
+        plain = entries = {**value}  # as above
         if not self._is_plain(entries):
-            unstructure = partial(self.value.unstructure, native=native)
-            plain = dict(zip(*self._converted(entries, self._key_text, unstructure), strict=True))
+            keys, items = self._converted(entries, self._key_text, partial(self.value.unstructure, native=native))
+            plain = dict(zip(keys, items, strict=True))
         if len(plain) != len(entries):
             raise Mismatch(f"{self.key.text} with a text of its own for each", "two of one text", " (a key)")
         return plain if name_of(plain, native) is None else named(self.text, plain, native)
 
     @override
     def structure(self, plain: object, reading: Reading) -> object:
-        name = name_of(plain, reading.native)
-        if is_dict(plain) and name == self.text:
-            plain = plain[VALUE_KEY]
-        elif name is not None:  # what another type wrote
-            raise Mismatch.of(self, plain)
+        plain = self.content_of(plain, reading.native)
         if not is_dict(plain):
             raise Mismatch.of(self, plain)
         if self._is_plain(plain):
             return {**plain}
-        entries = self._converted(plain, self._key_of, partial(self.value.structure, reading=reading))
+        keys, items = self._converted(plain, self._key_of, partial(self.value.structure, reading=reading))
         try:
-            return dict(zip(*entries, strict=True))
+            return dict(zip(keys, items, strict=True))
         except TypeError as error:  # a key that has no hash, such as a signalling NaN
             raise Mismatch.of(self, plain) from error
 
@@ -318,32 +302,23 @@ class Table(FieldType):
         tags = emitter.module.name(emitter.notation.tags, "TAGS")
         refuse = f"if len({{0}}) == 1 and not {tags}.isdisjoint({{0}}) or len({{0}}) == 2 and {TYPE_KEY!r} in {{0}}"
         refuse += f" or len({{0}}) != len({{1}}): {emitter.unusual}()"
-        encode_lines = [
-            f"items = {'value' if self._has_text_keys and item.encode is None else encode}",
-            refuse.format("items", "value"),
-        ]
+        encode = "value" if self._has_text_keys and item.encode is None else encode
+        encode_lines = [emitter.only(dict), f"items = {encode}", refuse.format("items", "value"), "return items"]
+        decode_lines = [f"items = {decode}", refuse.format("value", "items"), "return items"]
         unchanged = ["if type(value) is not dict or len(value) != len(part): return False"]
         unchanged += ["for (key, item), (known, its) in zip({**value}.items(), part.items()):"]
-        unchanged += [
-            f"    if {encode_key('key')} != known or not {emitter.unchanged(item)('item', 'its')}: return False"
-        ]
+        is_same = emitter.unchanged(item)("item", "its")
+        unchanged += [f"    if {encode_key('key')} != known or not {is_same}: return False"]
         wire_type: Any = dict[str, item.wire_type]  # type: ignore[name-defined]  # a value here
-        return Emitted(
-            wire_type,
-            emitter.function("encode_dict", "value", [emitter.only(dict), *encode_lines, "return items"]),
-            emitter.function(
-                "decode_dict", "value", [f"items = {decode}", refuse.format("value", "items"), "return items"]
-            ),
-            emitter.predicate("is_unchanged_dict", [*unchanged, "return True"]),
-            item.closed,
-        )
+        unchanged += ["return True"]
+        return emitter.functions("dict", wire_type, encode_lines, decode_lines, unchanged, closed=item.closed)
 
     def _emit_keys(self, emitter: Emitter) -> tuple[Write, Write]:
         """Return what makes text of a key, and a key of its text."""
         text_of: Callable[[Any], Any] = self._exact_key_text
         key_of: Callable[[Any], object] = self._key_of
         if isinstance(self.key, Scalar):
-            text_of, key_of = self.key.to_text, self.key.from_text
+            text_of, key_of = self.key.spelling.write, self.key.spelling.read
         elif self._by_number and isinstance(self.key, Simple):
             text_of, key_of = str, int
         classes = self.key.classes or ()
@@ -373,19 +348,18 @@ class Table(FieldType):
     def affinity(self, plain: object, native: NativeTypes) -> Affinity:
         return Affinity.OF_ITS_TYPE if is_dict(plain) else Affinity.NONE
 
-    def _is_plain(self, value: dict[object, object]) -> bool:
-        return self._has_text_keys and self.value.are_plain(value.values()) and {*map(type, value)} <= _TEXTS
-
     def _converted(
-        self,
-        entries: dict[object, object],
-        convert_key: Callable[[object], object],
-        convert: Callable[[object], object],
+        self, entries: dict[object, object], convert_key: Convert, convert: Convert
     ) -> tuple[list[object], list[object]]:
         """Convert each key, unless it is text that stands for itself, and each value."""
-        is_text = self._has_text_keys and {*map(type, entries)} <= _TEXTS
-        keys = [*entries] if is_text else indexed(entries, convert_key, " (a key)")
+        keys = [*entries] if self._are_text(entries) else indexed(entries, convert_key, " (a key)")
         return keys, indexed(entries.values(), convert, SOME_KEY)
+
+    def _are_text(self, keys: Iterable[object]) -> bool:
+        return self._has_text_keys and {*map(type, keys)} <= _TEXTS
+
+    def _is_plain(self, value: dict[object, object]) -> bool:
+        return self._are_text(value) and self.value.are_plain(value.values())
 
     def _key_text(self, key: object) -> str:
         plain = self.key.unstructure(self.key.validate(key), JSON)
@@ -405,11 +379,6 @@ class Table(FieldType):
             with suppress(ValueError):  # no number, or one with more digits than Python converts
                 text = int(text) if str(int(text)) == text else text
         return self.key.structure(text, Reading(JSON))
-
-
-def _holds(value: object, cls: type, items: list[object]) -> bool:
-    """Return True if a container is of exactly this class and holds these very items."""
-    return type(value) is cls and all(map(is_, items, iterated(value)))
 
 
 def _place(plain: object) -> str:

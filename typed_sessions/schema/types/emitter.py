@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from operator import is_
-from typing import Any, Final, Literal, Protocol, TypeAlias, Union, cast
+from typing import Any, Final, Literal, Protocol, TypeAlias, TypeVar, Union, cast
 
 import msgspec
 from attrs import frozen
@@ -21,6 +21,9 @@ Write: TypeAlias = Callable[[str], str]
 
 Unchanged: TypeAlias = Callable[[str, str], str]
 """Makes an expression of one for a value and one for what msgspec has read."""
+
+
+W = TypeVar("W", Write, Unchanged)
 
 
 @frozen
@@ -126,27 +129,37 @@ class Emitter:
         name = self.module.name(function, hint)
         return lambda value: f"{name}({value})"
 
-    def function(self, hint: str, parameter: str, lines: list[str]) -> Write:
-        """Add a function, and return what calls it."""
-        name = self.module.define(hint, parameter, lines)
-        return lambda value: f"{name}({value})"
+    def function(self, hint: str, lines: list[str], parameters: str = "value") -> Callable[..., str]:
+        """Add a function, of `value` or of `value, part`, and return what calls it."""
+        name = self.module.define(hint, parameters, lines)
+        return lambda *values: f"{name}({', '.join(values)})"
 
-    def predicate(self, hint: str, lines: list[str]) -> Unchanged:
-        """Add a function of `value` and `part`, and return what calls it."""
-        name = self.module.define(hint, "value, part", lines)
-        return lambda value, part: f"{name}({value}, {part})"
+    def functions(
+        self,
+        hint: str,
+        wire_type: Any,
+        encode: list[str],
+        decode: list[str],
+        unchanged: list[str],
+        *,
+        closed: bool = True,
+    ) -> Emitted:
+        """Return the code of a type whose values are encoded, decoded and compared by a function each."""
+        return Emitted(
+            wire_type,
+            self.function(f"encode_{hint}", encode),
+            self.function(f"decode_{hint}", decode),
+            self.function(f"is_unchanged_{hint}", unchanged, "value, part"),
+            closed,
+        )
 
-    def short(self, hint: str, write: Write) -> Write:
+    def short(self, hint: str, write: W, parameters: str = "value") -> W:
         """Return what writes the same, by the name of a function where the expression gets long."""
-        expression = write("value")
-        is_long = expression.count("(") + expression.count("[") > _LONGEST_EXPRESSION
-        return self.function(hint, "value", [f"return {expression}"]) if is_long else write
-
-    def short_unchanged(self, hint: str, unchanged: Unchanged) -> Unchanged:
-        """Return what compares the same, by the name of a function where the expression gets long."""
-        expression = unchanged("value", "part")
-        is_long = expression.count("(") > _LONGEST_EXPRESSION
-        return self.predicate(hint, [f"return {expression}"]) if is_long else unchanged
+        write_of: Callable[..., str] = write
+        expression = write_of(*parameters.split(", "))
+        nesting = "([" if parameters == "value" else "("  # where values are compared, `[` only looks one up
+        is_long = sum(map(expression.count, nesting)) > _LONGEST_EXPRESSION
+        return cast("W", self.function(hint, [f"return {expression}"], parameters)) if is_long else write
 
     def only(self, cls: type) -> str:
         """Return the line that hands over values that are not of exactly one built-in class."""
@@ -169,7 +182,7 @@ class Emitter:
         lines = [f"if type(value) is not {cls.__name__} or len(value) != len(part): return False"]
         lines += ["for item, its in zip(value, part):"]
         lines += [f"    if not {self.unchanged(item)('item', 'its')}: return False"]
-        return self.predicate(f"is_unchanged_{cls.__name__}", [*lines, "return True"])
+        return self.function(f"is_unchanged_{cls.__name__}", [*lines, "return True"], "value, part")
 
     def tagged(self, tag: str, content: Emitted) -> Emitted:
         """Return the code of a value that is written under a tag."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import binascii
 import datetime as dt
 import math
 import types
@@ -19,12 +18,11 @@ from markupsafe import Markup
 from typing_extensions import override
 
 from typed_sessions.schema.generated import Unusual
-from typed_sessions.schema.narrowing import PLAIN, is_dict, is_sequence
-from typed_sessions.schema.places import TYPE_KEY, VALUE_KEY
+from typed_sessions.schema.narrowing import PLAIN, is_dict
+from typed_sessions.schema.places import SOME_KEY
 from typed_sessions.schema.sameness import is_told_by_text, same
 from typed_sessions.schema.types.base import (
     NATIVE_CANDIDATES,
-    SOME_KEY,
     Affinity,
     FieldType,
     Mismatch,
@@ -37,6 +35,7 @@ from typed_sessions.schema.types.base import (
     named,
 )
 from typed_sessions.schema.types.emitter import IS, Emitted, Emitter, by_content
+from typed_sessions.schema.types.notation import Spelling
 
 __all__ = ["KNOWN", "Anything", "Choice", "Enumeration", "Scalar", "Simple", "emit_simple_union"]
 
@@ -59,15 +58,11 @@ class Anything(FieldType):
     def unstructure(self, value: object, native: NativeTypes) -> object:
         if type(value) in PLAIN:
             return value
-        if (copied := _copied(value)) is not None:
-            return copied
         if type(value) in _NATIVE_TYPES and type(value) not in native:
             raise Mismatch("a value that the serializer brings back", type(value).__name__)
-        if is_dict(value) and type(value) is dict:
+        if type(value) in (dict, list, tuple):
             plain = self._each(value, partial(self.unstructure, native=native))
             return plain if name_of(value, native) is None else named(self.text, plain, native)
-        if is_sequence(value) and type(value) in (list, tuple):
-            return self._each(value, partial(self.unstructure, native=native))
         cls: type[object] = type(value)
         if issubclass(cls, _JSON_TYPES) and cls not in (*_JSON_TYPES, *_NATIVE_TYPES):
             raise Mismatch("a plain value", f"{cls.__name__}, which would come back as another type")
@@ -77,13 +72,7 @@ class Anything(FieldType):
     def structure(self, plain: object, reading: Reading) -> object:
         if type(plain) in PLAIN:
             return plain
-        if (copied := _copied(plain)) is not None:
-            return copied
-        name = name_of(plain, reading.native)
-        if is_dict(plain) and name == self.text:
-            plain = plain[VALUE_KEY]
-        elif name is not None:  # what another type wrote
-            raise Mismatch.of(self, plain)
+        plain = self.content_of(plain, reading.native)
         if type(plain) in (dict, list, tuple):
             return self._each(plain, partial(self.structure, reading=reading))
         return self.unstructure(plain, reading.native)
@@ -97,48 +86,47 @@ class Anything(FieldType):
         return True
 
     def _each(self, value: object, convert: Callable[[object], object]) -> object:
-        """Convert each item of a container."""
-        if is_dict(value):
-            if not all(type(key) is str for key in value):
-                raise Mismatch("str", "another type", " (a key)")
-            try:
-                return {key: convert(item) for key, item in value.items()}
-            except Mismatch as mismatch:
-                raise mismatch.within(SOME_KEY) from mismatch
-        items = indexed(cast("list[object] | tuple[object, ...]", value), convert)
-        return items if isinstance(value, list) else tuple(items)
+        """Convert each item of a container, unless all are plain."""
+        if not is_dict(value):
+            sequence = cast("list[object] | tuple[object, ...]", value)
+            items = [*sequence] if self.are_plain(sequence) else indexed(sequence, convert)
+            return items if isinstance(value, list) else tuple(items)
+        if not _TEXT.issuperset(map(type, value)):
+            raise Mismatch("str", "another type", " (a key)")
+        try:
+            return {**value} if self.are_plain(value.values()) else {key: convert(value[key]) for key in value}
+        except Mismatch as mismatch:
+            raise mismatch.within(SOME_KEY) from mismatch
 
 
-def _copied(value: object) -> object | None:
-    """Return a copy of a list or dict that holds nothing but plain values, and no name; None of anything else."""
-    cls: type[object] = type(value)
-    if cls is list and is_sequence(value):
-        return [*value] if PLAIN.issuperset(map(type, value)) else None
-    if cls is dict and is_dict(value) and TYPE_KEY not in value and _TEXT.issuperset(map(type, value)):
-        return {**value} if PLAIN.issuperset(map(type, value.values())) else None
-    return None
+class Single(FieldType):
+    """One value of a built-in class.
 
-
-class Simple(FieldType):
-    """A type that JSON has: its values are their own plain form."""
+    Args:
+        cls: the class.
+        exact: makes the same value of exactly this class of one of a class below; None of one that is none.
+        widened: a class whose values are taken as well.
+    """
 
     def __init__(self, cls: type[Any], exact: Callable[[Any], object], widened: type | None = None) -> None:
         self.cls: type[Any] = cls
         self.classes: frozenset[type] | None = frozenset({cls})
-        self.json_types: frozenset[type] = self.classes
         self.text: str = "None" if cls is types.NoneType else cls.__name__
         self._exact = exact
-        self._accepted = (cls,) if widened is None else (cls, widened)
+        self._accepted = (cls, widened or cls)
 
     @override
     def validate(self, value: object) -> object:
         if type(value) is self.cls:
             return value
-        if isinstance(value, self._accepted):
-            exact = self._exact(value)
-            if exact == value:
-                return exact
-        raise Mismatch.of(self, value)
+        exact = self._exact(value) if isinstance(value, self._accepted) else None
+        if exact is None:
+            raise Mismatch.of(self, value)
+        return exact
+
+
+class Simple(Single):
+    """A type that JSON has: its values are their own plain form."""
 
     @override
     def unstructure(self, value: object, native: NativeTypes) -> object:
@@ -149,10 +137,14 @@ class Simple(FieldType):
         return _finite(self.validate(plain))
 
     @override
+    def plain_types(self, native: NativeTypes) -> frozenset[type]:
+        return frozenset({self.cls})
+
+    @override
     def are_plain(self, items: Collection[object]) -> bool:
-        return {*map(type, items)} <= {self.cls} and (
-            self.cls is not float or all(map(math.isfinite, cast("Any", items)))
-        )
+        if not {*map(type, items)} <= {self.cls}:
+            return False
+        return self.cls is not float or all(map(math.isfinite, cast("Any", items)))
 
     @override
     def emit(self, emitter: Emitter) -> Emitted:
@@ -184,7 +176,7 @@ def emit_simple_union(members: Collection[FieldType], emitter: Emitter) -> Emitt
     return Emitted(Union[(int, *types)], checked, checked, IS)
 
 
-class Scalar(FieldType):
+class Scalar(Single):
     """One value that JSON lacks: kept as it is where that is native, written as text elsewhere."""
 
     json_types: frozenset[type] = frozenset({str})
@@ -192,32 +184,20 @@ class Scalar(FieldType):
     def __init__(
         self,
         cls: type[Any],
-        *,
         exact: Callable[[Any], object],
         to_text: Callable[[Any], object] = msgspec.to_builtins,
         from_text: Callable[[str], object] | None = None,
     ) -> None:
-        self.cls: type[Any] = cls
-        self.classes: frozenset[type] | None = frozenset({cls})
+        super().__init__(cls, exact)
         self.native_type: type | None = cls
-        self.text: str = cls.__name__
-        self._exact = exact
-        self.to_text = to_text
-        self.from_text: Callable[[str], object] = from_text or partial(msgspec.convert, type=cls)
-
-    @override
-    def validate(self, value: object) -> object:
-        if type(value) is self.cls:
-            return value
-        if isinstance(value, self.cls) and not (self.cls is dt.date and isinstance(value, dt.datetime)):
-            return self._exact(value)
-        raise Mismatch.of(self, value)
+        self.spelling: Spelling = Spelling("", to_text, from_text or partial(msgspec.convert, type=cls))
+        """As text, without a tag."""
 
     @override
     def unstructure(self, value: object, native: NativeTypes) -> object:
         value = self.validate(value)
         if self.cls not in native:
-            return self.to_text(value)
+            return self.spelling.write(value)
         if isinstance(value, dt.datetime) and value.utcoffset() is None and NaiveDatetime not in native:
             raise Mismatch("an aware datetime, such as datetime.now(UTC)", "a naive one, which comes back as another")
         return value
@@ -231,22 +211,21 @@ class Scalar(FieldType):
         if type(plain) is not str:
             raise Mismatch.of(self, plain)
         try:
-            return self.from_text(plain)
-        except (ValueError, TypeError, binascii.Error) as error:
+            return self.spelling.read(plain)
+        except (ValueError, TypeError) as error:
             raise Mismatch.of(self, plain) from error
 
     @override
     def emit(self, emitter: Emitter) -> Emitted:
         """Return the code of a value that has a tag, or is text. What is written in another way is left alone."""
-        cls, to_text, from_text, reads_exactly = self.cls, self.to_text, self.from_text, False
-        spelling = emitter.notation.spellings.get(cls) if cls in emitter.native else None
-        if spelling is None and cls in (dt.date, dt.timedelta):
+        cls, tagged = self.cls, emitter.notation.spellings.get(self.cls) if self.cls in emitter.native else None
+        if tagged is None and cls in (dt.date, dt.timedelta):
             return Emitted(cls, unchanged=IS)  # msgspec reads and writes it as we do
-        if spelling is not None and spelling.native is not None:
-            return emitter.tagged(spelling.tag, Emitted(spelling.native, unchanged=IS))
-        if spelling is not None:
-            to_text, from_text, reads_exactly = spelling.write, spelling.read, spelling.reads_exactly
-        takes_naive = spelling is None or cls is not dt.datetime or NaiveDatetime in emitter.native
+        if tagged is not None and tagged.native is not None:
+            return emitter.tagged(tagged.tag, Emitted(tagged.native, unchanged=IS))
+        spelling = tagged or self.spelling
+        to_text, read_exactly = spelling.write, spelling.read_exactly
+        takes_naive = tagged is None or cls is not dt.datetime or NaiveDatetime in emitter.native
 
         def write(value: Any) -> object:
             if type(value) is not cls or not (takes_naive or value.utcoffset() is not None):
@@ -255,20 +234,16 @@ class Scalar(FieldType):
 
         def read(text: str) -> object:
             try:
-                value = from_text(text)
+                return read_exactly(text)
             except ValueError:
                 raise Unusual from None
-            if not reads_exactly and to_text(value) != text:
-                raise Unusual
-            return value
 
         encode, decode = emitter.call(write, f"write_{self.text}"), emitter.call(read, f"read_{self.text}")
-        if spelling is not None:
-            return emitter.tagged(spelling.tag, by_content(str, encode, decode))
+        if tagged is not None:
+            return emitter.tagged(tagged.tag, by_content(str, encode, decode))
         cls_name, text_of = emitter.module.name(cls, cls.__name__), emitter.call(to_text, "text_of")
-        return Emitted(
-            str, encode, decode, lambda value, part: f"(type({value}) is {cls_name} and {text_of(value)} == {part})"
-        )
+        is_same = f"(type({{0}}) is {cls_name} and {text_of('{0}')} == {{1}})".format
+        return Emitted(str, encode, decode, is_same)
 
 
 class Enumeration(FieldType):
@@ -293,10 +268,8 @@ class Enumeration(FieldType):
 
     @override
     def unstructure(self, value: object, native: NativeTypes) -> object:
-        if not isinstance(value, self.cls):
-            raise Mismatch.of(self, value)
-        plain: object = value.value
-        return plain
+        member: Any = self.validate(value)
+        return member.value
 
     @override
     def structure(self, plain: object, reading: Reading) -> object:
@@ -326,12 +299,14 @@ class Enumeration(FieldType):
 class Choice(FieldType):
     """A `Literal`: one of a fixed set of values."""
 
+    matches_by_class = False
+
     def __init__(self, text: str, choices: Mapping[tuple[type, object], FieldType]) -> None:
         self.text: str = text
         self.choices = choices
-        self._parts: Iterable[FieldType] = dict.fromkeys(choices.values())
-        self.classes: frozenset[type] | None = frozenset(cls for cls, _ in choices)
         """Pairs of a value's type and the value, so that `1` is not `True`; each with the type that writes it."""
+        self.parts: Iterable[FieldType] = dict.fromkeys(choices.values())
+        self.classes: frozenset[type] | None = frozenset(cls for cls, _ in choices)
 
     @property
     def values(self) -> list[object]:
@@ -340,16 +315,20 @@ class Choice(FieldType):
 
     @override
     def validate(self, value: object) -> object:
-        self._writer(value)
+        cls: type[object] = type(value)
+        # Only of the classes of its values is it known what a hash takes.
+        if self.classes is None or cls not in self.classes or (cls, value) not in self.choices:
+            raise Mismatch.of(self, value)
         return value
 
     @override
     def unstructure(self, value: object, native: NativeTypes) -> object:
-        return self._writer(value).unstructure(value, native)
+        self.validate(value)
+        return self.choices[type(value), value].unstructure(value, native)
 
     @override
     def structure(self, plain: object, reading: Reading) -> object:
-        for writer in dict.fromkeys(self.choices.values()):
+        for writer in self.parts:
             for value in attempt(writer.structure, plain, reading):
                 if same(writer.unstructure(value, reading.native), plain) and (type(value), value) in self.choices:
                     return value
@@ -357,29 +336,13 @@ class Choice(FieldType):
 
     @override
     def emit(self, emitter: Emitter) -> Emitted | None:
-        writers, types = [*self.parts()], frozenset(cls for cls, _ in self.choices)
+        writers = [*self.parts]
         inner = emitter.emitted(writers[0]) if len(writers) == 1 else emit_simple_union(writers, emitter)
-        if inner is None:
-            return None
-
-        def check(value: object) -> object:
-            if type(value) not in types or (type(value), value) not in self.choices:
-                raise Unusual
-            return value
-
-        return inner.checked(emitter.call(check, "choice"))
+        return None if inner is None else inner.checked(emitter.call(self.validate, "choice"))
 
     @override
     def matches(self, value: object) -> bool:
-        return bool(attempt(self._writer, value))
-
-    def _writer(self, value: object) -> FieldType:
-        writer = None
-        if self.classes is not None and type(value) in self.classes:  # only of these is it known what a hash takes
-            writer = self.choices.get((type(value), value))
-        if writer is None:
-            raise Mismatch.of(self, value)
-        return writer
+        return bool(attempt(self.validate, value))
 
 
 def _finite(value: object) -> object:
@@ -414,43 +377,39 @@ def _decimal(text: str) -> object:
 
 
 def _as_float(value: float) -> float | None:
+    """Return the float that equals a number, if there is one."""
     try:
-        return float(value)
+        return exact if (exact := float(value)) == value else None
     except OverflowError:
         return None
 
 
+def _as_date(value: dt.date) -> dt.date | None:
+    return None if isinstance(value, dt.datetime) else dt.date(value.year, value.month, value.day)
+
+
+def _as_datetime(value: dt.datetime) -> dt.datetime:
+    return dt.datetime.combine(dt.date(value.year, value.month, value.day), value.timetz())
+
+
+def _as_time(value: dt.time) -> dt.time:
+    return dt.time(value.hour, value.minute, value.second, value.microsecond, value.tzinfo, fold=value.fold)
+
+
 _SINGLE: Final = (
-    Simple(types.NoneType, lambda value: value),
+    Simple(types.NoneType, bool),
     Simple(bool, bool),
     Simple(int, int.__int__),
     Simple(float, _as_float, widened=int),
     Simple(str, str.__str__),
-    Scalar(
-        bytes,
-        exact=bytes,
-        to_text=lambda value: b64encode(value).decode("ascii"),
-        from_text=lambda text: b64decode(text, validate=True),
-    ),
-    Scalar(Markup, exact=Markup, to_text=str.__str__, from_text=Markup),
-    Scalar(UUID, exact=lambda value: UUID(int=value.int)),
-    Scalar(Decimal, exact=Decimal, to_text=str, from_text=_decimal),
-    Scalar(
-        dt.datetime,
-        exact=lambda value: dt.datetime.combine(dt.date(value.year, value.month, value.day), value.timetz()),
-        to_text=_iso_text,  # msgspec drops the seconds of an offset
-        from_text=partial(_moment, dt.datetime),
-    ),
-    Scalar(dt.date, exact=lambda value: dt.date(value.year, value.month, value.day)),
-    Scalar(
-        dt.time,
-        exact=lambda value: dt.time(
-            value.hour, value.minute, value.second, value.microsecond, value.tzinfo, fold=value.fold
-        ),
-        to_text=_iso_text,
-        from_text=partial(_moment, dt.time),
-    ),
-    Scalar(dt.timedelta, exact=lambda value: dt.timedelta(value.days, value.seconds, value.microseconds)),
+    Scalar(bytes, bytes, lambda value: b64encode(value).decode("ascii"), partial(b64decode, validate=True)),
+    Scalar(Markup, Markup, str.__str__, Markup),
+    Scalar(UUID, lambda value: UUID(int=value.int)),
+    Scalar(Decimal, Decimal, str, _decimal),
+    Scalar(dt.datetime, _as_datetime, _iso_text, partial(_moment, dt.datetime)),  # msgspec drops an offset's seconds
+    Scalar(dt.date, _as_date),
+    Scalar(dt.time, _as_time, _iso_text, partial(_moment, dt.time)),
+    Scalar(dt.timedelta, lambda value: dt.timedelta(value.days, value.seconds, value.microseconds)),
 )
 
 KNOWN: Final[Mapping[type, FieldType]] = {object: Anything(), **{single.cls: single for single in _SINGLE}}

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import cached_property, lru_cache, partial
+from functools import cached_property, lru_cache
+from itertools import combinations
 from types import NoneType, UnionType
 from typing import Any, Final, TypeAlias, Union, cast, get_args, get_origin
 
@@ -28,12 +29,11 @@ from typed_sessions.schema.types.base import (
     named,
 )
 from typed_sessions.schema.types.classes import Declared, Foreign, Keyed, WithNames
-from typed_sessions.schema.types.containers import Items, Positions, Table
+from typed_sessions.schema.types.containers import Listed, Table
 from typed_sessions.schema.types.emitter import Emitted, Emitter, Write, by_content
-from typed_sessions.schema.types.scalars import Anything, Enumeration, Scalar, Simple, emit_simple_union
+from typed_sessions.schema.types.scalars import KNOWN, Anything, Simple, emit_simple_union
 
 __all__ = ["OneOf"]
-
 
 Chosen: TypeAlias = dict[tuple[int, int], tuple[object, FieldType | None, object]]
 """For a union and a value, by their identities: the value, its member, and the value as the member holds it."""
@@ -51,9 +51,11 @@ class OneOf(FieldType):
     would choose the class by them.
     """
 
+    matches_by_class = False
+
     def __init__(self, members: tuple[FieldType, ...]) -> None:
         self.text: str = " | ".join(member.text for member in members)
-        self.members = self._parts = members
+        self.members = self.parts = members
         self._bare = lru_cache(maxsize=8)(self._written_bare)
         self._by_class: dict[type, FieldType] = {}
         self._by_plain_type: dict[tuple[NativeTypes, type], list[FieldType]] = {}
@@ -101,7 +103,7 @@ class OneOf(FieldType):
     @override
     def emit(self, emitter: Emitter) -> Emitted | None:
         """Return the code of a union whose members are told by the class of a value."""
-        others = [member for member in self.members if not (isinstance(member, Simple) and member.cls is NoneType)]
+        others = [member for member in self.members if member is not KNOWN[NoneType]]
         if (simple := emit_simple_union(self.members, emitter)) is not None:
             return simple
         if len(others) == 1:
@@ -117,7 +119,7 @@ class OneOf(FieldType):
             if member not in bare:
                 item, kinds = emitter.named(member.text, item, in_tuple=tuple in names), frozenset({(member.text,)})
             cases.append(Case(classes, kinds, item))
-        if len(frozenset[type]().union(*(case.classes for case in cases))) < sum(len(case.classes) for case in cases):
+        if any(not one.classes.isdisjoint(other.classes) for one, other in combinations(cases, 2)):
             return None
         wire_type: Any = Union[tuple(case.item.wire_type for case in cases)]  # noqa: UP007 -- of values
         try:
@@ -131,12 +133,6 @@ class OneOf(FieldType):
         """The members by the names that their values are written with."""
         return {member.text: member for member in self.members[::-1]}  # of two of one name, the first one counts
 
-    @cached_property
-    def _least(self) -> Affinity:
-        """What a member needs to be tried. A dict that several classes know in part may be of one that is gone."""
-        dicts = sum(dict in member.plain_types(JSON) for member in self.members)
-        return Affinity.POSSIBLE if dicts > 1 else Affinity.PARTIAL
-
     def _claimant(self, value: object) -> FieldType | None:
         """Return the member that a value is of; None if it may be of several, or is of none."""
         member = self._by_class.get(type(value))
@@ -145,7 +141,7 @@ class OneOf(FieldType):
         claiming = [member for member in self.members if member.matches(value)]
         if len(claiming) != 1:
             return None
-        if all(isinstance(member.unbounded, _TOLD_BY_CLASS) for member in self.members):
+        if all(member.unbounded.matches_by_class for member in self.members):
             self._by_class[type(value)] = claiming[0]
         return claiming[0]
 
@@ -171,28 +167,30 @@ class OneOf(FieldType):
         nameless = [member for member in self.members if member not in self._always_named]
         suiting = [(member.affinity(plain, native), member in bare, member) for member in nameless]
         ranked = sorted(suiting, key=lambda candidate: candidate[:2], reverse=True)
-        candidates = [member for affinity, _, member in ranked if affinity >= self._least]
-        if self._are_told_by_class or not (is_dict(plain) or is_sequence(plain)):
+        dicts = sum(dict in member.plain_types(JSON) for member in self.members)
+        # A dict that several classes know in part may be of one that is gone.
+        least = Affinity.POSSIBLE if dicts > 1 else Affinity.PARTIAL
+        candidates = [member for affinity, _, member in ranked if affinity >= least]
+        if all(member.unbounded.suits_by_class for member in nameless) or not (is_dict(plain) or is_sequence(plain)):
             self._by_plain_type[native, type(plain)] = candidates
         return candidates
 
     def _written_bare(self, native: NativeTypes) -> frozenset[FieldType]:
         """Return the members whose plain forms no other member's can be taken for; JSON's own types go first."""
+
+        def precedence(member: FieldType) -> int:
+            """Return where a member stands in the choice: what may be written as anything comes last."""
+            return 0 if isinstance(member.unbounded, Simple) else 1 + (object in member.plain_types(native))
+
         bare: set[FieldType] = set()
         taken: set[type] = set()
-        for member in sorted(self.members, key=partial(_precedence, native)):
+        for member in sorted(self.members, key=precedence):
             types = member.plain_types(native)
             others = taken - {NoneType} if object in types else taken & (types | {object})
             if not others and member not in self._always_named:
                 bare.add(member)
                 taken |= types
         return frozenset(bare)
-
-    @cached_property
-    def _are_told_by_class(self) -> bool:
-        """True if the class of a plain form without a name says which members it may stand for."""
-        nameless = [member.unbounded for member in self.members if member not in self._always_named]
-        return not any(isinstance(member, (WithNames, Positions)) for member in nameless)
 
     @cached_property
     def _always_named(self) -> frozenset[FieldType]:
@@ -225,18 +223,16 @@ def _emit_optional(item: Emitted, emitter: Emitter) -> Emitted | None:
     if item.wire_type in (Any, Raw):
         return None
     wire_type: Any = Union[item.wire_type, None]  # noqa: UP007 -- of a value, which may be a constraint
-    is_same = emitter.unchanged(item)
-    return Emitted(
-        wire_type,
-        item.encode and emitter.short("encode_optional", _unless_none(item.encode)),
-        item.decode and emitter.short("decode_optional", _unless_none(item.decode)),
-        lambda value, part: f"({value} is None if {part} is None else {value} is not None and {is_same(value, part)})",
-        item.closed,
-    )
 
+    def unless_none(name: str, write: Write | None) -> Write | None:
+        return write and emitter.short(name, lambda value: f"(None if {value} is None else {write(value)})")
 
-def _unless_none(write: Write) -> Write:
-    return lambda value: f"(None if {value} is None else {write(value)})"
+    def unchanged(value: str, part: str) -> str:
+        is_same = emitter.unchanged(item)(value, part)
+        return f"({value} is None if {part} is None else {value} is not None and {is_same})"
+
+    encode, decode = unless_none("encode_optional", item.encode), unless_none("decode_optional", item.decode)
+    return Emitted(wire_type, encode, decode, unchanged, item.closed)
 
 
 def _emit_read(wire_type: Any, cases: list[Case], emitter: Emitter) -> Emitted:
@@ -251,11 +247,9 @@ def _emit_read(wire_type: Any, cases: list[Case], emitter: Emitter) -> Emitted:
         decode += [f"if {_is_one_of(its, emitter)}: return {case.item.decoded('value')}"]
         is_same = f"type(part) in {are_read} and {emitter.unchanged(case.item)('value', 'part')}"
         unchanged += [f"if {_is_one_of(case.classes, emitter)}: return {is_same}"]
-    return Emitted(
-        wire_type,
-        emitter.function("encode_union", "value", [*encode, f"return {emitter.unusual}()"]),
-        emitter.function("decode_union", "value", [*decode, f"return {emitter.unusual}()"]),
-        emitter.predicate("is_unchanged_union", [*unchanged, "return False"]),
+    otherwise = f"return {emitter.unusual}()"
+    return emitter.functions(
+        "union", wire_type, [*encode, otherwise], [*decode, otherwise], [*unchanged, "return False"]
     )
 
 
@@ -281,10 +275,10 @@ def _emit_raw(cases: list[Case], emitter: Emitter, names: NativeTypes) -> Emitte
         encode += [f"if {_is_one_of(case.classes, emitter)}: return {raw}({write}({case.item.encoded('value')}))"]
         reading = emitter.call(notation.decoder(case.item.wire_type), "read")
         decode += [f"if number == {number}: return {case.item.decoded(reading('value'))}"]
-    encoded = emitter.function("encode_union", "value", [*encode, f"return {emitter.unusual}()"])
-    member = emitter.function("decode_member", "value", [*decode, f"return {emitter.unusual}()"])
+    encoded = emitter.function("encode_union", [*encode, f"return {emitter.unusual}()"])
+    member = emitter.function("decode_member", [*decode, f"return {emitter.unusual}()"])
     check = [f"item = {member('value')}", f"if {encoded('item')} != value: {emitter.unusual}()", "return item"]
-    return by_content(Raw, encoded, emitter.function("decode_union", "value", check))
+    return by_content(Raw, encoded, emitter.function("decode_union", check))
 
 
 def _tag_or_type(held: type, emitter: Emitter) -> object:
@@ -307,18 +301,11 @@ def _read_classes(wire_type: Any) -> frozenset[type]:
     return _read_classes(arguments[0]) if hasattr(wire_type, "__metadata__") else frozenset({origin or wire_type})
 
 
-_TOLD_BY_CLASS: Final = (Simple, Scalar, Enumeration, Items, Table, WithNames, Foreign, Anything)
-"""The types that match values by their class alone."""
-
-
 @contextmanager
 def _choosing() -> Generator[Chosen]:
     """Keep what is found of unions until the outermost of them is done."""
-    chosen = _chosen.get()
-    if chosen is not None:
-        yield chosen
-        return
-    chosen = Chosen()
+    outer = _chosen.get()
+    chosen: Chosen = {} if outer is None else outer
     token = _chosen.set(chosen)
     try:
         yield chosen
@@ -332,6 +319,8 @@ def _takes_dicts_of(one: FieldType, other: FieldType, seen: set[tuple[FieldType,
         return False
     seen.add((one, other))
     one, other = one.unbounded, other.unbounded
+    ones: Iterable[FieldType]
+    others: Iterable[FieldType]
     if isinstance(one, OneOf) or isinstance(other, OneOf):
         ones, others = (held.members if isinstance(held, OneOf) else (held,) for held in (one, other))
     elif isinstance(one, Foreign):
@@ -343,24 +332,13 @@ def _takes_dicts_of(one: FieldType, other: FieldType, seen: set[tuple[FieldType,
     elif isinstance(one, Declared) or (isinstance(one, WithNames) and isinstance(other, Table)):
         return _is_dict_type(other)
     elif isinstance(one, (Table, WithNames)) and isinstance(other, (Table, WithNames)):
-        ones, others = _values_of(one), _values_of(other)
-    elif isinstance(one, (Items, Positions)) and isinstance(other, (Items, Positions)):
-        ones, others = tuple(one.parts()), tuple(other.parts())
+        ones, others = (held.parts if isinstance(held, WithNames) else (held.value,) for held in (one, other))
+    elif isinstance(one, Listed) and isinstance(other, Listed):
+        ones, others = one.parts, other.parts
     else:
         return False
     return any(_takes_dicts_of(part, its, seen) for part in ones for its in others)
 
 
-def _values_of(held: Table | WithNames) -> tuple[FieldType, ...]:
-    return (held.value,) if isinstance(held, Table) else tuple(held.parts())
-
-
 def _is_dict_type(member: FieldType) -> bool:
     return isinstance(member.unbounded, (Table, Anything, Foreign, Keyed))
-
-
-def _precedence(native: NativeTypes, member: FieldType) -> int:
-    """Return where a member stands in the choice of plain types: what may be written as anything comes last."""
-    if isinstance(member.unbounded, Simple):
-        return 0
-    return 2 if object in member.plain_types(native) else 1

@@ -10,10 +10,9 @@ from typing_extensions import override
 
 from typed_sessions.errors import SchemaError
 from typed_sessions.schema.types.base import Affinity, FieldType, NativeTypes, OutOfBounds, Reading
-from typed_sessions.schema.types.containers import Items, Positions, Table
+from typed_sessions.schema.types.containers import Listed, Table
 from typed_sessions.schema.types.emitter import Emitted, Emitter
-from typed_sessions.schema.types.scalars import Scalar, Simple
-from typed_sessions.schema.types.union import OneOf
+from typed_sessions.schema.types.scalars import Simple, Single
 
 __all__ = ["Alias", "Bounded", "bounds_of"]
 
@@ -31,31 +30,6 @@ class Wrapper(FieldType):
         return self.inner.unbounded if hasattr(self, "inner") else self
 
     @override
-    def matches(self, value: object) -> bool:
-        return self.inner.matches(value)
-
-    @override
-    def affinity(self, plain: object, native: NativeTypes) -> Affinity:
-        return self.inner.affinity(plain, native)
-
-    @override
-    def parts(self) -> Iterable[FieldType]:
-        return (self.inner,)
-
-
-class Alias(Wrapper):
-    """What an alias stands for, by the alias's name: written out, it would have no end."""
-
-    inner: FieldType
-    """Set by the compiler once it knows it."""
-
-    def __init__(self, name: str) -> None:
-        self.text: str = name
-        self.is_recursive = False
-        self.outermost: Alias = self
-        """While it is compiled: the outermost alias around it that it contains again."""
-
-    @override
     def validate(self, value: object) -> object:
         return self.inner.validate(value)
 
@@ -68,16 +42,30 @@ class Alias(Wrapper):
         return self.inner.structure(plain, reading)
 
     @override
+    def matches(self, value: object) -> bool:
+        return self.inner.matches(value)
+
+    @override
+    def affinity(self, plain: object, native: NativeTypes) -> Affinity:
+        return self.inner.affinity(plain, native)
+
+
+class Alias(Wrapper):
+    """What an alias stands for, by the alias's name: written out, it would have no end."""
+
+    def __init__(self, name: str) -> None:
+        self.text: str = name
+        self.is_recursive = False
+        self.outermost: Alias = self
+        """While it is compiled: the outermost alias around it that it contains again."""
+
+    def complete(self, inner: FieldType) -> None:
+        """Say what it stands for, which the compiler knows only when it is done with that."""
+        self.inner, self.parts = inner, (inner,)
+
+    @override
     def emit(self, emitter: Emitter) -> Emitted:
         return emitter.emitted(self.inner)
-
-    def holds_itself_bare(self) -> bool:
-        """Return True if the alias is a member of the union that it stands for, with no container between."""
-        bare: list[FieldType] = [self.inner]
-        for held in bare:  # which gets longer
-            if isinstance(held, OneOf) or (isinstance(held, Alias) and hasattr(held, "inner")):
-                bare += [part for part in held.parts() if part not in bare]
-        return self in bare
 
 
 class Bounded(Wrapper):
@@ -89,6 +77,7 @@ class Bounded(Wrapper):
 
     def __init__(self, inner: FieldType, bounds: tuple[msgspec.Meta, ...], place: str) -> None:
         self.inner = inner
+        self.parts: Iterable[FieldType] = (inner,)
         self.classes: frozenset[type] | None = inner.classes
         self.bounds: dict[str, object] = bounds_of(bounds)
         self.text: str = inner.text
@@ -102,16 +91,15 @@ class Bounded(Wrapper):
 
     @override
     def validate(self, value: object) -> object:
-        return self._within_bounds(self.inner.validate(value))
+        return self._within_bounds(super().validate(value))
 
     @override
     def unstructure(self, value: object, native: NativeTypes) -> object:
-        self._within_bounds(value)
-        return self.inner.unstructure(value, native)
+        return super().unstructure(self._within_bounds(value), native)
 
     @override
     def structure(self, plain: object, reading: Reading) -> object:
-        return self._within_bounds(self.inner.structure(plain, reading))
+        return self._within_bounds(super().structure(plain, reading))
 
     @override
     def emit(self, emitter: Emitter) -> Emitted | None:
@@ -132,19 +120,12 @@ class Bounded(Wrapper):
 
 def bounds_of(marks: Iterable[object]) -> dict[str, object]:
     """Return the bounds that marks of an annotation set; later marks go before earlier ones."""
-    return {
-        name: bound
-        for mark in marks
-        if isinstance(mark, msgspec.Meta)
-        for name in _BOUNDS
-        if (bound := getattr(mark, name)) is not None
-    }
+    bounds = ((name, getattr(mark, name)) for mark in marks if isinstance(mark, msgspec.Meta) for name in _BOUNDS)
+    return {name: bound for name, bound in bounds if bound is not None}
 
 
 def _native(field_type: FieldType) -> Any:
     """Return the type that msgspec checks: without what a container holds, which is checked already."""
-    if isinstance(field_type, (Simple, Scalar, Items)):
+    if isinstance(field_type, (Single, Listed)):
         return str if issubclass(field_type.cls, str) else field_type.cls
-    if isinstance(field_type, Positions):
-        return tuple
     return dict if isinstance(field_type, Table) else object

@@ -6,14 +6,16 @@ import datetime as dt
 from collections.abc import Mapping
 from decimal import Decimal
 from enum import FlagBoundary
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
-from attrs import evolve, frozen
+from attrs import evolve, frozen, validators
 
 from typed_sessions.codec.codec import MAX_PAYLOAD, native_types, payload_of
+from typed_sessions.schema.kinds.base import Member
 from typed_sessions.schema.migrations import VERSION_KEY
+from typed_sessions.schema.places import SOME_KEY
 from typed_sessions.schema.schema import Schema
-from typed_sessions.schema.types.base import JSON, SOME_KEY, FieldType, NativeTypes
+from typed_sessions.schema.types.base import JSON, FieldType, NativeTypes
 from typed_sessions.schema.types.classes import Declared, WithNames
 from typed_sessions.schema.types.containers import Items, Positions, Table
 from typed_sessions.schema.types.scalars import Choice, Enumeration, Scalar, Simple
@@ -25,7 +27,7 @@ from typed_sessions.sealing.signed import sealed_size
 from typed_sessions.serializers.base import AnySerializer
 from typed_sessions.tools.lock.samples import VALUES
 
-__all__ = ["Extent", "extent_of"]
+__all__ = ["Extent", "extent_of", "max_length"]
 
 R = TypeVar("R", str, bytes, list[object])
 
@@ -66,7 +68,7 @@ def extent_of(schema: Schema[Any], serializer: AnySerializer, *, encrypted: bool
             plain[VERSION_KEY] = schema.migrations.version
         for name, field in schema.fields.items():
             try:
-                plain[name] = Largest(serializer, native, filler).of(field.type, name, field.member.max_length)
+                plain[name] = Largest(serializer, native, filler).of(field.type, name, max_length(field.member))
             except _NoBoundError as error:
                 unbounded[str(error)] = None
         largest.append(len(payload_of(serializer, plain)))
@@ -150,7 +152,7 @@ class Largest:
         return tuple(made) if is_tuple and tuple in self.native else made
 
     def _instance(self, cls: WithNames, place: str) -> object:
-        bounds = {} if not isinstance(cls, Declared) else {n: each.max_length for n, each in cls.kind.members.items()}
+        bounds = {} if not isinstance(cls, Declared) else {n: max_length(each) for n, each in cls.kind.members.items()}
         inside = self._within(cls)
         return {name: inside.of(held, f"{place}.{name}", bounds.get(name)) for name, held in cls.types.items()}
 
@@ -173,3 +175,30 @@ def _widest_integer(bounds: Mapping[str, object]) -> int:
     if not bounds.keys() & {"lt", "le"}:
         ends.append(_WIDEST_INTEGERS[1])
     return max(ends, key=lambda end: len(str(end)))
+
+
+def max_length(member: Member) -> int | None:
+    """Return how long a value may be, as far as its class itself sees to that."""
+    if hasattr(member.source, "validator"):  # of attrs'
+        return _longest(member.source.validator)
+    marks = getattr(member.source, "metadata", ())  # of pydantic's, which keeps the last of several bounds
+    lengths = (getattr(mark, "max_length", None) for mark in reversed(marks))
+    return next((length for length in lengths if isinstance(length, int)), None)
+
+
+def _longest(validator: Any) -> int | None:
+    """Return the bound that `attrs.validators.max_len` sets, alone, in a list or as `optional`."""
+    if isinstance(validator, _LONGEST):
+        return cast("int", validator.max_length)
+    if isinstance(validator, _OPTIONAL):
+        return _longest(validator.validator)
+    if isinstance(validator, _ALL):
+        bounds = [_longest(part) for part in validator._validators]  # noqa: SLF001 -- attrs offers no other way
+        return min((bound for bound in bounds if bound is not None), default=None)
+    return None
+
+
+_LONGEST: Final[type[Any]] = type(validators.max_len(1))
+_OPTIONAL: Final[type[Any]] = type(validators.optional(validators.max_len(1)))
+_ALL: Final[type[Any]] = type(validators.and_(validators.max_len(1)))
+"""The classes of validators, which attrs keeps private."""

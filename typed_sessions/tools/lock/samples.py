@@ -64,7 +64,7 @@ def within(field_type: FieldType) -> list[FieldType]:
         held = waiting.pop()
         if held not in found:
             found[held] = None
-            waiting += reversed([*held.parts()])
+            waiting += reversed([*held.parts])
     return [*found]
 
 
