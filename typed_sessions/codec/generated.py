@@ -53,7 +53,7 @@ class Changes(Value):
 
     contents: Any
     new: Any = None
-    """All fields: what has not changed is as it was read."""
+    """All fields, or without a schema all keys: what has not changed is as it was read."""
     changed: Any = None
     """The fields that have changed; all others are unset."""
     adds: bool = False
@@ -84,7 +84,7 @@ class Generated(ABC):
         self._encode_unescaped: Final = notation.encode_unescaped
         self._tagged: Final = notation.tagged
         self._untagged: Final = notation.untagged
-        self._may_hold_tag: Final = notation.may_hold_tag
+        self._last_tag: Final = notation.last_tag
         self._tags: Final = notation.tags
         self._marks: Final = notation.container_marks
         self._any: Final = notation.decoder(Any)

@@ -8,7 +8,7 @@ from typing import Any, Final
 from msgspec import UNSET
 from typing_extensions import override
 
-from typed_sessions.codec.generated import TEXT, Changes, Generated, Plain, Read
+from typed_sessions.codec.generated import Changes, Generated, Plain, Read
 from typed_sessions.codec.keyed_contents import KeyedContents
 from typed_sessions.codec.loaded_from import ReadFrom
 from typed_sessions.codec.notations import Notation
@@ -17,6 +17,9 @@ from typed_sessions.schema.narrowing import IMMUTABLE, PLAIN
 from typed_sessions.schema.schema import Schema
 
 __all__ = ["GeneratedOpen"]
+
+_are_plain: Final = PLAIN.issuperset
+_are_text: Final = frozenset({str}).issuperset
 
 
 class GeneratedOpen(Generated):
@@ -28,19 +31,18 @@ class GeneratedOpen(Generated):
 
     @override
     def load(self, payload: bytes) -> Read:
-        plain = self._decode(payload)
-        self._refuse_depth(payload)
-        self._refuse_tag(plain)
-        values = self._all_untagged(payload, plain) if self._may_hold_tag(payload) else plain
+        values = self._decode(payload)
+        if len(values) == 1:
+            self._refuse_tag(values)
+        if not _are_plain(map(type, values.values())):
+            self._refuse_depth(payload)
+            untagged, last_tag = self._untagged, self._last_tag(payload)
+            for key, item in values.items():
+                if type(item) not in PLAIN:
+                    if type(item) is list and payload.find(b'"%s":' % key.encode()) > last_tag:
+                        break  # nor does any that follows hold one
+                    values[key] = untagged(item)
         return KeyedContents(self._schema, values), {**values}, (), None
-
-    def _all_untagged(self, payload: bytes, plain: Plain) -> Plain:
-        """Return plain values without their tags: only of a part that may hold one is each value looked at."""
-        untagged, may_hold_tag, parts = self._untagged, self._may_hold_tag, self._split(payload)
-        return {
-            key: untagged(item) if type(item) not in PLAIN and may_hold_tag(bytes(parts[key])) else item
-            for key, item in plain.items()
-        }
 
     @override
     def changes(self, contents: KeyedContents[Any], loaded_from: ReadFrom) -> Changes | None:
@@ -52,31 +54,30 @@ class GeneratedOpen(Generated):
         undecided = [
             key for key in asked if values[key] is not before.get(key, UNSET) or type(values[key]) not in IMMUTABLE
         ]
-        changes: Plain = {}
-        if undecided:
-            known = self._split(loaded_from.source)
-            for key in undecided:
-                part = self._changed(values[key], known.get(key))
-                if part is not UNSET:
-                    changes[key] = part
+        if not undecided and len(values) == len(before):
+            return None
+        known, changes = self._split(loaded_from.source), dict[str, Any]()
+        for key in undecided:
+            part = self._changed(values[key], known.get(key))
+            if part is not UNSET:
+                changes[key] = part
         if not changes and len(values) == len(before):
             return None
-        return self._written_changes(contents, values, changes)
+        return self._in_order(contents, values, known | changes)
 
-    def _written_changes(self, contents: KeyedContents[Any], values: Plain, changes: Plain) -> Changes:
-        if not self._keeps_order or not TEXT.issuperset(map(type, values)):
+    def _in_order(self, contents: KeyedContents[Any], values: Plain, plain: Plain) -> Changes:
+        """Return what is to be written of values in their order."""
+        if not self._keeps_order or not _are_text(map(type, values)):
             raise Unusual
-        return Changes(contents, undeclared=changes, order=dict.fromkeys(values))
+        return Changes(contents, plain if [*plain] == [*values] else {key: plain[key] for key in values})
 
     @override
     def all_of(self, contents: KeyedContents[Any]) -> Changes:
         values = {**contents.values}
-        changes = {key: self._changed(value, None) for key, value in values.items()}
-        return self._written_changes(contents, values, changes)
+        return self._in_order(contents, values, {key: self._changed(value, None) for key, value in values.items()})
 
     @override
     def written(self, payload: bytes, decoded: Any, changes: Changes) -> bytes:
-        known: Plain = {**self._split(payload), **changes.undeclared}
-        plain = {key: known[key] for key in changes.order or ()}
-        self._refuse_tag(plain)
-        return self._encode(plain)
+        if len(changes.new) == 1:
+            self._refuse_tag(changes.new)
+        return self._encode(changes.new)

@@ -11,7 +11,7 @@ import msgspec
 from typed_sessions.schema.generated import Unusual
 from typed_sessions.schema.types.notation import Convert, Notation
 from typed_sessions.serializers.base import AnySerializer
-from typed_sessions.serializers.msgspec import LOSSLESS_TAGS, MsgspecJSONSerializer, MsgspecMsgpackSerializer
+from typed_sessions.serializers.msgspec import JSON_TAGS, MSGPACK_TAGS, MsgspecJSONSerializer, MsgspecMsgpackSerializer
 from typed_sessions.serializers.tagged_json import TaggedJSONSerializer
 from typed_sessions.serializers.tags import LOSSLESS, STOCK, TUPLE, Tags, exact_float, finite
 
@@ -80,14 +80,9 @@ _MSGPACK_MARKS: Final = bytes([*range(0x80, 0xA0), *range(0xDC, 0xE0)])
 """Arrays and maps. Other bytes may be the same ones, so that there are at most as many containers."""
 
 
-def _json_may_hold_tag(part: bytes) -> bool:
-    """Return False where no text begins with a space, as all tags do."""
-    return (b" " in part and b'" ' in part) or (b"\\" in part and b"\\u" in part)  # one byte is sought far faster
-
-
-def _msgpack_may_hold_tag(_part: bytes) -> bool:
-    """Return True: a text may be written in several ways, and there are values that are never written."""
-    return True
+def _last_tag_in_json(payload: bytes) -> int:
+    """Return where the last text begins that may have a space in front, as all tags do; -1 if none has."""
+    return max(payload.rfind(b'" '), payload.rfind(b"\\u") if b"\\" in payload else -1)
 
 
 _STOCK_TAGS: Final = Tags(STOCK, {tuple: TUPLE}, exact_float, is_strict=True)
@@ -104,7 +99,7 @@ def _tagged_json(*, sort_keys: bool) -> Notation:
         tags=_STOCK_TAGS.keys,
         tagged=_STOCK_TAGS.tagged,
         untagged=_STOCK_TAGS.untagged,
-        may_hold_tag=_json_may_hold_tag,
+        last_tag=_last_tag_in_json,
         is_strict=True,
         exact_float=exact_float,
         container_marks=_JSON_MARKS,
@@ -116,7 +111,8 @@ def _lossless(
     encode: Callable[[object], bytes],
     decoder: Callable[[Any], Convert],
     marks: bytes,
-    may_hold_tag: Callable[[bytes], bool],
+    tags: Tags,
+    last_tag: Callable[[bytes], int],
 ) -> Notation:
     return Notation(
         encode=_writer(encode),
@@ -124,10 +120,10 @@ def _lossless(
         decoder=decoder,
         spellings=LOSSLESS,
         tuple_tag=TUPLE,
-        tags=LOSSLESS_TAGS.keys,
-        tagged=LOSSLESS_TAGS.tagged,
-        untagged=LOSSLESS_TAGS.untagged,
-        may_hold_tag=may_hold_tag,
+        tags=tags.keys,
+        tagged=tags.tagged,
+        untagged=tags.untagged,
+        last_tag=last_tag,
         is_strict=False,
         exact_float=finite,
         container_marks=marks,
@@ -139,9 +135,9 @@ _TAGGED_JSON: Final[Mapping[bool, Notation]] = {
 }
 _LOSSLESS: Final[Mapping[type, Notation]] = {
     MsgspecJSONSerializer: _lossless(
-        msgspec.json.Encoder(uuid_format="hex").encode, _json_decoder, _JSON_MARKS, _json_may_hold_tag
+        msgspec.json.Encoder(uuid_format="hex").encode, _json_decoder, _JSON_MARKS, JSON_TAGS, _last_tag_in_json
     ),
     MsgspecMsgpackSerializer: _lossless(
-        msgspec.msgpack.Encoder(uuid_format="hex").encode, _msgpack_decoder, _MSGPACK_MARKS, _msgpack_may_hold_tag
+        msgspec.msgpack.Encoder(uuid_format="hex").encode, _msgpack_decoder, _MSGPACK_MARKS, MSGPACK_TAGS, len
     ),
 }
