@@ -13,14 +13,7 @@ from typing_extensions import TypeVar
 
 from typed_sessions.codec.contents import Contents
 from typed_sessions.codec.declared_contents import DeclaredContents
-from typed_sessions.codec.explaining import (
-    Encoded,
-    Explained,
-    ExplainingPath,
-    OnBadField,
-    native_types,
-    payload_of,
-)
+from typed_sessions.codec.explaining import Encoded, Explained, ExplainingPath, OnBadField, native_types, payload_of
 from typed_sessions.codec.generated import UNUSUAL, Changes, Generated
 from typed_sessions.codec.generated_class import GeneratedClass
 from typed_sessions.codec.generated_keys import GeneratedKeys
@@ -123,12 +116,7 @@ class Codec(Generic[S]):
     """
 
     def __init__(
-        self,
-        schema: Schema[S],
-        serializer: AnySerializer,
-        *,
-        generates: bool = True,
-        max_payload: int = MAX_PAYLOAD,
+        self, schema: Schema[S], serializer: AnySerializer, *, generates: bool = True, max_payload: int = MAX_PAYLOAD
     ) -> None:
         self.schema = schema
         self.serializer = serializer

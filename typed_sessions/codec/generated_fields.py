@@ -56,11 +56,7 @@ class GeneratedFields(Generated):
         }
         self._nests_deep: Final = len(equivalences) > 0 and nests_deep(types.values())
         text = Functions(
-            schema,
-            emitter,
-            code,
-            self._known,
-            {name: each.is_same for name, each in equivalences.items()},
+            schema, emitter, code, self._known, {name: each.is_same for name, each in equivalences.items()}
         )
         names = self._defined(text)
         usual = {name: text.usual(name) for name in equivalences}
