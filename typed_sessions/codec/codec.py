@@ -123,6 +123,10 @@ class Codec(Generic[S]):
         self._max_payload: Final = max_payload
         self._explaining: Final = ExplainingPath(schema, serializer, max_payload)
         self._generates: Final = generates
+        self.check: Final = self._explaining.check
+        self.canonical: Final = self._explaining.canonical
+        self.payload: Final = self._explaining.payload
+        self.write_stored: Final = self._explaining.encode
 
     @cached_property
     def _generated(self) -> Generated | None:
@@ -214,7 +218,7 @@ class Codec(Generic[S]):
     def _differ(self, contents: Contents[S], snapshot: Snapshot[S]) -> bool:
         stored, path = contents.stored(), self._explaining
         try:
-            payload = path.payload(stored, self._version(snapshot))
+            payload = path.payload(stored, snapshot.version)
             if payload == snapshot.source or payload == self._rewritten(snapshot):
                 return False
             return path.canonical(stored) != path.canonical(snapshot.stored)
@@ -223,12 +227,8 @@ class Codec(Generic[S]):
 
     def _rewritten(self, snapshot: Snapshot[S]) -> bytes:
         if snapshot.rewritten is None:
-            snapshot.rewritten = self._explaining.payload(snapshot.stored, self._version(snapshot))
+            snapshot.rewritten = self._explaining.payload(snapshot.stored, snapshot.version)
         return snapshot.rewritten
-
-    def _version(self, snapshot: Snapshot[S]) -> int:
-        """Return the version to write: a later one than this release's is kept, so that no step runs twice."""
-        return max(snapshot.version, self.schema.migrations.version)
 
     def encode(self, snapshot: Snapshot[S], changes: Changes) -> Encoded:
         """Return the payload of a snapshot with changes in it, as `diff` has found them, proven to read back.
@@ -244,7 +244,7 @@ class Codec(Generic[S]):
                     return Encoded(payload, payload != generated.nothing)
             except UNUSUAL:
                 pass
-        return self._explaining.encode(changes.contents.stored(), self._version(snapshot))
+        return self._explaining.encode(changes.contents.stored(), snapshot.version)
 
     def write(self, contents: Contents[S], version: int = 0) -> Encoded:
         """Return the payload of all that is stored, proven to read back.
@@ -263,43 +263,7 @@ class Codec(Generic[S]):
                 payload = generated.written(generated.nothing, generated.decoded_nothing, generated.all_of(contents))
                 if len(payload) <= self._max_payload:
                     return Encoded(payload, payload != generated.nothing)
-        return self.write_stored(contents.stored(), version)
-
-    def write_stored(self, stored: Mapping[str, object], version: int = 0) -> Encoded:
-        """Return the same of what is stored, which the class itself may refuse.
-
-        Args:
-            stored: declared fields with values of their types, and undeclared keys.
-            version: as in `write`.
-
-        Raises:
-            SerializationError: it cannot be written so that it reads back; the message names the field.
-        """
-        return self._explaining.encode(stored, max(version, self.schema.migrations.version))
-
-    def payload(self, stored: Mapping[str, object], version: int = 0) -> bytes:
-        """Return the same without proof.
-
-        Raises:
-            SerializationError: the serializer cannot write it; the message names the field.
-        """
-        return self._explaining.payload(stored, max(version, self.schema.migrations.version))
-
-    def check(self, values: Mapping[str, object]) -> None:
-        """Prove of each of these values that it reads back, whatever their class says of all of them together.
-
-        Raises:
-            SerializationError: one does not; the message names the field.
-        """
-        self._explaining.check(values)
-
-    def canonical(self, stored: Mapping[str, object]) -> bytes:
-        """Return bytes that are the same for what means the same, whatever the order of its keys. Nothing reads them.
-
-        Raises:
-            SerializationError: the serializer cannot write it.
-        """
-        return self._explaining.canonical(stored)
+        return self._explaining.encode(contents.stored(), version)
 
 
 def generated_for(

@@ -126,21 +126,27 @@ class ExplainingPath(Generic[S]):
         except RecursionError:
             return Refused(Reason.TOO_DEEP)
 
-    def payload(self, stored: Mapping[str, object], version: int) -> bytes:
+    def payload(self, stored: Mapping[str, object], version: int = 0) -> bytes:
         """Return what is stored as a payload, of which nothing is proven.
+
+        Args:
+            stored: declared fields with values of their types, and undeclared keys.
+            version: of the payload that it was loaded from. A later one than this release's is kept, so that no step
+                runs twice.
 
         Raises:
             SerializationError: the serializer cannot write it; the message names the field.
         """
         plain = {key: self._unstructured(key, value) for key, value in stored.items()}
+        version = max(version, self._schema.migrations.version)
         if version:
             if VERSION_KEY in plain:
                 raise SerializationError(f"session key {VERSION_KEY} belongs to the migrations; use another one")
             plain[VERSION_KEY] = version
         return self._written(plain, stored)
 
-    def encode(self, stored: Mapping[str, object], version: int) -> Encoded:
-        """Return what is stored as a payload, proven to read back.
+    def encode(self, stored: Mapping[str, object], version: int = 0) -> Encoded:
+        """Return the same, proven to read back: of what is stored, which the class itself may refuse.
 
         Raises:
             SerializationError: it cannot be written so that it reads back; the message names the field.
@@ -171,7 +177,7 @@ class ExplainingPath(Generic[S]):
         Raises:
             SerializationError: one does not; the message names the field.
         """
-        plain = self._loaded(self.payload(values, 0))
+        plain = self._loaded(self.payload(values))
         again = plain if is_dict(plain) else {}
         for key, value in values.items():
             field_of_it = self._schema.fields.get(key)
