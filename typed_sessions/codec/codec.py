@@ -14,10 +14,9 @@ from typing_extensions import TypeVar
 from typed_sessions.codec.contents import Contents
 from typed_sessions.codec.declared_contents import DeclaredContents
 from typed_sessions.codec.explaining import Encoded, Explained, ExplainingPath, OnBadField, native_types, payload_of
-from typed_sessions.codec.generated import UNUSUAL, Changes, Generated
+from typed_sessions.codec.generated import UNUSUAL, Changes, Generated, GeneratedOpen
 from typed_sessions.codec.generated_class import GeneratedClass
-from typed_sessions.codec.generated_keys import GeneratedKeys
-from typed_sessions.codec.generated_open import GeneratedOpen
+from typed_sessions.codec.generated_fields import GeneratedKeys
 from typed_sessions.codec.loaded_data import LoadedData, LoadedKeys
 from typed_sessions.codec.notations import notation_of
 from typed_sessions.errors import SerializationError

@@ -63,8 +63,17 @@ class GeneratedClass(GeneratedFields):
                 self._add_undeclared(extras, raws)
         except UNUSUAL:
             return None
-        is_permanent = decoded._permanent is True  # noqa: SLF001 -- a key
-        return LoadedData(self._schema, data, payload, decoded, made, sealed, is_permanent, extras, raws)
+        return LoadedData(
+            payload,
+            decoded,
+            made,
+            raws,
+            sealed,
+            schema=self._schema,
+            data=data,
+            permanent=decoded._permanent is True,  # noqa: SLF001 -- a key
+            extras=extras,
+        )
 
     @override
     def payload_of(self, loaded: LoadedData[Any]) -> bytes | None:
