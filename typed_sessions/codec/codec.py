@@ -86,11 +86,8 @@ class Snapshot(Value, Generic[S]):
 
     def keys(self) -> Iterable[str]:
         """Return the keys of the payload, in order."""
-        return self.codec.generated.keys(self.source)
-
-    def explicit_defaults(self) -> frozenset[str]:
-        """Return the fields of which the payload holds the default itself."""
-        return self.codec.generated.explicit_defaults(self.decoded)
+        path = self.codec.generated
+        return () if path is None else path.keys(self.source)
 
 
 class Loaded(Value, Generic[S]):
@@ -128,23 +125,12 @@ class Codec(Generic[S]):
         self.write_stored: Final = self._explaining.encode
 
     @cached_property
-    def _generated(self) -> Generated | None:
-        """The generated path, made when it is first met: many formats are only read, and most of them never."""
+    def generated(self) -> Generated | None:
+        """The generated path; made when it is first met: many formats are only read, most of them never."""
         if not self._generates:
             return None
         path = self._explaining
         return generated_for(self.schema, self.serializer, path.native, whole_seconds=path.whole_seconds)
-
-    @property
-    def generated(self) -> Generated:
-        """The generated path.
-
-        Raises:
-            TypeError: there is none.
-        """
-        if self._generated is None:
-            raise TypeError("nothing was generated for this schema in this format")
-        return self._generated
 
     def reads_as(self, other: Codec[S]) -> bool:
         """Return True if another codec, perhaps of settings that have changed since, reads the same payloads."""
@@ -157,7 +143,7 @@ class Codec(Generic[S]):
         """Return what a payload holds, or why it cannot be read. Raises nothing for what a payload may hold."""
         if len(payload) > self._max_payload:
             return Refused(Reason.TOO_LARGE)
-        generated = self._generated
+        generated = self.generated
         if generated is not None and not generated.is_outdated:
             try:
                 contents, decoded, made, raws = generated.load(payload)
@@ -173,7 +159,7 @@ class Codec(Generic[S]):
     @property
     def data_path(self) -> Generated | None:
         """What reads and writes the data of a payload that holds nothing else; None if there is no such data."""
-        generated = self._generated
+        generated = self.generated
         return generated if generated is not None and generated.may_read_data else None
 
     def with_contents(self, loaded: LoadedData[S] | LoadedKeys[S]) -> Loaded[S]:
@@ -183,11 +169,17 @@ class Codec(Generic[S]):
         if isinstance(loaded, LoadedKeys):
             loaded.contents.loaded_from = snapshot
             return Loaded(loaded.contents, snapshot)
-        path, extras, seen = self._generated, dict[str, object](), frozenset(loaded.seen or ())
+        contents = DeclaredContents(self.schema, loaded.data, loaded.extras, loaded_from=snapshot)
+        path = self.generated
         if isinstance(path, GeneratedClass):
-            extras = {**path.flag_in(loaded.decoded), **loaded.extras}
-            seen |= path.non_defaults_in(loaded.written) if loaded.written else frozenset()
-        contents = DeclaredContents(self.schema, loaded.data, extras, loaded_from=snapshot, seen_not_default=seen)
+            contents.extras = {**path.flag_in(loaded.decoded), **loaded.extras}
+            try:
+                contents.explicit = path.explicit_defaults(loaded.decoded)
+            except UNUSUAL:
+                return Loaded(contents, snapshot)
+            if contents.explicit:
+                contents.note_not_default(loaded.seen or ())
+                contents.note_not_default(path.non_defaults_in(loaded.written) if loaded.written else ())
         return Loaded(contents, snapshot)
 
     def _explained(self, outcome: Explained[S], payload: bytes) -> Loaded[S]:
@@ -206,7 +198,7 @@ class Codec(Generic[S]):
 
         Another order of keys, or another way to write the same, is no change.
         """
-        generated = self._generated
+        generated = self.generated
         if generated is not None and contents.loaded_from is snapshot and not generated.is_outdated:
             try:
                 return generated.changes(contents, snapshot)
@@ -235,7 +227,7 @@ class Codec(Generic[S]):
         Raises:
             SerializationError: they cannot be written so that they read back; the message names the field.
         """
-        generated = self._generated
+        generated = self.generated
         if changes.is_generated and generated is not None:
             try:
                 payload = generated.written(snapshot.source, snapshot.decoded, changes)
@@ -256,7 +248,7 @@ class Codec(Generic[S]):
         Raises:
             SerializationError: it cannot be written so that it reads back; the message names the field.
         """
-        generated = self._generated
+        generated = self.generated
         if generated is not None and version <= generated.version and not generated.is_outdated:
             with suppress(*UNUSUAL):
                 payload = generated.written(generated.nothing, generated.decoded_nothing, generated.all_of(contents))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from copy import copy
+from types import NoneType
 from typing import Any, Final, cast
 
 from typed_sessions.codec.generated import PERMANENT_KEY, Changes
@@ -114,10 +115,15 @@ class Functions:
         lines = ["found = []"]
         for name, code in self._fields.items():
             field = self._schema.fields[name]
-            if not field.generated:
-                lines += [f"value = decoded.{name}", f"if value is not {self._unset}:"]
-                lines += [] if code.decode is None else [f"    value = {code.decoded('value')}"]
-                lines += [f"    if not ({non_default(field, self._module)}): found.append({name!r})"]
+            if field.generated:
+                continue
+            is_empty = code.closed and not field.default and type(field.default) in (NoneType, list, dict)
+            lines += [
+                f"value = decoded.{name}",
+                f"if value is not {self._unset}{' and not value' if is_empty else ''}:",
+            ]
+            lines += [] if code.decode is None else [f"    value = {code.decoded('value')}"]
+            lines += [f"    if not ({non_default(field, self._module)}): found.append({name!r})"]
         return self._module.define("explicit_defaults", "decoded", [*lines, "return found"])
 
     def changes(self) -> str:

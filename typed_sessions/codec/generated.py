@@ -179,10 +179,6 @@ class Generated(ABC):
             del keys[VERSION_KEY]
         return keys
 
-    def explicit_defaults(self, decoded: Any) -> frozenset[str]:  # noqa: ARG002 -- of a class
-        """Return the fields of which the default itself was read."""
-        return NO_NAMES
-
     def _refuse_tag(self, keyed: Mapping[str, object]) -> None:
         """Leave alone a dict whose only key is a tag: it means something else, or is written with another key."""
         if len(keyed) == 1 and not self._tags.isdisjoint(keyed):

@@ -29,7 +29,3 @@ class LoadedFrom(ReadFrom, Protocol):
     def keys(self) -> Iterable[str]:
         """Return the keys of the payload, in order."""
         ...
-
-    def explicit_defaults(self) -> frozenset[str]:
-        """Return the fields of which the payload holds the default itself."""
-        ...
