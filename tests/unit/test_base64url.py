@@ -21,7 +21,7 @@ LONG = b"QUJD" * 100
 @pytest.fixture(autouse=True, scope="module", params=[200, 10**9], ids=["pybase64", "Python"])
 def _longest_for_python(request: pytest.FixtureRequest) -> Iterator[None]:  # pyright: ignore[reportUnusedFunction]  # a fixture
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(base64url, "_SHORT", request.param)
+        patch.setattr(base64url, "_short", request.param)
         yield
 
 

@@ -71,13 +71,9 @@ class GeneratedFields(Generated):
         self._functions: Final = {role: self._guarded(functions[name]) for role, name in names.items()}
         self._load: Final = self._functions["load"]
         self._changes: Final = self._functions["changes"]
-        self._may_be_unusual: Final = self._nests_deep or self.version > 0
-        """Whether a payload that msgspec reads may be unusual all the same."""
-        self._takes_more_proof: Final = self._nests_deep or not self._is_pure
-        """Whether what msgspec reads back may be something else all the same."""
-        is_alone = self._has_flag and not (self._may_be_unusual or schema.varying or (schema.keyed and schema.renamed))
+        is_more = self._nests_deep or self.version or schema.varying or (schema.keyed and schema.renamed)
         is_deprecated = any(field.member.deprecated for field in schema.fields.values())
-        self.may_read_data: bool = is_alone and not is_deprecated
+        self.may_read_data: bool = self._has_flag and not is_more and not is_deprecated
         self._proofs: Final = {name: functions[proof] for name, proof in proofs.items()}
         for name, equivalence in equivalences.items():
             equivalence.usual = functions[usual[name]]
@@ -110,16 +106,11 @@ class GeneratedFields(Generated):
             raws = self._undeclared(self._split(payload)) or None
             self._expects_undeclared = raws is not None
             decoded = (self._decode_open if raws else self._decode)(payload)
-        if self._may_be_unusual:
-            self._refuse_unusual(payload, decoded)
-        return decoded, raws
-
-    def _refuse_unusual(self, payload: bytes, decoded: Any) -> None:
-        """Leave alone what may nest too deep, or is of another version."""
         if self._nests_deep:
             self._refuse_depth(payload)
         if self.version and getattr(decoded, VERSION_KEY) != self.version:
             raise Unusual
+        return decoded, raws
 
     def _undeclared(self, raws: Raws) -> Raws:
         """Return what there is of undeclared keys, but for those that msgspec reads as a field, in a payload."""
@@ -182,9 +173,8 @@ class GeneratedFields(Generated):
         new, changed, encode = changes.new, changes.changed, self._encode_unescaped
         if not self._keeps_order:
             raise Unusual  # other keys than those that have changed get another place, too
-        if changes.unproven:
-            for name, value, part in changes.unproven:
-                self._proofs[name](value, part)
+        for name, value, part in changes.unproven:
+            self._proofs[name](value, part)
         if (
             changes.order is None
             and not changes.adds
@@ -197,16 +187,11 @@ class GeneratedFields(Generated):
                 raise Unusual
         else:
             written = self._written_by_key(payload, changes)
-        if self._takes_more_proof:
-            self._prove(written, new)
-        return written
-
-    def _prove(self, written: bytes, again: Any) -> None:
-        """Hand over a payload that is not read as it was written, although msgspec reads the same of it again."""
         if self._nests_deep:
             self._refuse_depth(written)
-        if not self._is_pure and not self._holds(again):
+        if not self._is_pure and not self._holds(new):
             raise Unusual  # the class itself makes something else of it
+        return written
 
     def _is_as_written(self, decoded: Any, payload: bytes) -> bool:
         """Return True if a payload is what is written of what was read of it, so that its keys have the same order."""
@@ -225,8 +210,9 @@ class GeneratedFields(Generated):
                 plain[key] = value
             elif key in undeclared or getattr(new, key) is UNSET:
                 plain.pop(key, None)
-        if changes.order is not None and [*plain] != [*changes.order]:
-            plain = self._in_order(plain, changes.order)
+        order = (*(changes.order or ()),)  # which another thread may change
+        if changes.order is not None and (*plain,) != order:  # fields that are new come by their declaration, last
+            plain = {key: plain[key] for key in (*order, *self._schema.fields, *plain) if key in plain}
         if self.version:
             plain[VERSION_KEY] = self.version
         if self._has_flag and PERMANENT_KEY in undeclared:
@@ -246,11 +232,6 @@ class GeneratedFields(Generated):
             return bool(again == new)
         # The first undeclared key is there, or the last one is gone.
         return all(getattr(again, name) == getattr(new, name) for name in self._names)
-
-    def _in_order(self, plain: Plain, order: Mapping[str, None]) -> Plain:
-        """Return the same in the order in which the keys were stored; fields that are new by their declaration last."""
-        keys = (*order,)  # which another thread may change
-        return {key: plain[key] for key in (*keys, *self._schema.fields, *plain) if key in plain}
 
     @abstractmethod
     def _holds(self, decoded: Any) -> bool:

@@ -14,11 +14,11 @@ __all__ = ["TO_STANDARD", "TO_URL_SAFE", "from_base64", "from_canonical", "read_
 
 _encode: Callable[..., bytes] = base64.b64encode
 _decode: Callable[..., bytes] = base64.b64decode
-_SHORT = sys.maxsize
+_short = sys.maxsize
 """What is no longer is read and written by Python, which is at hand: what pybase64 saves, fetching its code costs."""
 with suppress(ImportError):  # an optional wheel: the `speed` extra
     pybase64: Any = import_module("pybase64")
-    _encode, _decode, _SHORT = pybase64.b64encode, pybase64.b64decode, 200
+    _encode, _decode, _short = pybase64.b64encode, pybase64.b64decode, 200
 
 _ALTERNATIVE: Final = b"-_"
 TO_URL_SAFE: Final = bytes.maketrans(b"+/", _ALTERNATIVE)
@@ -32,7 +32,7 @@ _PADDING: Final = (b"", b"===", b"==", b"=")
 
 def to_base64(data: bytes) -> bytes:
     """Return data in URL-safe base64 without padding."""
-    if len(data) <= _SHORT:
+    if len(data) <= _short:
         return b2a_base64(data, newline=False).translate(TO_URL_SAFE).rstrip(b"=")
     return _encode(data, _ALTERNATIVE).rstrip(b"=")
 
@@ -52,7 +52,7 @@ def read_by_python(text: bytes) -> bytes:
 
 def from_base64(text: bytes) -> bytes:
     """Return the same. What is long and not written quite as here is for Python, which is lenient."""
-    if len(text) <= _SHORT or b"+" in text or b"/" in text:
+    if len(text) <= _short or b"+" in text or b"/" in text:
         return a2b_base64(text.translate(TO_STANDARD) + _PADDING[len(text) % 4])
     try:
         return _decode(text + _PADDING[len(text) % 4], _ALTERNATIVE, validate=True)
@@ -69,6 +69,6 @@ def from_canonical(text: bytes) -> bytes:
     rest = len(text) % 4
     if text and text[-1] not in _LAST[rest]:
         raise ValueError("no base64, or another spelling")
-    if len(text) <= _SHORT or b"+" in text or b"/" in text:
+    if len(text) <= _short or b"+" in text or b"/" in text:
         return a2b_base64(text.translate(_NO_OTHERS) + _PADDING[rest], strict_mode=True)
     return _decode(text + _PADDING[rest], _ALTERNATIVE, validate=True)

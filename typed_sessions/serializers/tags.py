@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 from base64 import b64decode, b64encode
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from decimal import Decimal
 from functools import partial
 from itertools import chain
@@ -126,6 +126,7 @@ LOSSLESS: Final[Mapping[type, Spelling]] = {
 _are_text: Final = frozenset({str}).issuperset
 _are_plain: Final = PLAIN.issuperset
 _are_dicts: Final = frozenset({dict}).issuperset
+_values: Final[Callable[[Any], Iterable[Any]]] = cast("Any", dict).values
 
 
 class Tags:
@@ -258,7 +259,7 @@ def _are_rows(items: Iterable[Any]) -> bool:
     return (
         _are_dicts(map(type, items))
         and 1 not in map(len, items)
-        and _are_plain(map(type, chain.from_iterable(map(dict.values, items))))
+        and _are_plain(map(type, chain.from_iterable(map(_values, items))))
     )
 
 
