@@ -9,12 +9,16 @@ import msgspec
 from typing_extensions import override
 
 from benchmarks.contenders import (
+    CHANGED_QUANTITY,
+    CHANGED_USER,
     SECRET_KEY,
     SERIALIZERS,
     Contender,
     Floor,
     OnQuart,
+    Ours,
     OursWithClass,
+    OursWithTypedDict,
     UsedThroughData,
     permanent,
     prove,
@@ -22,7 +26,7 @@ from benchmarks.contenders import (
     stock,
 )
 from benchmarks.measure import compare
-from benchmarks.payloads import SIZES, Size, declared_values, plain_values, schema_class
+from benchmarks.payloads import SIZES, Size, declared_values, plain_values, schema_class, values
 from benchmarks.rows import ONE_CHANGE, READ_ONLY, timed
 from benchmarks.sealing import BareSealer
 from benchmarks.table import Table
@@ -30,7 +34,7 @@ from typed_sessions.core.cookies import BROWSERS_LIMIT
 from typed_sessions.sealing.signed import sealed_size
 from typed_sessions.serializers.base import SerializerName
 
-__all__ = ["MsgspecAlone", "bound_table"]
+__all__ = ["MsgspecAlone", "MsgspecAloneByKey", "bound_table"]
 
 _ATTRIBUTES: Final = "; Expires=Sat, 01 Jan 2050 00:00:00 GMT; HttpOnly; Path=/"
 """Made once: a session makes it for each second."""
@@ -111,6 +115,37 @@ class MsgspecAlone(UsedThroughData, OnQuart):
         return {name: getattr(session.data, name) for name in self.contents}
 
 
+class MsgspecAloneByKey(MsgspecAlone):
+    """The same with a dict: of a TypedDict, or of anything that JSON has, of which nothing is converted either."""
+
+    @override
+    def read(self, session: Any) -> object:
+        return session.data["user_id"]
+
+    @override
+    def read_nested(self, session: Any) -> object:
+        return session.data["cart"][0]["qty"]
+
+    @override
+    def change(self, session: Any) -> None:
+        session.data["user_id"] = CHANGED_USER
+        session.modified = True
+
+    @override
+    def change_nested(self, session: Any) -> None:
+        session.data["cart"][0]["qty"] = CHANGED_QUANTITY
+        session.modified = True
+
+    @override
+    def fill(self, session: Any) -> None:
+        session.data.update(self.contents)
+        session.modified = True
+
+    @override
+    def held(self, session: Any) -> dict[str, object]:
+        return dict(session.data)
+
+
 def bound_table(*, seconds: float, sizes: tuple[Size, ...] = SIZES) -> Table:
     """Return how many times faster than Quart's interface what bounds a session is, beside an attrs class of ours.
 
@@ -145,4 +180,20 @@ def _contenders(size: Size) -> dict[str, Contender]:
         alone = MsgspecAlone(contents, config, schema=schema, serializer=serializer)
         ours = OursWithClass("attrs", permanent(contents), config, schema=schema, serializer=serializer)
         contenders |= {f"msgspec alone, {serializer}": alone, f"attrs, {serializer}": ours}
+    by_key: dict[str, tuple[Any, dict[str, object], Contender]] = {
+        "TypedDict": (
+            schema_class("TypedDict", size),
+            declared_values("TypedDict", size),
+            OursWithTypedDict(
+                "TypedDict",
+                permanent(declared_values("TypedDict", size)),
+                config,
+                schema=schema_class("TypedDict", size),
+            ),
+        ),
+        "no schema": (dict[str, Any], plain_values(size), Ours("no schema", permanent(values(size)), config)),
+    }
+    for name, (held_as, held, by_session) in by_key.items():
+        alone = MsgspecAloneByKey(held, config, schema=held_as, serializer="tagged-json")
+        contenders |= {f"msgspec alone, {name}": alone, name: by_session}
     return contenders

@@ -15,11 +15,10 @@ from hypothesis import strategies as st
 
 from tests.strategies import any_text, edited
 from typed_sessions.reports import Reason, Refused
-from typed_sessions.sealing.base import Genuine, Sealer, newest
+from typed_sessions.sealing.base import Genuine, SealedSince, Sealer, newest
 from typed_sessions.sealing.encrypted import EncryptedSealer
 from typed_sessions.sealing.keys import SecretKeys
 from typed_sessions.sealing.signed import SignedSealer
-from typed_sessions.sealing.since import SealedSince
 
 NOW = 1_800_000_000
 LIFETIME = timedelta(hours=1)

@@ -34,7 +34,6 @@ from typed_sessions.codec.generated_class import GeneratedClass
 from typed_sessions.codec.loaded_data import LoadedData
 from typed_sessions.quart import Sessions, field_reset, session_refused
 from typed_sessions.reports import FieldReset, Reason, Refused
-from typed_sessions.schema.schema import Schema
 
 pytestmark = pytest.mark.usefixtures("both_paths")
 
@@ -626,9 +625,9 @@ async def test_each_path_is_the_one_that_runs(name: str, both_paths: str, monkey
         read.append(payload)
         return LOAD(generated, payload)
 
-    def loaded_data(schema: Schema[Any], data: object, payload: bytes, *others: Any) -> LoadedData[Any]:
+    def loaded_data(payload: bytes, *others: Any, **rest: Any) -> LoadedData[Any]:
         read.append(payload)
-        return LoadedData(schema, data, payload, *others)
+        return LoadedData(payload, *others, **rest)
 
     monkeypatch.setattr(GeneratedClass, "load", loading)
     monkeypatch.setattr(generated_class, "LoadedData", loaded_data)

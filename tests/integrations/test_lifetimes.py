@@ -23,10 +23,9 @@ from typed_sessions import ConfigurationError, Subject, asgi, flask, litestar, q
 from typed_sessions.core.state import SessionState
 from typed_sessions.frameworks.quart_interface import QuartSessionInterface
 from typed_sessions.reports import Reason, Refused
-from typed_sessions.sealing.base import KeylessSealer, newest
+from typed_sessions.sealing.base import KeylessSealer, SealedSince, newest
 from typed_sessions.sealing.keys import SecretKeys
 from typed_sessions.sealing.signed import SignedSealer
-from typed_sessions.sealing.since import SealedSince
 from typed_sessions.stores import MemoryStore
 from typed_sessions.testing import ManualClock
 

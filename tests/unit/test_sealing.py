@@ -532,6 +532,16 @@ def test_a_payload_whose_text_has_room_is_sealed_as_it_is(room: int, digest: Dig
         assert ours.payload(sealer(digests=(digest,)).seal(payload)) == payload
 
 
+def test_a_payload_that_has_room_only_when_compressed_is_compressed_as_quickly_as_fits() -> None:
+    payload = b"".join(b'{"sku":"tea-%d","quantity":%d},' % (number % 97, number % 13) for number in range(500))
+    quickly, well = (sealed_size(len(zlib.compress(payload, level))) + 1 for level in (1, 6))
+    assert well < quickly
+    sizes = {room: len(roomy(room).seal(payload)) for room in (0, well + 2, quickly + 2)}
+    assert sizes == {0: well, well + 2: well, quickly + 2: quickly}
+    for room in sizes:
+        assert sealer().payload(roomy(room).seal(payload)) == payload
+
+
 @pytest.mark.parametrize(
     "text",
     [

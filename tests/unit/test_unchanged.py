@@ -706,7 +706,7 @@ def test_a_key_that_another_thread_stores_while_the_order_is_found_is_written(mo
     outcome = codec.decode(payload)
     assert isinstance(outcome, Loaded)
     contents = cast("DeclaredContents[Any]", outcome.contents)
-    generated = codec.generated
+    generated: Any = codec.generated
     keys = generated.keys
 
     def interrupted(text: bytes) -> Any:

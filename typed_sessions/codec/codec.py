@@ -13,18 +13,10 @@ from typing_extensions import TypeVar
 
 from typed_sessions.codec.contents import Contents
 from typed_sessions.codec.declared_contents import DeclaredContents
-from typed_sessions.codec.explaining import (
-    Encoded,
-    Explained,
-    ExplainingPath,
-    OnBadField,
-    native_types,
-    payload_of,
-)
-from typed_sessions.codec.generated import UNUSUAL, Changes, Generated
+from typed_sessions.codec.explaining import Encoded, Explained, ExplainingPath, OnBadField, native_types, payload_of
+from typed_sessions.codec.generated import UNUSUAL, Changes, Generated, GeneratedOpen
 from typed_sessions.codec.generated_class import GeneratedClass
-from typed_sessions.codec.generated_keys import GeneratedKeys
-from typed_sessions.codec.generated_open import GeneratedOpen
+from typed_sessions.codec.generated_fields import GeneratedKeys
 from typed_sessions.codec.loaded_data import LoadedData, LoadedKeys
 from typed_sessions.codec.notations import notation_of
 from typed_sessions.errors import SerializationError
@@ -94,11 +86,8 @@ class Snapshot(Value, Generic[S]):
 
     def keys(self) -> Iterable[str]:
         """Return the keys of the payload, in order."""
-        return self.codec.generated.keys(self.source)
-
-    def explicit_defaults(self) -> frozenset[str]:
-        """Return the fields of which the payload holds the default itself."""
-        return self.codec.generated.explicit_defaults(self.decoded)
+        path = self.codec.generated
+        return () if path is None else path.keys(self.source)
 
 
 class Loaded(Value, Generic[S]):
@@ -123,37 +112,25 @@ class Codec(Generic[S]):
     """
 
     def __init__(
-        self,
-        schema: Schema[S],
-        serializer: AnySerializer,
-        *,
-        generates: bool = True,
-        max_payload: int = MAX_PAYLOAD,
+        self, schema: Schema[S], serializer: AnySerializer, *, generates: bool = True, max_payload: int = MAX_PAYLOAD
     ) -> None:
         self.schema = schema
         self.serializer = serializer
         self._max_payload: Final = max_payload
         self._explaining: Final = ExplainingPath(schema, serializer, max_payload)
         self._generates: Final = generates
+        self.check: Final = self._explaining.check
+        self.canonical: Final = self._explaining.canonical
+        self.payload: Final = self._explaining.payload
+        self.write_stored: Final = self._explaining.encode
 
     @cached_property
-    def _generated(self) -> Generated | None:
-        """The generated path, made when it is first met: many formats are only read, and most of them never."""
+    def generated(self) -> Generated | None:
+        """The generated path; made when it is first met: many formats are only read, most of them never."""
         if not self._generates:
             return None
         path = self._explaining
         return generated_for(self.schema, self.serializer, path.native, whole_seconds=path.whole_seconds)
-
-    @property
-    def generated(self) -> Generated:
-        """The generated path.
-
-        Raises:
-            TypeError: there is none.
-        """
-        if self._generated is None:
-            raise TypeError("nothing was generated for this schema in this format")
-        return self._generated
 
     def reads_as(self, other: Codec[S]) -> bool:
         """Return True if another codec, perhaps of settings that have changed since, reads the same payloads."""
@@ -166,7 +143,7 @@ class Codec(Generic[S]):
         """Return what a payload holds, or why it cannot be read. Raises nothing for what a payload may hold."""
         if len(payload) > self._max_payload:
             return Refused(Reason.TOO_LARGE)
-        generated = self._generated
+        generated = self.generated
         if generated is not None and not generated.is_outdated:
             try:
                 contents, decoded, made, raws = generated.load(payload)
@@ -182,7 +159,7 @@ class Codec(Generic[S]):
     @property
     def data_path(self) -> Generated | None:
         """What reads and writes the data of a payload that holds nothing else; None if there is no such data."""
-        generated = self._generated
+        generated = self.generated
         return generated if generated is not None and generated.may_read_data else None
 
     def with_contents(self, loaded: LoadedData[S] | LoadedKeys[S]) -> Loaded[S]:
@@ -192,11 +169,17 @@ class Codec(Generic[S]):
         if isinstance(loaded, LoadedKeys):
             loaded.contents.loaded_from = snapshot
             return Loaded(loaded.contents, snapshot)
-        path, extras, seen = self._generated, dict[str, object](), frozenset(loaded.seen or ())
+        contents = DeclaredContents(self.schema, loaded.data, loaded.extras, loaded_from=snapshot)
+        path = self.generated
         if isinstance(path, GeneratedClass):
-            extras = {**path.flag_in(loaded.decoded), **loaded.extras}
-            seen |= path.non_defaults_in(loaded.written) if loaded.written else frozenset()
-        contents = DeclaredContents(self.schema, loaded.data, extras, loaded_from=snapshot, seen_not_default=seen)
+            contents.extras = {**path.flag_in(loaded.decoded), **loaded.extras}
+            try:
+                contents.explicit = path.explicit_defaults(loaded.decoded)
+            except UNUSUAL:
+                return Loaded(contents, snapshot)
+            if contents.explicit:
+                contents.note_not_default(loaded.seen or ())
+                contents.note_not_default(path.non_defaults_in(loaded.written) if loaded.written else ())
         return Loaded(contents, snapshot)
 
     def _explained(self, outcome: Explained[S], payload: bytes) -> Loaded[S]:
@@ -215,7 +198,7 @@ class Codec(Generic[S]):
 
         Another order of keys, or another way to write the same, is no change.
         """
-        generated = self._generated
+        generated = self.generated
         if generated is not None and contents.loaded_from is snapshot and not generated.is_outdated:
             try:
                 return generated.changes(contents, snapshot)
@@ -226,7 +209,7 @@ class Codec(Generic[S]):
     def _differ(self, contents: Contents[S], snapshot: Snapshot[S]) -> bool:
         stored, path = contents.stored(), self._explaining
         try:
-            payload = path.payload(stored, self._version(snapshot))
+            payload = path.payload(stored, snapshot.version)
             if payload == snapshot.source or payload == self._rewritten(snapshot):
                 return False
             return path.canonical(stored) != path.canonical(snapshot.stored)
@@ -235,12 +218,8 @@ class Codec(Generic[S]):
 
     def _rewritten(self, snapshot: Snapshot[S]) -> bytes:
         if snapshot.rewritten is None:
-            snapshot.rewritten = self._explaining.payload(snapshot.stored, self._version(snapshot))
+            snapshot.rewritten = self._explaining.payload(snapshot.stored, snapshot.version)
         return snapshot.rewritten
-
-    def _version(self, snapshot: Snapshot[S]) -> int:
-        """Return the version to write: a later one than this release's is kept, so that no step runs twice."""
-        return max(snapshot.version, self.schema.migrations.version)
 
     def encode(self, snapshot: Snapshot[S], changes: Changes) -> Encoded:
         """Return the payload of a snapshot with changes in it, as `diff` has found them, proven to read back.
@@ -248,7 +227,7 @@ class Codec(Generic[S]):
         Raises:
             SerializationError: they cannot be written so that they read back; the message names the field.
         """
-        generated = self._generated
+        generated = self.generated
         if changes.is_generated and generated is not None:
             try:
                 payload = generated.written(snapshot.source, snapshot.decoded, changes)
@@ -256,7 +235,7 @@ class Codec(Generic[S]):
                     return Encoded(payload, payload != generated.nothing)
             except UNUSUAL:
                 pass
-        return self._explaining.encode(changes.contents.stored(), self._version(snapshot))
+        return self._explaining.encode(changes.contents.stored(), snapshot.version)
 
     def write(self, contents: Contents[S], version: int = 0) -> Encoded:
         """Return the payload of all that is stored, proven to read back.
@@ -269,49 +248,13 @@ class Codec(Generic[S]):
         Raises:
             SerializationError: it cannot be written so that it reads back; the message names the field.
         """
-        generated = self._generated
+        generated = self.generated
         if generated is not None and version <= generated.version and not generated.is_outdated:
             with suppress(*UNUSUAL):
                 payload = generated.written(generated.nothing, generated.decoded_nothing, generated.all_of(contents))
                 if len(payload) <= self._max_payload:
                     return Encoded(payload, payload != generated.nothing)
-        return self.write_stored(contents.stored(), version)
-
-    def write_stored(self, stored: Mapping[str, object], version: int = 0) -> Encoded:
-        """Return the same of what is stored, which the class itself may refuse.
-
-        Args:
-            stored: declared fields with values of their types, and undeclared keys.
-            version: as in `write`.
-
-        Raises:
-            SerializationError: it cannot be written so that it reads back; the message names the field.
-        """
-        return self._explaining.encode(stored, max(version, self.schema.migrations.version))
-
-    def payload(self, stored: Mapping[str, object], version: int = 0) -> bytes:
-        """Return the same without proof.
-
-        Raises:
-            SerializationError: the serializer cannot write it; the message names the field.
-        """
-        return self._explaining.payload(stored, max(version, self.schema.migrations.version))
-
-    def check(self, values: Mapping[str, object]) -> None:
-        """Prove of each of these values that it reads back, whatever their class says of all of them together.
-
-        Raises:
-            SerializationError: one does not; the message names the field.
-        """
-        self._explaining.check(values)
-
-    def canonical(self, stored: Mapping[str, object]) -> bytes:
-        """Return bytes that are the same for what means the same, whatever the order of its keys. Nothing reads them.
-
-        Raises:
-            SerializationError: the serializer cannot write it.
-        """
-        return self._explaining.canonical(stored)
+        return self._explaining.encode(contents.stored(), version)
 
 
 def generated_for(

@@ -31,8 +31,8 @@ class DeclaredContents(Value, Generic[S]):
     """The undeclared keys."""
     unread: frozenset[str] = frozenset()
     """The fields whose generated default nobody has read yet, so that it does not count as stored."""
-    known_explicit: frozenset[str] | None = None
-    """The same as `explicit`; None until somebody asks."""
+    explicit: frozenset[str] = frozenset()
+    """The fields whose default itself is stored."""
     order: dict[str, None] | None = None
     """The keys stored by key, in order, and perhaps some that are no longer stored. None for those of the payload."""
     loaded_from: LoadedFrom | None = None
@@ -42,10 +42,6 @@ class DeclaredContents(Value, Generic[S]):
     """True once somebody has what an undeclared key holds, and may change it in its place."""
     no_longer_explicit: frozenset[str] = frozenset()
     """The fields whose default itself was stored, and have had another value since."""
-    differing: tuple[Any, ...] = ()
-    """What was seen to have changed, as msgspec writes it, before anybody asked which defaults the payload holds."""
-    seen_not_default: frozenset[str] = frozenset()
-    """The fields that were seen to hold another value than their default before anybody asked that."""
 
     @property
     def data(self) -> S:
@@ -93,20 +89,6 @@ class DeclaredContents(Value, Generic[S]):
                 declared[name] = self.schema.read(self.live, name)
         return declared
 
-    @property
-    def explicit(self) -> frozenset[str]:
-        """The fields whose default itself is stored."""
-        explicit = self.known_explicit
-        if explicit is None:
-            found = _NONE if self.loaded_from is None else self.loaded_from.explicit_defaults()
-            changed = {name for seen in self.differing for name in found if getattr(seen, name) is not UNSET}
-            self.no_longer_explicit |= changed | (found & self.seen_not_default)
-            explicit = found - self.no_longer_explicit
-            if self.known_explicit is None:  # another thread may have come so far, and stored more
-                self.known_explicit = explicit
-            explicit = self.known_explicit
-        return explicit
-
     def _came(self, name: str) -> bool:
         """Return True if the payload holds a field, as far as that is told without looking at its keys."""
         return self.loaded_from is not None and getattr(self.loaded_from.decoded, name, UNSET) is not UNSET
@@ -121,11 +103,9 @@ class DeclaredContents(Value, Generic[S]):
         if gone:
             self.ordered()
             self.forget_order(gone)
-        if self.known_explicit is None:
-            self.differing = (*self.differing, changed)
-        elif self.known_explicit:
+        if self.explicit:
             fields, live = self.schema.fields, self.live
-            names = [name for name in self.known_explicit if getattr(changed, name) is not UNSET]
+            names = [name for name in self.explicit if getattr(changed, name) is not UNSET]
             self.note_not_default(name for name in names if not fields[name].is_default(self.schema.read(live, name)))
 
     def forget_order(self, names: Iterable[str]) -> None:
@@ -136,12 +116,9 @@ class DeclaredContents(Value, Generic[S]):
 
     def note_not_default(self, names: Iterable[str]) -> None:
         """Count defaults no longer as stored: fields were seen to hold another value, or were taken out."""
-        if self.known_explicit is None and self.loaded_from is not None:
-            self.seen_not_default = self.seen_not_default.union(names)
-            return
         found = self.explicit.intersection(names)
         if found:
-            self.known_explicit = self.explicit - found
+            self.explicit -= found
             self.no_longer_explicit |= found
 
     def ordered(self) -> dict[str, None]:
@@ -213,7 +190,7 @@ class DeclaredContents(Value, Generic[S]):
                 order.pop(name, None)
             order[name] = None
         if is_default:
-            self.known_explicit = self.explicit | {name}
+            self.explicit |= {name}
         else:
             self.note_not_default([name])
         self.unread -= {name}

@@ -126,21 +126,27 @@ class ExplainingPath(Generic[S]):
         except RecursionError:
             return Refused(Reason.TOO_DEEP)
 
-    def payload(self, stored: Mapping[str, object], version: int) -> bytes:
+    def payload(self, stored: Mapping[str, object], version: int = 0) -> bytes:
         """Return what is stored as a payload, of which nothing is proven.
+
+        Args:
+            stored: declared fields with values of their types, and undeclared keys.
+            version: of the payload that it was loaded from. A later one than this release's is kept, so that no step
+                runs twice.
 
         Raises:
             SerializationError: the serializer cannot write it; the message names the field.
         """
         plain = {key: self._unstructured(key, value) for key, value in stored.items()}
+        version = max(version, self._schema.migrations.version)
         if version:
             if VERSION_KEY in plain:
                 raise SerializationError(f"session key {VERSION_KEY} belongs to the migrations; use another one")
             plain[VERSION_KEY] = version
         return self._written(plain, stored)
 
-    def encode(self, stored: Mapping[str, object], version: int) -> Encoded:
-        """Return what is stored as a payload, proven to read back.
+    def encode(self, stored: Mapping[str, object], version: int = 0) -> Encoded:
+        """Return the same, proven to read back: of what is stored, which the class itself may refuse.
 
         Raises:
             SerializationError: it cannot be written so that it reads back; the message names the field.
@@ -171,7 +177,7 @@ class ExplainingPath(Generic[S]):
         Raises:
             SerializationError: one does not; the message names the field.
         """
-        plain = self._loaded(self.payload(values, 0))
+        plain = self._loaded(self.payload(values))
         again = plain if is_dict(plain) else {}
         for key, value in values.items():
             field_of_it = self._schema.fields.get(key)
@@ -323,11 +329,9 @@ class ExplainingPath(Generic[S]):
         Where a payload has several of a field's names, the first one counts; the others stay undeclared keys.
         """
         name = self._schema.renamed.get(stored_as, stored_as)
-        counting = next(known for known in (name, *self._former_names(name)) if known in plain)
-        return name if counting == stored_as else stored_as
-
-    def _former_names(self, name: str) -> tuple[str, ...]:
-        return self._schema.fields[name].former_names if name in self._schema.fields else ()
+        field = self._schema.fields.get(name)
+        names = (name, *(field.former_names if field is not None else ()))
+        return name if next(known for known in names if known in plain) == stored_as else stored_as
 
     def _refused_by_class(self, stored: Mapping[str, object]) -> list[str]:
         """Return the fields whose values the class's own converters and validators refuse."""
@@ -361,12 +365,13 @@ class ExplainingPath(Generic[S]):
 
 
 def _writes_text(serializer: AnySerializer) -> bool:
+    name = serializer_name(serializer) or type(serializer).__name__
     try:
-        payload = _dumped(serializer, {})
+        payload = cast("object", serializer.dumps({}))  # whatever its type says
     except Exception as error:  # a serializer may raise anything
-        raise ConfigurationError(f"{_named(serializer)} cannot write an empty session (SESSION_SERIALIZER)") from error
+        raise ConfigurationError(f"{name} cannot write an empty session (SESSION_SERIALIZER)") from error
     if not isinstance(payload, (str, bytes)):
-        raise ConfigurationError(f"{_named(serializer)}.dumps returns neither text nor bytes (SESSION_SERIALIZER)")
+        raise ConfigurationError(f"{name}.dumps returns neither text nor bytes (SESSION_SERIALIZER)")
     return isinstance(payload, str)
 
 
@@ -376,21 +381,10 @@ def payload_of(serializer: AnySerializer, plain: dict[str, object]) -> bytes:
     Raises:
         Exception: what the serializer raises.
     """
-    payload = _dumped(serializer, plain)
-    if isinstance(payload, bytes):
-        return payload
-    if isinstance(payload, str):
-        return payload.encode()
+    payload = cast("object", serializer.dumps(plain))  # as above
+    if isinstance(payload, (str, bytes)):
+        return payload.encode() if isinstance(payload, str) else payload
     raise TypeError(f"dumps returned {type(payload).__name__}, neither text nor bytes")
-
-
-def _dumped(serializer: AnySerializer, plain: dict[str, object]) -> object:
-    """Return what a serializer makes of a plain value; it may be neither text nor bytes, whatever its type says."""
-    return serializer.dumps(plain)
-
-
-def _named(serializer: AnySerializer) -> str:
-    return serializer_name(serializer) or type(serializer).__name__
 
 
 def _read_back(serializer: AnySerializer, payload: str | bytes) -> object:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from copy import copy
-from typing import Any, Final, cast
+from types import NoneType
+from typing import Any, Final, cast, get_args, get_origin
 
 from typed_sessions.codec.generated import PERMANENT_KEY, Changes
 from typed_sessions.schema.field import non_default
@@ -114,10 +115,15 @@ class Functions:
         lines = ["found = []"]
         for name, code in self._fields.items():
             field = self._schema.fields[name]
-            if not field.generated:
-                lines += [f"value = decoded.{name}", f"if value is not {self._unset}:"]
-                lines += [] if code.decode is None else [f"    value = {code.decoded('value')}"]
-                lines += [f"    if not ({non_default(field, self._module)}): found.append({name!r})"]
+            if field.generated:
+                continue
+            kind, wire = type(field.default), code.wire_type
+            is_empty = code.closed and not field.default and kind in (NoneType, list, dict)
+            is_told = is_empty and kind in (get_origin(wire), *get_args(wire))  # without making a value of it
+            may_be_it = f"value is not {self._unset}{' and not value' if is_told else ''}"
+            lines += [f"value = decoded.{name}", f"if {may_be_it}:"]
+            lines += [] if code.decode is None else [f"    value = {code.decoded('value')}"]
+            lines += [f"    if not ({non_default(field, self._module)}): found.append({name!r})"]
         return self._module.define("explicit_defaults", "decoded", [*lines, "return found"])
 
     def changes(self) -> str:

@@ -12,24 +12,39 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 import msgspec
+from msgspec import UNSET
+from typing_extensions import override
 
+from typed_sessions.codec.keyed_contents import KeyedContents
 from typed_sessions.codec.loaded_data import LoadedData, LoadedKeys
 from typed_sessions.codec.loaded_from import ReadFrom
 from typed_sessions.codec.notations import Notation
 from typed_sessions.schema.generated import Unusual
 from typed_sessions.schema.migrations import VERSION_KEY
-from typed_sessions.schema.narrowing import PLAIN
+from typed_sessions.schema.narrowing import IMMUTABLE, PLAIN
 from typed_sessions.schema.places import MAX_DEPTH, is_deeper
 from typed_sessions.schema.sameness import same
 from typed_sessions.schema.schema import Schema
 from typed_sessions.schema.values import Value
 
-__all__ = ["NO_NAMES", "PERMANENT_KEY", "TEXT", "UNUSUAL", "Changes", "Generated", "Plain", "Raws", "Read"]
+__all__ = [
+    "NO_NAMES",
+    "PERMANENT_KEY",
+    "UNUSUAL",
+    "Changes",
+    "Generated",
+    "GeneratedOpen",
+    "Plain",
+    "Raws",
+    "Read",
+    "are_text",
+]
 
 PERMANENT_KEY: Final = "_permanent"
 """Quart's key, which says that a session is permanent."""
 
-TEXT: Final = frozenset({str})
+are_text: Final = frozenset({str}).issuperset
+_are_plain: Final = PLAIN.issuperset
 NO_NAMES: Final[frozenset[str]] = frozenset()
 
 Plain: TypeAlias = dict[str, Any]
@@ -53,7 +68,7 @@ class Changes(Value):
 
     contents: Any
     new: Any = None
-    """All fields: what has not changed is as it was read."""
+    """All fields, or without a schema all keys: what has not changed is as it was read."""
     changed: Any = None
     """The fields that have changed; all others are unset."""
     adds: bool = False
@@ -84,7 +99,7 @@ class Generated(ABC):
         self._encode_unescaped: Final = notation.encode_unescaped
         self._tagged: Final = notation.tagged
         self._untagged: Final = notation.untagged
-        self._may_hold_tag: Final = notation.may_hold_tag
+        self._last_tag: Final = notation.last_tag
         self._tags: Final = notation.tags
         self._marks: Final = notation.container_marks
         self._any: Final = notation.decoder(Any)
@@ -126,7 +141,7 @@ class Generated(ABC):
             contents, decoded, made, raws = self.load(payload)
         except UNUSUAL:
             return None
-        return LoadedKeys(contents, payload, decoded, made, sealed, raws)
+        return LoadedKeys(payload, decoded, made, raws, sealed, contents=contents)
 
     def payload_of(self, loaded: Any) -> bytes | None:
         """Return the payload of data as it is now, proven to read back: the very one that came if nothing has changed.
@@ -164,10 +179,6 @@ class Generated(ABC):
             del keys[VERSION_KEY]
         return keys
 
-    def explicit_defaults(self, decoded: Any) -> frozenset[str]:  # noqa: ARG002 -- of a class
-        """Return the fields of which the default itself was read."""
-        return NO_NAMES
-
     def _refuse_tag(self, keyed: Mapping[str, object]) -> None:
         """Leave alone a dict whose only key is a tag: it means something else, or is written with another key."""
         if len(keyed) == 1 and not self._tags.isdisjoint(keyed):
@@ -191,7 +202,7 @@ class Generated(ABC):
         part = self._encode(plain)
         if raw is not None:
             if part == bytes(raw):
-                return msgspec.UNSET
+                return UNSET
             before = self._any(raw)
             if before == plain if type(value) in PLAIN else same(self._untagged(before), value):
                 raise Unusual
@@ -199,3 +210,64 @@ class Generated(ABC):
         if self._any(part) != plain:
             raise Unusual
         return plain
+
+
+class GeneratedOpen(Generated):
+    """The path without a schema: every key holds anything."""
+
+    def __init__(self, schema: Schema[Any], notation: Notation, tags_in_order: Sequence[object]) -> None:
+        super().__init__(schema, notation, tags_in_order)
+        self._decode: Final[Callable[[bytes], Plain]] = notation.decoder(dict[str, Any])
+
+    @override
+    def load(self, payload: bytes) -> Read:
+        values = self._decode(payload)
+        if len(values) == 1:
+            self._refuse_tag(values)
+        if not _are_plain(map(type, values.values())):
+            self._refuse_depth(payload)
+            untagged, last_tag = self._untagged, self._last_tag(payload)
+            for key, item in values.items():
+                if type(item) not in PLAIN:
+                    if type(item) is list and payload.find(b'"%s":' % key.encode()) > last_tag:
+                        break  # nor does any that follows hold one
+                    values[key] = untagged(item)
+        return KeyedContents(self._schema, values), {**values}, (), None
+
+    @override
+    def changes(self, contents: KeyedContents[Any], loaded_from: ReadFrom) -> Changes | None:
+        touched = contents.touched
+        if touched is not None and not touched:
+            return None
+        values, before = {**contents.values}, loaded_from.decoded  # threads may store more
+        asked = values if touched is None else touched.intersection(values)
+        undecided = [
+            key for key in asked if values[key] is not before.get(key, UNSET) or type(values[key]) not in IMMUTABLE
+        ]
+        if not undecided and len(values) == len(before):
+            return None
+        known, changes = self._split(loaded_from.source), dict[str, Any]()
+        for key in undecided:
+            part = self._changed(values[key], known.get(key))
+            if part is not UNSET:
+                changes[key] = part
+        if not changes and len(values) == len(before):
+            return None
+        return self._in_order(contents, values, known | changes)
+
+    def _in_order(self, contents: KeyedContents[Any], values: Plain, plain: Plain) -> Changes:
+        """Return what is to be written of values in their order."""
+        if not self._keeps_order or not are_text(map(type, values)):
+            raise Unusual
+        return Changes(contents, plain if [*plain] == [*values] else {key: plain[key] for key in values})
+
+    @override
+    def all_of(self, contents: KeyedContents[Any]) -> Changes:
+        values = {**contents.values}
+        return self._in_order(contents, values, {key: self._changed(value, None) for key, value in values.items()})
+
+    @override
+    def written(self, payload: bytes, decoded: Any, changes: Changes) -> bytes:
+        if len(changes.new) == 1:
+            self._refuse_tag(changes.new)
+        return self._encode(changes.new)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import cached_property
 from typing import Any, Final
 
@@ -41,7 +40,8 @@ class GeneratedClass(GeneratedFields):
         decoded, raws = self._decoded(payload)
         live, made = self._load(decoded)
         unread = self._unread(live, decoded) if self._schema.varying else NO_NAMES
-        contents = DeclaredContents(self._schema, live, self.flag_in(decoded), unread)
+        explicit = self.explicit_defaults(decoded)
+        contents = DeclaredContents(self._schema, live, self.flag_in(decoded), unread, explicit)
         if raws is not None:
             self._add_undeclared(contents.extras, raws)
         return contents, decoded, made, raws
@@ -63,15 +63,24 @@ class GeneratedClass(GeneratedFields):
                 self._add_undeclared(extras, raws)
         except UNUSUAL:
             return None
-        is_permanent = decoded._permanent is True  # noqa: SLF001 -- a key
-        return LoadedData(self._schema, data, payload, decoded, made, sealed, is_permanent, extras, raws)
+        return LoadedData(
+            payload,
+            decoded,
+            made,
+            raws,
+            sealed,
+            schema=self._schema,
+            data=data,
+            permanent=decoded._permanent is True,  # noqa: SLF001 -- a key
+            extras=extras,
+        )
 
     @override
     def payload_of(self, loaded: LoadedData[Any]) -> bytes | None:
         if len(self._tags_in_order) != self._tag_count:  # is_outdated, without a call
             return None
-        if loaded.seen is not None and not self._are_stored(loaded.seen, loaded):
-            return None
+        if loaded.seen is not None and any(loaded.read(name) is UNSET for name in (*loaded.seen,)):
+            return None  # what was seen to be stored has its default again
         payload, decoded = loaded.source, loaded.decoded
         try:
             changes: Changes | None = self._changes(_UNASKED, loaded.data, decoded, loaded.made, NO_NAMES)
@@ -84,11 +93,6 @@ class GeneratedClass(GeneratedFields):
             return None
         return None if payload in self.without_content else payload
 
-    @staticmethod
-    def _are_stored(names: Iterable[str], loaded: LoadedData[Any]) -> bool:
-        """Return True if fields that are not at their defaults are so still."""
-        return all(loaded.read(name) is not UNSET for name in (*names,))
-
     def non_defaults_in(self, payload: bytes) -> frozenset[str]:
         """Return the fields that hold another value than their default in a payload."""
         decoded = self._decode_open(payload)
@@ -100,15 +104,15 @@ class GeneratedClass(GeneratedFields):
         came = {name: None for name in names if getattr(decoded, name) is not UNSET}
         return unread_among(self._schema, came, live)
 
-    @override
     def explicit_defaults(self, decoded: Any) -> frozenset[str]:
+        """Return the fields of which the default itself was read."""
         return frozenset(self._functions["explicit_defaults"](decoded))
 
     @override
     def changes(self, contents: DeclaredContents[Any], loaded_from: ReadFrom) -> Changes | None:
-        decoded, explicit = loaded_from.decoded, contents.known_explicit or NO_NAMES
-        found: Changes | None = self._changes(contents, contents.live, decoded, loaded_from.made, explicit)
-        if contents.seen_not_default or contents.differing or contents.no_longer_explicit:
+        decoded = loaded_from.decoded
+        found: Changes | None = self._changes(contents, contents.live, decoded, loaded_from.made, contents.explicit)
+        if contents.no_longer_explicit:
             found = self._without_former_defaults(contents, decoded, found)
         undeclared: Plain = {}
         by_key = contents.has_extras_by_key
@@ -120,10 +124,7 @@ class GeneratedClass(GeneratedFields):
                 return None
             found = self._nothing_yet(contents, decoded)
         else:
-            if contents.known_explicit is None and not found.gone:
-                contents.differing = (*contents.differing, found.changed)
-            else:
-                contents.note_changed(found.changed, found.gone)
+            contents.note_changed(found.changed, found.gone)
             if not (found.adds or found.differs or found.gone or undeclared):
                 return None  # not all that is written otherwise means something else
         if not self._never_alters and not self._holds(decoded):
@@ -141,14 +142,8 @@ class GeneratedClass(GeneratedFields):
     ) -> Changes | None:
         """Add the fields that have their default again, which was stored, and is so no more."""
         fields, read = self._schema.fields, self._schema.read
-        if not contents.differing and not contents.no_longer_explicit:
-            seen = contents.seen_not_default.intersection(fields)
-            came = [name for name in seen if getattr(decoded, name) is not UNSET]
-            if not any(fields[name].is_default(read(contents.live, name)) for name in came):
-                return found
-        explicit = contents.explicit
         more = found or self._nothing_yet(contents, decoded)
-        for name in contents.no_longer_explicit - explicit:
+        for name in contents.no_longer_explicit - contents.explicit:
             is_changed = getattr(more.changed, name) is not UNSET or name in more.gone
             if is_changed or getattr(decoded, name) is UNSET:
                 continue

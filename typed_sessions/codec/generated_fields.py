@@ -1,29 +1,35 @@
-"""`GeneratedFields`: what the generated paths of classes and of TypedDicts have in common."""
+"""`GeneratedFields`: what the generated paths of classes and of TypedDicts have in common, and `GeneratedKeys`."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from itertools import filterfalse
+from itertools import filterfalse, islice
+from types import NoneType
 from typing import Any, Final, Union
 
 import msgspec
 from msgspec import UNSET
 from typing_extensions import override
 
-from typed_sessions.codec.equivalence import Equivalence
 from typed_sessions.codec.functions import Functions
-from typed_sessions.codec.generated import PERMANENT_KEY, TEXT, Changes, Generated, Plain, Raws
+from typed_sessions.codec.generated import PERMANENT_KEY, Changes, Generated, Plain, Raws, Read, are_text
+from typed_sessions.codec.keyed_contents import KeyedContents
+from typed_sessions.codec.loaded_from import ReadFrom
 from typed_sessions.codec.notations import Notation
 from typed_sessions.schema.generated import Unusual
 from typed_sessions.schema.migrations import VERSION_KEY
-from typed_sessions.schema.narrowing import PLAIN
+from typed_sessions.schema.narrowing import PLAIN, is_sequence
 from typed_sessions.schema.sameness import same
 from typed_sessions.schema.schema import Schema
+from typed_sessions.schema.types.base import FieldType
 from typed_sessions.schema.types.classes import nests_deep
+from typed_sessions.schema.types.containers import Items
 from typed_sessions.schema.types.emitter import Emitted, Emitter
+from typed_sessions.schema.types.scalars import KNOWN
+from typed_sessions.schema.types.union import OneOf
 
-__all__ = ["NEVER", "GeneratedFields", "means_the_same"]
+__all__ = ["NEVER", "GeneratedFields", "GeneratedKeys", "means_the_same"]
 
 
 class GeneratedFields(Generated):
@@ -50,17 +56,13 @@ class GeneratedFields(Generated):
         self._expects_undeclared = False
         """Whether the latest payload had undeclared keys. Threads may share it: it only says what to try first."""
         equivalences = {
-            name: Equivalence(self._encode, notation.are_alike if held.wire_type is Any else same, types[name])
+            name: _Equivalence(self._encode, notation.are_alike if held.wire_type is Any else same, types[name])
             for name, held in code.items()
             if not held.closed
         }
         self._nests_deep: Final = len(equivalences) > 0 and nests_deep(types.values())
         text = Functions(
-            schema,
-            emitter,
-            code,
-            self._known,
-            {name: each.is_same for name, each in equivalences.items()},
+            schema, emitter, code, self._known, {name: each.is_same for name, each in equivalences.items()}
         )
         names = self._defined(text)
         usual = {name: text.usual(name) for name in equivalences}
@@ -69,13 +71,9 @@ class GeneratedFields(Generated):
         self._functions: Final = {role: self._guarded(functions[name]) for role, name in names.items()}
         self._load: Final = self._functions["load"]
         self._changes: Final = self._functions["changes"]
-        self._may_be_unusual: Final = self._nests_deep or self.version > 0
-        """Whether a payload that msgspec reads may be unusual all the same."""
-        self._takes_more_proof: Final = self._nests_deep or not self._is_pure
-        """Whether what msgspec reads back may be something else all the same."""
-        is_alone = self._has_flag and not (self._may_be_unusual or schema.varying or (schema.keyed and schema.renamed))
+        is_more = self._nests_deep or self.version or schema.varying or (schema.keyed and schema.renamed)
         is_deprecated = any(field.member.deprecated for field in schema.fields.values())
-        self.may_read_data: bool = is_alone and not is_deprecated
+        self.may_read_data: bool = self._has_flag and not is_more and not is_deprecated
         self._proofs: Final = {name: functions[proof] for name, proof in proofs.items()}
         for name, equivalence in equivalences.items():
             equivalence.usual = functions[usual[name]]
@@ -108,16 +106,11 @@ class GeneratedFields(Generated):
             raws = self._undeclared(self._split(payload)) or None
             self._expects_undeclared = raws is not None
             decoded = (self._decode_open if raws else self._decode)(payload)
-        if self._may_be_unusual:
-            self._refuse_unusual(payload, decoded)
-        return decoded, raws
-
-    def _refuse_unusual(self, payload: bytes, decoded: Any) -> None:
-        """Leave alone what may nest too deep, or is of another version."""
         if self._nests_deep:
             self._refuse_depth(payload)
         if self.version and getattr(decoded, VERSION_KEY) != self.version:
             raise Unusual
+        return decoded, raws
 
     def _undeclared(self, raws: Raws) -> Raws:
         """Return what there is of undeclared keys, but for those that msgspec reads as a field, in a payload."""
@@ -153,7 +146,7 @@ class GeneratedFields(Generated):
             by_key: whether a key may have been stored, or taken out, since.
         """
         changes: Plain = {}
-        if by_key and not TEXT.issuperset(map(type, extras)):
+        if by_key and not are_text(map(type, extras)):
             raise Unusual  # what is read of such a key is another one
         for key, value in extras.items():
             if type(value) not in PLAIN:
@@ -180,9 +173,8 @@ class GeneratedFields(Generated):
         new, changed, encode = changes.new, changes.changed, self._encode_unescaped
         if not self._keeps_order:
             raise Unusual  # other keys than those that have changed get another place, too
-        if changes.unproven:
-            for name, value, part in changes.unproven:
-                self._proofs[name](value, part)
+        for name, value, part in changes.unproven:
+            self._proofs[name](value, part)
         if (
             changes.order is None
             and not changes.adds
@@ -195,16 +187,11 @@ class GeneratedFields(Generated):
                 raise Unusual
         else:
             written = self._written_by_key(payload, changes)
-        if self._takes_more_proof:
-            self._prove(written, new)
-        return written
-
-    def _prove(self, written: bytes, again: Any) -> None:
-        """Hand over a payload that is not read as it was written, although msgspec reads the same of it again."""
         if self._nests_deep:
             self._refuse_depth(written)
-        if not self._is_pure and not self._holds(again):
+        if not self._is_pure and not self._holds(new):
             raise Unusual  # the class itself makes something else of it
+        return written
 
     def _is_as_written(self, decoded: Any, payload: bytes) -> bool:
         """Return True if a payload is what is written of what was read of it, so that its keys have the same order."""
@@ -223,8 +210,9 @@ class GeneratedFields(Generated):
                 plain[key] = value
             elif key in undeclared or getattr(new, key) is UNSET:
                 plain.pop(key, None)
-        if changes.order is not None and [*plain] != [*changes.order]:
-            plain = self._in_order(plain, changes.order)
+        order = (*(changes.order or ()),)  # which another thread may change
+        if changes.order is not None and (*plain,) != order:  # fields that are new come by their declaration, last
+            plain = {key: plain[key] for key in (*order, *self._schema.fields, *plain) if key in plain}
         if self.version:
             plain[VERSION_KEY] = self.version
         if self._has_flag and PERMANENT_KEY in undeclared:
@@ -244,11 +232,6 @@ class GeneratedFields(Generated):
             return bool(again == new)
         # The first undeclared key is there, or the last one is gone.
         return all(getattr(again, name) == getattr(new, name) for name in self._names)
-
-    def _in_order(self, plain: Plain, order: Mapping[str, None]) -> Plain:
-        """Return the same in the order in which the keys were stored; fields that are new by their declaration last."""
-        keys = (*order,)  # which another thread may change
-        return {key: plain[key] for key in (*keys, *self._schema.fields, *plain) if key in plain}
 
     @abstractmethod
     def _holds(self, decoded: Any) -> bool:
@@ -271,3 +254,125 @@ def _struct(code: Mapping[str, Emitted], *, has_flag: bool, has_version: bool) -
 
 NEVER: Final = (object(),) * 1_000
 """Stands for the values of fields that were made of what was read, where nothing was: none is the same."""
+
+
+class GeneratedKeys(GeneratedFields):
+    """The path of a TypedDict, whose data, a dict, has the undeclared keys, too."""
+
+    @override
+    def _defined(self, text: Functions) -> dict[str, str]:
+        return {"load": text.load_keys(), "changes": text.changes_of_keys()}
+
+    @override
+    def load(self, payload: bytes) -> Read:
+        decoded, raws = self._decoded(payload)
+        values, made = self._load(decoded)
+        if raws is not None:
+            self._add_undeclared(values, raws)
+        if raws or not self._is_as_written(decoded, payload):
+            values = {key: values[key] for key in self.keys(payload)}
+        return KeyedContents(self._schema, values), decoded, made, raws
+
+    @override
+    def changes(self, contents: KeyedContents[Any], loaded_from: ReadFrom) -> Changes | None:
+        if contents.touched is not None and not contents.touched:
+            return None
+        values, decoded = {**contents.values}, loaded_from.decoded  # threads may store more
+        if self._schema.renamed:
+            raise Unusual
+        changes: Changes | None = self._changes(values, decoded, loaded_from.made)
+        if not self._holds_fields_alone(values, decoded) or loaded_from.raws is not None:
+            changes = changes or self._nothing_yet(contents, decoded)
+            self._add_undeclared_changes(changes, values, decoded, loaded_from.raws or {})
+        if changes is None:
+            return None
+        self._note_order(changes, values)
+        changes.contents = contents
+        if not (changes.adds or changes.differs or changes.gone or changes.undeclared):
+            return None
+        if not self._never_alters and not self._holds(decoded):
+            raise Unusual  # what has not changed would be written as it came, which is not what a class in it holds
+        return changes
+
+    def _holds_fields_alone(self, values: Plain, decoded: Any) -> bool:
+        """Return True if no key is undeclared but for `_permanent`, which is as it was read."""
+        if not self._known_keys.issuperset(values):
+            return False
+        return not self._has_flag or values.get(PERMANENT_KEY, UNSET) is decoded._permanent  # noqa: SLF001 -- a key
+
+    def _add_undeclared_changes(self, changes: Changes, values: Plain, decoded: Any, raws: Raws) -> None:
+        fields = self._schema.fields
+        extras = {key: value for key, value in values.items() if key not in fields}
+        changes.undeclared = self._changes_of_undeclared(decoded, raws, extras, by_key=True)
+
+    def _note_order(self, changes: Changes, values: Plain) -> None:
+        """Note the order of the keys, if it is not the one in which msgspec writes them."""
+        new, is_in_place = changes.new, not (changes.adds or changes.gone or changes.undeclared)
+        if not is_in_place or [*values] != [name for name in self._keys if getattr(new, name) is not UNSET]:
+            changes.order = dict.fromkeys(values)
+
+    @override
+    def all_of(self, contents: KeyedContents[Any]) -> Changes:
+        values, nothing = {**contents.values}, self.decoded_nothing
+        if not are_text(map(type, values)) or self._schema.renamed:
+            raise Unusual
+        changes = self._changes(values, nothing, NEVER) or self._nothing_yet(contents, nothing)
+        self._add_undeclared_changes(changes, values, nothing, {})
+        self._note_order(changes, values)
+        changes.contents = contents
+        return changes
+
+    @override
+    def _holds(self, decoded: Any) -> bool:
+        values, made = self._load(decoded)
+        return means_the_same(self._changes(values, decoded, made))
+
+
+class _Equivalence:
+    """What tells whether the value of a field that may be written in several ways is the one that came.
+
+    Args:
+        encode: writes a part of a payload.
+        are_same: compares what is written.
+        field_type: the type of the field.
+    """
+
+    usual: Callable[[Any], Any]
+    """Makes, of what came, what would be written of the same."""
+
+    def __init__(
+        self, encode: Callable[[object], bytes], are_same: Callable[[Any, Any], bool], field_type: FieldType
+    ) -> None:
+        self._encode = encode
+        self._are_same = are_same
+        self._container = _container(field_type)
+        """The class of a container whose items each stand for themselves."""
+
+    def is_same(self, before: object, value: object) -> bool:
+        """Return True if what is written means what came."""
+        if self._differ_in_a_part(before, value):
+            return False
+        return self._are_same(self.usual(before), value)
+
+    def _differ_in_a_part(self, before: object, value: object) -> bool:
+        """Return True if one item tells two plain sequences apart, as it nearly always does. False decides nothing."""
+        usual, encode = self.usual, self._encode
+        if self._container is None or not is_sequence(before) or not is_sequence(value):
+            return False
+        if len(before) < len(value):
+            return True
+        if self._container is list:
+            pairs = zip(before, value, strict=False)
+            pair = next((pair for pair in pairs if encode(pair[0]) != encode(pair[1])), None)
+            return len(before) != len(value) or (pair is not None and not same(usual([pair[0]]), [pair[1]]))
+        known = {*map(encode, value)}
+        gone = [*islice((item for item in before if encode(item) not in known), 1)]
+        return not known.issuperset(map(encode, usual(gone)))
+
+
+def _container(field_type: FieldType) -> type | None:
+    """Return the class of a container whose items each stand for themselves, also of one that may be None."""
+    if isinstance(field_type, OneOf):
+        others = [member for member in field_type.members if member is not KNOWN[NoneType]]
+        return _container(others[0]) if len(others) == 1 else None
+    return field_type.cls if isinstance(field_type, Items) and field_type.cls is not tuple else None

@@ -20,29 +20,34 @@ __all__ = ["LoadedData", "LoadedKeys"]
 S = TypeVar("S", default=dict[str, object])
 
 
-class LoadedData(Value, Generic[S]):
-    """The data of a payload, and its undeclared keys. `Contents` are made of them once somebody asks for more."""
+class Loading(Value):
+    """What data was read from, and what was sent of it."""
 
-    schema: Schema[S]
-    data: S
     source: bytes
     """The payload."""
     decoded: Any
     made: tuple[object, ...]
+    raws: Mapping[str, Raw] | None
+    """The undeclared keys as they came, but for `_permanent`; None if there are none."""
     sealed: str
     """The sealed text that was opened."""
-    permanent: bool
-    """True if the payload says `_permanent`, which is no field."""
-    extras: dict[str, Any]
-    """The undeclared keys, but for `_permanent`."""
-    raws: Mapping[str, Raw] | None
-    """The same as they came; None if there are none."""
     written: bytes = b""
     """The payload that was saved, if one was: what has changed until then is known from it."""
     age: int = 0
     """How many seconds ago it was sealed, when it was opened."""
     sent: str | None = None
     """The same as it was sealed, and sent with the response."""
+
+
+class LoadedData(Loading, Generic[S], kw_only=True):
+    """The data of a payload, and its undeclared keys. `Contents` are made of them once somebody asks for more."""
+
+    schema: Schema[S]
+    data: S
+    permanent: bool
+    """True if the payload says `_permanent`, which is no field."""
+    extras: dict[str, Any]
+    """The undeclared keys, but for `_permanent`."""
     seen: dict[str, None] | None = None
     """The fields that were seen by key, and held another value than their default; None if none was."""
 
@@ -100,23 +105,10 @@ class LoadedData(Value, Generic[S]):
         return shown | self.extras
 
 
-class LoadedKeys(Value, Generic[S]):
+class LoadedKeys(Loading, Generic[S], kw_only=True):
     """The same of a TypedDict, or without a schema: the data is a dict, and all of it is stored."""
 
     contents: KeyedContents[S]
-    source: bytes
-    """The payload."""
-    decoded: Any
-    made: tuple[object, ...]
-    sealed: str
-    """The sealed text that was opened."""
-    raws: Mapping[str, Raw] | None = None
-    written: bytes = b""
-    """The payload that was saved, if one was."""
-    age: int = 0
-    """How many seconds ago it was sealed, when it was opened."""
-    sent: str | None = None
-    """The same as it was sealed, and sent with the response."""
 
     @property
     def data(self) -> S:

@@ -13,25 +13,14 @@ __all__ = ["LoadedFrom", "ReadFrom"]
 class ReadFrom(Protocol):
     """What contents were read from."""
 
-    @property
-    def source(self) -> bytes:
-        """The payload: after migration, where there was one."""
-        ...
-
-    @property
-    def decoded(self) -> Any:
-        """What msgspec read of it, which has nothing in common with the data that could be changed."""
-        ...
-
-    @property
-    def made(self) -> tuple[object, ...]:
-        """The values that were made of that, and are told by being the same."""
-        ...
-
-    @property
-    def raws(self) -> Mapping[str, Raw] | None:
-        """The undeclared keys as they came, but for `_permanent`; None if there are none."""
-        ...
+    source: bytes
+    """The payload: after migration, where there was one."""
+    decoded: Any
+    """What msgspec read of it, which has nothing in common with the data that could be changed."""
+    made: tuple[object, ...]
+    """The values that were made of that, and are told by being the same."""
+    raws: Mapping[str, Raw] | None
+    """The undeclared keys as they came, but for `_permanent`; None if there are none."""
 
 
 class LoadedFrom(ReadFrom, Protocol):
@@ -39,8 +28,4 @@ class LoadedFrom(ReadFrom, Protocol):
 
     def keys(self) -> Iterable[str]:
         """Return the keys of the payload, in order."""
-        ...
-
-    def explicit_defaults(self) -> frozenset[str]:
-        """Return the fields of which the payload holds the default itself."""
         ...

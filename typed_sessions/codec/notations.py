@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Any, Final, cast
 
 import msgspec
 
 from typed_sessions.schema.generated import Unusual
 from typed_sessions.schema.types.notation import Convert, Notation
 from typed_sessions.serializers.base import AnySerializer
-from typed_sessions.serializers.msgspec import LOSSLESS_TAGS, MsgspecJSONSerializer, MsgspecMsgpackSerializer
+from typed_sessions.serializers.msgspec import JSON_TAGS, MSGPACK_TAGS, MsgspecJSONSerializer, MsgspecMsgpackSerializer
 from typed_sessions.serializers.tagged_json import TaggedJSONSerializer
 from typed_sessions.serializers.tags import LOSSLESS, STOCK, TUPLE, Tags, exact_float, finite
 
@@ -25,29 +25,17 @@ def notation_of(serializer: AnySerializer) -> Notation | None:
     return _LOSSLESS.get(type(serializer))
 
 
-def _writer(encode: Callable[[object], bytes]) -> Callable[[object], bytes]:
-    def written(plain: object) -> bytes:
+def _writer(encode: Convert, *, in_ascii: bool = False) -> Convert:
+    """Return the function that makes a payload of plain values: in ASCII as the `json` module writes it."""
+
+    def written(plain: object) -> Any:
         try:
-            return encode(plain)
+            payload: bytes = encode(plain)
         except RecursionError:
             raise
         except Exception:  # noqa: BLE001 -- msgspec's, or those of a class of the user's, whose attributes it reads
             raise Unusual from None
-
-    return written
-
-
-def _ascii_writer(encode: Callable[[object], bytes]) -> Callable[[object], bytes]:
-    """Return the function that makes a payload of plain values in ASCII, as the `json` module writes it."""
-
-    def written(plain: object) -> bytes:
-        try:
-            payload = encode(plain)
-        except RecursionError:
-            raise
-        except Exception:  # noqa: BLE001 -- as above
-            raise Unusual from None
-        if payload.isascii() and b"\x7f" not in payload:
+        if not in_ascii or (payload.isascii() and b"\x7f" not in payload):
             return payload
         return _BEYOND_ASCII.sub(_escaped, payload.decode()).encode("ascii")
 
@@ -65,83 +53,51 @@ def _escaped(match: re.Match[str]) -> str:
     return f"\\u{0xD800 | point >> 10:04x}\\u{0xDC00 | point & 0x3FF:04x}"
 
 
-def _json_decoder(annotation: Any) -> Convert:
-    decode: Convert = msgspec.json.Decoder(annotation).decode
-    return decode
-
-
-def _msgpack_decoder(annotation: Any) -> Convert:
-    decode: Convert = msgspec.msgpack.Decoder(annotation).decode
-    return decode
-
-
 _JSON_MARKS: Final = b"[{"
 _MSGPACK_MARKS: Final = bytes([*range(0x80, 0xA0), *range(0xDC, 0xE0)])
 """Arrays and maps. Other bytes may be the same ones, so that there are at most as many containers."""
 
 
-def _json_may_hold_tag(part: bytes) -> bool:
-    """Return False where no text begins with a space, as all tags do."""
-    return (b" " in part and b'" ' in part) or (b"\\" in part and b"\\u" in part)  # one byte is sought far faster
-
-
-def _msgpack_may_hold_tag(_part: bytes) -> bool:
-    """Return True: a text may be written in several ways, and there are values that are never written."""
-    return True
+def _last_tag_in_json(payload: bytes) -> int:
+    """Return where the last text begins that may have a space in front, as all tags do; -1 if none has."""
+    return max(payload.rfind(b'" '), payload.rfind(b"\\u") if b"\\" in payload else -1)
 
 
 _STOCK_TAGS: Final = Tags(STOCK, {tuple: TUPLE}, exact_float, is_strict=True)
 
 
-def _tagged_json(*, sort_keys: bool) -> Notation:
-    encode = msgspec.json.Encoder(uuid_format="hex", order="sorted" if sort_keys else None).encode
+def _notation(form: Any, tags: Tags, *, is_stock: bool = False, sort_keys: bool = False) -> Notation:
+    """Return the notation of tagged JSON, or of ours.
+
+    Args:
+        form: the module of msgspec that has its encoder and its decoder.
+        tags: those of the format.
+        is_stock: whether Quart and Flask write it, too.
+        sort_keys: whether keys are sorted.
+    """
+    encode: Convert = form.Encoder(uuid_format="hex", order="sorted" if sort_keys else None).encode
+    is_json = form is msgspec.json
     return Notation(
-        encode=_ascii_writer(encode),
+        encode=_writer(encode, in_ascii=is_stock),
         encode_unescaped=encode,
-        decoder=_json_decoder,
-        spellings=STOCK,
+        decoder=lambda annotation: cast("Convert", form.Decoder(annotation).decode),
+        spellings=STOCK if is_stock else LOSSLESS,
         tuple_tag=TUPLE,
-        tags=_STOCK_TAGS.keys,
-        tagged=_STOCK_TAGS.tagged,
-        untagged=_STOCK_TAGS.untagged,
-        may_hold_tag=_json_may_hold_tag,
-        is_strict=True,
-        exact_float=exact_float,
-        container_marks=_JSON_MARKS,
+        tags=tags.keys,
+        tagged=tags.tagged,
+        untagged=tags.untagged,
+        last_tag=_last_tag_in_json if is_json else len,
+        is_strict=is_stock,
+        exact_float=exact_float if is_stock else finite,
+        container_marks=_JSON_MARKS if is_json else _MSGPACK_MARKS,
         keeps_order=not sort_keys,
     )
 
 
-def _lossless(
-    encode: Callable[[object], bytes],
-    decoder: Callable[[Any], Convert],
-    marks: bytes,
-    may_hold_tag: Callable[[bytes], bool],
-) -> Notation:
-    return Notation(
-        encode=_writer(encode),
-        encode_unescaped=encode,
-        decoder=decoder,
-        spellings=LOSSLESS,
-        tuple_tag=TUPLE,
-        tags=LOSSLESS_TAGS.keys,
-        tagged=LOSSLESS_TAGS.tagged,
-        untagged=LOSSLESS_TAGS.untagged,
-        may_hold_tag=may_hold_tag,
-        is_strict=False,
-        exact_float=finite,
-        container_marks=marks,
-    )
-
-
 _TAGGED_JSON: Final[Mapping[bool, Notation]] = {
-    is_sorted: _tagged_json(sort_keys=is_sorted) for is_sorted in (False, True)
+    is_sorted: _notation(msgspec.json, _STOCK_TAGS, is_stock=True, sort_keys=is_sorted) for is_sorted in (False, True)
 }
 _LOSSLESS: Final[Mapping[type, Notation]] = {
-    MsgspecJSONSerializer: _lossless(
-        msgspec.json.Encoder(uuid_format="hex").encode, _json_decoder, _JSON_MARKS, _json_may_hold_tag
-    ),
-    MsgspecMsgpackSerializer: _lossless(
-        msgspec.msgpack.Encoder(uuid_format="hex").encode, _msgpack_decoder, _MSGPACK_MARKS, _msgpack_may_hold_tag
-    ),
+    MsgspecJSONSerializer: _notation(msgspec.json, JSON_TAGS),
+    MsgspecMsgpackSerializer: _notation(msgspec.msgpack, MSGPACK_TAGS),
 }

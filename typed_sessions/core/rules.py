@@ -31,11 +31,10 @@ from typed_sessions.errors import ConfigurationError, SerializationError
 from typed_sessions.reports import Report
 from typed_sessions.schema.sameness import same
 from typed_sessions.schema.schema import Schema
-from typed_sessions.sealing.base import Clock, KeylessSealer, Sealer, as_datetime, newest
+from typed_sessions.sealing.base import Clock, KeylessSealer, SealedSince, Sealer, as_datetime, newest
 from typed_sessions.sealing.keys import KEY_DERIVATIONS, DigestMethod, SecretKeys
 from typed_sessions.sealing.set_cookie import CookieAttributes, SessionCookie
 from typed_sessions.sealing.signed import SignedSealer
-from typed_sessions.sealing.since import SealedSince
 from typed_sessions.serializers.base import BUILT_IN, AnySerializer, salt_of, serializer_name
 from typed_sessions.serializers.tagged_json import TaggedJSONSerializer
 

@@ -13,7 +13,17 @@ from typed_sessions.errors import ConfigurationError
 from typed_sessions.reports import Reason, Refused
 from typed_sessions.sealing.base64url import from_base64, to_base64
 
-__all__ = ["Clock", "Genuine", "KeylessSealer", "Sealer", "as_datetime", "newest", "progress", "system_clock"]
+__all__ = [
+    "Clock",
+    "Genuine",
+    "KeylessSealer",
+    "SealedSince",
+    "Sealer",
+    "as_datetime",
+    "newest",
+    "progress",
+    "system_clock",
+]
 
 Clock = Callable[[], float]
 """Returns the time, in seconds since the epoch."""
@@ -89,6 +99,41 @@ class KeylessSealer:
 
     def verify(self, signed: str, signatures: Collection[bytes]) -> Genuine | Refused:  # noqa: ARG002 -- a Sealer
         return Refused(Reason.SIGNATURE)
+
+
+class SealedSince:
+    """Seals as another sealer does, and opens what that opens, unless it is of before a moment.
+
+    Args:
+        sealer: the other one.
+        moment: in seconds since the epoch, as texts have the time. What was sealed in that second is opened.
+    """
+
+    def __init__(self, sealer: Sealer, moment: int) -> None:
+        self._sealer: Final = sealer
+        self._moment: Final = moment
+
+    @property
+    def overhead(self) -> int:
+        return self._sealer.overhead
+
+    def seal(self, payload: bytes) -> str:
+        return self._sealer.seal(payload)
+
+    def open(self, text: str) -> tuple[bytes, int] | Refused:
+        outcome = self._sealer.open(text)
+        if isinstance(outcome, Refused):
+            return outcome
+        sealed_at = self._sealer.claimed_time(text)  # which is verified by now
+        return Refused(Reason.ENDED) if sealed_at is None or sealed_at < self._moment else outcome
+
+    def claimed_time(self, text: str) -> int | None:
+        return self._sealer.claimed_time(text)
+
+    def verify(self, signed: str, signatures: Collection[bytes]) -> Genuine | Refused:
+        outcome = self._sealer.verify(signed, signatures)
+        is_before = isinstance(outcome, Genuine) and outcome.sealed_at < self._moment
+        return Refused(Reason.ENDED) if is_before else outcome
 
 
 def newest(texts: Iterable[str], sealers: Sequence[Sealer]) -> tuple[str | Refused, int]:

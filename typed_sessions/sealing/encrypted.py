@@ -6,7 +6,6 @@ says which secret key it is under, so that nothing is searched.
 
 from __future__ import annotations
 
-import zlib
 from binascii import a2b_base64
 from collections.abc import Callable, Collection
 from datetime import timedelta
@@ -29,6 +28,7 @@ from typed_sessions.sealing.parts import (
     TAG_SIZE,
     TAIL_LENGTH,
     Stamped,
+    compressed,
     encrypted_size,
     inflated,
     seconds_of,
@@ -41,9 +41,6 @@ __all__ = ["DailyKeys", "EncryptedSealer"]
 _DAY: Final = 24 * 60 * 60
 _MOST_DAYS: Final = 64
 """How many keys of days are kept: those of a default lifetime, twice."""
-
-_QUICKLY: Final = 1
-"""A level of zlib's. What it makes is hardly longer than by the default one."""
 
 _DECRYPTED: Final = (Reason.ENCODING, Reason.TOO_LARGE)
 """Why a text is refused that is genuine."""
@@ -153,11 +150,9 @@ class EncryptedSealer(Stamped):
             self._latest = _, tail, bound, encrypt = self._made_for(now)
         nonce = urandom(NONCE_SIZE)
         if len(payload) > self._uncompressed:
-            compressed = zlib.compress(payload, _QUICKLY)
-            if len(compressed) >= self._uncompressed:  # perhaps it fits when that takes longer
-                compressed = zlib.compress(payload)
-            if len(compressed) < len(payload) - 1:
-                sealed = nonce + encrypt(nonce, compressed, tail + self._compressed)
+            packed = compressed(payload, self._uncompressed)
+            if packed is not None:
+                sealed = nonce + encrypt(nonce, packed, tail + self._compressed)
                 return (SEPARATOR + to_base64(sealed) + tail).decode("ascii")
         return (to_base64(nonce + encrypt(nonce, payload, bound)) + tail).decode("ascii")
 

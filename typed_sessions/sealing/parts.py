@@ -20,6 +20,7 @@ __all__ = [
     "TAG_SIZE",
     "TAIL_LENGTH",
     "Stamped",
+    "compressed",
     "encoded_size",
     "encrypted_size",
     "id_in",
@@ -46,6 +47,9 @@ _LONGEST_STAMP: Final = 8
 NONCE_SIZE: Final = 12
 TAG_SIZE: Final = 16
 """In bytes, of what is encrypted by AES-GCM (NIST SP 800-38D, sections 5.2.1 and 8.2.2)."""
+
+_QUICKLY: Final = 1
+"""A level of zlib's. What it makes is hardly longer than by the default one."""
 
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{4}")
 
@@ -101,11 +105,24 @@ def untimely(age: int) -> Refused:
     return Refused(Reason.EXPIRED if age > 0 else Reason.FUTURE)
 
 
-def inflated(compressed: bytes, limit: int) -> bytes:
+def compressed(payload: bytes, most: int | None) -> bytes | None:
+    """Return a payload compressed by zlib; None if that does not make it shorter.
+
+    Args:
+        payload: what to compress.
+        most: how many bytes fit: where they do so at once, zlib takes no longer. None has it do as itsdangerous does.
+    """
+    packed = b"" if most is None else zlib.compress(payload, _QUICKLY)
+    if most is None or len(packed) >= most:
+        packed = zlib.compress(payload)
+    return packed if len(packed) < len(payload) - 1 else None
+
+
+def inflated(packed: bytes, limit: int) -> bytes:
     """Return what was compressed, up to one byte more than the limit. Raises ValueError for what was not."""
     inflater = zlib.decompressobj()
     try:
-        payload = inflater.decompress(compressed, limit + 1)
+        payload = inflater.decompress(packed, limit + 1)
     except zlib.error as error:
         raise ValueError("not compressed") from error
     if not inflater.eof and len(payload) <= limit:

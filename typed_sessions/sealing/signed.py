@@ -7,7 +7,6 @@ dots between. What is compressed begins with a dot.
 from __future__ import annotations
 
 import hashlib
-import zlib
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
@@ -27,6 +26,7 @@ from typed_sessions.sealing.parts import (
     STAMP_LENGTH,
     STAMP_SIZE,
     Stamped,
+    compressed,
     encoded_size,
     inflated,
     seconds_of,
@@ -55,7 +55,8 @@ class SignedSealer(Stamped):
         digests: the digest methods; the first one signs, all verify.
         max_payload: how long a payload may be, in bytes; one that inflates to more is refused.
         room: payloads whose text has up to so many characters, and those of up to 200 bytes in any case, are sealed as
-            they are. All others are compressed where that makes them shorter, as itsdangerous does it.
+            they are. All others are compressed where that makes them shorter: without a room as itsdangerous does it,
+            else more quickly where that fits.
     """
 
     def __init__(
@@ -79,6 +80,8 @@ class SignedSealer(Stamped):
         self._clock: Final = clock
         self._max_payload: Final = max_payload
         self._uncompressed: Final = max(_SMALL, (room - self.overhead) * 3 // 4)
+        self._most: Final = self._uncompressed if room else None
+        """How many bytes fit; None where what itsdangerous makes is what counts."""
         self._stamp = (-1, b"")
         """The latest second, and its time as a text has it. Replaced as a whole: threads may share a sealer."""
 
@@ -87,12 +90,8 @@ class SignedSealer(Stamped):
         return self._signature_size + encoded_size(STAMP_SIZE) + SEPARATORS
 
     def seal(self, payload: bytes) -> str:
-        if len(payload) > self._uncompressed:
-            compressed = zlib.compress(payload)
-            is_shorter = len(compressed) < len(payload) - 1
-            packed = SEPARATOR + to_base64(compressed) if is_shorter else to_base64(payload)
-        else:
-            packed = to_base64(payload)
+        shorter = compressed(payload, self._most) if len(payload) > self._uncompressed else None
+        packed = to_base64(payload) if shorter is None else SEPARATOR + to_base64(shorter)
         second, stamp = self._stamp
         now = int(self._clock())
         if now != second:

@@ -7,20 +7,24 @@ offset. What would not come back as it was is refused: a subclass, NaN, a key th
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
 import msgspec
 
 from typed_sessions.serializers.tags import LOSSLESS, TUPLE, Tags, finite
 
-__all__ = ["LOSSLESS_TAGS", "MsgspecJSONSerializer", "MsgspecMsgpackSerializer"]
+__all__ = ["JSON_TAGS", "MSGPACK_TAGS", "MsgspecJSONSerializer", "MsgspecMsgpackSerializer"]
 
-LOSSLESS_TAGS: Final = Tags(LOSSLESS, {tuple: TUPLE, set: " s", frozenset: " f"}, finite, is_strict=False)
+_CONTAINERS: Final[Mapping[type, str]] = {tuple: TUPLE, set: " s", frozenset: " f"}
+JSON_TAGS: Final = Tags(LOSSLESS, _CONTAINERS, finite)
+MSGPACK_TAGS: Final = Tags(LOSSLESS, _CONTAINERS, finite, reads_any_key=True)
 
 
 class _Lossless:
     _format: ClassVar[Any]
     """The module of msgspec that has the format's `encode` and `decode`."""
+    _tags: ClassVar[Tags]
 
     def dumps(self, value: dict[str, object], /) -> bytes:
         """Return the payload that holds a value: compact JSON in UTF-8, or MessagePack.
@@ -30,7 +34,7 @@ class _Lossless:
             ValueError: a number or a text would not come back.
             OverflowError: an integer has more bits than MessagePack holds, which are 64.
         """
-        payload: bytes = self._format.encode(LOSSLESS_TAGS.tagged(value))
+        payload: bytes = self._format.encode(self._tags.tagged(value))
         return payload
 
     def loads(self, payload: bytes, /) -> object:
@@ -39,7 +43,7 @@ class _Lossless:
         Raises:
             ValueError: it is none of this format, or a tag's content is not its own.
         """
-        return LOSSLESS_TAGS.untagged(self._format.decode(payload))
+        return self._tags.untagged(self._format.decode(payload))
 
 
 class MsgspecJSONSerializer(_Lossless):
@@ -47,6 +51,7 @@ class MsgspecJSONSerializer(_Lossless):
 
     name: ClassVar[str] = "msgspec-json"
     _format: ClassVar[Any] = msgspec.json
+    _tags: ClassVar[Tags] = JSON_TAGS
 
 
 class MsgspecMsgpackSerializer(_Lossless):
@@ -54,3 +59,4 @@ class MsgspecMsgpackSerializer(_Lossless):
 
     name: ClassVar[str] = "msgspec-msgpack"
     _format: ClassVar[Any] = msgspec.msgpack
+    _tags: ClassVar[Tags] = MSGPACK_TAGS

@@ -94,14 +94,22 @@ class TagDict(JSONTag):
         return {key[: -len(ESCAPE)]: value[key]}
 
 
-class PassDict(JSONTag):
-    """Any other dict, its values tagged."""
+class _TypeTag(JSONTag):
+    """The tag of a type's values."""
 
     __slots__ = ()
+    _cls: ClassVar[type]
 
     @override
     def check(self, value: object) -> bool:
-        return isinstance(value, dict)
+        return isinstance(value, self._cls)
+
+
+class PassDict(_TypeTag):
+    """Any other dict, its values tagged."""
+
+    __slots__ = ()
+    _cls: ClassVar[type] = dict
 
     @override
     def to_json(self, value: dict[object, object]) -> object:
@@ -110,15 +118,25 @@ class PassDict(JSONTag):
     tag = to_json
 
 
-class TagTuple(JSONTag):
+class PassList(_TypeTag):
+    """A list, its items tagged."""
+
+    __slots__ = ()
+    _cls: ClassVar[type] = list
+
+    @override
+    def to_json(self, value: list[object]) -> object:
+        return [self.serializer.tag(item) for item in value]
+
+    tag = to_json
+
+
+class TagTuple(_TypeTag):
     """A tuple."""
 
     __slots__ = ()
     key: ClassVar[str] = TUPLE
-
-    @override
-    def check(self, value: object) -> bool:
-        return isinstance(value, tuple)
+    _cls: ClassVar[type] = tuple
 
     @override
     def to_json(self, value: tuple[object, ...]) -> object:
@@ -129,31 +147,12 @@ class TagTuple(JSONTag):
         return tuple(value)
 
 
-class PassList(JSONTag):
-    """A list, its items tagged."""
-
-    __slots__ = ()
-
-    @override
-    def check(self, value: object) -> bool:
-        return isinstance(value, list)
-
-    @override
-    def to_json(self, value: list[object]) -> object:
-        return [self.serializer.tag(item) for item in value]
-
-    tag = to_json
-
-
-class TagBytes(JSONTag):
+class TagBytes(_TypeTag):
     """Bytes, in base64."""
 
     __slots__ = ()
     key: ClassVar[str] = STOCK[bytes].tag
-
-    @override
-    def check(self, value: object) -> bool:
-        return isinstance(value, bytes)
+    _cls: ClassVar[type] = bytes
 
     @override
     def to_json(self, value: bytes) -> object:
@@ -183,15 +182,12 @@ class TagMarkup(JSONTag):
         return Markup(value)  # noqa: S704 -- it was markup when it was written, and the cookie is signed
 
 
-class TagUUID(JSONTag):
+class TagUUID(_TypeTag):
     """A UUID."""
 
     __slots__ = ()
     key: ClassVar[str] = STOCK[UUID].tag
-
-    @override
-    def check(self, value: object) -> bool:
-        return isinstance(value, UUID)
+    _cls: ClassVar[type] = UUID
 
     @override
     def to_json(self, value: UUID) -> object:
@@ -202,15 +198,12 @@ class TagUUID(JSONTag):
         return UUID(value)
 
 
-class TagDateTime(JSONTag):
+class TagDateTime(_TypeTag):
     """A datetime as an HTTP date: whole seconds, in UTC; one without a time zone counts as UTC."""
 
     __slots__ = ()
     key: ClassVar[str] = STOCK[datetime].tag
-
-    @override
-    def check(self, value: object) -> bool:
-        return isinstance(value, datetime)
+    _cls: ClassVar[type] = datetime
 
     @override
     def to_json(self, value: datetime) -> object:

@@ -9,19 +9,18 @@ from __future__ import annotations
 import datetime as dt
 import math
 from base64 import b64decode, b64encode
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from decimal import Decimal
 from functools import partial
 from itertools import chain
-from operator import methodcaller
-from typing import Any, Final
+from typing import Any, Final, cast
 from uuid import UUID
 
 import msgspec
 from markupsafe import Markup
 
 from typed_sessions.schema.generated import Unusual
-from typed_sessions.schema.narrowing import PLAIN, is_dict, is_sequence
+from typed_sessions.schema.narrowing import PLAIN, is_dict
 from typed_sessions.schema.sameness import is_told_by_text
 from typed_sessions.schema.types.notation import Convert, Spelling
 from typed_sessions.serializers.http_dates import exact_http_date, http_date
@@ -127,7 +126,7 @@ LOSSLESS: Final[Mapping[type, Spelling]] = {
 _are_text: Final = frozenset({str}).issuperset
 _are_plain: Final = PLAIN.issuperset
 _are_dicts: Final = frozenset({dict}).issuperset
-_values: Final = methodcaller("values")
+_values: Final[Callable[[Any], Iterable[Any]]] = cast("Any", dict).values
 
 
 class Tags:
@@ -138,12 +137,20 @@ class Tags:
         containers: the tags of containers that JSON lacks.
         number: returns a float that comes back; raises TagValueError for another.
         is_strict: whether what `tagged` would write in another way is refused when it is read.
+        reads_any_key: whether a payload may hold keys that are no text, as MessagePack may.
     """
 
     def __init__(
-        self, spellings: Mapping[type, Spelling], containers: Mapping[type, str], number: Convert, *, is_strict: bool
+        self,
+        spellings: Mapping[type, Spelling],
+        containers: Mapping[type, str],
+        number: Convert,
+        *,
+        is_strict: bool = False,
+        reads_any_key: bool = False,
     ) -> None:
-        self._is_strict = is_strict
+        self._is_strict: Final = is_strict
+        self._reads_any_key: Final = reads_any_key
         self._writers: dict[type, Convert] = {dict: self._tagged_dict, list: self._tagged_list, float: number}
         self._readers: dict[str, Convert] = {ESCAPED: self._unescaped}
         self._untaggers: Mapping[type, Convert] = {dict: self._untagged_dict, list: self._untagged_list, float: finite}
@@ -152,7 +159,8 @@ class Tags:
             self._readers[tag] = partial(self._untagged_items, cls)
         for cls, spelling in spellings.items():
             self._writers[cls] = partial(_tagged_scalar, spelling.tag, spelling.write)
-            self._readers[spelling.tag] = partial(_scalar, spelling.read_exactly if is_strict else spelling.read)
+            reads_exactly = is_strict and not spelling.reads_exactly
+            self._readers[spelling.tag] = partial(_scalar, spelling.read_exactly if reads_exactly else spelling.read)
         self.keys: Final = frozenset(self._readers)
         """The keys that mark a value of another type than JSON's."""
 
@@ -197,31 +205,40 @@ class Tags:
         return {key: item if type(item) in PLAIN else tagged(item) for key, item in value.items()}
 
     def _tagged_list(self, value: Iterable[Any]) -> Any:
-        return value if _are_plain(map(type, value)) or _are_rows(value) else [self.tagged(item) for item in value]
+        if _are_plain(map(type, value)) or (_are_rows(value) and _have_text_keys(value)):
+            return value
+        return [self.tagged(item) for item in value]
 
     def _tagged_items(self, tag: str, value: Iterable[Any], *, is_sorted: bool) -> dict[str, list[object]]:
         items = [*self._tagged_list(value)]
         return {tag: sorted(items, key=repr) if is_sorted else items}
 
     def _untagged_dict(self, value: dict[Any, Any]) -> Any:
-        if not _are_text(map(type, value)):
-            raise TagValueError("a key that is never written")
         if len(value) == 1:
             ((key, content),) = value.items()
             if key in self._readers:
                 return self._readers[key](content)
+        if self._reads_any_key and not _are_text(map(type, value)):
+            raise TagValueError("a key that is never written")
         if _are_plain(map(type, value.values())):
             return value
         untagged = self.untagged
         return {key: item if type(item) in PLAIN else untagged(item) for key, item in value.items()}
 
     def _untagged_list(self, value: list[Any]) -> list[object]:
-        return value if _are_plain(map(type, value)) or _are_rows(value) else [self.untagged(item) for item in value]
+        if _are_plain(map(type, value)):
+            return value
+        if _are_rows(value) and (not self._reads_any_key or _have_text_keys(value)):
+            return value
+        untagged = self.untagged
+        return [item if type(item) in PLAIN else untagged(item) for item in value]
 
     def _untagged_items(self, cls: type[Any], content: object) -> object:
-        if not is_sequence(content) or type(content) is not list:  # whatever a payload has there
+        if type(content) is not list:  # whatever a payload has there
             raise TagValueError("a tag of a container holds no list")
-        items = self._untagged_list(content)
+        items = cast("list[object]", content)
+        if not _are_plain(map(type, items)):
+            items = self._untagged_list(items)
         try:
             return cls(items)
         except TypeError:
@@ -231,20 +248,23 @@ class Tags:
         if not is_dict(content) or len(content) != 1:
             raise TagValueError("an escaped dict has one key")
         ((key, item),) = content.items()
-        name = _text(key).removesuffix(ESCAPE)
+        name: Any = _scalar(lambda text: text.removesuffix(ESCAPE), key)
         if self._is_strict and (name == key or name not in self.keys):
             raise TagValueError("a key that is never escaped")
         return {name: self.untagged(item)}
 
 
 def _are_rows(items: Iterable[Any]) -> bool:
-    """Return True if all items are dicts in which nothing has, or needs, a tag: what most lists of dicts are."""
+    """Return True if all items are dicts with plain values, and none has a single key, which may be a tag."""
     return (
         _are_dicts(map(type, items))
         and 1 not in map(len, items)
-        and _are_text(map(type, chain.from_iterable(items)))
         and _are_plain(map(type, chain.from_iterable(map(_values, items))))
     )
+
+
+def _have_text_keys(dicts: Iterable[Any]) -> bool:
+    return _are_text(map(type, chain.from_iterable(dicts)))
 
 
 def is_tagged(value: Mapping[Any, object], keys: Container[object]) -> bool:
@@ -257,14 +277,9 @@ def _tagged_scalar(tag: str, write: Convert, value: object) -> dict[str, object]
 
 
 def _scalar(read: Convert, content: object) -> object:
-    text = _text(content)
+    if type(content) is not str:
+        raise TagValueError("what has to be text is none")
     try:
-        return read(text)
+        return read(content)
     except ValueError:
         raise TagValueError("a tag's content is not its own") from None
-
-
-def _text(value: object) -> str:
-    if type(value) is not str:
-        raise TagValueError("what has to be text is none")
-    return value

@@ -54,8 +54,8 @@ class Notation:
     """Makes plain values of those of an undeclared key. Raises Unusual for what would not come back."""
     untagged: Convert
     """Makes values of the plain ones of an undeclared key. Raises Unusual for what is no tag's content."""
-    may_hold_tag: Callable[[bytes], bool]
-    """Returns False for a payload, or a part of one, that certainly holds no tag."""
+    last_tag: Callable[[bytes], int]
+    """Returns a place in a payload after which there is certainly no tag: before its begin where it holds none."""
     is_strict: bool
     """True if `untagged` raises for what `tagged` would not have written."""
     exact_float: Callable[[float], float]
