@@ -8,7 +8,7 @@ from typing import Final, Generic, Protocol, cast
 from weakref import WeakKeyDictionary
 
 from attrs import define, evolve, field, frozen
-from typing_extensions import TypeVar, override
+from typing_extensions import TypeVar
 
 from typed_sessions.codec.codec import MAX_COOKIE_PAYLOAD, MAX_PAYLOAD
 from typed_sessions.core.cookies import is_sent_to
@@ -67,7 +67,7 @@ class Customised(Adapter, Protocol):
     def check_overrides(self) -> None: ...
 
 
-@frozen(eq=False)
+@frozen(eq=False, kw_only=True)
 class AppRules(Rules[S]):
     """The rules of an application, and what they were made of."""
 
@@ -89,22 +89,17 @@ class AppRules(Rules[S]):
     record_data: RecordData[S] | None = field(init=False, repr=False)
     """Loads and saves the data of records; None if there are none, or there is always more to know than the data."""
 
-    @override
     def __attrs_post_init__(self) -> None:
-        super().__attrs_post_init__()
-        has_keys, has_domain = self.settings.keys is not None, self.settings.cookie.domain is not None
-        is_plain = self.is_stock and self.server_side is None and has_keys and not has_domain
-        object.__setattr__(self, "is_plain", is_plain)
-        may_change = self.store_in_memory is not None or self.key_file is not None
-        object.__setattr__(self, "may_change", may_change)
-        record_data = None
-        if self.server_side is not None:
-            record_data = record_data_of(self, self.server_side.repository, self.server_side.runtime)
-        object.__setattr__(self, "record_data", record_data)
-        if record_data is not None:
-            object.__setattr__(self, "load_data", record_data.load)
-            object.__setattr__(self, "is_due", record_data.is_due)
-            object.__setattr__(self, "header_of", _send_nothing)
+        server_side, settings = self.server_side, self.settings
+        record_data = None if server_side is None else record_data_of(self, server_side.repository, server_side.runtime)
+        has_domain, is_plain = settings.cookie.domain is not None, self.is_stock and server_side is None
+        for name, value in (
+            ("may_change", self.store_in_memory is not None or self.key_file is not None),
+            ("is_plain", is_plain and settings.keys is not None and not has_domain),
+            ("record_data", record_data),
+            *((name, getattr(record_data, name)) for name in _OF_EACH_REQUEST if record_data is not None),
+        ):
+            object.__setattr__(self, name, value)
 
     @property
     def required_server_side(self) -> ServerSide[S]:
@@ -114,6 +109,10 @@ class AppRules(Rules[S]):
                 "sessions are kept in cookies here; that takes a store: Sessions(..., store=...) or SESSION_STORE"
             )
         return self.server_side
+
+
+_OF_EACH_REQUEST: Final = ("load_data", "header_of", "is_due")
+"""The functions of `Rules` that those of `RecordData` take the place of."""
 
 
 @define(eq=False)
@@ -416,10 +415,6 @@ def _namespaces(settings: Settings, in_url: str | None) -> tuple[Namespace, ...]
             'application apart from those of others in the same store: "shop"'
         )
     return tuple(Namespace.derived(key, settings.cookie.name) for key in settings.keys.oldest_first[::-1])
-
-
-def _send_nothing(_loaded: object) -> None:
-    """Take the place of `Rules.header_of` where the data is not in the cookie."""
 
 
 _SHORTEST_KEY = 16

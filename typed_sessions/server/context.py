@@ -92,7 +92,7 @@ class StoredContext(Value, Generic[S]):
 
     @property
     def rule(self) -> ExtrasRule:
-        return self.rules.extras
+        return self.rules.settings.extras
 
     @property
     def late_change(self) -> Report:

@@ -47,9 +47,9 @@ class RecordData(Generic[S]):
         self._runtime: Final = runtime
         self._name: Final = name_of(rules.formats[0])
         self._most: Final = rules.settings.max_payload or MAX_PAYLOAD
-        self._keeps_undeclared: Final = rules.extras.allowed is None
+        self._keeps_undeclared: Final = rules.settings.extras.allowed is None
 
-    def load(self, context: object, made: list[Any]) -> Any:
+    def load_data(self, context: object, made: list[Any]) -> Any:
         """Take the place of `Rules.load_data`. The request is a `StoredContext`."""
         located = context.located if isinstance(context, StoredContext) else None
         if located is None:
@@ -67,6 +67,9 @@ class RecordData(Generic[S]):
         """Take the place of `Rules.is_due`: True if the record was not counted as seen for long enough."""
         located = context.located if isinstance(context, StoredContext) else None
         return located is not None and located.unseen_for >= self._rules.refresh_after
+
+    def header_of(self, _loaded: object) -> None:
+        """Take the place of `Rules.header_of`: the data is not in the cookie."""
 
     async def save(self, session: SecureCookieSession[S]) -> str | None:
         """Have the store keep the data of a session as it is now, if nobody has asked more of it than that.

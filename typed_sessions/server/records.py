@@ -94,7 +94,7 @@ def read(kept: bytes, key: str, rules: Rules[S]) -> LoadResult[S] | Refused:
         return parts
     refused = Refused(Reason.UNREADABLE)
     for codec in dict.fromkeys(format_.codec for format_ in rules.formats if name_of(format_) == parts.name):
-        outcome = codec.decode(parts.payload, rules.on_bad_field)
+        outcome = codec.decode(parts.payload, rules.settings.on_bad_field)
         if isinstance(outcome, Loaded):
             opened = LoadResult(outcome.contents, outcome.snapshot, new=False, reports=outcome.reports)
             return undeclared_reported(opened, rules)
