@@ -13,8 +13,7 @@ from typed_sessions.core.cookies import rivals_of
 from typed_sessions.core.lasting import CREATED_KEY
 from typed_sessions.core.loading import has_outlived, opened
 from typed_sessions.core.rules import Rules
-from typed_sessions.core.session import SecureCookieSession, is_permanent, state_of
-from typed_sessions.core.session_request import note_saved, note_streaming
+from typed_sessions.core.session import STREAMING, SecureCookieSession, is_permanent, state_of
 from typed_sessions.core.state import AWAITED, FAILED, SAVED, SUPPRESSED, UNSAVED, Renewal, SessionState
 from typed_sessions.errors import CookieTooLargeError
 from typed_sessions.reports import ChangeLost, CookieOversize, Report
@@ -99,7 +98,7 @@ def save(session: SecureCookieSession[S], rules: Rules[S], app: object, *, strea
         session: the session as the request leaves it.
         rules: those that it was opened with.
         app: its application.
-        streams: as in `note_saved`.
+        streams: whether a program makes the response while it is sent, and has not used the session before.
 
     Raises:
         SerializationError: the contents cannot be written so that they read back.
@@ -124,7 +123,7 @@ def save(session: SecureCookieSession[S], rules: Rules[S], app: object, *, strea
             state.sent = action.value if type(action) is Write else ""
     state.progress = SAVED
     if streams:
-        note_streaming(session)
+        STREAMING.set(session)
     return changes
 
 
@@ -178,7 +177,7 @@ def end(session: SecureCookieSession[S]) -> None:
     state = state_of(session)
     if state.diff()[0]:
         state.report_loss(_LOSSES[AWAITED])
-    note_saved(session, streams=False)
+    state.progress = SAVED
 
 
 def header_changes(

@@ -50,7 +50,6 @@ __all__ = [
     "Signing",
     "data_path",
     "formats_of",
-    "load_nothing",
     "opening_since",
     "record_keys_of",
 ]
@@ -123,7 +122,8 @@ def _due_question(rules: Rules[Any]) -> Callable[[object], bool]:
 
 def data_path(rules: Rules[S]) -> Generated | None:
     """Return what reads and writes data alone in the configured format; None where a subclass has a word on that."""
-    return rules.formats[0].codec.data_path if rules.is_stock and rules.formats else None
+    is_stock = rules.is_stock and not rules.has_own_sessions
+    return rules.formats[0].codec.data_path if is_stock and rules.formats else None
 
 
 def _seconds(span: timedelta | None) -> float | None:
@@ -134,7 +134,7 @@ def _data_loader(rules: Rules[S]) -> DataLoader[S]:
     """Return `Rules.load_data`, with all that it needs at hand."""
     path = data_path(rules)
     if path is None:
-        return load_nothing
+        return _load_nothing
     cookie_values, name, keeps_undeclared = (
         rules.adapter.cookie_values,
         rules.name,
@@ -163,7 +163,7 @@ def _data_loader(rules: Rules[S]) -> DataLoader[S]:
     return load_data
 
 
-def load_nothing(_request: object, _made: list[Any]) -> None:
+def _load_nothing(_request: object, _made: list[Any]) -> None:
     """Take the place of `Rules.load_data` where there is always more to know than the data."""
 
 
@@ -211,6 +211,8 @@ class Rules(Generic[S]):
     clock: Clock
     is_stock: bool
     """True if the cookie is as the settings say, and no subclass has its own word on it."""
+    has_own_sessions: bool = field(default=False, kw_only=True)
+    """True if sessions are of a class of the program's."""
     record_keys: DailyKeys | None = field(default=None, kw_only=True, repr=False)
     """What encrypts the records of a store; None if none is opened that is encrypted."""
     makes_permanent: bool = field(default=False, kw_only=True)

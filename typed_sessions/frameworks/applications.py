@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from typing import Final, Generic, Protocol, cast
+from typing import Any, Final, Generic, Protocol, cast
 from weakref import WeakKeyDictionary
 
 from attrs import define, evolve, field, frozen
@@ -16,6 +16,7 @@ from typed_sessions.core.framework import ConfiguredApp, CookieRequest
 from typed_sessions.core.lasting import CREATED_KEY
 from typed_sessions.core.predecessors import Succession, succession_of
 from typed_sessions.core.rules import Adapter, Format, Rules, Signing, formats_of, opening_since, record_keys_of
+from typed_sessions.core.session import SecureCookieSession
 from typed_sessions.core.settings import (
     Encryption,
     Settings,
@@ -56,6 +57,9 @@ class Customised(Adapter, Protocol):
     def signing(self) -> Signing: ...
 
     @property
+    def session_class(self) -> type[Any]: ...
+
+    @property
     def is_stock(self) -> bool: ...
 
     @property
@@ -75,6 +79,8 @@ class AppRules(Rules[S]):
     """As it was when it was looked at."""
     seen: tuple[object, ...] = field(repr=False)
     """The settings in there, and what the interface says beside them."""
+    session_class: type[SecureCookieSession[S]]
+    """The class of the sessions that are opened."""
     store_in_memory: SessionStore | None = field(repr=False)
     """That of the application; None if its config would mean the same in every application."""
     server_side: ServerSide[S] | None = field(repr=False)
@@ -246,8 +252,9 @@ class Applications(Generic[S]):
         """Return the rules of an application; its settings are read again only when one has changed."""
         self.take_keys(app)
         config = copied({**app.config})
-        signing, store_in_memory = self._adapter.signing, self._store_in_memory(app)
-        seen = (*snapshot(config), signing, store_in_memory)
+        signing, session_class = self._adapter.signing, self._adapter.session_class
+        store_in_memory = self._store_in_memory(app)
+        seen = (*snapshot(config), signing, session_class, store_in_memory)
         for rules in self._recent:
             if rules.seen == seen:
                 return rules if self._adapter.is_dynamic else evolve(rules, config=config)
@@ -282,6 +289,8 @@ class Applications(Generic[S]):
             record_keys=record_keys_of(settings) if is_on_server else None,
             is_stock=self._adapter.is_stock,
             makes_permanent=self._adapter.makes_permanent,
+            session_class=session_class,
+            has_own_sessions=session_class is not SecureCookieSession,
             succession=self._succession(settings, formats, is_on_server=is_on_server),
             config=config,
             seen=seen,

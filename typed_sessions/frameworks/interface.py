@@ -29,16 +29,14 @@ from typed_sessions.core.loading import RequestContext
 from typed_sessions.core.mixin import SessionMixin
 from typed_sessions.core.null_session import NullSession
 from typed_sessions.core.rules import Rules
-from typed_sessions.core.session import SecureCookieSession, state_of
+from typed_sessions.core.session import STREAMING, SecureCookieSession, state_of
 from typed_sessions.core.session_request import (
     is_left_alone,
     note_saved,
-    note_streaming,
     rules_of,
     save_data,
     session_from,
     session_of_request,
-    source_of,
 )
 from typed_sessions.core.settings import Encryption
 from typed_sessions.core.state import Progress
@@ -216,13 +214,13 @@ class SecureCookieSessionInterface(
             if rules.server_side is not None:
                 stored = await self._stored_context(app, request, rules.server_side, rules)
                 if stored.is_plain and rules.record_data is not None:
-                    return session_of_request(rules, app, stored, self.session_class)
-                return session_from(stored, self.session_class, rules, app)
+                    return session_of_request(rules, app, stored, rules.session_class)
+                return session_from(stored, rules.session_class, rules, app)
             if not rules.is_stock:
                 name = self.get_cookie_name(app)  # at once: it may depend on the request that is being handled
                 context = RequestContext(rules, app, self.cookie_values(request, name))
-                return session_from(context, self.session_class, rules, app)
-        return session_of_request(rules, app, request, self.session_class)
+                return session_from(context, rules.session_class, rules, app)
+        return session_of_request(rules, app, request, rules.session_class)
 
     async def _stored_context(
         self, app: ConfiguredApp, request: CookieRequest | None, server_side: ServerSide[S], rules: Rules[S]
@@ -248,43 +246,32 @@ class SecureCookieSessionInterface(
             ConfigurationError: a setting is wrong; no cookie is set.
         """
         owned: SecureCookieSession[S] = session if type(session) is SecureCookieSession else self._owned(session)  # pyright: ignore[reportAssignmentType]  # it takes the comparison for a proof that there is no schema
-        rules = self._save_data(app, owned, response)
-        if rules is not None:
-            await self._save_contents(app, owned, response, rules, is_foreign=owned is not session)
+        if not self._save_data(app, owned, response):
+            await self._save_contents(app, owned, response)
 
-    def _save_data(
-        self, app: ConfiguredApp, session: SecureCookieSession[S], response: CookieResponse | None
-    ) -> AppRules[S] | None:
-        """Save a session of which there is no more to know than its data; where there is, return the rules for that."""
+    def _save_data(self, app: ConfiguredApp, session: SecureCookieSession[S], response: CookieResponse | None) -> bool:
+        """Save a session of which there is no more to know than its data. False where there is; `Vary` is set then."""
         if is_left_alone(session):
             if self._is_streamed(response):
-                note_streaming(session)
-            return None
-        headers = response.headers if session.accessed and response is not None else None
-        is_usual = headers is not None and self._vary_by_cookie(headers)  # first: what follows may raise
-        rules = rules_of(session)
-        if not isinstance(rules, AppRules) or rules.adapter is not self:
-            return self._applications.rules_of(app)
-        text = None if headers is None else save_data(session, rules)
-        if headers is None or text is None:
-            return rules
+                STREAMING.set(session)
+            return True
+        if response is None or not session.accessed:
+            return False
+        headers = response.headers
+        is_usual = self._vary_by_cookie(headers)  # first: what follows may raise
+        text = save_data(session, self)
         if text:
             self._add_cookie(headers, text)
             if not is_usual:
                 self._make_private(app, headers)
-        return None
+        return text is not None
 
     async def _save_contents(
-        self,
-        app: ConfiguredApp,
-        session: SecureCookieSession[S],
-        response: CookieResponse | None,
-        rules: AppRules[S],
-        *,
-        is_foreign: bool,
+        self, app: ConfiguredApp, session: SecureCookieSession[S], response: CookieResponse | None
     ) -> None:
         """Save a session of which there is more to know than its data. `Vary` names Cookie already, if it was used."""
-        if type(source_of(session)) is StoredContext or (is_foreign and rules.server_side is not None):
+        rules = self._rules_at_save(app, session)
+        if rules.server_side is not None:
             await self._save_on_server(app, session, response, rules)
         elif response is None:
             lifecycle.end(session)

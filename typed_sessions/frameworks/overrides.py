@@ -89,8 +89,8 @@ class Overridable(Generic[S]):
             )
 
 
-_OWN: Final = ("salt", "key_derivation", "digest_method", "serializer")
-"""The attributes that are settings, too."""
+_OWN: Final = ("salt", "key_derivation", "digest_method", "serializer", "session_class")
+"""The attributes that rules are made of."""
 
 _HELPERS: Final = (
     "get_cookie_domain",
