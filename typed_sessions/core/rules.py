@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeAlias, cast
 
-from attrs import Factory, evolve, field, frozen
+from attrs import Factory, field, frozen
 from typing_extensions import TypeVar
 
 from typed_sessions.codec.codec import (
@@ -50,7 +50,6 @@ __all__ = [
     "Signing",
     "data_path",
     "formats_of",
-    "opening_since",
     "record_keys_of",
 ]
 
@@ -373,19 +372,15 @@ def formats_of(
         Format(Codec(written, each, max_payload=most), _sealer(settings, signing, each, clock))
         for each in signing.serializers_of(settings)
     )
-    if settings.encryption == "off":
-        return signed
-    if settings.keys is None:
-        raise ConfigurationError(f'SESSION_ENCRYPTION = "{settings.encryption}" needs a SECRET_KEY')
-    encrypted = _encrypted(signed, settings, settings.keys, signing, clock)
-    return (*encrypted, *signed) if settings.encryption == "on" else (*signed, *encrypted)
-
-
-def opening_since(formats: tuple[Format[S], ...], moment: int | None) -> tuple[Format[S], ...]:
-    """Return formats that open nothing of before a moment, if there is such a moment."""
-    if moment is None:
+    formats = signed
+    if settings.encryption != "off":
+        if settings.keys is None:
+            raise ConfigurationError(f'SESSION_ENCRYPTION = "{settings.encryption}" needs a SECRET_KEY')
+        encrypted = _encrypted(signed, settings, settings.keys, signing, clock)
+        formats = (*encrypted, *signed) if settings.encryption == "on" else (*signed, *encrypted)
+    if settings.not_before is None:
         return formats
-    return tuple(evolve(format_, sealer=SealedSince(format_.sealer, moment)) for format_ in formats)
+    return tuple(Format(each.codec, SealedSince(each.sealer, settings.not_before)) for each in formats)
 
 
 def record_keys_of(settings: Settings) -> DailyKeys | None:

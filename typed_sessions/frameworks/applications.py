@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from typing import Any, Final, Generic, Protocol, cast
+from typing import Final, Generic, cast
 from weakref import WeakKeyDictionary
 
 from attrs import define, evolve, field, frozen
@@ -15,7 +15,7 @@ from typed_sessions.core.cookies import is_sent_to
 from typed_sessions.core.framework import ConfiguredApp, CookieRequest
 from typed_sessions.core.lasting import CREATED_KEY
 from typed_sessions.core.predecessors import Succession, succession_of
-from typed_sessions.core.rules import Adapter, Format, Rules, Signing, formats_of, opening_since, record_keys_of
+from typed_sessions.core.rules import Format, Rules, formats_of, record_keys_of
 from typed_sessions.core.session import SecureCookieSession
 from typed_sessions.core.settings import (
     Encryption,
@@ -29,6 +29,7 @@ from typed_sessions.core.settings import (
 from typed_sessions.core.templates import teach_tojson
 from typed_sessions.core.unknown_settings import advice_on
 from typed_sessions.errors import ConfigurationError
+from typed_sessions.frameworks.overrides import Overridable
 from typed_sessions.reports import (
     ForeignDomain,
     KeyFileUnusable,
@@ -45,30 +46,9 @@ from typed_sessions.server import EVENT_LOOP, RecordData, Repository, Runtime, S
 from typed_sessions.stores import Lifetime, SessionStore, namespace_in, open_store
 from typed_sessions.stores.identifiers import Namespace
 
-__all__ = ["AppRules", "Applications", "Customised"]
+__all__ = ["AppRules", "Applications"]
 
 S = TypeVar("S", default=dict[str, object])
-
-
-class Customised(Adapter, Protocol):
-    """An adapter whose class, or whoever has it, may say other things than the settings."""
-
-    @property
-    def signing(self) -> Signing: ...
-
-    @property
-    def session_class(self) -> type[Any]: ...
-
-    @property
-    def is_stock(self) -> bool: ...
-
-    @property
-    def is_dynamic(self) -> bool: ...
-
-    @property
-    def makes_permanent(self) -> bool: ...
-
-    def check_overrides(self) -> None: ...
 
 
 @frozen(eq=False, kw_only=True)
@@ -147,7 +127,7 @@ class Applications(Generic[S]):
 
     def __init__(
         self,
-        adapter: Customised,
+        adapter: Overridable[S],
         schema: Schema[S],
         store: str | SessionStore | None,
         refresh_fraction: float,
@@ -276,7 +256,6 @@ class Applications(Generic[S]):
         self._refuse_readable_secrets(settings)
         is_on_server = settings.store is not None or self._store is not None
         formats = formats_of(self._schema, settings, signing, self.clock, is_on_server=is_on_server)
-        formats = opening_since(formats, settings.not_before)
         fraction = settings.lifetime * self._refresh_fraction
         server_side = self._kept_on_server(settings, store_in_memory)
         rules = AppRules(

@@ -95,9 +95,6 @@ class SecureCookieSessionInterface(
         ConfigurationError: there is no such serializer, or what encrypts is not installed.
     """
 
-    makes_permanent: bool = False
-    """Whether a session is permanent from its first content on, unless the program says otherwise."""
-
     runtime: Runtime = EVENT_LOOP
     """Where what is asked of a store waits."""
 
@@ -284,6 +281,7 @@ class SecureCookieSessionInterface(
                     raise
                 raise without_values(error)  # noqa: B904 -- it is the same
 
+    @override
     def cookie_values(self, request: CookieRequest, name: str) -> tuple[str, ...]:
         """Return all values that a cookie has in a request."""
         return values_of(request.cookies, name)
@@ -451,14 +449,17 @@ class SecureCookieSessionInterface(
         writer = rules.writer
         return writer.sealer.seal(writer.codec.write(state_of(session).open().contents).payload)
 
+    @override
     def report(self, app: ConfiguredApp, report: Report) -> None:
         """Tell the report handler what there is to say of a session."""
         self.report_handler(app, report)
 
+    @override
     def report_lossy(self, app: ConfiguredApp, keys: tuple[str, ...]) -> None:
         """Say once of each undeclared key that its values do not come back as they were."""
         self._applications.report_lossy(app, keys)
 
+    @override
     def cookie_attributes(self, app: ConfiguredApp) -> CookieAttributes:
         """Return the cookie's attributes as the helper methods say, which a subclass may override."""
         return attributes_of(self, app)

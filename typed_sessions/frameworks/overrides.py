@@ -9,7 +9,7 @@ from typing import Final, Generic, cast
 
 from typing_extensions import TypeVar, override
 
-from typed_sessions.core.rules import Signing
+from typed_sessions.core.rules import Adapter, Signing
 from typed_sessions.core.session import SecureCookieSession
 from typed_sessions.errors import ConfigurationError
 from typed_sessions.sealing.keys import DigestMethod
@@ -21,8 +21,11 @@ __all__ = ["Overridable"]
 S = TypeVar("S", default=dict[str, object])
 
 
-class Overridable(Generic[S]):
+class Overridable(Adapter, Generic[S]):
     """The attributes and methods of Quart's session interface that change the cookie, and whether they are as here."""
+
+    makes_permanent: bool = False
+    """Whether a session is permanent from its first content on, unless the program says otherwise."""
 
     salt: str | bytes = "cookie-session"
     """What sets these signatures apart from others under the same secret key."""
