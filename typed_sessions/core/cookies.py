@@ -28,14 +28,7 @@ _DOMAIN: Final = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 
 
 def checked_attributes(
-    *,
-    name: str,
-    path: str,
-    domain: str | None,
-    secure: bool,
-    httponly: bool,
-    samesite: str | None,
-    partitioned: bool,
+    *, name: str, path: str, domain: str | None, secure: bool, httponly: bool, samesite: str | None, partitioned: bool
 ) -> CookieAttributes:
     """Return the attributes that the settings ask for, in the form that goes into the header.
 

@@ -12,14 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeAlias, cast
 from attrs import Factory, field, frozen
 from typing_extensions import TypeVar
 
-from typed_sessions.codec.codec import (
-    MAX_COOKIE_PAYLOAD,
-    MAX_PAYLOAD,
-    Codec,
-    Encoded,
-    Snapshot,
-    native_types,
-)
+from typed_sessions.codec.codec import MAX_COOKIE_PAYLOAD, MAX_PAYLOAD, Codec, Encoded, Snapshot, native_types
 from typed_sessions.codec.contents import Contents
 from typed_sessions.codec.generated import Generated
 from typed_sessions.codec.loaded_data import LoadedData, LoadedKeys
@@ -42,16 +35,7 @@ from typed_sessions.serializers.tagged_json import TaggedJSONSerializer
 if TYPE_CHECKING:
     from typed_sessions.sealing.encrypted import DailyKeys
 
-__all__ = [
-    "Adapter",
-    "DataLoader",
-    "Format",
-    "Rules",
-    "Signing",
-    "data_path",
-    "formats_of",
-    "record_keys_of",
-]
+__all__ = ["Adapter", "DataLoader", "Format", "Rules", "Signing", "data_path", "formats_of", "record_keys_of"]
 
 S = TypeVar("S", default=dict[str, object])
 T = TypeVar("T")

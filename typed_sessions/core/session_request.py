@@ -53,10 +53,7 @@ _new: Final = object.__new__
 
 
 def session_from(
-    source: Source[S],
-    session_class: type[SecureCookieSession[S]],
-    rules: Rules[S] | None = None,
-    app: object = None,
+    source: Source[S], session_class: type[SecureCookieSession[S]], rules: Rules[S] | None = None, app: object = None
 ) -> SecureCookieSession[S]:
     """Return a session that opens at the first touch, from whichever thread touches it."""
     session: SecureCookieSession[S] = session_class()  # type: ignore[assignment]  # pyright: ignore[reportCallIssue]  # without a schema, which the source knows

@@ -20,6 +20,7 @@ from typed_sessions.core.session import SecureCookieSession
 from typed_sessions.core.settings import (
     Encryption,
     Settings,
+    advice_on,
     checked_encryption,
     checked_store,
     copied,
@@ -27,7 +28,6 @@ from typed_sessions.core.settings import (
     snapshot,
 )
 from typed_sessions.core.templates import teach_tojson
-from typed_sessions.core.unknown_settings import advice_on
 from typed_sessions.errors import ConfigurationError
 from typed_sessions.frameworks.overrides import Overridable
 from typed_sessions.reports import (

@@ -17,7 +17,7 @@ from typed_sessions.core.state import FAILED
 from typed_sessions.errors import StoreUnavailableError
 from typed_sessions.schema.narrowing import is_dict
 from typed_sessions.server.context import StoredContext
-from typed_sessions.server.records import Attempt, name_of, packed, payload_in
+from typed_sessions.server.records import Attempt, Parts, name_of, payload_in
 from typed_sessions.server.repository import Located, Repository, subject_of
 from typed_sessions.server.runtime import Runtime
 from typed_sessions.stores.base import Conflict, Record, Updated, WriteRequest
@@ -126,8 +126,8 @@ class RecordData(Generic[S]):
 
     def _requested(self, payload: bytes, context: StoredContext[S], located: Located) -> WriteRequest:
         record, repository = located.record, self._repository
-        context.attempt = Attempt(located.identifier, int(self._rules.clock()))
-        kept = packed(context.attempt, self._name, payload, located.key, self._rules)
+        attempt = context.attempt = Attempt(located.identifier, int(self._rules.clock()))
+        kept = Parts(self._name, attempt.token, payload).packed(attempt.stamp, located.key, self._rules)
         return WriteRequest(kept, repository.lifetime, record.subject, device=record.device)
 
     async def _updated(self, write: WriteRequest, context: StoredContext[S], located: Located) -> Updated:

@@ -19,16 +19,7 @@ from typed_sessions.schema.schema import Schema
 from typed_sessions.schema.values import Value
 from typed_sessions.server.records import resealed
 from typed_sessions.server.runtime import Lock, Runtime
-from typed_sessions.stores.base import (
-    Exists,
-    Found,
-    Lifetime,
-    Moved,
-    PlacedStore,
-    Record,
-    SessionStore,
-    WriteRequest,
-)
+from typed_sessions.stores.base import Exists, Found, Lifetime, Moved, PlacedStore, Record, SessionStore, WriteRequest
 from typed_sessions.stores.identifiers import Identifier, Namespace
 
 __all__ = ["Located", "Repository", "Turn", "named_subject", "subject_of"]
