@@ -186,7 +186,7 @@ def header_changes(
     """Return what the headers have to become for an action. Raises what `save` raises."""
     state = state_of(session)
     if type(action) is Write:
-        cookie = _written(session, state, rules, app, action)
+        cookie = _written(session, rules, app, action)
     else:
         cookie = SessionCookie(_attributes(rules, app)).deleting() if type(action) is Delete else None
     if cookie is None:
@@ -211,16 +211,13 @@ def _is_wanted(session: SecureCookieSession[S], rules: Rules[S], app: object) ->
         state.progress = before
 
 
-def _written(
-    session: SecureCookieSession[S], state: SessionState[S], rules: Rules[S], app: object, action: Write
-) -> str | None:
+def _written(session: SecureCookieSession[S], rules: Rules[S], app: object, action: Write) -> str | None:
     """Return the text of the `Set-Cookie` header of a cookie that is written; None if no browser would keep it."""
     if action.lossy_keys:
         rules.adapter.report_lossy(app, action.lossy_keys)
     if rules.is_stock:
-        is_stock = type(session) is SecureCookieSession
-        permanent = state.open().contents.get("_permanent") if is_stock else is_permanent(session)
-        header = rules.cookie.written(action.value, rules.clock() + rules.lifetime_seconds if permanent else None)
+        expires_at = rules.clock() + rules.lifetime_seconds if is_permanent(session) else None
+        header = rules.cookie.written(action.value, expires_at)
     else:
         expiry = rules.adapter.get_expiration_time(app, session)
         header = SessionCookie(_attributes(rules, app)).expiring(action.value, expiry)
@@ -250,7 +247,7 @@ def action_of(session: SecureCookieSession[S], rules: Rules[S], wanted: bool | N
         ConfigurationError: there is no secret key.
     """
     state = state_of(session)
-    modified, changes = state.compared() if state.assigned is None and state.loaded else state.diff()
+    modified, changes = state.diff()
     if wanted is None:
         wanted = modified or (rules.refresh_each_request and refresh_is_due(session, rules))
     if not modified and not wanted:
@@ -258,7 +255,7 @@ def action_of(session: SecureCookieSession[S], rules: Rules[S], wanted: bool | N
     opened = state.open()
     snapshot = opened.snapshot
     if wanted and changes is not None and snapshot is not None:
-        writer = rules.formats[0] if rules.formats else rules.writer
+        writer = rules.writer
         if snapshot.codec is writer.codec:
             encoded = snapshot.codec.encode(snapshot, changes)
             if encoded.holds_anything:
@@ -306,10 +303,8 @@ def is_kept(session: SecureCookieSession[S], rules: Rules[S], app: object, *, an
     state = state_of(session)
     loss: Report
     if answers and state.progress is AWAITED:
-        kept, loss = (
-            not _is_suppressed(session, None if rules.is_stock else _is_wanted(session, rules, app)),
-            SUPPRESSED,
-        )
+        wanted = None if rules.is_stock else _is_wanted(session, rules, app)
+        kept, loss = not _is_suppressed(state, wanted), SUPPRESSED
     else:
         kept = _is_in_cookie(session, rules)
         loss = state.source.late_change if state.progress is SAVED else _LOSSES[state.progress]
@@ -318,14 +313,8 @@ def is_kept(session: SecureCookieSession[S], rules: Rules[S], app: object, *, an
     return kept
 
 
-def _is_suppressed(session: SecureCookieSession[S], wanted: bool | None) -> bool:  # noqa: FBT001
-    """Return True if a program keeps what it has changed from being written.
-
-    Args:
-        session: the session.
-        wanted: what `should_set_cookie` says, if that is the program's own.
-    """
-    state = state_of(session)
+def _is_suppressed(state: SessionState[S], wanted: bool | None) -> bool:  # noqa: FBT001
+    """Return True if a program, or its own `should_set_cookie`, keeps what it has changed from being written."""
     if not state.compared()[0]:
         return False
     opened = state.open()

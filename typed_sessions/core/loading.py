@@ -67,7 +67,6 @@ class RequestContext(Value, Generic[S]):
             genuine, count = rules.newest(texts)
             self.has_rivals = count > 1
             found = _fresh(rules, genuine) if isinstance(genuine, Refused) else opened(genuine, rules)
-            found.has_rivals = self.has_rivals
         return (_inherited(texts, rules) if found.new else None) or found
 
     def report(self, report: Report) -> None:

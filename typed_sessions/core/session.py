@@ -395,8 +395,7 @@ class SecureCookieSession(Session[S_co]):
         if state.progress is not AWAITED:
             self._note_late_use(state)
         self.accessed = True
-        loaded = state.loaded
-        return (loaded[0][0] if loaded else state.open()).contents
+        return state.open().contents
 
     def _note_late_use(self, state: SessionState[S_co]) -> None:
         """Take note of a use of the session after its response was made."""

@@ -388,17 +388,13 @@ SETTING_NAMES: Final = (
 
 
 def snapshot(config: Mapping[str, Any]) -> tuple[object, ...]:
-    """Return the values of all settings, to compare with later ones. Lists are copied: they may change in place."""
-    return tuple(_held(config.get(name)) for name in SETTING_NAMES)
+    """Return the values of all settings, to compare with later ones, as `copied` has them."""
+    return tuple(map(copied(config).get, SETTING_NAMES))
 
 
 def copied(config: Mapping[str, Any]) -> dict[str, object]:
     """Return all values of a config, to compare with later ones. Lists are copied: they may change in place."""
-    return {key: _held(value) for key, value in config.items()}
-
-
-def _held(value: object) -> object:
-    return copy(value) if is_sequence(value) or is_set(value) else value
+    return {key: copy(value) if is_sequence(value) or is_set(value) else value for key, value in config.items()}
 
 
 _SIMILAR: Final = 0.85

@@ -61,8 +61,6 @@ class LoadResult(Value, Generic[S]):
     """The sealed text that was opened, of those that came."""
     new: bool = True
     reports: tuple[Report, ...] = ()
-    has_rivals: bool = False
-    """True if more than one genuine text came."""
 
 
 MADE_LATE: Final = ChangeLost("it was made after the session was saved; change it before the response is made")
@@ -258,7 +256,7 @@ class SessionState(Value, Generic[S]):
 
     def compared(self) -> tuple[bool, Changes | None]:
         """Return True if the contents are others than what was loaded, whatever was assigned, and the changes."""
-        opened = self.loaded[0][0] if self.loaded else self.open()
+        opened = self.open()
         contents, snapshot = opened.contents, opened.snapshot
         if self.cleared and self.source.sealed and not contents.keys():
             return True, None  # the cookie goes, also one that this instance could not read

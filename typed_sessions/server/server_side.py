@@ -123,11 +123,12 @@ class ServerSide(Generic[S]):
         context.signed_texts = tuple(islice(earlier, MOST_COOKIES))
         if not context.signed_texts:
             return
-        genuine = RequestContext(rules, None, context.signed_texts).open()
+        signed = RequestContext(rules, None, context.signed_texts)
+        genuine = signed.open()
         made = None if genuine.sealed is None else rules.sealed_at(genuine.sealed)
         if genuine.sealed is None or made is None or await self._has_ended(context, genuine, made):
             return
-        context.genuine += 2 if genuine.has_rivals else 1
+        context.genuine += 2 if signed.has_rivals else 1
         if context.located is None or made > context.located.record.issued:
             context.located, context.signed, context.opened = None, genuine.sealed, genuine
 
