@@ -92,13 +92,8 @@ _UNUSED: Final = HeaderChanges(vary=False)
 def save(session: SecureCookieSession[S], rules: Rules[S], app: object, *, streams: bool) -> HeaderChanges:
     """Return what the headers of a response have to become, so that its browser has what is in the session.
 
-    A session that was used has its `Vary` due also if this raises. A save that failed is not tried again.
-
-    Args:
-        session: the session as the request leaves it.
-        rules: those that it was opened with.
-        app: its application.
-        streams: whether a program makes the response while it is sent, and has not used the session before.
+    A session that was used has its `Vary` due also if this raises. A save that failed is not tried again. `streams` is
+    that of `note_saved`.
 
     Raises:
         SerializationError: the contents cannot be written so that they read back.
@@ -234,17 +229,9 @@ def _written(session: SecureCookieSession[S], rules: Rules[S], app: object, acti
 
 
 def action_of(session: SecureCookieSession[S], rules: Rules[S], wanted: bool | None = None) -> CookieAction:  # noqa: FBT001
-    """Return what becomes of the session's cookie.
+    """Return what becomes of the session's cookie. Raises SerializationError, or, without a key, ConfigurationError.
 
-    Args:
-        session: the session as the request leaves it.
-        rules: how to save it.
-        wanted: whether a session that holds something is to be written; None if it is when it has changed, or when a
-            refresh is due.
-
-    Raises:
-        SerializationError: the contents cannot be written so that they read back.
-        ConfigurationError: there is no secret key.
+    A session that holds something is written if that is wanted: by default when it has changed, or a refresh is due.
     """
     state = state_of(session)
     modified, changes = state.diff()
@@ -292,13 +279,9 @@ def refresh_is_due(session: SecureCookieSession[S], rules: Rules[S]) -> bool:
 
 
 def is_kept(session: SecureCookieSession[S], rules: Rules[S], app: object, *, answers: bool) -> bool:
-    """Return True if what is in a session will be what the browser has. Otherwise say that it is lost.
+    """Return True if what is in a session will be what the browser has, if a response `answers` with a cookie.
 
-    Args:
-        session: the session as it is now.
-        rules: the present ones.
-        app: its application.
-        answers: whether a response will carry a cookie.
+    Otherwise say that it is lost.
     """
     state = state_of(session)
     loss: Report

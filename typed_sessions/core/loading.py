@@ -96,10 +96,7 @@ def opened(text: str, rules: Rules[S]) -> LoadResult[S]:
 def has_outlived(contents: Contents[S], text: str | None, rules: Rules[S]) -> bool:
     """Return True if a session has lived for as long as it may.
 
-    Args:
-        contents: of the session.
-        text: the cookie that it came in. It counts from then on, if nothing tells when it was created.
-        rules: of its application.
+    If nothing tells when it was created, the cookie that it came in counts.
     """
     created = contents.get(CREATED_KEY)
     since = created if type(created) is int else None if text is None else rules.claimed_time(text)

@@ -78,14 +78,9 @@ def is_left_alone(session: SecureCookieSession[Any]) -> bool:
 
 
 def save_data(session: SecureCookieSession[S], adapter: object) -> str | None:
-    """Save a session of which nobody has asked more than its data. None where somebody has, or it takes more.
+    """Save a session of which nobody has asked more than its data, and return the text of the `Set-Cookie` header.
 
-    Args:
-        session: that of a request.
-        adapter: what saves it. A session that another one has opened takes more.
-
-    Returns:
-        The text of the `Set-Cookie` header; empty if none is due.
+    It is empty if none is due; None where somebody has, or where it takes more, as of another adapter's session.
     """
     made = session._state
     if type(made) is not list or not made or session._is_saved:

@@ -343,11 +343,7 @@ class Settings:
 
 
 def read_settings(config: Mapping[str, Any], *, encryption: Encryption = "off") -> Settings:
-    """Return the settings of an application.
-
-    Args:
-        config: the config of the application.
-        encryption: what holds unless `SESSION_ENCRYPTION` says something else.
+    """Return the settings of an application. What is given of `encryption` holds unless `SESSION_ENCRYPTION` is set.
 
     Raises:
         ConfigurationError: a setting is wrong; the message names it and says what it takes.

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 from typing import Final, Generic, cast
 from weakref import WeakKeyDictionary
 
-from attrs import define, evolve, field, frozen
+from attrs import Factory, define, evolve, field, frozen
 from typing_extensions import TypeVar
 
 from typed_sessions.codec.codec import MAX_COOKIE_PAYLOAD, MAX_PAYLOAD
@@ -21,8 +21,6 @@ from typed_sessions.core.settings import (
     Encryption,
     Settings,
     advice_on,
-    checked_encryption,
-    checked_store,
     copied,
     read_settings,
     snapshot,
@@ -42,7 +40,7 @@ from typed_sessions.reports import (
 from typed_sessions.schema.schema import Schema
 from typed_sessions.sealing.base import Clock
 from typed_sessions.sealing.key_file import FileKey, KeyFile, path_of
-from typed_sessions.server import EVENT_LOOP, RecordData, Repository, Runtime, ServerSide, record_data_of
+from typed_sessions.server import RecordData, Repository, Runtime, ServerSide, record_data_of
 from typed_sessions.stores import Lifetime, SessionStore, namespace_in, open_store
 from typed_sessions.stores.identifiers import Namespace
 
@@ -112,44 +110,31 @@ class _OfApp:
     key_file: KeyFile | None = None
 
 
+@define(eq=False)
 class Applications(Generic[S]):
-    """What an interface makes of the settings of the applications that it serves.
+    """What an interface makes of the settings of the applications that it serves."""
 
-    Args:
-        adapter: the interface.
-        schema: the class that declares what a session holds.
-        store: keeps the contents on the server: a store, or the URL of one. `SESSION_STORE` beats it.
-        refresh_fraction: how much of its lifetime a cookie has behind it when it is refreshed.
-        clock: the time.
-        encryption: whether sessions are encrypted. `SESSION_ENCRYPTION` beats it.
-        runtime: where what is asked of a store waits.
-    """
-
-    def __init__(
-        self,
-        adapter: Overridable[S],
-        schema: Schema[S],
-        store: str | SessionStore | None,
-        refresh_fraction: float,
-        clock: Clock,
-        *,
-        encryption: Encryption | None = None,
-        runtime: Runtime = EVENT_LOOP,
-    ) -> None:
-        self.runtime: Runtime = runtime
-        self._adapter: Final = adapter
-        self._schema: Final = schema
-        self._store: Final = None if store is None else checked_store("store", store)
-        self._encryption: Final = checked_encryption("encryption", "off" if encryption is None else encryption)
-        self._refresh_fraction: Final = refresh_fraction
-        self.clock: Clock = clock
-        self._latest: AppRules[S] | None = None
-        self._recent: tuple[AppRules[S], ...] = ()
-        self._lossy: set[str] = set()
-        self._opened_stores: dict[str, SessionStore] = {}
-        self._of_apps: WeakKeyDictionary[ConfiguredApp, _OfApp] = WeakKeyDictionary()
-        self._of_others: Final = _OfApp(self._opened_stores)
-        """What belongs to applications without a hash, or weak references: only Quart's are certain to have both."""
+    _adapter: Overridable[S]
+    """The interface."""
+    _schema: Schema[S]
+    _store: str | SessionStore | None
+    """Keeps the contents on the server. `SESSION_STORE` beats it."""
+    _refresh_fraction: float
+    """How much of its lifetime a cookie has behind it when it is refreshed."""
+    clock: Clock
+    _encryption: Encryption
+    """`SESSION_ENCRYPTION` beats it."""
+    runtime: Runtime
+    """Where what is asked of a store waits."""
+    _latest: AppRules[S] | None = field(default=None, init=False)
+    _recent: tuple[AppRules[S], ...] = field(default=(), init=False)
+    _lossy: set[str] = field(factory=set[str], init=False)
+    _opened_stores: dict[str, SessionStore] = field(factory=dict[str, SessionStore], init=False)
+    _of_apps: WeakKeyDictionary[ConfiguredApp, _OfApp] = field(
+        factory=WeakKeyDictionary["ConfiguredApp", "_OfApp"], init=False
+    )
+    _of_others: _OfApp = field(default=Factory(lambda self: _OfApp(self._opened_stores), takes_self=True), init=False)
+    """What belongs to applications without a hash, or weak references: only Quart's are certain to have both."""
 
     def forget(self) -> None:
         """Look at all settings anew: one was changed that is no setting of an application, such as the salt."""

@@ -38,7 +38,7 @@ from typed_sessions.core.session_request import (
     session_from,
     session_of_request,
 )
-from typed_sessions.core.settings import Encryption
+from typed_sessions.core.settings import Encryption, checked_encryption, checked_store
 from typed_sessions.core.state import Progress
 from typed_sessions.errors import ConfigurationError, answered, without_frames, without_values
 from typed_sessions.frameworks.applications import Applications, AppRules
@@ -141,8 +141,10 @@ class SecureCookieSessionInterface(
             self.serializer: AnySerializer = resolve_serializer(serializer)
         self.report_handler: Final = report
         """Is told what there is to say of a session."""
+        store = None if store is None else checked_store("store", store)
+        encryption = checked_encryption("encryption", "off" if encryption is None else encryption)
         self._applications: Final = Applications(
-            self, self.schema, store, refresh_fraction, clock, encryption=encryption, runtime=self.runtime
+            self, self.schema, store, refresh_fraction, clock, encryption, self.runtime
         )
 
     @property
@@ -344,23 +346,9 @@ class SecureCookieSessionInterface(
         verifies: bool = False,
         rules: AppRules[S] | None = None,
     ) -> bool:
-        """Have the store keep a session as it is now. If it raises, the session has failed to be saved.
+        """Have the store keep a session as it is now, by the present rules if there are no others.
 
-        Args:
-            app: the application.
-            session: what is to be kept.
-            answers: whether a response will carry a cookie. What needs one is reported as lost otherwise.
-            verifies: whether to ask the store, although nothing has changed, whether the session is still there.
-            rules: how to save it; by default the present ones.
-
-        Returns:
-            False if a change was lost.
-
-        Raises:
-            StoreUnavailableError: the store did not answer.
-            SessionConflictError: another request has changed the same field, which the schema does not allow.
-            SerializationError: the contents cannot be written so that they read back.
-            ConfigurationError: sessions of this application are not kept on the server, or a setting is wrong.
+        See `ServerSide.save`. If it raises, the session has failed to be saved.
         """
         state, session_saved = state_of(session), False
         is_answered = not state.awaits_response

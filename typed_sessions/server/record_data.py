@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final, Generic, cast
 
+from attrs import frozen
 from typing_extensions import TypeVar
 
 from typed_sessions.codec.codec import MAX_PAYLOAD
@@ -30,24 +31,19 @@ _LONGEST_IDENTIFIER: Final = 64
 """In characters, and some more."""
 
 
+@frozen(eq=False)
 class RecordData(Generic[S]):
-    """Loads and saves it: a change is written if the record is as it was. Everything else is for `Saving`.
+    """Loads and saves it: a change is written if the record is as it was. Everything else is for `Saving`."""
 
-    Args:
-        path: what reads and writes the data.
-        rules: of the application.
-        repository: where the records are.
-        runtime: what waits.
-    """
-
-    def __init__(self, path: Generated, rules: Rules[S], repository: Repository, runtime: Runtime) -> None:
-        self._path: Final = path
-        self._rules: Final = rules
-        self._repository: Final = repository
-        self._runtime: Final = runtime
-        self._name: Final = name_of(rules.formats[0])
-        self._most: Final = rules.settings.max_payload or MAX_PAYLOAD
-        self._keeps_undeclared: Final = rules.settings.extras.allowed is None
+    _path: Generated
+    """What reads and writes the data."""
+    _rules: Rules[S]
+    _repository: Repository
+    _runtime: Runtime
+    _name: bytes
+    """Of the format."""
+    _most: int
+    """How long a payload may be, in bytes."""
 
     def load_data(self, context: object, made: list[Any]) -> Any:
         """Take the place of `Rules.load_data`. The request is a `StoredContext`."""
@@ -58,7 +54,7 @@ class RecordData(Generic[S]):
         if payload is None or len(payload) > self._most:
             return None
         loaded = self._path.data_in(payload, "")
-        if loaded is None or (loaded.raws is not None and not self._keeps_undeclared):
+        if loaded is None or (loaded.raws is not None and self._rules.settings.extras.allowed is not None):
             return None
         made.append(loaded)
         return made[0]
@@ -162,4 +158,5 @@ def record_data_of(rules: Rules[S], repository: Repository, runtime: Runtime) ->
     is_hidden = rules.record_keys is not None or bool(rules.schema.secrets)
     if path is None or is_hidden or len(longest) > rules.max_cookie_size:
         return None
-    return RecordData(path, rules, repository, runtime)
+    name, most = name_of(rules.formats[0]), rules.settings.max_payload or MAX_PAYLOAD
+    return RecordData(path, rules, repository, runtime, name, most)

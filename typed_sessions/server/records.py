@@ -56,12 +56,9 @@ class Parts(Value):
     payload: bytes
 
     def packed(self, stamp: int, key: str, rules: Rules[Any]) -> bytes:
-        """Return them as a record keeps them, with the time, and encrypted if the rules say so.
+        """Return them as a record keeps them, with the time in seconds since the epoch.
 
-        Args:
-            stamp: the time, in seconds since the epoch.
-            key: the one that the record will have. What is encrypted is read under no other.
-            rules: whether it is encrypted.
+        What the rules have encrypted is read under no other key than that of the record.
         """
         keys = _writing_keys(rules)
         if keys is None:
@@ -86,14 +83,7 @@ def was_written_by(attempt: Attempt, kept: bytes) -> bool:
 
 
 def resealed(kept: bytes, key: str, rules: Rules[Any], *, move_to: str) -> bytes:
-    """Return what a record keeps as it would be written now: the very same, if it is under that key already.
-
-    Args:
-        kept: what the record keeps.
-        key: that of the record.
-        rules: whether it is encrypted.
-        move_to: the key that it will have.
-    """
+    """Return what a record keeps as it would be written now: the very same, if it is under that key already."""
     keys, is_encrypted = _writing_keys(rules), kept.startswith(_ENCRYPTED)
     is_current = kept.startswith(b"%s%s " % (_ENCRYPTED, keys.current)) if keys else not is_encrypted
     if is_current and (key == move_to or not is_encrypted):

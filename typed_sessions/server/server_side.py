@@ -180,15 +180,7 @@ class ServerSide(Generic[S]):
     ) -> bool:
         """Have the store keep a session as it is now. What becomes of the cookie is in the context afterwards.
 
-        Args:
-            session: the session.
-            context: where it came from.
-            wanted: whether a change is to be written, where a subclass decides that; None if none does.
-            answers: whether a response will carry a cookie.
-            verifies: whether to ask, although nothing has changed, whether the session is still there.
-
-        Returns:
-            False if a change was lost, which has been reported.
+        What is wanted, answers and verifies, see `Saving`. False if a change was lost, which has been reported.
 
         Raises:
             StoreUnavailableError: the store did not answer, and that is to be raised.
