@@ -18,7 +18,6 @@ from typed_sessions.schema.values import Value
 __all__ = [
     "AWAITED",
     "FAILED",
-    "KEEP_EXTRAS",
     "MADE_LATE",
     "SAVED",
     "SUPPRESSED",
@@ -46,9 +45,6 @@ class ExtrasRule:
 
     def allows(self, key: str) -> bool:
         return self.allowed is None or str(key).startswith("_") or key in self.allowed
-
-
-KEEP_EXTRAS: Final = ExtrasRule()
 
 
 class LoadResult(Value, Generic[S]):
@@ -119,7 +115,7 @@ class Binding(Generic[S]):
 
     opener: Callable[[], LoadResult[S]]
     sealed: tuple[str, ...] = field(default=(), repr=False)
-    rule: ExtrasRule = KEEP_EXTRAS
+    rule: ExtrasRule = ExtrasRule()
     sink: ReportSink = log_report
     late_change: Report = MADE_LATE
     has_rivals: bool = False

@@ -284,6 +284,8 @@ class Applications(Generic[S]):
     def _succession(
         self, settings: Settings, formats: tuple[Format[S], ...], *, is_on_server: bool
     ) -> Succession[S] | None:
+        if not settings.adopt:
+            return None
         if not is_on_server and any(predecessor.needs_store for predecessor in settings.adopt):
             raise ConfigurationError(
                 "what SESSION_ADOPT names is kept on a server, which needs sessions that are, too: SESSION_STORE"
@@ -295,8 +297,6 @@ class Applications(Generic[S]):
             )
         max_payload = settings.max_payload or (MAX_PAYLOAD if is_on_server else MAX_COOKIE_PAYLOAD)
         schema = formats[0].codec.schema if formats else self._schema
-        if not settings.adopt:
-            return None
         return succession_of(settings.adopt, schema, max_payload, in_cookies=not is_on_server)
 
     def report_lossy(self, app: ConfiguredApp, keys: tuple[str, ...]) -> None:

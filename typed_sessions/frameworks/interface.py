@@ -14,13 +14,13 @@ from itsdangerous import URLSafeTimedSerializer
 from typing_extensions import TypeIs, TypeVar, override
 
 from typed_sessions.core import lifecycle
+from typed_sessions.core.cookies import checked_attributes
 from typed_sessions.core.framework import (
     ConfiguredApp,
     CookieRequest,
     CookieResponse,
     ResponseHeaders,
     SessionInterface,
-    attributes_of,
     make_private,
     values_of,
     vary_by_cookie,
@@ -450,7 +450,15 @@ class SecureCookieSessionInterface(
     @override
     def cookie_attributes(self, app: ConfiguredApp) -> CookieAttributes:
         """Return the cookie's attributes as the helper methods say, which a subclass may override."""
-        return attributes_of(self, app)
+        return checked_attributes(
+            name=self.get_cookie_name(app),
+            path=self.get_cookie_path(app),
+            domain=self.get_cookie_domain(app),
+            secure=self.get_cookie_secure(app),
+            httponly=self.get_cookie_httponly(app),
+            samesite=self.get_cookie_samesite(app),
+            partitioned=self.get_cookie_partitioned(app),
+        )
 
     def _owned(self, session: SessionMixin) -> SecureCookieSession[S]:
         """Return a session of this interface's own kind, with the contents and flags of one that may be another's."""

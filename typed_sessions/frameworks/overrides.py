@@ -9,6 +9,7 @@ from typing import Final, Generic, cast
 
 from typing_extensions import TypeVar, override
 
+from typed_sessions.core.framework import SessionInterface
 from typed_sessions.core.rules import Adapter, Signing
 from typed_sessions.core.session import SecureCookieSession
 from typed_sessions.errors import ConfigurationError
@@ -96,14 +97,7 @@ _OWN: Final = ("salt", "key_derivation", "digest_method", "serializer", "session
 """The attributes that rules are made of."""
 
 _HELPERS: Final = (
-    "get_cookie_domain",
-    "get_cookie_httponly",
-    "get_cookie_name",
-    "get_cookie_partitioned",
-    "get_cookie_path",
-    "get_cookie_samesite",
-    "get_cookie_secure",
-    "get_expiration_time",
-    "should_set_cookie",
+    *(name for name in vars(SessionInterface) if name.startswith("get_cookie_")),
+    *("get_expiration_time", "should_set_cookie"),
 )
 """The methods that a subclass may override to change the cookie."""

@@ -60,9 +60,8 @@ class RecordData(Generic[S]):
         return made[0]
 
     def is_due(self, context: object) -> bool:
-        """Take the place of `Rules.is_due`: True if the record was not counted as seen for long enough."""
-        located = context.located if isinstance(context, StoredContext) else None
-        return located is not None and located.unseen_for >= self._rules.refresh_after
+        """Take the place of `Rules.is_due`."""
+        return isinstance(context, StoredContext) and context.is_due
 
     def header_of(self, _loaded: object) -> None:
         """Take the place of `Rules.header_of`: the data is not in the cookie."""
@@ -95,7 +94,7 @@ class RecordData(Generic[S]):
         if located is None or payload is None or len(payload) > self._most:
             return None
         if payload is loaded.source:
-            return None if rules.refresh_each_request and self.is_due(context) else ""
+            return None if rules.refresh_each_request and context.is_due else ""
         if self._is_permanent_no_more(loaded) or not self._is_still_of(located.record.subject, loaded.data):
             return None
         turn = self._repository.take_free_turn(located.key, self._runtime)

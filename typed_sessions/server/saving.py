@@ -141,8 +141,7 @@ class Saving(Generic[S]):
 
     @property
     def _is_due(self) -> bool:
-        rules, located = self.context.rules, self.context.located
-        return located is not None and rules.refresh_each_request and located.unseen_for >= rules.refresh_after
+        return self.context.rules.refresh_each_request and self.context.is_due
 
     async def _refresh(self) -> None:
         if self.context.located is None or not self._is_due:
