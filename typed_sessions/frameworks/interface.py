@@ -356,7 +356,7 @@ class SecureCookieSessionInterface(
             rules = rules or self._applications.rules_of(app)
             server_side, context = rules.required_server_side, state.source
             if not isinstance(context, StoredContext):
-                context = await self._stored_context(app, None, server_side, rules)
+                context = state.source = await self._stored_context(app, None, server_side, rules)
             decides = type(self).should_set_cookie is not SecureCookieSessionInterface.should_set_cookie
             wanted = self.should_set_cookie(app, session) if decides else None
             saving = server_side.save(session, context, wanted=wanted, answers=answers, verifies=verifies)
