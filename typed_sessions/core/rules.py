@@ -1,7 +1,5 @@
 """`Rules`: the settings of an application, made ready for its requests."""
 
-# ruff: noqa: RUF009 -- what `_made` returns is a field
-
 from __future__ import annotations
 
 import math
@@ -175,9 +173,9 @@ def _data_sealer(rules: Rules[S]) -> Callable[[LoadedData[S] | LoadedKeys[S]], s
     return header_of if rules.absolute_seconds is None else if_goes_on(header_of, rules.schema)
 
 
-def _made(make: Callable[[Rules[Any]], T], *, repr: bool = True) -> T:  # noqa: A002 -- as attrs calls it
-    """Return a field that is made of the others, once: each request will ask for it."""
-    return field(init=False, default=Factory(make, takes_self=True), repr=repr)
+def _made(make: Callable[[Rules[Any]], T]) -> T:
+    """Return the default of a field that is made of the others, once: each request will ask for it."""
+    return Factory(make, takes_self=True)
 
 
 @frozen(eq=False)
@@ -204,20 +202,24 @@ class Rules(Generic[S]):
     """How what other libraries have written is read; None if nothing of it is."""
     is_on_server: bool = field(default=False, kw_only=True)
     """True if the contents are in a store: what a session takes for its request is the source of its state then."""
-    name: str = _made(lambda rules: rules.settings.cookie.name)
+    name: str = field(init=False, default=_made(lambda rules: rules.settings.cookie.name))
     """The cookie's."""
-    cookie: SessionCookie = _made(lambda rules: SessionCookie(rules.settings.cookie))
-    refresh_each_request: bool = _made(lambda rules: rules.settings.refresh_each_request)
-    refresh_seconds: float = _made(lambda rules: rules.refresh_after.total_seconds())
-    lifetime_seconds: float = _made(lambda rules: rules.settings.lifetime.total_seconds())
-    absolute_seconds: float | None = _made(lambda rules: _seconds(rules.settings.absolute_lifetime))
+    cookie: SessionCookie = field(init=False, default=_made(lambda rules: SessionCookie(rules.settings.cookie)))
+    refresh_each_request: bool = field(init=False, default=_made(lambda rules: rules.settings.refresh_each_request))
+    refresh_seconds: float = field(init=False, default=_made(lambda rules: rules.refresh_after.total_seconds()))
+    lifetime_seconds: float = field(init=False, default=_made(lambda rules: rules.settings.lifetime.total_seconds()))
+    absolute_seconds: float | None = field(
+        init=False, default=_made(lambda rules: _seconds(rules.settings.absolute_lifetime))
+    )
     """How long a session lives at most; None if there is no such end."""
-    max_cookie_size: float = _made(lambda rules: rules.settings.max_cookie_size or math.inf)
+    max_cookie_size: float = field(init=False, default=_made(lambda rules: rules.settings.max_cookie_size or math.inf))
     """In characters of the whole header; infinite if the settings set no limit."""
-    load_data: DataLoader[S] = _made(_data_loader, repr=False)
-    header_of: Callable[[LoadedData[S] | LoadedKeys[S]], str | None] = _made(_data_sealer, repr=False)
+    load_data: DataLoader[S] = field(init=False, repr=False, default=_made(_data_loader))
+    header_of: Callable[[LoadedData[S] | LoadedKeys[S]], str | None] = field(
+        init=False, repr=False, default=_made(_data_sealer)
+    )
     """Returns the `Set-Cookie` text of data as it is now, empty if none is due; None where that takes more to tell."""
-    is_due: Callable[[object], bool] = _made(_due_question, repr=False)
+    is_due: Callable[[object], bool] = field(init=False, repr=False, default=_made(_due_question))
     """Returns True if any session cookie of a request is old, as `is_old` says. It is a question of each request."""
 
     def is_old(self, text: str) -> bool:
