@@ -40,6 +40,8 @@ __all__ = [
 S = TypeVar("S", default=dict[str, object])
 S_co = TypeVar("S_co", covariant=True, default=dict[str, object])
 
+_MISSING: Final = object()
+
 
 def _opened_empty() -> LoadResult[Any]:
     return opened_with({}, Schema())
@@ -241,6 +243,15 @@ class SecureCookieSession(Session[S_co]):
         self._touched().clear()
         state_of(self).cleared = True
         self._mutated()
+
+    @override
+    def pop(self, key: str, default: object = _MISSING) -> object:
+        """Take a key out and return its value, or the default if there is one and the key is not stored."""
+        if default is not _MISSING and key not in self:  # asked first: a KeyError of anything else is none of that
+            return default
+        value = self[key]
+        del self[key]
+        return value
 
     @override
     def popitem(self) -> tuple[str, object]:
