@@ -391,6 +391,16 @@ async def test_a_change_made_while_saving_is_written() -> None:
         assert session["n"] == expected
 
 
+@pytest.mark.parametrize("made", [SecureCookieSession, quart.sessions.SecureCookieSession], ids=["ours", "quarts"])
+async def test_a_session_that_a_program_has_made_is_kept_where_all_others_are(made: Any) -> None:
+    interface, keeping = SecureCookieSessionInterface(), app(SESSION_STORE="memory://")
+    session, response = made(), Response("")
+    session["n"] = 1
+    await interface.save_session(keeping, session, response)
+    assert "." not in value_of(response)  # an identifier, no contents
+    assert await interface.open_session(keeping, Request({"session": value_of(response)})) == {"n": 1}
+
+
 async def test_a_naive_expiry_counts_as_utc() -> None:
     class Later(SecureCookieSessionInterface):
         @override

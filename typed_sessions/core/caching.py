@@ -38,12 +38,8 @@ _FOR_NONE: Final = frozenset({"no-store", "no-cache", "private"})
 def private(headers: Iterable[tuple[str, str]], now: float) -> dict[str, str]:
     """Return which headers have to say what instead, by name, to be kept by the visitor's own browser alone.
 
-    Args:
-        headers: of the response, which sets a session's cookie.
-        now: in seconds since the epoch.
-
-    Returns:
-        The headers that change; none if shared caches answer nobody with this response.
+    None if shared caches answer nobody with this response, which sets a session's cookie. `now` is in seconds since the
+    epoch.
     """
     said = dict[str, list[str]]()
     for name, value in headers:

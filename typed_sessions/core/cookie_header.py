@@ -56,12 +56,7 @@ def cookie_values(header: str, name: str) -> tuple[str, ...] | None:
 
 
 def parsed_values(header: str, name: str) -> tuple[str, ...]:
-    """Return the same of any header, also where `cookie_values` leaves it to a parser.
-
-    Args:
-        header: as it came; of several headers, joined by semicolons.
-        name: of the cookie.
-    """
+    """Return the same of any header, also where `cookie_values` leaves it to a parser."""
     values = cookie_values(header, name)
     return tuple(value for each, value in parsed_cookies(header) if each == name) if values is None else values
 

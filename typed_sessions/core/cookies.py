@@ -28,14 +28,7 @@ _DOMAIN: Final = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 
 
 def checked_attributes(
-    *,
-    name: str,
-    path: str,
-    domain: str | None,
-    secure: bool,
-    httponly: bool,
-    samesite: str | None,
-    partitioned: bool,
+    *, name: str, path: str, domain: str | None, secure: bool, httponly: bool, samesite: str | None, partitioned: bool
 ) -> CookieAttributes:
     """Return the attributes that the settings ask for, in the form that goes into the header.
 
@@ -121,12 +114,7 @@ def _checked_domain(domain: str | None) -> str | None:
 
 
 def is_sent_to(domain: str, host: str) -> bool:
-    """Return True if browsers take a cookie of a domain from a host (RFC 6265, section 5.1.3).
-
-    Args:
-        domain: in ASCII, without a leading dot.
-        host: as a request names it, perhaps with a port.
-    """
+    """Return True if browsers take a cookie of a domain from a host, perhaps with a port (RFC 6265, section 5.1.3)."""
     name = re.sub(r":[0-9]*$", "", host).lower()
     return f".{name}".endswith(f".{domain.lower()}")
 

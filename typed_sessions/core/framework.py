@@ -10,11 +10,10 @@ from typing import Any, Protocol
 from typing_extensions import TypeVar
 
 from typed_sessions.core.caching import OF_ALL_PAGES, private
-from typed_sessions.core.cookies import checked_attributes, varying_by_cookie
+from typed_sessions.core.cookies import varying_by_cookie
 from typed_sessions.core.null_session import NullSession
 from typed_sessions.core.settings import DEFAULT_LIFETIME, flag_of, lifetime_of
 from typed_sessions.sealing.base import Clock
-from typed_sessions.sealing.set_cookie import CookieAttributes
 
 __all__ = [
     "ConfiguredApp",
@@ -22,7 +21,6 @@ __all__ = [
     "CookieResponse",
     "ResponseHeaders",
     "SessionInterface",
-    "attributes_of",
     "make_private",
     "values_of",
     "vary_by_cookie",
@@ -151,23 +149,6 @@ class SessionInterface(Protocol[AppT_contra, RequestT_contra, ResponseT_contra, 
     async def save_session(self, app: AppT_contra, session: SessionT, response: ResponseT_contra | None) -> None:
         """Put the session on the response, which is None after a websocket has been served."""
         ...
-
-
-def attributes_of(interface: SessionInterface[AppT_contra, Any, Any, Any], app: AppT_contra) -> CookieAttributes:
-    """Return the attributes of an application's cookie as the helper methods of an interface say.
-
-    Raises:
-        ConfigurationError: browsers would drop such a cookie.
-    """
-    return checked_attributes(
-        name=interface.get_cookie_name(app),
-        path=interface.get_cookie_path(app),
-        domain=interface.get_cookie_domain(app),
-        secure=interface.get_cookie_secure(app),
-        httponly=interface.get_cookie_httponly(app),
-        samesite=interface.get_cookie_samesite(app),
-        partitioned=interface.get_cookie_partitioned(app),
-    )
 
 
 def values_of(cookies: Mapping[str, str], name: str) -> tuple[str, ...]:

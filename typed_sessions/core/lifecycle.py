@@ -13,8 +13,7 @@ from typed_sessions.core.cookies import rivals_of
 from typed_sessions.core.lasting import CREATED_KEY
 from typed_sessions.core.loading import has_outlived, opened
 from typed_sessions.core.rules import Rules
-from typed_sessions.core.session import SecureCookieSession, is_permanent, state_of
-from typed_sessions.core.session_request import note_saved, note_streaming
+from typed_sessions.core.session import STREAMING, SecureCookieSession, is_permanent, state_of
 from typed_sessions.core.state import AWAITED, FAILED, SAVED, SUPPRESSED, UNSAVED, Renewal, SessionState
 from typed_sessions.errors import CookieTooLargeError
 from typed_sessions.reports import ChangeLost, CookieOversize, Report
@@ -93,13 +92,8 @@ _UNUSED: Final = HeaderChanges(vary=False)
 def save(session: SecureCookieSession[S], rules: Rules[S], app: object, *, streams: bool) -> HeaderChanges:
     """Return what the headers of a response have to become, so that its browser has what is in the session.
 
-    A session that was used has its `Vary` due also if this raises. A save that failed is not tried again.
-
-    Args:
-        session: the session as the request leaves it.
-        rules: those that it was opened with.
-        app: its application.
-        streams: as in `note_saved`.
+    A session that was used has its `Vary` due also if this raises. A save that failed is not tried again. `streams` is
+    that of `note_saved`.
 
     Raises:
         SerializationError: the contents cannot be written so that they read back.
@@ -124,7 +118,7 @@ def save(session: SecureCookieSession[S], rules: Rules[S], app: object, *, strea
             state.sent = action.value if type(action) is Write else ""
     state.progress = SAVED
     if streams:
-        note_streaming(session)
+        STREAMING.set(session)
     return changes
 
 
@@ -178,7 +172,7 @@ def end(session: SecureCookieSession[S]) -> None:
     state = state_of(session)
     if state.diff()[0]:
         state.report_loss(_LOSSES[AWAITED])
-    note_saved(session, streams=False)
+    state.progress = SAVED
 
 
 def header_changes(
@@ -187,7 +181,7 @@ def header_changes(
     """Return what the headers have to become for an action. Raises what `save` raises."""
     state = state_of(session)
     if type(action) is Write:
-        cookie = _written(session, state, rules, app, action)
+        cookie = _written(session, rules, app, action)
     else:
         cookie = SessionCookie(_attributes(rules, app)).deleting() if type(action) is Delete else None
     if cookie is None:
@@ -212,16 +206,13 @@ def _is_wanted(session: SecureCookieSession[S], rules: Rules[S], app: object) ->
         state.progress = before
 
 
-def _written(
-    session: SecureCookieSession[S], state: SessionState[S], rules: Rules[S], app: object, action: Write
-) -> str | None:
+def _written(session: SecureCookieSession[S], rules: Rules[S], app: object, action: Write) -> str | None:
     """Return the text of the `Set-Cookie` header of a cookie that is written; None if no browser would keep it."""
     if action.lossy_keys:
         rules.adapter.report_lossy(app, action.lossy_keys)
     if rules.is_stock:
-        is_stock = type(session) is SecureCookieSession
-        permanent = state.open().contents.get("_permanent") if is_stock else is_permanent(session)
-        header = rules.cookie.written(action.value, rules.clock() + rules.lifetime_seconds if permanent else None)
+        expires_at = rules.clock() + rules.lifetime_seconds if is_permanent(session) else None
+        header = rules.cookie.written(action.value, expires_at)
     else:
         expiry = rules.adapter.get_expiration_time(app, session)
         header = SessionCookie(_attributes(rules, app)).expiring(action.value, expiry)
@@ -238,20 +229,12 @@ def _written(
 
 
 def action_of(session: SecureCookieSession[S], rules: Rules[S], wanted: bool | None = None) -> CookieAction:  # noqa: FBT001
-    """Return what becomes of the session's cookie.
+    """Return what becomes of the session's cookie. Raises SerializationError, or, without a key, ConfigurationError.
 
-    Args:
-        session: the session as the request leaves it.
-        rules: how to save it.
-        wanted: whether a session that holds something is to be written; None if it is when it has changed, or when a
-            refresh is due.
-
-    Raises:
-        SerializationError: the contents cannot be written so that they read back.
-        ConfigurationError: there is no secret key.
+    A session that holds something is written if that is wanted: by default when it has changed, or a refresh is due.
     """
     state = state_of(session)
-    modified, changes = state.compared() if state.assigned is None and state.loaded else state.diff()
+    modified, changes = state.diff()
     if wanted is None:
         wanted = modified or (rules.refresh_each_request and refresh_is_due(session, rules))
     if not modified and not wanted:
@@ -259,7 +242,7 @@ def action_of(session: SecureCookieSession[S], rules: Rules[S], wanted: bool | N
     opened = state.open()
     snapshot = opened.snapshot
     if wanted and changes is not None and snapshot is not None:
-        writer = rules.formats[0] if rules.formats else rules.writer
+        writer = rules.writer
         if snapshot.codec is writer.codec:
             encoded = snapshot.codec.encode(snapshot, changes)
             if encoded.holds_anything:
@@ -296,21 +279,15 @@ def refresh_is_due(session: SecureCookieSession[S], rules: Rules[S]) -> bool:
 
 
 def is_kept(session: SecureCookieSession[S], rules: Rules[S], app: object, *, answers: bool) -> bool:
-    """Return True if what is in a session will be what the browser has. Otherwise say that it is lost.
+    """Return True if what is in a session will be what the browser has, if a response `answers` with a cookie.
 
-    Args:
-        session: the session as it is now.
-        rules: the present ones.
-        app: its application.
-        answers: whether a response will carry a cookie.
+    Otherwise say that it is lost.
     """
     state = state_of(session)
     loss: Report
     if answers and state.progress is AWAITED:
-        kept, loss = (
-            not _is_suppressed(session, None if rules.is_stock else _is_wanted(session, rules, app)),
-            SUPPRESSED,
-        )
+        wanted = None if rules.is_stock else _is_wanted(session, rules, app)
+        kept, loss = not _is_suppressed(state, wanted), SUPPRESSED
     else:
         kept = _is_in_cookie(session, rules)
         loss = state.source.late_change if state.progress is SAVED else _LOSSES[state.progress]
@@ -319,14 +296,8 @@ def is_kept(session: SecureCookieSession[S], rules: Rules[S], app: object, *, an
     return kept
 
 
-def _is_suppressed(session: SecureCookieSession[S], wanted: bool | None) -> bool:  # noqa: FBT001
-    """Return True if a program keeps what it has changed from being written.
-
-    Args:
-        session: the session.
-        wanted: what `should_set_cookie` says, if that is the program's own.
-    """
-    state = state_of(session)
+def _is_suppressed(state: SessionState[S], wanted: bool | None) -> bool:  # noqa: FBT001
+    """Return True if a program, or its own `should_set_cookie`, keeps what it has changed from being written."""
     if not state.compared()[0]:
         return False
     opened = state.open()

@@ -18,7 +18,7 @@ from typed_sessions.errors import SerializationError, UndeclaredKeyError
 from typed_sessions.reports import FieldReset, Reason, Refused, Report, UndeclaredKeys
 from typed_sessions.schema.schema import Schema
 from typed_sessions.schema.values import Value
-from typed_sessions.sealing.base import newest, progress
+from typed_sessions.sealing.base import progress
 from typed_sessions.serializers.tagged_json import TaggedJSONSerializer
 
 __all__ = [
@@ -45,7 +45,7 @@ class RequestContext(Value, Generic[S]):
 
     @property
     def rule(self) -> ExtrasRule:
-        return self.rules.extras
+        return self.rules.settings.extras
 
     @property
     def late_change(self) -> Report:
@@ -64,10 +64,9 @@ class RequestContext(Value, Generic[S]):
         if len(texts) == 1:
             found = opened(texts[0], rules)
         else:
-            genuine, count = newest(texts, rules.sealers)
+            genuine, count = rules.newest(texts)
             self.has_rivals = count > 1
             found = _fresh(rules, genuine) if isinstance(genuine, Refused) else opened(genuine, rules)
-            found.has_rivals = self.has_rivals
         return (_inherited(texts, rules) if found.new else None) or found
 
     def report(self, report: Report) -> None:
@@ -81,13 +80,13 @@ def opened(text: str, rules: Rules[S]) -> LoadResult[S]:
     for format_ in rules.formats:
         outcome: tuple[bytes, int] | Loaded[S] | Refused = format_.sealer.open(text)
         if type(outcome) is tuple:
-            outcome = format_.codec.decode(outcome[0], rules.on_bad_field)
+            outcome = format_.codec.decode(outcome[0], rules.settings.on_bad_field)
         if type(outcome) is Loaded:
             if rules.absolute_seconds is not None and has_outlived(outcome.contents, text, rules):
                 return _fresh(rules, Refused(Reason.EXPIRED))
             found = LoadResult(outcome.contents, outcome.snapshot, text, new=False, reports=outcome.reports)
             if not outcome.reports or not any(isinstance(report, FieldReset) for report in outcome.reports):
-                return found if rules.extras.allowed is None else undeclared_reported(found, rules)
+                return found if rules.settings.extras.allowed is None else undeclared_reported(found, rules)
             misread = misread or found  # another format under the same salt may be the one that it was written in
         elif type(outcome) is Refused and (refusal is None or progress(outcome) > progress(refusal)):
             refusal = outcome
@@ -97,10 +96,7 @@ def opened(text: str, rules: Rules[S]) -> LoadResult[S]:
 def has_outlived(contents: Contents[S], text: str | None, rules: Rules[S]) -> bool:
     """Return True if a session has lived for as long as it may.
 
-    Args:
-        contents: of the session.
-        text: the cookie that it came in. It counts from then on, if nothing tells when it was created.
-        rules: of its application.
+    If nothing tells when it was created, the cookie that it came in counts.
     """
     created = contents.get(CREATED_KEY)
     since = created if type(created) is int else None if text is None else rules.claimed_time(text)
@@ -115,7 +111,7 @@ def adopted(claim: Claim, found: Inheritance, rules: Rules[S]) -> LoadResult[S] 
         return None
     if not_before is not None and found.written.timestamp() < not_before:
         return Refused(Reason.ENDED)
-    read = succession.read(found, rules.on_bad_field, permanent=rules.makes_permanent)
+    read = succession.read(found, rules.settings.on_bad_field, permanent=rules.makes_permanent)
     if isinstance(read, Refused):
         return read
     try:
@@ -144,10 +140,10 @@ def _fresh(rules: Rules[S], refusal: Refused | None) -> LoadResult[S]:
 
 def undeclared_reported(opened: LoadResult[S], rules: Rules[S]) -> LoadResult[S]:
     """Report the keys that a newer or older release may have written, which are kept all the same."""
-    if rules.extras.allowed is None:
+    if rules.settings.extras.allowed is None:
         return opened
     contents = opened.contents
-    count = sum(not contents.declares(key) and not rules.extras.allows(key) for key in contents)
+    count = sum(not contents.declares(key) and not rules.settings.extras.allows(key) for key in contents)
     reports: tuple[Report, ...] = (*opened.reports, UndeclaredKeys(count)) if count else opened.reports
     return replace(opened, reports=reports)
 

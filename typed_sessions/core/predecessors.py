@@ -52,12 +52,7 @@ class Predecessor(Protocol):
         ...
 
     def texts(self, values_of: Callable[[str], tuple[str, ...]], own_name: str) -> tuple[str, ...]:
-        """Return what a request's cookies may have of it.
-
-        Args:
-            values_of: returns the values of a cookie.
-            own_name: the name of our cookie.
-        """
+        """Return what a request's cookies may have of it; `own_name` is that of our cookie."""
         ...
 
     def mark(self, text: str) -> str:

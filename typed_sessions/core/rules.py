@@ -7,18 +7,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeAlias, cast
 
-from attrs import evolve, field, frozen
+from attrs import Factory, field, frozen
 from typing_extensions import TypeVar
 
-from typed_sessions.codec.codec import (
-    MAX_COOKIE_PAYLOAD,
-    MAX_PAYLOAD,
-    Codec,
-    Encoded,
-    OnBadField,
-    Snapshot,
-    native_types,
-)
+from typed_sessions.codec.codec import MAX_COOKIE_PAYLOAD, MAX_PAYLOAD, Codec, Encoded, Snapshot, native_types
 from typed_sessions.codec.contents import Contents
 from typed_sessions.codec.generated import Generated
 from typed_sessions.codec.loaded_data import LoadedData, LoadedKeys
@@ -26,9 +18,8 @@ from typed_sessions.core.cookies import BROWSERS_LIMIT
 from typed_sessions.core.lasting import if_goes_on, if_young
 from typed_sessions.core.predecessors import Claim, Succession
 from typed_sessions.core.settings import Settings
-from typed_sessions.core.state import ExtrasRule
 from typed_sessions.errors import ConfigurationError, SerializationError
-from typed_sessions.reports import Report
+from typed_sessions.reports import Refused, Report
 from typed_sessions.schema.sameness import same
 from typed_sessions.schema.schema import Schema
 from typed_sessions.sealing.base import Clock, KeylessSealer, SealedSince, Sealer, as_datetime, newest
@@ -41,20 +32,10 @@ from typed_sessions.serializers.tagged_json import TaggedJSONSerializer
 if TYPE_CHECKING:
     from typed_sessions.sealing.encrypted import DailyKeys
 
-__all__ = [
-    "Adapter",
-    "DataLoader",
-    "Format",
-    "Rules",
-    "Signing",
-    "data_path",
-    "formats_of",
-    "load_nothing",
-    "opening_since",
-    "record_keys_of",
-]
+__all__ = ["Adapter", "DataLoader", "Format", "Rules", "Signing", "data_path", "formats_of", "record_keys_of"]
 
 S = TypeVar("S", default=dict[str, object])
+T = TypeVar("T")
 
 
 @frozen
@@ -101,6 +82,101 @@ class Adapter(Protocol):
         ...
 
 
+def _due_question(rules: Rules[Any]) -> Callable[[object], bool]:
+    """Return `Rules.is_due`, with all that it needs at hand."""
+    sealer = rules.formats[0].sealer if rules.formats else KeylessSealer()
+    cookie_values, written_at, clock = rules.adapter.cookie_values, sealer.claimed_time, rules.clock
+    name, refresh_seconds = rules.name, rules.refresh_seconds
+
+    def is_due(request: object) -> bool:
+        for text in cookie_values(request, name):
+            sealed_at = written_at(text)
+            if sealed_at is None:  # perhaps in another format
+                sealed_at = rules.claimed_time(text)
+            if sealed_at is not None and clock() - sealed_at >= refresh_seconds:
+                return True
+        return False
+
+    return is_due
+
+
+def data_path(rules: Rules[S]) -> Generated | None:
+    """Return what reads and writes data alone in the configured format; None where a subclass has a word on that."""
+    is_stock = rules.is_stock and not rules.has_own_sessions
+    return rules.formats[0].codec.data_path if is_stock and rules.formats else None
+
+
+def _seconds(span: timedelta | None) -> float | None:
+    return None if span is None else span.total_seconds()
+
+
+def _data_loader(rules: Rules[S]) -> DataLoader[S]:
+    """Return `Rules.load_data`, with all that it needs at hand."""
+    path = data_path(rules)
+    if path is None:
+        return _load_nothing
+    cookie_values, name, keeps_undeclared = (
+        rules.adapter.cookie_values,
+        rules.name,
+        rules.settings.extras.allowed is None,
+    )
+    limit = rules.absolute_seconds
+    data_in = path.data_in if limit is None else if_young(path.data_in, rules.clock, limit)
+    unseal = rules.formats[0].sealer.open
+
+    def load_data(request: object, made: list[Any]) -> Any:
+        if request is None:
+            return None
+        texts = cookie_values(request, name)
+        if len(texts) != 1:
+            return None
+        unsealed = unseal(texts[0])
+        if type(unsealed) is not tuple:
+            return None
+        loaded = data_in(unsealed[0], texts[0])
+        if loaded is None or (loaded.raws is not None and not keeps_undeclared):
+            return None
+        loaded.age = unsealed[1]
+        made.append(loaded)
+        return made[0]
+
+    return load_data
+
+
+def _load_nothing(_request: object, _made: list[Any]) -> None:
+    """Take the place of `Rules.load_data` where there is always more to know than the data."""
+
+
+def _data_sealer(rules: Rules[S]) -> Callable[[LoadedData[S] | LoadedKeys[S]], str | None]:
+    """Return `Rules.header_of`, with all that it needs at hand."""
+    path = data_path(rules)
+    if path is None:
+        return lambda _loaded: None
+    payload_of, seal, written, clock = path.payload_of, rules.formats[0].sealer.seal, rules.cookie.written, rules.clock
+    lifetime, refreshes, longest = rules.lifetime_seconds, rules.refresh_each_request, rules.max_cookie_size
+    most, old = _longest_in_cookie(rules.settings), math.floor(rules.refresh_seconds)
+
+    def header_of(loaded: LoadedData[S] | LoadedKeys[S]) -> str | None:
+        payload = payload_of(loaded)
+        if payload is loaded.source:
+            return None if refreshes and loaded.age >= old and loaded.permanent else ""  # where it is just due, too
+        if payload is None or len(payload) > most:
+            return None
+        sealed = seal(payload)
+        header = written(sealed, clock() + lifetime if loaded.permanent else None)
+        if len(header) > longest:
+            return None
+        loaded.written, loaded.sent = payload, sealed
+        return header
+
+    return header_of if rules.absolute_seconds is None else if_goes_on(header_of, rules.schema)
+
+
+def _made(make: Callable[[Rules[Any]], T]) -> T:
+    """Return the default of a field that is made of the others, once: each request will ask for it."""
+    return Factory(make, takes_self=True)
+
+
 @frozen(eq=False)
 class Rules(Generic[S]):
     """How the sessions of an application are opened and saved: a session is saved by those that it was opened with."""
@@ -115,6 +191,8 @@ class Rules(Generic[S]):
     clock: Clock
     is_stock: bool
     """True if the cookie is as the settings say, and no subclass has its own word on it."""
+    has_own_sessions: bool = field(default=False, kw_only=True)
+    """True if sessions are of a class of the program's."""
     record_keys: DailyKeys | None = field(default=None, kw_only=True, repr=False)
     """What encrypts the records of a store; None if none is opened that is encrypted."""
     makes_permanent: bool = field(default=False, kw_only=True)
@@ -123,47 +201,25 @@ class Rules(Generic[S]):
     """How what other libraries have written is read; None if nothing of it is."""
     is_on_server: bool = field(default=False, kw_only=True)
     """True if the contents are in a store: what a session takes for its request is the source of its state then."""
-    name: str = field(init=False)
+    name: str = field(init=False, default=_made(lambda rules: rules.settings.cookie.name))
     """The cookie's."""
-    cookie: SessionCookie = field(init=False)
-    extras: ExtrasRule = field(init=False)
-    on_bad_field: OnBadField = field(init=False)
-    refresh_each_request: bool = field(init=False)
-    refresh_seconds: float = field(init=False)
-    lifetime_seconds: float = field(init=False)
-    absolute_seconds: float | None = field(init=False)
+    cookie: SessionCookie = field(init=False, default=_made(lambda rules: SessionCookie(rules.settings.cookie)))
+    refresh_each_request: bool = field(init=False, default=_made(lambda rules: rules.settings.refresh_each_request))
+    refresh_seconds: float = field(init=False, default=_made(lambda rules: rules.refresh_after.total_seconds()))
+    lifetime_seconds: float = field(init=False, default=_made(lambda rules: rules.settings.lifetime.total_seconds()))
+    absolute_seconds: float | None = field(
+        init=False, default=_made(lambda rules: _seconds(rules.settings.absolute_lifetime))
+    )
     """How long a session lives at most; None if there is no such end."""
-    max_cookie_size: float = field(init=False)
+    max_cookie_size: float = field(init=False, default=_made(lambda rules: rules.settings.max_cookie_size or math.inf))
     """In characters of the whole header; infinite if the settings set no limit."""
-    sealers: tuple[Sealer, ...] = field(init=False, repr=False)
-    """Those of all formats."""
-    load_data: DataLoader[S] = field(init=False, repr=False)
-    header_of: Callable[[LoadedData[S] | LoadedKeys[S]], str | None] = field(init=False, repr=False)
+    load_data: DataLoader[S] = field(init=False, repr=False, default=_made(_data_loader))
+    header_of: Callable[[LoadedData[S] | LoadedKeys[S]], str | None] = field(
+        init=False, repr=False, default=_made(_data_sealer)
+    )
     """Returns the `Set-Cookie` text of data as it is now, empty if none is due; None where that takes more to tell."""
-    is_due: Callable[[object], bool] = field(init=False, repr=False)
+    is_due: Callable[[object], bool] = field(init=False, repr=False, default=_made(_due_question))
     """Returns True if any session cookie of a request is old, as `is_old` says. It is a question of each request."""
-
-    def __attrs_post_init__(self) -> None:
-        settings = self.settings
-        for name, value in (
-            ("name", settings.cookie.name),
-            ("cookie", SessionCookie(settings.cookie)),
-            ("extras", settings.extras),
-            ("on_bad_field", settings.on_bad_field),
-            ("refresh_each_request", settings.refresh_each_request),
-            ("refresh_seconds", self.refresh_after.total_seconds()),
-            ("lifetime_seconds", settings.lifetime.total_seconds()),
-            ("absolute_seconds", _seconds(settings.absolute_lifetime)),
-            ("max_cookie_size", settings.max_cookie_size or math.inf),
-            ("sealers", tuple(format_.sealer for format_ in self.formats)),
-        ):
-            object.__setattr__(self, name, value)
-        for name, function_of in (
-            ("load_data", _data_loader),
-            ("header_of", _data_sealer),
-            ("is_due", _due_question),
-        ):
-            object.__setattr__(self, name, function_of(self))
 
     def is_old(self, text: str) -> bool:
         """Return True if a sealed text says that it is old enough for a refresh. Nobody has verified that."""
@@ -224,98 +280,17 @@ class Rules(Generic[S]):
         """Return what of a request's cookies may lead to another library's session; see `Succession.claims`."""
         return () if self.succession is None else self.succession.claims(cookies, own_name)
 
+    def newest(self, texts: tuple[str, ...]) -> tuple[str | Refused, int]:
+        """Return which of several texts counts, and how many are genuine, as `newest` of the sealers does."""
+        return newest(texts, [format_.sealer for format_ in self.formats])
+
     def is_genuine(self, text: str) -> bool:
         """Return True if a text was sealed under one of the keys and is of the right age, whatever is in it."""
-        return isinstance(newest((text,), self.sealers)[0], str)
+        return isinstance(self.newest((text,))[0], str)
 
     def now(self) -> datetime:
         """Return the time, aware, in UTC."""
         return datetime.fromtimestamp(self.clock(), UTC)
-
-
-def _due_question(rules: Rules[Any]) -> Callable[[object], bool]:
-    """Return `Rules.is_due`, with all that it needs at hand."""
-    sealer = rules.formats[0].sealer if rules.formats else KeylessSealer()
-    cookie_values, written_at, clock = rules.adapter.cookie_values, sealer.claimed_time, rules.clock
-    name, refresh_seconds = rules.settings.cookie.name, rules.refresh_after.total_seconds()
-
-    def is_due(request: object) -> bool:
-        for text in cookie_values(request, name):
-            sealed_at = written_at(text)
-            if sealed_at is None:  # perhaps in another format
-                sealed_at = rules.claimed_time(text)
-            if sealed_at is not None and clock() - sealed_at >= refresh_seconds:
-                return True
-        return False
-
-    return is_due
-
-
-def data_path(rules: Rules[S]) -> Generated | None:
-    """Return what reads and writes data alone in the configured format; None where a subclass has a word on that."""
-    return rules.formats[0].codec.data_path if rules.is_stock and rules.formats else None
-
-
-def _seconds(span: timedelta | None) -> float | None:
-    return None if span is None else span.total_seconds()
-
-
-def _data_loader(rules: Rules[S]) -> DataLoader[S]:
-    """Return `Rules.load_data`, with all that it needs at hand."""
-    path = data_path(rules)
-    if path is None:
-        return load_nothing
-    cookie_values, name, keeps_undeclared = rules.adapter.cookie_values, rules.name, rules.extras.allowed is None
-    limit = rules.absolute_seconds
-    data_in = path.data_in if limit is None else if_young(path.data_in, rules.clock, limit)
-    unseal = rules.formats[0].sealer.open
-
-    def load_data(request: object, made: list[Any]) -> Any:
-        if request is None:
-            return None
-        texts = cookie_values(request, name)
-        if len(texts) != 1:
-            return None
-        unsealed = unseal(texts[0])
-        if type(unsealed) is not tuple:
-            return None
-        loaded = data_in(unsealed[0], texts[0])
-        if loaded is None or (loaded.raws is not None and not keeps_undeclared):
-            return None
-        loaded.age = unsealed[1]
-        made.append(loaded)
-        return made[0]
-
-    return load_data
-
-
-def load_nothing(_request: object, _made: list[Any]) -> None:
-    """Take the place of `Rules.load_data` where there is always more to know than the data."""
-
-
-def _data_sealer(rules: Rules[S]) -> Callable[[LoadedData[S] | LoadedKeys[S]], str | None]:
-    """Return `Rules.header_of`, with all that it needs at hand."""
-    path = data_path(rules)
-    if path is None:
-        return lambda _loaded: None
-    payload_of, seal, written, clock = path.payload_of, rules.formats[0].sealer.seal, rules.cookie.written, rules.clock
-    lifetime, refreshes, longest = rules.lifetime_seconds, rules.refresh_each_request, rules.max_cookie_size
-    most, old = _longest_in_cookie(rules.settings), math.floor(rules.refresh_seconds)
-
-    def header_of(loaded: LoadedData[S] | LoadedKeys[S]) -> str | None:
-        payload = payload_of(loaded)
-        if payload is loaded.source:
-            return None if refreshes and loaded.age >= old and loaded.permanent else ""  # where it is just due, too
-        if payload is None or len(payload) > most:
-            return None
-        sealed = seal(payload)
-        header = written(sealed, clock() + lifetime if loaded.permanent else None)
-        if len(header) > longest:
-            return None
-        loaded.written, loaded.sent = payload, sealed
-        return header
-
-    return header_of if rules.absolute_seconds is None else if_goes_on(header_of, rules.schema)
 
 
 @frozen
@@ -382,19 +357,15 @@ def formats_of(
         Format(Codec(written, each, max_payload=most), _sealer(settings, signing, each, clock))
         for each in signing.serializers_of(settings)
     )
-    if settings.encryption == "off":
-        return signed
-    if settings.keys is None:
-        raise ConfigurationError(f'SESSION_ENCRYPTION = "{settings.encryption}" needs a SECRET_KEY')
-    encrypted = _encrypted(signed, settings, settings.keys, signing, clock)
-    return (*encrypted, *signed) if settings.encryption == "on" else (*signed, *encrypted)
-
-
-def opening_since(formats: tuple[Format[S], ...], moment: int | None) -> tuple[Format[S], ...]:
-    """Return formats that open nothing of before a moment, if there is such a moment."""
-    if moment is None:
+    formats = signed
+    if settings.encryption != "off":
+        if settings.keys is None:
+            raise ConfigurationError(f'SESSION_ENCRYPTION = "{settings.encryption}" needs a SECRET_KEY')
+        encrypted = _encrypted(signed, settings, settings.keys, signing, clock)
+        formats = (*encrypted, *signed) if settings.encryption == "on" else (*signed, *encrypted)
+    if settings.not_before is None:
         return formats
-    return tuple(evolve(format_, sealer=SealedSince(format_.sealer, moment)) for format_ in formats)
+    return tuple(Format(each.codec, SealedSince(each.sealer, settings.not_before)) for each in formats)
 
 
 def record_keys_of(settings: Settings) -> DailyKeys | None:

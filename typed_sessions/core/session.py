@@ -20,7 +20,7 @@ from typed_sessions.core.extras import Extras
 from typed_sessions.core.hidden import concealed, without_arguments
 from typed_sessions.core.loading import RequestContext, opened_with, refuse_earlier_name
 from typed_sessions.core.mixin import Keyed, Session
-from typed_sessions.core.rules import DataLoader, Rules, load_nothing
+from typed_sessions.core.rules import Rules
 from typed_sessions.core.state import AWAITED, SAVED, Binding, LoadResult, Renewal, SessionState, Source
 from typed_sessions.errors import FieldTypeError, UndeclaredKeyError, without_values
 from typed_sessions.reports import UsedLate
@@ -72,20 +72,19 @@ class SecureCookieSession(Session[S_co]):
         UndeclaredKeyError: an initial key is an earlier name of a field.
     """
 
-    __slots__ = ("__weakref__", "_app", "_is_saved", "_load_data", "_request", "_rules", "_state", "accessed")
+    __slots__ = ("__weakref__", "_app", "_is_saved", "_request", "_rules", "_state", "accessed")
 
     accessed: bool
     _app: object
-    _load_data: DataLoader[S_co]
-    """`Rules.load_data`, or what takes its place."""
     _is_saved: bool
     """True if it was saved while `_state` was a list."""
     _request: object
     """None once its cookies were looked at, or if there is none."""
-    _rules: Rules[S_co] | None
-    """Those that it was opened with; None if a program has made it."""
+    _rules: Any
+    """The `Rules` that it was opened with; None if a program has made it."""
     _state: SessionState[S_co] | list[LoadedData[S_co] | LoadedKeys[S_co] | SessionState[S_co]]
-    """A list until somebody asks more of it than its data: threads append what they make, and the first counts."""
+    """Of a request's, a list until somebody asks more of it than its data: threads append what they make, and the first
+    counts."""
 
     @overload
     def __init__(
@@ -108,20 +107,20 @@ class SecureCookieSession(Session[S_co]):
         schema: Callable[[], S_co] | Schema[S_co] | None = None,
     ) -> None:
         if schema is None and not initial:
-            belong(self, None, None, None, SessionState(_MADE_BY_A_PROGRAM))
+            belong(self, SessionState(_MADE_BY_A_PROGRAM))
             return  # a class of the user's is made so for a request: nothing that takes time
         declared = schema if isinstance(schema, Schema) else Schema(cast("Callable[[], S_co]", schema))
         state: SessionState[S_co] = SessionState(Binding(lambda: opened_with({}, declared)))
         if initial:
             state.opened = opened_with(dict(initial), declared)
-        belong(self, None, None, None, state)
+        belong(self, state)
 
     @property
     @override
     def data(self) -> S_co:
         made = self._state  # as `_data_loaded` has it, without a call: this is what most requests ask
         if type(made) is list and not self._is_saved:
-            loaded = made[0] if made else self._load_data(self._request, made)
+            loaded = made[0] if made else self._rules.load_data(self._request, made)
             if loaded is not None and not isinstance(loaded, SessionState):
                 self.accessed = True
                 data: S_co = loaded.data
@@ -221,14 +220,10 @@ class SecureCookieSession(Session[S_co]):
         """Return a session of its own that stores the same and belongs to no request: nobody saves it."""
         contents = self._touched()
         contents.stored()  # what changes in a value changes in both from now on
-        return self._standing_in(contents.copied())
+        return self._detached(contents.copied())
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        detached = memo[id(self)] = self._detached(self._touched().copied(memo))
-        added = self._added
-        if added:
-            vars(detached).update(copy.deepcopy(added, memo))
-        return detached
+        return self._detached(self._touched().copied(memo), memo)
 
     @override
     def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
@@ -252,12 +247,10 @@ class SecureCookieSession(Session[S_co]):
     @override
     def pop(self, key: str, default: object = _MISSING) -> object:
         """Take a key out and return its value, or the default if there is one and the key is not stored."""
-        contents = self._touched()
-        if default is not _MISSING and key not in contents:
+        if default is not _MISSING and key not in self:  # asked first: a KeyError of anything else is none of that
             return default
-        value = contents.read(key)
-        contents.remove(key)
-        self._mutated()
+        value = self[key]
+        del self[key]
         return value
 
     @override
@@ -272,10 +265,9 @@ class SecureCookieSession(Session[S_co]):
     @without_arguments(_has_secrets)
     def setdefault(self, key: str, default: object = None) -> object:
         """Return the value under a key, stored just now if there was none."""
-        contents = self._touched()
-        if key not in contents:
+        if key not in self:
             self._store({key: default})
-        return contents.read(key)
+        return self[key]
 
     @override
     def regenerate(self) -> None:
@@ -340,36 +332,34 @@ class SecureCookieSession(Session[S_co]):
             return None
         return state.opened.contents.copied()
 
-    @property
-    def _added(self) -> dict[str, object]:
-        """The attributes that a subclass has added."""
-        own: dict[str, object] = getattr(self, "__dict__", {})
-        return {name: value for name, value in own.items() if not hasattr(SecureCookieSession, name)}
+    def _detached(self, contents: Contents[S_co], memo: dict[int, Any] | None = None) -> Self:
+        """Return a session that holds contents and stands where this one does, with nobody to save it.
 
-    def _standing_in(self, contents: Contents[S_co]) -> Self:
-        """Return a session that holds contents, and what a subclass has added, with nobody to save it."""
-        detached, added = self._detached(contents), self._added
-        if added:
-            vars(detached).update(added)
-        return detached
-
-    def _detached(self, contents: Contents[S_co]) -> Self:
-        """Return a session that holds contents and stands where this one does, with nobody to save it."""
+        It has what a subclass has added, too: deep copies of that, if there is a memo of `copy.deepcopy`.
+        """
         state = state_of(self)
         opened = state.open()
         detached = type(self).__new__(type(self))
         of_its_own: SessionState[S_co] = SessionState(Binding(_opened_empty, rule=state.source.rule))
         of_its_own.opened = LoadResult(contents, opened.snapshot, new=opened.new)
         of_its_own.assigned = state.assigned
-        belong(detached, None, None, None, of_its_own)
+        belong(detached, of_its_own)
+        own: dict[str, object] = getattr(self, "__dict__", {})
+        added = {name: value for name, value in own.items() if not hasattr(SecureCookieSession, name)}
+        if memo is not None:
+            memo[id(self)] = detached
+            added = copy.deepcopy(added, memo)
+        if added:
+            vars(detached).update(added)
         return detached
 
     def _begin(self) -> SessionState[S_co]:
         """Look at the cookies of the request, and return the state of the session from now on."""
-        made, rules, request = self._state, self._rules, self._request
+        made, request = self._state, self._request
+        rules: Rules[S_co] = self._rules
         if not isinstance(made, list):  # another thread has come so far just now
             return made
-        if not made and rules is not None and request is not None:  # or is about to
+        if not made and request is not None:  # or is about to
             made.append(SessionState(self._source(rules, request, None)))
         first = made[0]
         if not isinstance(first, SessionState):
@@ -379,7 +369,7 @@ class SecureCookieSession(Session[S_co]):
         else:
             state = first
         self._state = state
-        if rules is None or not rules.is_on_server:  # another thread may be about to need that
+        if not rules.is_on_server:  # another thread may be about to need that
             self._request = None
         note_saved_before(self, first, state)
         return state
@@ -388,10 +378,10 @@ class SecureCookieSession(Session[S_co]):
         """Return the data of a session of which nobody asks more, once it is loaded; None where somebody does."""
         made = self._state
         if type(made) is list and not self._is_saved:
-            loaded = made[0] if made else self._load_data(self._request, made)
+            loaded = made[0] if made else self._rules.load_data(self._request, made)
             if loaded is not None and not isinstance(loaded, SessionState):
                 self.accessed = True
-                return loaded
+                return cast("LoadedData[S_co] | LoadedKeys[S_co]", loaded)
         return None
 
     def _source(self, rules: Rules[S_co], request: object, opened: str | None) -> Source[Any]:
@@ -402,9 +392,7 @@ class SecureCookieSession(Session[S_co]):
 
     def _state_with(self, loaded: LoadedData[S_co] | LoadedKeys[S_co], request: object) -> SessionState[S_co]:
         """Return the state of a session whose data was loaded before."""
-        rules = self._rules
-        if rules is None:
-            raise TypeError("only a session of a request is loaded as its data")
+        rules: Rules[S_co] = self._rules
         opened, sealed, kept = rules.writer.codec.with_contents(loaded), loaded.sealed or None, loaded.written
         snapshot = Snapshot(opened.snapshot.codec, kept, kept) if kept and rules.is_on_server else opened.snapshot
         state: SessionState[S_co] = SessionState(self._source(rules, request, sealed))
@@ -418,8 +406,7 @@ class SecureCookieSession(Session[S_co]):
         if state.progress is not AWAITED:
             self._note_late_use(state)
         self.accessed = True
-        loaded = state.loaded
-        return (loaded[0][0] if loaded else state.open()).contents
+        return state.open().contents
 
     def _note_late_use(self, state: SessionState[S_co]) -> None:
         """Take note of a use of the session after its response was made."""
@@ -451,16 +438,11 @@ STREAMING: Final[ContextVar[object]] = ContextVar("streaming", default=None)
 
 
 def belong(
-    session: SecureCookieSession[Any],
-    rules: Rules[Any] | None,
-    app: object,
-    request: object,
-    state: SessionState[Any] | None,
+    session: SecureCookieSession[Any], state: SessionState[Any], rules: Rules[Any] | None = None, app: object = None
 ) -> None:
-    """Set all that a session has."""
+    """Set all that a session has whose state is known."""
     session.accessed = session._is_saved = False
-    session._rules, session._app, session._request, session._load_data = rules, app, request, load_nothing
-    session._state = [] if state is None else state
+    session._rules, session._app, session._request, session._state = rules, app, None, state
 
 
 def state_of(session: SecureCookieSession[S]) -> SessionState[S]:
@@ -495,4 +477,4 @@ def is_permanent(session: SecureCookieSession[Any]) -> bool:
     if type(session) is SecureCookieSession or type(session).permanent is SecureCookieSession.permanent:
         return bool(contents.get("_permanent"))
     # A subclass has its own word on it. It is asked of another session, where it may count as one.
-    return session._standing_in(contents).permanent
+    return session._detached(contents).permanent

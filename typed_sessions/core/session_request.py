@@ -10,7 +10,7 @@ from typing import Any, Final
 from typing_extensions import TypeVar
 
 from typed_sessions.codec.loaded_data import LoadedData, LoadedKeys
-from typed_sessions.core.rules import Rules, load_nothing
+from typed_sessions.core.rules import Rules
 from typed_sessions.core.session import STREAMING, SecureCookieSession, belong, note_saved_before, state_of
 from typed_sessions.core.state import SAVED, SessionState, Source
 
@@ -19,7 +19,6 @@ __all__ = [
     "is_left_alone",
     "note_data_saved",
     "note_saved",
-    "note_streaming",
     "rules_of",
     "save_data",
     "session_from",
@@ -33,19 +32,15 @@ S = TypeVar("S", default=dict[str, object])
 
 def rules_of(session: SecureCookieSession[S]) -> Rules[S] | None:
     """Return the rules that a session was opened with; None if a program has made it."""
-    return session._rules
+    rules: Rules[S] | None = session._rules
+    return rules
 
 
 def session_of_request(
     rules: Rules[S], app: object, request: object, session_class: type[SecureCookieSession[S]]
 ) -> SecureCookieSession[S]:
     """Return the session of a request. Its cookies are looked at when the session is, from whichever thread."""
-    if session_class is SecureCookieSession:
-        session: SecureCookieSession[S] = _new(session_class)  # pyright: ignore[reportAssignmentType]  # it takes the comparison for a proof that there is no schema
-        session._load_data = rules.load_data
-    else:
-        session = session_class()  # type: ignore[assignment]  # pyright: ignore[reportCallIssue]  # without a schema, which the rules know
-        session._load_data = load_nothing
+    session: SecureCookieSession[S] = _new(session_class) if session_class is SecureCookieSession else session_class()  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType, reportCallIssue]  # without a schema, which the rules know
     session.accessed = session._is_saved = False  # as `belong` does; each request comes by here
     session._rules = rules
     session._app = app
@@ -58,14 +53,11 @@ _new: Final = object.__new__
 
 
 def session_from(
-    source: Source[S],
-    session_class: type[SecureCookieSession[S]],
-    rules: Rules[S] | None = None,
-    app: object = None,
+    source: Source[S], session_class: type[SecureCookieSession[S]], rules: Rules[S] | None = None, app: object = None
 ) -> SecureCookieSession[S]:
     """Return a session that opens at the first touch, from whichever thread touches it."""
     session: SecureCookieSession[S] = session_class()  # type: ignore[assignment]  # pyright: ignore[reportCallIssue]  # without a schema, which the source knows
-    belong(session, rules, app, None, SessionState(source))
+    belong(session, SessionState(source), rules, app)
     return session
 
 
@@ -77,9 +69,7 @@ def is_left_alone(session: SecureCookieSession[Any]) -> bool:
     if session.accessed or session._state:
         return False
     rules, request = session._rules, session._request
-    if rules is None or request is None:
-        return False
-    if rules.refresh_each_request and rules.is_due(request):
+    if rules.refresh_each_request and (request is None or rules.is_due(request)):
         return False
     session._is_saved = True
     if session._state:  # another thread has come so far just now
@@ -87,19 +77,18 @@ def is_left_alone(session: SecureCookieSession[Any]) -> bool:
     return True
 
 
-def save_data(session: SecureCookieSession[S], rules: Rules[S]) -> str | None:
-    """Save a session of which nobody has asked more than its data. None where somebody has, or it takes more.
+def save_data(session: SecureCookieSession[S], adapter: object) -> str | None:
+    """Save a session of which nobody has asked more than its data, and return the text of the `Set-Cookie` header.
 
-    Returns:
-        The text of the `Set-Cookie` header; empty if none is due.
+    It is empty if none is due; None where somebody has, or where it takes more, as of another adapter's session.
     """
     made = session._state
     if type(made) is not list or not made or session._is_saved:
         return None
-    loaded = made[0]
-    if isinstance(loaded, SessionState):
+    loaded, rules = made[0], session._rules
+    if isinstance(loaded, SessionState) or rules.adapter is not adapter:
         return None
-    header = rules.header_of(loaded)
+    header: str | None = rules.header_of(loaded)
     if header is not None:
         session._is_saved = True
         if len(made) > 1:  # another thread asks more just now
@@ -129,16 +118,16 @@ def source_of(session: SecureCookieSession[Any]) -> object:
     return state.source if type(state) is SessionState else session._request
 
 
-def note_streaming(session: SecureCookieSession[Any]) -> None:
-    """Note that a program makes the response while it is sent, and has not used the session before."""
-    STREAMING.set(session)
-
-
 def note_saved(session: SecureCookieSession[Any], *, streams: bool) -> None:
-    """Note that the session was saved with its response: what changes from now on is lost. See `note_streaming`."""
+    """Note that the session was saved with its response: what changes from now on is lost.
+
+    Args:
+        session: what was saved.
+        streams: whether a program makes the response while it is sent, and has not used the session before.
+    """
     state_of(session).progress = SAVED
     if streams:
-        note_streaming(session)
+        STREAMING.set(session)
 
 
 def was_used_late(session: SecureCookieSession[Any]) -> bool:

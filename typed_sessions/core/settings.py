@@ -1,18 +1,21 @@
 """The settings of an application, as one frozen value."""
 
+# ruff: noqa: RUF009 -- what `_setting` returns is a field
+
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from copy import copy
 from datetime import datetime, timedelta
+from difflib import get_close_matches
+from functools import lru_cache
 from importlib import import_module
-from typing import Any, Final, Literal, TypeAlias, TypeVar
+from typing import Any, Final, Literal, TypeAlias, TypeVar, cast
 
 import msgspec
-from attrs import field, frozen
-from typing_extensions import override
+from attrs import field, fields, frozen
 
 from typed_sessions.codec.codec import OnBadField
 from typed_sessions.core.cookies import BROWSERS_LIMIT, checked_attributes
@@ -31,6 +34,7 @@ __all__ = [
     "SETTING_NAMES",
     "Encryption",
     "Settings",
+    "advice_on",
     "checked_encryption",
     "checked_store",
     "copied",
@@ -53,155 +57,6 @@ DEFAULT_LIFETIME: Final = timedelta(days=31)
 
 _MOST_SECONDS: Final = timedelta.max // timedelta(seconds=1)
 _LONGEST: Final = timedelta(days=365 * 1000)
-
-
-@frozen
-class Settings:
-    """What the config of an application says of its sessions, checked."""
-
-    keys: SecretKeys | None
-    """None without a secret key: there are no sessions."""
-    key_file: str | None = field(repr=False)
-    """The path of the file from which the keys came into the config."""
-    cookie: CookieAttributes
-    """As the config has it, checked here; what is written is what the interface's helper methods say."""
-    application_root: str
-    """Which was the cookie's path if none was set."""
-    serializer: AnySerializer | None
-    """None leaves it to the argument."""
-    serializer_fallbacks: tuple[AnySerializer, ...]
-    """Those that read, too, beside the built-in ones."""
-    digest: DigestMethod | None
-    """None leaves it to the interface."""
-    digest_fallbacks: tuple[DigestMethod, ...]
-    encryption: Encryption
-    """As the argument says, if no setting does."""
-    lifetime: timedelta
-    leeway: timedelta
-    extras: ExtrasRule
-    on_bad_field: OnBadField
-    raise_on_oversize: bool
-    max_cookie_size: int
-    """In bytes, of the whole `Set-Cookie` text; 0 for no limit."""
-    max_payload: int | None
-    """In bytes. None leaves it to where sessions are kept."""
-    refresh_each_request: bool
-    refresh_after: timedelta | None
-    """None leaves it to the interface."""
-    store: str | SessionStore | None = field(repr=False)
-    """A URL, or a store. None leaves it to the argument."""
-    namespace: str | None
-    """What keeps the sessions of an application apart from others in its store. None leaves it to the secret key."""
-    absolute_lifetime: timedelta | None
-    not_before: int | None
-    """What was sealed or issued before has ended. In seconds since the epoch, as cookies have the time."""
-    store_timeout: timedelta
-    raise_on_store_error: bool
-    adopt_signed_before: datetime | None
-    adopt: tuple[Predecessor, ...]
-    """What other libraries have written, and becomes ours."""
-    purge_every: timedelta | None
-    """How often expired sessions are deleted; None for never."""
-
-
-def snapshot(config: Mapping[str, Any]) -> tuple[object, ...]:
-    """Return the values of all settings, to compare with later ones. Lists are copied: they may change in place."""
-    return tuple(_held(config.get(name)) for name in SETTING_NAMES)
-
-
-def copied(config: Mapping[str, Any]) -> dict[str, object]:
-    """Return all values of a config, to compare with later ones. Lists are copied: they may change in place."""
-    return {key: _held(value) for key, value in config.items()}
-
-
-def _held(value: object) -> object:
-    return copy(value) if is_sequence(value) or is_set(value) else value
-
-
-def read_settings(config: Mapping[str, Any], *, encryption: Encryption = "off") -> Settings:
-    """Return the settings of an application. A key that is missing has Quart's default.
-
-    Args:
-        config: the config of the application.
-        encryption: what holds unless `SESSION_ENCRYPTION` says something else.
-
-    Raises:
-        ConfigurationError: a setting is wrong; the message names it and says what it takes.
-    """
-    read = _Reader(config)
-    lifetime = lifetime_of(config.get("PERMANENT_SESSION_LIFETIME", DEFAULT_LIFETIME))
-    root, name = read("APPLICATION_ROOT", _text) or "/", read("SESSION_COOKIE_NAME", _text)
-    refresh_after = read.optional("SESSION_REFRESH_AFTER", span_of)
-    if refresh_after is not None and refresh_after > lifetime:
-        raise ConfigurationError("SESSION_REFRESH_AFTER must not be longer than PERMANENT_SESSION_LIFETIME")
-    keys = _secret_keys(config.get("SECRET_KEY"), config.get("SECRET_KEY_FALLBACKS") or ())
-    encryption = read.optional("SESSION_ENCRYPTION", checked_encryption) or encryption
-    if keys is not None and encryption != "off":
-        refuse_same_ids(keys)
-    return Settings(
-        keys=keys,
-        key_file=read("SECRET_KEY_FILE", path_of),
-        cookie=checked_attributes(
-            name="session" if name is None else name,
-            path=read("SESSION_COOKIE_PATH", _text) or root,
-            domain=read("SESSION_COOKIE_DOMAIN", _text),
-            secure=read("SESSION_COOKIE_SECURE", flag_of, default=False),
-            httponly=read("SESSION_COOKIE_HTTPONLY", flag_of, default=True),
-            samesite=read("SESSION_COOKIE_SAMESITE", _text),
-            partitioned=read("SESSION_COOKIE_PARTITIONED", flag_of, default=False),
-        ),
-        application_root=root,
-        serializer=read.optional("SESSION_SERIALIZER", _serializer),
-        serializer_fallbacks=read.each("SESSION_SERIALIZER_FALLBACKS", _serializer, "a list"),
-        digest=read.optional("SESSION_DIGEST", known_digest),
-        digest_fallbacks=read.each("SESSION_DIGEST_FALLBACKS", known_digest, "a list of names"),
-        encryption=encryption,
-        lifetime=lifetime,
-        leeway=read("SESSION_CLOCK_LEEWAY", span_of, default=timedelta(seconds=30)),
-        extras=read("SESSION_EXTRAS", _extras_rule, default="keep"),
-        on_bad_field=OnBadField(read.choice("SESSION_ON_BAD_FIELD", "field", "session")),
-        raise_on_oversize=read.choice("SESSION_ON_OVERSIZE", "raise", "warn") == "raise",
-        max_cookie_size=read("MAX_COOKIE_SIZE", _size, default=BROWSERS_LIMIT),
-        max_payload=read.optional("SESSION_MAX_PAYLOAD", _size_of_something),
-        refresh_each_request=read("SESSION_REFRESH_EACH_REQUEST", flag_of, default=True),
-        refresh_after=refresh_after,
-        store=read.optional("SESSION_STORE", checked_store),
-        namespace=read("SESSION_NAMESPACE", _text),
-        absolute_lifetime=read.optional("SESSION_ABSOLUTE_LIFETIME", _limit),
-        not_before=read.optional("SESSION_NOT_BEFORE", _second),
-        store_timeout=read("SESSION_STORE_TIMEOUT", _longer_than_nothing, default=timedelta(seconds=2)),
-        raise_on_store_error=read.choice("SESSION_ON_STORE_ERROR", "raise", "anonymous") == "raise",
-        adopt_signed_before=read.optional("SESSION_ADOPT_SIGNED_BEFORE", moment_of),
-        adopt=read.each("SESSION_ADOPT", _predecessor, "a list"),
-        purge_every=read.optional("SESSION_PURGE_EVERY", _interval),
-    )
-
-
-@frozen
-class _Reader:
-    """Asks for settings, and has them read by functions that take a setting's name and its value."""
-
-    config: Mapping[str, Any] = field(repr=False)
-
-    def __call__(self, setting: str, read: Callable[[str, object], T], *, default: object = None) -> T:
-        return read(setting, self.config.get(setting, default))
-
-    def optional(self, setting: str, read: Callable[[str, object], T]) -> T | None:
-        value: object = self.config.get(setting)
-        return None if value is None else read(setting, value)
-
-    def each(self, setting: str, read: Callable[[str, object], T], what: str) -> tuple[T, ...]:
-        values: object = self.config.get(setting) or ()
-        if not is_sequence(values):
-            raise ConfigurationError(f"{setting} must be {what}, not {type(values).__name__}")
-        return tuple(read(setting, value) for value in values)
-
-    def choice(self, setting: str, default: str, other: str) -> str:
-        value: object = self.config.get(setting, default)
-        for choice in (default, other):
-            if value == choice:
-                return choice
-        raise ConfigurationError(f'{setting} must be "{default}" or "{other}"')
 
 
 def _secret_keys(current: object, fallbacks: object) -> SecretKeys | None:
@@ -286,8 +141,7 @@ def checked_store(setting: str, value: object) -> str | SessionStore:
         check_url(value)
         return value
     if isinstance(value, type) or not isinstance(value, SessionStore):
-        what = value.__name__ if isinstance(value, type) else type(value).__name__
-        raise ConfigurationError(f"{setting} must be a URL or a store, not {what}")
+        raise ConfigurationError(f"{setting} must be a URL or a store, not {_class_of(value)}")
     return value
 
 
@@ -297,10 +151,8 @@ def checked_encryption(setting: str, value: object) -> Encryption:
     Raises:
         ConfigurationError: it does not say so, or what encrypts is not installed; the message has the setting's name.
     """
-    for choice in _ENCRYPTION:
-        if value == choice:
-            break
-    else:
+    choice: Encryption | None = next((each for each in _ENCRYPTION if value == each), None)
+    if choice is None:
         raise ConfigurationError(f'{setting} must be "off", "read" or "on", as text')
     if choice != "off":
         try:
@@ -334,9 +186,13 @@ def _second(setting: str, value: object) -> int:
 
 def _predecessor(setting: str, value: object) -> Predecessor:
     if isinstance(value, type) or not isinstance(value, Predecessor):
-        what = value.__name__ if isinstance(value, type) else type(value).__name__
+        what = _class_of(value)
         raise ConfigurationError(f"{setting} must be a list of what typed_sessions.adopting has, not of {what}")
     return value
+
+
+def _class_of(value: object) -> str:
+    return value.__name__ if isinstance(value, type) else type(value).__name__
 
 
 def span_of(setting: str, value: object) -> timedelta:
@@ -367,19 +223,14 @@ def lifetime_of(setting: object) -> timedelta:
     return lifetime
 
 
-def _longer_than_nothing(setting: str, value: object, otherwise: str = "") -> timedelta:
-    span = span_of(setting, value)
-    if not span:
-        raise ConfigurationError(f"{setting} must be longer than nothing{otherwise}")
-    return span
+def _longer_than_nothing(otherwise: str = "") -> Callable[[str, object], timedelta]:
+    def read(setting: str, value: object) -> timedelta:
+        span = span_of(setting, value)
+        if not span:
+            raise ConfigurationError(f"{setting} must be longer than nothing{otherwise}")
+        return span
 
-
-def _limit(setting: str, value: object) -> timedelta:
-    return _longer_than_nothing(setting, value, "; None is no limit")
-
-
-def _interval(setting: str, value: object) -> timedelta:
-    return _longer_than_nothing(setting, value, "; None is never")
+    return read
 
 
 def _extras_rule(setting: str, value: object) -> ExtrasRule:
@@ -394,32 +245,198 @@ def _extras_rule(setting: str, value: object) -> ExtrasRule:
     raise ConfigurationError(f'{setting} must be "keep", "forbid" or a set of names')
 
 
-def _size(setting: str, value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise ConfigurationError(f"{setting} must be a number of bytes; 0 is no limit")
-    return value
+def _size(least: int, otherwise: str) -> Callable[[str, object], int]:
+    def read(setting: str, value: object) -> int:
+        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+            raise ConfigurationError(f"{setting} must be a number of bytes{otherwise}")
+        return value
+
+    return read
 
 
-def _size_of_something(setting: str, value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
-        raise ConfigurationError(f"{setting} must be a number of bytes, more than 0")
-    return value
+def _each(read: Callable[[str, object], T], what: str) -> Callable[[str, object], tuple[T, ...]]:
+    def read_each(setting: str, values: object) -> tuple[T, ...]:
+        if not is_sequence(values or ()):
+            raise ConfigurationError(f"{setting} must be {what}, not {type(values).__name__}")
+        return tuple(read(setting, value) for value in cast("Iterable[object]", values or ()))
+
+    return read_each
 
 
-class _Asked(dict[str, object]):
-    """A config without settings, that takes note of what is asked for."""
+def _choice(default: str, other: str, made_of: Callable[[str], T]) -> Callable[[str, object], T]:
+    def read_choice(setting: str, value: object) -> T:
+        for choice in (default, other):
+            if value == choice:
+                return made_of(choice)
+        raise ConfigurationError(f'{setting} must be "{default}" or "{other}"')
 
-    @override
-    def get(self, key: str, default: Any = None) -> Any:
-        self[key] = default
-        return default
-
-
-def _names_of_all() -> tuple[str, ...]:
-    asked = _Asked()
-    read_settings(asked)
-    return tuple(asked)
+    return read_choice
 
 
-SETTING_NAMES: Final = _names_of_all()
+def _is_raise(choice: str) -> bool:
+    return choice == "raise"
+
+
+def _read(config: Mapping[str, Any], setting: str, read: Callable[[str, object], T], default: object = None) -> T:
+    value: object = config.get(setting, default)
+    return cast("T", None) if value is None and default is None else read(setting, value)
+
+
+def _setting(name: str, read: Callable[[str, object], T], default: object = None, *, shown: bool = True) -> T:
+    """Return the field of a setting that is read by itself. One without a default is None where it is not set."""
+    return cast("T", field(repr=shown, metadata={"setting": (name, read, default)}))
+
+
+@frozen(kw_only=True)
+class Settings:
+    """What the config of an application says of its sessions, checked. A key that is missing has Quart's default."""
+
+    keys: SecretKeys | None
+    """None without a secret key: there are no sessions."""
+    key_file: str | None = _setting("SECRET_KEY_FILE", path_of, shown=False)
+    """The path of the file from which the keys came into the config."""
+    cookie: CookieAttributes
+    """As the config has it, checked here; what is written is what the interface's helper methods say."""
+    application_root: str
+    """Which was the cookie's path if none was set."""
+    serializer: AnySerializer | None = _setting("SESSION_SERIALIZER", _serializer)
+    """None leaves it to the argument."""
+    serializer_fallbacks: tuple[AnySerializer, ...] = _setting(
+        "SESSION_SERIALIZER_FALLBACKS", _each(_serializer, "a list"), ()
+    )
+    """Those that read, too, beside the built-in ones."""
+    digest: DigestMethod | None = _setting("SESSION_DIGEST", known_digest)
+    """None leaves it to the interface."""
+    digest_fallbacks: tuple[DigestMethod, ...] = _setting(
+        "SESSION_DIGEST_FALLBACKS", _each(known_digest, "a list of names"), ()
+    )
+    encryption: Encryption
+    """As the argument says, if no setting does."""
+    lifetime: timedelta
+    leeway: timedelta = _setting("SESSION_CLOCK_LEEWAY", span_of, timedelta(seconds=30))
+    extras: ExtrasRule = _setting("SESSION_EXTRAS", _extras_rule, "keep")
+    on_bad_field: OnBadField = _setting("SESSION_ON_BAD_FIELD", _choice("field", "session", OnBadField), "field")
+    raise_on_oversize: bool = _setting("SESSION_ON_OVERSIZE", _choice("raise", "warn", _is_raise), "raise")
+    max_cookie_size: int = _setting("MAX_COOKIE_SIZE", _size(0, "; 0 is no limit"), BROWSERS_LIMIT)
+    """In bytes, of the whole `Set-Cookie` text; 0 for no limit."""
+    max_payload: int | None = _setting("SESSION_MAX_PAYLOAD", _size(1, ", more than 0"))
+    """In bytes. None leaves it to where sessions are kept."""
+    refresh_each_request: bool = _setting("SESSION_REFRESH_EACH_REQUEST", flag_of, default=True)
+    refresh_after: timedelta | None = _setting("SESSION_REFRESH_AFTER", span_of)
+    """None leaves it to the interface."""
+    store: str | SessionStore | None = _setting("SESSION_STORE", checked_store, shown=False)
+    """A URL, or a store. None leaves it to the argument."""
+    namespace: str | None = _setting("SESSION_NAMESPACE", _text)
+    """What keeps the sessions of an application apart from others in its store. None leaves it to the secret key."""
+    absolute_lifetime: timedelta | None = _setting(
+        "SESSION_ABSOLUTE_LIFETIME", _longer_than_nothing("; None is no limit")
+    )
+    not_before: int | None = _setting("SESSION_NOT_BEFORE", _second)
+    """What was sealed or issued before has ended. In seconds since the epoch, as cookies have the time."""
+    store_timeout: timedelta = _setting("SESSION_STORE_TIMEOUT", _longer_than_nothing(), timedelta(seconds=2))
+    raise_on_store_error: bool = _setting("SESSION_ON_STORE_ERROR", _choice("raise", "anonymous", _is_raise), "raise")
+    adopt_signed_before: datetime | None = _setting("SESSION_ADOPT_SIGNED_BEFORE", moment_of)
+    adopt: tuple[Predecessor, ...] = _setting("SESSION_ADOPT", _each(_predecessor, "a list"), ())
+    """What other libraries have written, and becomes ours."""
+    purge_every: timedelta | None = _setting("SESSION_PURGE_EVERY", _longer_than_nothing("; None is never"))
+    """How often expired sessions are deleted; None for never."""
+
+
+def read_settings(config: Mapping[str, Any], *, encryption: Encryption = "off") -> Settings:
+    """Return the settings of an application. What is given of `encryption` holds unless `SESSION_ENCRYPTION` is set.
+
+    Raises:
+        ConfigurationError: a setting is wrong; the message names it and says what it takes.
+    """
+    lifetime = lifetime_of(config.get("PERMANENT_SESSION_LIFETIME", DEFAULT_LIFETIME))
+    root, name = _read(config, "APPLICATION_ROOT", _text) or "/", _read(config, "SESSION_COOKIE_NAME", _text)
+    keys = _secret_keys(config.get("SECRET_KEY"), config.get("SECRET_KEY_FALLBACKS") or ())
+    if config.get("SESSION_ENCRYPTION") is not None:
+        encryption = checked_encryption("SESSION_ENCRYPTION", config.get("SESSION_ENCRYPTION"))
+    if keys is not None and encryption != "off":
+        refuse_same_ids(keys)
+    cookie = checked_attributes(
+        name="session" if name is None else name,
+        path=_read(config, "SESSION_COOKIE_PATH", _text) or root,
+        domain=_read(config, "SESSION_COOKIE_DOMAIN", _text),
+        secure=_read(config, "SESSION_COOKIE_SECURE", flag_of, default=False),
+        httponly=_read(config, "SESSION_COOKIE_HTTPONLY", flag_of, default=True),
+        samesite=_read(config, "SESSION_COOKIE_SAMESITE", _text),
+        partitioned=_read(config, "SESSION_COOKIE_PARTITIONED", flag_of, default=False),
+    )
+    others: dict[str, Any] = {name: _read(config, *setting) for name, setting in _BY_THEMSELVES.items()}
+    settings = Settings(
+        keys=keys, cookie=cookie, application_root=root, encryption=encryption, lifetime=lifetime, **others
+    )
+    if settings.refresh_after is not None and settings.refresh_after > lifetime:
+        raise ConfigurationError("SESSION_REFRESH_AFTER must not be longer than PERMANENT_SESSION_LIFETIME")
+    return settings
+
+
+_BY_THEMSELVES: Final = {each.name: each.metadata["setting"] for each in fields(Settings) if each.metadata}
+
+SETTING_NAMES: Final = (
+    *("SECRET_KEY", "SECRET_KEY_FALLBACKS", "APPLICATION_ROOT", "PERMANENT_SESSION_LIFETIME", "SESSION_ENCRYPTION"),
+    *(f"SESSION_COOKIE_{attribute.upper()}" for attribute in CookieAttributes.__annotations__),
+    *(name for name, _, _ in _BY_THEMSELVES.values()),
+)
 """Every config key that a session depends on: Quart's own, and those that this library adds."""
+
+
+def snapshot(config: Mapping[str, Any]) -> tuple[object, ...]:
+    """Return the values of all settings, to compare with later ones, as `copied` has them."""
+    return tuple(map(copied(config).get, SETTING_NAMES))
+
+
+def copied(config: Mapping[str, Any]) -> dict[str, object]:
+    """Return all values of a config, to compare with later ones. Lists are copied: they may change in place."""
+    return {key: copy(value) if is_sequence(value) or is_set(value) else value for key, value in config.items()}
+
+
+_SIMILAR: Final = 0.85
+"""How similar a name has to be to one that is known to be taken for that."""
+
+_KNOWN: Final = sorted(SETTING_NAMES)
+
+_OF_OTHERS: Final = frozenset({"SESSION_PROTECTION"})
+"""Those of extensions that go with any sessions. Flask-Login."""
+
+_STORE: Final = (
+    'SESSION_STORE = "redis://...", "postgresql://..." or "sqlite:///sessions.db" says where sessions are kept'
+)
+_NOTHING: Final = "leave it out; it has no counterpart here"
+
+_FLASK_SESSIONS: Final = {
+    "SESSION_TYPE": _STORE,
+    "SESSION_REDIS": 'SESSION_STORE = "redis://...", or RedisStore(client)',
+    "SESSION_MEMCACHED": _STORE,
+    "SESSION_FILE_DIR": _STORE,
+    "SESSION_FILE_THRESHOLD": _NOTHING,
+    "SESSION_FILE_MODE": _NOTHING,
+    "SESSION_CACHELIB": _STORE,
+    "SESSION_MONGODB": _STORE,
+    "SESSION_MONGODB_DB": _STORE,
+    "SESSION_MONGODB_COLLECT": _STORE,
+    "SESSION_SQLALCHEMY": _STORE,
+    "SESSION_SQLALCHEMY_TABLE": 'SESSION_STORE = "postgresql://...?table=web.sessions"',
+    "SESSION_SQLALCHEMY_SEQUENCE": _NOTHING,
+    "SESSION_SQLALCHEMY_SCHEMA": 'SESSION_STORE = "postgresql://...?table=web.sessions"',
+    "SESSION_SQLALCHEMY_BIND_KEY": _STORE,
+    "SESSION_DYNAMODB": _STORE,
+    "SESSION_DYNAMODB_TABLE": _STORE,
+    "SESSION_KEY_PREFIX": 'SESSION_NAMESPACE = "shop" keeps applications in one store apart',
+    "SESSION_PERMANENT": "session.permanent = True makes a session permanent",
+    "SESSION_USE_SIGNER": "leave it out; an identifier has 256 random bits",
+    "SESSION_ID_LENGTH": "leave it out; an identifier has 256 random bits",
+    "SESSION_SERIALIZATION_FORMAT": 'SESSION_SERIALIZER = "msgspec-msgpack" or "msgspec-json"',
+    "SESSION_CLEANUP_N_REQUESTS": "SESSION_PURGE_EVERY = timedelta(hours=1) deletes what has expired",
+}
+
+
+@lru_cache(maxsize=1_000)
+def advice_on(name: object) -> str | None:
+    """Return what to write instead of a setting that means nothing; None if it is one of ours, or somebody else's."""
+    if not isinstance(name, str) or not name.startswith("SESSION_") or name in _OF_OTHERS or name in _KNOWN:
+        return None
+    close = get_close_matches(name, _KNOWN, n=1, cutoff=_SIMILAR)
+    return _FLASK_SESSIONS.get(name) or (f"did you mean {close[0]}?" if close else None)

@@ -18,7 +18,6 @@ from typed_sessions.schema.values import Value
 __all__ = [
     "AWAITED",
     "FAILED",
-    "KEEP_EXTRAS",
     "MADE_LATE",
     "SAVED",
     "SUPPRESSED",
@@ -48,9 +47,6 @@ class ExtrasRule:
         return self.allowed is None or str(key).startswith("_") or key in self.allowed
 
 
-KEEP_EXTRAS: Final = ExtrasRule()
-
-
 class LoadResult(Value, Generic[S]):
     """What opening a session gave."""
 
@@ -61,8 +57,6 @@ class LoadResult(Value, Generic[S]):
     """The sealed text that was opened, of those that came."""
     new: bool = True
     reports: tuple[Report, ...] = ()
-    has_rivals: bool = False
-    """True if more than one genuine text came."""
 
 
 MADE_LATE: Final = ChangeLost("it was made after the session was saved; change it before the response is made")
@@ -121,7 +115,7 @@ class Binding(Generic[S]):
 
     opener: Callable[[], LoadResult[S]]
     sealed: tuple[str, ...] = field(default=(), repr=False)
-    rule: ExtrasRule = KEEP_EXTRAS
+    rule: ExtrasRule = ExtrasRule()
     sink: ReportSink = log_report
     late_change: Report = MADE_LATE
     has_rivals: bool = False
@@ -258,7 +252,7 @@ class SessionState(Value, Generic[S]):
 
     def compared(self) -> tuple[bool, Changes | None]:
         """Return True if the contents are others than what was loaded, whatever was assigned, and the changes."""
-        opened = self.loaded[0][0] if self.loaded else self.open()
+        opened = self.open()
         contents, snapshot = opened.contents, opened.snapshot
         if self.cleared and self.source.sealed and not contents.keys():
             return True, None  # the cookie goes, also one that this instance could not read

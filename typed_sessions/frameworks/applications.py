@@ -4,30 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from typing import Final, Generic, Protocol, cast
+from typing import Final, Generic, cast
 from weakref import WeakKeyDictionary
 
-from attrs import define, evolve, field, frozen
-from typing_extensions import TypeVar, override
+from attrs import Factory, define, evolve, field, frozen
+from typing_extensions import TypeVar
 
 from typed_sessions.codec.codec import MAX_COOKIE_PAYLOAD, MAX_PAYLOAD
 from typed_sessions.core.cookies import is_sent_to
 from typed_sessions.core.framework import ConfiguredApp, CookieRequest
 from typed_sessions.core.lasting import CREATED_KEY
 from typed_sessions.core.predecessors import Succession, succession_of
-from typed_sessions.core.rules import Adapter, Format, Rules, Signing, formats_of, opening_since, record_keys_of
+from typed_sessions.core.rules import Format, Rules, formats_of, record_keys_of
+from typed_sessions.core.session import SecureCookieSession
 from typed_sessions.core.settings import (
     Encryption,
     Settings,
-    checked_encryption,
-    checked_store,
+    advice_on,
     copied,
     read_settings,
     snapshot,
 )
 from typed_sessions.core.templates import teach_tojson
-from typed_sessions.core.unknown_settings import advice_on
 from typed_sessions.errors import ConfigurationError
+from typed_sessions.frameworks.overrides import Overridable
 from typed_sessions.reports import (
     ForeignDomain,
     KeyFileUnusable,
@@ -40,34 +40,16 @@ from typed_sessions.reports import (
 from typed_sessions.schema.schema import Schema
 from typed_sessions.sealing.base import Clock
 from typed_sessions.sealing.key_file import FileKey, KeyFile, path_of
-from typed_sessions.server import EVENT_LOOP, RecordData, Repository, Runtime, ServerSide, record_data_of
+from typed_sessions.server import RecordData, Repository, Runtime, ServerSide, record_data_of
 from typed_sessions.stores import Lifetime, SessionStore, namespace_in, open_store
 from typed_sessions.stores.identifiers import Namespace
 
-__all__ = ["AppRules", "Applications", "Customised"]
+__all__ = ["AppRules", "Applications"]
 
 S = TypeVar("S", default=dict[str, object])
 
 
-class Customised(Adapter, Protocol):
-    """An adapter whose class, or whoever has it, may say other things than the settings."""
-
-    @property
-    def signing(self) -> Signing: ...
-
-    @property
-    def is_stock(self) -> bool: ...
-
-    @property
-    def is_dynamic(self) -> bool: ...
-
-    @property
-    def makes_permanent(self) -> bool: ...
-
-    def check_overrides(self) -> None: ...
-
-
-@frozen(eq=False)
+@frozen(eq=False, kw_only=True)
 class AppRules(Rules[S]):
     """The rules of an application, and what they were made of."""
 
@@ -75,6 +57,8 @@ class AppRules(Rules[S]):
     """As it was when it was looked at."""
     seen: tuple[object, ...] = field(repr=False)
     """The settings in there, and what the interface says beside them."""
+    session_class: type[SecureCookieSession[S]]
+    """The class of the sessions that are opened."""
     store_in_memory: SessionStore | None = field(repr=False)
     """That of the application; None if its config would mean the same in every application."""
     server_side: ServerSide[S] | None = field(repr=False)
@@ -89,22 +73,17 @@ class AppRules(Rules[S]):
     record_data: RecordData[S] | None = field(init=False, repr=False)
     """Loads and saves the data of records; None if there are none, or there is always more to know than the data."""
 
-    @override
     def __attrs_post_init__(self) -> None:
-        super().__attrs_post_init__()
-        has_keys, has_domain = self.settings.keys is not None, self.settings.cookie.domain is not None
-        is_plain = self.is_stock and self.server_side is None and has_keys and not has_domain
-        object.__setattr__(self, "is_plain", is_plain)
-        may_change = self.store_in_memory is not None or self.key_file is not None
-        object.__setattr__(self, "may_change", may_change)
-        record_data = None
-        if self.server_side is not None:
-            record_data = record_data_of(self, self.server_side.repository, self.server_side.runtime)
-        object.__setattr__(self, "record_data", record_data)
-        if record_data is not None:
-            object.__setattr__(self, "load_data", record_data.load)
-            object.__setattr__(self, "is_due", record_data.is_due)
-            object.__setattr__(self, "header_of", _send_nothing)
+        server_side, settings = self.server_side, self.settings
+        record_data = None if server_side is None else record_data_of(self, server_side.repository, server_side.runtime)
+        has_domain, is_plain = settings.cookie.domain is not None, self.is_stock and server_side is None
+        for name, value in (
+            ("may_change", self.store_in_memory is not None or self.key_file is not None),
+            ("is_plain", is_plain and settings.keys is not None and not has_domain),
+            ("record_data", record_data),
+            *((name, getattr(record_data, name)) for name in _OF_EACH_REQUEST if record_data is not None),
+        ):
+            object.__setattr__(self, name, value)
 
     @property
     def required_server_side(self) -> ServerSide[S]:
@@ -114,6 +93,10 @@ class AppRules(Rules[S]):
                 "sessions are kept in cookies here; that takes a store: Sessions(..., store=...) or SESSION_STORE"
             )
         return self.server_side
+
+
+_OF_EACH_REQUEST: Final = ("load_data", "header_of", "is_due")
+"""The functions of `Rules` that those of `RecordData` take the place of."""
 
 
 @define(eq=False)
@@ -127,44 +110,31 @@ class _OfApp:
     key_file: KeyFile | None = None
 
 
+@define(eq=False)
 class Applications(Generic[S]):
-    """What an interface makes of the settings of the applications that it serves.
+    """What an interface makes of the settings of the applications that it serves."""
 
-    Args:
-        adapter: the interface.
-        schema: the class that declares what a session holds.
-        store: keeps the contents on the server: a store, or the URL of one. `SESSION_STORE` beats it.
-        refresh_fraction: how much of its lifetime a cookie has behind it when it is refreshed.
-        clock: the time.
-        encryption: whether sessions are encrypted. `SESSION_ENCRYPTION` beats it.
-        runtime: where what is asked of a store waits.
-    """
-
-    def __init__(
-        self,
-        adapter: Customised,
-        schema: Schema[S],
-        store: str | SessionStore | None,
-        refresh_fraction: float,
-        clock: Clock,
-        *,
-        encryption: Encryption | None = None,
-        runtime: Runtime = EVENT_LOOP,
-    ) -> None:
-        self.runtime: Runtime = runtime
-        self._adapter: Final = adapter
-        self._schema: Final = schema
-        self._store: Final = None if store is None else checked_store("store", store)
-        self._encryption: Final = checked_encryption("encryption", "off" if encryption is None else encryption)
-        self._refresh_fraction: Final = refresh_fraction
-        self.clock: Clock = clock
-        self._latest: AppRules[S] | None = None
-        self._recent: tuple[AppRules[S], ...] = ()
-        self._lossy: set[str] = set()
-        self._opened_stores: dict[str, SessionStore] = {}
-        self._of_apps: WeakKeyDictionary[ConfiguredApp, _OfApp] = WeakKeyDictionary()
-        self._of_others: Final = _OfApp(self._opened_stores)
-        """What belongs to applications without a hash, or weak references: only Quart's are certain to have both."""
+    _adapter: Overridable[S]
+    """The interface."""
+    _schema: Schema[S]
+    _store: str | SessionStore | None
+    """Keeps the contents on the server. `SESSION_STORE` beats it."""
+    _refresh_fraction: float
+    """How much of its lifetime a cookie has behind it when it is refreshed."""
+    clock: Clock
+    _encryption: Encryption
+    """`SESSION_ENCRYPTION` beats it."""
+    runtime: Runtime
+    """Where what is asked of a store waits."""
+    _latest: AppRules[S] | None = field(default=None, init=False)
+    _recent: tuple[AppRules[S], ...] = field(default=(), init=False)
+    _lossy: set[str] = field(factory=set[str], init=False)
+    _opened_stores: dict[str, SessionStore] = field(factory=dict[str, SessionStore], init=False)
+    _of_apps: WeakKeyDictionary[ConfiguredApp, _OfApp] = field(
+        factory=WeakKeyDictionary["ConfiguredApp", "_OfApp"], init=False
+    )
+    _of_others: _OfApp = field(default=Factory(lambda self: _OfApp(self._opened_stores), takes_self=True), init=False)
+    """What belongs to applications without a hash, or weak references: only Quart's are certain to have both."""
 
     def forget(self) -> None:
         """Look at all settings anew: one was changed that is no setting of an application, such as the salt."""
@@ -247,8 +217,9 @@ class Applications(Generic[S]):
         """Return the rules of an application; its settings are read again only when one has changed."""
         self.take_keys(app)
         config = copied({**app.config})
-        signing, store_in_memory = self._adapter.signing, self._store_in_memory(app)
-        seen = (*snapshot(config), signing, store_in_memory)
+        signing, session_class = self._adapter.signing, self._adapter.session_class
+        store_in_memory = self._store_in_memory(app)
+        seen = (*snapshot(config), signing, session_class, store_in_memory)
         for rules in self._recent:
             if rules.seen == seen:
                 return rules if self._adapter.is_dynamic else evolve(rules, config=config)
@@ -270,7 +241,6 @@ class Applications(Generic[S]):
         self._refuse_readable_secrets(settings)
         is_on_server = settings.store is not None or self._store is not None
         formats = formats_of(self._schema, settings, signing, self.clock, is_on_server=is_on_server)
-        formats = opening_since(formats, settings.not_before)
         fraction = settings.lifetime * self._refresh_fraction
         server_side = self._kept_on_server(settings, store_in_memory)
         rules = AppRules(
@@ -283,6 +253,8 @@ class Applications(Generic[S]):
             record_keys=record_keys_of(settings) if is_on_server else None,
             is_stock=self._adapter.is_stock,
             makes_permanent=self._adapter.makes_permanent,
+            session_class=session_class,
+            has_own_sessions=session_class is not SecureCookieSession,
             succession=self._succession(settings, formats, is_on_server=is_on_server),
             config=config,
             seen=seen,
@@ -312,6 +284,8 @@ class Applications(Generic[S]):
     def _succession(
         self, settings: Settings, formats: tuple[Format[S], ...], *, is_on_server: bool
     ) -> Succession[S] | None:
+        if not settings.adopt:
+            return None
         if not is_on_server and any(predecessor.needs_store for predecessor in settings.adopt):
             raise ConfigurationError(
                 "what SESSION_ADOPT names is kept on a server, which needs sessions that are, too: SESSION_STORE"
@@ -323,8 +297,6 @@ class Applications(Generic[S]):
             )
         max_payload = settings.max_payload or (MAX_PAYLOAD if is_on_server else MAX_COOKIE_PAYLOAD)
         schema = formats[0].codec.schema if formats else self._schema
-        if not settings.adopt:
-            return None
         return succession_of(settings.adopt, schema, max_payload, in_cookies=not is_on_server)
 
     def report_lossy(self, app: ConfiguredApp, keys: tuple[str, ...]) -> None:
@@ -416,10 +388,6 @@ def _namespaces(settings: Settings, in_url: str | None) -> tuple[Namespace, ...]
             'application apart from those of others in the same store: "shop"'
         )
     return tuple(Namespace.derived(key, settings.cookie.name) for key in settings.keys.oldest_first[::-1])
-
-
-def _send_nothing(_loaded: object) -> None:
-    """Take the place of `Rules.header_of` where the data is not in the cookie."""
 
 
 _SHORTEST_KEY = 16

@@ -12,8 +12,8 @@ from typed_sessions.core.caching import OF_ALL_PAGES
 from typed_sessions.core.cookie_header import cookie_values, parsed_cookies, parsed_values
 from typed_sessions.core.framework import ConfiguredApp, CookieRequest, CookieResponse, values_of, vary_by_cookie
 from typed_sessions.core.rules import Rules
-from typed_sessions.core.session import SecureCookieSession, state_of
-from typed_sessions.core.session_request import is_left_alone, note_streaming, save_data
+from typed_sessions.core.session import STREAMING, SecureCookieSession, state_of
+from typed_sessions.core.session_request import is_left_alone, save_data
 from typed_sessions.core.state import UNSAVED
 from typed_sessions.errors import ConfigurationError
 from typed_sessions.frameworks import interface
@@ -174,14 +174,13 @@ class ASGISessionInterface(interface.SecureCookieSessionInterface[S]):
         Returns:
             The message, with what becomes of its headers; None where it takes `save_session`.
         """
-        rules = app.rules
         if not session.accessed:
             if not is_left_alone(session):
                 return None
             if not _has_length(message):
-                note_streaming(session)
+                STREAMING.set(session)
             return message
-        text = None if rules is None else save_data(session, rules)
+        text = save_data(session, self)
         if text is None:
             return None
         raw = message["headers"]

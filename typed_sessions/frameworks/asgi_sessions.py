@@ -14,8 +14,7 @@ from cattrs import Converter
 from typing_extensions import TypeVar, override
 
 from typed_sessions.core.mixin import Session
-from typed_sessions.core.settings import flag_of
-from typed_sessions.core.unknown_settings import advice_on
+from typed_sessions.core.settings import advice_on, flag_of
 from typed_sessions.errors import ConfigurationError
 from typed_sessions.frameworks.asgi_interface import Application, ASGISessionInterface, need_asyncio
 from typed_sessions.frameworks.session_middleware import (

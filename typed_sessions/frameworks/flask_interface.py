@@ -62,7 +62,7 @@ class FlaskSessionInterface(WerkzeugSessionInterface[S]):
     ) -> SecureCookieSession[S] | None:
         rules = self._applications.rules_of(app)
         if rules.is_plain:
-            return session_of_request(rules, app, request, self.session_class)
+            return session_of_request(rules, app, request, rules.session_class)
         return self._finish(app, super().open_session(app, request))
 
     @override
@@ -73,9 +73,8 @@ class FlaskSessionInterface(WerkzeugSessionInterface[S]):
             return
         own: SecureCookieSession[S]
         own = session if type(session) is SecureCookieSession else self._owned(session)  # pyright: ignore[reportAssignmentType]  # it takes the comparison for a proof that there is no schema
-        rules = self._save_data(app, own, response)
-        if rules is not None:
-            self._finish(app, self._save_contents(app, own, response, rules, is_foreign=own is not session))
+        if not self._save_data(app, own, response):
+            self._finish(app, self._save_contents(app, own, response))
 
     def _finish(self, app: ConfiguredApp, coroutine: Coroutine[Any, Any, T]) -> T:
         """Return what comes of a coroutine of this interface, which blocks where it would wait.

@@ -14,13 +14,13 @@ from itsdangerous import URLSafeTimedSerializer
 from typing_extensions import TypeIs, TypeVar, override
 
 from typed_sessions.core import lifecycle
+from typed_sessions.core.cookies import checked_attributes
 from typed_sessions.core.framework import (
     ConfiguredApp,
     CookieRequest,
     CookieResponse,
     ResponseHeaders,
     SessionInterface,
-    attributes_of,
     make_private,
     values_of,
     vary_by_cookie,
@@ -29,18 +29,16 @@ from typed_sessions.core.loading import RequestContext
 from typed_sessions.core.mixin import SessionMixin
 from typed_sessions.core.null_session import NullSession
 from typed_sessions.core.rules import Rules
-from typed_sessions.core.session import SecureCookieSession, state_of
+from typed_sessions.core.session import STREAMING, SecureCookieSession, state_of
 from typed_sessions.core.session_request import (
     is_left_alone,
     note_saved,
-    note_streaming,
     rules_of,
     save_data,
     session_from,
     session_of_request,
-    source_of,
 )
-from typed_sessions.core.settings import Encryption
+from typed_sessions.core.settings import Encryption, checked_encryption, checked_store
 from typed_sessions.core.state import Progress
 from typed_sessions.errors import ConfigurationError, answered, without_frames, without_values
 from typed_sessions.frameworks.applications import Applications, AppRules
@@ -97,9 +95,6 @@ class SecureCookieSessionInterface(
         ConfigurationError: there is no such serializer, or what encrypts is not installed.
     """
 
-    makes_permanent: bool = False
-    """Whether a session is permanent from its first content on, unless the program says otherwise."""
-
     runtime: Runtime = EVENT_LOOP
     """Where what is asked of a store waits."""
 
@@ -146,8 +141,10 @@ class SecureCookieSessionInterface(
             self.serializer: AnySerializer = resolve_serializer(serializer)
         self.report_handler: Final = report
         """Is told what there is to say of a session."""
+        store = None if store is None else checked_store("store", store)
+        encryption = checked_encryption("encryption", "off" if encryption is None else encryption)
         self._applications: Final = Applications(
-            self, self.schema, store, refresh_fraction, clock, encryption=encryption, runtime=self.runtime
+            self, self.schema, store, refresh_fraction, clock, encryption, self.runtime
         )
 
     @property
@@ -216,13 +213,13 @@ class SecureCookieSessionInterface(
             if rules.server_side is not None:
                 stored = await self._stored_context(app, request, rules.server_side, rules)
                 if stored.is_plain and rules.record_data is not None:
-                    return session_of_request(rules, app, stored, self.session_class)
-                return session_from(stored, self.session_class, rules, app)
+                    return session_of_request(rules, app, stored, rules.session_class)
+                return session_from(stored, rules.session_class, rules, app)
             if not rules.is_stock:
                 name = self.get_cookie_name(app)  # at once: it may depend on the request that is being handled
                 context = RequestContext(rules, app, self.cookie_values(request, name))
-                return session_from(context, self.session_class, rules, app)
-        return session_of_request(rules, app, request, self.session_class)
+                return session_from(context, rules.session_class, rules, app)
+        return session_of_request(rules, app, request, rules.session_class)
 
     async def _stored_context(
         self, app: ConfiguredApp, request: CookieRequest | None, server_side: ServerSide[S], rules: Rules[S]
@@ -248,43 +245,32 @@ class SecureCookieSessionInterface(
             ConfigurationError: a setting is wrong; no cookie is set.
         """
         owned: SecureCookieSession[S] = session if type(session) is SecureCookieSession else self._owned(session)  # pyright: ignore[reportAssignmentType]  # it takes the comparison for a proof that there is no schema
-        rules = self._save_data(app, owned, response)
-        if rules is not None:
-            await self._save_contents(app, owned, response, rules, is_foreign=owned is not session)
+        if not self._save_data(app, owned, response):
+            await self._save_contents(app, owned, response)
 
-    def _save_data(
-        self, app: ConfiguredApp, session: SecureCookieSession[S], response: CookieResponse | None
-    ) -> AppRules[S] | None:
-        """Save a session of which there is no more to know than its data; where there is, return the rules for that."""
+    def _save_data(self, app: ConfiguredApp, session: SecureCookieSession[S], response: CookieResponse | None) -> bool:
+        """Save a session of which there is no more to know than its data. False where there is; `Vary` is set then."""
         if is_left_alone(session):
             if self._is_streamed(response):
-                note_streaming(session)
-            return None
-        headers = response.headers if session.accessed and response is not None else None
-        is_usual = headers is not None and self._vary_by_cookie(headers)  # first: what follows may raise
-        rules = rules_of(session)
-        if not isinstance(rules, AppRules) or rules.adapter is not self:
-            return self._applications.rules_of(app)
-        text = None if headers is None else save_data(session, rules)
-        if headers is None or text is None:
-            return rules
+                STREAMING.set(session)
+            return True
+        if response is None or not session.accessed:
+            return False
+        headers = response.headers
+        is_usual = self._vary_by_cookie(headers)  # first: what follows may raise
+        text = save_data(session, self)
         if text:
             self._add_cookie(headers, text)
             if not is_usual:
                 self._make_private(app, headers)
-        return None
+        return text is not None
 
     async def _save_contents(
-        self,
-        app: ConfiguredApp,
-        session: SecureCookieSession[S],
-        response: CookieResponse | None,
-        rules: AppRules[S],
-        *,
-        is_foreign: bool,
+        self, app: ConfiguredApp, session: SecureCookieSession[S], response: CookieResponse | None
     ) -> None:
         """Save a session of which there is more to know than its data. `Vary` names Cookie already, if it was used."""
-        if type(source_of(session)) is StoredContext or (is_foreign and rules.server_side is not None):
+        rules = self._rules_at_save(app, session)
+        if rules.server_side is not None:
             await self._save_on_server(app, session, response, rules)
         elif response is None:
             lifecycle.end(session)
@@ -297,6 +283,7 @@ class SecureCookieSessionInterface(
                     raise
                 raise without_values(error)  # noqa: B904 -- it is the same
 
+    @override
     def cookie_values(self, request: CookieRequest, name: str) -> tuple[str, ...]:
         """Return all values that a cookie has in a request."""
         return values_of(request.cookies, name)
@@ -359,23 +346,9 @@ class SecureCookieSessionInterface(
         verifies: bool = False,
         rules: AppRules[S] | None = None,
     ) -> bool:
-        """Have the store keep a session as it is now. If it raises, the session has failed to be saved.
+        """Have the store keep a session as it is now, by the present rules if there are no others.
 
-        Args:
-            app: the application.
-            session: what is to be kept.
-            answers: whether a response will carry a cookie. What needs one is reported as lost otherwise.
-            verifies: whether to ask the store, although nothing has changed, whether the session is still there.
-            rules: how to save it; by default the present ones.
-
-        Returns:
-            False if a change was lost.
-
-        Raises:
-            StoreUnavailableError: the store did not answer.
-            SessionConflictError: another request has changed the same field, which the schema does not allow.
-            SerializationError: the contents cannot be written so that they read back.
-            ConfigurationError: sessions of this application are not kept on the server, or a setting is wrong.
+        See `ServerSide.save`. If it raises, the session has failed to be saved.
         """
         state, session_saved = state_of(session), False
         is_answered = not state.awaits_response
@@ -383,7 +356,7 @@ class SecureCookieSessionInterface(
             rules = rules or self._applications.rules_of(app)
             server_side, context = rules.required_server_side, state.source
             if not isinstance(context, StoredContext):
-                context = await self._stored_context(app, None, server_side, rules)
+                context = state.source = await self._stored_context(app, None, server_side, rules)
             decides = type(self).should_set_cookie is not SecureCookieSessionInterface.should_set_cookie
             wanted = self.should_set_cookie(app, session) if decides else None
             saving = server_side.save(session, context, wanted=wanted, answers=answers, verifies=verifies)
@@ -464,17 +437,28 @@ class SecureCookieSessionInterface(
         writer = rules.writer
         return writer.sealer.seal(writer.codec.write(state_of(session).open().contents).payload)
 
+    @override
     def report(self, app: ConfiguredApp, report: Report) -> None:
         """Tell the report handler what there is to say of a session."""
         self.report_handler(app, report)
 
+    @override
     def report_lossy(self, app: ConfiguredApp, keys: tuple[str, ...]) -> None:
         """Say once of each undeclared key that its values do not come back as they were."""
         self._applications.report_lossy(app, keys)
 
+    @override
     def cookie_attributes(self, app: ConfiguredApp) -> CookieAttributes:
         """Return the cookie's attributes as the helper methods say, which a subclass may override."""
-        return attributes_of(self, app)
+        return checked_attributes(
+            name=self.get_cookie_name(app),
+            path=self.get_cookie_path(app),
+            domain=self.get_cookie_domain(app),
+            secure=self.get_cookie_secure(app),
+            httponly=self.get_cookie_httponly(app),
+            samesite=self.get_cookie_samesite(app),
+            partitioned=self.get_cookie_partitioned(app),
+        )
 
     def _owned(self, session: SessionMixin) -> SecureCookieSession[S]:
         """Return a session of this interface's own kind, with the contents and flags of one that may be another's."""

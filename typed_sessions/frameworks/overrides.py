@@ -9,7 +9,8 @@ from typing import Final, Generic, cast
 
 from typing_extensions import TypeVar, override
 
-from typed_sessions.core.rules import Signing
+from typed_sessions.core.framework import SessionInterface
+from typed_sessions.core.rules import Adapter, Signing
 from typed_sessions.core.session import SecureCookieSession
 from typed_sessions.errors import ConfigurationError
 from typed_sessions.sealing.keys import DigestMethod
@@ -21,8 +22,11 @@ __all__ = ["Overridable"]
 S = TypeVar("S", default=dict[str, object])
 
 
-class Overridable(Generic[S]):
+class Overridable(Adapter, Generic[S]):
     """The attributes and methods of Quart's session interface that change the cookie, and whether they are as here."""
+
+    makes_permanent: bool = False
+    """Whether a session is permanent from its first content on, unless the program says otherwise."""
 
     salt: str | bytes = "cookie-session"
     """What sets these signatures apart from others under the same secret key."""
@@ -89,18 +93,11 @@ class Overridable(Generic[S]):
             )
 
 
-_OWN: Final = ("salt", "key_derivation", "digest_method", "serializer")
-"""The attributes that are settings, too."""
+_OWN: Final = ("salt", "key_derivation", "digest_method", "serializer", "session_class")
+"""The attributes that rules are made of."""
 
 _HELPERS: Final = (
-    "get_cookie_domain",
-    "get_cookie_httponly",
-    "get_cookie_name",
-    "get_cookie_partitioned",
-    "get_cookie_path",
-    "get_cookie_samesite",
-    "get_cookie_secure",
-    "get_expiration_time",
-    "should_set_cookie",
+    *(name for name in vars(SessionInterface) if name.startswith("get_cookie_")),
+    *("get_expiration_time", "should_set_cookie"),
 )
 """The methods that a subclass may override to change the cookie."""

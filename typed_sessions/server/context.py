@@ -92,7 +92,7 @@ class StoredContext(Value, Generic[S]):
 
     @property
     def rule(self) -> ExtrasRule:
-        return self.rules.extras
+        return self.rules.settings.extras
 
     @property
     def late_change(self) -> Report:
@@ -128,6 +128,11 @@ class StoredContext(Value, Generic[S]):
     def key(self) -> str | None:
         """What the store knows the record by, perhaps in an earlier namespace."""
         return None if self.located is None else self.located.key
+
+    @property
+    def is_due(self) -> bool:
+        """True if the record was not counted as seen for long enough."""
+        return self.located is not None and self.located.unseen_for >= self.rules.refresh_after
 
     async def known_since(self, store: SessionStore, subject: str | None = None) -> datetime:
         """Return from which moment, by the store's clock, the request knows whose session it is, or an earlier one."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final, Generic, cast
 
+from attrs import frozen
 from typing_extensions import TypeVar
 
 from typed_sessions.codec.codec import MAX_PAYLOAD
@@ -17,7 +18,7 @@ from typed_sessions.core.state import FAILED
 from typed_sessions.errors import StoreUnavailableError
 from typed_sessions.schema.narrowing import is_dict
 from typed_sessions.server.context import StoredContext
-from typed_sessions.server.records import Attempt, name_of, packed, payload_in
+from typed_sessions.server.records import Attempt, Parts, name_of, payload_in
 from typed_sessions.server.repository import Located, Repository, subject_of
 from typed_sessions.server.runtime import Runtime
 from typed_sessions.stores.base import Conflict, Record, Updated, WriteRequest
@@ -30,26 +31,21 @@ _LONGEST_IDENTIFIER: Final = 64
 """In characters, and some more."""
 
 
+@frozen(eq=False)
 class RecordData(Generic[S]):
-    """Loads and saves it: a change is written if the record is as it was. Everything else is for `Saving`.
+    """Loads and saves it: a change is written if the record is as it was. Everything else is for `Saving`."""
 
-    Args:
-        path: what reads and writes the data.
-        rules: of the application.
-        repository: where the records are.
-        runtime: what waits.
-    """
+    _path: Generated
+    """What reads and writes the data."""
+    _rules: Rules[S]
+    _repository: Repository
+    _runtime: Runtime
+    _name: bytes
+    """Of the format."""
+    _most: int
+    """How long a payload may be, in bytes."""
 
-    def __init__(self, path: Generated, rules: Rules[S], repository: Repository, runtime: Runtime) -> None:
-        self._path: Final = path
-        self._rules: Final = rules
-        self._repository: Final = repository
-        self._runtime: Final = runtime
-        self._name: Final = name_of(rules.formats[0])
-        self._most: Final = rules.settings.max_payload or MAX_PAYLOAD
-        self._keeps_undeclared: Final = rules.extras.allowed is None
-
-    def load(self, context: object, made: list[Any]) -> Any:
+    def load_data(self, context: object, made: list[Any]) -> Any:
         """Take the place of `Rules.load_data`. The request is a `StoredContext`."""
         located = context.located if isinstance(context, StoredContext) else None
         if located is None:
@@ -58,15 +54,17 @@ class RecordData(Generic[S]):
         if payload is None or len(payload) > self._most:
             return None
         loaded = self._path.data_in(payload, "")
-        if loaded is None or (loaded.raws is not None and not self._keeps_undeclared):
+        if loaded is None or (loaded.raws is not None and self._rules.settings.extras.allowed is not None):
             return None
         made.append(loaded)
         return made[0]
 
     def is_due(self, context: object) -> bool:
-        """Take the place of `Rules.is_due`: True if the record was not counted as seen for long enough."""
-        located = context.located if isinstance(context, StoredContext) else None
-        return located is not None and located.unseen_for >= self._rules.refresh_after
+        """Take the place of `Rules.is_due`."""
+        return isinstance(context, StoredContext) and context.is_due
+
+    def header_of(self, _loaded: object) -> None:
+        """Take the place of `Rules.header_of`: the data is not in the cookie."""
 
     async def save(self, session: SecureCookieSession[S]) -> str | None:
         """Have the store keep the data of a session as it is now, if nobody has asked more of it than that.
@@ -96,7 +94,7 @@ class RecordData(Generic[S]):
         if located is None or payload is None or len(payload) > self._most:
             return None
         if payload is loaded.source:
-            return None if rules.refresh_each_request and self.is_due(context) else ""
+            return None if rules.refresh_each_request and context.is_due else ""
         if self._is_permanent_no_more(loaded) or not self._is_still_of(located.record.subject, loaded.data):
             return None
         turn = self._repository.take_free_turn(located.key, self._runtime)
@@ -123,8 +121,8 @@ class RecordData(Generic[S]):
 
     def _requested(self, payload: bytes, context: StoredContext[S], located: Located) -> WriteRequest:
         record, repository = located.record, self._repository
-        context.attempt = Attempt(located.identifier, int(self._rules.clock()))
-        kept = packed(context.attempt, self._name, payload, located.key, self._rules)
+        attempt = context.attempt = Attempt(located.identifier, int(self._rules.clock()))
+        kept = Parts(self._name, attempt.token, payload).packed(attempt.stamp, located.key, self._rules)
         return WriteRequest(kept, repository.lifetime, record.subject, device=record.device)
 
     async def _updated(self, write: WriteRequest, context: StoredContext[S], located: Located) -> Updated:
@@ -159,4 +157,5 @@ def record_data_of(rules: Rules[S], repository: Repository, runtime: Runtime) ->
     is_hidden = rules.record_keys is not None or bool(rules.schema.secrets)
     if path is None or is_hidden or len(longest) > rules.max_cookie_size:
         return None
-    return RecordData(path, rules, repository, runtime)
+    name, most = name_of(rules.formats[0]), rules.settings.max_payload or MAX_PAYLOAD
+    return RecordData(path, rules, repository, runtime, name, most)

@@ -21,7 +21,7 @@ from typed_sessions.stores.identifiers import Identifier
 if TYPE_CHECKING:
     from typed_sessions.sealing.encrypted import DailyKeys
 
-__all__ = ["Attempt", "name_of", "packed", "payload_in", "read", "resealed", "was_written_by"]
+__all__ = ["Attempt", "Parts", "name_of", "payload_in", "read", "resealed", "was_written_by"]
 
 S = TypeVar("S", default=dict[str, object])
 
@@ -46,17 +46,29 @@ class Attempt(Value):
     token: bytes = field(default_factory=lambda: secrets.token_hex(6).encode())
 
 
-def packed(attempt: Attempt, name: bytes, payload: bytes, key: str, rules: Rules[Any]) -> bytes:
-    """Return contents as a record keeps them: with the name of their format, and the token and time of the attempt.
+class Parts(Value):
+    """What a record keeps, decrypted."""
 
-    Args:
-        attempt: that to write the record.
-        name: of the format, see `name_of`.
-        payload: the contents.
-        key: the one that the record will have. What is encrypted is read under no other.
-        rules: whether it is encrypted.
-    """
-    return _packed(_Parts(name, attempt.token, payload), attempt.stamp, key, rules)
+    name: bytes
+    """Of the format, see `name_of`."""
+    token: bytes
+    """Of the attempt to write it."""
+    payload: bytes
+
+    def packed(self, stamp: int, key: str, rules: Rules[Any]) -> bytes:
+        """Return them as a record keeps them, with the time in seconds since the epoch.
+
+        What the rules have encrypted is read under no other key than that of the record.
+        """
+        keys = _writing_keys(rules)
+        if keys is None:
+            return _END.join((self.name, self.token, b"%d" % stamp, self.payload))
+        head = b"%s%s %s\n%s\n%d\n" % (_ENCRYPTED, keys.current, self.name, self.token, stamp)
+        return head + keys.encrypted(self.payload, head + key.encode(), stamp)
+
+
+def _writing_keys(rules: Rules[Any]) -> DailyKeys | None:
+    return rules.record_keys if rules.settings.encryption == "on" else None
 
 
 def payload_in(kept: bytes, name: bytes) -> bytes | None:
@@ -71,20 +83,13 @@ def was_written_by(attempt: Attempt, kept: bytes) -> bool:
 
 
 def resealed(kept: bytes, key: str, rules: Rules[Any], *, move_to: str) -> bytes:
-    """Return what a record keeps as it would be written now: the very same, if it is under that key already.
-
-    Args:
-        kept: what the record keeps.
-        key: that of the record.
-        rules: whether it is encrypted.
-        move_to: the key that it will have.
-    """
+    """Return what a record keeps as it would be written now: the very same, if it is under that key already."""
     keys, is_encrypted = _writing_keys(rules), kept.startswith(_ENCRYPTED)
     is_current = kept.startswith(b"%s%s " % (_ENCRYPTED, keys.current)) if keys else not is_encrypted
     if is_current and (key == move_to or not is_encrypted):
         return kept
     parts = _parts_of(kept, key, rules)
-    return kept if isinstance(parts, Refused) else _packed(parts, int(rules.clock()), move_to, rules)
+    return kept if isinstance(parts, Refused) else parts.packed(int(rules.clock()), move_to, rules)
 
 
 def read(kept: bytes, key: str, rules: Rules[S]) -> LoadResult[S] | Refused:
@@ -94,7 +99,7 @@ def read(kept: bytes, key: str, rules: Rules[S]) -> LoadResult[S] | Refused:
         return parts
     refused = Refused(Reason.UNREADABLE)
     for codec in dict.fromkeys(format_.codec for format_ in rules.formats if name_of(format_) == parts.name):
-        outcome = codec.decode(parts.payload, rules.on_bad_field)
+        outcome = codec.decode(parts.payload, rules.settings.on_bad_field)
         if isinstance(outcome, Loaded):
             opened = LoadResult(outcome.contents, outcome.snapshot, new=False, reports=outcome.reports)
             return undeclared_reported(opened, rules)
@@ -102,34 +107,13 @@ def read(kept: bytes, key: str, rules: Rules[S]) -> LoadResult[S] | Refused:
     return refused
 
 
-class _Parts(Value):
-    """What a record keeps, decrypted."""
-
-    name: bytes
-    """Of the format."""
-    token: bytes
-    payload: bytes
-
-
-def _packed(parts: _Parts, stamp: int, key: str, rules: Rules[Any]) -> bytes:
-    keys = _writing_keys(rules)
-    if keys is None:
-        return _END.join((parts.name, parts.token, b"%d" % stamp, parts.payload))
-    head = b"%s%s %s\n%s\n%d\n" % (_ENCRYPTED, keys.current, parts.name, parts.token, stamp)
-    return head + keys.encrypted(parts.payload, head + key.encode(), stamp)
-
-
-def _writing_keys(rules: Rules[Any]) -> DailyKeys | None:
-    return rules.record_keys if rules.settings.encryption == "on" else None
-
-
-def _parts_of(kept: bytes, key: str, rules: Rules[Any]) -> _Parts | Refused:
+def _parts_of(kept: bytes, key: str, rules: Rules[Any]) -> Parts | Refused:
     found, keys = kept.split(_END, _HEADERS), rules.record_keys
     if len(found) <= _HEADERS:
         return Refused(Reason.UNREADABLE)
     name, token, stamp, payload = found
     if not name.startswith(_ENCRYPTED):
-        return _Parts(name, token, payload)
+        return Parts(name, token, payload)
     key_id, _, name = name.removeprefix(_ENCRYPTED).partition(b" ")
     if keys is None or key_id not in keys.ids:
         return Refused(Reason.SIGNATURE if keys else Reason.UNREADABLE)
@@ -137,7 +121,7 @@ def _parts_of(kept: bytes, key: str, rules: Rules[Any]) -> _Parts | Refused:
         return Refused(Reason.TAMPERED)
     head = kept[: len(kept) - len(payload)]
     decrypted = keys.decrypted(payload, head + key.encode(), int(stamp), key_id)
-    return Refused(Reason.TAMPERED) if decrypted is None else _Parts(name, token, decrypted)
+    return Refused(Reason.TAMPERED) if decrypted is None else Parts(name, token, decrypted)
 
 
 def name_of(format_: Format[S]) -> bytes:

@@ -19,16 +19,7 @@ from typed_sessions.schema.schema import Schema
 from typed_sessions.schema.values import Value
 from typed_sessions.server.records import resealed
 from typed_sessions.server.runtime import Lock, Runtime
-from typed_sessions.stores.base import (
-    Exists,
-    Found,
-    Lifetime,
-    Moved,
-    PlacedStore,
-    Record,
-    SessionStore,
-    WriteRequest,
-)
+from typed_sessions.stores.base import Exists, Found, Lifetime, Moved, PlacedStore, Record, SessionStore, WriteRequest
 from typed_sessions.stores.identifiers import Identifier, Namespace
 
 __all__ = ["Located", "Repository", "Turn", "named_subject", "subject_of"]
@@ -92,12 +83,7 @@ class Repository:
     _looking: Mutex = field(factory=Mutex, repr=False)
 
     def key_of(self, identifier: Identifier, subject: str | None = None) -> str:
-        """Return the key that a session has, or will have with its next write.
-
-        Args:
-            identifier: of the session.
-            subject: what the store knows its subject by, perhaps in an earlier namespace.
-        """
+        """Return the key that a session of a subject, perhaps in an earlier namespace, has with its next write."""
         present = self.namespaces[0]
         if subject is None or len(self.namespaces) == 1:
             return present.key_of(identifier)
@@ -175,11 +161,6 @@ class Repository:
         """Count a session as seen, and return its record; None if it has ended or changed.
 
         It moves to its present key, unless that takes another identifier, and is encrypted under the present one.
-
-        Args:
-            located: what was found of the session.
-            as_of: see `WriteRequest.as_of`.
-            rules: whether records are encrypted.
         """
         key, record, present = located.key, located.record, self.key_of(located.identifier)
         if self.is_misplaced(located):
@@ -196,10 +177,7 @@ class Repository:
     async def end(self, key: str, loaded: Record | None = None) -> bool:
         """End the session of a key, wherever it has moved, and return True if it was there.
 
-        Args:
-            key: of the session.
-            loaded: what the request has loaded of it. It may have become somebody else's since: then it is another
-                session.
+        If it has become somebody else's since it was loaded, it is another session.
         """
         for _ in range(MOST_MOVES):
             if await self.store.delete(key):
@@ -216,10 +194,7 @@ class Repository:
     def tombstone(self, signed: str, rules: Rules[Any], became: str = "") -> tuple[str, WriteRequest]:
         """Return the record, and its key, that refuses a signed cookie as long as it is valid.
 
-        Args:
-            signed: the cookie.
-            rules: how it is opened.
-            became: the key of the session that was made of it.
+        It has the key of the session that the cookie `became`.
         """
         now = rules.now()
         until = (rules.sealed_at(signed) or now) + self.lifetime.idle

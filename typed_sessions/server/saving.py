@@ -23,7 +23,7 @@ from typed_sessions.schema.merging import MISSING, merged
 from typed_sessions.schema.sameness import same
 from typed_sessions.schema.schema import Schema
 from typed_sessions.server.context import StoredContext
-from typed_sessions.server.records import Attempt, name_of, packed, read, was_written_by
+from typed_sessions.server.records import Attempt, Parts, name_of, read, was_written_by
 from typed_sessions.server.repository import Located, Repository, Turn, subject_of
 from typed_sessions.stores.base import Conflict, Exists, Found, Gone, Moved, Record, Revoked, WriteRequest
 from typed_sessions.stores.identifiers import Identifier
@@ -141,8 +141,7 @@ class Saving(Generic[S]):
 
     @property
     def _is_due(self) -> bool:
-        rules, located = self.context.rules, self.context.located
-        return located is not None and rules.refresh_each_request and located.unseen_for >= rules.refresh_after
+        return self.context.rules.refresh_each_request and self.context.is_due
 
     async def _refresh(self) -> None:
         if self.context.located is None or not self._is_due:
@@ -388,7 +387,7 @@ class Saving(Generic[S]):
         attempt = self.context.attempt = Attempt(identifier, int(self.context.rules.clock()))
         key = self.repository.key_of(identifier, subject)
         write = WriteRequest(
-            packed(attempt, name_of(self.format), self.payload, key, self.context.rules),
+            Parts(name_of(self.format), attempt.token, self.payload).packed(attempt.stamp, key, self.context.rules),
             self.repository.lifetime,
             subject,
             since,

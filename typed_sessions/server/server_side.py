@@ -123,11 +123,12 @@ class ServerSide(Generic[S]):
         context.signed_texts = tuple(islice(earlier, MOST_COOKIES))
         if not context.signed_texts:
             return
-        genuine = RequestContext(rules, None, context.signed_texts).open()
+        signed = RequestContext(rules, None, context.signed_texts)
+        genuine = signed.open()
         made = None if genuine.sealed is None else rules.sealed_at(genuine.sealed)
         if genuine.sealed is None or made is None or await self._has_ended(context, genuine, made):
             return
-        context.genuine += 2 if genuine.has_rivals else 1
+        context.genuine += 2 if signed.has_rivals else 1
         if context.located is None or made > context.located.record.issued:
             context.located, context.signed, context.opened = None, genuine.sealed, genuine
 
@@ -179,15 +180,7 @@ class ServerSide(Generic[S]):
     ) -> bool:
         """Have the store keep a session as it is now. What becomes of the cookie is in the context afterwards.
 
-        Args:
-            session: the session.
-            context: where it came from.
-            wanted: whether a change is to be written, where a subclass decides that; None if none does.
-            answers: whether a response will carry a cookie.
-            verifies: whether to ask, although nothing has changed, whether the session is still there.
-
-        Returns:
-            False if a change was lost, which has been reported.
+        What is wanted, answers and verifies, see `Saving`. False if a change was lost, which has been reported.
 
         Raises:
             StoreUnavailableError: the store did not answer, and that is to be raised.
