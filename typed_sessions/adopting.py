@@ -117,7 +117,7 @@ class StarletteCookies(_Cookies):
         except BadSignature:
             return Refused(Reason.SIGNATURE)
         try:
-            return _inheritance(json.loads(b64decode(payload)), written)
+            return _inheritance(json.loads(b64decode(payload)), written, in_json=True)
         except (ValueError, RecursionError):
             return Refused(Reason.UNREADABLE)
 
@@ -183,7 +183,7 @@ class LitestarCookies(_Cookies):
             expires_at = datetime.fromtimestamp(msgspec.json.decode(data, type=dict[str, int])["expires_at"], UTC)
             if expires_at <= now:
                 return Refused(Reason.EXPIRED)
-            return _inheritance(msgspec.json.decode(payload), expires_at - self.lifetime)
+            return _inheritance(msgspec.json.decode(payload), expires_at - self.lifetime, in_json=True)
         except InvalidTag:
             return Refused(Reason.SIGNATURE)
         except (ValueError, KeyError, OverflowError, RecursionError):
@@ -276,7 +276,7 @@ class _FlaskSession(_Records):
     def _read(self, payload: bytes, written: datetime) -> Inheritance | Refused:
         for decode in (msgspec.msgpack.decode, msgspec.json.decode):
             try:
-                return _inheritance(decode(payload), written)
+                return _inheritance(decode(payload), written, in_json=decode is msgspec.json.decode)
             except (msgspec.DecodeError, ValueError, RecursionError):
                 continue
         return Refused(Reason.UNREADABLE)  # pickle, perhaps
@@ -480,7 +480,7 @@ class StarsessionsRedis(_RedisRecords):
             accessed = values.pop("__metadata__", {}).get("last_access")
             if accessed is not None:
                 written = datetime.fromtimestamp(accessed, UTC)
-            return _inheritance(values, written)
+            return _inheritance(values, written, in_json=True)
         except (ValueError, TypeError, AttributeError, OverflowError, OSError, RecursionError):
             return Refused(Reason.UNREADABLE)
 
@@ -489,10 +489,10 @@ def _digest(of: bytes) -> str:
     return sha256(of).hexdigest()
 
 
-def _inheritance(values: object, written: datetime) -> Inheritance:
+def _inheritance(values: object, written: datetime, *, in_json: bool) -> Inheritance:
     """Return what was read. Raises ValueError if it is no session."""
     if not isinstance(values, Mapping) or not all(
         isinstance(key, str) for key in cast("Mapping[object, object]", values)
     ):
         raise ValueError("a session is a dict with texts as keys")
-    return Inheritance(cast("Mapping[str, object]", values), written)
+    return Inheritance(cast("Mapping[str, object]", values), written, in_json)

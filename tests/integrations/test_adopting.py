@@ -11,11 +11,13 @@ import sqlite3
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any, Final
+from uuid import UUID
 
 import flask
 import litestar
@@ -24,7 +26,7 @@ import pytest
 import quart
 import redis as redis_py
 import time_machine
-from attrs import Factory, define
+from attrs import Factory, asdict, define
 from flask_session.redis import RedisSessionInterface  # type: ignore[import-untyped]  # it has no types
 from litestar.middleware.session.client_side import CookieBackendConfig
 from litestar.testing import TestClient as LitestarsClient
@@ -422,6 +424,32 @@ def test_a_value_that_does_not_fit_is_reset(
         assert strict("show", {"session": in_starlette(values)})[0] == {}
 
 
+@pytest.mark.parametrize("serializer", ["msgpack", "json"])
+def test_what_is_no_text_here_may_have_been_one_there(serializer: str, redis: Any) -> None:
+    """msgspec writes a moment, or bytes, into JSON as a text."""
+
+    @define
+    class Rich:
+        seen: datetime | None = None
+        day: date | None = None
+        key: UUID | None = None
+        price: Decimal | None = None
+        raw: bytes = b""
+        tags: set[str] = Factory(set[str])
+
+    values = Rich(datetime(2026, 1, 2, 3, 4, 5, 678, UTC), date(2026, 1, 2), UUID(int=7), Decimal("1.50"), b"x", {"a"})
+    text = in_flask(redis, asdict(values), serializer)
+    sessions = typed_asgi.Sessions(
+        Rich, secret_key=SECRET, store="memory://", adopt=[FlaskSessionRedis(redis, before=FUTURE)]
+    )
+
+    async def view(_request: Request) -> JSONResponse:
+        return JSONResponse(sessions.data == values)
+
+    client = TestClient(Starlette(routes=[Route("/", view)], middleware=[Middleware(sessions.middleware)]))
+    assert client.get("/", headers=cookie_header({"session": text})).json() is True
+
+
 def test_an_essential_field_refuses_all() -> None:
     @define
     class Careful:
@@ -671,6 +699,8 @@ def test_the_command_says_what_would_fit(
             "visits": {},
         },
         "undeclared": {"theme": 1, "_token": 1},
+        "lossy": {},
+        "unwritable": {},
         "refused": said["refused"],
     }
     assert sum(said["refused"].values()) == 1
@@ -693,3 +723,39 @@ def test_the_command_says_what_would_fit(
     assert "3 of 3" in capsys.readouterr().out
     assert main(["adopt", "moving:Visitor", "moving:down"]) == 2
     assert main(["adopt", "moving:Visitor", "moving:Visitor"]) == 2
+
+
+def test_the_command_says_what_the_format_cannot_hold(
+    redis: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each of these is adopted, or not, as the command says."""
+    held = (VALUES, {"sizes": {1: "a"}}, {"ratio": float("nan")}, {"seen": datetime(2026, 1, 2, tzinfo=UTC)})
+    texts = [in_flask(redis, values) for values in held]
+    prefix = f"{os.urandom(4).hex()}:"
+    for text in texts:
+        redis.rename(f"session:{text}", f"{prefix}{text}")
+    old = FlaskSessionRedis(redis, before=FUTURE, key_prefix=prefix)
+    module = ModuleType("moving")
+    vars(module).update(Visitor=Visitor, old=old)
+    monkeypatch.setitem(sys.modules, "moving", module)
+    found: dict[str, Any] = {}
+    for serializer in ("tagged-json", "msgspec-json", "msgspec-msgpack"):
+        main(["adopt", "moving:Visitor", "moving:old", "--json", "--serializer", serializer])
+        found[serializer] = json.loads(capsys.readouterr().out)
+        visit = on_flask(store="memory://", adopt=[old], serializer=serializer)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(FlaskSessionRedis, "end", lambda *_: None)  # for the next round
+            opened = sum(visit("add", {"session": text})[0].keys() != {"visits"} for text in texts)
+        assert opened == found[serializer]["adopted"], found
+    assert [said["lossy"] for said in found.values()] == [{"sizes": 1}, {}, {}]
+    for name in ("JSON", "Msgpack"):
+        said = found[f"msgspec-{name.lower()}"]["unwritable"]
+        assert said == {
+            f"session key {key} cannot be written by Msgspec{name}Serializer": 1 for key in ("sizes", "ratio")
+        }
+    assert main(["adopt", "moving:Visitor", "moving:old", "--serializer", "msgspec-json"]) == 1
+    assert "session key ratio cannot be written" in capsys.readouterr().out
+    assert main(["adopt", "moving:Visitor", "moving:old"]) == 1
+    assert "sizes                would read back as another value in 1" in capsys.readouterr().out
+    assert main(["adopt", "moving:Visitor", "moving:old", "--serializer", "pickle"]) == 2
+    redis.delete(*redis.keys(f"{prefix}*"))
