@@ -10,11 +10,13 @@ import pickle
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from importlib import import_module
 from pathlib import Path
+from threading import Barrier
 from types import ModuleType
 from typing import Annotated, Any, Final
 from uuid import UUID
@@ -399,6 +401,88 @@ def test_two_requests_at_once_make_one_session_of_it(redis: Any, redis_url: str)
         _, own = visit("show", {"session": text})
     assert found[1]["user_id"] == 7
     assert own is None  # the faster one has it
+
+
+@define
+class Crowd:
+    """Requests of one visitor's, in threads: each has opened its session before the first of them saves."""
+
+    visit: Callable[[str], tuple[dict[str, Any], str | None]]
+
+    def comes(self, paths: list[str]) -> list[tuple[dict[str, Any], str | None]]:
+        with ThreadPoolExecutor(len(paths)) as threads:
+            return [*threads.map(self.visit, paths)]
+
+
+@pytest.fixture(params=["starlette", "flask"])
+def crowd(request: pytest.FixtureRequest, redis: Any, place: str) -> Iterator[Crowd]:
+    adopt: list[Predecessor]
+    if request.param == "flask":
+        text, adopt = in_flask(redis, VALUES), [FlaskSessionRedis(redis, before=FUTURE)]
+    else:
+        text, adopt = in_starlette(VALUES), [StarletteCookies(THEIRS, before=FUTURE)]
+    settings = config({"store": place, "namespace": os.urandom(4).hex(), "adopt": adopt})
+    app = flask.Flask("new")
+    app.config.update(SECRET_KEY=SECRET, **settings)
+    sessions = typed_flask.Sessions(Visitor, app)
+    all_have_opened = Barrier(CROWD, timeout=20)
+
+    @app.get("/<path>")
+    def view(path: str) -> dict[str, Any]:
+        path, _, alone = path.partition("-")
+        shown = work(sessions, path)
+        if not alone:
+            all_have_opened.wait()
+        return shown
+
+    def visit(path: str) -> tuple[dict[str, Any], str | None]:
+        response = app.test_client(use_cookies=False).get(f"/{path}", headers=cookie_header({"session": text}))
+        assert response.status_code == 200
+        return response.get_json(), ours(response.headers.getlist("Set-Cookie"))
+
+    with sessions:
+        yield Crowd(visit)
+
+
+CROWD: Final = 6
+
+PLACES: Final = pytest.mark.parametrize("place", ["memory://", "redis"], indirect=True)
+
+
+@pytest.fixture
+def place(request: pytest.FixtureRequest) -> str:
+    url: str = request.getfixturevalue("redis_url") if request.param == "redis" else request.param
+    return url
+
+
+@PLACES
+def test_of_readers_at_once_one_adopts_it_and_the_others_have_lost_nothing(
+    crowd: Crowd, caplog: pytest.LogCaptureFixture
+) -> None:
+    found = crowd.comes(["show"] * CROWD)
+    assert [shown for shown, _ in found] == [VALUES] * CROWD
+    assert sum(own is not None for _, own in found) == 1
+    assert "lost" not in caplog.text
+
+
+@PLACES
+def test_of_writers_at_once_one_adopts_it_and_each_of_the_others_says_that_it_lost(
+    crowd: Crowd, caplog: pytest.LogCaptureFixture
+) -> None:
+    found = crowd.comes(["show", *["add"] * (CROWD - 1)])
+    winners = [shown for shown, own in found if own is not None]
+    assert len(winners) == 1
+    assert caplog.text.count("lost") == CROWD - 1 - winners[0].get("visits", 0)
+
+
+@PLACES
+def test_a_request_that_comes_late_does_not_take_the_adopted_session_away(
+    crowd: Crowd, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its cookie leads nowhere any more. A cookie of its own would replace that which the browser has got since."""
+    crowd.comes(["show"] * CROWD)
+    assert crowd.visit("add-alone") == ({"visits": 1}, None)
+    assert caplog.text.count("lost") == 1
 
 
 # What is refused
