@@ -15,10 +15,11 @@ from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from importlib import import_module
+from itertools import product
 from pathlib import Path
 from threading import Barrier
 from types import ModuleType
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, cast
 from uuid import UUID
 
 import flask
@@ -29,6 +30,7 @@ import quart
 import redis as redis_py
 import time_machine
 from attrs import Factory, asdict, define
+from fastapi import Depends, FastAPI
 from flask_session.redis import RedisSessionInterface  # type: ignore[import-untyped]  # it has no types
 from litestar.middleware.session.client_side import CookieBackendConfig
 from litestar.testing import TestClient as LitestarsClient
@@ -159,6 +161,18 @@ def work(sessions: Any, path: str) -> dict[str, Any]:
     return shown
 
 
+def on_quart(**settings: Any) -> Visit:
+    app = quart.Quart("new")
+    app.config.update({"SECRET_KEY": SECRET, "PROPAGATE_EXCEPTIONS": True}, **config(settings))
+    sessions = typed_quart.Sessions(Visitor, app)
+
+    @app.get("/<path>")
+    async def view(path: str) -> dict[str, Any]:
+        return work(sessions, path)
+
+    return visits_by(TestClient(cast("Any", app)))
+
+
 def on_flask(**settings: Any) -> Visit:
     app = flask.Flask("new")
     app.config.update({"SECRET_KEY": SECRET, "PROPAGATE_EXCEPTIONS": True}, **config(settings))
@@ -181,6 +195,22 @@ def on_starlette(**settings: Any) -> Visit:
 
     client = TestClient(Starlette(routes=[Route("/{path}", view)], middleware=[Middleware(sessions.middleware)]))
     return visits_by(client)
+
+
+def on_fastapi(**settings: Any) -> Visit:
+    sessions = typed_asgi.Sessions(Visitor, secret_key=SECRET, **settings)
+    app = FastAPI()
+    app.add_middleware(sessions.middleware)
+
+    given = Depends(sessions.get_data)
+
+    async def view(path: str, visitor: Visitor = given) -> dict[str, Any]:
+        shown = work(sessions, path)
+        assert visitor.visits == shown.get("visits", 0)
+        return shown
+
+    app.get("/{path}")(view)
+    return visits_by(TestClient(app))
 
 
 def on_litestar(**settings: Any) -> Visit:
@@ -217,9 +247,38 @@ def config(settings: dict[str, Any]) -> dict[str, Any]:
     return {f"SESSION_{name.upper()}": value for name, value in settings.items()}
 
 
-FRAMEWORKS: Final = pytest.mark.parametrize(
-    "framework", [on_flask, on_starlette, on_litestar], ids=lambda framework: framework.__name__
+ALL: Final = (on_flask, on_quart, on_starlette, on_fastapi, on_litestar)
+
+KINDS: Final = (
+    "starlette",
+    "litestar",
+    "litestar-split",
+    "flask-msgpack",
+    "flask-json",
+    "flask-signed",
+    "flask-sql",
+    "starsessions",
 )
+
+FORMS: Final = [*product(("tagged-json", "msgspec-json", "msgspec-msgpack"), ("off", "on"))]
+
+
+def through_all(kinds: tuple[str, ...], first_form: int = 0) -> pytest.MarkDecorator:
+    """Take what each kind has left through each framework, which writes it in one form after the other."""
+    rounds = [
+        (
+            framework,
+            kind,
+            dict(zip(("serializer", "encryption"), FORMS[(first_form + i + j) % len(FORMS)], strict=True)),
+        )
+        for i, framework in enumerate(ALL)
+        for j, kind in enumerate(kinds)
+    ]
+    names = [f"{framework.__name__}-{kind}-{'-'.join(form.values())}" for framework, kind, form in rounds]
+    return pytest.mark.parametrize(("framework", "old", "form"), rounds, indirect=["old"], ids=names)
+
+
+FRAMEWORKS: Final = pytest.mark.parametrize("framework", ALL, ids=lambda framework: framework.__name__)
 
 
 @define
@@ -231,18 +290,7 @@ class Old:
     is_there: Callable[[], bool] | None = None
 
 
-@pytest.fixture(
-    params=[
-        "starlette",
-        "litestar",
-        "litestar-split",
-        "flask-msgpack",
-        "flask-json",
-        "flask-signed",
-        "flask-sql",
-        "starsessions",
-    ]
-)
+@pytest.fixture(params=KINDS)
 def old(request: pytest.FixtureRequest, tmp_path: Path) -> Old:
     kind: str = request.param
     if kind == "starlette":
@@ -306,9 +354,11 @@ def in_database(path: Path, values: dict[str, Any]) -> Old:
     return Old({"session": text}, lambda **options: FlaskSessionSQLAlchemy(f"sqlite:///{path}", **options), is_there)
 
 
-@FRAMEWORKS
-def test_a_session_is_adopted_once_and_opens_nothing_any_more(framework: Any, old: Old) -> None:
-    visit = framework(store="memory://", adopt=[old.predecessor(before=FUTURE)])
+@through_all(KINDS)
+def test_a_session_is_adopted_once_and_opens_nothing_any_more(
+    framework: Callable[..., Visit], old: Old, form: dict[str, str]
+) -> None:
+    visit = framework(store="memory://", adopt=[old.predecessor(before=FUTURE)], **form)
     shown, own = visit("show", old.cookies)
     assert {key: shown[key] for key in VALUES} == VALUES
     assert own is not None
@@ -318,23 +368,26 @@ def test_a_session_is_adopted_once_and_opens_nothing_any_more(framework: Any, ol
     if old.is_there is not None:
         assert not old.is_there()
     assert visit("show", {"session": own})[0]["visits"] == 1
+    assert visit("out", {"session": own}) == ({}, "")
+    assert visit("show", {"session": own})[0] == visit("show", old.cookies)[0] == {}
 
 
-@FRAMEWORKS
-def test_what_was_written_later_is_not_adopted(framework: Any, old: Old) -> None:
-    visit = framework(store="memory://", adopt=[old.predecessor(before=PAST)])
-    assert visit("show", old.cookies) == ({}, None)
-    if old.is_there is not None:
-        assert old.is_there()
-
-
-@FRAMEWORKS
-def test_a_log_out_ends_it_in_the_old_store_too(framework: Any, old: Old) -> None:
-    visit = framework(store="memory://", adopt=[old.predecessor(before=FUTURE)])
+@through_all(KINDS, 3)
+def test_a_log_out_ends_it_in_the_old_store_too(
+    framework: Callable[..., Visit], old: Old, form: dict[str, str]
+) -> None:
+    visit = framework(store="memory://", adopt=[old.predecessor(before=FUTURE)], **form)
     assert visit("out", old.cookies)[0] == {}
     if old.is_there is not None:
         assert not old.is_there()
     assert visit("show", old.cookies)[0] == {}
+
+
+def test_what_was_written_later_is_not_adopted(old: Old) -> None:
+    visit = on_starlette(store="memory://", adopt=[old.predecessor(before=PAST)])
+    assert visit("show", old.cookies) == ({}, None)
+    if old.is_there is not None:
+        assert old.is_there()
 
 
 def test_a_log_out_ends_what_came_beside_ours(old: Old) -> None:
@@ -350,36 +403,15 @@ def test_a_log_out_ends_what_came_beside_ours(old: Old) -> None:
     assert visit("show", renamed)[0] == {}
 
 
-@pytest.mark.parametrize("kind", ["starlette", "litestar"])
-@FRAMEWORKS
-def test_cookies_become_cookies(framework: Any, kind: str) -> None:
-    old = {"session": in_starlette(VALUES)} if kind == "starlette" else in_litestar(VALUES)
-    predecessor: Any = (
-        StarletteCookies(THEIRS, before=FUTURE) if kind == "starlette" else LitestarCookies(AES, before=FUTURE)
-    )
-    visit = framework(adopt=[predecessor])
-    shown, own = visit("show", old)
+@through_all(("starlette", "litestar"))
+def test_cookies_become_cookies(framework: Callable[..., Visit], old: Old, form: dict[str, str]) -> None:
+    visit = framework(adopt=[old.predecessor(before=FUTURE)], **form)
+    shown, own = visit("show", old.cookies)
     assert shown == VALUES
     assert own is not None
     assert visit("add", {"session": own})[0] == VALUES | {"visits": 1}
-    assert visit("out", old) == ({}, "")
-    late = framework(adopt=[type(predecessor)(THEIRS if kind == "starlette" else AES, before=PAST)])
-    assert late("show", old) == ({}, None)
-
-
-async def test_quart_adopts_too(old: Old) -> None:
-    app = quart.Quart("new")
-    app.config.update(SECRET_KEY=SECRET, SESSION_STORE="memory://", SESSION_ADOPT=[old.predecessor(before=FUTURE)])
-    sessions = typed_quart.Sessions(Visitor, app)
-
-    @app.get("/")
-    async def view() -> dict[str, Any]:
-        return work(sessions, "show")
-
-    client = app.test_client(use_cookies=False)
-    for expected in (VALUES, {}):
-        shown = await (await client.get("/", headers=cookie_header(old.cookies))).get_json()
-        assert {key: shown[key] for key in expected} == expected
+    assert visit("out", old.cookies) == ({}, "")
+    assert framework(adopt=[old.predecessor(before=PAST)], **form)("show", old.cookies) == ({}, None)
 
 
 def test_two_requests_at_once_make_one_session_of_it(redis: Any, redis_url: str) -> None:
@@ -633,15 +665,14 @@ def test_an_old_store_that_does_not_answer_is_a_503() -> None:
     assert client.get("/").status_code == 200
 
 
-@FRAMEWORKS
-def test_what_is_of_before_not_before_is_over(framework: Any, old: Old) -> None:
+def test_what_is_of_before_not_before_is_over(old: Old) -> None:
     now, predecessor = datetime.now(UTC) + timedelta(seconds=2), old.predecessor(before=FUTURE)
     if isinstance(predecessor, FlaskSessionRedis):  # the server's clock, by which it is reckoned, stays
         predecessor = old.predecessor(before=FUTURE, lifetime=predecessor.lifetime + timedelta(seconds=3))
     with time_machine.travel(now, tick=True):
-        over = framework(store="memory://", adopt=[predecessor], not_before=now)
+        over = on_starlette(store="memory://", adopt=[predecessor], not_before=now)
         assert over("show", old.cookies) == ({}, None)
-        there = framework(store="memory://", adopt=[predecessor], not_before=now - timedelta(minutes=1))
+        there = on_starlette(store="memory://", adopt=[predecessor], not_before=now - timedelta(minutes=1))
         shown, _ = there("show", old.cookies)
         assert {key: shown[key] for key in VALUES} == VALUES
 
@@ -658,13 +689,13 @@ def test_so_it_is_where_cookies_become_cookies(framework: Any, kind: str) -> Non
 
 
 @pytest.mark.parametrize("serializer", ["tagged-json", "msgspec-json", "msgspec-msgpack"])
-@FRAMEWORKS
-def test_an_adopted_session_is_encrypted(framework: Any, serializer: str) -> None:
+def test_an_adopted_session_is_encrypted(serializer: str) -> None:
     store, cookies = MemoryStore(), {"session": in_starlette(VALUES)}
     adopt = [StarletteCookies(THEIRS, before=FUTURE)]
-    visit = framework(store=store, adopt=adopt, encryption="on", serializer=serializer)
+    visit = on_starlette(store=store, adopt=adopt, encryption="on", serializer=serializer)
     shown, own = visit("show", cookies)
     assert shown == VALUES
+    assert own is not None
     assert visit("add", {"session": own})[0]["visits"] == 1
     assert visit("add", {"session": own})[0]["visits"] == 2
     assert b"tea" not in b"".join(row.payload for row in vars(store)["_records"].values())
