@@ -140,7 +140,7 @@ class ServerSide(Generic[S]):
             found = await self.runtime.call(partial(claim.predecessor.load, claim.text, rules.now()))
             if isinstance(found, Refused):
                 if found.reason is Reason.UNKNOWN:  # it may be gone because a request just before has adopted it
-                    await self._was_adopted(context, claim.mark)
+                    await self._was_adopted(context, self.repository.tombstone_keys(claim.mark))
                 continue
             opened = adopted(claim, found, rules)
             if isinstance(opened, Refused):
@@ -155,7 +155,7 @@ class ServerSide(Generic[S]):
     async def _has_ended(self, context: StoredContext[S], genuine: LoadResult[S], made: datetime) -> bool:
         """Return True if a signed session was adopted before, or its subject's sessions were ended since."""
         await context.known_since(self.store)  # what is ended from now on, the store refuses
-        if await self._was_adopted(context, genuine.sealed or ""):
+        if await self._was_adopted(context, self.repository.tombstone_keys(genuine.sealed or "")):
             return True
         try:
             subject = subject_of(self.schema, genuine.contents.stored())
@@ -166,9 +166,9 @@ class ServerSide(Generic[S]):
             return True
         return False
 
-    async def _was_adopted(self, context: StoredContext[S], signed: str) -> bool:
-        """Return True if there is a tombstone of a signed cookie, or of what stands for one."""
-        for tombstone in await self.repository.found(self.repository.tombstone_keys(signed)):
+    async def _was_adopted(self, context: StoredContext[S], keys: Sequence[str]) -> bool:
+        """Return True if there is a tombstone under any of these keys, and note what it leads to."""
+        for tombstone in await self.repository.found(keys):
             context.refused = Refused(Reason.ADOPTED_BEFORE)
             if tombstone.as_of - tombstone.created < MOVES_KEPT:
                 context.stale_id = True
