@@ -9,6 +9,8 @@ import os
 import pickle
 import sqlite3
 import sys
+import time
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -30,8 +32,10 @@ import quart
 import redis as redis_py
 import time_machine
 from attrs import Factory, asdict, define
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from fastapi import Depends, FastAPI
 from flask_session.redis import RedisSessionInterface  # type: ignore[import-untyped]  # it has no types
+from itsdangerous import TimestampSigner
 from litestar.middleware.session.client_side import CookieBackendConfig
 from litestar.testing import TestClient as LitestarsClient
 from redis.asyncio import Redis as AsyncRedis
@@ -604,6 +608,73 @@ def test_pickle_is_refused(protocol: int, redis: Any, tmp_path: Path) -> None:
     assert not (tmp_path / "harmed").exists()
 
 
+def test_what_is_refused_for_its_pickle_is_ended_by_a_log_out_all_the_same(redis: Any) -> None:
+    """An instance with the old library, which reads it, may still be there."""
+    name = f"session:{'r' * 43}"
+    redis.set(name, pickle.dumps({"user_id": 7}), ex=60)
+    visit = on_starlette(store="memory://", adopt=[FlaskSessionRedis(redis, before=FUTURE)])
+    assert visit("show", {"session": "r" * 43}) == ({}, None)
+    assert redis.exists(name)
+    visit("out", {"session": "r" * 43})
+    assert not redis.exists(name)
+
+
+HOSTILE: Final = {
+    "nothing": b"",
+    "no-dict": b"[1]",
+    "keys-that-are-no-texts": msgspec.msgpack.encode({1: 2}),
+    "two-of-a-key": b"\x82\xa7user_id\x01\xa7user_id\x02",
+    "too-large": msgspec.msgpack.encode({"user_id": 7, "theme": "x" * 2_000_000}),
+    "too-deep": b'{"a":' + b"[" * 5_000 + b"]" * 5_000 + b"}",
+    "an-extension": msgspec.msgpack.encode({"theme": msgspec.msgpack.Ext(5, b"x")}),
+    "tags": msgspec.msgpack.encode({"theme": {" t": [1]}, " d": "x"}),
+    "reserved": msgspec.msgpack.encode({"_version": 99, "_created": -5, "_sid": "x" * 43, "user_id": 7}),
+    "a-flag-that-is-none": msgspec.msgpack.encode({"_permanent": {"a": 1}, "user_id": 7}),
+    "names-of-ours": msgspec.msgpack.encode({"data": 5, "extras": {}, "__class__": "x", "user_id": 7}),
+    "surrogate": b'{"theme": "\\ud800", "user_id": 7}',
+    "long-number": b'{"user_id": ' + b"9" * 5_000 + b"}",
+    "no-metadata": b'{"user_id": 7, "__metadata__": [1]}',
+    "metadata-of-never": b'{"user_id": 7, "__metadata__": {"last_access": 1e300}}',
+    "metadata-of-no-time": b'{"user_id": 7, "__metadata__": {"last_access": NaN}}',
+}
+
+
+@pytest.mark.parametrize("payload", HOSTILE.values(), ids=HOSTILE)
+def test_hostile_contents_are_no_error(payload: bytes, redis: Any) -> None:
+    """Whatever of it is adopted goes on as a session does: it is read, written, and ended."""
+    text, made = "h" * 43, TimestampSigner(THEIRS)
+    old: list[tuple[str, Any, dict[str, Any]]] = [
+        (text, FlaskSessionRedis(redis, before=FUTURE), {"store": "memory://"}),
+        (text, StarsessionsRedis(redis, before=FUTURE), {"store": "memory://"}),
+        (made.sign(b64encode(payload)).decode(), StarletteCookies(THEIRS, before=FUTURE), {}),
+        (sealed_as_litestar(payload, time.time() + 60), LitestarCookies(AES, before=FUTURE), {}),
+    ]
+    for cookie, predecessor, settings in old:
+        for name in (f"session:{text}", f"starsessions.{text}"):
+            redis.set(name, payload, ex=60)
+        visit = on_flask(adopt=[predecessor], **settings)
+        shown, own = visit("show", {"session": cookie})
+        assert shown.get("user_id") in (None, 2, 7)
+        assert visit("add", {"session": own or cookie})[0].get("visits") == 1
+        assert visit("out", {"session": own or cookie})[0] == {}
+
+
+def sealed_as_litestar(payload: bytes, expires_at: float) -> str:
+    data, nonce = json.dumps({"expires_at": round(expires_at)}).encode(), os.urandom(12)
+    return b64encode(
+        nonce + AESGCM(AES).encrypt(nonce, payload, data) + b"additional_authenticated_data=" + data
+    ).decode()
+
+
+@pytest.mark.parametrize("expires_at", [-1e14, 1e11, 1e17, 9e18])
+def test_a_time_that_is_none_is_no_error(expires_at: float) -> None:
+    text = sealed_as_litestar(b'{"user_id": 7}', expires_at)
+    assert on_starlette(adopt=[LitestarCookies(AES, before=FUTURE)])("show", {"session": text})[0] in (
+        {},
+        {"user_id": 7},
+    )
+
+
 @pytest.mark.parametrize("text", ["", "x", ".", "a.b.c", "YQ==", "p" * 43, "../" * 10, "*" * 43, "x" * 5_000, "null"])
 def test_nonsense_is_no_error(text: str, redis: Any) -> None:
     for settings in ({}, {"store": "memory://"}):
@@ -735,6 +806,30 @@ def test_a_row_without_data_is_no_session(tmp_path: Path) -> None:
     assert [*predecessor.sample(10)] == []
 
 
+@pytest.mark.parametrize(
+    ("data", "expiry", "read"),
+    [
+        (b"\x81\xa7user_id\x07", "2999-01-01 00:00:00.000000", {"user_id": 7}),
+        ('{"user_id": 7}', "2999-01-01 00:00:00.000000", {"user_id": 7}),
+        ("nonsense", "2999-01-01 00:00:00.000000", {}),
+        (5, "2999-01-01 00:00:00.000000", {}),
+        (b"\x81\xa7user_id\x07", "nonsense", {}),
+        (b"\x81\xa7user_id\x07", 5, {}),
+        (b"\x81\xa7user_id\x07", b"x", {}),
+        (b"\x81\xa7user_id\x07", "0001-01-01 00:00:00.000000", {}),
+    ],
+)
+def test_a_row_of_other_types_is_no_error(tmp_path: Path, data: object, expiry: object, read: object) -> None:
+    with closing(sqlite3.connect(tmp_path / "old.db")) as database:
+        database.execute("CREATE TABLE sessions (id INTEGER PRIMARY KEY, session_id, data, expiry)")
+        row = (f"session:{'a' * 43}", data, expiry)
+        database.execute("INSERT INTO sessions (session_id, data, expiry) VALUES (?, ?, ?)", row)
+        database.commit()
+    old = FlaskSessionSQLAlchemy(f"sqlite:///{tmp_path}/old.db", before=datetime(3000, 1, 1, tzinfo=UTC))
+    assert len([*old.sample(10)]) == 1
+    assert on_flask(store="memory://", adopt=[old])("show", {"session": "a" * 43})[0] == read
+
+
 # Set-up
 
 
@@ -764,6 +859,10 @@ def test_records_need_a_store(redis: Any) -> None:
         lambda: FlaskSessionRedis(AsyncRedis(), before=FUTURE),  # type: ignore[arg-type,unused-ignore]
         lambda: StarsessionsRedis(redis_py.Redis(decode_responses=True), before=FUTURE),
         lambda: FlaskSessionSQLAlchemy("no://user:short@host", before=FUTURE),
+        lambda: FlaskSessionSQLAlchemy("sqlite://", before=FUTURE, table=None),  # type: ignore[arg-type]
+        lambda: FlaskSessionRedis("redis://host", before=FUTURE, key_prefix=b"shop:"),  # type: ignore[arg-type]
+        lambda: StarsessionsRedis("redis://host", before=FUTURE, prefix=7),  # type: ignore[arg-type]
+        lambda: StarletteCookies(THEIRS, before=FUTURE, cookie_name=b"old"),  # type: ignore[arg-type]
         lambda: typed_asgi.Sessions(Visitor, secret_key=SECRET, adopt=[SessionMiddleware]),  # type: ignore[list-item]
         lambda: typed_asgi.Sessions(Visitor, secret_key=SECRET, adopt=["starlette"]),  # type: ignore[list-item]
         lambda: typed_asgi.Sessions(Visitor, secret_key=SECRET, adopt="starlette"),  # type: ignore[arg-type]
