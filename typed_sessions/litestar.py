@@ -113,19 +113,30 @@ class Sessions(ASGISessions[S], InitPlugin, ReceiveRoutePlugin):
 
     @override
     def receive_route(self, route: BaseRoute) -> None:
-        """Refuse a handler that would be given a copy of the data. Litestar calls this."""
-        if not self.schema.keyed:
-            return
+        """Refuse a handler that would be given a copy of the data, or something else. Litestar calls this."""
         handlers: list[Any] = getattr(route, "route_handlers", None) or [getattr(route, "route_handler", None)]
         for handler in handlers:
-            dependencies = handler.resolve_dependencies().values()
-            for each in (handler, *dependencies):
+            dependencies = handler.resolve_dependencies()
+            if dependencies["session_data"].dependency != self._session_data:  # the application has one of its own
+                continue
+            for each in (handler, *dependencies.values()):
                 field = each.parsed_fn_signature.parameters.get("session_data")
-                if field is not None and not _is_handed_on(field):
-                    raise ConfigurationError(
-                        f"{handler.handler_name} would get a copy of the session's dict, and changes of it would be "
-                        "lost: write session_data: NamedDependency[SkipValidation[...]], or ask sessions.data"
-                    )
+                if field is not None:
+                    self._check(field, str(handler.handler_name))
+
+    def _check(self, field: Any, handler: str) -> None:
+        if self.schema.keyed and not _is_handed_on(field):
+            raise ConfigurationError(
+                f"{handler} would get a copy of the session's dict, and changes of it would be lost: write "
+                "session_data: NamedDependency[SkipValidation[...]], or ask sessions.data"
+            )
+        wanted = field.annotation
+        is_class = isinstance(wanted, type) and wanted is not Any and not getattr(wanted, "_is_protocol", False)
+        if not self.schema.keyed and is_class and not isinstance(self.schema.create(), wanted):
+            raise ConfigurationError(
+                f"{handler} takes {wanted.__name__} as session_data, which is the data of the session, a "
+                f"{self.schema.name}; another parameter needs another name"
+            )
 
     async def _session_data(self) -> S:
         return self.current.data

@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, TypedDict, cast
+from typing import Annotated, Any, Protocol, TypedDict, cast
 from uuid import UUID
 
 import httpx
@@ -20,7 +20,13 @@ from litestar import Litestar, Request, Response, Router, WebSocket, asgi, get, 
 from litestar.background_tasks import BackgroundTask
 from litestar.connection import ASGIConnection
 from litestar.di import NamedDependency, Provide
-from litestar.exceptions import HTTPException, ImproperlyConfiguredException, NotAuthorizedException
+from litestar.dto import DTOConfig, MsgspecDTO
+from litestar.exceptions import (
+    HTTPException,
+    ImproperlyConfiguredException,
+    NotAuthorizedException,
+    WebSocketDisconnect,
+)
 from litestar.handlers import BaseRouteHandler
 from litestar.params import Dependency, SkipValidation
 from litestar.plugins.flash import FlashConfig, FlashPlugin, flash
@@ -449,6 +455,52 @@ def test_a_dependency_of_the_applications_own_has_precedence() -> None:
     assert make_shop(own).client().get("/own").text == "its own"
 
 
+class HasCart(Protocol):
+    cart: list[str]
+
+
+@pytest.mark.parametrize("what", [int, str, StructVisitor, dict])
+def test_a_parameter_of_its_name_that_takes_something_else_is_refused_at_set_up(what: Any) -> None:
+    async def view(session_data: Any) -> None: ...
+
+    async def needs(found: None) -> None: ...
+
+    view.__annotations__["session_data"] = what
+    for handler in (get("/")(view), get("/", dependencies={"found": Provide(view)})(needs)):
+        with pytest.raises(ConfigurationError, match=r"as session_data, which is the data of the session, a Visitor"):
+            make_shop(handler)
+    for right in (Visitor, object, HasCart, Visitor | None):
+        view.__annotations__["session_data"] = right
+        make_shop(get("/")(view))
+
+
+def test_a_path_parameter_of_its_name_is_refused_at_set_up() -> None:
+    @get("/of/{session_data:int}")
+    async def view(session_data: int) -> None: ...
+
+    with pytest.raises(ImproperlyConfiguredException, match="session_data"):
+        make_shop(view)
+
+
+@STORES
+def test_it_is_no_part_of_what_a_dto_reads_and_writes(store: str | None) -> None:
+    sessions = Sessions(StructVisitor, secret_key=SECRET, store=store)
+
+    class OfVisitors(MsgspecDTO[StructVisitor]):
+        config = DTOConfig(exclude={"user_id"})
+
+    @post("/", dto=OfVisitors)
+    async def add(data: StructVisitor, session_data: StructVisitor) -> StructVisitor:
+        assert session_data is sessions.data
+        session_data.user_id = 7
+        session_data.cart += data.cart
+        return session_data
+
+    with TestClient(Litestar([add], plugins=[sessions], logging_config=None)) as visitor:
+        assert visitor.post("/", json={"cart": ["tea"], "user_id": 8}).json() == {"cart": ["tea"]}
+        assert visitor.post("/", json={"cart": ["milk"]}).json() == {"cart": ["tea", "milk"]}
+
+
 def test_the_description_does_not_know_of_it() -> None:
     with make_shop().client() as visitor:
         described = visitor.get("/schema/openapi.json").json()
@@ -744,6 +796,47 @@ def test_two_sessions_in_one_application() -> None:
         assert visitor.get("/both").json() == [{}, {"name": "Ada", "_permanent": True}]
 
 
+@STORES
+def test_a_plugin_that_is_given_twice_is_one(store: str | None) -> None:
+    sessions = Sessions(Visitor, secret_key=SECRET, store=store)
+
+    @get("/")
+    async def add(session_data: Visitor) -> int:
+        session_data.cart.append("tea")
+        return len(session_data.cart)
+
+    with TestClient(Litestar([add], plugins=[sessions, sessions], logging_config=None)) as visitor:
+        answers = [visitor.get("/") for _ in range(3)]
+    assert [answer.json() for answer in answers] == [1, 2, 3]
+    assert all(len(answer.headers.get_list("set-cookie")) <= 1 for answer in answers)
+
+
+@STORES
+def test_guards_and_hooks_of_the_application_have_the_session(store: str | None) -> None:
+    """What a hook changes before the response begins is saved, also where a hook fails, and later it is not."""
+
+    def only_of_visitors(_connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+        if sessions().data.user_id is None and "login" not in str(handler):
+            raise NotAuthorizedException
+
+    async def after(response: Response[Any]) -> Response[Any]:
+        sessions().data.cart.append("after")
+        if len(sessions().data.cart) > 1:
+            raise ZeroDivisionError
+        return response
+
+    def sessions() -> Sessions[Visitor]:
+        return shop.sessions
+
+    shop = make_shop(store=store, app_options={"guards": [only_of_visitors], "after_request": after})
+    visitor = shop.client()
+    assert visitor.get("/cart").status_code == 401
+    assert visitor.get("/login/7").status_code == 200
+    assert visitor.get("/nothing").status_code == 500
+    with shop.sessions.transaction(visitor) as session:
+        assert session.data == Visitor(7, ["after", "after"])
+
+
 def test_one_sessions_in_two_applications() -> None:
     shop = make_shop(store="memory://")
 
@@ -872,6 +965,25 @@ def test_a_change_before_accept_is_saved_and_a_later_one_takes_a_store(
             visitor.cookies.set("session", headers["set-cookie"].split(";")[0].partition("=")[2])
         assert visitor.get("/cart").json() == ["tea", "before", *(["after"] if late and store else [])]
     assert ("a session change is lost" in caplog.text) is (late and store is None)
+
+
+@STORES
+def test_a_change_of_a_websocket_that_is_never_accepted_is_logged_as_lost(
+    store: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    @websocket("/refused")
+    async def refused(socket: WebSocket[Any, Any, Any], session_data: Visitor) -> None:
+        session_data.cart.append("tea")
+        await socket.close()
+
+    with (
+        make_shop(refused, store=store).client() as visitor,
+        pytest.raises(WebSocketDisconnect),
+        visitor.websocket_connect("/refused"),
+    ):
+        pass
+    assert caplog.text.count("a session change is lost") == 1
+    assert visitor.get("/cart").json() == []
 
 
 def test_a_store_is_closed_with_the_lifespan(tmp_path: Any) -> None:
