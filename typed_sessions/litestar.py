@@ -130,8 +130,10 @@ class Sessions(ASGISessions[S], InitPlugin, ReceiveRoutePlugin):
                 f"{handler} would get a copy of the session's dict, and changes of it would be lost: write "
                 "session_data: NamedDependency[SkipValidation[...]], or ask sessions.data"
             )
-        wanted = field.annotation
-        is_class = isinstance(wanted, type) and wanted is not Any and not getattr(wanted, "_is_protocol", False)
+        wanted: Any = field.annotation
+        is_class = (
+            isinstance(wanted, type) and field.annotation is not Any and not getattr(wanted, "_is_protocol", False)
+        )
         if not self.schema.keyed and is_class and not isinstance(self.schema.create(), wanted):
             raise ConfigurationError(
                 f"{handler} takes {wanted.__name__} as session_data, which is the data of the session, a "
