@@ -34,7 +34,7 @@ PUBLIC_MODULES = (
 )
 SAME_AS_FOR_QUART = {"SecureCookieSessionInterface", "SessionInfo", "field_reset", "session_refused"}
 """Names that the reference shows once."""
-SAME_AS_FOR_ASGI = {"EventListener", "SecretKey", "SessionSettings"}
+SAME_AS_FOR_ASGI = {"EventListener", "SecretKey", "SessionOptions", "SessionSettings"}
 FETCHED = re.compile(
     r"<(?:script|link|img|iframe)\b[^>]*?(?:src|href)=\"(?:https?:)?//[^\"]*\"|@import url\(", re.IGNORECASE
 )

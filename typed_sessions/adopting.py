@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from importlib import import_module
-from itertools import islice
+from itertools import islice, takewhile
 from typing import Any, Final, Protocol, cast
 
 import msgspec
@@ -58,8 +58,10 @@ def _span(value: timedelta | int) -> timedelta:
     return span_of("lifetime", value)
 
 
-def _span_or_none(value: timedelta | int | None) -> timedelta | None:
-    return None if value is None else span_of("max_age", value)
+def _text(value: str) -> str:
+    if not isinstance(value, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # without a type checker
+        raise ConfigurationError(f"names and prefixes of the sessions to adopt are texts, not {type(value).__name__}")
+    return value
 
 
 def _key(value: object) -> object:
@@ -74,7 +76,7 @@ class _Cookies:
     """Sessions that are in the cookies of another library."""
 
     before: datetime = field(converter=_moment)
-    cookie_name: str | None = None
+    cookie_name: str | None = field(default=None, converter=converters.optional(_text))
     """None if it is that of ours."""
 
     needs_store = False
@@ -98,7 +100,7 @@ class StarletteCookies(_Cookies):
     """
 
     _secret_key: object = field(converter=_key, repr=False)
-    max_age: timedelta | None = field(default=_TWO_WEEKS, converter=_span_or_none, kw_only=True)
+    max_age: timedelta | None = field(default=_TWO_WEEKS, converter=converters.optional(_span), kw_only=True)
 
     @property
     def lifetime(self) -> timedelta:
@@ -112,12 +114,10 @@ class StarletteCookies(_Cookies):
         seconds = None if self.max_age is None else int(self.max_age.total_seconds())
         try:
             payload, written = signer.unsign(text.encode("utf-8", "replace"), max_age=seconds, return_timestamp=True)
-        except SignatureExpired:
-            return Refused(Reason.EXPIRED)
-        except BadSignature:
-            return Refused(Reason.SIGNATURE)
+        except BadSignature as error:
+            return Refused(Reason.EXPIRED if isinstance(error, SignatureExpired) else Reason.SIGNATURE)
         try:
-            return _inheritance(json.loads(b64decode(payload)), written)
+            return _inheritance(json.loads(b64decode(payload)), written, in_json=True)
         except (ValueError, RecursionError):
             return Refused(Reason.UNREADABLE)
 
@@ -158,13 +158,10 @@ class LitestarCookies(_Cookies):
 
     @override
     def texts(self, values_of: Callable[[str], tuple[str, ...]], own_name: str) -> tuple[str, ...]:
-        name, parts = self.cookie_name or own_name, list[str]()
-        for number in range(_MOST_PARTS):
-            found = values_of(f"{name}-{number}")
-            if not found:
-                break
-            parts.append(found[0])
-        return (*values_of(name), *(["".join(parts)] if parts else []))
+        name = self.cookie_name or own_name
+        numbered = (values_of(f"{name}-{number}") for number in range(_MOST_PARTS))
+        whole = "".join(found[0] for found in takewhile(bool, numbered))
+        return (*values_of(name), *([whole] if whole else []))
 
     def mark(self, text: str) -> str:
         try:
@@ -183,10 +180,10 @@ class LitestarCookies(_Cookies):
             expires_at = datetime.fromtimestamp(msgspec.json.decode(data, type=dict[str, int])["expires_at"], UTC)
             if expires_at <= now:
                 return Refused(Reason.EXPIRED)
-            return _inheritance(msgspec.json.decode(payload), expires_at - self.lifetime)
+            return _inheritance(msgspec.json.decode(payload), expires_at - self.lifetime, in_json=True)
         except InvalidTag:
             return Refused(Reason.SIGNATURE)
-        except (ValueError, KeyError, OverflowError, RecursionError):
+        except (ValueError, KeyError, OverflowError, OSError, RecursionError):
             return Refused(Reason.UNREADABLE)
 
 
@@ -195,7 +192,7 @@ class _Records(ABC):
     """Sessions that another library keeps on a server, under an identifier that is in the cookie."""
 
     before: datetime = field(converter=_moment)
-    cookie_name: str | None = None
+    cookie_name: str | None = field(default=None, converter=converters.optional(_text))
     lifetime: timedelta = field(default=_MONTH, converter=_span)
 
     needs_store = True
@@ -210,10 +207,15 @@ class _Records(ABC):
         identifier = self._identifier(text)
         if identifier is None:
             return Refused(Reason.MALFORMED)
-        found = self._answered(lambda: self._found(identifier, now))
-        if found is None:
-            return Refused(Reason.UNKNOWN)
-        return self._read(*found)
+        try:
+            found = self._answered(lambda: self._found(identifier, now))
+        except (
+            ValueError,
+            TypeError,
+            OverflowError,
+        ):  # a value is not of its column's type
+            return Refused(Reason.UNREADABLE)
+        return Refused(Reason.UNKNOWN) if found is None else self._read(*found)
 
     def sample(self, most: int) -> Iterator[Inheritance | Refused]:
         """Return some of the sessions that are there, to look at. Raises StoreUnavailableError."""
@@ -259,7 +261,7 @@ class _Records(ABC):
 class _FlaskSession(_Records):
     """What Flask-Session's stores have in common."""
 
-    key_prefix: str = "session:"
+    key_prefix: str = field(default="session:", converter=_text)
     _secret_key: object = field(default=None, converter=converters.optional(_key), repr=False)
 
     @override
@@ -276,8 +278,8 @@ class _FlaskSession(_Records):
     def _read(self, payload: bytes, written: datetime) -> Inheritance | Refused:
         for decode in (msgspec.msgpack.decode, msgspec.json.decode):
             try:
-                return _inheritance(decode(payload), written)
-            except (msgspec.DecodeError, ValueError, RecursionError):
+                return _inheritance(decode(payload), written, in_json=decode is msgspec.json.decode)
+            except (msgspec.DecodeError, ValueError, TypeError, RecursionError):
                 continue
         return Refused(Reason.UNREADABLE)  # pickle, perhaps
 
@@ -409,13 +411,12 @@ class FlaskSessionSQLAlchemy(_FlaskSession):
     """
 
     _engine: HasConnections = field(converter=_engine, repr=False, alias="engine")
-    table: str = field(default="sessions", kw_only=True)
-    schema: str | None = field(default=None, kw_only=True)
+    table: str = field(default="sessions", converter=_text, kw_only=True)
+    schema: str | None = field(default=None, converter=converters.optional(_text), kw_only=True)
 
     def _table(self) -> Any:
         sa = _sqlalchemy()
-        types = {"session_id": sa.String(), "data": sa.LargeBinary(), "expiry": sa.DateTime()}
-        columns = (sa.column(name, its) for name, its in types.items())
+        columns = sa.column("session_id", sa.String()), sa.column("data"), sa.column("expiry", sa.DateTime())
         return sa.table(self.table, *columns, schema=self.schema)
 
     @override
@@ -428,7 +429,7 @@ class FlaskSessionSQLAlchemy(_FlaskSession):
         if row is None or row.expiry is None or row.data is None:
             return None
         expires_at = row.expiry.replace(tzinfo=UTC)
-        return None if expires_at <= now else (bytes(row.data), expires_at - self.lifetime)
+        return None if expires_at <= now else (row.data, expires_at - self.lifetime)
 
     @override
     def _some(self, most: int) -> list[bytes]:
@@ -436,7 +437,7 @@ class FlaskSessionSQLAlchemy(_FlaskSession):
         named = table.c.session_id.startswith(self.key_prefix, autoescape=True)
         asked = _sqlalchemy().select(table.c.data).where(named, table.c.data.is_not(None)).limit(most)
         with self._engine.connect() as connection:
-            return [bytes(row.data) for row in connection.execute(asked)]
+            return [row.data for row in connection.execute(asked)]
 
     @override
     def _delete(self, identifier: str) -> None:
@@ -462,7 +463,7 @@ class StarsessionsRedis(_RedisRecords):
         lifetime: that of its middleware; where that was 0, its store's `gc_ttl`. 31 days.
     """
 
-    prefix: str = field(default="starsessions.", kw_only=True)
+    prefix: str = field(default="starsessions.", converter=_text, kw_only=True)
 
     @override
     def _name_of(self, identifier: str) -> str:
@@ -480,7 +481,7 @@ class StarsessionsRedis(_RedisRecords):
             accessed = values.pop("__metadata__", {}).get("last_access")
             if accessed is not None:
                 written = datetime.fromtimestamp(accessed, UTC)
-            return _inheritance(values, written)
+            return _inheritance(values, written, in_json=True)
         except (ValueError, TypeError, AttributeError, OverflowError, OSError, RecursionError):
             return Refused(Reason.UNREADABLE)
 
@@ -489,10 +490,10 @@ def _digest(of: bytes) -> str:
     return sha256(of).hexdigest()
 
 
-def _inheritance(values: object, written: datetime) -> Inheritance:
+def _inheritance(values: object, written: datetime, *, in_json: bool) -> Inheritance:
     """Return what was read. Raises ValueError if it is no session."""
     if not isinstance(values, Mapping) or not all(
         isinstance(key, str) for key in cast("Mapping[object, object]", values)
     ):
         raise ValueError("a session is a dict with texts as keys")
-    return Inheritance(cast("Mapping[str, object]", values), written)
+    return Inheritance(cast("Mapping[str, object]", values), written, in_json)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, cast, overload
+from typing import TYPE_CHECKING, Any, Unpack, overload
 
-from cattrs import Converter
-from typing_extensions import TypeVar
+from typing_extensions import TypeVar, override
 
 from typed_sessions.core.mixin import Session
 from typed_sessions.errors import UndeclaredKeyError
-from typed_sessions.frameworks.asgi_sessions import ASGISessions, EventListener, settings_from
+from typed_sessions.frameworks.asgi_sessions import ASGISessions, EventListener, SessionOptions
 from typed_sessions.frameworks.session_middleware import ASGIApp, SessionMiddleware
 from typed_sessions.frameworks.session_settings import SecretKey, SessionSettings
 from typed_sessions.frameworks.sessions import SessionInfo
@@ -21,7 +20,15 @@ if TYPE_CHECKING:
 
     from typed_sessions.frameworks.requirement import Requirement
 
-__all__ = ["EventListener", "SecretKey", "SessionInfo", "SessionMiddleware", "SessionSettings", "Sessions"]
+__all__ = [
+    "EventListener",
+    "SecretKey",
+    "SessionInfo",
+    "SessionMiddleware",
+    "SessionOptions",
+    "SessionSettings",
+    "Sessions",
+]
 
 S = TypeVar("S", default=dict[str, object])
 T = TypeVar("T")
@@ -35,11 +42,7 @@ class Sessions(ASGISessions[S]):
 
     Args:
         schema: the class that declares what a session holds; without one, a session is a dict.
-        permanent: whether a session outlives the browser's from its first content on, without being told.
-        converter: a cattrs converter with hooks for types that the library does not know.
-        on_event: is called with each report on a session, such as `Refused` or `FieldReset`, after it was logged. What
-            it raises fails the request.
-        settings: see `SessionSettings`.
+        arguments: see `SessionOptions` and `SessionSettings`.
 
     Raises:
         SchemaError: the class cannot be a schema; the message names the field.
@@ -54,58 +57,19 @@ class Sessions(ASGISessions[S]):
     @overload
     @classmethod
     def from_config(
-        cls,
-        schema: None,
-        config: Mapping[str, Any],
-        *,
-        permanent: bool = True,
-        converter: Converter | None = None,
-        on_event: EventListener | None = None,
+        cls, schema: None, config: Mapping[str, Any], **options: Unpack[SessionOptions]
     ) -> Sessions[dict[str, object]]: ...
     @overload
     @classmethod
     def from_config(
-        cls,
-        schema: Callable[[], T],
-        config: Mapping[str, Any],
-        *,
-        permanent: bool = True,
-        converter: Converter | None = None,
-        on_event: EventListener | None = None,
+        cls, schema: Callable[[], T], config: Mapping[str, Any], **options: Unpack[SessionOptions]
     ) -> Sessions[T]: ...
     @classmethod
-    def from_config(
-        cls,
-        schema: Callable[[], T] | None,
-        config: Mapping[str, Any],
-        *,
-        permanent: bool = True,
-        converter: Converter | None = None,
-        on_event: EventListener | None = None,
-    ) -> Sessions[T] | Sessions[dict[str, object]]:
-        """Return the sessions that config keys describe, such as those of a Flask application: `SECRET_KEY` and so on.
-
-        Args:
-            schema: the class that declares what a session holds, or None.
-            config: the config keys. What it does not have is as the constructor has it; what is no setting of sessions
-                is left alone.
-            permanent: as in the constructor.
-            converter: as in the constructor.
-            on_event: as in the constructor.
-
-        Raises:
-            SchemaError: the class cannot be a schema; the message names the field.
-            ConfigurationError: a setting is wrong; the message names it.
-        """
-        settings = [settings_from(config, on_event)]
+    @override
+    def from_config(cls, schema: Any, config: Mapping[str, Any], **options: Unpack[SessionOptions]) -> Any:
+        given = [config]
         del config  # debugging pages show locals
-        return Sessions(
-            cast("Callable[[], T]", schema),
-            permanent=permanent,
-            converter=converter,
-            on_event=on_event,
-            **settings.pop(),
-        )
+        return super().from_config(schema, given.pop(), **options)
 
     def middleware(self, app: ASGIApp) -> SessionMiddleware:
         """Return an application that has these sessions: the one that is given is inside of it."""

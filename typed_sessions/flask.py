@@ -6,21 +6,18 @@ import threading
 import time
 from collections.abc import Callable, Coroutine, Generator, MutableMapping
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any, Final, Protocol, Self, cast, overload
+from typing import Any, Final, Protocol, Self, Unpack, cast, overload
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
-from cattrs import Converter
 from typing_extensions import TypeVar, override
 
 from typed_sessions.core.framework import ConfiguredApp
 from typed_sessions.core.mixin import Session
-from typed_sessions.core.settings import Encryption
 from typed_sessions.errors import StoreUnavailableError
 from typed_sessions.frameworks.sessions import (
     REFRESH_FRACTION,
-    CurrentSessions,
-    KnownApps,
+    ApplicationSessions,
     SessionInfo,
     purge_and_log,
     refuse_forgetful,
@@ -28,9 +25,7 @@ from typed_sessions.frameworks.sessions import (
     refuse_unsaved,
     unproxied,
 )
-from typed_sessions.serializers.base import AnySerializer, SerializerName
 from typed_sessions.server import THREAD
-from typed_sessions.stores import SessionStore
 
 try:
     from flask import Flask, current_app, has_app_context, has_request_context
@@ -43,6 +38,7 @@ try:
         unavailable,
     )
     from typed_sessions.frameworks.signals import field_reset, log_and_signal, session_refused
+    from typed_sessions.frameworks.werkzeug_interface import InterfaceOptions
 except ModuleNotFoundError as _missing:
     raise ImportError(
         "typed_sessions.flask needs Flask, which is an extra: pip install 'typed_sessions[flask]'", name=_missing.name
@@ -64,7 +60,7 @@ class TransactingClient(Protocol):
         ...
 
 
-class Sessions(CurrentSessions[S]):
+class Sessions(ApplicationSessions[Flask, S]):
     """The sessions of a Flask application, with contents of one declared class.
 
     Args:
@@ -88,53 +84,24 @@ class Sessions(CurrentSessions[S]):
         self: Sessions[dict[str, object]],
         schema: None = None,
         app: Flask | None = None,
-        *,
-        serializer: SerializerName | AnySerializer | None = None,
-        converter: Converter | None = None,
-        store: str | SessionStore | None = None,
-        encryption: Encryption | None = None,
+        **options: Unpack[InterfaceOptions],
     ) -> None: ...
     @overload
     def __init__(
-        self,
-        schema: Callable[[], S],
-        app: Flask | None = None,
-        *,
-        serializer: SerializerName | AnySerializer | None = None,
-        converter: Converter | None = None,
-        store: str | SessionStore | None = None,
-        encryption: Encryption | None = None,
+        self, schema: Callable[[], S], app: Flask | None = None, **options: Unpack[InterfaceOptions]
     ) -> None: ...
     def __init__(
-        self,
-        schema: Callable[[], S] | None = None,
-        app: Flask | None = None,
-        *,
-        serializer: SerializerName | AnySerializer | None = None,
-        converter: Converter | None = None,
-        store: str | SessionStore | None = None,
-        encryption: Encryption | None = None,
+        self, schema: Callable[[], S] | None = None, app: Flask | None = None, **options: Unpack[InterfaceOptions]
     ) -> None:
         refuse_mixed_up(schema, app, Flask, __name__)
-        super().__init__(
-            FlaskSessionInterface(
-                cast("Callable[[], S]", schema),
-                serializer=serializer,
-                converter=converter,
-                store=store,
-                encryption=encryption,
-                refresh_fraction=REFRESH_FRACTION,
-                report=log_and_signal,
-            )
-        )
-        self._own_app: Final = app
-        """Lives as long as they do; one that `init_app` gets lives as long as somebody else has it."""
-        self._apps: Final = KnownApps[Flask]()
         self._purge_at: Final[WeakKeyDictionary[Flask, float]] = WeakKeyDictionary()
         """When expired sessions are to be deleted next, by this machine's monotonic clock."""
-        if app is not None:
-            self.init_app(app)
+        declared = cast("Callable[[], S]", schema)
+        super().__init__(
+            FlaskSessionInterface(declared, refresh_fraction=REFRESH_FRACTION, report=log_and_signal, **options), app
+        )
 
+    @override
     def init_app(self, app: Flask) -> None:
         """Keep the sessions of an application. Its settings are checked at the first request, and when they change.
 
@@ -149,7 +116,7 @@ class Sessions(CurrentSessions[S]):
         if StoreUnavailableError not in app.error_handler_spec[None][None]:
             app.register_error_handler(StoreUnavailableError, unavailable)
         app.teardown_request_funcs.setdefault(None, []).insert(0, self._teardown)  # the last one that is called
-        self._apps.add(app)
+        self._knows(app)
 
     def save(self) -> bool:
         """Have the store keep the current session as it is now: for streams, and long requests.
@@ -271,22 +238,6 @@ class Sessions(CurrentSessions[S]):
                 refuse_forgetful(client)
         return client
 
-    def cookie_for(self, data: S, *, permanent: bool = False, app: Flask | None = None) -> str:
-        """Return the value of the cookie of a visitor who has this data, for tests and tools.
-
-        Args:
-            data: what the session holds.
-            permanent: whether the session outlives the browser's.
-            app: the application whose keys seal it; by default the current one, or else the one that was
-                given to `init_app` last, of those that there are still.
-
-        Raises:
-            ConfigurationError: no application is known, or it has no secret key.
-            FieldTypeError: a field does not fit its type.
-            SerializationError: the data cannot be written so that it reads back.
-        """
-        return self._cookie_for(data, app or self._app(), permanent=permanent)
-
     def _run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         return THREAD.finish(coroutine, lambda: self._interface.server_side(self._app()).store)
 
@@ -316,7 +267,7 @@ class Sessions(CurrentSessions[S]):
 
     @override
     def _app(self) -> Flask:
-        return cast("Flask", unproxied(current_app)) if has_app_context() else self._apps.latest()
+        return cast("Flask", unproxied(current_app)) if has_app_context() else self._latest()
 
     @override
     def _handles_request(self) -> bool:

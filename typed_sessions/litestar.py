@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, cast, overload
+from typing import TYPE_CHECKING, Any, Unpack, cast, overload
 
-from cattrs import Converter
 from typing_extensions import TypeVar, override
 
 from typed_sessions.errors import ConfigurationError, StoreUnavailableError
-from typed_sessions.frameworks.asgi_sessions import ASGISessions, EventListener, settings_from
+from typed_sessions.frameworks.asgi_sessions import ASGISessions, EventListener, SessionOptions
 from typed_sessions.frameworks.session_settings import SecretKey, SessionSettings
 from typed_sessions.frameworks.sessions import SessionInfo
 from typed_sessions.frameworks.unavailable import RETRY_AFTER
@@ -34,7 +33,7 @@ except ModuleNotFoundError as _missing:
 if TYPE_CHECKING:
     from litestar.testing import TestClient
 
-__all__ = ["EventListener", "SecretKey", "SessionInfo", "SessionSettings", "Sessions"]
+__all__ = ["EventListener", "SecretKey", "SessionInfo", "SessionOptions", "SessionSettings", "Sessions"]
 
 S = TypeVar("S", default=dict[str, object])
 T = TypeVar("T")
@@ -47,11 +46,7 @@ class Sessions(ASGISessions[S], InitPlugin, ReceiveRoutePlugin):
 
     Args:
         schema: the class that declares what a session holds; without one, a session is a dict.
-        permanent: whether a session outlives the browser's from its first content on, without being told.
-        converter: a cattrs converter with hooks for types that the library does not know.
-        on_event: is called with each report on a session, such as `Refused` or `FieldReset`, after it was logged. What
-            it raises fails the request.
-        settings: see `SessionSettings`.
+        arguments: see `SessionOptions` and `SessionSettings`.
 
     Raises:
         SchemaError: the class cannot be a schema; the message names the field.
@@ -63,58 +58,19 @@ class Sessions(ASGISessions[S], InitPlugin, ReceiveRoutePlugin):
     @overload
     @classmethod
     def from_config(
-        cls,
-        schema: None,
-        config: Mapping[str, Any],
-        *,
-        permanent: bool = True,
-        converter: Converter | None = None,
-        on_event: EventListener | None = None,
+        cls, schema: None, config: Mapping[str, Any], **options: Unpack[SessionOptions]
     ) -> Sessions[dict[str, object]]: ...
     @overload
     @classmethod
     def from_config(
-        cls,
-        schema: Callable[[], T],
-        config: Mapping[str, Any],
-        *,
-        permanent: bool = True,
-        converter: Converter | None = None,
-        on_event: EventListener | None = None,
+        cls, schema: Callable[[], T], config: Mapping[str, Any], **options: Unpack[SessionOptions]
     ) -> Sessions[T]: ...
     @classmethod
-    def from_config(
-        cls,
-        schema: Callable[[], T] | None,
-        config: Mapping[str, Any],
-        *,
-        permanent: bool = True,
-        converter: Converter | None = None,
-        on_event: EventListener | None = None,
-    ) -> Sessions[T] | Sessions[dict[str, object]]:
-        """Return the sessions that config keys describe, such as those of a Flask application: `SECRET_KEY` and so on.
-
-        Args:
-            schema: the class that declares what a session holds, or None.
-            config: the config keys. What it does not have is as the constructor has it; what is no setting of sessions
-                is left alone.
-            permanent: as in the constructor.
-            converter: as in the constructor.
-            on_event: as in the constructor.
-
-        Raises:
-            SchemaError: the class cannot be a schema; the message names the field.
-            ConfigurationError: a setting is wrong; the message names it.
-        """
-        settings = [settings_from(config, on_event)]
+    @override
+    def from_config(cls, schema: Any, config: Mapping[str, Any], **options: Unpack[SessionOptions]) -> Any:
+        given = [config]
         del config  # debugging pages show locals
-        return Sessions(
-            cast("Callable[[], T]", schema),
-            permanent=permanent,
-            converter=converter,
-            on_event=on_event,
-            **settings.pop(),
-        )
+        return super().from_config(schema, given.pop(), **options)
 
     def backend_config(self) -> BackendConfig:
         """Return these sessions for the parts of Litestar that take a backend's configuration.
@@ -157,19 +113,32 @@ class Sessions(ASGISessions[S], InitPlugin, ReceiveRoutePlugin):
 
     @override
     def receive_route(self, route: BaseRoute) -> None:
-        """Refuse a handler that would be given a copy of the data. Litestar calls this."""
-        if not self.schema.keyed:
-            return
+        """Refuse a handler that would be given a copy of the data, or something else. Litestar calls this."""
         handlers: list[Any] = getattr(route, "route_handlers", None) or [getattr(route, "route_handler", None)]
         for handler in handlers:
-            dependencies = handler.resolve_dependencies().values()
-            for each in (handler, *dependencies):
+            dependencies = handler.resolve_dependencies()
+            if dependencies["session_data"].dependency != self._session_data:  # the application has one of its own
+                continue
+            for each in (handler, *dependencies.values()):
                 field = each.parsed_fn_signature.parameters.get("session_data")
-                if field is not None and not _is_handed_on(field):
-                    raise ConfigurationError(
-                        f"{handler.handler_name} would get a copy of the session's dict, and changes of it would be "
-                        "lost: write session_data: NamedDependency[SkipValidation[...]], or ask sessions.data"
-                    )
+                if field is not None:
+                    self._check(field, str(handler.handler_name))
+
+    def _check(self, field: Any, handler: str) -> None:
+        if self.schema.keyed and not _is_handed_on(field):
+            raise ConfigurationError(
+                f"{handler} would get a copy of the session's dict, and changes of it would be lost: write "
+                "session_data: NamedDependency[SkipValidation[...]], or ask sessions.data"
+            )
+        wanted: Any = field.annotation
+        is_class = (
+            isinstance(wanted, type) and field.annotation is not Any and not getattr(wanted, "_is_protocol", False)
+        )
+        if not self.schema.keyed and is_class and not isinstance(self.schema.create(), wanted):
+            raise ConfigurationError(
+                f"{handler} takes {wanted.__name__} as session_data, which is the data of the session, a "
+                f"{self.schema.name}; another parameter needs another name"
+            )
 
     async def _session_data(self) -> S:
         return self.current.data

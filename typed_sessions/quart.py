@@ -6,19 +6,17 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, MutableMapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
-from typing import Any, Final, Protocol, cast, overload
+from typing import Any, Final, Protocol, Unpack, cast, overload
 from weakref import WeakKeyDictionary
 
-from cattrs import Converter
 from typing_extensions import TypeVar, override
 
 from typed_sessions.core.mixin import Session
-from typed_sessions.core.settings import Encryption
 from typed_sessions.errors import StoreUnavailableError
 from typed_sessions.frameworks.sessions import (
     REFRESH_FRACTION,
+    ApplicationSessions,
     AwaitedSessions,
-    KnownApps,
     SessionInfo,
     purge_now_and_then,
     refuse_forgetful,
@@ -26,8 +24,6 @@ from typed_sessions.frameworks.sessions import (
     refuse_unsaved,
     unproxied,
 )
-from typed_sessions.serializers.base import AnySerializer, SerializerName
-from typed_sessions.stores import SessionStore
 
 try:
     from quart import Quart, current_app, has_app_context, has_request_context, has_websocket_context
@@ -40,6 +36,7 @@ try:
         unavailable,
     )
     from typed_sessions.frameworks.signals import field_reset, log_and_signal, session_refused
+    from typed_sessions.frameworks.werkzeug_interface import InterfaceOptions
 except ModuleNotFoundError as _missing:
     raise ImportError(
         "typed_sessions.quart needs Quart, which is an extra: pip install 'typed_sessions[quart]'", name=_missing.name
@@ -60,7 +57,7 @@ class TransactingClient(Protocol):
         ...
 
 
-class Sessions(AwaitedSessions[S]):
+class Sessions(AwaitedSessions[S], ApplicationSessions[Quart, S]):
     """The sessions of a Quart application, with contents of one declared class.
 
     Args:
@@ -83,53 +80,24 @@ class Sessions(AwaitedSessions[S]):
         self: Sessions[dict[str, object]],
         schema: None = None,
         app: Quart | None = None,
-        *,
-        serializer: SerializerName | AnySerializer | None = None,
-        converter: Converter | None = None,
-        store: str | SessionStore | None = None,
-        encryption: Encryption | None = None,
+        **options: Unpack[InterfaceOptions],
     ) -> None: ...
     @overload
     def __init__(
-        self,
-        schema: Callable[[], S],
-        app: Quart | None = None,
-        *,
-        serializer: SerializerName | AnySerializer | None = None,
-        converter: Converter | None = None,
-        store: str | SessionStore | None = None,
-        encryption: Encryption | None = None,
+        self, schema: Callable[[], S], app: Quart | None = None, **options: Unpack[InterfaceOptions]
     ) -> None: ...
     def __init__(
-        self,
-        schema: Callable[[], S] | None = None,
-        app: Quart | None = None,
-        *,
-        serializer: SerializerName | AnySerializer | None = None,
-        converter: Converter | None = None,
-        store: str | SessionStore | None = None,
-        encryption: Encryption | None = None,
+        self, schema: Callable[[], S] | None = None, app: Quart | None = None, **options: Unpack[InterfaceOptions]
     ) -> None:
         refuse_mixed_up(schema, app, Quart, __name__)
-        super().__init__(
-            QuartSessionInterface(
-                cast("Callable[[], S]", schema),
-                serializer=serializer,
-                converter=converter,
-                store=store,
-                encryption=encryption,
-                refresh_fraction=REFRESH_FRACTION,
-                report=log_and_signal,
-            )
-        )
-        self._own_app: Final = app
-        """Lives as long as they do; one that `init_app` gets lives as long as somebody else has it."""
-        self._apps: Final = KnownApps[Quart]()
         self._serving: WeakKeyDictionary[Quart, asyncio.Task[None] | None] = WeakKeyDictionary()
         """The applications that serve, with what deletes expired sessions meanwhile."""
-        if app is not None:
-            self.init_app(app)
+        declared = cast("Callable[[], S]", schema)
+        super().__init__(
+            QuartSessionInterface(declared, refresh_fraction=REFRESH_FRACTION, report=log_and_signal, **options), app
+        )
 
+    @override
     def init_app(self, app: Quart) -> None:
         """Keep the sessions of an application. Its settings are checked before it serves, and when they change.
 
@@ -147,7 +115,7 @@ class Sessions(AwaitedSessions[S]):
             functions[None].insert(0, self._teardown)  # the last one that is called
         app.before_serving(partial(self._begin, app))
         app.after_serving(partial(self._end, app))
-        self._apps.add(app)
+        self._knows(app)
 
     async def _teardown(self, _error: BaseException | None) -> None:
         self._look_back()
@@ -204,25 +172,9 @@ class Sessions(AwaitedSessions[S]):
                 refuse_forgetful(client)
         return client
 
-    def cookie_for(self, data: S, *, permanent: bool = False, app: Quart | None = None) -> str:
-        """Return the value of the cookie of a visitor who has this data, for tests and tools.
-
-        Args:
-            data: what the session holds.
-            permanent: whether the session outlives the browser's.
-            app: the application whose keys seal it; by default the current one, or else the one that was
-                given to `init_app` last, of those that there are still.
-
-        Raises:
-            ConfigurationError: no application is known, or it has no secret key.
-            FieldTypeError: a field does not fit its type.
-            SerializationError: the data cannot be written so that it reads back.
-        """
-        return self._cookie_for(data, app or self._app(), permanent=permanent)
-
     @override
     def _app(self) -> Quart:
-        return cast("Quart", unproxied(current_app)) if has_app_context() else self._apps.latest()
+        return cast("Quart", unproxied(current_app)) if has_app_context() else self._latest()
 
     @override
     def _handles_request(self) -> bool:

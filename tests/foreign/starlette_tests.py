@@ -92,7 +92,8 @@ class StarlettesArguments:
 
 def main(checkout: Path) -> int:
     """Say which tests of a checkout fail with our sessions, and why; return 1 if there is one without a reason."""
-    options = ("-q", "-rfE", "-p", Path(__file__).stem, "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:asyncio")
+    plugins = ("-p", Path(__file__).stem, "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:asyncio")
+    options = ("-q", "-rfE", "-W", "ignore", *plugins)  # newer releases of what it needs deprecate what it uses
     run = subprocess.run(  # noqa: S603 -- what the caller has checked out
         [sys.executable, "-m", "pytest", *options, "--rootdir", ".", "tests/middleware/test_session.py"],
         cwd=checkout,

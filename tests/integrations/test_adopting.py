@@ -9,13 +9,20 @@ import os
 import pickle
 import sqlite3
 import sys
+import time
+from base64 import b64encode
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from importlib import import_module
+from itertools import product
 from pathlib import Path
+from threading import Barrier
 from types import ModuleType
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, cast
+from uuid import UUID
 
 import flask
 import litestar
@@ -24,8 +31,11 @@ import pytest
 import quart
 import redis as redis_py
 import time_machine
-from attrs import Factory, define
+from attrs import Factory, asdict, define
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from fastapi import Depends, FastAPI
 from flask_session.redis import RedisSessionInterface  # type: ignore[import-untyped]  # it has no types
+from itsdangerous import TimestampSigner
 from litestar.middleware.session.client_side import CookieBackendConfig
 from litestar.testing import TestClient as LitestarsClient
 from redis.asyncio import Redis as AsyncRedis
@@ -155,6 +165,18 @@ def work(sessions: Any, path: str) -> dict[str, Any]:
     return shown
 
 
+def on_quart(**settings: Any) -> Visit:
+    app = quart.Quart("new")
+    app.config.update({"SECRET_KEY": SECRET, "PROPAGATE_EXCEPTIONS": True}, **config(settings))
+    sessions = typed_quart.Sessions(Visitor, app)
+
+    @app.get("/<path>")
+    async def view(path: str) -> dict[str, Any]:
+        return work(sessions, path)
+
+    return visits_by(TestClient(cast("Any", app)))
+
+
 def on_flask(**settings: Any) -> Visit:
     app = flask.Flask("new")
     app.config.update({"SECRET_KEY": SECRET, "PROPAGATE_EXCEPTIONS": True}, **config(settings))
@@ -177,6 +199,22 @@ def on_starlette(**settings: Any) -> Visit:
 
     client = TestClient(Starlette(routes=[Route("/{path}", view)], middleware=[Middleware(sessions.middleware)]))
     return visits_by(client)
+
+
+def on_fastapi(**settings: Any) -> Visit:
+    sessions = typed_asgi.Sessions(Visitor, secret_key=SECRET, **settings)
+    app = FastAPI()
+    app.add_middleware(sessions.middleware)
+
+    given = Depends(sessions.get_data)
+
+    async def view(path: str, visitor: Visitor = given) -> dict[str, Any]:
+        shown = work(sessions, path)
+        assert visitor.visits == shown.get("visits", 0)
+        return shown
+
+    app.get("/{path}")(view)
+    return visits_by(TestClient(app))
 
 
 def on_litestar(**settings: Any) -> Visit:
@@ -213,9 +251,38 @@ def config(settings: dict[str, Any]) -> dict[str, Any]:
     return {f"SESSION_{name.upper()}": value for name, value in settings.items()}
 
 
-FRAMEWORKS: Final = pytest.mark.parametrize(
-    "framework", [on_flask, on_starlette, on_litestar], ids=lambda framework: framework.__name__
+ALL: Final = (on_flask, on_quart, on_starlette, on_fastapi, on_litestar)
+
+KINDS: Final = (
+    "starlette",
+    "litestar",
+    "litestar-split",
+    "flask-msgpack",
+    "flask-json",
+    "flask-signed",
+    "flask-sql",
+    "starsessions",
 )
+
+FORMS: Final = [*product(("tagged-json", "msgspec-json", "msgspec-msgpack"), ("off", "on"))]
+
+
+def through_all(kinds: tuple[str, ...], first_form: int = 0) -> pytest.MarkDecorator:
+    """Take what each kind has left through each framework, which writes it in one form after the other."""
+    rounds = [
+        (
+            framework,
+            kind,
+            dict(zip(("serializer", "encryption"), FORMS[(first_form + i + j) % len(FORMS)], strict=True)),
+        )
+        for i, framework in enumerate(ALL)
+        for j, kind in enumerate(kinds)
+    ]
+    names = [f"{framework.__name__}-{kind}-{'-'.join(form.values())}" for framework, kind, form in rounds]
+    return pytest.mark.parametrize(("framework", "old", "form"), rounds, indirect=["old"], ids=names)
+
+
+FRAMEWORKS: Final = pytest.mark.parametrize("framework", ALL, ids=lambda framework: framework.__name__)
 
 
 @define
@@ -227,18 +294,7 @@ class Old:
     is_there: Callable[[], bool] | None = None
 
 
-@pytest.fixture(
-    params=[
-        "starlette",
-        "litestar",
-        "litestar-split",
-        "flask-msgpack",
-        "flask-json",
-        "flask-signed",
-        "flask-sql",
-        "starsessions",
-    ]
-)
+@pytest.fixture(params=KINDS)
 def old(request: pytest.FixtureRequest, tmp_path: Path) -> Old:
     kind: str = request.param
     if kind == "starlette":
@@ -302,9 +358,11 @@ def in_database(path: Path, values: dict[str, Any]) -> Old:
     return Old({"session": text}, lambda **options: FlaskSessionSQLAlchemy(f"sqlite:///{path}", **options), is_there)
 
 
-@FRAMEWORKS
-def test_a_session_is_adopted_once_and_opens_nothing_any_more(framework: Any, old: Old) -> None:
-    visit = framework(store="memory://", adopt=[old.predecessor(before=FUTURE)])
+@through_all(KINDS)
+def test_a_session_is_adopted_once_and_opens_nothing_any_more(
+    framework: Callable[..., Visit], old: Old, form: dict[str, str]
+) -> None:
+    visit = framework(store="memory://", adopt=[old.predecessor(before=FUTURE)], **form)
     shown, own = visit("show", old.cookies)
     assert {key: shown[key] for key in VALUES} == VALUES
     assert own is not None
@@ -314,23 +372,26 @@ def test_a_session_is_adopted_once_and_opens_nothing_any_more(framework: Any, ol
     if old.is_there is not None:
         assert not old.is_there()
     assert visit("show", {"session": own})[0]["visits"] == 1
+    assert visit("out", {"session": own}) == ({}, "")
+    assert visit("show", {"session": own})[0] == visit("show", old.cookies)[0] == {}
 
 
-@FRAMEWORKS
-def test_what_was_written_later_is_not_adopted(framework: Any, old: Old) -> None:
-    visit = framework(store="memory://", adopt=[old.predecessor(before=PAST)])
-    assert visit("show", old.cookies) == ({}, None)
-    if old.is_there is not None:
-        assert old.is_there()
-
-
-@FRAMEWORKS
-def test_a_log_out_ends_it_in_the_old_store_too(framework: Any, old: Old) -> None:
-    visit = framework(store="memory://", adopt=[old.predecessor(before=FUTURE)])
+@through_all(KINDS, 3)
+def test_a_log_out_ends_it_in_the_old_store_too(
+    framework: Callable[..., Visit], old: Old, form: dict[str, str]
+) -> None:
+    visit = framework(store="memory://", adopt=[old.predecessor(before=FUTURE)], **form)
     assert visit("out", old.cookies)[0] == {}
     if old.is_there is not None:
         assert not old.is_there()
     assert visit("show", old.cookies)[0] == {}
+
+
+def test_what_was_written_later_is_not_adopted(old: Old) -> None:
+    visit = on_starlette(store="memory://", adopt=[old.predecessor(before=PAST)])
+    assert visit("show", old.cookies) == ({}, None)
+    if old.is_there is not None:
+        assert old.is_there()
 
 
 def test_a_log_out_ends_what_came_beside_ours(old: Old) -> None:
@@ -346,36 +407,15 @@ def test_a_log_out_ends_what_came_beside_ours(old: Old) -> None:
     assert visit("show", renamed)[0] == {}
 
 
-@pytest.mark.parametrize("kind", ["starlette", "litestar"])
-@FRAMEWORKS
-def test_cookies_become_cookies(framework: Any, kind: str) -> None:
-    old = {"session": in_starlette(VALUES)} if kind == "starlette" else in_litestar(VALUES)
-    predecessor: Any = (
-        StarletteCookies(THEIRS, before=FUTURE) if kind == "starlette" else LitestarCookies(AES, before=FUTURE)
-    )
-    visit = framework(adopt=[predecessor])
-    shown, own = visit("show", old)
+@through_all(("starlette", "litestar"))
+def test_cookies_become_cookies(framework: Callable[..., Visit], old: Old, form: dict[str, str]) -> None:
+    visit = framework(adopt=[old.predecessor(before=FUTURE)], **form)
+    shown, own = visit("show", old.cookies)
     assert shown == VALUES
     assert own is not None
     assert visit("add", {"session": own})[0] == VALUES | {"visits": 1}
-    assert visit("out", old) == ({}, "")
-    late = framework(adopt=[type(predecessor)(THEIRS if kind == "starlette" else AES, before=PAST)])
-    assert late("show", old) == ({}, None)
-
-
-async def test_quart_adopts_too(old: Old) -> None:
-    app = quart.Quart("new")
-    app.config.update(SECRET_KEY=SECRET, SESSION_STORE="memory://", SESSION_ADOPT=[old.predecessor(before=FUTURE)])
-    sessions = typed_quart.Sessions(Visitor, app)
-
-    @app.get("/")
-    async def view() -> dict[str, Any]:
-        return work(sessions, "show")
-
-    client = app.test_client(use_cookies=False)
-    for expected in (VALUES, {}):
-        shown = await (await client.get("/", headers=cookie_header(old.cookies))).get_json()
-        assert {key: shown[key] for key in expected} == expected
+    assert visit("out", old.cookies) == ({}, "")
+    assert framework(adopt=[old.predecessor(before=PAST)], **form)("show", old.cookies) == ({}, None)
 
 
 def test_two_requests_at_once_make_one_session_of_it(redis: Any, redis_url: str) -> None:
@@ -399,6 +439,88 @@ def test_two_requests_at_once_make_one_session_of_it(redis: Any, redis_url: str)
     assert own is None  # the faster one has it
 
 
+@define
+class Crowd:
+    """Requests of one visitor's, in threads: each has opened its session before the first of them saves."""
+
+    visit: Callable[[str], tuple[dict[str, Any], str | None]]
+
+    def comes(self, paths: list[str]) -> list[tuple[dict[str, Any], str | None]]:
+        with ThreadPoolExecutor(len(paths)) as threads:
+            return [*threads.map(self.visit, paths)]
+
+
+@pytest.fixture(params=["starlette", "flask"])
+def crowd(request: pytest.FixtureRequest, redis: Any, place: str) -> Iterator[Crowd]:
+    adopt: list[Predecessor]
+    if request.param == "flask":
+        text, adopt = in_flask(redis, VALUES), [FlaskSessionRedis(redis, before=FUTURE)]
+    else:
+        text, adopt = in_starlette(VALUES), [StarletteCookies(THEIRS, before=FUTURE)]
+    settings = config({"store": place, "namespace": os.urandom(4).hex(), "adopt": adopt})
+    app = flask.Flask("new")
+    app.config.update(SECRET_KEY=SECRET, **settings)
+    sessions = typed_flask.Sessions(Visitor, app)
+    all_have_opened = Barrier(CROWD, timeout=20)
+
+    @app.get("/<path>")
+    def view(path: str) -> dict[str, Any]:
+        path, _, alone = path.partition("-")
+        shown = work(sessions, path)
+        if not alone:
+            all_have_opened.wait()
+        return shown
+
+    def visit(path: str) -> tuple[dict[str, Any], str | None]:
+        response = app.test_client(use_cookies=False).get(f"/{path}", headers=cookie_header({"session": text}))
+        assert response.status_code == 200
+        return response.get_json(), ours(response.headers.getlist("Set-Cookie"))
+
+    with sessions:
+        yield Crowd(visit)
+
+
+CROWD: Final = 6
+
+PLACES: Final = pytest.mark.parametrize("place", ["memory://", "redis"], indirect=True)
+
+
+@pytest.fixture
+def place(request: pytest.FixtureRequest) -> str:
+    url: str = request.getfixturevalue("redis_url") if request.param == "redis" else request.param
+    return url
+
+
+@PLACES
+def test_of_readers_at_once_one_adopts_it_and_the_others_have_lost_nothing(
+    crowd: Crowd, caplog: pytest.LogCaptureFixture
+) -> None:
+    found = crowd.comes(["show"] * CROWD)
+    assert [shown for shown, _ in found] == [VALUES] * CROWD
+    assert sum(own is not None for _, own in found) == 1
+    assert "lost" not in caplog.text
+
+
+@PLACES
+def test_of_writers_at_once_one_adopts_it_and_each_of_the_others_says_that_it_lost(
+    crowd: Crowd, caplog: pytest.LogCaptureFixture
+) -> None:
+    found = crowd.comes(["show", *["add"] * (CROWD - 1)])
+    winners = [shown for shown, own in found if own is not None]
+    assert len(winners) == 1
+    assert caplog.text.count("lost") == CROWD - 1 - winners[0].get("visits", 0)
+
+
+@PLACES
+def test_a_request_that_comes_late_does_not_take_the_adopted_session_away(
+    crowd: Crowd, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its cookie leads nowhere any more. A cookie of its own would replace that which the browser has got since."""
+    crowd.comes(["show"] * CROWD)
+    assert crowd.visit("add-alone") == ({"visits": 1}, None)
+    assert caplog.text.count("lost") == 1
+
+
 # What is refused
 
 
@@ -420,6 +542,32 @@ def test_a_value_that_does_not_fit_is_reset(
         assert "reset" in caplog.text
         strict = on_starlette(adopt=[StarletteCookies(THEIRS, before=FUTURE)], on_bad_field="session", **settings)
         assert strict("show", {"session": in_starlette(values)})[0] == {}
+
+
+@pytest.mark.parametrize("serializer", ["msgpack", "json"])
+def test_what_is_no_text_here_may_have_been_one_there(serializer: str, redis: Any) -> None:
+    """msgspec writes a moment, or bytes, into JSON as a text."""
+
+    @define
+    class Rich:
+        seen: datetime | None = None
+        day: date | None = None
+        key: UUID | None = None
+        price: Decimal | None = None
+        raw: bytes = b""
+        tags: set[str] = Factory(set[str])
+
+    values = Rich(datetime(2026, 1, 2, 3, 4, 5, 678, UTC), date(2026, 1, 2), UUID(int=7), Decimal("1.50"), b"x", {"a"})
+    text = in_flask(redis, asdict(values), serializer)
+    sessions = typed_asgi.Sessions(
+        Rich, secret_key=SECRET, store="memory://", adopt=[FlaskSessionRedis(redis, before=FUTURE)]
+    )
+
+    async def view(_request: Request) -> JSONResponse:
+        return JSONResponse(sessions.data == values)
+
+    client = TestClient(Starlette(routes=[Route("/", view)], middleware=[Middleware(sessions.middleware)]))
+    assert client.get("/", headers=cookie_header({"session": text})).json() is True
 
 
 def test_an_essential_field_refuses_all() -> None:
@@ -458,6 +606,73 @@ def test_pickle_is_refused(protocol: int, redis: Any, tmp_path: Path) -> None:
             assert on_starlette(store="memory://", adopt=[predecessor])("show", {"session": "p" * 43})[0] == {}
         redis.delete(name)
     assert not (tmp_path / "harmed").exists()
+
+
+def test_what_is_refused_for_its_pickle_is_ended_by_a_log_out_all_the_same(redis: Any) -> None:
+    """An instance with the old library, which reads it, may still be there."""
+    name = f"session:{'r' * 43}"
+    redis.set(name, pickle.dumps({"user_id": 7}), ex=60)
+    visit = on_starlette(store="memory://", adopt=[FlaskSessionRedis(redis, before=FUTURE)])
+    assert visit("show", {"session": "r" * 43}) == ({}, None)
+    assert redis.exists(name)
+    visit("out", {"session": "r" * 43})
+    assert not redis.exists(name)
+
+
+HOSTILE: Final = {
+    "nothing": b"",
+    "no-dict": b"[1]",
+    "keys-that-are-no-texts": msgspec.msgpack.encode({1: 2}),
+    "two-of-a-key": b"\x82\xa7user_id\x01\xa7user_id\x02",
+    "too-large": msgspec.msgpack.encode({"user_id": 7, "theme": "x" * 2_000_000}),
+    "too-deep": b'{"a":' + b"[" * 5_000 + b"]" * 5_000 + b"}",
+    "an-extension": msgspec.msgpack.encode({"theme": msgspec.msgpack.Ext(5, b"x")}),
+    "tags": msgspec.msgpack.encode({"theme": {" t": [1]}, " d": "x"}),
+    "reserved": msgspec.msgpack.encode({"_version": 99, "_created": -5, "_sid": "x" * 43, "user_id": 7}),
+    "a-flag-that-is-none": msgspec.msgpack.encode({"_permanent": {"a": 1}, "user_id": 7}),
+    "names-of-ours": msgspec.msgpack.encode({"data": 5, "extras": {}, "__class__": "x", "user_id": 7}),
+    "surrogate": b'{"theme": "\\ud800", "user_id": 7}',
+    "long-number": b'{"user_id": ' + b"9" * 5_000 + b"}",
+    "no-metadata": b'{"user_id": 7, "__metadata__": [1]}',
+    "metadata-of-never": b'{"user_id": 7, "__metadata__": {"last_access": 1e300}}',
+    "metadata-of-no-time": b'{"user_id": 7, "__metadata__": {"last_access": NaN}}',
+}
+
+
+@pytest.mark.parametrize("payload", HOSTILE.values(), ids=HOSTILE)
+def test_hostile_contents_are_no_error(payload: bytes, redis: Any) -> None:
+    """Whatever of it is adopted goes on as a session does: it is read, written, and ended."""
+    text, made = "h" * 43, TimestampSigner(THEIRS)
+    old: list[tuple[str, Any, dict[str, Any]]] = [
+        (text, FlaskSessionRedis(redis, before=FUTURE), {"store": "memory://"}),
+        (text, StarsessionsRedis(redis, before=FUTURE), {"store": "memory://"}),
+        (made.sign(b64encode(payload)).decode(), StarletteCookies(THEIRS, before=FUTURE), {}),
+        (sealed_as_litestar(payload, time.time() + 60), LitestarCookies(AES, before=FUTURE), {}),
+    ]
+    for cookie, predecessor, settings in old:
+        for name in (f"session:{text}", f"starsessions.{text}"):
+            redis.set(name, payload, ex=60)
+        visit = on_flask(adopt=[predecessor], **settings)
+        shown, own = visit("show", {"session": cookie})
+        assert shown.get("user_id") in (None, 2, 7)
+        assert visit("add", {"session": own or cookie})[0].get("visits") == 1
+        assert visit("out", {"session": own or cookie})[0] == {}
+
+
+def sealed_as_litestar(payload: bytes, expires_at: float) -> str:
+    data, nonce = json.dumps({"expires_at": round(expires_at)}).encode(), os.urandom(12)
+    return b64encode(
+        nonce + AESGCM(AES).encrypt(nonce, payload, data) + b"additional_authenticated_data=" + data
+    ).decode()
+
+
+@pytest.mark.parametrize("expires_at", [-1e14, 1e11, 1e17, 9e18])
+def test_a_time_that_is_none_is_no_error(expires_at: float) -> None:
+    text = sealed_as_litestar(b'{"user_id": 7}', expires_at)
+    assert on_starlette(adopt=[LitestarCookies(AES, before=FUTURE)])("show", {"session": text})[0] in (
+        {},
+        {"user_id": 7},
+    )
 
 
 @pytest.mark.parametrize("text", ["", "x", ".", "a.b.c", "YQ==", "p" * 43, "../" * 10, "*" * 43, "x" * 5_000, "null"])
@@ -521,15 +736,14 @@ def test_an_old_store_that_does_not_answer_is_a_503() -> None:
     assert client.get("/").status_code == 200
 
 
-@FRAMEWORKS
-def test_what_is_of_before_not_before_is_over(framework: Any, old: Old) -> None:
+def test_what_is_of_before_not_before_is_over(old: Old) -> None:
     now, predecessor = datetime.now(UTC) + timedelta(seconds=2), old.predecessor(before=FUTURE)
     if isinstance(predecessor, FlaskSessionRedis):  # the server's clock, by which it is reckoned, stays
         predecessor = old.predecessor(before=FUTURE, lifetime=predecessor.lifetime + timedelta(seconds=3))
     with time_machine.travel(now, tick=True):
-        over = framework(store="memory://", adopt=[predecessor], not_before=now)
+        over = on_starlette(store="memory://", adopt=[predecessor], not_before=now)
         assert over("show", old.cookies) == ({}, None)
-        there = framework(store="memory://", adopt=[predecessor], not_before=now - timedelta(minutes=1))
+        there = on_starlette(store="memory://", adopt=[predecessor], not_before=now - timedelta(minutes=1))
         shown, _ = there("show", old.cookies)
         assert {key: shown[key] for key in VALUES} == VALUES
 
@@ -546,13 +760,13 @@ def test_so_it_is_where_cookies_become_cookies(framework: Any, kind: str) -> Non
 
 
 @pytest.mark.parametrize("serializer", ["tagged-json", "msgspec-json", "msgspec-msgpack"])
-@FRAMEWORKS
-def test_an_adopted_session_is_encrypted(framework: Any, serializer: str) -> None:
+def test_an_adopted_session_is_encrypted(serializer: str) -> None:
     store, cookies = MemoryStore(), {"session": in_starlette(VALUES)}
     adopt = [StarletteCookies(THEIRS, before=FUTURE)]
-    visit = framework(store=store, adopt=adopt, encryption="on", serializer=serializer)
+    visit = on_starlette(store=store, adopt=adopt, encryption="on", serializer=serializer)
     shown, own = visit("show", cookies)
     assert shown == VALUES
+    assert own is not None
     assert visit("add", {"session": own})[0]["visits"] == 1
     assert visit("add", {"session": own})[0]["visits"] == 2
     assert b"tea" not in b"".join(row.payload for row in vars(store)["_records"].values())
@@ -592,6 +806,30 @@ def test_a_row_without_data_is_no_session(tmp_path: Path) -> None:
     assert [*predecessor.sample(10)] == []
 
 
+@pytest.mark.parametrize(
+    ("data", "expiry", "read"),
+    [
+        (b"\x81\xa7user_id\x07", "2999-01-01 00:00:00.000000", {"user_id": 7}),
+        ('{"user_id": 7}', "2999-01-01 00:00:00.000000", {"user_id": 7}),
+        ("nonsense", "2999-01-01 00:00:00.000000", {}),
+        (5, "2999-01-01 00:00:00.000000", {}),
+        (b"\x81\xa7user_id\x07", "nonsense", {}),
+        (b"\x81\xa7user_id\x07", 5, {}),
+        (b"\x81\xa7user_id\x07", b"x", {}),
+        (b"\x81\xa7user_id\x07", "0001-01-01 00:00:00.000000", {}),
+    ],
+)
+def test_a_row_of_other_types_is_no_error(tmp_path: Path, data: object, expiry: object, read: object) -> None:
+    with closing(sqlite3.connect(tmp_path / "old.db")) as database:
+        database.execute("CREATE TABLE sessions (id INTEGER PRIMARY KEY, session_id, data, expiry)")
+        row = (f"session:{'a' * 43}", data, expiry)
+        database.execute("INSERT INTO sessions (session_id, data, expiry) VALUES (?, ?, ?)", row)
+        database.commit()
+    old = FlaskSessionSQLAlchemy(f"sqlite:///{tmp_path}/old.db", before=datetime(3000, 1, 1, tzinfo=UTC))
+    assert len([*old.sample(10)]) == 1
+    assert on_flask(store="memory://", adopt=[old])("show", {"session": "a" * 43})[0] == read
+
+
 # Set-up
 
 
@@ -621,6 +859,10 @@ def test_records_need_a_store(redis: Any) -> None:
         lambda: FlaskSessionRedis(AsyncRedis(), before=FUTURE),  # type: ignore[arg-type,unused-ignore]
         lambda: StarsessionsRedis(redis_py.Redis(decode_responses=True), before=FUTURE),
         lambda: FlaskSessionSQLAlchemy("no://user:short@host", before=FUTURE),
+        lambda: FlaskSessionSQLAlchemy("sqlite://", before=FUTURE, table=None),  # type: ignore[arg-type]
+        lambda: FlaskSessionRedis("redis://host", before=FUTURE, key_prefix=b"shop:"),  # type: ignore[arg-type]
+        lambda: StarsessionsRedis("redis://host", before=FUTURE, prefix=7),  # type: ignore[arg-type]
+        lambda: StarletteCookies(THEIRS, before=FUTURE, cookie_name=b"old"),  # type: ignore[arg-type]
         lambda: typed_asgi.Sessions(Visitor, secret_key=SECRET, adopt=[SessionMiddleware]),  # type: ignore[list-item]
         lambda: typed_asgi.Sessions(Visitor, secret_key=SECRET, adopt=["starlette"]),  # type: ignore[list-item]
         lambda: typed_asgi.Sessions(Visitor, secret_key=SECRET, adopt="starlette"),  # type: ignore[arg-type]
@@ -671,6 +913,8 @@ def test_the_command_says_what_would_fit(
             "visits": {},
         },
         "undeclared": {"theme": 1, "_token": 1},
+        "lossy": {},
+        "unwritable": {},
         "refused": said["refused"],
     }
     assert sum(said["refused"].values()) == 1
@@ -693,3 +937,39 @@ def test_the_command_says_what_would_fit(
     assert "3 of 3" in capsys.readouterr().out
     assert main(["adopt", "moving:Visitor", "moving:down"]) == 2
     assert main(["adopt", "moving:Visitor", "moving:Visitor"]) == 2
+
+
+def test_the_command_says_what_the_format_cannot_hold(
+    redis: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each of these is adopted, or not, as the command says."""
+    held = (VALUES, {"sizes": {1: "a"}}, {"ratio": float("nan")}, {"seen": datetime(2026, 1, 2, tzinfo=UTC)})
+    texts = [in_flask(redis, values) for values in held]
+    prefix = f"{os.urandom(4).hex()}:"
+    for text in texts:
+        redis.rename(f"session:{text}", f"{prefix}{text}")
+    old = FlaskSessionRedis(redis, before=FUTURE, key_prefix=prefix)
+    module = ModuleType("moving")
+    vars(module).update(Visitor=Visitor, old=old)
+    monkeypatch.setitem(sys.modules, "moving", module)
+    found: dict[str, Any] = {}
+    for serializer in ("tagged-json", "msgspec-json", "msgspec-msgpack"):
+        main(["adopt", "moving:Visitor", "moving:old", "--json", "--serializer", serializer])
+        found[serializer] = json.loads(capsys.readouterr().out)
+        visit = on_flask(store="memory://", adopt=[old], serializer=serializer)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(FlaskSessionRedis, "end", lambda *_: None)  # for the next round
+            opened = sum(visit("add", {"session": text})[0].keys() != {"visits"} for text in texts)
+        assert opened == found[serializer]["adopted"], found
+    assert [said["lossy"] for said in found.values()] == [{"sizes": 1}, {}, {}]
+    for name in ("JSON", "Msgpack"):
+        said = found[f"msgspec-{name.lower()}"]["unwritable"]
+        assert said == {
+            f"session key {key} cannot be written by Msgspec{name}Serializer": 1 for key in ("sizes", "ratio")
+        }
+    assert main(["adopt", "moving:Visitor", "moving:old", "--serializer", "msgspec-json"]) == 1
+    assert "session key ratio cannot be written" in capsys.readouterr().out
+    assert main(["adopt", "moving:Visitor", "moving:old"]) == 1
+    assert "sizes                would read back as another value in 1" in capsys.readouterr().out
+    assert main(["adopt", "moving:Visitor", "moving:old", "--serializer", "pickle"]) == 2
+    redis.delete(*redis.keys(f"{prefix}*"))

@@ -109,7 +109,7 @@ async def test_the_application_that_sessions_were_made_for_lives_as_long_as_they
 
     only = make()
     gc.collect()
-    known = only._apps._apps[0]
+    known = only._apps[0]
     assert only.cookie_for(Visitor(7))
     del only
     gc.collect()

@@ -302,7 +302,7 @@ def test_a_field_of_that_name_is_refused() -> None:
 
 def test_a_time_that_is_none_counts_as_missing(session_clock: ManualClock) -> None:
     site = quart_site({"SECRET_KEY": KEY, "SESSION_ABSOLUTE_LIFETIME": HOUR})
-    signing: Any = site.sessions._interface.get_signing_serializer(site.sessions._apps.latest())
+    signing: Any = site.sessions._interface.get_signing_serializer(site.sessions._latest())
     wrong: tuple[object, ...] = ("yesterday", None, True, 1.5, [])
     for created in wrong:
         cookie = signing.dumps({"visits": 3, "_created": created})
@@ -319,7 +319,7 @@ def test_a_subclass_that_always_writes_makes_it_no_longer(session_clock: ManualC
 
     before = quart_site({"SECRET_KEY": KEY})
     site = quart_site({"SECRET_KEY": KEY, "SESSION_ABSOLUTE_LIFETIME": 3 * HOUR})
-    app = site.sessions._apps.latest()
+    app = site.sessions._latest()
     app.session_interface = Eager(Visitor)
     cookie: str | None = before.count(None)
     for _ in range(2):
@@ -351,7 +351,7 @@ def test_reload_says_that_it_is_over(session_clock: ManualClock) -> None:
 @pytest.mark.parametrize("limit", [None, HOUR])
 def test_a_session_takes_the_quick_path(limit: timedelta | None) -> None:
     site = quart_site({"SECRET_KEY": KEY, "SESSION_ABSOLUTE_LIFETIME": limit})
-    rules = site.sessions._interface._applications.rules_of(site.sessions._apps.latest())
+    rules = site.sessions._interface._applications.rules_of(site.sessions._latest())
     assert rules.load_data is not None
     assert not isinstance(rules.formats[0].sealer, SealedSince)
     made: list[Any] = []

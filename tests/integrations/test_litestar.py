@@ -4,23 +4,26 @@
 
 import asyncio
 import logging
-import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, TypedDict, cast
+from typing import Annotated, Any, Protocol, TypedDict, cast
 from uuid import UUID
 
 import httpx
 import msgspec
 import pytest
 from attrs import Factory, define, evolve, frozen
-from freezegun import freeze_time
 from litestar import Litestar, Request, Response, Router, WebSocket, asgi, get, post, websocket
 from litestar.background_tasks import BackgroundTask
 from litestar.connection import ASGIConnection
 from litestar.di import NamedDependency, Provide
-from litestar.exceptions import HTTPException, ImproperlyConfiguredException, NotAuthorizedException
+from litestar.dto import DTOConfig, MsgspecDTO
+from litestar.exceptions import (
+    HTTPException,
+    ImproperlyConfiguredException,
+    NotAuthorizedException,
+    WebSocketDisconnect,
+)
 from litestar.handlers import BaseRouteHandler
 from litestar.params import Dependency, SkipValidation
 from litestar.plugins.flash import FlashConfig, FlashPlugin, flash
@@ -34,7 +37,6 @@ from starlette.applications import Starlette
 from starlette.requests import Request as StarlettesRequest
 from starlette.responses import JSONResponse
 from starlette.routing import Route
-from typing_extensions import override
 
 from tests.failing_store import Failing
 from typed_sessions import (
@@ -185,50 +187,11 @@ def make_shop(*others: Any, plugins: Any = (), app_options: Any = None, **settin
     return Shop(Litestar(handlers, plugins=[sessions, *plugins], **options), sessions, noted)
 
 
-@STORES
-def test_a_nested_change_is_saved_and_a_read_writes_nothing(store: str | None) -> None:
-    with make_shop(store=store).client() as visitor:
-        assert visitor.get("/add/tea").json() == 1
-        assert visitor.get("/add-in-a-thread/milk").json() == 2
-        answer = visitor.get("/cart")
-        assert answer.json() == ["tea", "milk"]
-        assert "set-cookie" not in answer.headers
-        assert answer.headers["vary"] == "Cookie"
-        untouched = visitor.get("/nothing")
-        assert "vary" not in untouched.headers
-        assert "set-cookie" not in untouched.headers
-
-
-@STORES
-def test_log_in_and_out(store: str | None) -> None:
-    with make_shop(store=store).client() as visitor:
-        visitor.get("/login/7")
-        assert visitor.get("/me").json() == 7
-        former = dict(visitor.cookies)
-        answer = visitor.get("/logout")
-        assert "Max-Age=0" in answer.headers["set-cookie"]
-        assert visitor.get("/me").json() is None
-        visitor.cookies.update(former)
-        assert visitor.get("/me").json() == (7 if store is None else None)
-
-
-def test_settings_are_those_of_all_asgi_applications() -> None:
-    header = make_shop().client().get("/add/tea").headers["set-cookie"]
-    assert {"SameSite=Lax", "HttpOnly", "Path=/"} < set(header.split("; "))
-    assert "Expires=" in header
-    other = make_shop(permanent=False, samesite="strict", cookie_name="shop", path="/add", secure=True)
-    header = other.client().get("/add/tea").headers["set-cookie"]
-    assert header.startswith("shop=")
-    assert header.split("; ")[1:] == ["Secure", "HttpOnly", "Path=/add", "SameSite=Strict"]
+def test_wrong_settings_are_refused() -> None:
     with pytest.raises(TypeError, match="did you mean 'lifetime'"):
         make_shop(lifetimes=5)
     with pytest.raises(ConfigurationError, match=r"secret_key \(SECRET_KEY\) is missing"):
         Sessions(Visitor)
-    shop = make_shop(lifetime=timedelta(days=14))
-    value = shop.client().get("/add/tea").headers["set-cookie"].split(";")[0].partition("=")[2]
-    for days, cart in ((13, ["tea"]), (15, [])):
-        with freeze_time(datetime.now(UTC) + timedelta(days=days), real_asyncio=True):
-            assert shop.client(cookies={"session": value}).get("/cart").json() == cart
 
 
 def test_settings_may_be_config_keys(caplog: pytest.LogCaptureFixture) -> None:
@@ -272,29 +235,6 @@ def test_contents_that_cannot_be_written_are_an_error_that_the_application_may_a
             assert refused.status_code == status
             assert "set-cookie" not in refused.headers
             assert visitor.get("/cart").json() == ["tea"]
-
-
-@pytest.mark.parametrize("path", ["/background", "/stream"])
-@STORES
-def test_a_change_after_the_response_is_logged_as_lost(
-    path: str, store: str | None, caplog: pytest.LogCaptureFixture
-) -> None:
-    with make_shop(store=store).client() as visitor:
-        visitor.get("/add/tea")
-        caplog.clear()
-        assert visitor.get(path).status_code == 200
-        [record] = [record for record in caplog.records if record.name == "typed_sessions"]
-        assert "change is lost" in record.getMessage()
-        assert visitor.get("/cart").json() == ["tea"]
-
-
-@pytest.mark.parametrize("path", ["/background?save=true", "/stream?save=true"])
-def test_with_a_store_a_later_change_can_be_saved(path: str) -> None:
-    shop = make_shop(store="memory://")
-    with shop.client() as visitor:
-        visitor.get("/add/tea")
-        visitor.get(path)
-        assert visitor.get("/cart").json() == ["tea", "later" if "background" in path else "late"]
 
 
 def test_a_cached_response_carries_nobodys_cookie() -> None:
@@ -447,6 +387,52 @@ def test_a_dependency_of_the_applications_own_has_precedence() -> None:
         return session_data
 
     assert make_shop(own).client().get("/own").text == "its own"
+
+
+class HasCart(Protocol):
+    cart: list[str]
+
+
+@pytest.mark.parametrize("what", [int, str, StructVisitor, dict])
+def test_a_parameter_of_its_name_that_takes_something_else_is_refused_at_set_up(what: Any) -> None:
+    async def view(session_data: Any) -> None: ...
+
+    async def needs(found: None) -> None: ...
+
+    view.__annotations__["session_data"] = what
+    for handler in (get("/")(view), get("/", dependencies={"found": Provide(view)})(needs)):
+        with pytest.raises(ConfigurationError, match=r"as session_data, which is the data of the session, a Visitor"):
+            make_shop(handler)
+    for right in (Visitor, object, HasCart, Visitor | None):
+        view.__annotations__["session_data"] = right
+        make_shop(get("/")(view))
+
+
+def test_a_path_parameter_of_its_name_is_refused_at_set_up() -> None:
+    @get("/of/{session_data:int}")
+    async def view(session_data: int) -> None: ...
+
+    with pytest.raises(ImproperlyConfiguredException, match="session_data"):
+        make_shop(view)
+
+
+@STORES
+def test_it_is_no_part_of_what_a_dto_reads_and_writes(store: str | None) -> None:
+    sessions = Sessions(StructVisitor, secret_key=SECRET, store=store)
+
+    class OfVisitors(MsgspecDTO[StructVisitor]):
+        config = DTOConfig(exclude={"user_id"})
+
+    @post("/", dto=OfVisitors)
+    async def add(data: StructVisitor, session_data: StructVisitor) -> StructVisitor:
+        assert session_data is sessions.data
+        session_data.user_id = 7
+        session_data.cart += data.cart
+        return session_data
+
+    with TestClient(Litestar([add], plugins=[sessions], logging_config=None)) as visitor:
+        assert visitor.post("/", json={"cart": ["tea"], "user_id": 8}).json() == {"cart": ["tea"]}
+        assert visitor.post("/", json={"cart": ["milk"]}).json() == {"cart": ["tea", "milk"]}
 
 
 def test_the_description_does_not_know_of_it() -> None:
@@ -744,6 +730,47 @@ def test_two_sessions_in_one_application() -> None:
         assert visitor.get("/both").json() == [{}, {"name": "Ada", "_permanent": True}]
 
 
+@STORES
+def test_a_plugin_that_is_given_twice_is_one(store: str | None) -> None:
+    sessions = Sessions(Visitor, secret_key=SECRET, store=store)
+
+    @get("/")
+    async def add(session_data: Visitor) -> int:
+        session_data.cart.append("tea")
+        return len(session_data.cart)
+
+    with TestClient(Litestar([add], plugins=[sessions, sessions], logging_config=None)) as visitor:
+        answers = [visitor.get("/") for _ in range(3)]
+    assert [answer.json() for answer in answers] == [1, 2, 3]
+    assert all(len(answer.headers.get_list("set-cookie")) <= 1 for answer in answers)
+
+
+@STORES
+def test_guards_and_hooks_of_the_application_have_the_session(store: str | None) -> None:
+    """What a hook changes before the response begins is saved, also where a hook fails, and later it is not."""
+
+    def only_of_visitors(_connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+        if sessions().data.user_id is None and "login" not in str(handler):
+            raise NotAuthorizedException
+
+    async def after(response: Response[Any]) -> Response[Any]:
+        sessions().data.cart.append("after")
+        if len(sessions().data.cart) > 1:
+            raise ZeroDivisionError
+        return response
+
+    def sessions() -> Sessions[Visitor]:
+        return shop.sessions
+
+    shop = make_shop(store=store, app_options={"guards": [only_of_visitors], "after_request": after})
+    visitor = shop.client()
+    assert visitor.get("/cart").status_code == 401
+    assert visitor.get("/login/7").status_code == 200
+    assert visitor.get("/nothing").status_code == 500
+    with shop.sessions.transaction(visitor) as session:
+        assert session.data == Visitor(7, ["after", "after"])
+
+
 def test_one_sessions_in_two_applications() -> None:
     shop = make_shop(store="memory://")
 
@@ -787,39 +814,6 @@ def test_a_mounted_application_has_them_too() -> None:
 # A store that does not answer
 
 
-@define
-class Outage:
-    shop: Shop
-    store: Failing
-    visitor: TestClient[Any]
-
-
-@pytest.fixture
-def outage() -> Any:
-    store = Failing()
-    shop = make_shop(store=store)
-    with shop.client() as visitor:
-        visitor.get("/add/tea")
-        yield Outage(shop, store, visitor)
-
-
-@pytest.mark.parametrize(("method", "path"), [("load", "/cart"), ("update", "/add/milk")])
-def test_a_store_that_does_not_answer_is_a_503(
-    method: str, path: str, outage: Outage, caplog: pytest.LogCaptureFixture
-) -> None:
-    outage.store.broken = frozenset({method})
-    answer = outage.visitor.get(path)
-    assert (answer.status_code, answer.json()["detail"]) == (503, "Service Unavailable")
-    assert answer.headers["retry-after"] == "5"
-    assert answer.headers["cache-control"] == "no-store"
-    assert answer.headers["vary"] == "Cookie"
-    assert "set-cookie" not in answer.headers
-    assert "the session store is unavailable" in caplog.text
-    assert outage.visitor.get("/nothing").status_code == 200
-    outage.store.broken = frozenset()
-    assert outage.visitor.get("/cart").json() == ["tea"]
-
-
 @pytest.mark.parametrize(("method", "path"), [("load", "/cart"), ("update", "/add/milk")])
 def test_an_application_may_answer_itself(method: str, path: str) -> None:
     def answer(_request: Request[Any, Any, Any], _error: Exception) -> Response[str]:
@@ -833,79 +827,26 @@ def test_an_application_may_answer_itself(method: str, path: str) -> None:
         assert visitor.get(path).text == "a minute, please"
 
 
-def test_a_store_may_be_done_without() -> None:
-    store = Failing()
-    with make_shop(store=store, on_store_error="anonymous").client() as visitor:
-        visitor.get("/add/tea")
-        store.broken = frozenset({"load"})
-        assert visitor.get("/cart").json() == []
-        store.broken = frozenset()
-        assert visitor.get("/cart").json() == ["tea"]
-
-
-@pytest.mark.parametrize("method", ["load", "update"])
-def test_a_websocket_whose_session_the_store_does_not_give_is_refused(method: str, outage: Outage) -> None:
-    outage.store.broken = frozenset({method})
-    with pytest.raises(Exception) as refused, outage.visitor.websocket_connect("/ws"):  # noqa: PT011
-        pass
-    answer: Any = refused.value
-    assert getattr(answer, "code", None) == 1013 or answer.status_code == 503
-
-
 # Websockets, and what is served
 
 
 @STORES
-@pytest.mark.parametrize("late", [False, True])
-def test_a_change_before_accept_is_saved_and_a_later_one_takes_a_store(
-    store: str | None, late: bool, caplog: pytest.LogCaptureFixture
+def test_a_change_of_a_websocket_that_is_never_accepted_is_logged_as_lost(
+    store: str | None, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with make_shop(store=store).client() as visitor:
-        visitor.get("/add/tea")
-        with visitor.websocket_connect(f"/ws?late={late}") as socket:
-            assert socket.receive_json() == ["tea", "before"]
-            headers = {name.decode(): value.decode() for name, value in socket.extra_headers or ()}
-            socket.send_text("bye")
-            time.sleep(0.05)
-        if store is None:
-            visitor.cookies.clear()
-            visitor.cookies.set("session", headers["set-cookie"].split(";")[0].partition("=")[2])
-        assert visitor.get("/cart").json() == ["tea", "before", *(["after"] if late and store else [])]
-    assert ("a session change is lost" in caplog.text) is (late and store is None)
+    @websocket("/refused")
+    async def refused(socket: WebSocket[Any, Any, Any], session_data: Visitor) -> None:
+        session_data.cart.append("tea")
+        await socket.close()
 
-
-def test_a_store_is_closed_with_the_lifespan(tmp_path: Any) -> None:
-    shop = make_shop(store=f"sqlite:///{tmp_path}/sessions.db")
-    for _ in range(2):
-        with shop.client() as visitor:
-            visitor.get("/add/tea")
-            assert visitor.get("/cart").json() == ["tea"]
-
-
-def test_expired_sessions_are_deleted_while_it_serves() -> None:
-    purged: list[str] = []
-
-    class Purged(MemoryStore):
-        @override
-        async def delete_expired(self, limit: int = 1_000) -> int:
-            purged.append("now")
-            return await super().delete_expired(limit)
-
-    shop = make_shop(store=Purged(), purge_every=timedelta(milliseconds=1))
-    with shop.client() as visitor:
-        visitor.get("/nothing")
-        time.sleep(0.05)
-    assert len(purged) > 1
-    once = len(purged)
-    time.sleep(0.02)
-    assert len(purged) == once
-
-
-@pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_cookies_work_in_any_event_loop(backend: Any) -> None:
-    with make_shop().client(backend=backend) as visitor:
-        visitor.get("/add/tea")
-        assert visitor.get("/add-in-a-thread/milk").json() == 2
+    with (
+        make_shop(refused, store=store).client() as visitor,
+        pytest.raises(WebSocketDisconnect),
+        visitor.websocket_connect("/refused"),
+    ):
+        pass
+    assert caplog.text.count("a session change is lost") == 1
+    assert visitor.get("/cart").json() == []
 
 
 def test_the_sessions_of_a_subject() -> None:

@@ -336,8 +336,8 @@ def _sent(session: SecureCookieSession[S]) -> str | None:
 _UNSAVED: Final = ChangeLost("it could not be saved with its response, and the error response does not try again")
 _LOSSES: Final = {
     AWAITED: ChangeLost(
-        "a websocket that was accepted has no response to carry a cookie; change the session in a request, before the "
-        "websocket opens or after it has told the page to make one"
+        "a websocket carries a cookie when it is accepted, and never again; change the session in a request, before "
+        "the websocket opens or after it has told the page to make one"
     ),
     FAILED: _UNSAVED,
     UNSAVED: _UNSAVED,

@@ -8,7 +8,7 @@ from typing import Final, Generic, Protocol, runtime_checkable
 
 import msgspec
 from attrs import frozen
-from typing_extensions import TypeVar
+from typing_extensions import TypeVar, override
 
 from typed_sessions.codec.codec import Codec, Loaded, OnBadField
 from typed_sessions.core.state import LoadResult
@@ -30,6 +30,8 @@ class Inheritance:
     """The plain values, by their keys."""
     written: datetime
     """When, as an aware time."""
+    in_json: bool = False
+    """True if they are JSON's: a moment is a text there, and so are bytes."""
 
 
 @runtime_checkable
@@ -97,12 +99,22 @@ class _Plain:
         return msgspec.msgpack.decode(payload)
 
 
+class _PlainJSON(_Plain):
+    """Those that JSON has, in which all else is a text."""
+
+    @staticmethod
+    @override
+    def dumps(value: dict[str, object], /) -> bytes:
+        return msgspec.msgpack.encode(msgspec.to_builtins(value))
+
+
 @frozen(eq=False)
 class Succession(Generic[S]):
     """How an application reads what its predecessors have written."""
 
     predecessors: tuple[Predecessor, ...]
     codec: Codec[S]
+    json_codec: Codec[S]
     in_cookies: bool
     """True if our sessions are in cookies, and no store knows what was adopted."""
 
@@ -128,7 +140,8 @@ class Succession(Generic[S]):
             payload = _Plain.dumps(values)
         except Exception:  # noqa: BLE001 -- what another library brings may hold anything
             return Refused(Reason.UNREADABLE)
-        outcome = self.codec.decode(payload, on_bad_field)
+        codec = self.json_codec if inheritance.in_json else self.codec
+        outcome = codec.decode(payload, on_bad_field)
         if not isinstance(outcome, Loaded):
             return outcome
         return LoadResult(outcome.contents, outcome.snapshot, new=False, reports=outcome.reports)
@@ -138,4 +151,5 @@ def succession_of(
     predecessors: tuple[Predecessor, ...], schema: Schema[S], max_payload: int, *, in_cookies: bool
 ) -> Succession[S]:
     """Return how an application reads what its predecessors have written."""
-    return Succession(predecessors, Codec(schema, _Plain(), max_payload=max_payload), in_cookies)
+    plain, json = (Codec(schema, each, max_payload=max_payload) for each in (_Plain(), _PlainJSON()))
+    return Succession(predecessors, plain, json, in_cookies)

@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from datetime import timedelta
 from functools import partial
 from itertools import count
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol, TypeAlias, Unpack, cast, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol, TypeAlias, TypedDict, Unpack, cast, overload
 
 from cattrs import Converter
 from typing_extensions import TypeVar, override
@@ -35,7 +35,7 @@ from typed_sessions.reports import Report, UnknownSetting, log_report
 if TYPE_CHECKING:
     from typed_sessions.frameworks.transaction import TransactingClient, Transaction
 
-__all__ = ["ASGISessions", "EventListener", "HasScope", "settings_from"]
+__all__ = ["ASGISessions", "EventListener", "HasScope", "SessionArguments", "SessionOptions", "settings_from"]
 
 S = TypeVar("S", default=dict[str, object])
 C = TypeVar("C", bound="TransactingClient")
@@ -44,6 +44,25 @@ EventListener: TypeAlias = Callable[[Report], object]
 """Takes what there is to say of a session: one of the classes in `typed_sessions.reports`."""
 
 _numbers: Final = count(1)
+
+
+class SessionOptions(TypedDict, total=False):
+    """What sessions are made with beside their settings."""
+
+    permanent: bool
+    """Whether a session outlives the browser's from its first content on, without being told: True by default."""
+    converter: Converter | None
+    """A cattrs converter with hooks for types that the library does not know."""
+    on_event: EventListener | None
+    """Is called with each report on a session, such as `Refused` or `FieldReset`, after it was logged. What it raises
+    fails the request."""
+
+
+_OPTIONS: Final = frozenset(SessionOptions.__annotations__)
+
+
+class SessionArguments(SessionOptions, SessionSettings, total=False):
+    """All that sessions are made with."""
 
 
 class HasScope(Protocol):
@@ -58,11 +77,7 @@ class ASGISessions(AwaitedSessions[S]):
 
     Args:
         schema: the class that declares what a session holds; without one, a session is a dict.
-        permanent: whether a session outlives the browser's from its first content on, without being told.
-        converter: a cattrs converter with hooks for types that the library does not know.
-        on_event: is called with each report on a session, such as `Refused` or `FieldReset`, after it was logged. What
-            it raises fails the request.
-        settings: see `SessionSettings`.
+        arguments: see `SessionOptions` and `SessionSettings`.
 
     Raises:
         SchemaError: the class cannot be a schema; the message names the field.
@@ -74,45 +89,26 @@ class ASGISessions(AwaitedSessions[S]):
 
     @overload
     def __init__(
-        self: ASGISessions[dict[str, object]],
-        schema: None = None,
-        *,
-        permanent: bool = True,
-        converter: Converter | None = None,
-        on_event: EventListener | None = None,
-        **settings: Unpack[SessionSettings],
+        self: ASGISessions[dict[str, object]], schema: None = None, **arguments: Unpack[SessionArguments]
     ) -> None: ...
     @overload
-    def __init__(
-        self,
-        schema: Callable[[], S],
-        *,
-        permanent: bool = True,
-        converter: Converter | None = None,
-        on_event: EventListener | None = None,
-        **settings: Unpack[SessionSettings],
-    ) -> None: ...
-    def __init__(
-        self,
-        schema: Callable[[], S] | None = None,
-        *,
-        permanent: bool = True,
-        converter: Converter | None = None,
-        on_event: EventListener | None = None,
-        **settings: Unpack[SessionSettings],
-    ) -> None:
+    def __init__(self, schema: Callable[[], S], **arguments: Unpack[SessionArguments]) -> None: ...
+    def __init__(self, schema: Callable[[], S] | None = None, **arguments: Unpack[SessionArguments]) -> None:
+        options = cast("SessionOptions", {name: each for name, each in arguments.items() if name in _OPTIONS})
+        settings = cast("SessionSettings", {name: each for name, each in arguments.items() if name not in _OPTIONS})
+        del arguments  # debugging pages show locals
         unknown = unknown_among(settings)
         application = Application({} if unknown else config_of(settings))
         del settings  # debugging pages show locals
         if unknown:
             raise TypeError(f"Sessions() {unknown}")
         self._refuse_application(schema)
-        permanent = flag_of("permanent", permanent)
+        permanent, on_event = flag_of("permanent", options.get("permanent", True)), options.get("on_event")
         if on_event is not None and not callable(on_event):
             raise ConfigurationError(f"on_event must be a function that takes a report, not {type(on_event).__name__}")
         interface = ASGISessionInterface(
             cast("Callable[[], S]", schema),
-            converter=converter,
+            converter=options.get("converter"),
             refresh_fraction=REFRESH_FRACTION,
             report=partial(log_and_tell, on_event),
         )
@@ -128,6 +124,24 @@ class ASGISessions(AwaitedSessions[S]):
         self._handling: Final = Handling(
             interface, application, self._exchange, self._exchange.name, self._look_back, self._begin, self._end
         )
+
+    @classmethod
+    def from_config(cls, schema: Any, config: Mapping[str, Any], **options: Unpack[SessionOptions]) -> Any:
+        """Return the sessions that config keys describe, such as those of a Flask application: `SECRET_KEY` and so on.
+
+        Args:
+            schema: the class that declares what a session holds, or None.
+            config: the config keys. What it does not have is as the constructor has it; what is no setting of sessions
+                is left alone.
+            options: as in the constructor: `permanent`, `converter`, `on_event`.
+
+        Raises:
+            SchemaError: the class cannot be a schema; the message names the field.
+            ConfigurationError: a setting is wrong; the message names it.
+        """
+        settings = [settings_from(config, options.get("on_event"))]
+        del config  # debugging pages show locals
+        return cls(schema, **options, **settings.pop())
 
     def _checked(self, interface: ASGISessionInterface[S]) -> timedelta | None:
         """Check the settings, and return how often expired sessions are to be deleted."""

@@ -5,9 +5,8 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Coroutine
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, Unpack, overload
 
-from cattrs import Converter
 from flask import Flask, Request, Response, current_app
 from flask.globals import app_ctx
 from typing_extensions import TypeIs, TypeVar, override
@@ -20,16 +19,12 @@ from typed_sessions.core.mixin import SessionMixin
 from typed_sessions.core.null_session import NullSession
 from typed_sessions.core.session import SecureCookieSession
 from typed_sessions.core.session_request import session_of_request
-from typed_sessions.core.settings import Encryption
 from typed_sessions.errors import StoreUnavailableError
-from typed_sessions.frameworks import interface
 from typed_sessions.frameworks.unavailable import RETRY_AFTER, headers_instead
-from typed_sessions.frameworks.werkzeug_interface import WerkzeugSessionInterface
+from typed_sessions.frameworks.werkzeug_interface import AllInterfaceOptions, WerkzeugSessionInterface
 from typed_sessions.schema.schema import Schema
-from typed_sessions.sealing.base import Clock
-from typed_sessions.serializers.base import AnySerializer, SerializerName
+from typed_sessions.serializers.base import AnySerializer
 from typed_sessions.server import THREAD, Runtime
-from typed_sessions.stores import SessionStore
 
 if TYPE_CHECKING:
     from flask.sessions import SecureCookieSessionInterface as _FlasksInterface
@@ -158,40 +153,11 @@ if TYPE_CHECKING:
         def __init__(
             self: SecureCookieSessionInterface[dict[str, object]],
             schema: None = None,
-            *,
-            serializer: SerializerName | AnySerializer | None = None,
-            converter: Converter | None = None,
-            store: str | SessionStore | None = None,
-            encryption: Encryption | None = None,
-            refresh_fraction: float = 0.0,
-            report: interface.ReportHandler = ...,
-            clock: Clock = ...,
+            **options: Unpack[AllInterfaceOptions],
         ) -> None: ...
         @overload
-        def __init__(
-            self,
-            schema: Callable[[], S],
-            *,
-            serializer: SerializerName | AnySerializer | None = None,
-            converter: Converter | None = None,
-            store: str | SessionStore | None = None,
-            encryption: Encryption | None = None,
-            refresh_fraction: float = 0.0,
-            report: interface.ReportHandler = ...,
-            clock: Clock = ...,
-        ) -> None: ...
-        def __init__(
-            self,
-            schema: Callable[[], S] | None = None,
-            *,
-            serializer: SerializerName | AnySerializer | None = None,
-            converter: Converter | None = None,
-            store: str | SessionStore | None = None,
-            encryption: Encryption | None = None,
-            refresh_fraction: float = 0.0,
-            report: interface.ReportHandler = ...,
-            clock: Clock = ...,
-        ) -> None: ...
+        def __init__(self, schema: Callable[[], S], **options: Unpack[AllInterfaceOptions]) -> None: ...
+        def __init__(self, schema: Callable[[], S] | None = None, **options: Unpack[AllInterfaceOptions]) -> None: ...
         def check(self, app: ConfiguredApp) -> None:
             """Refuse wrong settings before the first request."""
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import TYPE_CHECKING, Generic, TypeAlias, overload
+from typing import TYPE_CHECKING, Generic, TypeAlias, Unpack, overload
 
-from cattrs import Converter
 from quart import Quart, Response, current_app
 from typing_extensions import TypeIs, TypeVar, override
 from werkzeug import Response as WerkzeugResponse
@@ -16,20 +15,17 @@ from typed_sessions.core.framework import ConfiguredApp, CookieRequest, CookieRe
 from typed_sessions.core.mixin import SessionMixin
 from typed_sessions.core.null_session import NullSession
 from typed_sessions.core.session import SecureCookieSession
-from typed_sessions.core.settings import Encryption
 from typed_sessions.errors import StoreUnavailableError
 from typed_sessions.frameworks import interface
 from typed_sessions.frameworks.unavailable import RETRY_AFTER, headers_instead
-from typed_sessions.frameworks.werkzeug_interface import WerkzeugSessionInterface
+from typed_sessions.frameworks.werkzeug_interface import AllInterfaceOptions, WerkzeugSessionInterface
 from typed_sessions.schema.schema import Schema
-from typed_sessions.serializers.base import AnySerializer, SerializerName
-from typed_sessions.stores import SessionStore
+from typed_sessions.serializers.base import AnySerializer
 
 if TYPE_CHECKING:
     from quart.sessions import SecureCookieSessionInterface as _QuartInterface
     from quart.sessions import SessionMixin as _QuartSession
 
-    from typed_sessions.sealing.base import Clock
     from typed_sessions.sealing.keys import DigestMethod
 
 __all__ = ["QuartSessionInterface", "SecureCookieSessionInterface", "unavailable"]
@@ -108,40 +104,11 @@ if TYPE_CHECKING:
         def __init__(
             self: SecureCookieSessionInterface[dict[str, object]],
             schema: None = None,
-            *,
-            serializer: SerializerName | AnySerializer | None = None,
-            converter: Converter | None = None,
-            store: str | SessionStore | None = None,
-            encryption: Encryption | None = None,
-            refresh_fraction: float = 0.0,
-            report: interface.ReportHandler = ...,
-            clock: Clock = ...,
+            **options: Unpack[AllInterfaceOptions],
         ) -> None: ...
         @overload
-        def __init__(
-            self,
-            schema: Callable[[], S],
-            *,
-            serializer: SerializerName | AnySerializer | None = None,
-            converter: Converter | None = None,
-            store: str | SessionStore | None = None,
-            encryption: Encryption | None = None,
-            refresh_fraction: float = 0.0,
-            report: interface.ReportHandler = ...,
-            clock: Clock = ...,
-        ) -> None: ...
-        def __init__(
-            self,
-            schema: Callable[[], S] | None = None,
-            *,
-            serializer: SerializerName | AnySerializer | None = None,
-            converter: Converter | None = None,
-            store: str | SessionStore | None = None,
-            encryption: Encryption | None = None,
-            refresh_fraction: float = 0.0,
-            report: interface.ReportHandler = ...,
-            clock: Clock = ...,
-        ) -> None: ...
+        def __init__(self, schema: Callable[[], S], **options: Unpack[AllInterfaceOptions]) -> None: ...
+        def __init__(self, schema: Callable[[], S] | None = None, **options: Unpack[AllInterfaceOptions]) -> None: ...
         def check(self, app: ConfiguredApp) -> None:
             """Refuse wrong settings before the first request."""
 

@@ -13,7 +13,7 @@ from uuid import UUID
 from weakref import ref
 
 from attrs import frozen
-from typing_extensions import TypeVar
+from typing_extensions import TypeVar, override
 
 from typed_sessions.core.framework import ConfiguredApp
 from typed_sessions.core.hidden import without_arguments
@@ -30,9 +30,9 @@ from typed_sessions.stores import SessionStore, purge
 
 __all__ = [
     "REFRESH_FRACTION",
+    "ApplicationSessions",
     "AwaitedSessions",
     "CurrentSessions",
-    "KnownApps",
     "SessionInfo",
     "purge_and_log",
     "purge_now_and_then",
@@ -341,20 +341,57 @@ def refuse_forgetful(client: object) -> NoReturn:
     )
 
 
-class KnownApps(Generic[AppT]):
-    """The applications that `init_app` was given, as long as somebody else has them."""
+class ApplicationSessions(CurrentSessions[S], Generic[AppT, S]):
+    """The sessions of applications that `init_app` is given.
 
-    def __init__(self) -> None:
+    Args:
+        interface: opens and saves them.
+        app: the first of them, or None.
+    """
+
+    def __init__(self, interface: SecureCookieSessionInterface[S], app: AppT | None) -> None:
+        super().__init__(interface)
+        self._own_app: Final = app
+        """Lives as long as they do; one that `init_app` gets lives as long as somebody else has it."""
         self._apps: list[ref[AppT]] = []
+        if app is not None:
+            self.init_app(app)
 
-    def add(self, app: AppT) -> None:
+    @abstractmethod
+    def init_app(self, app: AppT) -> None:
+        """Keep the sessions of an application. Its settings are checked before it serves, and when they change.
+
+        May be called for several applications; for one of them a second time, it does nothing.
+        """
+
+    def cookie_for(self, data: S, *, permanent: bool = False, app: AppT | None = None) -> str:
+        """Return the value of the cookie of a visitor who has this data, for tests and tools.
+
+        Args:
+            data: what the session holds.
+            permanent: whether the session outlives the browser's.
+            app: the application whose keys seal it; by default the current one, or else the one that was
+                given to `init_app` last, of those that there are still.
+
+        Raises:
+            ConfigurationError: no application is known, or it has no secret key.
+            FieldTypeError: a field does not fit its type.
+            SerializationError: the data cannot be written so that it reads back.
+        """
+        return self._cookie_for(data, app or self._app(), permanent=permanent)
+
+    @override
+    @abstractmethod
+    def _app(self) -> AppT: ...
+
+    def _knows(self, app: AppT) -> None:
         """Count an application as the one that came last."""
         self._apps = [*(known for known in self._apps if known() not in (None, app)), ref(app)]
 
-    def latest(self) -> AppT:
+    def _latest(self) -> AppT:
         """Return the one that came last, of those that there are still. Raises ConfigurationError if there is none."""
         for known in reversed(self._apps):
-            app = known()
+            app: AppT | None = known()
             if app is not None:
                 return app
         raise ConfigurationError("which application? give one to init_app, or pass app=")

@@ -15,6 +15,7 @@ from attrs import Factory, field, frozen
 from typed_sessions.core.predecessors import Claim, Inheritance
 from typed_sessions.core.rules import Rules
 from typed_sessions.errors import ConfigurationError, FieldTypeError, SerializationError, SessionConflictError
+from typed_sessions.reports import Reason
 from typed_sessions.schema.schema import Schema
 from typed_sessions.schema.values import Value
 from typed_sessions.server.records import resealed
@@ -203,9 +204,13 @@ class Repository:
         return self.tombstone_keys(signed)[0], self._note(until - now, became)
 
     async def end_claims(self, claims: Iterable[Claim], rules: Rules[Any], runtime: Runtime) -> None:
-        """Have what came of other libraries' cookies open nothing any more, as far as it is genuine."""
+        """Have what came of other libraries' cookies open nothing any more, as far as it is genuine.
+
+        A record that cannot be read here may be open there.
+        """
         for claim in claims:
-            if isinstance(await runtime.call(partial(claim.predecessor.load, claim.text, rules.now())), Inheritance):
+            found = await runtime.call(partial(claim.predecessor.load, claim.text, rules.now()))
+            if isinstance(found, Inheritance) or (claim.predecessor.needs_store and found.reason is Reason.UNREADABLE):
                 await self.store.create(*self.tombstone(claim.mark, rules))
                 await runtime.call(claim.end)
 

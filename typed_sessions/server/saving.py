@@ -260,7 +260,8 @@ class Saving(Generic[S]):
                 return True
             case _:
                 context.has_ended = isinstance(outcome, Gone) and record is not None
-                return self._lost(Lost.GONE if isinstance(outcome, Gone) else Lost.REVOKED)
+                report = Lost.GONE if isinstance(outcome, Gone) else Lost.REVOKED
+                return self._lost(report) if intent.wants_writing or self.verifies else True  # it was but to be adopted
 
     def _begin(self) -> None:
         """Find out what is to be written, before it is merged with anything."""
@@ -432,11 +433,10 @@ class Saving(Generic[S]):
 
     def _merge(self, record: Record) -> None:
         """Merge what is to be written into what is there now. Raises SessionConflictError."""
-        theirs, ours = self._read(record), self.stored
+        theirs, ours, schema = self._read(record), self.stored, self.schema
         if self.payload:  # copies: the live objects may change while the store is asked
             loaded = self.format.codec.decode(self.payload)
             ours = loaded.contents.stored() if isinstance(loaded, Loaded) else ours
-        schema = self.schema
         fresh = None if schema.keyed else schema.create()  # a rule may change what it is given
         self.stored = merged(
             {} if self.snapshot is None else self.snapshot.stored,

@@ -140,6 +140,8 @@ class ServerSide(Generic[S]):
         for claim in context.claims[:MOST_COOKIES]:
             found = await self.runtime.call(partial(claim.predecessor.load, claim.text, rules.now()))
             if isinstance(found, Refused):
+                if found.reason is Reason.UNKNOWN:  # it may be gone because a request just before has adopted it
+                    await self._was_adopted(context, self.repository.tombstone_keys(claim.mark))
                 continue
             opened = adopted(claim, found, rules)
             if isinstance(opened, Refused):
@@ -154,11 +156,7 @@ class ServerSide(Generic[S]):
     async def _has_ended(self, context: StoredContext[S], genuine: LoadResult[S], made: datetime) -> bool:
         """Return True if a signed session was adopted before, or its subject's sessions were ended since."""
         await context.known_since(self.store)  # what is ended from now on, the store refuses
-        for tombstone in await self.repository.found(self.repository.tombstone_keys(genuine.sealed or "")):
-            context.refused = Refused(Reason.ADOPTED_BEFORE)
-            if tombstone.as_of - tombstone.created < MOVES_KEPT:
-                context.stale_id = True
-                context.others.update(tombstone.payload.decode().split())  # none, if it was a log-out
+        if await self._was_adopted(context, self.repository.tombstone_keys(genuine.sealed or "")):
             return True
         try:
             subject = subject_of(self.schema, genuine.contents.stored())
@@ -166,6 +164,16 @@ class ServerSide(Generic[S]):
             return True
         if subject is not None and await self.repository.refuses_signed(subject, made):
             context.refused = Refused(Reason.REVOKED)
+            return True
+        return False
+
+    async def _was_adopted(self, context: StoredContext[S], keys: Sequence[str]) -> bool:
+        """Return True if there is a tombstone under any of these keys, and note what it leads to."""
+        for tombstone in await self.repository.found(keys):
+            context.refused = Refused(Reason.ADOPTED_BEFORE)
+            if tombstone.as_of - tombstone.created < MOVES_KEPT:
+                context.stale_id = True
+                context.others.update(tombstone.payload.decode().split())  # none, if it was a log-out
             return True
         return False
 

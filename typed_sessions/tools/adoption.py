@@ -8,10 +8,12 @@ from typing import Any, Final
 
 from attrs import define, field
 
-from typed_sessions.codec.codec import MAX_PAYLOAD, OnBadField
+from typed_sessions.codec.codec import MAX_PAYLOAD, Codec, OnBadField
 from typed_sessions.core.predecessors import Inheritance, succession_of
+from typed_sessions.errors import SerializationError
 from typed_sessions.reports import FieldReset, Reason, Refused
 from typed_sessions.schema.schema import Schema
+from typed_sessions.serializers.base import AnySerializer
 
 __all__ = ["Survey", "survey"]
 
@@ -30,12 +32,17 @@ class Survey:
     """By field: how often it `fits`, and how often it is reset for it `is not` of its type, there."""
     undeclared: Counter[str] = field(factory=Counter[str])
     """The keys that are kept beside the class, and how many sessions have them."""
+    lossy: Counter[str] = field(factory=Counter[str])
+    """Those of them that would read back as other values, and how many sessions have them."""
+    unwritable: Counter[str] = field(factory=Counter[str])
+    """What the format cannot hold, and in how many sessions. They are refused."""
     refused: Counter[Reason] = field(factory=Counter[Reason])
 
     @property
     def loses(self) -> bool:
-        """True if any session is refused, or any field reset."""
-        return self.adopted < self.sessions or any(counts.keys() - {"fits"} for counts in self.fields.values())
+        """True if any session is refused, any field reset, or any value would read back as another one."""
+        resets = any(counts.keys() - {"fits"} for counts in self.fields.values())
+        return self.adopted < self.sessions or resets or len(self.lossy) > 0
 
     def as_json(self) -> Mapping[str, object]:
         """Return the same as JSON has it."""
@@ -44,6 +51,8 @@ class Survey:
             "adopted": self.adopted,
             "fields": {name: dict(counts) for name, counts in self.fields.items()},
             "undeclared": dict(self.undeclared.most_common(_MOST_KEYS)),
+            "lossy": dict(self.lossy.most_common(_MOST_KEYS)),
+            "unwritable": dict(self.unwritable.most_common(_MOST_KEYS)),
             "refused": {reason.value: count for reason, count in self.refused.items()},
         }
 
@@ -57,27 +66,42 @@ class Survey:
         lines += [
             f"  {key:<20} is not declared: kept in {count}" for key, count in self.undeclared.most_common(_MOST_KEYS)
         ]
+        lines += [
+            f"  {key:<20} would read back as another value in {count}"
+            for key, count in self.lossy.most_common(_MOST_KEYS)
+        ]
+        lines += [f"  {what} in {count}" for what, count in self.unwritable.most_common(_MOST_KEYS)]
         lines += [f"  refused              {count}: {reason.value}" for reason, count in self.refused.items()]
         return "\n".join(lines)
 
 
-def survey(schema: Schema[Any], sample: Iterable[Inheritance | Refused], on_bad_field: OnBadField) -> Survey:
+def survey(
+    schema: Schema[Any], sample: Iterable[Inheritance | Refused], on_bad_field: OnBadField, serializer: AnySerializer
+) -> Survey:
     """Return what becomes of a sample. Nothing is written.
 
     Args:
         schema: what a session holds.
         sample: what another library has written.
         on_bad_field: what the application does about a value that does not fit.
+        serializer: the application's, by which it would be written.
     """
     found = Survey(fields={name: Counter() for name in schema.fields})
-    reader = succession_of((), schema, MAX_PAYLOAD, in_cookies=False)
+    reader, writer = succession_of((), schema, MAX_PAYLOAD, in_cookies=False), Codec(schema, serializer)
     for each in sample:
         found.sessions += 1
         read = each if isinstance(each, Refused) else reader.read(each, on_bad_field, permanent=False)
         if isinstance(read, Refused):
             found.refused[read.reason] += 1
             continue
+        try:
+            encoded = writer.write(read.contents)
+        except SerializationError as error:
+            found.unwritable[str(error)] += 1
+            found.refused[Reason.UNREADABLE] += 1
+            continue
         found.adopted += 1
+        found.lossy.update(encoded.lossy_keys)
         for report in read.reports:
             if isinstance(report, FieldReset):
                 found.fields[report.field][f"{report.field}{report.path} is not {report.expected}"] += 1

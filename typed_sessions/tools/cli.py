@@ -126,6 +126,7 @@ def _parser() -> argparse.ArgumentParser:
         "--sample", type=_size, default=1_000, metavar="COUNT", help="how many to look at: 1000 by default"
     )
     adopt.add_argument("--on-bad-field", choices=("field", "session"), default="field", help="SESSION_ON_BAD_FIELD")
+    adopt.add_argument("--serializer", default=TaggedJSONSerializer.name, help="SESSION_SERIALIZER of the app")
     adopt.add_argument("--json", action="store_true", help="for programs")
     adopt.set_defaults(run=_adopt)
 
@@ -155,7 +156,7 @@ def _adopt(arguments: argparse.Namespace) -> int:
     else:
         found = sample(arguments.sample)
     try:
-        result = survey(schema, found, OnBadField(arguments.on_bad_field))
+        result = survey(schema, found, OnBadField(arguments.on_bad_field), _serializer(arguments.serializer))
     except StoreUnavailableError as error:
         print(f"typed-sessions: {error}", file=sys.stderr)
         return _CANNOT_RUN
