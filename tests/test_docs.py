@@ -183,6 +183,10 @@ def test_the_page_on_asgi_shows_its_sessions(run_page: Any, monkeypatch: pytest.
     starlette = TestClient(page.starlette_app, cookies=dict(visitor.cookies))
     assert starlette.get("/cart").json() == ["tea", "milk"]
     assert starlette.get("/greet").json() == {"visits": 1, "cart": ["tea", "milk"]}
+    staff = TestClient(page.staff_app)
+    assert staff.get("/admin/").url.path == "/admin/login"
+    assert staff.post("/admin/login", data={"username": "Ada", "password": "x"}).url.path == "/admin/"
+    assert staff.get("/admin/logout").url.path == "/admin/login"
     clients = [TestClient(page.stored_app) for _ in range(2)]
     for each in clients:
         each.post("/login")
