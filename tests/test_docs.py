@@ -502,8 +502,8 @@ def test_the_page_on_moving_from_flask_session_counts(
     page = run_page("how-to/move-from-flask-session.md")
     client = page.app.test_client()
     assert [client.get("/").get_json() for _ in range(2)] == [{"visits": 1}, {"visits": 2}]
+    assert page.app.config["SESSION_ADOPT"] == [page.old]
     page.sessions.close()
-    page.moved_sessions.close()
 
 
 def test_the_page_on_moving_from_starlette_counts(run_page: Any) -> None:

@@ -25,7 +25,7 @@ TRIED_ELSEWHERE = {
     ("how-to/test-your-app.md", "ini"),  # tests/test_testing_kit.py
     ("tutorial/index.md", "py"),  # tests/test_docs.py
 }
-OF_OTHERS = {"cd", "install", "mypy", "pytest", "sqlite3"}
+OF_OTHERS = {"cd", "curl", "install", "mypy", "pytest", "sqlite3", "umask"}
 """Programs whose arguments are theirs to judge."""
 COMMANDS = [
     pytest.param(line, id=f"{page}: {line}")
@@ -65,7 +65,8 @@ def try_command(program: str, arguments: list[str]) -> None:
         case "pip", ["install", *packages]:
             names = [each for each in packages if each[0] not in "-." and each != "constraints.txt"]
             assert all(
-                re.fullmatch(r"typed_sessions(\[[\w,]+\])?|mypy|pytest|pytest-asyncio|httpx2", each) for each in names
+                re.fullmatch(r"typed_sessions(\[[\w,]+\])?|mypy|pytest|pytest-asyncio|httpx2|uvicorn", each)
+                for each in names
             )
             extras = {*",".join(re.findall(r"\[([\w,]+)\]", " ".join(packages))).split(",")} - {""}
             assert extras <= project()["optional-dependencies"].keys()
