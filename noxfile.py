@@ -8,10 +8,13 @@ nox.options.sessions = ["lint", "types", "layers", "docs", "tests", "release"]
 nox.options.reuse_venv = "yes"
 
 
-def install(session: nox.Session) -> None:
+SITE = Path("docs/_build/html")
+
+
+def install(session: nox.Session, extra: str = "dev") -> None:
     """Install the project as the README says. Does nothing under --no-venv, where that was done before."""
     if session.virtualenv.is_sandboxed:
-        session.install("-c", "constraints.txt", "-e", ".[dev]")
+        session.install("-c", "constraints.txt", "-e", f".[{extra}]")
 
 
 @nox.session
@@ -42,22 +45,28 @@ def layers(session: nox.Session) -> None:
 @nox.session
 def docs(session: nox.Session) -> None:
     """Build the site into docs/_build/html. A broken link, and a public name that it lacks, are errors."""
-    install(session)
+    install(session, "docs")
+    build_site(session)
+
+
+def build_site(session: nox.Session) -> None:
     build = ("sphinx-build", "--fail-on-warning", "--keep-going", "--fresh-env", "--quiet")
-    session.run(*build, "--doctree-dir", "docs/_build/doctrees", "docs", "docs/_build/html")
-    session.run("python", "-m", "tests.site", "docs/_build/html")
+    session.run(*build, "--doctree-dir", "docs/_build/doctrees", "docs", str(SITE))
+    session.run("python", "-m", "tests.site", str(SITE))
 
 
 @nox.session
 def release(session: nox.Session) -> None:
     """Build what would be released, and try it in empty environments. It stays in `dist/`; RELEASING.md goes on."""
     install(session)
+    if not (SITE / "index.html").exists():
+        build_site(session)
     dist = Path("dist")
     for earlier in dist.glob("typed_sessions-*"):
         earlier.unlink()
     session.run("python", "-m", "build", "--outdir", str(dist))
     session.run("twine", "check", "--strict", *map(str, dist.iterdir()))
-    session.run("python", "-m", "tests.release", str(dist))
+    session.run("python", "-m", "tests.release", str(dist), str(SITE))
 
 
 @nox.session

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import tomllib
+from pathlib import Path
+
 from sphinx.application import Sphinx
 
 from typed_sessions import __version__
+
+_PROJECT = tomllib.loads(Path(__file__).parent.with_name("pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 project = "typed_sessions"
 author = "The typed_sessions maintainers"
@@ -28,6 +34,12 @@ napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 
 html_theme = "furo"
+html_theme_options = {
+    "source_repository": _PROJECT["urls"]["Source"],
+    "source_branch": "main",
+    "source_directory": "docs/",
+}
+html_baseurl = os.environ.get("READTHEDOCS_CANONICAL_URL", "")
 html_title = f"typed_sessions {release}"
 html_static_path: list[str] = []
 html_copy_source = False

@@ -36,7 +36,8 @@ SAME_AS_FOR_QUART = {"SecureCookieSessionInterface", "SessionInfo", "field_reset
 """Names that the reference shows once."""
 SAME_AS_FOR_ASGI = {"EventListener", "SecretKey", "SessionOptions", "SessionSettings"}
 FETCHED = re.compile(
-    r"<(?:script|link|img|iframe)\b[^>]*?(?:src|href)=\"(?:https?:)?//[^\"]*\"|@import url\(", re.IGNORECASE
+    r"<(?:script|link(?! rel=\"canonical\")|img|iframe)\b[^>]*?(?:src|href)=\"(?:https?:)?//[^\"]*\"|@import url\(",
+    re.IGNORECASE,
 )
 
 

@@ -183,6 +183,10 @@ def test_the_page_on_asgi_shows_its_sessions(run_page: Any, monkeypatch: pytest.
     starlette = TestClient(page.starlette_app, cookies=dict(visitor.cookies))
     assert starlette.get("/cart").json() == ["tea", "milk"]
     assert starlette.get("/greet").json() == {"visits": 1, "cart": ["tea", "milk"]}
+    staff = TestClient(page.staff_app)
+    assert staff.get("/admin/").url.path == "/admin/login"
+    assert staff.post("/admin/login", data={"username": "Ada", "password": "x"}).url.path == "/admin/"
+    assert staff.get("/admin/logout").url.path == "/admin/login"
     clients = [TestClient(page.stored_app) for _ in range(2)]
     for each in clients:
         each.post("/login")
@@ -498,8 +502,8 @@ def test_the_page_on_moving_from_flask_session_counts(
     page = run_page("how-to/move-from-flask-session.md")
     client = page.app.test_client()
     assert [client.get("/").get_json() for _ in range(2)] == [{"visits": 1}, {"visits": 2}]
+    assert page.app.config["SESSION_ADOPT"] == [page.old]
     page.sessions.close()
-    page.moved_sessions.close()
 
 
 def test_the_page_on_moving_from_starlette_counts(run_page: Any) -> None:

@@ -7,6 +7,7 @@ import shlex
 import tomllib
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,14 +19,13 @@ from typed_sessions.tools.cli import _parser
 
 TRIED_ELSEWHERE = {
     ("explanation/security.md", "text"),
-    ("how-to/asgi.md", "py"),  # sqladmin is not among what the tests need: it was tried by hand, with 0.32
     ("how-to/changing-a-schema.md", "text"),  # tests/test_docs.py
     ("how-to/run-on-postgresql.md", "sql"),  # tests/test_docs.py
     ("how-to/run-on-redis.md", "text"),  # below
     ("how-to/test-your-app.md", "ini"),  # tests/test_testing_kit.py
     ("tutorial/index.md", "py"),  # tests/test_docs.py
 }
-OF_OTHERS = {"sqlite3", "install", "mypy", "pytest"}
+OF_OTHERS = {"cd", "curl", "install", "mypy", "pytest", "sqlite3", "umask"}
 """Programs whose arguments are theirs to judge."""
 COMMANDS = [
     pytest.param(line, id=f"{page}: {line}")
@@ -65,9 +65,13 @@ def try_command(program: str, arguments: list[str]) -> None:
         case "pip", ["install", *packages]:
             names = [each for each in packages if each[0] not in "-." and each != "constraints.txt"]
             assert all(
-                re.fullmatch(r"typed_sessions(\[[\w,]+\])?|mypy|pytest|pytest-asyncio|httpx2", each) for each in names
+                re.fullmatch(r"typed_sessions(\[[\w,]+\])?|mypy|pytest|pytest-asyncio|httpx2|uvicorn", each)
+                for each in names
             )
-            assert {*",".join(re.findall(r"\[([\w,]+)\]", " ".join(packages))).split(",")} - {""} <= extras()
+            extras = {*",".join(re.findall(r"\[([\w,]+)\]", " ".join(packages))).split(",")} - {""}
+            assert extras <= project()["optional-dependencies"].keys()
+        case "git", ["clone", address]:
+            assert address == project()["urls"]["Source"]
         case "typed-sessions", _:
             _parser().parse_args(arguments)
         case "quart", ["--app", app, "run", *options]:
@@ -81,9 +85,9 @@ def try_command(program: str, arguments: list[str]) -> None:
             assert program in OF_OTHERS
 
 
-def extras() -> set[str]:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    return {*project["optional-dependencies"]}
+def project() -> dict[str, Any]:
+    metadata: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return metadata
 
 
 @pytest.mark.parametrize(("kind", "name"), [("ini", "mypy.ini"), ("toml", "pyproject.toml")])

@@ -222,6 +222,37 @@ def test_a_screen_reader_finds_its_way(visit: Callable[..., Page]) -> None:
         expect(button).to_have_accessible_description(trial.title)
 
 
+HEARD = """
+window.heard = [];
+let isLog = false;
+new MutationObserver((records) => {
+  for (const { type, target, addedNodes } of records) {
+    if (type === "attributes") isLog ||= target.getAttribute("role") === "log";
+    else if (isLog && target.id === "changes") addedNodes.forEach((each) => heard.push(each.firstChild.textContent));
+  }
+}).observe(document, { childList: true, subtree: true, attributeFilter: ["role"] });
+"""
+"""Notes what is added to the log of a page: that is what a screen reader reads aloud."""
+
+
+def test_a_screen_reader_reads_each_change_once(visit: Callable[..., Page]) -> None:
+    page = visit()
+    page.context.add_init_script(HEARD)
+    add(page, "Harbour Sencha")
+    expect(changes(page).first).to_contain_text("Add to cart")
+    shown = changes(page).count()
+    assert shown > 1
+    assert page.evaluate("heard") == ["Add to cart"]
+    titles = [trial.title for trial in TRIALS[:2]] * 3
+    for number, title in enumerate(titles, start=1):
+        row = page.get_by_role("listitem").filter(has=page.get_by_role("heading", name=title, exact=True))
+        row.get_by_role("button").click()
+        expect(changes(page)).to_have_count(min(shown + number, 6))
+        expect(page.locator("[aria-busy=true]")).to_have_count(0)
+    assert page.evaluate("heard") == ["Add to cart", *titles]
+    expect(changes(page).locator("b")).to_have_text(titles[::-1])
+
+
 def test_axe_finds_nothing_on_any_page_at_any_size_in_any_colours(visit: Callable[..., Page]) -> None:
     page = visit()
     add(page, "Harbour Sencha")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Annotated, Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -12,6 +13,10 @@ from authlib.integrations.starlette_client import OAuth  # type: ignore[import-u
 from httpx2 import MockTransport
 from httpx2 import Request as ToProvider
 from httpx2 import Response as FromProvider
+from sqladmin import Admin, Flash, ModelView
+from sqladmin.authentication import AuthenticationBackend
+from sqlalchemy import Engine, StaticPool, create_engine
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -138,3 +143,76 @@ def test_starlette_admin(place: str, store: str | None) -> None:
         headers = {"X-CSRFToken": token[1], "Origin": "https://testserver", "Referer": "https://testserver/admin/"}
         visitor.post("/admin/logout", headers=headers, data={"csrftoken": token[1]})
         assert visitor.get("/admin/").is_redirect
+
+
+class Table(DeclarativeBase):
+    pass
+
+
+class Product(Table):
+    __tablename__ = "products"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str]
+
+
+class ProductView(ModelView, model=Product):
+    """Says after a change, in the session, that it was made."""
+
+    @override
+    async def after_model_change(self, data: dict[str, Any], model: Any, is_created: bool, request: Request) -> None:
+        Flash.success(request, f"{model.name} was saved")
+
+
+class Staff(AuthenticationBackend):
+    @override
+    async def login(self, request: Request) -> bool:
+        form = await request.form()
+        request.session["username"] = str(form["username"])
+        return True
+
+    @override
+    async def logout(self, request: Request) -> bool:
+        request.session.clear()
+        return True
+
+    @override
+    async def authenticate(self, request: Request) -> bool:
+        return "username" in request.session
+
+
+@pytest.fixture
+def products() -> Iterator[Engine]:
+    engine = create_engine("sqlite://", connect_args={"check_same_thread": False}, poolclass=StaticPool)
+    Table.metadata.create_all(engine)
+    yield engine
+    engine.dispose()
+
+
+@STORES
+def test_sqladmin(store: str | None, products: Engine) -> None:
+    sessions = Sessions(Visitor, secret_key=SECRET, store=store)
+    backend = Staff(secret_key="not used")
+    backend.middlewares = []
+
+    async def add(_request: Request) -> Response:
+        sessions.data.cart.append("tea")
+        return JSONResponse(sessions.data.cart)
+
+    app = Starlette(routes=[Route("/add", add)], middleware=[Middleware(sessions.middleware)])
+    Admin(app, products, authentication_backend=backend).add_view(ProductView)
+    with client(app) as visitor:
+        assert visitor.get("/add").json() == ["tea"]
+        assert visitor.get("/admin/product/list").headers["Location"].endswith("/admin/login")
+        visitor.post("/admin/login", data={"username": "Ada", "password": "x"})
+        assert visitor.get("/admin/product/list").status_code == 200
+        assert visitor.post("/admin/product/create", data={"name": "sencha"}).is_redirect
+        assert "sencha was saved" in visitor.get("/admin/product/list").text
+        visitor.post("/admin/product/edit/1", data={"name": "assam"})
+        shown = [visitor.get("/admin/product/list").text for _ in range(2)]
+        assert ["assam was saved" in page for page in shown] == [True, False]
+        assert visitor.get("/add").json() == ["tea", "tea"]
+        assert {cookie.name for cookie in visitor.cookies.jar} == {"session"}
+        visitor.get("/admin/logout")
+        assert visitor.get("/admin/product/list").is_redirect
+        assert visitor.get("/add").json() == ["tea"]

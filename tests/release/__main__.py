@@ -1,4 +1,6 @@
-"""Tries what is to be released, in empty environments: `python -m tests.release dist`, after `python -m build`.
+"""Tries what is to be released, in empty environments: `python -m tests.release dist docs/_build/html`.
+
+`python -m build` has made the one folder, and `nox -s docs` the other, to which the long description leads.
 
 The wheel is installed without extras, and with each of them; the sdist is installed, and a short part of its own tests
 is run in it.
@@ -13,12 +15,12 @@ import tarfile
 import tempfile
 import venv
 from concurrent.futures import ThreadPoolExecutor
-from email import message_from_bytes
-from email.message import Message
+from email import message_from_string
 from pathlib import Path
 from time import monotonic
 from zipfile import ZipFile
 
+from tests.release.description import mistakes_in
 from tests.release.trials import TRIALS
 
 TRIED_ELSEWHERE = {
@@ -31,13 +33,10 @@ TRIED_ELSEWHERE = {
 SHORT_PART = ("tests/unit/test_import.py", "tests/unit/test_sealing.py", "tests/unit/test_lifecycle.py")
 """The tests that are run in the sdist. All of them are run in the checkout."""
 
-_TARGET = re.compile(r"\]\(([^)\s]+)\)")
-_CODE = re.compile(r"^```.*?^```|`[^`]*`", re.DOTALL | re.MULTILINE)
 
-
-def main(dist: Path) -> None:
+def main(dist: Path, site: Path) -> None:
     (wheel,), (sdist,) = dist.glob("*.whl"), dist.glob("*.tar.gz")
-    extras = check_wheel(wheel)
+    extras = check_wheel(wheel, site)
     untried = extras - TRIALS.keys() - TRIED_ELSEWHERE.keys()
     if untried:
         raise SystemExit(f"tests/release/trials.py tries no {', '.join(sorted(untried))}")
@@ -48,27 +47,18 @@ def main(dist: Path) -> None:
             job.result()
 
 
-def check_wheel(wheel: Path) -> set[str]:
+def check_wheel(wheel: Path, site: Path) -> set[str]:
     """Return the extras of a wheel that has what it must have, and nothing else."""
     with ZipFile(wheel) as archive:
         names = archive.namelist()
-        metadata = message_from_bytes(archive.read(next(name for name in names if name.endswith("/METADATA"))))
+        metadata = archive.read(next(name for name in names if name.endswith("/METADATA"))).decode()
     strangers = [name for name in names if not re.match(r"typed_sessions(/|-[^/]+\.dist-info/)", name)]
     if strangers or "typed_sessions/py.typed" not in names:
         raise SystemExit(f"the wheel lacks py.typed, or has {strangers}")
-    check_metadata(metadata)
-    return set(metadata.get_all("Provides-Extra", []))
-
-
-def check_metadata(metadata: Message) -> None:
-    """Refuse a description whose links lead nowhere outside of the repository."""
-    described = _CODE.sub("", str(metadata.get_payload()))
-    relative = [target for target in _TARGET.findall(described) if not target.startswith(("https://", "#"))]
-    relative += re.findall(r'(?:src|href)="(?!https://|#)([^"]*)', described)
-    if relative:
-        raise SystemExit(f"the long description has relative links: {relative}")
-    if len(described) < 1_000:
-        raise SystemExit("the long description is not the README")
+    readme = Path("README.md").read_text(encoding="utf-8")
+    if wrong := mistakes_in(metadata, readme, Path(), site):
+        raise SystemExit("\n".join(wrong))
+    return set(message_from_string(metadata).get_all("Provides-Extra", []))
 
 
 def check_sdist(sdist: Path, directory: Path) -> None:
@@ -120,4 +110,4 @@ def say(tried: str, began: float) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(*map(Path, sys.argv[1:]))

@@ -411,6 +411,25 @@ def test_the_command_is_installed_and_a_module(command: list[str], project: Path
     assert (run.returncode, run.stdout) == (0, "shop:Visitor: nothing is lost\n")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "unbuffered"),
+    [(["--help"], ""), (["keys", "list"], ""), (["keys", "list"], "1")],
+    ids=["at the end, by argparse", "at the end", "at once"],
+)
+def test_a_pipe_that_nobody_reads_ends_a_command_without_a_word(arguments: list[str], unbuffered: str) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as output:
+        run = subprocess.run(  # noqa: S603 -- ours
+            [sys.executable, "-m", "typed_sessions", *arguments],
+            stdout=output,
+            stderr=subprocess.PIPE,
+            check=False,
+            env={**os.environ, "SECRET_KEY": KEY, "PYTHONUNBUFFERED": unbuffered},
+        )
+    assert (run.returncode, run.stderr) == (141, b"")
+
+
 def test_no_option_takes_a_secret(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["inspect", "--help"])

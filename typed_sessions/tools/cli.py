@@ -44,6 +44,8 @@ __all__ = ["main"]
 _LOCK_FILE: Final = Path("typed_sessions.lock.json")
 _FOUND_LOSSES: Final = 1
 _CANNOT_RUN: Final = 2
+_UNREAD: Final = 141
+"""What a shell says of a program that SIGPIPE ends."""
 
 _NEEDED: Final = ", which it takes to read it, and the --cookie-name, --salt and --serializer of the app"
 
@@ -59,9 +61,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Returns:
         0 if all is well; 1 if sessions would lose something, a cookie is refused or a key is weak; 2 if the command
-        cannot run.
+        cannot run; 141 if whoever was to read what it prints has closed the pipe.
     """
-    parsed = _parser().parse_args(_with_cookie_as_value(sys.argv[1:] if arguments is None else arguments))
+    try:
+        try:
+            return _run(sys.argv[1:] if arguments is None else arguments)
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more when it ends
+        return _UNREAD
+
+
+def _run(arguments: Sequence[str]) -> int:
+    parsed = _parser().parse_args(_with_cookie_as_value(arguments))
     try:
         status: int = parsed.run(parsed)
     except ConfigurationError as error:

@@ -48,24 +48,29 @@ function element(name, className, ...children) {
   return made;
 }
 
-function show(changes) {
-  const entries = changes.map(({ click, cookie, parts }) =>
+/** Show the changes that the list does not show yet. A screen reader reads what is added to it, so nothing is added twice. */
+function show() {
+  const list = document.getElementById("changes");
+  const changes = memory.get("changes") ?? [];
+  const news = changes.filter(({ number }) => number > Number(list.dataset.latest ?? 0));
+  list.prepend(...news.map(({ click, cookie, parts }) =>
     element("li", "", element("b", "", click), ...parts.map(([how, path, text]) =>
       element("p", how, element("span", "how", how), " ", element("i", "", path), " ", text)),
-    element("small", "", parts.length ? cookie : `Nothing changed. ${cookie}`)));
-  document.getElementById("changes").replaceChildren(...entries);
+    element("small", "", parts.length ? cookie : `Nothing changed. ${cookie}`))));
+  while (list.childElementCount > KEPT) list.lastElementChild.remove();
+  list.dataset.latest = changes[0]?.number ?? 0;
 }
 
 /** Write down what has changed since the last look, as the doing of a click. */
 function note(click) {
   const now = look();
   const before = memory.get("look") ?? now;
-  const change = { click, ...compare(before, now) };
   const changes = memory.get("changes") ?? [];
+  const change = { number: (changes[0]?.number ?? 0) + 1, click: click || "Elsewhere", ...compare(before, now) };
   const isNews = change.parts.length > 0 || before.digest !== now.digest;
   memory.set("look", now);
-  if (isNews || click) memory.set("changes", [{ ...change, click: click || "Elsewhere" }, ...changes].slice(0, KEPT));
-  show(memory.get("changes") ?? []);
+  if (isNews || click) memory.set("changes", [change, ...changes].slice(0, KEPT));
+  show();
   for (const [, path] of change.parts) document.querySelector(`#seen [data-path="${CSS.escape(path)}"]`)?.classList.add("fresh");
   if (isNews && click) tabs.postMessage("changed");
 }
@@ -118,6 +123,9 @@ document.addEventListener("visibilitychange", () => document.hidden || lookAgain
 window.addEventListener("pageshow", (event) => event.persisted && lookAgain());
 tabs.addEventListener("message", lookAgain);
 for (const button of document.querySelectorAll("[data-trial]")) button.hidden = false;
+// What has been read on another page is there before the list is a log, of which what is added is read.
+show();
+document.getElementById("changes").parentElement.setAttribute("role", "log");
 // A message that this page has shown was in the session when it was made, and is not any more.
 refresh("seen", "raw").then(() => {
   note(memory.get("click") ?? "");
