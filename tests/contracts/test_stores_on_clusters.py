@@ -16,7 +16,6 @@ from typing_extensions import override
 from tests.valkey_clusters import Cluster
 from typed_sessions import StoreUnavailableError
 from typed_sessions.stores import ClusterRedisStore, SessionStore
-from typed_sessions.stores.cluster.routing import Argument
 from typed_sessions.stores.cluster.scripts import Script
 from typed_sessions.testing import PlacedStoreContract
 from typed_sessions.testing.store_machine import store_machine
@@ -59,7 +58,7 @@ class Breaking(ClusterRedisStore):
     calls: int | None = None
 
     @override
-    async def _run(self, script: Script, keys: Sequence[bytes], *arguments: Argument) -> bytes:
+    async def _run(self, script: Script, keys: Sequence[bytes], *arguments: bytes) -> bytes:
         if self.calls is not None:
             if self.calls == 0:
                 raise StoreUnavailableError("broken off")

@@ -7,7 +7,7 @@ import os
 import secrets
 import time
 import traceback
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -18,7 +18,7 @@ from uuid import uuid4
 import pytest
 import redis
 import redis.asyncio
-from redis.exceptions import MovedError
+from redis.exceptions import AskError, MovedError
 from typing_extensions import override
 
 from tests.valkey_clusters import Cluster
@@ -37,8 +37,9 @@ from typed_sessions.stores import (
 )
 from typed_sessions.stores.base import no_longer_than
 from typed_sessions.stores.cluster import scripts
-from typed_sessions.stores.cluster.routing import Address, Answer, Argument, Call, Nodes, Router, Shard
+from typed_sessions.stores.cluster.routing import Address, Call, Nodes, Router, Shard
 from typed_sessions.stores.cluster.scripts import Script
+from typed_sessions.stores.redis.calls import Answer
 
 LIFETIME = Lifetime(timedelta(hours=1))
 PLAIN = WriteRequest(b"\x00\xff payload", LIFETIME)
@@ -62,7 +63,7 @@ class Traced(ClusterRedisStore):
         self.ran: list[str] = []
 
     @override
-    async def _run(self, script: Script, keys: Sequence[bytes], *arguments: Argument) -> bytes:
+    async def _run(self, script: Script, keys: Sequence[bytes], *arguments: bytes) -> bytes:
         name = NAMES[script]
         if self.breaks == ("before", name):
             raise StoreUnavailableError("broken off")
@@ -212,7 +213,7 @@ async def test_a_revocation_between_the_steps_of_a_login_ends_it(lone: Traced) -
         await lone.update(old, record.version, write, move_to=new)
     lone.breaks = None
     await lone.delete_subject("7")
-    answer = await lone._whosever(old, scripts.TAKE, record.version, new, 1)
+    answer = await lone._whosever(old, scripts.TAKE, b"%d" % record.version, new.encode(), b"1")
     assert answer.startswith(b"took")
     assert await lone.load(new) is None
     assert not await lone.ids_of("7")
@@ -296,17 +297,20 @@ async def test_a_connection_that_was_closed_over_there_is_noticed(lone_server_ur
 
 
 class OneMaster(Nodes):
-    """Nodes, of which one has all slots, and some hang."""
+    """Nodes, of which one has all slots, some hang, and some were taken out."""
 
     def __init__(self) -> None:
         self.master: Address = ("one", 1)
         self.hanging: set[Address] = set()
+        self.hangs: Exception = TimeoutError()
+        self.taken_out: set[Address] = set()
         self.looked = 0
+        self.left: list[Address] = []
 
     @override
-    async def ask(self, address: Address, call: Call, *, asking: bool, with_text: bool) -> Answer:
+    async def ask(self, address: Address, call: Call, *, with_text: bool) -> Answer:
         if address in self.hanging:
-            raise TimeoutError
+            return self.hangs
         return address[0].encode() if address == self.master else MovedError("1 other:2")
 
     @override
@@ -314,7 +318,11 @@ class OneMaster(Nodes):
         if address in self.hanging:
             raise TimeoutError
         self.looked += 1
-        return [(0, 16383, self.master)]
+        return [] if address in self.taken_out else [(0, 16383, self.master)]
+
+    @override
+    async def leave(self, masters: Collection[Address], silent: Collection[Address]) -> None:
+        self.left += silent
 
     @override
     def turn(self) -> asyncio.Lock:
@@ -325,16 +333,68 @@ class OneMaster(Nodes):
         """Let no time pass."""
 
 
-async def test_a_master_that_hangs_is_asked_no_more_once_another_has_taken_over() -> None:
-    nodes = OneMaster()
-    router, call = Router(nodes, [("one", 1), ("other", 2)]), Call(scripts.NOW, [b"{beef}"], [""])
-    assert [await router.run(call) for _ in range(3)] == [b"one"] * 3
+@pytest.fixture
+def nodes(monkeypatch: pytest.MonkeyPatch) -> OneMaster:
+    monkeypatch.setattr("typed_sessions.stores.cluster.routing._SILENCE", 0.0)
+    return OneMaster()
+
+
+READ, WRITE = Call(scripts.NOW, [b"{beef}"], [b""]), Call(scripts.TOUCH, [b"{beef}"], [b""])
+
+
+async def test_a_master_that_hangs_is_asked_no_more_once_another_has_taken_over(nodes: OneMaster) -> None:
+    router = Router(nodes, [("one", 1), ("other", 2)])
+    assert [await router.run(WRITE) for _ in range(3)] == [b"one"] * 3
     assert nodes.looked == 1
     nodes.hanging, nodes.master = {("one", 1)}, ("other", 2)
     with pytest.raises(StoreUnavailableError):
-        await router.run(call)
-    assert [await router.run(call) for _ in range(3)] == [b"other"] * 3
+        await router.run(WRITE)
+    assert [await router.run(WRITE) for _ in range(3)] == [b"other"] * 3
     assert nodes.looked == 2
+    assert nodes.left == [("one", 1)]
+
+
+async def test_what_only_reads_is_asked_again_where_another_has_taken_over(nodes: OneMaster) -> None:
+    router = Router(nodes, [("one", 1), ("other", 2)])
+    assert await router.run(READ) == b"one"
+    nodes.hanging, nodes.master, nodes.hangs = {("one", 1)}, ("other", 2), ConnectionResetError()
+    assert await router.run(READ) == b"other"
+    nodes.hanging, nodes.master = {("other", 2)}, ("one", 1)
+    with pytest.raises(StoreUnavailableError):
+        await router.run(WRITE)
+
+
+async def test_a_node_that_was_taken_out_of_the_cluster_is_not_gone_by(nodes: OneMaster) -> None:
+    nodes.taken_out, nodes.master = {("one", 1), ("third", 3)}, ("other", 2)
+    router = Router(nodes, [("one", 1), ("third", 3), ("other", 2)])
+    assert await router.run(WRITE) == b"other"
+    nodes.taken_out.add(("other", 2))
+    await router._look(router._looks)
+    assert await router.run(WRITE) == b"other"
+
+
+@pytest.mark.parametrize("error", [MovedError, AskError])
+async def test_nodes_that_send_on_to_each_other_are_given_up(
+    monkeypatch: pytest.MonkeyPatch, error: type[AskError]
+) -> None:
+    monkeypatch.setattr("typed_sessions.stores.cluster.routing.PATIENCE", 0.2)
+
+    class Loop(OneMaster):
+        asked = 0
+
+        @override
+        async def ask(self, address: Address, call: Call, *, with_text: bool) -> Answer:
+            self.asked += 1
+            return error("1 other:2" if address == ("one", 1) else "1 one:1")
+
+        @override
+        async def sleep(self, seconds: float) -> None:
+            await asyncio.sleep(seconds)
+
+    nodes = Loop()
+    with pytest.raises(StoreUnavailableError):
+        await Router(nodes, [("one", 1)]).run(WRITE)
+    assert 5 < nodes.asked < 60
 
 
 # What is acknowledged

@@ -25,10 +25,11 @@ from __future__ import annotations
 from hashlib import sha1
 from typing import Final
 
-from attrs import Factory, field, frozen
+from attrs import field, frozen
 
 from typed_sessions.stores.base import MOVES_KEPT, REVOCATIONS_KEPT
 from typed_sessions.stores.moments import SET_BACK
+from typed_sessions.stores.redis.script import packed_words
 
 __all__ = [
     "ABORT",
@@ -52,18 +53,22 @@ STAGED_SECONDS: Final = 60
 """How long a move may take: a record that was staged longer ago is gone."""
 
 
-@frozen
+@frozen(eq=False)
 class Script:
-    """A script, and the name by which a server remembers it."""
+    """What a server runs."""
 
-    text: str = field(repr=False)
-    writes: bool = True
-    digest: str = Factory(lambda self: sha1(self.text.encode(), usedforsecurity=False).hexdigest(), takes_self=True)
+    writes: bool
+    known: bytes = field(repr=False)
+    """What a command begins with that has a server run it which knows it."""
+    unknown: bytes = field(repr=False)
+    """The same for one which does not."""
 
     @classmethod
     def of(cls, *parts: str, writes: bool = True) -> Script:
         """Return one that begins with the time."""
-        return cls(_TIME + "".join(parts), writes=writes)
+        text = "".join((_TIME, *parts)).encode()
+        digest = sha1(text, usedforsecurity=False).hexdigest().encode()
+        return cls(writes, packed_words((b"EVALSHA", digest)), packed_words((b"EVAL", text)))
 
 
 # ARGV[1] is the time, if another clock than the server's tells it. That may be slower: by the server's a key then stays
@@ -107,10 +112,10 @@ local function ends(created, seen, idle, absolute)
   return first
 end
 local function list(index, member, expires_at)
-  local ttl = left(expires_at)
+  local ttl = text(left(expires_at))
   redis.call('ZADD', index, text(expires_at), member)
   redis.call('ZREMRANGEBYSCORE', index, '-inf', text(now))
-  if redis.call('PTTL', index) < ttl then redis.call('PEXPIRE', index, text(ttl)) end
+  if redis.call('PEXPIRE', index, ttl, 'GT') == 0 then redis.call('PEXPIRE', index, ttl, 'NX') end
 end
 """
 
@@ -363,7 +368,7 @@ return table.concat(answer)
 )
 
 # KEYS: the index of a subject, and the records that are to go. ARGV: 2 the subject, 3 the key to be spared, from 4 the
-# key of each record.
+# key of each record. By the server's clock two scripts can have the same time: a revocation counts as the later one.
 REVOKE: Final = Script.of(
     _ENDS,
     _ENDED,
@@ -379,11 +384,11 @@ for _, member in ipairs(going) do
 end
 redis.call('ZREMRANGEBYSCORE', index, '-inf', text(now))
 for _, member in ipairs(going) do
-  if redis.call('HGET', key_of[member], 'subject') == ARGV[2] then redis.call('DEL', key_of[member]) end
+  if redis.call('HMGET', key_of[member], 'subject')[1] == ARGV[2] then redis.call('DEL', key_of[member]) end
   redis.call('ZREM', index, member)
 end
-local former = ended(index)
-local at = (not former or is_ahead(former)) and now or math.max(now, former)
+local former, at = ended(index), more == 0 and now + 1 or now
+if former and not is_ahead(former) then at = math.max(at, former) end
 list(index, '!', at + KEPT)
 return 'ended ' .. text(at)
 """,
