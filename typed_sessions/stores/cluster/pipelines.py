@@ -107,6 +107,7 @@ class LoopNodes(Nodes):
 
     @override
     async def sleep(self, seconds: float) -> None:
+        self._refuse_if_closed()
         await asyncio.sleep(seconds)
 
     async def close(self) -> None:

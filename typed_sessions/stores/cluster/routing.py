@@ -384,6 +384,6 @@ def _address_in(redirection: Any, asked: str) -> Address:
     return host_in(redirection.host, asked), int(redirection.port)
 
 
-def host_in(host: str | None, asked: str) -> str:
+def host_in(named: str, asked: str) -> str:
     """Return the host that a node names, which may be the one that was asked, at another port."""
-    return asked if host in (None, "", "?") else host
+    return asked if named in {"", "?"} else named

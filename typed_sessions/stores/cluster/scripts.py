@@ -17,7 +17,8 @@ record live, as of the time in the note. Whoever meets a pending record looks fo
 to: it comes to the same, whoever does it, and when.
 
 A script that needs the index of a subject that the caller does not know answers `whose`, and has done nothing. The
-first change of each one is such as a full server refuses, unless it frees memory: see `redis.script`.
+first change of each one is such as a full server refuses, unless it frees memory: see `redis.script`. None makes a key
+vanish and uses it again: while the slot moves, Redis 7.0 takes it for one that is elsewhere, and breaks the script off.
 """
 
 from __future__ import annotations
@@ -119,14 +120,17 @@ local function list(index, member, expires_at)
 end
 """
 
-_NOTE: Final = f"""
-local function note(key, target, version, created)
-  local expires_at = now + {MOVES_KEPT.total_seconds() * 1_000_000:.0f}
-  redis.call('DEL', key)
-  redis.call('HSET', key, 'target', target, 'version', version, 'created', created, 'issued', text(now),
-    'expires_at', text(expires_at))
-  redis.call('PEXPIRE', key, text(left(expires_at)))
+_NOTE: Final = """
+local function note(key, target, version, created, issued, expires_at)
+  redis.call('HSET', key, 'target', target, 'version', version, 'created', created, 'issued', issued,
+    'expires_at', expires_at)
+  redis.call('HDEL', key, 'payload', 'last_seen', 'subject', 'device', 'pending', 'note')
+  redis.call('PEXPIRE', key, text(left(tonumber(expires_at))))
 end
+"""
+
+_KEPT: Final = f"""
+local moved_until = text(now + {MOVES_KEPT.total_seconds() * 1_000_000:.0f})
 """
 
 # A revocation that is ahead of the clock was made before the clock was set back: see `stores.moments`.
@@ -218,6 +222,7 @@ MOVE: Final = Script.of(
     _READ,
     _ENDS,
     _NOTE,
+    _KEPT,
     _REVOKED,
     _PUT,
     """
@@ -231,7 +236,7 @@ if record[6] and record[6] ~= former then return 'whose ' .. record[6] end
 local created = restart and now or tonumber(record[3])
 local answer = put(KEYS[2], index, created, now, ends(created, now, idle, absolute))
 if record[6] then redis.call('ZREM', KEYS[3], ARGV[12]) end
-note(KEYS[1], member, version, record[3])
+note(KEYS[1], member, version, record[3], text(now), moved_until)
 return answer
 """,
 )
@@ -262,13 +267,14 @@ TAKE: Final = Script.of(
     _READ,
     _ENDS,
     _NOTE,
+    _KEPT,
     """
 local record = read(KEYS[1])
 if not is_live(record) then return absent(record) end
 if record[2] ~= ARGV[3] then return found('conflict', record) end
 if record[6] and record[6] ~= optional(ARGV[6]) then return 'whose ' .. record[6] end
 if record[6] then redis.call('ZREM', KEYS[2], ARGV[2]) end
-note(KEYS[1], ARGV[4], ARGV[5], record[3])
+note(KEYS[1], ARGV[4], ARGV[5], record[3], text(now), moved_until)
 return table.concat({'took', text(now), record[3]}, ' ')
 """,
 )
@@ -299,16 +305,15 @@ return table.concat({'written', text(now), record[3], record[4], record[5], reco
 # Forget what was staged: there is again what was there. KEYS: as CREATE. ARGV: 2 the key, 3 its version.
 ABORT: Final = Script.of(
     _ENDS,
+    _NOTE,
     """
 local record = redis.call('HMGET', KEYS[1], 'version', 'pending', 'note')
 if record[1] ~= ARGV[3] or not record[2] then return 'gone' end
-redis.call('DEL', KEYS[1])
 if KEYS[2] then redis.call('ZREM', KEYS[2], ARGV[2]) end
 if record[3] then
-  local target, version, created, issued, expires_at = string.match(record[3], '^(%S+) (%S+) (%S+) (%S+) (%S+)$')
-  redis.call('HSET', KEYS[1], 'target', target, 'version', version, 'created', created, 'issued', issued,
-    'expires_at', expires_at)
-  redis.call('PEXPIRE', KEYS[1], text(left(tonumber(expires_at))))
+  note(KEYS[1], string.match(record[3], '^(%S+) (%S+) (%S+) (%S+) (%S+)$'))
+else
+  redis.call('DEL', KEYS[1])
 end
 return 'done'
 """,
@@ -369,6 +374,7 @@ return table.concat(answer)
 
 # KEYS: the index of a subject, and the records that are to go. ARGV: 2 the subject, 3 the key to be spared, from 4 the
 # key of each record. By the server's clock two scripts can have the same time: a revocation counts as the later one.
+# It begins with what frees nothing, and might: so a full server lets it go on.
 REVOKE: Final = Script.of(
     _ENDS,
     _ENDED,
@@ -382,14 +388,14 @@ end
 for _, member in ipairs(going) do
   if not key_of[member] then return 'more\\n' .. table.concat(going, '\\n') end
 end
-redis.call('ZREMRANGEBYSCORE', index, '-inf', text(now))
+local former, at = ended(index), more == 0 and now + 1 or now
+if former and not is_ahead(former) then at = math.max(at, former) end
+redis.call('ZREM', index, '')
+list(index, '!', at + KEPT)
 for _, member in ipairs(going) do
   if redis.call('HMGET', key_of[member], 'subject')[1] == ARGV[2] then redis.call('DEL', key_of[member]) end
   redis.call('ZREM', index, member)
 end
-local former, at = ended(index), more == 0 and now + 1 or now
-if former and not is_ahead(former) then at = math.max(at, former) end
-list(index, '!', at + KEPT)
 return 'ended ' .. text(at)
 """,
 )

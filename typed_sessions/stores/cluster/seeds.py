@@ -134,7 +134,7 @@ def shards_in(answer: Any, asked: Address) -> Sequence[Shard] | None:
     if isinstance(answer, Exception):
         raise answer
     return [
-        (int(first), int(last), (host_in(host and host.decode(), asked[0]), int(port)))
+        (int(first), int(last), (host_in("?" if host is None else host.decode(), asked[0]), int(port)))
         for first, last, (host, port, *_), *_replicas in answer
     ]
 

@@ -131,7 +131,7 @@ class Batches(Generic[C]):
         self._answers_to: Final = answers_to
         self._most: Final = most
         self._waiting: Final[deque[_Waiting[C]]] = deque()
-        self._senders: Final[set[asyncio.Task[None]]] = set()
+        self._senders: Final[dict[asyncio.Task[None], Sequence[_Waiting[C]]]] = {}
         self._starting = False
 
     async def ask(self, call: C) -> Answer:
@@ -176,7 +176,7 @@ class Batches(Generic[C]):
             sender = self._loop.create_task(self._resolve(batch))
             for waiting in batch:
                 waiting.batch, waiting.sender = batch, sender
-            self._senders.add(sender)
+            self._senders[sender] = batch
             sender.add_done_callback(self._end)
         self._start()
 
@@ -194,18 +194,19 @@ class Batches(Generic[C]):
         return batch
 
     def _end(self, sender: asyncio.Task[None]) -> None:
-        self._senders.discard(sender)
+        batch = self._senders.pop(sender)
+        if sender.cancelled():  # perhaps before it has begun
+            for waiting in batch:
+                waiting.resolve(_closed())
         self._start()
 
     async def _resolve(self, batch: Sequence[_Waiting[C]]) -> None:
-        answers: Iterable[Answer] = repeat(_closed())
         try:
             answers = await self._answers_to([waiting.call for waiting in batch])
         except Exception as error:  # noqa: BLE001 - whatever a driver raises, the tasks that wait have to know
             answers = repeat(error)
-        finally:
-            for waiting, answer in zip(batch, answers, strict=False):
-                waiting.resolve(answer)
+        for waiting, answer in zip(batch, answers, strict=False):
+            waiting.resolve(answer)
 
 
 def _closed() -> Exception:
