@@ -293,14 +293,14 @@ class Move(Race):
         since = await now_of(store, whose)
         while True:
             write = WriteRequest(record.payload + b".", _HOUR, whose, since)
-            answer = await store.update(key, record.version, write, move_to=placed(store, _other(key), whose))
+            answer = await store.update(key, record.version, write, move_to=_target(store, key, whose))
             if not isinstance(answer, Conflict):
                 return isinstance(answer, Record)
             record = answer.present
 
     async def is_once(self, store: SessionStore, key: str, *subjects: str) -> bool:
         """Return True if there is one record, listed where it belongs, or none that is listed."""
-        keys = [key, *(placed(store, _other(key), subject) for subject in subjects)]
+        keys = [key, *(_target(store, key, subject) for subject in subjects)]
         found = [each for each in keys if isinstance(await store.load(each), Record)]
         listed = [one.key for subject in subjects for one in await store.ids_of(subject)]
         return len(found) <= 1 and listed == [each for each in found if each != key]
@@ -325,7 +325,7 @@ class LoginWriter(Move):
 
     @override
     async def is_lost(self, store: SessionStore, key: str) -> bool:
-        record = await store.load(placed(store, _other(key), _subject_of(key)))
+        record = await store.load(_target(store, key, _subject_of(key)))
         was_written = await store.load(self._word(key)) is not None
         return (
             not isinstance(record, Record)
@@ -354,7 +354,7 @@ class LoginLogout(Move):
     @override
     async def is_lost(self, store: SessionStore, key: str) -> bool:
         former = await store.load(key)
-        record = await store.load(placed(store, _other(key), _subject_of(key)))
+        record = await store.load(_target(store, key, _subject_of(key)))
         return isinstance(record, Record) != isinstance(former, Moved) or not await self.is_once(
             store, key, _subject_of(key)
         )
@@ -372,14 +372,14 @@ class LoginRevocation(Move):
         if side == 0:
             await asyncio.sleep(0)
             write = WriteRequest(b"", _HOUR, _subject_of(key), record.as_of)
-            target = placed(store, _other(key), _subject_of(key))
+            target = _target(store, key, _subject_of(key))
             return not isinstance(await store.update(key, record.version, write, move_to=target), Record)
         await store.delete_subject(_subject_of(key))
         return False
 
     @override
     async def is_lost(self, store: SessionStore, key: str) -> bool:
-        target = placed(store, _other(key), _subject_of(key))
+        target = _target(store, key, _subject_of(key))
         return isinstance(await store.load(target), Record) or bool(await store.ids_of(_subject_of(key)))
 
 
@@ -478,6 +478,11 @@ def _subject_of(key: str) -> str:
 def placed(store: SessionStore, key: str, subject: str) -> str:
     """Return a key for a record of a subject."""
     return store.place_of(subject) + key[4:] if isinstance(store, PlacedStore) else key
+
+
+def _target(store: SessionStore, key: str, subject: str) -> str:
+    """Return the key that a record gets with a log-in: no two are the same, also where the places are."""
+    return placed(store, _other(key)[:-1] + subject[-1], subject)
 
 
 async def now_of(store: SessionStore, subject: str) -> datetime:

@@ -64,11 +64,13 @@ class ClusterRedisStore:
 
     Calls go to masters alone: a replica might show what was ended. What a node refuses, because it does not have the
     slot, or not yet, or because a failover is under way, goes where it should, for five seconds, or until whoever waits
-    has no time left. What was sent and not answered is not sent again.
+    has no time left. A change that was sent and not answered is not sent again. A master that has not answered for half
+    a second is doubted: calls look for another one first.
 
     **Durability** is that of the nodes, and of the failover: a replica that takes over may lack what was written last,
     a revocation included. With `?wait=1` a change is acknowledged when one replica has it. That takes a round trip
-    between nodes more for each, and if no replica has it in half a second, it is StoreUnavailableError.
+    between nodes more for each, and if no replica has it in half a second, it is StoreUnavailableError. Have two
+    replicas of each master then: one that takes over can acknowledge nothing before it has a replica itself.
 
     **A single server** that is no cluster does, too: it has all slots. So sessions can move to a cluster later.
 
