@@ -34,7 +34,7 @@ __all__ = [
 _INFO: Final = b"*2\r\n$4\r\nINFO\r\n$7\r\ncluster\r\n"
 
 
-@define(eq=False)
+@define(eq=False, weakref_slot=False)
 class Opened:
     """The connections of one process, or of one event loop."""
 
