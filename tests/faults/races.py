@@ -13,6 +13,7 @@ import asyncio
 import multiprocessing
 import secrets
 import sys
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -43,9 +44,6 @@ from typed_sessions.stores.identifiers import Identifier
 __all__ = ["MOVES", "RACES", "Outcome", "now_of", "placed", "run_races"]
 
 _HOUR: Final = Lifetime(timedelta(hours=1))
-_LONGEST_HEAD_START: Final = 0.001
-"""In seconds."""
-_LONGEST_MOVE: Final = 0.003
 _PATIENCE: Final = 60
 
 
@@ -54,8 +52,10 @@ class Outcome:
     """What came of all races of one kind."""
 
     races: int
-    met: int
-    """In so many the two got into each other's way, as far as an answer of the store shows it."""
+    at_once: int
+    """In so many each of the two began before the other one was through."""
+    met: tuple[int, int]
+    """In so many an answer has told the first one that the other one was before it, and the other way round."""
     lost: int
     """In so many something was lost, or came back."""
 
@@ -64,6 +64,9 @@ class Race(ABC):
     """One kind of race: what two processes do to one record at once."""
 
     name: ClassVar[str]
+
+    delays: ClassVar[tuple[float, float]] = (0.001, 0.001)
+    """How many seconds each side begins late at most, so that either may be first."""
 
     def key_of(self, store: SessionStore, key: str) -> str:  # noqa: ARG002 - some need it
         """Return the key of the record, where the store has a say in that."""
@@ -123,6 +126,7 @@ class Logout(Race):
     """One deletes what the other one changes, touches and moves."""
 
     name = "logout and a writer"
+    delays = (0.001, 0.0)
 
     @override
     def key_of(self, store: SessionStore, key: str) -> str:
@@ -150,6 +154,7 @@ class Revocation(Race):
     """One ends the sessions of a subject while the other one logs in with what it learned before."""
 
     name = "revocation and a login"
+    delays = (0.0005, 0.001)
 
     @override
     def key_of(self, store: SessionStore, key: str) -> str:
@@ -288,14 +293,14 @@ class Move(Race):
         since = await now_of(store, whose)
         while True:
             write = WriteRequest(record.payload + b".", _HOUR, whose, since)
-            answer = await store.update(key, record.version, write, move_to=placed(store, _other(key), whose))
+            answer = await store.update(key, record.version, write, move_to=_target(store, key, whose))
             if not isinstance(answer, Conflict):
                 return isinstance(answer, Record)
             record = answer.present
 
     async def is_once(self, store: SessionStore, key: str, *subjects: str) -> bool:
         """Return True if there is one record, listed where it belongs, or none that is listed."""
-        keys = [key, *(placed(store, _other(key), subject) for subject in subjects)]
+        keys = [key, *(_target(store, key, subject) for subject in subjects)]
         found = [each for each in keys if isinstance(await store.load(each), Record)]
         listed = [one.key for subject in subjects for one in await store.ids_of(subject)]
         return len(found) <= 1 and listed == [each for each in found if each != key]
@@ -305,6 +310,7 @@ class LoginWriter(Move):
     """The other one changes it: what was acknowledged is there afterwards."""
 
     name = "a login and a writer"
+    delays = (0.0, 0.001)
 
     @override
     async def run(self, store: SessionStore, key: str, side: int, record: Found) -> bool:
@@ -312,7 +318,6 @@ class LoginWriter(Move):
         if side == 0:
             assert await self.log_in(store, key, record, _subject_of(key))
             return False
-        await asyncio.sleep(secrets.randbelow(1000) * _LONGEST_MOVE / 1000)
         answer = await store.update(key, record.version, WriteRequest(b"1", _HOUR))
         if isinstance(answer, Record):
             await store.create(self._word(key), WriteRequest(b"", _HOUR))
@@ -320,7 +325,7 @@ class LoginWriter(Move):
 
     @override
     async def is_lost(self, store: SessionStore, key: str) -> bool:
-        record = await store.load(placed(store, _other(key), _subject_of(key)))
+        record = await store.load(_target(store, key, _subject_of(key)))
         was_written = await store.load(self._word(key)) is not None
         return (
             not isinstance(record, Record)
@@ -337,6 +342,7 @@ class LoginLogout(Move):
     """The other one ends it: who is told that it has ended it finds nothing there."""
 
     name = "a login and a logout"
+    delays = (0.0, 0.001)
 
     @override
     async def run(self, store: SessionStore, key: str, side: int, record: Found) -> bool:
@@ -348,7 +354,7 @@ class LoginLogout(Move):
     @override
     async def is_lost(self, store: SessionStore, key: str) -> bool:
         former = await store.load(key)
-        record = await store.load(placed(store, _other(key), _subject_of(key)))
+        record = await store.load(_target(store, key, _subject_of(key)))
         return isinstance(record, Record) != isinstance(former, Moved) or not await self.is_once(
             store, key, _subject_of(key)
         )
@@ -358,6 +364,7 @@ class LoginRevocation(Move):
     """The other one ends the sessions of whom it becomes: the login began before."""
 
     name = "a login and a revocation"
+    delays = (0.0, 0.001)
 
     @override
     async def run(self, store: SessionStore, key: str, side: int, record: Found) -> bool:
@@ -365,14 +372,14 @@ class LoginRevocation(Move):
         if side == 0:
             await asyncio.sleep(0)
             write = WriteRequest(b"", _HOUR, _subject_of(key), record.as_of)
-            target = placed(store, _other(key), _subject_of(key))
+            target = _target(store, key, _subject_of(key))
             return not isinstance(await store.update(key, record.version, write, move_to=target), Record)
         await store.delete_subject(_subject_of(key))
         return False
 
     @override
     async def is_lost(self, store: SessionStore, key: str) -> bool:
-        target = placed(store, _other(key), _subject_of(key))
+        target = _target(store, key, _subject_of(key))
         return isinstance(await store.load(target), Record) or bool(await store.ids_of(_subject_of(key)))
 
 
@@ -424,17 +431,19 @@ def run_races(url: str, race: Race, count: int) -> Outcome:
         sender.close()
         receivers.append(receiver)
         processes.append(process)
-    (met_first, lost), (met_second, _) = (receiver.recv() for receiver in receivers)
+    (spans, met, lost), (other_spans, other_met, _) = (receiver.recv() for receiver in receivers)
     for process in processes:
         process.join(_PATIENCE)
-    return Outcome(count, len(met_first | met_second), lost)
+    pairs = zip(spans, other_spans, strict=True)
+    at_once = sum(max(one[0], other[0]) < min(one[1], other[1]) for one, other in pairs)
+    return Outcome(count, at_once, (met, other_met), lost)
 
 
 async def _run_side(
     store: SessionStore, race: Race, keys: Sequence[str], side: int, barrier: Barrier
-) -> tuple[set[str], int]:
-    """Return the races in which the other side was in the way, and in how many of them something was lost."""
-    met, lost = set[str](), 0
+) -> tuple[list[tuple[float, float]], int, int]:
+    """Return when each race began and ended, in how many the other side was first, and in how many there was a loss."""
+    spans, met, lost = list[tuple[float, float]](), 0, 0
     random = Random(side)  # noqa: S311 -- only for variety
     for each in keys:
         key = race.key_of(store, each)
@@ -443,14 +452,15 @@ async def _run_side(
         barrier.wait(_PATIENCE)
         record = await store.load(key)
         barrier.wait(_PATIENCE)
-        await asyncio.sleep(random.random() * _LONGEST_HEAD_START)
-        if await race.run(store, key, side, record):
-            met.add(key)
+        time.sleep(random.random() * race.delays[side])  # noqa: ASYNC251 - an event loop's goes by milliseconds
+        began = time.monotonic()
+        met += await race.run(store, key, side, record)
+        spans.append((began, time.monotonic()))
         barrier.wait(_PATIENCE)
         if side == 0:
             lost += await race.is_lost(store, key)
     await store.close()
-    return met, lost
+    return spans, met, lost
 
 
 def _identifier(key: str) -> Identifier:
@@ -470,6 +480,11 @@ def placed(store: SessionStore, key: str, subject: str) -> str:
     return store.place_of(subject) + key[4:] if isinstance(store, PlacedStore) else key
 
 
+def _target(store: SessionStore, key: str, subject: str) -> str:
+    """Return the key that a record gets with a log-in: no two are the same, also where the places are."""
+    return placed(store, _other(key)[:-1] + subject[-1], subject)
+
+
 async def now_of(store: SessionStore, subject: str) -> datetime:
     """Return the time by which the revocations of a subject go."""
     return await (store.now(subject) if isinstance(store, PlacedStore) else store.now())
@@ -481,11 +496,12 @@ def main() -> int:
     parser.add_argument("--races", type=int, default=1000)
     arguments = parser.parse_args()
     lost = 0
-    print(f"{arguments.store}\n{'':24} {'races':>8} {'met':>8} {'lost':>8}")
+    print(f"{arguments.store}\n{'':24} {'races':>8} {'at once':>8} {'met':>8} {'lost':>8}")
     for race in (*RACES, *MOVES):
         with running(arguments.store) as store:
             outcome = run_races(store.url, race, arguments.races)
-        print(f"{race.name:24} {outcome.races:8} {outcome.met:8} {outcome.lost:8}")
+        met = " + ".join(map(str, outcome.met))
+        print(f"{race.name:24} {outcome.races:8} {outcome.at_once:8} {met:>8} {outcome.lost:8}")
         lost += outcome.lost
     return 1 if lost else 0
 

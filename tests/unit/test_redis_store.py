@@ -115,7 +115,7 @@ async def until(holds: Callable[[], bool]) -> None:
 
 def batches_under_way(store: RedisStore) -> int:
     assert isinstance(store._server, LoopServer)
-    return sum(len(opened.value._senders) for opened, _ in store._server._batches._opened.values())
+    return sum(len(opened.value[0]._senders) for opened, _ in store._server._opened._opened.values())
 
 
 async def remaining(client: Redis, name: str) -> timedelta:

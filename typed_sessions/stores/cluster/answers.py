@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 
 from attrs import field, frozen
 
-from typed_sessions.stores.base import Found, Lifetime, Listed, Moved, Record, WriteRequest
+from typed_sessions.stores.base import Found, Listed, Moved, Record, WriteRequest
 from typed_sessions.stores.moments import in_microseconds, moment
-from typed_sessions.stores.redis.notation import as_text, optional, span_of, split_off
+from typed_sessions.stores.redis.notation import as_text, optional, spans, split_off
 
 __all__ = [
     "Pending",
@@ -20,7 +19,6 @@ __all__ = [
     "pending",
     "record_of",
     "requested",
-    "spans",
     "taken",
 ]
 
@@ -29,7 +27,7 @@ __all__ = [
 class Pending:
     """A record that was staged, and not settled yet."""
 
-    version: int
+    version: bytes
     former: str = field(repr=False)
     """The key that it comes from."""
     subject: str | None = field(repr=False)
@@ -40,31 +38,25 @@ class Taken:
     """The note of a move that has taken place."""
 
     target: str = field(repr=False)
-    version: int
+    version: bytes
     """Of the record there."""
-    created: str
+    created: bytes
     """When the record was created: in microseconds, as a script takes it."""
-    at: str
+    at: bytes
 
 
-def requested(key: str, version: int, write: WriteRequest) -> Sequence[bytes | str | int]:
+def requested(key: str, version: int, write: WriteRequest) -> tuple[bytes, ...]:
     """Return what the scripts take that write a record, but for the time before it."""
     return (
-        key,
-        version,
+        key.encode(),
+        b"%d" % version,
         write.payload,
         *spans(write.lifetime),
-        b"" if write.as_of is None else in_microseconds(write.as_of),
+        b"" if write.as_of is None else b"%d" % in_microseconds(write.as_of),
         optional(write.subject),
         optional(write.device),
-        int(write.restart),
+        b"%d" % write.restart,
     )
-
-
-def spans(lifetime: Lifetime) -> tuple[int, int | bytes]:
-    """Return the idle and the absolute lifetime as the scripts take them."""
-    absolute = lifetime.absolute
-    return span_of(lifetime.idle), b"" if absolute is None else span_of(absolute)
 
 
 def moment_of(microseconds: bytes) -> datetime:
@@ -110,7 +102,7 @@ def pending(answer: bytes) -> Pending | None:
         return None
     line, _, subject = answer.partition(b"\n")
     _, version, former, *_ = line.split()
-    return Pending(int(version), former.decode(), as_text(subject[1:]) if subject[:1] == b"+" else None)
+    return Pending(version, former.decode(), as_text(subject[1:]) if subject[:1] == b"+" else None)
 
 
 def taken(answer: bytes) -> Taken | None:
@@ -118,7 +110,7 @@ def taken(answer: bytes) -> Taken | None:
     if not answer.startswith(b"moved "):
         return None
     _, _, moved_at, target, version, created = answer.split()
-    return Taken(target.decode(), int(version), created.decode(), moved_at.decode())
+    return Taken(target.decode(), version, created, moved_at)
 
 
 def listed_in(answer: bytes) -> tuple[list[Listed], list[str]]:

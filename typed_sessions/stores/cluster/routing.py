@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Collection, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
-from attrs import define, field, frozen
+from attrs import define
 from redis.crc import key_slot
 from redis.exceptions import (
     AskError,
@@ -27,19 +27,32 @@ from redis.exceptions import (
 )
 from redis.exceptions import ConnectionError as DriverConnectionError
 from redis.exceptions import TimeoutError as DriverTimeoutError
+from typing_extensions import override
 
 from typed_sessions.errors import ConfigurationError, StoreUnavailableError
 from typed_sessions.stores.cluster.scripts import Script
-from typed_sessions.stores.redis.calls import discreet
+from typed_sessions.stores.redis.calls import Answer, discreet
+from typed_sessions.stores.redis.script import packed_words
 
-__all__ = ["Address", "Answer", "Argument", "Call", "Nodes", "NotSentError", "Router", "Shard", "answer_in", "wait_for"]
+__all__ = [
+    "ASKING",
+    "Address",
+    "Call",
+    "Nodes",
+    "NotSentError",
+    "Router",
+    "Shard",
+    "acknowledged",
+    "host_in",
+    "wait_for",
+]
 
 Address: TypeAlias = tuple[str, int]
 
 Shard: TypeAlias = tuple[int, int, Address]
 """The first and the last slot, and the master that has them."""
 
-Argument: TypeAlias = bytes | str | int
+ASKING: Final = b"*1\r\n$6\r\nASKING\r\n"
 
 SLOTS: Final = 16_384
 
@@ -62,6 +75,9 @@ _PAUSE_OF_A_TRY: Final = 0.004
 _QUICK_TRIES: Final = 3
 """So often a call follows redirections at once."""
 
+_SILENCE: Final = 0.5
+"""Seconds without an answer of a master, until the others are asked whether another one has taken over."""
+
 
 class NotSentError(Exception):
     """A node could not be reached: nothing was sent."""
@@ -72,14 +88,19 @@ class NotSentError(Exception):
         """What the driver has raised."""
 
 
-@frozen
-class Call:
+class Call(NamedTuple):
     """A script that is to run, and what it needs."""
 
     script: Script
-    keys: Sequence[bytes] = field(repr=False)
+    keys: Sequence[bytes]
     """All that it may read or write. They have one place, and so one slot."""
-    arguments: Sequence[Argument] = field(repr=False)
+    arguments: Sequence[bytes]
+    is_asking: bool = False
+    """Whether the node has to be told that the slot is on its way to it, on the same connection."""
+
+    @override
+    def __repr__(self) -> str:
+        return f"Call({self.script!r})"  # the rest knows identifiers
 
     @property
     def slot(self) -> int:
@@ -88,57 +109,51 @@ class Call:
     @property
     def size(self) -> int:
         """About how many bytes it has."""
-        return sum(len(each) for each in self.arguments if isinstance(each, bytes))
+        return sum(map(len, self.arguments))
 
-    def command(self, *, with_text: bool = False) -> tuple[Argument, ...]:
-        """Return what a node is asked; with the text of the script, if it does not know that."""
-        name, script = ("EVAL", self.script.text) if with_text else ("EVALSHA", self.script.digest)
-        return (name, script, len(self.keys), *self.keys, *self.arguments)
-
-
-Answer: TypeAlias = bytes | RedisError
-"""What a node has answered: an error of its own is one, too."""
+    def packed(self, *, with_text: bool) -> bytes:
+        """Return the command as it goes to a node (RESP): with the text of the script, if it may lack that."""
+        keys, script = self.keys, self.script
+        words = packed_words((b"%d" % len(keys), *keys, *self.arguments))
+        count = 3 + len(keys) + len(self.arguments)
+        return b"*%d\r\n%b%b" % (count, script.unknown if with_text else script.known, words)
 
 
-def wait_for(replicas: int, calls: Iterable[Call]) -> list[tuple[Argument, ...]]:
+def wait_for(replicas: int, calls: Iterable[Call]) -> bytes:
     """Return what a node is asked after calls, for it to answer when replicas have what they have changed."""
     if not replicas or not any(call.script.writes for call in calls):
-        return []
-    return [("WAIT", replicas, WAIT_MILLISECONDS)]
+        return b""
+    return b"*3\r\n" + packed_words((b"WAIT", b"%d" % replicas, b"%d" % WAIT_MILLISECONDS))
 
 
-def answer_in(call: Call, answer: object, replicas: int, copies: object) -> Answer:
-    """Return what a node has answered to a call.
+def acknowledged(call: Call, answer: Answer, replicas: int, copies: object) -> Answer:
+    """Return what a node has answered to a call, if enough replicas have what it has changed.
 
     Args:
         call: what it was asked.
         answer: what it said.
-        replicas: how many should have what was changed.
-        copies: how many have it, if it was asked.
+        replicas: how many should have it.
+        copies: how many have it, if the node was asked.
     """
-    if isinstance(answer, RedisError):
+    if not replicas or not call.script.writes or isinstance(answer, Exception):
         return answer
-    if not isinstance(answer, bytes):
-        return ResponseError("no answer of the session store's script")
-    is_copied = not replicas or not call.script.writes or (isinstance(copies, int) and copies >= replicas)
+    is_copied = isinstance(copies, int | bytes) and int(copies) >= replicas
     return answer if is_copied else ResponseError("written, but too few replicas have it")
 
 
 class Nodes(Protocol):
     """What a router needs of its surroundings."""
 
-    async def ask(self, address: Address, call: Call, *, asking: bool, with_text: bool) -> Answer:
-        """Return what a node answers.
+    def ask(self, address: Address, call: Call, *, with_text: bool) -> Awaitable[Answer]:
+        """Return what a node answers, or what has kept it from doing so: a `NotSentError`, if it was not asked.
 
         Args:
             address: of the node.
             call: what it is asked.
-            asking: whether it has to be told that the slot is on its way to it, on the same connection.
             with_text: whether it may lack the script. Of many calls that it is sent at once, one brings it.
 
         Raises:
-            NotSentError: it was not asked.
-            Exception: it may have been asked, and did not answer.
+            StoreUnavailableError: there is no time left.
         """
         ...
 
@@ -147,6 +162,15 @@ class Nodes(Protocol):
 
         Raises:
             RedisError, OSError: it says nothing.
+        """
+        ...
+
+    async def leave(self, masters: Collection[Address], silent: Collection[Address]) -> None:
+        """Let go of nodes that are no masters: what they were not sent yet goes elsewhere.
+
+        Args:
+            masters: all of them.
+            silent: nodes that do not answer. What they were sent, they are not waited for.
         """
         ...
 
@@ -165,7 +189,7 @@ class _Way:
 
     address: Address | None = None
     """None for the master that has its slot."""
-    asking: bool = False
+    is_asking: bool = False
     with_text: bool = False
     tries: int = 0
     asked: Address = ("", 0)
@@ -175,7 +199,8 @@ class _Way:
 class Router:
     """Sends calls to the masters of a cluster.
 
-    Once a call was sent, and neither answered nor redirected, nobody knows whether it took place: it is not sent again.
+    Once a call was sent that changes something, and neither answered nor redirected, nobody knows whether it took
+    place: it is not sent again.
 
     Args:
         nodes: what asks a node, and waits.
@@ -187,8 +212,8 @@ class Router:
         self._seeds: Final = seeds
         self._masters: list[Address | None] = [None] * SLOTS
         """Of each slot."""
-        self._suspects: Final[set[Address]] = set()
-        """Nodes that have not answered what they were sent: they may hang, and have been replaced."""
+        self._silent_since: Final[dict[Address, float]] = {}
+        """When nodes were asked something that have not answered anything since."""
         self._looks = 0
         self._looked_at = -_BETWEEN_LOOKS
 
@@ -218,15 +243,27 @@ class Router:
             raise StoreUnavailableError("the session store did not answer as it should") from discreet(error)
 
     async def _ask(self, slot: int, call: Call, way: _Way) -> bytes | Exception:
-        """Return what a node answers, or why it was not asked."""
-        try:
-            way.asked = way.address or await self._master_of(slot)
-            return await self._nodes.ask(way.asked, call, asking=way.asking, with_text=way.with_text)
-        except NotSentError as error:
-            return error.failure
-        except BaseException:  # whoever waits may have no time left
-            self._suspects.add(way.asked)
-            raise
+        """Return what a node answers, or why it was not asked, or is to be asked again.
+
+        Raises:
+            Exception: it may have made a change or not, or takes too long.
+        """
+        address = way.address or await self._master_of(slot)
+        if address is None:
+            return ClusterDownError("no master has the slot")
+        way.asked = address
+        if way.is_asking:
+            call = call._replace(is_asking=True)
+        self._silent_since.setdefault(address, time.monotonic())
+        answer = await self._nodes.ask(address, call, with_text=way.with_text)
+        if isinstance(answer, NotSentError):
+            return answer.failure
+        if isinstance(answer, bytes | ResponseError | BusyLoadingError):
+            self._silent_since.pop(address, None)
+            return answer
+        if call.script.writes or isinstance(answer, TimeoutError | DriverTimeoutError):
+            raise answer
+        return answer
 
     def _redirect(self, slot: int, way: _Way, answer: Exception) -> tuple[float, bool]:
         """Find out where a call goes that was not carried out.
@@ -238,17 +275,17 @@ class Router:
             Exception: it goes nowhere.
         """
         host, _ = asked = way.asked
-        was_asking, way.address, way.asking, way.with_text = way.asking, None, False, False
+        was_asking, way.address, way.is_asking, way.with_text = way.is_asking, None, False, False
         way.tries += 1
         pause = _PAUSE_OF_A_TRY * way.tries if way.tries > _QUICK_TRIES else 0
         match answer:
             case NoScriptError():
-                way.address, way.asking, way.with_text = asked, was_asking, True
+                way.address, way.is_asking, way.with_text = asked, was_asking, True
             case MovedError():
                 self._masters[slot] = _address_in(answer, host)
-                return pause, time.monotonic() > self._looked_at + _BETWEEN_REDIRECTS
+                return min(pause, _PAUSE), time.monotonic() > self._looked_at + _BETWEEN_REDIRECTS
             case AskError():
-                way.address, way.asking = _address_in(answer, host), True
+                way.address, way.is_asking = _address_in(answer, host), True
             case TryAgainError():
                 pause = _PAUSE_OF_A_TRY * way.tries
             case AuthenticationError():
@@ -266,15 +303,16 @@ class Router:
                 raise answer
         return min(pause, _PAUSE), False
 
-    async def _master_of(self, slot: int) -> Address:
+    async def _master_of(self, slot: int) -> Address | None:
         master = self._masters[slot]
-        if master is None or master in self._suspects:
+        if master is None or self._is_to_be_doubted(master):
             await self._look(self._looks)
-            self._suspects.discard(master or ("", 0))
             master = self._masters[slot]
-        if master is None:
-            raise NotSentError(ClusterDownError("no master has the slot"))
         return master
+
+    def _is_to_be_doubted(self, master: Address) -> bool:
+        since = self._silent_since.get(master)
+        return since is not None and max(since, self._looked_at) < time.monotonic() - _SILENCE
 
     async def _look(self, looks: int) -> None:
         """Find out which master has which slot, unless somebody has done so since there were so many looks."""
@@ -287,14 +325,20 @@ class Router:
             self._looked_at = time.monotonic()
             try:
                 await self._look_around()
-            finally:
+            except (RedisError, OSError):
                 self._looks += 1
+                raise
+            self._looks += 1
 
     async def _look_around(self) -> None:
+        """Go by the node that knows of most slots. One that was taken out of the cluster knows of none."""
+        since, latest = self._silent_since, time.monotonic() - _SILENCE
+        silent = {address for address in since if since[address] < latest}
         known = list({master for master in self._masters if master is not None})
         random.shuffle(known)
-        known.sort(key=self._suspects.__contains__)
+        known.sort(key=silent.__contains__)
         failure: Exception | None = None
+        most = 0
         for address in dict.fromkeys([*known, *self._seeds]):
             try:
                 shards = await self._nodes.shards(address)
@@ -304,12 +348,17 @@ class Router:
             if shards is None:
                 self._take_for_single(address)
                 return
-            masters: list[Address | None] = [None] * SLOTS
-            for first, last, master in shards:
-                masters[first : last + 1] = [master] * (last + 1 - first)
-            self._masters = masters
-            return
-        if isinstance(failure, (AuthenticationError, ResponseError)):
+            count = sum(last + 1 - first for first, last, _ in shards)
+            if count > most:
+                most, self._masters = count, _masters_in(shards)
+            if count == SLOTS:
+                break
+        if most:
+            masters = set(filter(None, self._masters))
+            for address in since.keys() - masters:
+                since.pop(address, None)
+            await self._nodes.leave(masters, silent)
+        elif isinstance(failure, (AuthenticationError, ResponseError)):
             raise failure
 
     def _take_for_single(self, address: Address) -> None:
@@ -323,6 +372,18 @@ class Router:
         self._masters = [address] * SLOTS
 
 
-def _address_in(redirection: Any, host: str) -> Address:
-    """Return where a node sends a call, which may be another port of the host that was asked."""
-    return str(redirection.host or host), int(redirection.port)
+def _masters_in(shards: Sequence[Shard]) -> list[Address | None]:
+    masters: list[Address | None] = [None] * SLOTS
+    for first, last, master in shards:
+        masters[first : last + 1] = [master] * (last + 1 - first)
+    return masters
+
+
+def _address_in(redirection: Any, asked: str) -> Address:
+    """Return where a node sends a call."""
+    return host_in(redirection.host, asked), int(redirection.port)
+
+
+def host_in(named: str, asked: str) -> str:
+    """Return the host that a node names, which may be the one that was asked, at another port."""
+    return asked if named in {"", "?"} else named

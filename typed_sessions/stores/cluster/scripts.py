@@ -17,7 +17,8 @@ record live, as of the time in the note. Whoever meets a pending record looks fo
 to: it comes to the same, whoever does it, and when.
 
 A script that needs the index of a subject that the caller does not know answers `whose`, and has done nothing. The
-first change of each one is such as a full server refuses, unless it frees memory: see `redis.script`.
+first change of each one is such as a full server refuses, unless it frees memory: see `redis.script`. None makes a key
+vanish and uses it again: while the slot moves, Redis 7.0 takes it for one that is elsewhere, and breaks the script off.
 """
 
 from __future__ import annotations
@@ -25,10 +26,11 @@ from __future__ import annotations
 from hashlib import sha1
 from typing import Final
 
-from attrs import Factory, field, frozen
+from attrs import field, frozen
 
 from typed_sessions.stores.base import MOVES_KEPT, REVOCATIONS_KEPT
 from typed_sessions.stores.moments import SET_BACK
+from typed_sessions.stores.redis.script import packed_words
 
 __all__ = [
     "ABORT",
@@ -52,18 +54,22 @@ STAGED_SECONDS: Final = 60
 """How long a move may take: a record that was staged longer ago is gone."""
 
 
-@frozen
+@frozen(eq=False)
 class Script:
-    """A script, and the name by which a server remembers it."""
+    """What a server runs."""
 
-    text: str = field(repr=False)
-    writes: bool = True
-    digest: str = Factory(lambda self: sha1(self.text.encode(), usedforsecurity=False).hexdigest(), takes_self=True)
+    writes: bool
+    known: bytes = field(repr=False)
+    """What a command begins with that has a server run it which knows it."""
+    unknown: bytes = field(repr=False)
+    """The same for one which does not."""
 
     @classmethod
     def of(cls, *parts: str, writes: bool = True) -> Script:
         """Return one that begins with the time."""
-        return cls(_TIME + "".join(parts), writes=writes)
+        text = "".join((_TIME, *parts)).encode()
+        digest = sha1(text, usedforsecurity=False).hexdigest().encode()
+        return cls(writes, packed_words((b"EVALSHA", digest)), packed_words((b"EVAL", text)))
 
 
 # ARGV[1] is the time, if another clock than the server's tells it. That may be slower: by the server's a key then stays
@@ -107,21 +113,24 @@ local function ends(created, seen, idle, absolute)
   return first
 end
 local function list(index, member, expires_at)
-  local ttl = left(expires_at)
+  local ttl = text(left(expires_at))
   redis.call('ZADD', index, text(expires_at), member)
   redis.call('ZREMRANGEBYSCORE', index, '-inf', text(now))
-  if redis.call('PTTL', index) < ttl then redis.call('PEXPIRE', index, text(ttl)) end
+  if redis.call('PEXPIRE', index, ttl, 'GT') == 0 then redis.call('PEXPIRE', index, ttl, 'NX') end
 end
 """
 
-_NOTE: Final = f"""
-local function note(key, target, version, created)
-  local expires_at = now + {MOVES_KEPT.total_seconds() * 1_000_000:.0f}
-  redis.call('DEL', key)
-  redis.call('HSET', key, 'target', target, 'version', version, 'created', created, 'issued', text(now),
-    'expires_at', text(expires_at))
-  redis.call('PEXPIRE', key, text(left(expires_at)))
+_NOTE: Final = """
+local function note(key, target, version, created, issued, expires_at)
+  redis.call('HSET', key, 'target', target, 'version', version, 'created', created, 'issued', issued,
+    'expires_at', expires_at)
+  redis.call('HDEL', key, 'payload', 'last_seen', 'subject', 'device', 'pending', 'note')
+  redis.call('PEXPIRE', key, text(left(tonumber(expires_at))))
 end
+"""
+
+_KEPT: Final = f"""
+local moved_until = text(now + {MOVES_KEPT.total_seconds() * 1_000_000:.0f})
 """
 
 # A revocation that is ahead of the clock was made before the clock was set back: see `stores.moments`.
@@ -213,6 +222,7 @@ MOVE: Final = Script.of(
     _READ,
     _ENDS,
     _NOTE,
+    _KEPT,
     _REVOKED,
     _PUT,
     """
@@ -226,7 +236,7 @@ if record[6] and record[6] ~= former then return 'whose ' .. record[6] end
 local created = restart and now or tonumber(record[3])
 local answer = put(KEYS[2], index, created, now, ends(created, now, idle, absolute))
 if record[6] then redis.call('ZREM', KEYS[3], ARGV[12]) end
-note(KEYS[1], member, version, record[3])
+note(KEYS[1], member, version, record[3], text(now), moved_until)
 return answer
 """,
 )
@@ -257,13 +267,14 @@ TAKE: Final = Script.of(
     _READ,
     _ENDS,
     _NOTE,
+    _KEPT,
     """
 local record = read(KEYS[1])
 if not is_live(record) then return absent(record) end
 if record[2] ~= ARGV[3] then return found('conflict', record) end
 if record[6] and record[6] ~= optional(ARGV[6]) then return 'whose ' .. record[6] end
 if record[6] then redis.call('ZREM', KEYS[2], ARGV[2]) end
-note(KEYS[1], ARGV[4], ARGV[5], record[3])
+note(KEYS[1], ARGV[4], ARGV[5], record[3], text(now), moved_until)
 return table.concat({'took', text(now), record[3]}, ' ')
 """,
 )
@@ -294,16 +305,15 @@ return table.concat({'written', text(now), record[3], record[4], record[5], reco
 # Forget what was staged: there is again what was there. KEYS: as CREATE. ARGV: 2 the key, 3 its version.
 ABORT: Final = Script.of(
     _ENDS,
+    _NOTE,
     """
 local record = redis.call('HMGET', KEYS[1], 'version', 'pending', 'note')
 if record[1] ~= ARGV[3] or not record[2] then return 'gone' end
-redis.call('DEL', KEYS[1])
 if KEYS[2] then redis.call('ZREM', KEYS[2], ARGV[2]) end
 if record[3] then
-  local target, version, created, issued, expires_at = string.match(record[3], '^(%S+) (%S+) (%S+) (%S+) (%S+)$')
-  redis.call('HSET', KEYS[1], 'target', target, 'version', version, 'created', created, 'issued', issued,
-    'expires_at', expires_at)
-  redis.call('PEXPIRE', KEYS[1], text(left(tonumber(expires_at))))
+  note(KEYS[1], string.match(record[3], '^(%S+) (%S+) (%S+) (%S+) (%S+)$'))
+else
+  redis.call('DEL', KEYS[1])
 end
 return 'done'
 """,
@@ -363,7 +373,8 @@ return table.concat(answer)
 )
 
 # KEYS: the index of a subject, and the records that are to go. ARGV: 2 the subject, 3 the key to be spared, from 4 the
-# key of each record.
+# key of each record. By the server's clock two scripts can have the same time: a revocation counts as the later one.
+# It begins with what frees nothing, and might: so a full server lets it go on.
 REVOKE: Final = Script.of(
     _ENDS,
     _ENDED,
@@ -377,14 +388,14 @@ end
 for _, member in ipairs(going) do
   if not key_of[member] then return 'more\\n' .. table.concat(going, '\\n') end
 end
-redis.call('ZREMRANGEBYSCORE', index, '-inf', text(now))
+local former, at = ended(index), more == 0 and now + 1 or now
+if former and not is_ahead(former) then at = math.max(at, former) end
+redis.call('ZREM', index, '')
+list(index, '!', at + KEPT)
 for _, member in ipairs(going) do
-  if redis.call('HGET', key_of[member], 'subject') == ARGV[2] then redis.call('DEL', key_of[member]) end
+  if redis.call('HMGET', key_of[member], 'subject')[1] == ARGV[2] then redis.call('DEL', key_of[member]) end
   redis.call('ZREM', index, member)
 end
-local former = ended(index)
-local at = (not former or is_ahead(former)) and now or math.max(now, former)
-list(index, '!', at + KEPT)
 return 'ended ' .. text(at)
 """,
 )

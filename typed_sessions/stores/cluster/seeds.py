@@ -3,24 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from inspect import signature
 from typing import Any, Final, Self
 from urllib.parse import parse_qsl, urlencode
 
 import redis
 import redis.asyncio
 from attrs import field, frozen
+from redis.connection import AbstractConnection
 from redis.exceptions import ResponseError
 
 from typed_sessions.errors import ConfigurationError
-from typed_sessions.stores.cluster.routing import Address, Shard
-from typed_sessions.stores.redis.client import blocking_client_of, client_of
+from typed_sessions.stores.cluster.routing import Address, Shard, host_in
+from typed_sessions.stores.redis.client import TIMEOUT, blocking_client_of, client_of
 
-__all__ = ["Seeds", "shards_in"]
+__all__ = ["SECONDS_TO_LOOK", "Seeds", "shards_in"]
 
 SCHEMES: Final = {"redis+cluster": "redis", "rediss+cluster": "rediss"}
 
 SECONDS_TO_CONNECT: Final = 1.0
 """Until a node is given up that does not let us in, unless the URL says otherwise (`?socket_connect_timeout=3`)."""
+
+SECONDS_TO_LOOK: Final = 1.0
+"""Until another node is asked what it knows of the cluster."""
+
+_QUIET: Final[dict[str, None]] = (
+    {"driver_info": None}
+    if "driver_info" in signature(AbstractConnection.__init__).parameters
+    else {"lib_name": None, "lib_version": None}  # of redis-py before 7
+)
+"""Keeps connections from telling which library made them, which takes a permission, and a step of each of them."""
 
 _OF_A_CLIENT: Final = frozenset(
     {"username", "password", "credential_provider", "client_name", "socket_keepalive", "socket_keepalive_options"}
@@ -74,7 +86,7 @@ class Seeds:
             (str(pool.connection_kwargs.get("host", "localhost")), int(pool.connection_kwargs.get("port", 6379)))
             for pool in pools
         ]
-        settings = dict(pools[0].connection_kwargs)
+        settings = {**_QUIET, **pools[0].connection_kwargs}
         if "socket_connect_timeout" not in dict(parameters):
             settings["socket_connect_timeout"] = SECONDS_TO_CONNECT
         return cls(addresses, int(wait[0]) if wait else 0, pools[0].connection_class, settings)
@@ -95,14 +107,20 @@ class Seeds:
         template = (blocking_client_of if blocking else client_of)("rediss://" if is_secure else "redis://")
         pool = template.connection_pool
         taken = {name: value for name, value in told.items() if name in _OF_A_CLIENT or name.startswith("ssl_")}
-        settings = {**pool.connection_kwargs, "socket_connect_timeout": SECONDS_TO_CONNECT, **taken}
+        settings = {**_QUIET, **pool.connection_kwargs, "socket_connect_timeout": SECONDS_TO_CONNECT, **taken}
         nodes: list[Any] = [*its.nodes_manager.startup_nodes.values()]
         return cls([(str(node.host), int(node.port)) for node in nodes], 0, pool.connection_class, settings)
 
-    def connection_to(self, address: Address) -> Any:
+    @property
+    def timeout(self) -> float | None:
+        """How many seconds a node may take for all that it is asked at once."""
+        timeout: float | None = self.settings.get("socket_timeout", TIMEOUT)
+        return timeout
+
+    def connection_to(self, address: Address, **settings: object) -> Any:
         """Return a connection of redis-py's, which is not open yet."""
         host, port = address
-        return self.connection_class(**{**self.settings, "host": host, "port": port})
+        return self.connection_class(**{**self.settings, **settings, "host": host, "port": port})
 
 
 def shards_in(answer: Any, asked: Address) -> Sequence[Shard] | None:
@@ -116,14 +134,9 @@ def shards_in(answer: Any, asked: Address) -> Sequence[Shard] | None:
     if isinstance(answer, Exception):
         raise answer
     return [
-        (int(first), int(last), (_host_in(master[0]) or asked[0], int(master[1])))
-        for first, last, master, *_replicas in answer
+        (int(first), int(last), (host_in("?" if host is None else host.decode(), asked[0]), int(port)))
+        for first, last, (host, port, *_), *_replicas in answer
     ]
-
-
-def _host_in(answer: bytes | None) -> str:
-    """Return the name or address of a node. It is empty if that is where it was asked."""
-    return "" if answer in (None, b"?") else answer.decode()
 
 
 def _wrong_url() -> ConfigurationError:

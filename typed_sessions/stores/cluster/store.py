@@ -30,17 +30,15 @@ from typed_sessions.stores.cluster.answers import (
     pending,
     record_of,
     requested,
-    spans,
     taken,
 )
 from typed_sessions.stores.moments import Clock, moment, reading
-from typed_sessions.stores.redis.notation import as_bytes, as_text, as_written, new_version, optional
+from typed_sessions.stores.redis.notation import as_bytes, as_text, as_written, new_version, optional, spans
 
 if TYPE_CHECKING:
     import redis
     import redis.asyncio
 
-    from typed_sessions.stores.cluster.routing import Argument
     from typed_sessions.stores.cluster.scripts import Script
 
 __all__ = ["ClusterRedisStore"]
@@ -66,11 +64,13 @@ class ClusterRedisStore:
 
     Calls go to masters alone: a replica might show what was ended. What a node refuses, because it does not have the
     slot, or not yet, or because a failover is under way, goes where it should, for five seconds, or until whoever waits
-    has no time left. What was sent and not answered is not sent again.
+    has no time left. A change that was sent and not answered is not sent again. A master that has not answered for half
+    a second is doubted: calls look for another one first.
 
     **Durability** is that of the nodes, and of the failover: a replica that takes over may lack what was written last,
     a revocation included. With `?wait=1` a change is acknowledged when one replica has it. That takes a round trip
-    between nodes more for each, and if no replica has it in half a second, it is StoreUnavailableError.
+    between nodes more for each, and if no replica has it in half a second, it is StoreUnavailableError. Have two
+    replicas of each master then: one that takes over can acknowledge nothing before it has a replica itself.
 
     **A single server** that is no cluster does, too: it has all slots. So sessions can move to a cluster later.
 
@@ -138,11 +138,11 @@ class ClusterRedisStore:
         keys = self._keys(target, write.subject)
         what = requested(target, new, write)
         if target == key:
-            answer = await self._settling(key, scripts.UPDATE, keys, *what, version)
+            answer = await self._settling(key, scripts.UPDATE, keys, *what, b"%d" % version)
         elif target[:_PLACE] == key[:_PLACE]:
             answer = await self._move_within(key, version, write, keys, what)
         else:
-            answer = await self._move(key, version, new, keys, what)
+            answer = await self._move(key, version, keys, what)
         match answer.split(b" ", 1)[0]:
             case b"written":
                 return as_written(answer, new, write)
@@ -162,7 +162,7 @@ class ClusterRedisStore:
         return record_of(answer) if answer.startswith(b"present") else None
 
     async def delete(self, key: str, *, version: int | None = None) -> bool:
-        return await self._whosever(key, scripts.DELETE, "" if version is None else version, "") == b"present"
+        return await self._whosever(key, scripts.DELETE, b"" if version is None else b"%d" % version, b"") == b"present"
 
     async def delete_expired(self, limit: int = 1000) -> int:  # noqa: ARG002 - the contract's
         """Return 0: the servers do that."""
@@ -174,7 +174,7 @@ class ClusterRedisStore:
         listed = list[Listed]()
         for at in range(0, len(keys), _SHOWN_AT_ONCE):
             shown = keys[at : at + _SHOWN_AT_ONCE]
-            answer = await self._run(scripts.SHOW, [*map(self._key, shown)], as_bytes(subject), *shown)
+            answer = await self._run(scripts.SHOW, [*map(self._key, shown)], as_bytes(subject), *map(as_bytes, shown))
             live, unsettled = listed_in(answer)
             listed += live
             for key in unsettled:
@@ -184,14 +184,13 @@ class ClusterRedisStore:
         return sorted(listed, key=lambda one: one.last_seen, reverse=True)
 
     async def delete_subject(self, subject: str, *, spare: str | None = None) -> datetime:
-        going: list[str] = []
+        going: list[bytes] = []
         while True:
-            keys = [self._index(subject), *map(self._key, going)]
-            answer = await self._run(scripts.REVOKE, keys, as_bytes(subject), spare or "", *going)
-            first, *rest = answer.split()
+            keys = [self._index(subject), *(self._key(key.decode()) for key in going)]
+            answer = await self._run(scripts.REVOKE, keys, as_bytes(subject), as_bytes(spare or ""), *going)
+            first, *going = answer.split()
             if first == b"ended":
-                return moment_of(rest[0])
-            going = [key.decode() for key in rest]
+                return moment_of(going[0])
 
     async def now(self, subject: str | None = None) -> datetime:
         if self._clock is not None:
@@ -220,12 +219,12 @@ class ClusterRedisStore:
             raise ValueError(_ANOTHER)
         return [self._key(key), self._index(subject)]
 
-    async def _run(self, script: Script, keys: Sequence[bytes], *arguments: Argument) -> bytes:
+    async def _run(self, script: Script, keys: Sequence[bytes], *arguments: bytes) -> bytes:
         """Return what a script answers."""
-        time = "" if self._clock is None else reading(self._clock)
+        time = b"" if self._clock is None else b"%d" % reading(self._clock)
         return await self._cluster.run(script, keys, (time, *arguments))
 
-    async def _settling(self, key: str, script: Script, keys: Sequence[bytes], *arguments: Argument) -> bytes:
+    async def _settling(self, key: str, script: Script, keys: Sequence[bytes], *arguments: bytes) -> bytes:
         """Return what a script answers about a record that is not pending, unless nobody can settle it yet."""
         while True:
             answer = await self._run(script, keys, *arguments)
@@ -239,20 +238,20 @@ class ClusterRedisStore:
         if note is None or (note.target, note.version) != (key, staged.version):
             return False
         keys = self._keys(key, staged.subject)
-        return await self._run(scripts.SETTLE, keys, key, note.version, note.created, note.at) != b"gone"
+        return await self._run(scripts.SETTLE, keys, key.encode(), note.version, note.created, note.at) != b"gone"
 
-    async def _whosever(self, key: str, script: Script, *arguments: Argument) -> bytes:
+    async def _whosever(self, key: str, script: Script, *arguments: bytes) -> bytes:
         """Return what a script answers that has to know the subject of a record."""
         subject: str | None = None
         while True:
             keys = self._keys(key, subject)
-            answer = await self._settling(key, script, keys, key, *arguments, optional(subject))
+            answer = await self._settling(key, script, keys, key.encode(), *arguments, optional(subject))
             if not answer.startswith(b"whose "):
                 return answer
             subject = as_text(answer.removeprefix(b"whose "))
 
     async def _move_within(
-        self, key: str, version: int, write: WriteRequest, keys: Sequence[bytes], what: Sequence[Argument]
+        self, key: str, version: int, write: WriteRequest, keys: Sequence[bytes], what: Sequence[bytes]
     ) -> bytes:
         """Move a record to another key of its place, and return what the script answers."""
         target, *index = keys
@@ -260,26 +259,27 @@ class ClusterRedisStore:
         while True:
             former_index = [] if former is None else [self._index(former)]
             all_keys = [self._key(key), target, *former_index, *index]
-            answer = await self._settling(key, scripts.MOVE, all_keys, *what, version, key, optional(former))
+            whose = optional(former)
+            answer = await self._settling(key, scripts.MOVE, all_keys, *what, b"%d" % version, key.encode(), whose)
             if not answer.startswith(b"whose "):
                 return answer
             former = as_text(answer.removeprefix(b"whose "))
 
-    async def _move(self, key: str, version: int, new: int, keys: Sequence[bytes], what: Sequence[Argument]) -> bytes:
+    async def _move(self, key: str, version: int, keys: Sequence[bytes], what: Sequence[bytes]) -> bytes:
         """Move a record to another place: stage it there, take it here, settle it there. Return as `_move_within`."""
-        target = str(what[0])
-        staged = await self._settling(target, scripts.STAGE, keys, *what, key, 0)
+        target, staging, *_ = what
+        staged = await self._settling(target.decode(), scripts.STAGE, keys, *what, key.encode(), b"0")
         if staged.startswith(b"pending"):
-            staged = await self._run(scripts.STAGE, keys, *what, key, 1)
+            staged = await self._run(scripts.STAGE, keys, *what, key.encode(), b"1")
         if not staged.startswith(b"written"):
             present = await self._settling(key, scripts.LOAD, [self._key(key)])
             if not present.startswith(b"present"):
                 return b"gone"
             return staged if record_of(present).version == version else present.replace(b"present", b"conflict", 1)
-        took = await self._whosever(key, scripts.TAKE, version, target, new)
+        took = await self._whosever(key, scripts.TAKE, b"%d" % version, target, staging)
         if not took.startswith(b"took"):
-            await self._run(scripts.ABORT, keys, target, new)
+            await self._run(scripts.ABORT, keys, target, staging)
             return took
-        _, at, created = took.decode().split()
-        settled = await self._run(scripts.SETTLE, keys, target, new, created, at)
+        _, at, created = took.split()
+        settled = await self._run(scripts.SETTLE, keys, target, staging, created, at)
         return b"revoked" if settled == b"gone" and len(keys) > 1 else settled

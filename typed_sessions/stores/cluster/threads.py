@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections import defaultdict, deque
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncGenerator, Collection, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from functools import partial
 from threading import Lock
 from typing import Any, Final
 
@@ -15,20 +15,21 @@ from typing_extensions import override
 from typed_sessions.errors import StoreUnavailableError
 from typed_sessions.stores.base import time_left
 from typed_sessions.stores.cluster.routing import (
+    ASKING,
     Address,
-    Answer,
-    Argument,
     Call,
     Nodes,
     NotSentError,
     Router,
     Shard,
-    answer_in,
+    acknowledged,
     wait_for,
 )
 from typed_sessions.stores.cluster.scripts import Script
-from typed_sessions.stores.cluster.seeds import Seeds, shards_in
+from typed_sessions.stores.cluster.seeds import SECONDS_TO_LOOK, Seeds, shards_in
 from typed_sessions.stores.loops import OfProcess
+from typed_sessions.stores.redis.calls import Answer
+from typed_sessions.stores.redis.connections import Opened
 
 __all__ = ["ThreadCluster"]
 
@@ -47,7 +48,7 @@ class ThreadCluster:
 
         self._opened: Final = OfProcess(opened)
 
-    async def run(self, script: Script, keys: Sequence[bytes], arguments: Sequence[Argument]) -> bytes:
+    async def run(self, script: Script, keys: Sequence[bytes], arguments: Sequence[bytes]) -> bytes:
         """See `Router.run`."""
         router, _ = self._opened.get()
         return await router.run(Call(script, keys, arguments))
@@ -55,7 +56,7 @@ class ThreadCluster:
     async def close(self) -> None:
         """Close the connections that no thread uses."""
         _, nodes = self._opened.get()
-        nodes.close()
+        await nodes.leave((), ())
 
 
 class ThreadNodes(Nodes):
@@ -67,39 +68,49 @@ class ThreadNodes(Nodes):
 
     def __init__(self, seeds: Seeds) -> None:
         self._seeds: Final = seeds
-        self._idle: Final[defaultdict[Address, deque[Any]]] = defaultdict(deque)
-        """Connections that no thread uses."""
+        self._opened: Final[dict[Address, Opened]] = {}
         self._turn: Final = Lock()
 
     @override
-    async def ask(self, address: Address, call: Call, *, asking: bool, with_text: bool) -> Answer:
+    async def ask(self, address: Address, call: Call, *, with_text: bool) -> Answer:
+        opened = self._opened.get(address)
+        if opened is None:
+            opened = self._opened.setdefault(address, Opened(partial(self._seeds.connection_to, address)))
+        connection = opened.take()
         try:
-            connection = self._connection_to(address)
+            try:
+                connection.make_ready()
+            except (RedisError, OSError) as error:
+                return NotSentError(error)
+            if call.is_asking:
+                connection.word_for(ASKING)
+            answer = connection.answer_to(call.packed(with_text=with_text))
+            wait = wait_for(self._seeds.replicas, [call])
+            return acknowledged(call, answer, self._seeds.replicas, _word_for(connection, wait) if wait else None)
         except (RedisError, OSError) as error:
-            raise NotSentError(error) from None
-        commands: list[tuple[Argument, ...]] = [("ASKING",)] if asking else []
-        commands += [call.command(with_text=with_text), *wait_for(self._seeds.replicas, [call])]
-        is_in_step = False
-        try:
-            connection.send_packed_command(connection.pack_commands(commands))
-            answers = [_answer_of(connection) for _ in commands][asking:]
-            is_in_step = True
+            return error
         finally:
-            if is_in_step:
-                self._idle[address].append(connection)
-            else:
-                connection.disconnect()
-        return answer_in(call, answers[0], self._seeds.replicas, answers[-1])
+            opened.idle.append(connection)
 
     @override
     async def shards(self, address: Address) -> Sequence[Shard] | None:
-        connection = self._seeds.connection_to(address)
+        connection = self._seeds.connection_to(address, socket_timeout=SECONDS_TO_LOOK)
         try:
-            connection.connect()
-            connection.send_packed_command(connection.pack_commands([("CLUSTER", "SLOTS")]))
-            return shards_in(_answer_of(connection), address)
+            connection.make_ready()
+            connection.send_command("CLUSTER", "SLOTS")
+            return shards_in(connection.read_response(disable_decoding=True), address)
+        except (ResponseError, BusyLoadingError) as error:
+            return shards_in(error, address)
         finally:
             connection.disconnect()
+
+    @override
+    async def leave(self, masters: Collection[Address], silent: Collection[Address]) -> None:
+        for address in self._opened.keys() - masters:
+            with suppress(KeyError, IndexError):  # another thread may be faster
+                idle = self._opened.pop(address).idle
+                while True:
+                    idle.pop().disconnect()
 
     @override
     def turn(self) -> AbstractAsyncContextManager[None]:
@@ -109,12 +120,6 @@ class ThreadNodes(Nodes):
     async def sleep(self, seconds: float) -> None:
         left = time_left()
         time.sleep(seconds if left is None else min(seconds, left))  # noqa: ASYNC251 - a thread waits
-
-    def close(self) -> None:
-        """Close all connections that no thread uses."""
-        for idle in list(self._idle.values()):
-            while idle:
-                idle.pop().disconnect()
 
     @asynccontextmanager
     async def _taken(self) -> AsyncGenerator[None]:
@@ -126,26 +131,11 @@ class ThreadNodes(Nodes):
         finally:
             self._turn.release()
 
-    def _connection_to(self, address: Address) -> Any:
-        idle = self._idle[address]
-        while True:
-            try:
-                connection = idle.pop()
-            except IndexError:
-                break
-            try:
-                if not connection.can_read():  # it has not been closed over there
-                    return connection
-            except (RedisError, OSError):
-                pass
-            connection.disconnect()
-        connection = self._seeds.connection_to(address)
-        connection.connect()
-        return connection
 
-
-def _answer_of(connection: Any) -> object:
+def _word_for(connection: Any, request: bytes) -> bytes | None:
+    """Return what a node answers, if that is no error: what was asked before has taken place all the same."""
     try:
-        return connection.read_response(disable_decoding=True)
-    except (ResponseError, BusyLoadingError) as error:
-        return error
+        word: bytes = connection.word_for(request)
+    except RedisError:
+        return None
+    return word

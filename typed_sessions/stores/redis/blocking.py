@@ -41,11 +41,11 @@ class ThreadServer:
         )
 
     async def run(self, call: Call) -> bytes:
-        """Return what the server answers to a call. Raises what `Batches.run` raises."""
+        """Return what the server answers to a call. Raises what `LoopServer.run` raises."""
         return await _answered(self._server.run(call))
 
     async def plain_row(self, key: bytes) -> PlainRow | None:
-        """See `BlockingConnections.plain_row`. Raises what `Batches.run` raises."""
+        """See `BlockingConnections.plain_row`. Raises what `LoopServer.run` raises."""
         return await _answered(self._server.plain_row(key))
 
     async def close(self) -> None:

@@ -76,14 +76,24 @@ class BlockingConnection:
         line, answer = self._exchanged(request, _read_text)
         if line[:1] == b"$":
             return answer
-        refusal: RedisError = self._parser.parse_error(line[1:].decode(errors="replace"))
-        if isinstance(refusal, RedisConnectionError):
-            self.disconnect()
-        raise refusal
+        raise self._refusal(line)
+
+    def word_for(self, request: bytes) -> bytes:
+        """Return the word or the number that the server answers. Raises as `answer_to` does."""
+        line, rest = self._exchanged(request, _read_text)
+        if line[:1] in (b"+", b":") and not rest:
+            return line[1:]
+        raise self._refusal(line)
 
     def plain_row(self, name: bytes) -> PlainRow | None:
         """Return the live record of a name; None if it is for the script to tell. Raises as `answer_to` does."""
         return self._exchanged(plain_load(name), read_plain_row)
+
+    def _refusal(self, line: bytes) -> RedisError:
+        refusal: RedisError = self._parser.parse_error(line[1:].decode(errors="replace"))
+        if line[:1] != b"-" or isinstance(refusal, RedisConnectionError):
+            self.disconnect()
+        return refusal
 
     def _exchanged(self, request: bytes, read: Callable[[Callable[[], bytes]], T]) -> T:
         sock: Any = self._sock

@@ -22,6 +22,10 @@ class Server(Protocol):
         """Return the answer to each call. The server gets all of them at once."""
         ...
 
+    async def close(self) -> None:
+        """Close connections of ours."""
+        ...
+
 
 async def answers_of(server: Server, calls: Sequence[Call]) -> list[Answer]:
     """Return the answer to each call, also where the server has started anew, and has forgotten its scripts."""
@@ -34,8 +38,10 @@ async def answers_of(server: Server, calls: Sequence[Call]) -> list[Answer]:
     return answers
 
 
-def discreet(error: Exception) -> Exception:
+def discreet(error: object) -> Exception:
     """Return the error, without the keys that a server quotes when it does not know a command."""
+    if not isinstance(error, Exception):
+        return ResponseError("no answer of the session store's script")
     if isinstance(error, ResponseError) and "args beginning with" in str(error):
         return ResponseError(str(error).partition(", with args")[0])
     return error

@@ -7,12 +7,12 @@ call. So on connections of its own, which repeat nothing, a store sends its comm
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
 from attrs import define, field
-from redis.exceptions import NoScriptError, ResponseError
+from redis.exceptions import BusyLoadingError, NoScriptError, ResponseError
 from typing_extensions import override
 
 from typed_sessions.stores.loops import OfProcess
@@ -21,28 +21,35 @@ from typed_sessions.stores.redis.client import refuse_cluster
 from typed_sessions.stores.redis.plain_load import PlainRow
 from typed_sessions.stores.redis.script import Call
 
-__all__ = ["BlockingClient", "BlockingConnections", "Client", "Connections"]
+__all__ = [
+    "BlockingClient",
+    "BlockingConnections",
+    "Client",
+    "Connections",
+    "LoopConnections",
+    "Opened",
+    "answer_on",
+]
+
+_INFO: Final = b"*2\r\n$4\r\nINFO\r\n$7\r\ncluster\r\n"
 
 
-@define(eq=False)
-class _Opened:
+@define(eq=False, weakref_slot=False)
+class Opened:
     """The connections of one process, or of one event loop."""
 
+    make: Callable[[], Any]
     all: list[Any] = field(factory=list[Any])
     idle: list[Any] = field(factory=list[Any])
 
-    def take(self, pool: Any) -> Any:
+    def take(self) -> Any:
         """Return one that nobody uses. It may have to be connected first."""
         try:
             return self.idle.pop()
         except IndexError:
-            connection = pool.make_connection()
+            connection = self.make()
             self.all.append(connection)
             return connection
-
-
-def _request(calls: Sequence[Call], prefix: bytes, *, is_known: bool) -> list[bytes]:
-    return [b"".join([call.packed(prefix, is_known=is_known) for call in calls])]
 
 
 class BlockingConnections:
@@ -59,14 +66,14 @@ class BlockingConnections:
         self._opened: Final = OfProcess(self._open)
         self._is_checked = False
 
-    def _open(self) -> _Opened:
+    def _open(self) -> Opened:
         self._pool.reset()  # it counts what a parent has made
-        return _Opened()
+        return Opened(self._pool.make_connection)
 
     async def run(self, call: Call) -> bytes:
         """Return what the server answers to a call. Raises what redis-py raises; a connection that fails is closed."""
         opened = self._opened.get()
-        connection = opened.take(self._pool)
+        connection = opened.take()
         try:
             self._make_ready(connection)
             try:
@@ -80,7 +87,7 @@ class BlockingConnections:
     async def plain_row(self, key: bytes) -> PlainRow | None:
         """Return what plain commands tell of a record; None if it is for the script to tell. Raises as `run` does."""
         opened = self._opened.get()
-        connection = opened.take(self._pool)
+        connection = opened.take()
         try:
             self._make_ready(connection)
             row: PlainRow | None = connection.plain_row(self._prefix + key)
@@ -109,8 +116,57 @@ def _info(connection: Any) -> bytes | None:
     return info
 
 
-class Connections(Server):
-    """Connections of one event loop: as many as there are calls of `ask` at once.
+class LoopConnections:
+    """Connections of one event loop: as many as there are calls of `exchange` at once.
+
+    Args:
+        make: makes one, which is not connected yet.
+        timeout: how many seconds a server may take for all that it is asked at once.
+    """
+
+    def __init__(self, make: Callable[[], Any], timeout: float | None) -> None:
+        self._timeout: Final = timeout
+        self._opened: Final = Opened(make)
+
+    async def exchange(self, request: bytes, answers: int) -> list[Answer]:
+        """Return so many answers. Raises what redis-py raises where there is none; that connection is closed then."""
+        connection = self._opened.take()
+        try:
+            await self.make_ready(connection)
+            async with asyncio.timeout(self._timeout):
+                await connection.send_packed_command([request])
+                return [await answer_on(connection) for _ in range(answers)]
+        finally:
+            self._opened.idle.append(connection)
+
+    async def make_ready(self, connection: Any) -> None:
+        """Connect, also where the server has closed the connection since, or says what nobody has asked for."""
+        if connection.is_connected:
+            look = getattr(connection, "can_read", None) or connection.can_read_destructive  # before redis-py 8
+            if not await look():
+                return
+            await connection.disconnect()
+        connection.socket_timeout = self._timeout
+        await connection.connect()
+        connection.socket_timeout = None  # redis-py would begin a task for it; one timeout holds for all steps here
+
+    async def close(self, *, nowait: bool = False) -> None:
+        """Close all connections. They connect again when they are used again."""
+        for connection in self._opened.all:
+            await connection.disconnect(nowait=nowait)
+
+
+async def answer_on(connection: Any) -> Answer:
+    """Return what a server answers next. Raises what redis-py raises where it does not."""
+    try:
+        answer: bytes = await connection.read_response(disable_decoding=True)
+    except (ResponseError, BusyLoadingError) as error:
+        return error
+    return answer
+
+
+class Connections(LoopConnections, Server):
+    """The same, to the server of a `RedisStore`.
 
     Args:
         pool: that of a client, which makes them.
@@ -118,50 +174,19 @@ class Connections(Server):
     """
 
     def __init__(self, pool: Any, prefix: bytes) -> None:
-        self._pool: Final = pool
+        super().__init__(pool.make_connection, pool.connection_kwargs.get("socket_timeout"))
         self._prefix: Final = prefix
-        self._timeout: Final[float | None] = pool.connection_kwargs.get("socket_timeout")
-        self._opened: Final = _Opened()
         self._is_checked = False
 
     @override
     async def ask(self, calls: Sequence[Call], *, is_known: bool) -> list[Answer]:
         """See `Server`. Raises what redis-py raises where there is no answer; a connection that fails is closed."""
-        connection = self._opened.take(self._pool)
-        try:
-            await self._make_ready(connection)
-            async with asyncio.timeout(self._timeout):
-                if not self._is_checked:
-                    await connection.send_command("INFO", "cluster")
-                    refuse_cluster(await _awaited(connection))
-                    self._is_checked = True
-                await connection.send_packed_command(_request(calls, self._prefix, is_known=is_known))
-                return [await _awaited(connection) for _ in calls]
-        finally:
-            self._opened.idle.append(connection)
-
-    async def _make_ready(self, connection: Any) -> None:
-        if connection.is_connected:
-            look = getattr(connection, "can_read", None) or connection.can_read_destructive  # before redis-py 8
-            if not await look():
-                return
-            await connection.disconnect()  # the server has closed it, or says what nobody has asked for
-        connection.socket_timeout = self._timeout
-        await connection.connect()
-        connection.socket_timeout = None  # redis-py would begin a task for it; one timeout holds for all steps here
-
-    async def close(self) -> None:
-        """Close all connections. They connect again when they are used again."""
-        for connection in self._opened.all:
-            await connection.disconnect()
-
-
-async def _awaited(connection: Any) -> Answer:
-    try:
-        answer: bytes = await connection.read_response(disable_decoding=True)
-    except ResponseError as error:
-        return error
-    return answer
+        if not self._is_checked:
+            [info] = await self.exchange(_INFO, 1)
+            refuse_cluster(info)
+            self._is_checked = True
+        request = b"".join([call.packed(self._prefix, is_known=is_known) for call in calls])
+        return await self.exchange(request, len(calls))
 
 
 @define(eq=False)
@@ -222,5 +247,6 @@ class Client(Server):
             return error
         return answer
 
+    @override
     async def close(self) -> None:
         """Do nothing: the client is the giver's to close."""

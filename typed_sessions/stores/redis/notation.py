@@ -6,10 +6,10 @@ import secrets
 from datetime import timedelta
 from typing import Final
 
-from typed_sessions.stores.base import Record, WriteRequest
+from typed_sessions.stores.base import Lifetime, Record, WriteRequest
 from typed_sessions.stores.moments import moments
 
-__all__ = ["as_bytes", "as_text", "as_written", "new_version", "optional", "span_of", "split_off"]
+__all__ = ["as_bytes", "as_text", "as_written", "new_version", "optional", "spans", "split_off"]
 
 _LONGEST: Final = 1 << 62
 """In microseconds: no span needs more."""
@@ -37,9 +37,14 @@ def optional(text: str | None) -> bytes:
     return b"" if text is None else b"+" + as_bytes(text)
 
 
-def span_of(span: timedelta) -> int:
-    """Return a span as scripts take it."""
-    return min(span // _MICROSECOND, _LONGEST)
+def spans(lifetime: Lifetime) -> tuple[bytes, bytes]:
+    """Return the idle and the absolute lifetime as scripts take them."""
+    absolute = lifetime.absolute
+    return _span(lifetime.idle), b"" if absolute is None else _span(absolute)
+
+
+def _span(span: timedelta) -> bytes:
+    return b"%d" % min(span // _MICROSECOND, _LONGEST)
 
 
 def split_off(answer: bytes, size: bytes) -> tuple[bytes | None, bytes]:

@@ -28,7 +28,7 @@ from typed_sessions.stores.redis.notation import (
     as_written,
     new_version,
     optional,
-    span_of,
+    spans,
     split_off,
 )
 from typed_sessions.stores.redis.script import (
@@ -167,7 +167,7 @@ class RedisStore:
                 return Conflict(_record(answer))
 
     async def touch(self, key: str, lifetime: Lifetime) -> Record | None:
-        return _present(await self._run(TOUCH, key.encode(), *_spans(lifetime)))
+        return _present(await self._run(TOUCH, key.encode(), *spans(lifetime)))
 
     async def delete(self, key: str, *, version: int | None = None) -> bool:
         former = () if version is None else (b"%d" % version,)
@@ -205,7 +205,7 @@ def _moment(microseconds: bytes) -> datetime:
 
 def _what(write: WriteRequest, target: str | None = None) -> tuple[bytes, ...]:
     """Return what a record is to be, and to move to: what is none at the end is left out."""
-    idle, absolute = _spans(write.lifetime)
+    idle, absolute = spans(write.lifetime)
     as_of, subject, device = write.as_of, write.subject, write.device
     if not (absolute or write.restart) and (as_of, subject, device, target) == (None,) * 4:
         return write.payload, idle
@@ -216,11 +216,6 @@ def _what(write: WriteRequest, target: str | None = None) -> tuple[bytes, ...]:
         optional(target),
     )
     return (write.payload, idle, absolute, *more, *((b"1",) if write.restart else ()))
-
-
-def _spans(lifetime: Lifetime) -> tuple[bytes, bytes]:
-    absolute = lifetime.absolute
-    return b"%d" % span_of(lifetime.idle), _NONE if absolute is None else b"%d" % span_of(absolute)
 
 
 def _present(answer: bytes) -> Record | None:
