@@ -1,10 +1,11 @@
 """Change the package in small ways, one at a time, and print the changes that no test notices: run it by hand.
 
-    python -m tests.mutants.run [core/lifecycle] [sealing/signed] [codec/generated] ...
+    python -m tests.mutants.run [--quick] [core/lifecycle] [sealing/signed] [codec/generated] ...
 
 The changes are made in a temporary copy. Each one is tried in a process of its own with all tests of the module until
 one fails: first those that run the changed line, and of these the quick ones, and those that have noticed others. The
 process is forked from one that has collected the tests; for what matters before that, from one with the slow imports.
+With `--quick` no mutant is tried for longer than a few seconds: what lives then may be noticed by slow tests.
 `explained.toml` lists the changes that may stay unnoticed, and why.
 """
 # ruff: noqa: T201 -- a command prints
@@ -30,6 +31,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from types import CodeType, FrameType, FunctionType
 from typing import Any, Final
@@ -47,8 +49,23 @@ BOTH_PATHS: Final = (
 CHANGED: Final = ("tests/unit/test_unchanged.py", "tests/unit/test_codec.py", "tests/unit/test_migrations.py")
 OF_DATA: Final = "tests/unit/test_loaded_data.py"
 TESTS: Final[dict[str, tuple[str, ...]]] = {
-    "core/lifecycle": ("tests/unit/test_lifecycle.py", OF_DATA),
-    "core/loading": ("tests/unit/test_lifecycle.py", "tests/integrations/test_several_cookies.py", OF_DATA),
+    "core/lifecycle": (
+        "tests/unit/test_lifecycle.py",
+        "tests/integrations/test_lifetimes.py",
+        "tests/unit/test_permanence.py",
+        "tests/integrations/test_saving.py",
+        "tests/integrations/test_several_cookies.py",
+        OF_DATA,
+    ),
+    "core/loading": (
+        "tests/unit/test_lifecycle.py",
+        "tests/unit/test_session.py",
+        "tests/unit/test_renaming.py",
+        "tests/integrations/test_several_cookies.py",
+        "tests/integrations/test_adopting.py",
+        "tests/integrations/test_lifetimes.py",
+        OF_DATA,
+    ),
     "core/rules": ("tests/unit/test_lifecycle.py", OF_DATA),
     "sealing/base": ("tests/unit/test_sealing.py", "tests/unit/test_lifecycle.py"),
     "sealing/keys": ("tests/unit/test_sealing.py", "tests/contracts/test_sealer.py"),
@@ -121,6 +138,8 @@ ALSO: Final = ("tests/unit/test_interface.py", "tests/integrations/test_quart.py
 """What tests all of them."""
 PATIENCE: Final = 10
 """Seconds for one test, besides ten times what it takes; a mutant may loop for ever, and counts as noticed then."""
+QUICK: Final = 3.0
+"""Seconds for the tests of one mutant, of those that take little time."""
 MOST_MEMORY: Final = 4 << 30
 UNFIT: Final = 77
 """The exit code that says: not to be tried in a process that has imported the module."""
@@ -399,6 +418,8 @@ class Recording:
     """Those that run each line."""
     seconds: Mapping[str, float]
     kills: Counter[str]
+    most_seconds: float | None
+    """How long the tests of one mutant may take, in all."""
 
     def running(self, mutant: Mutant) -> frozenset[str]:
         """Return the tests that run what a mutant has changed."""
@@ -419,6 +440,9 @@ class Trial:
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         items.sort(key=self._rank)
+        if self._recording.most_seconds is not None:
+            ends = accumulate(self._seconds(item.nodeid) for item in items)
+            items[:] = [item for item, end in zip(items, ends, strict=True) if end < self._recording.most_seconds]
 
     def _rank(self, item: pytest.Item) -> tuple[bool, float]:
         name = item.nodeid
@@ -528,7 +552,7 @@ def _pytest(module: str, plugin: Record | Trial | Trials) -> int:
     return pytest.main([*options, *dict.fromkeys((*TESTS[module], *ALSO))], plugins=[plugin])
 
 
-def recorded(folder: Path, module: str) -> Recording | None:
+def recorded(folder: Path, module: str, most_seconds: float | None = None) -> Recording | None:
     """Return what a run of a module's tests without any change shows, or None if one of them fails."""
     result = folder / "recording.json"
 
@@ -546,7 +570,7 @@ def recorded(folder: Path, module: str) -> Recording | None:
         return None
     tests, seconds, imported = json.loads(result.read_text())
     _import_what_is_not_ours(imported)
-    return Recording({int(line): frozenset(names) for line, names in tests.items()}, seconds, Counter())
+    return Recording({int(line): frozenset(names) for line, names in tests.items()}, seconds, Counter(), most_seconds)
 
 
 def _import_what_is_not_ours(names: Sequence[str]) -> None:
@@ -618,7 +642,7 @@ def explanations() -> dict[tuple[str, str, str], str]:
     }
 
 
-def main(modules: Sequence[str]) -> int:
+def main(modules: Sequence[str], most_seconds: float | None = None) -> int:
     """Try every mutant of some modules, print those that live, and return 1 if one of them is not explained."""
     settings.register_profile(
         "mutants",
@@ -632,7 +656,7 @@ def main(modules: Sequence[str]) -> int:
     failed = False
     with _copy_of_the_project() as folder:
         for module in modules:
-            recording = recorded(folder, module)
+            recording = recorded(folder, module, most_seconds)
             if recording is None:
                 print(f"{module}: the tests fail without any change")
                 return 2
@@ -664,4 +688,5 @@ def _all_explained(folder: Path, module: str, recording: Recording) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:] or tuple(TESTS)))
+    named = [name for name in sys.argv[1:] if name != "--quick"]
+    sys.exit(main(named or tuple(TESTS), QUICK if "--quick" in sys.argv else None))

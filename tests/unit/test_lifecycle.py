@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
 import pytest
-from attrs import Factory, define, evolve
+from attrs import Factory, define, evolve, frozen
 from typing_extensions import override
 
 from typed_sessions import Essential, Schema, SecureCookieSession, SerializationError, migration
 from typed_sessions.codec.codec import Codec
 from typed_sessions.codec.contents import contents_of
-from typed_sessions.core.lifecycle import Delete, HeaderChanges, Keep, Write, action_of, refresh_is_due, save
-from typed_sessions.core.loading import RequestContext
+from typed_sessions.core.lifecycle import (
+    Delete,
+    HeaderChanges,
+    Keep,
+    Write,
+    action_of,
+    is_valid,
+    refresh_is_due,
+    save,
+)
+from typed_sessions.core.loading import RequestContext, adopted
+from typed_sessions.core.predecessors import Claim, Inheritance, succession_of
 from typed_sessions.core.rules import Format, Rules
 from typed_sessions.core.session import state_of
 from typed_sessions.core.session_request import is_left_alone, note_saved, session_from, session_of_request
@@ -36,6 +46,12 @@ S = TypeVar("S")
 class Visitor:
     user_id: int | None = None
     cart: list[str] = Factory(list[str])
+
+
+@define
+class Guarded:
+    one: Annotated[int, Essential] = 0
+    two: Annotated[int, Essential] = 0
 
 
 class Counting(SignedSealer):
@@ -240,7 +256,18 @@ def test_what_a_browser_has_to_be_told_is_in_the_header_changes() -> None:
     changes = save(session, rules, None, streams=False)
     written = sealed(b'{"user_id":8}')
     assert changes == HeaderChanges(set_cookie=(f"session={written}; HttpOnly; Path=/",))
-    assert "session=" not in repr(changes)
+    assert repr(changes) == "HeaderChanges(vary=True, 1 cookies)"  # and no text of one
+
+
+def test_a_save_that_failed_is_not_tried_again() -> None:
+    rules = made()
+    for used in (False, True):
+        session = opened([], rules)
+        session["extra"] = object()
+        with pytest.raises(SerializationError):
+            save(session, rules, None, streams=False)
+        session.accessed = used
+        assert save(session, rules, None, streams=False) == HeaderChanges(vary=used)
 
 
 class NamedAlike:
@@ -372,6 +399,103 @@ def test_refused_texts_give_a_new_session_and_one_report(texts: list[str], reaso
     assert not session
     assert reports == [Refused(reason)]
     assert action_of(session, rules, wanted=False) == Keep()
+
+
+def test_a_request_without_a_session_cookie_has_nothing_to_report() -> None:
+    reports: list[Report] = []
+    assert opened([], made(), reports).new
+    assert reports == []
+
+
+@pytest.mark.parametrize(
+    ("texts", "rivals"),
+    [([sealed()], False), ([sealed(), "x"], False), ([sealed(), sealed(at=NOW - 1)], True)],
+    ids=["alone", "beside junk", "beside another"],
+)
+def test_only_what_is_genuine_is_a_rival(texts: list[str], rivals: bool) -> None:
+    context = RequestContext(made(), None, tuple(texts))
+    assert (context.open().has_rivals, context.has_rivals) == (rivals, rivals)
+
+
+def test_of_what_several_formats_refuse_the_furthest_is_reported_and_of_these_the_first() -> None:
+    rules = made_of(Guarded, NamedAlike(), TaggedJSONSerializer())
+    text = rules.formats[1].sealer.seal(b"[]")
+    alike = tuple(evolve(each, sealer=rules.formats[1].sealer) for each in rules.formats)
+    cases = [
+        (rules.formats, text, Refused(Reason.SHAPE)),
+        (rules.formats[::-1], text, Refused(Reason.SHAPE)),
+        (alike[::-1], alike[0].sealer.seal(b'{"one":"seven","two":"x"}'), Refused(Reason.FIELD, "one")),
+        (alike, alike[0].sealer.seal(b'{"one":"seven","two":"x"}'), Refused(Reason.FIELD, "two")),
+    ]
+    for formats, each, refused in cases:
+        reports: list[Report] = []
+        assert opened([each], evolve(rules, formats=formats), reports).new
+        assert reports == [refused]
+
+
+def moment(seconds: int) -> datetime:
+    return datetime.fromtimestamp(NOW + seconds, UTC)
+
+
+@frozen
+class Theirs:
+    """Another library, all of whose texts lead to the same."""
+
+    values: dict[str, object] = Factory(lambda: {"user_id": 8})
+    before: datetime = Factory(lambda: moment(0))
+    lifetime: timedelta = timedelta(days=1)
+    needs_store: bool = False
+
+    def texts(self, values_of: Callable[[str], tuple[str, ...]], own_name: str) -> tuple[str, ...]:
+        return values_of("another cookie") + tuple(each for each in values_of(own_name) if each == "theirs")
+
+    def mark(self, text: str) -> str:
+        return text
+
+    def load(self, _text: str, _now: datetime) -> Inheritance:
+        return Inheritance(self.values, moment(-50))
+
+    def end(self, _text: str) -> None:
+        raise AssertionError
+
+
+def adopting(theirs: Theirs, schema: Any = Visitor, *, in_cookies: bool = True, **settings: Any) -> Rules[Any]:
+    rules = made_of(schema, MsgspecJSONSerializer(), **settings)
+    return evolve(rules, succession=succession_of((theirs,), rules.schema, 65_536, in_cookies=in_cookies))
+
+
+def test_what_another_library_has_written_is_ours_if_nothing_of_ours_came() -> None:
+    rules = adopting(Theirs())
+    adopted_one = opened(["x", "theirs"], rules)
+    assert (adopted_one.data, adopted_one.new) == (Visitor(8), False)
+    assert isinstance(action_of(adopted_one, rules), Write)
+    assert state_of(adopted_one).open().sealed == "theirs"
+    assert opened([sealed_by(rules, b'{"user_id":7}'), "theirs"], rules).data == Visitor(7)
+    assert opened(["theirs"], adopting(Theirs(), in_cookies=False)).new
+    with_limit = adopting(Theirs(), SESSION_ABSOLUTE_LIFETIME=60)
+    assert not is_valid(opened(["theirs"], with_limit), with_limit)  # it says no time of ours
+
+
+@pytest.mark.parametrize(
+    ("values", "age", "schema", "outcome"),
+    [
+        pytest.param({"user_id": 8}, 1, Visitor, (8, ()), id="written before"),
+        pytest.param({"user_id": 8}, 0, Visitor, None, id="written when it ended"),
+        pytest.param({"user_id": 8}, 60, Visitor, (8, ()), id="written when it began"),
+        pytest.param({"user_id": 8}, 61, Visitor, Refused(Reason.ENDED), id="too old"),
+        pytest.param({"user_id": 8, "theme": 1}, 1, Visitor, (8, (UndeclaredKeys(1),)), id="undeclared"),
+        pytest.param({"one": "x"}, 1, Guarded, Refused(Reason.FIELD, "one"), id="an essential field"),
+        pytest.param({"theme": float("nan")}, 1, Visitor, Refused(Reason.UNREADABLE), id="nothing for the format"),
+    ],
+)
+def test_what_another_library_has_written_is_adopted_or_refused(
+    values: dict[str, object], age: int, schema: Any, outcome: tuple[int, tuple[Report, ...]] | Refused | None
+) -> None:
+    rules = adopting(Theirs(), schema, SESSION_EXTRAS=frozenset[str](), SESSION_NOT_BEFORE=moment(-60))
+    found = adopted(Claim(Theirs(), "theirs"), Inheritance(values, moment(-age)), rules)
+    assert (
+        found and (found if isinstance(found, Refused) else (found.contents.data.user_id, found.reports))
+    ) == outcome
 
 
 def test_a_refused_cookie_is_replaced_once_there_is_something_to_write() -> None:
@@ -524,12 +648,6 @@ def test_what_no_format_can_hold_is_tried_once_in_the_format_that_it_came_in() -
     with pytest.raises(SerializationError):
         action_of(session, rules, wanted=True)
     assert len(written) == 2 * alone  # to find changes, and to write
-
-
-@define
-class Guarded:
-    one: Annotated[int, Essential] = 0
-    two: Annotated[int, Essential] = 0
 
 
 def test_of_refusals_that_came_equally_far_the_first_is_reported() -> None:
