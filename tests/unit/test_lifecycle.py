@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextvars import copy_context
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
@@ -12,7 +14,7 @@ import pytest
 from attrs import Factory, define, evolve, frozen
 from typing_extensions import override
 
-from typed_sessions import Essential, Schema, SecureCookieSession, SerializationError, migration
+from typed_sessions import CookieTooLargeError, Essential, Schema, SecureCookieSession, SerializationError, migration
 from typed_sessions.codec.codec import Codec
 from typed_sessions.codec.contents import contents_of
 from typed_sessions.core.lifecycle import (
@@ -21,6 +23,7 @@ from typed_sessions.core.lifecycle import (
     Keep,
     Write,
     action_of,
+    is_kept,
     is_valid,
     refresh_is_due,
     save,
@@ -28,16 +31,26 @@ from typed_sessions.core.lifecycle import (
 from typed_sessions.core.loading import RequestContext, adopted
 from typed_sessions.core.predecessors import Claim, Inheritance, succession_of
 from typed_sessions.core.rules import Format, Rules
-from typed_sessions.core.session import state_of
+from typed_sessions.core.session import STREAMING, state_of
 from typed_sessions.core.session_request import is_left_alone, note_saved, session_from, session_of_request
 from typed_sessions.core.settings import read_settings
-from typed_sessions.reports import ChangeLost, FieldReset, Reason, Refused, Report, UndeclaredKeys, UndeclaredNestedKeys
+from typed_sessions.reports import (
+    ChangeLost,
+    CookieOversize,
+    FieldReset,
+    Reason,
+    Refused,
+    Report,
+    UndeclaredKeys,
+    UndeclaredNestedKeys,
+)
 from typed_sessions.sealing.keys import SecretKeys
 from typed_sessions.sealing.set_cookie import CookieAttributes
 from typed_sessions.sealing.signed import SignedSealer
 from typed_sessions.serializers import MsgspecJSONSerializer, TaggedJSONSerializer
 
 NOW = 1_800_000_000
+PERMANENT = b'{"_permanent":true}'
 
 S = TypeVar("S")
 
@@ -259,6 +272,184 @@ def test_what_a_browser_has_to_be_told_is_in_the_header_changes() -> None:
     assert repr(changes) == "HeaderChanges(vary=True, 1 cookies)"  # and no text of one
 
 
+def stays(_: SecureCookieSession[Any]) -> object:
+    return None
+
+
+def change(session: SecureCookieSession[Any]) -> object:
+    session["user_id"] = 8
+    return None
+
+
+@pytest.mark.parametrize(
+    ("texts", "act", "value", "vary"),
+    [
+        pytest.param([sealed()], stays, None, False, id="untouched"),
+        pytest.param([sealed()], dict, None, True, id="read"),
+        pytest.param([sealed()], change, sealed(b'{"user_id":8}'), True, id="changed"),
+        pytest.param([sealed()], SecureCookieSession.clear, "", True, id="emptied"),
+        pytest.param(["x"], SecureCookieSession.clear, "", True, id="emptied, and refused"),
+        pytest.param([], change, sealed(b'{"user_id":8}'), True, id="begun"),
+        pytest.param([], SecureCookieSession.clear, None, True, id="nothing"),
+    ],
+)
+def test_what_is_saved_is_kept_and_what_comes_after_is_lost(
+    texts: list[str], act: Callable[[Any], object], value: str | None, vary: bool
+) -> None:
+    reports: list[Report] = []
+    rules = made()
+    session = opened(texts, rules, reports)
+    act(session)
+    changes = save(session, rules, None, streams=False)
+    assert [text.partition(";")[0] for text in changes.set_cookie] == ([] if value is None else [f"session={value}"])
+    assert changes.vary is vary
+    assert is_kept(session, rules, None, answers=False)
+    assert ChangeLost not in map(type, reports)
+    session["user_id"] = 9
+    assert not is_kept(session, rules, None, answers=False)
+    assert [type(report) for report in reports].count(ChangeLost) == 1
+
+
+def test_a_refresh_that_is_too_large_leaves_the_cookie_as_old_as_it_was() -> None:
+    reports: list[Report] = []
+    rules, later = made(MAX_COOKIE_SIZE=10), made(NOW + 200)
+    session = opened([sealed(PERMANENT, NOW - 900)], rules, reports)
+    assert save(session, rules, None, streams=False) == HeaderChanges(vary=False)
+    assert session.permanent
+    assert is_kept(session, rules, None, answers=False)
+    assert not is_kept(session, later, None, answers=False)
+
+
+@pytest.mark.parametrize("streams", [False, True])
+def test_whoever_streams_is_known_from_the_save_on(streams: bool) -> None:
+    def known() -> bool:
+        session = opened([sealed()], made())
+        save(session, made(), None, streams=streams)
+        return STREAMING.get() is session
+
+    STREAMING.set(None)
+    assert copy_context().run(known) is streams
+
+
+def test_of_rivals_all_are_deleted_before_the_own_cookie_is_written() -> None:
+    rules = made(SESSION_COOKIE_PATH="/shop")
+    session = opened([sealed(), sealed(at=NOW - 1)], rules)
+    assert save(session, rules, None, streams=False).set_cookie == ()
+    session = opened([sealed(), sealed(at=NOW - 1)], rules)
+    session.clear()
+    changes = save(session, rules, None, streams=False)
+    assert [text.rpartition("=")[2] for text in changes.set_cookie] == ["/", "/shop"]
+
+
+@pytest.mark.parametrize(
+    ("payload", "act", "expected"),
+    [
+        pytest.param(None, stays, None, id="untouched"),
+        pytest.param(None, change, b'{"_permanent":true,"user_id":8}', id="begun"),
+        pytest.param(None, lambda each: setattr(each, "permanent", True), None, id="begun with nothing"),
+        pytest.param(b'{"user_id":7}', change, b'{"user_id":8}', id="changed"),
+        pytest.param(b'{"user_id":7}', stays, None, id="untouched that came"),
+        pytest.param(PERMANENT, dict, None, id="the flag alone, read"),
+        pytest.param(
+            b'{"_permanent":true,"user_id":7}', lambda each: each.pop("user_id"), b"", id="left with the flag"
+        ),
+        pytest.param(
+            b'{"user_id":7}',
+            lambda each: (each.clear(), change(each)),
+            PERMANENT[:-1] + b',"user_id":8}',
+            id="begun anew",
+        ),
+    ],
+)
+def test_the_first_content_makes_a_session_permanent_and_the_last_one_takes_that_along(
+    payload: bytes | None, act: Callable[[Any], object], expected: bytes | None
+) -> None:
+    rules = evolve(made(), makes_permanent=True)
+    session = opened([] if payload is None else [sealed(payload)], rules)
+    act(session)
+    texts = [text.partition(";")[0] for text in save(session, rules, None, streams=False).set_cookie]
+    assert texts == ([] if expected is None else [f"session={sealed(expected) if expected else ''}"])
+
+
+class Always(SecureCookieSession[Visitor]):
+    """A session of a user's class, which is always permanent."""
+
+    @property
+    @override
+    def permanent(self) -> bool:
+        return True
+
+    @permanent.setter
+    @override
+    def permanent(self, value: bool) -> None: ...
+
+
+def test_a_permanent_session_is_written_with_its_end() -> None:
+    rules = made(PERMANENT_SESSION_LIFETIME=1000)
+    end = f"Expires={format_datetime(moment(1000), usegmt=True)}"
+    for permanent in (False, True):
+        session = opened([], rules)
+        session["user_id"] = 8
+        session.permanent = permanent
+        assert (end in save(session, rules, None, streams=False).set_cookie[0]) is permanent
+    always = session_from(RequestContext(rules, None, ()), Always)
+    always["user_id"] = 8
+    assert end in save(always, rules, None, streams=False).set_cookie[0]
+
+
+def test_a_cookie_may_be_as_large_as_browsers_take_and_no_larger() -> None:
+    def written(most: int, on_oversize: str = "raise") -> list[Report]:
+        adapter = Adapter()
+        rules = evolve(made(MAX_COOKIE_SIZE=most, SESSION_ON_OVERSIZE=on_oversize), adapter=adapter)
+        session = session_from(RequestContext(rules, None, ()), SecureCookieSession[Visitor])
+        session["user_id"] = 8
+        assert len(save(session, rules, None, streams=False).set_cookie) == 1
+        return adapter.reports
+
+    size = len("session=; HttpOnly; Path=/") + len(sealed(b'{"user_id":8}'))
+    assert written(size) == []
+    with pytest.raises(CookieTooLargeError):
+        written(size - 1)
+    assert written(size - 1, "warn") == [CookieOversize(size, size - 1, sent=True)]
+
+
+def test_what_will_read_back_otherwise_is_said_once_it_is_written() -> None:
+    class Told(Adapter):
+        @override
+        def report_lossy(self, _: object, keys: tuple[str, ...], /) -> None:
+            lossy.append(keys)
+
+    lossy: list[tuple[str, ...]] = []
+    rules = evolve(made_of(Visitor, json), adapter=Told())
+    session = session_from(RequestContext(rules, None, ()), SecureCookieSession[Visitor])
+    session.update(user_id=7, pair=(1, 2))
+    save(session, rules, None, streams=False)
+    assert lossy == [("pair",)]
+
+
+@define
+class Overriding(Adapter):
+    """An adapter of whose methods one was overridden, and fails."""
+
+    asked: int = 0
+
+    @override
+    def should_set_cookie(self, _: object, session: SecureCookieSession[Any], /) -> bool:
+        self.asked += 1
+        assert not state_of(session).has_failed
+        raise ZeroDivisionError
+
+
+def test_an_overridden_method_that_fails_is_not_asked_again() -> None:
+    adapter = Overriding()
+    rules = evolve(made(), adapter=adapter, is_stock=False)
+    session = opened([], rules)
+    with pytest.raises(ZeroDivisionError):
+        save(session, rules, None, streams=False)
+    assert save(session, rules, None, streams=False) == HeaderChanges(vary=False)
+    assert adapter.asked == 1
+
+
 def test_a_save_that_failed_is_not_tried_again() -> None:
     rules = made()
     for used in (False, True):
@@ -266,8 +457,10 @@ def test_a_save_that_failed_is_not_tried_again() -> None:
         session["extra"] = object()
         with pytest.raises(SerializationError):
             save(session, rules, None, streams=False)
+        assert (state_of(session).has_failed, state_of(session).awaits_response) == (True, True)
         session.accessed = used
         assert save(session, rules, None, streams=False) == HeaderChanges(vary=used)
+        assert (state_of(session).has_failed, state_of(session).awaits_response) == (True, False)
 
 
 class NamedAlike:
@@ -347,9 +540,6 @@ def test_contents_that_would_not_come_back_are_never_written() -> None:
     session.data.user_id = "7"  # type: ignore[assignment]  # the misuse
     with pytest.raises(SerializationError, match="user_id"):
         action_of(session, rules, wanted=True)
-
-
-PERMANENT = b'{"_permanent":true}'
 
 
 @pytest.mark.parametrize(
