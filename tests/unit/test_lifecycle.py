@@ -14,7 +14,15 @@ import pytest
 from attrs import Factory, define, evolve, frozen
 from typing_extensions import override
 
-from typed_sessions import CookieTooLargeError, Essential, Schema, SecureCookieSession, SerializationError, migration
+from typed_sessions import (
+    ConfigurationError,
+    CookieTooLargeError,
+    Essential,
+    Schema,
+    SecureCookieSession,
+    SerializationError,
+    migration,
+)
 from typed_sessions.codec.codec import Codec
 from typed_sessions.codec.contents import contents_of
 from typed_sessions.core.lifecycle import (
@@ -315,9 +323,62 @@ def test_a_refresh_that_is_too_large_leaves_the_cookie_as_old_as_it_was() -> Non
     rules, later = made(MAX_COOKIE_SIZE=10), made(NOW + 200)
     session = opened([sealed(PERMANENT, NOW - 900)], rules, reports)
     assert save(session, rules, None, streams=False) == HeaderChanges(vary=False)
+    session = opened([sealed(PERMANENT, NOW - 900)], rules, reports)
     assert session.permanent
+    assert save(session, rules, None, streams=False) == HeaderChanges(vary=True)
     assert is_kept(session, rules, None, answers=False)
     assert not is_kept(session, later, None, answers=False)
+
+
+def test_a_session_lives_as_long_as_the_cookie_that_it_was_given_last() -> None:
+    session = opened([sealed(at=NOW - 900)], made())
+    change(session)
+    save(session, made(), None, streams=False)
+    assert is_valid(session, made(NOW + 1000))
+    assert not is_valid(session, made(NOW + 1001))
+    assert not is_valid(session, made(key="another key"))
+
+
+def test_a_session_ends_with_its_absolute_lifetime_however_young_its_cookie() -> None:
+    limited = made(SESSION_ABSOLUTE_LIFETIME=60)
+    session = opened([], limited)
+    change(session)
+    written = f'{{"user_id":8,"_created":{NOW}}}'.encode()
+    assert f"session={sealed(written)};" in save(session, limited, None, streams=False).set_cookie[0]
+    assert is_valid(session, limited)
+    assert is_valid(session, made(NOW + 59, SESSION_ABSOLUTE_LIFETIME=60))
+    assert not is_valid(session, made(NOW + 60, SESSION_ABSOLUTE_LIFETIME=60))
+    assert is_valid(session, made(NOW + 60))
+
+
+@pytest.mark.parametrize(("after", "due"), [(0, True), (100, False)])
+def test_what_a_program_made_is_refreshed_only_where_each_request_refreshes(after: int, due: bool) -> None:
+    rules = made(SESSION_REFRESH_AFTER=after)
+    session = SecureCookieSession({"_permanent": True, "user_id": 7}, schema=rules.schema)
+    assert refresh_is_due(session, rules) is due
+    begun = SecureCookieSession(schema=rules.schema)
+    begun.permanent = True
+    assert not refresh_is_due(begun, rules)
+
+
+def test_a_refresh_is_written_without_being_asked_for() -> None:
+    text = sealed(PERMANENT, NOW - 100)
+    assert action_of(opened([text], made()), made()) == Write(sealed(PERMANENT), refresh=True)
+    assert action_of(opened([text], made()), made(SESSION_REFRESH_EACH_REQUEST=False)) == Keep()
+
+
+def test_what_is_begun_and_denied_is_written_where_that_is_wanted() -> None:
+    session = opened([], made())
+    change(session)
+    session.modified = False
+    assert action_of(session, made(), wanted=True) == Write(sealed(b'{"user_id":8}'))
+
+
+def test_without_a_key_a_change_cannot_be_written() -> None:
+    session = opened([sealed()], made())
+    change(session)
+    with pytest.raises(ConfigurationError, match="SECRET_KEY"):
+        save(session, evolve(made(), formats=()), None, streams=False)
 
 
 @pytest.mark.parametrize("streams", [False, True])
@@ -347,6 +408,7 @@ def test_of_rivals_all_are_deleted_before_the_own_cookie_is_written() -> None:
         pytest.param(None, stays, None, id="untouched"),
         pytest.param(None, change, b'{"_permanent":true,"user_id":8}', id="begun"),
         pytest.param(None, lambda each: setattr(each, "permanent", True), None, id="begun with nothing"),
+        pytest.param(None, lambda each: setattr(each, "permanent", False), b'{"_permanent":false}', id="begun with no"),
         pytest.param(b'{"user_id":7}', change, b'{"user_id":8}', id="changed"),
         pytest.param(b'{"user_id":7}', stays, None, id="untouched that came"),
         pytest.param(PERMANENT, dict, None, id="the flag alone, read"),
@@ -374,13 +436,12 @@ def test_the_first_content_makes_a_session_permanent_and_the_last_one_takes_that
 class Always(SecureCookieSession[Visitor]):
     """A session of a user's class, which is always permanent."""
 
-    @property
+    @property  # type: ignore[explicit-override]  # mypy does not see @override on a property with a setter
     @override
     def permanent(self) -> bool:
         return True
 
     @permanent.setter
-    @override
     def permanent(self, value: bool) -> None: ...
 
 
@@ -448,6 +509,11 @@ def test_an_overridden_method_that_fails_is_not_asked_again() -> None:
         save(session, rules, None, streams=False)
     assert save(session, rules, None, streams=False) == HeaderChanges(vary=False)
     assert adapter.asked == 1
+
+
+def test_what_is_to_be_done_is_a_value_that_shows_no_text_of_a_cookie() -> None:
+    assert repr(Write("text", ("pair",))) == "Write(refresh=False, lossy_keys=('pair',))"
+    assert len({Keep(), Delete(), Write("text"), HeaderChanges(("text",)), Keep(), HeaderChanges(("text",))}) == 4
 
 
 def test_a_save_that_failed_is_not_tried_again() -> None:
