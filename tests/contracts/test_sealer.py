@@ -169,6 +169,32 @@ def test_a_genuine_signature_is_found_among_many_and_says_when(make: MakeSealer)
     assert sealer.verify(signed_part, [b"", b"another"]) == Refused(Reason.SIGNATURE)
 
 
+@SEALERS
+@pytest.mark.parametrize("payload", [b"payload", b"pay" * 2000], ids=["as it is", "compressed"])
+@pytest.mark.parametrize("key", ["old", "new"])
+@pytest.mark.parametrize(
+    ("age", "reason"),
+    [(0, None), (3600.9, None), (3601, Reason.EXPIRED), (-30, None), (-31, Reason.FUTURE)],
+)
+def test_a_signature_is_verified_as_a_text_is_opened(
+    make: MakeSealer, payload: bytes, key: str, age: float, reason: Reason | None
+) -> None:
+    text = make(SecretKeys(key), NOW).seal(payload)
+    signed_part, _, signature = text.rpartition(".")
+    code = urlsafe_b64decode(signature + "=" * (-len(signature) % 4))
+    sealer = make(SecretKeys("new", ("old",)), NOW + age)
+    assert sealer.verify(signed_part, [code]) == (Genuine(NOW, (code,)) if reason is None else Refused(reason))
+    assert sealer.open(text) == ((payload, int(age)) if reason is None else Refused(reason))
+
+
+@SEALERS
+@settings(max_examples=100, deadline=None)
+@given(text=any_text())
+@example("\ud800.\ud800")
+def test_what_nobody_sealed_is_not_verified_either(make: MakeSealer, text: str) -> None:
+    assert isinstance(make(SecretKeys("key"), NOW).verify(text, [b"", b"\xff" * 20]), Refused)
+
+
 class Counted:
     """A hash that counts how many are made, or copied."""
 

@@ -1,10 +1,12 @@
 """Change the package in small ways, one at a time, and print the changes that no test notices: run it by hand.
 
-    python -m tests.mutants.run [core/lifecycle] [sealing/signed] [codec/generated] ...
+    python -m tests.mutants.run [--quick] [core/lifecycle] [sealing/signed] [codec/generated] ...
 
-The changes are made in a temporary copy. Each one is tried in a process of its own, forked from this one after the
-slow imports: first with those tests that run the changed line, then, if none of them fails, with all tests of the
-module. `explained.toml` lists the changes that may stay unnoticed, and why.
+The changes are made in a temporary copy. Each one is tried in a process of its own with all tests of the module until
+one fails: first those that run the changed line, and of these the quick ones, and those that have noticed others. The
+process is forked from one that has collected the tests; for what matters before that, from one with the slow imports.
+With `--quick` no mutant is tried for longer than a few seconds: what lives then may be noticed by slow tests.
+`explained.toml` lists the changes that may stay unnoticed, and why.
 """
 # ruff: noqa: T201 -- a command prints
 
@@ -12,9 +14,11 @@ from __future__ import annotations
 
 import ast
 import copy
+import gc
 import importlib
 import json
 import os
+import resource
 import shutil
 import signal
 import sys
@@ -22,12 +26,14 @@ import tempfile
 import threading
 import time
 import tomllib
+import warnings
 from collections import Counter, defaultdict
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
-from types import FrameType
+from types import CodeType, FrameType, FunctionType
 from typing import Any, Final
 
 import pytest
@@ -43,8 +49,23 @@ BOTH_PATHS: Final = (
 CHANGED: Final = ("tests/unit/test_unchanged.py", "tests/unit/test_codec.py", "tests/unit/test_migrations.py")
 OF_DATA: Final = "tests/unit/test_loaded_data.py"
 TESTS: Final[dict[str, tuple[str, ...]]] = {
-    "core/lifecycle": ("tests/unit/test_lifecycle.py", OF_DATA),
-    "core/loading": ("tests/unit/test_lifecycle.py", "tests/integrations/test_several_cookies.py", OF_DATA),
+    "core/lifecycle": (
+        "tests/unit/test_lifecycle.py",
+        "tests/integrations/test_lifetimes.py",
+        "tests/unit/test_permanence.py",
+        "tests/integrations/test_saving.py",
+        "tests/integrations/test_several_cookies.py",
+        OF_DATA,
+    ),
+    "core/loading": (
+        "tests/unit/test_lifecycle.py",
+        "tests/unit/test_session.py",
+        "tests/unit/test_renaming.py",
+        "tests/integrations/test_several_cookies.py",
+        "tests/integrations/test_adopting.py",
+        "tests/integrations/test_lifetimes.py",
+        OF_DATA,
+    ),
     "core/rules": ("tests/unit/test_lifecycle.py", OF_DATA),
     "sealing/base": ("tests/unit/test_sealing.py", "tests/unit/test_lifecycle.py"),
     "sealing/keys": ("tests/unit/test_sealing.py", "tests/contracts/test_sealer.py"),
@@ -112,11 +133,16 @@ TESTS: Final[dict[str, tuple[str, ...]]] = {
 """The modules that are changed, and what tests each of them."""
 ALSO: Final = ("tests/unit/test_interface.py", "tests/integrations/test_quart.py")
 """What tests all of them."""
-TIMEOUT: Final = 120
-"""Seconds for one test run; a mutant may loop for ever, and counts as noticed then."""
+PATIENCE: Final = 10
+"""Seconds for one test, besides ten times what it takes; a mutant may loop for ever, and counts as noticed then."""
+QUICK: Final = 3.0
+"""Seconds for the tests of one mutant, of those that take little time."""
+MOST_MEMORY: Final = 4 << 30
+UNFIT: Final = 77
+"""The exit code that says: not to be tried in a process that has imported the module."""
 AT_IMPORT: Final = "at import"
 """Stands for the name of a test where a line runs before any."""
-SLOW_IMPORTS: Final = ("cattrs", "flask", "httpx", "msgspec", "quart.testing")
+OURS: Final = ("tests", "typed_sessions")
 
 COMPARISONS: Final[dict[type[ast.cmpop], type[ast.cmpop]]] = {
     ast.Eq: ast.NotEq,
@@ -357,28 +383,22 @@ def _copy_of_the_project() -> Iterator[Path]:
         yield folder
 
 
-class Selection:
-    """Runs the tests whose names it holds, and no other."""
-
-    def __init__(self, names: frozenset[str]) -> None:
-        self._names = names
-
-    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        items[:] = [item for item in items if item.nodeid in self._names]
-
-
 class Record:
-    """Writes down which tests run which lines of one file, and which lines run at an import."""
+    """Writes down which tests run which lines of one file, which run at an import, and how long each test takes."""
 
     def __init__(self, path: Path) -> None:
         self._path = str(path)
         self._test = AT_IMPORT
         self.tests: defaultdict[int, set[str]] = defaultdict(set)
+        self.seconds: dict[str, float] = {}
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
         self._test = item.nodeid
-        return (yield)
+        start = time.monotonic()
+        result = yield
+        self.seconds[item.nodeid] = time.monotonic() - start
+        return result
 
     def trace(self, frame: FrameType, _event: str, _arg: object) -> Any:
         if frame.f_code.co_filename != self._path:
@@ -387,71 +407,227 @@ class Record:
         return self.trace
 
 
-def _in_child(folder: Path, work: Callable[[], int]) -> int:
-    """Return what a piece of work returns in a process of its own, in a folder of which it has imported nothing yet."""
+@dataclass(frozen=True)
+class Recording:
+    """What a run without any change has shown of the tests of a module, and which of them have noticed changes."""
+
+    tests: Mapping[int, frozenset[str]]
+    """Those that run each line."""
+    seconds: Mapping[str, float]
+    kills: Counter[str]
+    most_seconds: float | None
+    """How long the tests of one mutant may take, in all."""
+
+    def running(self, mutant: Mutant) -> frozenset[str]:
+        """Return the tests that run what a mutant has changed."""
+        return frozenset[str]().union(*(self.tests.get(line, ()) for line in mutant.lines))
+
+    def is_made_by_import(self, mutant: Mutant) -> bool:
+        """Return True if the change matters before the first test, or if nobody knows when."""
+        return not (running := self.running(mutant)) or AT_IMPORT in running
+
+
+class Trial:
+    """Runs those tests first that run a changed line, of these the ones that may notice soonest, and stops there."""
+
+    def __init__(self, folder: Path, recording: Recording, mutant: Mutant) -> None:
+        self._killer = folder / "killer"
+        self._recording = recording
+        self._first = recording.running(mutant)
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        items.sort(key=self._rank)
+        if self._recording.most_seconds is not None:
+            ends = accumulate(self._seconds(item.nodeid) for item in items)
+            items[:] = [item for item, end in zip(items, ends, strict=True) if end < self._recording.most_seconds]
+
+    def _rank(self, item: pytest.Item) -> tuple[bool, float]:
+        name = item.nodeid
+        return name not in self._first, self._seconds(name) / (1 + self._recording.kills[name])
+
+    def _seconds(self, name: str) -> float:
+        return self._recording.seconds.get(name, 1)
+
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        self._killer.write_text(item.nodeid)
+        signal.alarm(PATIENCE + int(10 * self._seconds(item.nodeid)))
+
+
+class Trials:
+    """Has pytest collect tests once, and try many mutants with them, each in a process forked from there.
+
+    A mutant's functions get their changed code there: what has been imported stays.
+    """
+
+    def __init__(
+        self, folder: Path, recording: Recording, tried: Sequence[Mutant], found: Callable[[int, int], object]
+    ):
+        self._folder = folder
+        self._killer = folder / "killer"
+        self._recording = recording
+        self._mutants = tried
+        self._found = found
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
+        path = self._folder / "typed_sessions" / f"{self._mutants[0].module}.py"
+        original = path.read_text()
+        gc.unfreeze()
+        functions = [each for each in gc.get_objects() if isinstance(each, FunctionType)]
+        functions = [each for each in functions if each.__code__.co_filename == str(path)]
+        gc.freeze()
+        for number, mutant in enumerate(self._mutants):
+            path.write_text(mutant.source)  # for who imports it from here on
+            self._killer.write_text("")
+            child = os.fork()
+            if child == 0:
+                _limit_memory()
+                if not _put_code(functions, path, original, mutant.source):
+                    os._exit(UNFIT)
+                trial = Trial(self._folder, self._recording, mutant)
+                trial.pytest_collection_modifyitems(session.items)
+                session.config.pluginmanager.register(trial)
+                return None
+            code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+            self._recording.kills[self._killer.read_text()] += code not in (0, UNFIT)
+            self._found(number, code)
+        path.write_text(original)
+        return True
+
+
+def _put_code(functions: Sequence[FunctionType], path: Path, original: str, source: str) -> bool:
+    """Give functions that were made from one source their code in another; False if that cannot be done."""
+    places = {code: place for place, code in _codes(compile(original, path, "exec", dont_inherit=True))}
+    changed = dict(_codes(compile(source, path, "exec", dont_inherit=True)))
+    try:
+        for function in functions:
+            function.__code__ = changed[places[function.__code__]]
+    except (KeyError, ValueError):  # a lambda that is gone, a variable of an outer function that is no longer used
+        return False
+    return True
+
+
+def _codes(module: CodeType) -> Iterator[tuple[tuple[str, int], CodeType]]:
+    seen: Counter[str] = Counter()
+    waiting = [module]
+    while waiting:
+        code = waiting.pop()
+        seen[code.co_qualname] += 1
+        yield (code.co_qualname, seen[code.co_qualname]), code
+        waiting += [each for each in code.co_consts if isinstance(each, CodeType)]
+
+
+def _limit_memory() -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
+
+
+def _fork(folder: Path, work: Callable[[], int]) -> int:
+    """Do a piece of work in a process of its own, in a folder of which it has imported nothing yet."""
     sys.stdout.flush()
     child = os.fork()
     if child == 0:
-        signal.alarm(TIMEOUT)
+        _limit_memory()
         silence = os.open(os.devnull, os.O_WRONLY)
         os.dup2(silence, 1)
         os.dup2(silence, 2)
         os.chdir(folder)
         sys.path.insert(0, str(folder))
-        for name in [name for name in sys.modules if name.partition(".")[0] in ("tests", "typed_sessions")]:
+        for name in [name for name in sys.modules if name.partition(".")[0] in OURS]:
             del sys.modules[name]
         os._exit(work())
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    return child
 
 
-def _pytest(files: Sequence[str], plugin: Record | Selection | None = None) -> int:
+def _in_child(folder: Path, work: Callable[[], int]) -> int:
+    """Return what a piece of work returns in a process of its own."""
+    return os.waitstatus_to_exitcode(os.waitpid(_fork(folder, work), 0)[1])
+
+
+def _pytest(module: str, plugin: Record | Trial | Trials) -> int:
     options = ["-x", "-q", "-p", "no:cacheprovider", "--hypothesis-profile=mutants", "--numprocesses=0"]
     options += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # hypothesis is imported already
-    return pytest.main([*options, *files], plugins=[plugin] if plugin else [])
+    return pytest.main([*options, *dict.fromkeys((*TESTS[module], *ALSO))], plugins=[plugin])
 
 
-def passes(folder: Path, files: Sequence[str]) -> bool:
-    """Return True if the tests of some files pass in a folder."""
-    return _in_child(folder, lambda: _pytest(files)) == 0
-
-
-def recorded(folder: Path, module: str) -> Mapping[int, frozenset[str]] | None:
-    """Return the tests that run each line of a module, or None if one of them fails without any change."""
-    result = folder / "tests-of-lines.json"
+def recorded(folder: Path, module: str, most_seconds: float | None = None) -> Recording | None:
+    """Return what a run of a module's tests without any change shows, or None if one of them fails."""
+    result = folder / "recording.json"
 
     def work() -> int:
         record = Record(folder / "typed_sessions" / f"{module}.py")
         threading.settrace(record.trace)
         sys.settrace(record.trace)
-        code = _pytest([*TESTS[module], *ALSO], record)
+        code = _pytest(module, record)
         sys.settrace(None)
-        result.write_text(json.dumps({line: sorted(tests) for line, tests in record.tests.items()}))
+        tests = {line: [*names] for line, names in record.tests.items()}
+        result.write_text(json.dumps([tests, record.seconds, list(sys.modules)]))
         return code
 
     if _in_child(folder, work) != 0:
         return None
-    return {int(line): frozenset(tests) for line, tests in json.loads(result.read_text()).items()}
+    tests, seconds, imported = json.loads(result.read_text())
+    _import_what_is_not_ours(imported)
+    return Recording({int(line): frozenset(names) for line, names in tests.items()}, seconds, Counter(), most_seconds)
 
 
-def _is_unnoticed(folder: Path, mutant: Mutant, tests_of: Mapping[int, frozenset[str]]) -> bool:
-    selected = frozenset[str]().union(*(tests_of.get(line, ()) for line in mutant.lines))
-    if selected and AT_IMPORT not in selected:
-        files = [
-            file for file in (*TESTS[mutant.module], *ALSO) if any(name.startswith(f"{file}::") for name in selected)
-        ]
-        if _in_child(folder, lambda: _pytest(files, Selection(selected))) != 0:
-            return False
-    return passes(folder, TESTS[mutant.module]) and passes(folder, ALSO)
+def _import_what_is_not_ours(names: Sequence[str]) -> None:
+    """Import what all processes would import anew, each of them, in the one from which they are forked."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name in names:
+            if name.partition(".")[0] not in OURS:
+                with suppress(ImportError):  # pytest knows a module of tests by its last name
+                    importlib.import_module(name)
+    gc.freeze()
 
 
-def survivors(folder: Path, module: str, tests_of: Mapping[int, frozenset[str]]) -> Iterator[tuple[Mutant, bool]]:
+def survivors(folder: Path, module: str, recording: Recording) -> Iterator[tuple[Mutant, bool]]:
     """Yield every mutant of a module, and whether no test notices it."""
     path = folder / "typed_sessions" / f"{module}.py"
     original = path.read_text()
-    for mutant in mutants(module, original):
+    unchanged = Mutant(module, "", "", original, range(0))
+    every = list(mutants(module, original))
+    early = [mutant for mutant in every if recording.is_made_by_import(mutant)]
+    late = [mutant for mutant in every if not recording.is_made_by_import(mutant)]
+    for mutant, code in _tried_late(folder, recording, [unchanged, *late]):
+        if mutant is unchanged:
+            assert code == 0, "the tests fail without any change, in this order"
+        elif code == UNFIT:
+            early.append(mutant)
+        else:
+            yield mutant, code == 0
+    for mutant in early:
         path.write_text(mutant.source)
-        yield mutant, _is_unnoticed(folder, mutant, tests_of)
+        yield mutant, _tried_early(folder, recording, mutant) == 0
     path.write_text(original)
+
+
+def _tried_early(folder: Path, recording: Recording, mutant: Mutant) -> int:
+    killer = folder / "killer"
+    killer.write_text("")
+
+    def work() -> int:
+        signal.alarm(10 * PATIENCE)
+        return _pytest(mutant.module, Trial(folder, recording, mutant))
+
+    code = _in_child(folder, work)
+    recording.kills[killer.read_text()] += code != 0
+    return code
+
+
+def _tried_late(folder: Path, recording: Recording, tried: Sequence[Mutant]) -> Iterator[tuple[Mutant, int]]:
+    source, sink = os.pipe()
+
+    def found(number: int, code: int) -> None:
+        os.write(sink, f"{number} {code}\n".encode())
+
+    child = _fork(folder, lambda: _pytest(tried[0].module, Trials(folder, recording, tried, found)))
+    os.close(sink)
+    with os.fdopen(source) as results:
+        for result in results:
+            number, code = result.split()
+            yield tried[int(number)], int(code)
+    os.waitpid(child, 0)
 
 
 def explanations() -> dict[tuple[str, str, str], str]:
@@ -463,7 +639,7 @@ def explanations() -> dict[tuple[str, str, str], str]:
     }
 
 
-def main(modules: Sequence[str]) -> int:
+def main(modules: Sequence[str], most_seconds: float | None = None) -> int:
     """Try every mutant of some modules, print those that live, and return 1 if one of them is not explained."""
     settings.register_profile(
         "mutants",
@@ -474,26 +650,24 @@ def main(modules: Sequence[str]) -> int:
         report_multiple_bugs=False,
         phases=(Phase.explicit, Phase.generate),
     )
-    for name in SLOW_IMPORTS:
-        importlib.import_module(name)
     failed = False
     with _copy_of_the_project() as folder:
         for module in modules:
-            tests_of = recorded(folder, module)
-            if tests_of is None:
+            recording = recorded(folder, module, most_seconds)
+            if recording is None:
                 print(f"{module}: the tests fail without any change")
                 return 2
             sys.dont_write_bytecode = True  # of the unchanged modules it is written now
-            failed = not _all_explained(folder, module, tests_of) or failed
+            failed = not _all_explained(folder, module, recording) or failed
     return 1 if failed else 0
 
 
-def _all_explained(folder: Path, module: str, tests_of: Mapping[int, frozenset[str]]) -> bool:
+def _all_explained(folder: Path, module: str, recording: Recording) -> bool:
     start = time.monotonic()
     explained = {key for key in explanations() if key[0] == module}
     alive: set[tuple[str, str, str]] = set()
     tried = 0
-    for mutant, unnoticed in survivors(folder, module, tests_of):
+    for mutant, unnoticed in survivors(folder, module, recording):
         tried += 1
         if unnoticed:
             alive.add(mutant.key)
@@ -511,4 +685,5 @@ def _all_explained(folder: Path, module: str, tests_of: Mapping[int, frozenset[s
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:] or tuple(TESTS)))
+    named = [name for name in sys.argv[1:] if name != "--quick"]
+    sys.exit(main(named or tuple(TESTS), QUICK if "--quick" in sys.argv else None))

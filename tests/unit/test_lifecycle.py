@@ -4,30 +4,61 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from contextvars import copy_context
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
 import pytest
-from attrs import Factory, define, evolve
+from attrs import Factory, define, evolve, frozen
 from typing_extensions import override
 
-from typed_sessions import Essential, Schema, SecureCookieSession, SerializationError, migration
+from typed_sessions import (
+    ConfigurationError,
+    CookieTooLargeError,
+    Essential,
+    Schema,
+    SecureCookieSession,
+    SerializationError,
+    migration,
+)
 from typed_sessions.codec.codec import Codec
 from typed_sessions.codec.contents import contents_of
-from typed_sessions.core.lifecycle import Delete, HeaderChanges, Keep, Write, action_of, refresh_is_due, save
-from typed_sessions.core.loading import RequestContext
+from typed_sessions.core.lifecycle import (
+    Delete,
+    HeaderChanges,
+    Keep,
+    Write,
+    action_of,
+    is_kept,
+    is_valid,
+    refresh_is_due,
+    save,
+)
+from typed_sessions.core.loading import RequestContext, adopted
+from typed_sessions.core.predecessors import Claim, Inheritance, succession_of
 from typed_sessions.core.rules import Format, Rules
-from typed_sessions.core.session import state_of
+from typed_sessions.core.session import STREAMING, state_of
 from typed_sessions.core.session_request import is_left_alone, note_saved, session_from, session_of_request
 from typed_sessions.core.settings import read_settings
-from typed_sessions.reports import ChangeLost, FieldReset, Reason, Refused, Report, UndeclaredKeys, UndeclaredNestedKeys
+from typed_sessions.reports import (
+    ChangeLost,
+    CookieOversize,
+    FieldReset,
+    Reason,
+    Refused,
+    Report,
+    UndeclaredKeys,
+    UndeclaredNestedKeys,
+)
 from typed_sessions.sealing.keys import SecretKeys
 from typed_sessions.sealing.set_cookie import CookieAttributes
 from typed_sessions.sealing.signed import SignedSealer
 from typed_sessions.serializers import MsgspecJSONSerializer, TaggedJSONSerializer
 
 NOW = 1_800_000_000
+PERMANENT = b'{"_permanent":true}'
 
 S = TypeVar("S")
 
@@ -36,6 +67,12 @@ S = TypeVar("S")
 class Visitor:
     user_id: int | None = None
     cart: list[str] = Factory(list[str])
+
+
+@define
+class Guarded:
+    one: Annotated[int, Essential] = 0
+    two: Annotated[int, Essential] = 0
 
 
 class Counting(SignedSealer):
@@ -240,7 +277,256 @@ def test_what_a_browser_has_to_be_told_is_in_the_header_changes() -> None:
     changes = save(session, rules, None, streams=False)
     written = sealed(b'{"user_id":8}')
     assert changes == HeaderChanges(set_cookie=(f"session={written}; HttpOnly; Path=/",))
-    assert "session=" not in repr(changes)
+    assert repr(changes) == "HeaderChanges(vary=True, 1 cookies)"  # and no text of one
+
+
+def stays(_: SecureCookieSession[Any]) -> object:
+    return None
+
+
+def change(session: SecureCookieSession[Any]) -> object:
+    session["user_id"] = 8
+    return None
+
+
+@pytest.mark.parametrize(
+    ("texts", "act", "value", "vary"),
+    [
+        pytest.param([sealed()], stays, None, False, id="untouched"),
+        pytest.param([sealed()], dict, None, True, id="read"),
+        pytest.param([sealed()], change, sealed(b'{"user_id":8}'), True, id="changed"),
+        pytest.param([sealed()], SecureCookieSession.clear, "", True, id="emptied"),
+        pytest.param(["x"], SecureCookieSession.clear, "", True, id="emptied, and refused"),
+        pytest.param([], change, sealed(b'{"user_id":8}'), True, id="begun"),
+        pytest.param([], SecureCookieSession.clear, None, True, id="nothing"),
+    ],
+)
+def test_what_is_saved_is_kept_and_what_comes_after_is_lost(
+    texts: list[str], act: Callable[[Any], object], value: str | None, vary: bool
+) -> None:
+    reports: list[Report] = []
+    rules = made()
+    session = opened(texts, rules, reports)
+    act(session)
+    changes = save(session, rules, None, streams=False)
+    assert [text.partition(";")[0] for text in changes.set_cookie] == ([] if value is None else [f"session={value}"])
+    assert changes.vary is vary
+    assert is_kept(session, rules, None, answers=False)
+    assert ChangeLost not in map(type, reports)
+    session["user_id"] = 9
+    assert not is_kept(session, rules, None, answers=False)
+    assert [type(report) for report in reports].count(ChangeLost) == 1
+
+
+def test_a_refresh_that_is_too_large_leaves_the_cookie_as_old_as_it_was() -> None:
+    reports: list[Report] = []
+    rules, later = made(MAX_COOKIE_SIZE=10), made(NOW + 200)
+    session = opened([sealed(PERMANENT, NOW - 900)], rules, reports)
+    assert save(session, rules, None, streams=False) == HeaderChanges(vary=False)
+    session = opened([sealed(PERMANENT, NOW - 900)], rules, reports)
+    assert session.permanent
+    assert save(session, rules, None, streams=False) == HeaderChanges(vary=True)
+    assert is_kept(session, rules, None, answers=False)
+    assert not is_kept(session, later, None, answers=False)
+
+
+def test_a_session_lives_as_long_as_the_cookie_that_it_was_given_last() -> None:
+    session = opened([sealed(at=NOW - 900)], made())
+    change(session)
+    save(session, made(), None, streams=False)
+    assert is_valid(session, made(NOW + 1000))
+    assert not is_valid(session, made(NOW + 1001))
+    assert not is_valid(session, made(key="another key"))
+
+
+def test_a_session_ends_with_its_absolute_lifetime_however_young_its_cookie() -> None:
+    limited = made(SESSION_ABSOLUTE_LIFETIME=60)
+    session = opened([], limited)
+    change(session)
+    written = f'{{"user_id":8,"_created":{NOW}}}'.encode()
+    assert f"session={sealed(written)};" in save(session, limited, None, streams=False).set_cookie[0]
+    assert is_valid(session, limited)
+    assert is_valid(session, made(NOW + 59, SESSION_ABSOLUTE_LIFETIME=60))
+    assert not is_valid(session, made(NOW + 60, SESSION_ABSOLUTE_LIFETIME=60))
+    assert is_valid(session, made(NOW + 60))
+
+
+@pytest.mark.parametrize(("after", "due"), [(0, True), (100, False)])
+def test_what_a_program_made_is_refreshed_only_where_each_request_refreshes(after: int, due: bool) -> None:
+    rules = made(SESSION_REFRESH_AFTER=after)
+    session = SecureCookieSession({"_permanent": True, "user_id": 7}, schema=rules.schema)
+    assert refresh_is_due(session, rules) is due
+    begun = SecureCookieSession(schema=rules.schema)
+    begun.permanent = True
+    assert not refresh_is_due(begun, rules)
+
+
+def test_a_refresh_is_written_without_being_asked_for() -> None:
+    text = sealed(PERMANENT, NOW - 100)
+    assert action_of(opened([text], made()), made()) == Write(sealed(PERMANENT), refresh=True)
+    assert action_of(opened([text], made()), made(SESSION_REFRESH_EACH_REQUEST=False)) == Keep()
+
+
+def test_what_is_begun_and_denied_is_written_where_that_is_wanted() -> None:
+    session = opened([], made())
+    change(session)
+    session.modified = False
+    assert action_of(session, made(), wanted=True) == Write(sealed(b'{"user_id":8}'))
+
+
+def test_without_a_key_a_change_cannot_be_written() -> None:
+    session = opened([sealed()], made())
+    change(session)
+    with pytest.raises(ConfigurationError, match="SECRET_KEY"):
+        save(session, evolve(made(), formats=()), None, streams=False)
+
+
+@pytest.mark.parametrize("streams", [False, True])
+def test_whoever_streams_is_known_from_the_save_on(streams: bool) -> None:
+    def known() -> bool:
+        session = opened([sealed()], made())
+        save(session, made(), None, streams=streams)
+        return STREAMING.get() is session
+
+    STREAMING.set(None)
+    assert copy_context().run(known) is streams
+
+
+def test_of_rivals_all_are_deleted_before_the_own_cookie_is_written() -> None:
+    rules = made(SESSION_COOKIE_PATH="/shop")
+    session = opened([sealed(), sealed(at=NOW - 1)], rules)
+    assert save(session, rules, None, streams=False).set_cookie == ()
+    session = opened([sealed(), sealed(at=NOW - 1)], rules)
+    session.clear()
+    changes = save(session, rules, None, streams=False)
+    assert [text.rpartition("=")[2] for text in changes.set_cookie] == ["/", "/shop"]
+
+
+@pytest.mark.parametrize(
+    ("payload", "act", "expected"),
+    [
+        pytest.param(None, stays, None, id="untouched"),
+        pytest.param(None, change, b'{"_permanent":true,"user_id":8}', id="begun"),
+        pytest.param(None, lambda each: setattr(each, "permanent", True), None, id="begun with nothing"),
+        pytest.param(None, lambda each: setattr(each, "permanent", False), b'{"_permanent":false}', id="begun with no"),
+        pytest.param(b'{"user_id":7}', change, b'{"user_id":8}', id="changed"),
+        pytest.param(b'{"user_id":7}', stays, None, id="untouched that came"),
+        pytest.param(PERMANENT, dict, None, id="the flag alone, read"),
+        pytest.param(
+            b'{"_permanent":true,"user_id":7}', lambda each: each.pop("user_id"), b"", id="left with the flag"
+        ),
+        pytest.param(
+            b'{"user_id":7}',
+            lambda each: (each.clear(), change(each)),
+            PERMANENT[:-1] + b',"user_id":8}',
+            id="begun anew",
+        ),
+    ],
+)
+def test_the_first_content_makes_a_session_permanent_and_the_last_one_takes_that_along(
+    payload: bytes | None, act: Callable[[Any], object], expected: bytes | None
+) -> None:
+    rules = evolve(made(), makes_permanent=True)
+    session = opened([] if payload is None else [sealed(payload)], rules)
+    act(session)
+    texts = [text.partition(";")[0] for text in save(session, rules, None, streams=False).set_cookie]
+    assert texts == ([] if expected is None else [f"session={sealed(expected) if expected else ''}"])
+
+
+class Always(SecureCookieSession[Visitor]):
+    """A session of a user's class, which is always permanent."""
+
+    @property  # type: ignore[explicit-override]  # mypy does not see @override on a property with a setter
+    @override
+    def permanent(self) -> bool:
+        return True
+
+    @permanent.setter
+    def permanent(self, value: bool) -> None: ...
+
+
+def test_a_permanent_session_is_written_with_its_end() -> None:
+    rules = made(PERMANENT_SESSION_LIFETIME=1000)
+    end = f"Expires={format_datetime(moment(1000), usegmt=True)}"
+    for permanent in (False, True):
+        session = opened([], rules)
+        session["user_id"] = 8
+        session.permanent = permanent
+        assert (end in save(session, rules, None, streams=False).set_cookie[0]) is permanent
+    always = session_from(RequestContext(rules, None, ()), Always)
+    always["user_id"] = 8
+    assert end in save(always, rules, None, streams=False).set_cookie[0]
+
+
+def test_a_cookie_may_be_as_large_as_browsers_take_and_no_larger() -> None:
+    def written(most: int, on_oversize: str = "raise") -> list[Report]:
+        adapter = Adapter()
+        rules = evolve(made(MAX_COOKIE_SIZE=most, SESSION_ON_OVERSIZE=on_oversize), adapter=adapter)
+        session = session_from(RequestContext(rules, None, ()), SecureCookieSession[Visitor])
+        session["user_id"] = 8
+        assert len(save(session, rules, None, streams=False).set_cookie) == 1
+        return adapter.reports
+
+    size = len("session=; HttpOnly; Path=/") + len(sealed(b'{"user_id":8}'))
+    assert written(size) == []
+    with pytest.raises(CookieTooLargeError):
+        written(size - 1)
+    assert written(size - 1, "warn") == [CookieOversize(size, size - 1, sent=True)]
+
+
+def test_what_will_read_back_otherwise_is_said_once_it_is_written() -> None:
+    class Told(Adapter):
+        @override
+        def report_lossy(self, _: object, keys: tuple[str, ...], /) -> None:
+            lossy.append(keys)
+
+    lossy: list[tuple[str, ...]] = []
+    rules = evolve(made_of(Visitor, json), adapter=Told())
+    session = session_from(RequestContext(rules, None, ()), SecureCookieSession[Visitor])
+    session.update(user_id=7, pair=(1, 2))
+    save(session, rules, None, streams=False)
+    assert lossy == [("pair",)]
+
+
+@define
+class Overriding(Adapter):
+    """An adapter of whose methods one was overridden, and fails."""
+
+    asked: int = 0
+
+    @override
+    def should_set_cookie(self, _: object, session: SecureCookieSession[Any], /) -> bool:
+        self.asked += 1
+        assert not state_of(session).has_failed
+        raise ZeroDivisionError
+
+
+def test_an_overridden_method_that_fails_is_not_asked_again() -> None:
+    adapter = Overriding()
+    rules = evolve(made(), adapter=adapter, is_stock=False)
+    session = opened([], rules)
+    with pytest.raises(ZeroDivisionError):
+        save(session, rules, None, streams=False)
+    assert save(session, rules, None, streams=False) == HeaderChanges(vary=False)
+    assert adapter.asked == 1
+
+
+def test_what_is_to_be_done_is_a_value_that_shows_no_text_of_a_cookie() -> None:
+    assert repr(Write("text", ("pair",))) == "Write(refresh=False, lossy_keys=('pair',))"
+    assert len({Keep(), Delete(), Write("text"), HeaderChanges(("text",)), Keep(), HeaderChanges(("text",))}) == 4
+
+
+def test_a_save_that_failed_is_not_tried_again() -> None:
+    rules = made()
+    for used in (False, True):
+        session = opened([], rules)
+        session["extra"] = object()
+        with pytest.raises(SerializationError):
+            save(session, rules, None, streams=False)
+        assert (state_of(session).has_failed, state_of(session).awaits_response) == (True, True)
+        session.accessed = used
+        assert save(session, rules, None, streams=False) == HeaderChanges(vary=used)
+        assert (state_of(session).has_failed, state_of(session).awaits_response) == (True, False)
 
 
 class NamedAlike:
@@ -322,9 +608,6 @@ def test_contents_that_would_not_come_back_are_never_written() -> None:
         action_of(session, rules, wanted=True)
 
 
-PERMANENT = b'{"_permanent":true}'
-
-
 @pytest.mark.parametrize(
     ("payload", "age", "refresh", "due"),
     [
@@ -372,6 +655,103 @@ def test_refused_texts_give_a_new_session_and_one_report(texts: list[str], reaso
     assert not session
     assert reports == [Refused(reason)]
     assert action_of(session, rules, wanted=False) == Keep()
+
+
+def test_a_request_without_a_session_cookie_has_nothing_to_report() -> None:
+    reports: list[Report] = []
+    assert opened([], made(), reports).new
+    assert reports == []
+
+
+@pytest.mark.parametrize(
+    ("texts", "rivals"),
+    [([sealed()], False), ([sealed(), "x"], False), ([sealed(), sealed(at=NOW - 1)], True)],
+    ids=["alone", "beside junk", "beside another"],
+)
+def test_only_what_is_genuine_is_a_rival(texts: list[str], rivals: bool) -> None:
+    context = RequestContext(made(), None, tuple(texts))
+    assert (context.open().has_rivals, context.has_rivals) == (rivals, rivals)
+
+
+def test_of_what_several_formats_refuse_the_furthest_is_reported_and_of_these_the_first() -> None:
+    rules = made_of(Guarded, NamedAlike(), TaggedJSONSerializer())
+    text = rules.formats[1].sealer.seal(b"[]")
+    alike = tuple(evolve(each, sealer=rules.formats[1].sealer) for each in rules.formats)
+    cases = [
+        (rules.formats, text, Refused(Reason.SHAPE)),
+        (rules.formats[::-1], text, Refused(Reason.SHAPE)),
+        (alike[::-1], alike[0].sealer.seal(b'{"one":"seven","two":"x"}'), Refused(Reason.FIELD, "one")),
+        (alike, alike[0].sealer.seal(b'{"one":"seven","two":"x"}'), Refused(Reason.FIELD, "two")),
+    ]
+    for formats, each, refused in cases:
+        reports: list[Report] = []
+        assert opened([each], evolve(rules, formats=formats), reports).new
+        assert reports == [refused]
+
+
+def moment(seconds: int) -> datetime:
+    return datetime.fromtimestamp(NOW + seconds, UTC)
+
+
+@frozen
+class Theirs:
+    """Another library, all of whose texts lead to the same."""
+
+    values: dict[str, object] = Factory(lambda: {"user_id": 8})
+    before: datetime = Factory(lambda: moment(0))
+    lifetime: timedelta = timedelta(days=1)
+    needs_store: bool = False
+
+    def texts(self, values_of: Callable[[str], tuple[str, ...]], own_name: str) -> tuple[str, ...]:
+        return values_of("another cookie") + tuple(each for each in values_of(own_name) if each == "theirs")
+
+    def mark(self, text: str) -> str:
+        return text
+
+    def load(self, _text: str, _now: datetime) -> Inheritance:
+        return Inheritance(self.values, moment(-50))
+
+    def end(self, _text: str) -> None:
+        raise AssertionError
+
+
+def adopting(theirs: Theirs, schema: Any = Visitor, *, in_cookies: bool = True, **settings: Any) -> Rules[Any]:
+    rules = made_of(schema, MsgspecJSONSerializer(), **settings)
+    return evolve(rules, succession=succession_of((theirs,), rules.schema, 65_536, in_cookies=in_cookies))
+
+
+def test_what_another_library_has_written_is_ours_if_nothing_of_ours_came() -> None:
+    rules = adopting(Theirs())
+    adopted_one = opened(["x", "theirs"], rules)
+    assert (adopted_one.data, adopted_one.new) == (Visitor(8), False)
+    assert isinstance(action_of(adopted_one, rules), Write)
+    assert state_of(adopted_one).open().sealed == "theirs"
+    assert opened([sealed_by(rules, b'{"user_id":7}'), "theirs"], rules).data == Visitor(7)
+    assert opened(["theirs"], adopting(Theirs(), in_cookies=False)).new
+    with_limit = adopting(Theirs(), SESSION_ABSOLUTE_LIFETIME=60)
+    assert not is_valid(opened(["theirs"], with_limit), with_limit)  # it says no time of ours
+
+
+@pytest.mark.parametrize(
+    ("values", "age", "schema", "outcome"),
+    [
+        pytest.param({"user_id": 8}, 1, Visitor, (8, ()), id="written before"),
+        pytest.param({"user_id": 8}, 0, Visitor, None, id="written when it ended"),
+        pytest.param({"user_id": 8}, 60, Visitor, (8, ()), id="written when it began"),
+        pytest.param({"user_id": 8}, 61, Visitor, Refused(Reason.ENDED), id="too old"),
+        pytest.param({"user_id": 8, "theme": 1}, 1, Visitor, (8, (UndeclaredKeys(1),)), id="undeclared"),
+        pytest.param({"one": "x"}, 1, Guarded, Refused(Reason.FIELD, "one"), id="an essential field"),
+        pytest.param({"theme": float("nan")}, 1, Visitor, Refused(Reason.UNREADABLE), id="nothing for the format"),
+    ],
+)
+def test_what_another_library_has_written_is_adopted_or_refused(
+    values: dict[str, object], age: int, schema: Any, outcome: tuple[int, tuple[Report, ...]] | Refused | None
+) -> None:
+    rules = adopting(Theirs(), schema, SESSION_EXTRAS=frozenset[str](), SESSION_NOT_BEFORE=moment(-60))
+    found = adopted(Claim(Theirs(), "theirs"), Inheritance(values, moment(-age)), rules)
+    assert (
+        found and (found if isinstance(found, Refused) else (found.contents.data.user_id, found.reports))
+    ) == outcome
 
 
 def test_a_refused_cookie_is_replaced_once_there_is_something_to_write() -> None:
@@ -524,12 +904,6 @@ def test_what_no_format_can_hold_is_tried_once_in_the_format_that_it_came_in() -
     with pytest.raises(SerializationError):
         action_of(session, rules, wanted=True)
     assert len(written) == 2 * alone  # to find changes, and to write
-
-
-@define
-class Guarded:
-    one: Annotated[int, Essential] = 0
-    two: Annotated[int, Essential] = 0
 
 
 def test_of_refusals_that_came_equally_far_the_first_is_reported() -> None:

@@ -1035,6 +1035,7 @@ def compare_states(sites: Sites, monkeypatch: pytest.MonkeyPatch, script: Script
     def told(*steps: Step) -> list[str]:
         return visited(sites, script, serializer, steps).finish()
 
+    sites.of(script, serializer).reports.clear()  # whatever test came before
     steps = script.steps
     visit = visited(sites, script, serializer, steps)
     assert visit.saved_as_data is script.as_data

@@ -6,7 +6,7 @@ import hashlib
 import random
 import tracemalloc
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -169,6 +169,18 @@ def test_a_time_counts_in_whole_seconds(moment: float) -> None:
     assert unverified(text).sealed_at == datetime.fromtimestamp(int(moment), UTC)
 
 
+def test_what_compresses_by_a_byte_or_none_is_sealed_as_by_itsdangerous() -> None:
+    noise = random.Random(7).randbytes(220)  # noqa: S311 -- the same bytes in every run are wanted
+    payloads = [noise + b"a" * size for size in range(40)]
+    assert {len(zlib.compress(each)) - len(each) for each in payloads} >= {-3, -2, -1, 0, 1}
+    for payload in payloads:
+        assert sealer().seal(payload) == Oracle().seal(payload)
+
+
+def test_an_age_is_a_whole_number_in_any_century() -> None:
+    assert sealer(at=300.9).open(sealer(at=256).seal(b"payload")) == (b"payload", 44)
+
+
 def test_another_salt_is_refused() -> None:
     assert sealer(salt="another").payload(sealer().seal(b"payload")) == Refused(Reason.SIGNATURE)
 
@@ -318,7 +330,10 @@ def test_the_clock_is_asked_each_time() -> None:
     ids=["A", "AAAAA", "15 zeros", "past 64 bits", "nine zeros"],
 )
 def test_a_stamp_that_is_no_time_is_refused_though_signed(stamp: bytes) -> None:
-    assert sealer().payload(signed(base64_encode(b"payload"), stamp)) == Refused(Reason.ENCODING)
+    text = signed(base64_encode(b"payload"), stamp)
+    assert sealer().payload(text) == Refused(Reason.ENCODING)
+    signed_part, _, signature = text.rpartition(".")
+    assert sealer().verify(signed_part, [base64_decode(signature)]) == Refused(Reason.ENCODING)
 
 
 @pytest.mark.parametrize("size", [63, 64, 65, 200])
@@ -586,6 +601,16 @@ def test_the_payload_can_be_looked_at_without_a_key(payload: bytes) -> None:
     text = sealer("another key", at=0).seal(payload)
     assert unverified(text).payload == payload
     assert unverified(text).compressed is text.startswith(".")
+
+
+def test_what_was_looked_at_without_a_key_does_not_show_itself() -> None:
+    assert "hush" not in repr(unverified(sealer().seal(b"hush")))
+
+
+@pytest.mark.parametrize("packed", [base64_encode, compressed], ids=["as it is", "compressed"])
+def test_without_a_key_one_looks_at_no_more_than_a_cookie_may_hold(packed: Callable[[bytes], bytes]) -> None:
+    assert unverified(signed(packed(b"a" * MAX_PAYLOAD))).payload == b"a" * MAX_PAYLOAD
+    assert unverified(signed(packed(b"a" * (MAX_PAYLOAD + 1)))).payload == Refused(Reason.TOO_LARGE)
 
 
 @pytest.mark.parametrize(
