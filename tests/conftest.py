@@ -75,7 +75,7 @@ def both_paths(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
     return path
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def own_log() -> Iterator[None]:
     """Give back the log, which an application of Litestar's sets up in its own way."""
     root = logging.getLogger()

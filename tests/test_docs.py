@@ -196,7 +196,6 @@ def test_the_page_on_asgi_shows_its_sessions(run_page: Any, monkeypatch: pytest.
     assert (response.status_code, response.text) == (503, "We will be back in a moment.")
 
 
-@pytest.mark.usefixtures("own_log")
 def test_the_page_on_litestar_shows_its_sessions(run_page: Any) -> None:
     page = run_page("how-to/litestar.md")
     page.test_the_cart()
@@ -511,7 +510,6 @@ def test_the_page_on_moving_from_starlette_counts(run_page: Any) -> None:
     assert [client.get("/").json() for _ in range(2)] == [{"visits": 1}, {"visits": 2}]
 
 
-@pytest.mark.usefixtures("own_log")
 def test_the_page_on_moving_from_litestar_counts(run_page: Any) -> None:
     client = LitestarsClient(run_page("how-to/move-from-litestar.md").app)
     assert [client.get("/").json() for _ in range(2)] == [1, 2]
@@ -685,7 +683,6 @@ async def test_step_7_of_the_tutorial_tests_the_shop(shop_after: Any) -> None:
         await test["test_the_cart_outlives_the_login"]()
 
 
-@pytest.mark.usefixtures("own_log")
 async def test_the_examples_of_public_names_hold(
     run_page: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

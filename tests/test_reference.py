@@ -19,7 +19,7 @@ NAMED_IN_TEXT = {"PassDict", "PassList", "TagBytes", "TagDateTime", "TagDict", "
 REPORTS = {report.__name__ for report in get_args(Report)}
 """The page on reports shows the text of each, and what to do: tests/test_docs.py."""
 WITHOUT_AN_EXAMPLE = ANSWERS | NAMED_IN_TEXT | REPORTS
-WITHOUT_AN_EXAMPLE |= {"PlacedStore", "SecretKey", "SessionMiddleware", "__version__"}
+WITHOUT_AN_EXAMPLE |= {"PlacedStore", "SessionOptions", "SecretKey", "SessionMiddleware", "__version__"}
 
 SHOWN = "".join(block for page in USER_PAGES for block in blocks_of(page))
 CALLED_BY_LITESTAR = {"on_app_init", "receive_route"}

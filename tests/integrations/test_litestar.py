@@ -51,10 +51,7 @@ from typed_sessions import asgi as typed_asgi
 from typed_sessions.litestar import Sessions
 from typed_sessions.stores import MemoryStore
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::litestar.exceptions.LitestarDeprecationWarning"),
-    pytest.mark.usefixtures("own_log"),
-]
+pytestmark = pytest.mark.filterwarnings("ignore::litestar.exceptions.LitestarDeprecationWarning")
 """Its third release will want `session_data: NamedDependency[Visitor]`, where the second takes both."""
 
 SECRET = "a secret key that is long enough"
