@@ -53,7 +53,9 @@ class Mismatch(Unusual):
 
     def __init__(self, expected: str, found: str, path: str = "") -> None:
         super().__init__(expected, found, path)
-        self.expected, self.found, self.path = expected, found, path
+        self.expected: str = expected
+        self.found: str = found
+        self.path: str = path
 
     @classmethod
     def of(cls, expected: FieldType, value: object) -> Mismatch:

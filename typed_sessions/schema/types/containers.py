@@ -193,7 +193,8 @@ class Positions(Listed):
 
     def __init__(self, items: tuple[FieldType, ...]) -> None:
         self.text: str = f"tuple[{', '.join(item.text for item in items) or '()'}]"
-        self.items = self.parts = items
+        self.items: tuple[FieldType, ...] = items
+        self.parts: Iterable[FieldType] = items
 
     @override
     def matches(self, value: object) -> bool:

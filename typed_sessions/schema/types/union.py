@@ -55,7 +55,8 @@ class OneOf(FieldType):
 
     def __init__(self, members: tuple[FieldType, ...]) -> None:
         self.text: str = " | ".join(member.text for member in members)
-        self.members = self.parts = members
+        self.members: tuple[FieldType, ...] = members
+        self.parts: Iterable[FieldType] = members
         self._bare = lru_cache(maxsize=8)(self._written_bare)
         self._by_class: dict[type, FieldType] = {}
         self._by_plain_type: dict[tuple[NativeTypes, type], list[FieldType]] = {}

@@ -61,7 +61,8 @@ class Alias(Wrapper):
 
     def complete(self, inner: FieldType) -> None:
         """Say what it stands for, which the compiler knows only when it is done with that."""
-        self.inner, self.parts = inner, (inner,)
+        self.inner: FieldType = inner
+        self.parts: Iterable[FieldType] = (inner,)
 
     @override
     def emit(self, emitter: Emitter) -> Emitted:
