@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any
 
 from typing_extensions import TypeVar
 
@@ -37,10 +38,10 @@ def rules_of(session: SecureCookieSession[S]) -> Rules[S] | None:
 
 
 def session_of_request(
-    rules: Rules[S], app: object, request: object, session_class: type[SecureCookieSession[S]]
+    rules: Rules[S], app: object, request: object, new_session: Callable[[], SecureCookieSession[S]]
 ) -> SecureCookieSession[S]:
     """Return the session of a request. Its cookies are looked at when the session is, from whichever thread."""
-    session: SecureCookieSession[S] = _new(session_class) if session_class is SecureCookieSession else session_class()  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType, reportCallIssue]  # without a schema, which the rules know
+    session = new_session()
     session.accessed = session._is_saved = False  # as `belong` does; each request comes by here
     session._rules = rules
     session._app = app
@@ -49,14 +50,14 @@ def session_of_request(
     return session
 
 
-_new: Final = object.__new__
-
-
 def session_from(
-    source: Source[S], session_class: type[SecureCookieSession[S]], rules: Rules[S] | None = None, app: object = None
+    source: Source[S],
+    new_session: Callable[[], SecureCookieSession[S]],
+    rules: Rules[S] | None = None,
+    app: object = None,
 ) -> SecureCookieSession[S]:
     """Return a session that opens at the first touch, from whichever thread touches it."""
-    session: SecureCookieSession[S] = session_class()  # type: ignore[assignment]  # pyright: ignore[reportCallIssue]  # without a schema, which the source knows
+    session = new_session()
     belong(session, SessionState(source), rules, app)
     return session
 
@@ -68,8 +69,8 @@ def is_left_alone(session: SecureCookieSession[Any]) -> bool:
     """
     if session.accessed or session._state:
         return False
-    rules, request = session._rules, session._request
-    if rules.refresh_each_request and (request is None or rules.is_due(request)):
+    rules = session._rules
+    if rules.refresh_each_request and (session._request is None or rules.is_due(session._request)):
         return False
     session._is_saved = True
     if session._state:  # another thread has come so far just now

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Final, Generic, cast
 from weakref import WeakKeyDictionary
 
@@ -57,8 +58,8 @@ class AppRules(Rules[S]):
     """As it was when it was looked at."""
     seen: tuple[object, ...] = field(repr=False)
     """The settings in there, and what the interface says beside them."""
-    session_class: type[SecureCookieSession[S]]
-    """The class of the sessions that are opened."""
+    new_session: Callable[[], SecureCookieSession[S]] = field(repr=False)
+    """Makes a session, which has to be given all that it holds."""
     store_in_memory: SessionStore | None = field(repr=False)
     """That of the application; None if its config would mean the same in every application."""
     server_side: ServerSide[S] | None = field(repr=False)
@@ -93,6 +94,13 @@ class AppRules(Rules[S]):
                 "sessions are kept in cookies here; that takes a store: Sessions(..., store=...) or SESSION_STORE"
             )
         return self.server_side
+
+
+def _maker_of(session_class: type[SecureCookieSession[S]]) -> Callable[[], SecureCookieSession[S]]:
+    """Return what makes sessions of a class: those of the library's own without running Python."""
+    if session_class is SecureCookieSession:
+        return partial(cast("Callable[..., SecureCookieSession[S]]", object.__new__), session_class)
+    return cast("Callable[[], SecureCookieSession[S]]", session_class)  # without a schema, which the rules know
 
 
 _OF_EACH_REQUEST: Final = ("load_data", "header_of", "is_due")
@@ -253,7 +261,7 @@ class Applications(Generic[S]):
             record_keys=record_keys_of(settings) if is_on_server else None,
             is_stock=self._adapter.is_stock,
             makes_permanent=self._adapter.makes_permanent,
-            session_class=session_class,
+            new_session=_maker_of(session_class),
             has_own_sessions=session_class is not SecureCookieSession,
             succession=self._succession(settings, formats, is_on_server=is_on_server),
             config=config,

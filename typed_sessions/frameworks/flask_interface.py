@@ -17,8 +17,8 @@ from werkzeug.sansio.request import Request as SansIORequest
 from typed_sessions.core.framework import ConfiguredApp, CookieRequest, CookieResponse
 from typed_sessions.core.mixin import SessionMixin
 from typed_sessions.core.null_session import NullSession
-from typed_sessions.core.session import SecureCookieSession
-from typed_sessions.core.session_request import session_of_request
+from typed_sessions.core.session import STREAMING, SecureCookieSession
+from typed_sessions.core.session_request import is_left_alone, session_of_request
 from typed_sessions.errors import StoreUnavailableError
 from typed_sessions.frameworks.unavailable import RETRY_AFTER, headers_instead
 from typed_sessions.frameworks.werkzeug_interface import AllInterfaceOptions, WerkzeugSessionInterface
@@ -57,7 +57,7 @@ class FlaskSessionInterface(WerkzeugSessionInterface[S]):
     ) -> SecureCookieSession[S] | None:
         rules = self._applications.rules_of(app)
         if rules.is_plain:
-            return session_of_request(rules, app, request, rules.session_class)
+            return session_of_request(rules, app, request, rules.new_session)
         return self._finish(app, super().open_session(app, request))
 
     @override
@@ -68,7 +68,10 @@ class FlaskSessionInterface(WerkzeugSessionInterface[S]):
             return
         own: SecureCookieSession[S]
         own = session if type(session) is SecureCookieSession else self._owned(session)  # pyright: ignore[reportAssignmentType]  # it takes the comparison for a proof that there is no schema
-        if not self._save_data(app, own, response):
+        if is_left_alone(own):
+            if self._is_streamed(response):
+                STREAMING.set(own)
+        elif not self._save_data(app, own, response):
             self._finish(app, self._save_contents(app, own, response))
 
     def _finish(self, app: ConfiguredApp, coroutine: Coroutine[Any, Any, T]) -> T:

@@ -213,13 +213,13 @@ class SecureCookieSessionInterface(
             if rules.server_side is not None:
                 stored = await self._stored_context(app, request, rules.server_side, rules)
                 if stored.is_plain and rules.record_data is not None:
-                    return session_of_request(rules, app, stored, rules.session_class)
-                return session_from(stored, rules.session_class, rules, app)
+                    return session_of_request(rules, app, stored, rules.new_session)
+                return session_from(stored, rules.new_session, rules, app)
             if not rules.is_stock:
                 name = self.get_cookie_name(app)  # at once: it may depend on the request that is being handled
                 context = RequestContext(rules, app, self.cookie_values(request, name))
-                return session_from(context, rules.session_class, rules, app)
-        return session_of_request(rules, app, request, rules.session_class)
+                return session_from(context, rules.new_session, rules, app)
+        return session_of_request(rules, app, request, rules.new_session)
 
     async def _stored_context(
         self, app: ConfiguredApp, request: CookieRequest | None, server_side: ServerSide[S], rules: Rules[S]
@@ -245,15 +245,14 @@ class SecureCookieSessionInterface(
             ConfigurationError: a setting is wrong; no cookie is set.
         """
         owned: SecureCookieSession[S] = session if type(session) is SecureCookieSession else self._owned(session)  # pyright: ignore[reportAssignmentType]  # it takes the comparison for a proof that there is no schema
-        if not self._save_data(app, owned, response):
+        if is_left_alone(owned):
+            if self._is_streamed(response):
+                STREAMING.set(owned)
+        elif not self._save_data(app, owned, response):
             await self._save_contents(app, owned, response)
 
     def _save_data(self, app: ConfiguredApp, session: SecureCookieSession[S], response: CookieResponse | None) -> bool:
         """Save a session of which there is no more to know than its data. False where there is; `Vary` is set then."""
-        if is_left_alone(session):
-            if self._is_streamed(response):
-                STREAMING.set(session)
-            return True
         if response is None or not session.accessed:
             return False
         headers = response.headers

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Generic, TypeAlias, Unpack, overload
 
 from quart import Quart, Response, current_app
+from quart.wrappers.response import DataBody
 from typing_extensions import TypeIs, TypeVar, override
 from werkzeug import Response as WerkzeugResponse
 from werkzeug.exceptions import ServiceUnavailable
@@ -38,10 +39,10 @@ class QuartSessionInterface(WerkzeugSessionInterface[S]):
 
     @override
     def _is_streamed(self, response: CookieResponse | None) -> bool:
+        if type(response) is Response and type(response.response) is DataBody:  # nearly always
+            return False
         if isinstance(response, Response):
             body = response.response
-            if type(body) is response.data_body_class:
-                return False
             return not isinstance(body, (response.data_body_class, response.file_body_class, response.io_body_class))
         return isinstance(response, WerkzeugResponse) and response.is_streamed
 
