@@ -134,7 +134,8 @@ class Applications(Generic[S]):
     """`SESSION_ENCRYPTION` beats it."""
     runtime: Runtime
     """Where what is asked of a store waits."""
-    _latest: AppRules[S] | None = field(default=None, init=False)
+    latest: AppRules[S] | None = field(default=None, init=False)
+    """The rules that were asked for last; None if each request has to look at all settings."""
     _recent: tuple[AppRules[S], ...] = field(default=(), init=False)
     _lossy: set[str] = field(factory=set[str], init=False)
     _opened_stores: dict[str, SessionStore] = field(factory=dict[str, SessionStore], init=False)
@@ -146,7 +147,7 @@ class Applications(Generic[S]):
 
     def forget(self) -> None:
         """Look at all settings anew: one was changed that is no setting of an application, such as the salt."""
-        self._latest, self._recent = None, ()
+        self.latest, self._recent = None, ()
 
     async def close(self) -> None:
         """Close the stores that were opened by their URLs, in the event loop that runs; they open again when used."""
@@ -162,7 +163,7 @@ class Applications(Generic[S]):
                 locals.
             Exception: what else a store, a serializer or a report handler raises; the same holds for that.
         """
-        latest = self._latest
+        latest = self.latest
         try:
             if latest is not None and app.config == latest.config:  # noqa: SIM102 -- one line each
                 if not latest.may_change or self._holds(latest, app):
@@ -180,7 +181,7 @@ class Applications(Generic[S]):
                 if advice is not None:
                     self.report_once(app, UnknownSetting(name, advice))
             teach_tojson(app)
-            self._latest = None if self._adapter.is_dynamic else rules
+            self.latest = None if self._adapter.is_dynamic else rules
             return rules
         raise refusal
 
