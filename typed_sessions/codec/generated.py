@@ -111,7 +111,7 @@ class Generated(ABC):
         self.nothing: bytes = self._encode(version)
         """The payload of a session that holds nothing."""
         permanent = (version | {PERMANENT_KEY: True}, {PERMANENT_KEY: True} | version)
-        self.without_content: frozenset[bytes] = frozenset({self.nothing, *map(self._encode, permanent)})
+        self.without_content: tuple[bytes, ...] = (self.nothing, *map(self._encode, permanent))
         """That one, and those that say no more than that the session is permanent."""
         self.decoded_nothing: Any = None
         """What msgspec reads of that."""
