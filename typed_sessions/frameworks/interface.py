@@ -206,11 +206,13 @@ class SecureCookieSessionInterface(
             ConfigurationError: a setting is wrong.
         """
         latest = self._applications.latest
-        try:  # as `rules_of` does: in nearly all requests this is all
-            if latest is not None and latest.is_plain and app.config == latest.config and not latest.may_change:
+        if latest is not None and latest.is_plain and not latest.may_change:
+            try:  # as `rules_of` does: in nearly all requests this is all
+                is_same = app.config == latest.config
+            except Exception:  # noqa: BLE001 -- a config may hold what cannot be compared: it counts as changed
+                is_same = False
+            if is_same:
                 return session_of_request(latest, app, request, latest.new_session)
-        except Exception:  # noqa: BLE001, S110 -- what cannot be compared, or made, is met again
-            pass
         rules = self._applications.rules_of(app)
         if not rules.is_plain:
             if rules.settings.keys is None and rules.server_side is None:

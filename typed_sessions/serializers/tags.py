@@ -178,7 +178,7 @@ class Tags:
         for cls, spelling in spellings.items():
             self._writers[cls] = partial(_tagged_scalar, spelling.tag, spelling.write)
             reads_exactly = is_strict and not spelling.reads_exactly
-            self._readers[spelling.tag] = partial(_scalar, spelling.read_exactly if reads_exactly else spelling.read)
+            self._readers[spelling.tag] = _reader(spelling.read_exactly if reads_exactly else spelling.read)
         self.keys: Final = frozenset(self._readers)
         """The keys that mark a value of another type than JSON's."""
 
@@ -233,9 +233,10 @@ class Tags:
 
     def _untagged_dict(self, value: dict[Any, Any]) -> Any:
         if len(value) == 1:
-            ((key, content),) = value.items()
-            if key in self._readers:
-                return self._readers[key](content)
+            for key, content in value.items():
+                read = self._readers.get(key)
+                if read is not None:
+                    return read(content)
         if self._reads_any_key and not _are_text(map(type, value)):
             raise TagValueError("a key that is never written")
         if _are_plain(map(type, value.values())):
@@ -251,10 +252,10 @@ class Tags:
         untagged = self.untagged
         return [item if type(item) in PLAIN else untagged(item) for item in value]
 
-    def _untagged_items(self, cls: type[Any], content: object) -> object:
+    def _untagged_items(self, cls: type[Any], content: Any) -> object:
+        items: list[object] = content
         if type(content) is not list:  # whatever a payload has there
             raise TagValueError("a tag of a container holds no list")
-        items = cast("list[object]", content)
         if not _are_plain(map(type, items)):
             items = self._untagged_list(items)
         try:
@@ -266,7 +267,7 @@ class Tags:
         if not is_dict(content) or len(content) != 1:
             raise TagValueError("an escaped dict has one key")
         ((key, item),) = content.items()
-        name: Any = _scalar(lambda text: text.removesuffix(ESCAPE), key)
+        name: Any = _unescaped_key(key)
         if self._is_strict and (name == key or name not in self.keys):
             raise TagValueError("a key that is never escaped")
         return {name: self.untagged(item)}
@@ -294,10 +295,16 @@ def _tagged_scalar(tag: str, write: Convert, value: object) -> dict[str, object]
     return {tag: write(value)}
 
 
-def _scalar(read: Convert, content: object) -> object:
-    if type(content) is not str:
-        raise TagValueError("what has to be text is none")
-    try:
-        return read(content)
-    except ValueError:
-        raise TagValueError("a tag's content is not its own") from None
+def _reader(read: Convert) -> Convert:
+    def scalar(content: object) -> object:
+        if type(content) is not str:
+            raise TagValueError("what has to be text is none")
+        try:
+            return read(content)
+        except ValueError:
+            raise TagValueError("a tag's content is not its own") from None
+
+    return scalar
+
+
+_unescaped_key: Final = _reader(lambda text: text.removesuffix(ESCAPE))
