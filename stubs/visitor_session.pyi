@@ -1,6 +1,5 @@
 # mypy: disable-error-code="misc, override"
-# pyright: reportIncompatibleMethodOverride=false, reportPrivateUsage=false
-# pyright: reportGeneralTypeIssues=false
+# pyright: basic, reportGeneralTypeIssues=false
 # pyrefly: ignore-errors
 # ty: ignore[incompatible-method-override, invalid-generic-class]
 # Written by `typed-sessions stubs examples.shop:Visitor`: do not edit it, run that again.

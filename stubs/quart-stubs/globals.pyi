@@ -1,7 +1,7 @@
 # mypy: disable-error-code="misc, override"
-# pyright: reportIncompatibleMethodOverride=false, reportPrivateUsage=false
-# pyright: reportIncompatibleVariableOverride=false
+# pyright: basic, reportGeneralTypeIssues=false, reportMissingImports=false
 # pyrefly: ignore-errors
+# ty: ignore[import-not-found, unused-ignore-comment]
 # Stub of examples.shop.Visitor
 
 from contextvars import ContextVar

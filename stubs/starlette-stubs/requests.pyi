@@ -1,8 +1,7 @@
 # mypy: disable-error-code="misc, override"
-# pyright: reportIncompatibleMethodOverride=false, reportPrivateUsage=false
-# pyright: reportIncompatibleVariableOverride=false
+# pyright: basic, reportGeneralTypeIssues=false, reportMissingImports=false
 # pyrefly: ignore-errors
-# ty: ignore[incompatible-method-override, invalid-generic-class]
+# ty: ignore
 # Stub of examples.shop.Visitor
 
 from collections.abc import AsyncGenerator, ItemsView, Iterator, KeysView, Mapping

@@ -13,7 +13,9 @@ import re
 import shlex
 import subprocess
 import sys
+import venv
 from importlib import import_module
+from importlib.util import find_spec
 from operator import attrgetter
 from pathlib import Path, PurePosixPath
 from textwrap import dedent
@@ -216,8 +218,7 @@ class Odd:
 
 EVERYTHING = """\
 # mypy: disable-error-code="misc, override"
-# pyright: reportIncompatibleMethodOverride=false, reportPrivateUsage=false
-# pyright: reportGeneralTypeIssues=false
+# pyright: basic, reportGeneralTypeIssues=false
 # pyrefly: ignore-errors
 # ty: ignore[incompatible-method-override, invalid-generic-class]
 # Written by `typed-sessions stubs kinds:Everything`: do not edit it, run that again.
@@ -1023,6 +1024,32 @@ def test_basedpyright_finds_what_is_wrong_and_nothing_else(programs: dict[str, P
         for diagnostic in json.loads(report.stdout)["generalDiagnostics"]
     }
     assert found == marked_lines(programs["wrong"], programs["frameworks"])
+
+
+@pytest.mark.checker
+def test_stubs_of_frameworks_that_are_not_installed_are_no_errors(project: Path) -> None:
+    run("visitors:Visitor")
+    bare = project / "bare"
+    venv.create(bare, with_pip=False)
+    folder = project / "installed"
+    folder.mkdir()
+    for name in ("typed_sessions", "attr", "attrs", "cattrs", "msgspec", "typing_extensions"):
+        spec = find_spec(name)
+        assert spec is not None
+        origin = Path(str(spec.origin))
+        held = origin if spec.submodule_search_locations is None else origin.parent
+        (folder / held.name).symlink_to(held)
+    settings = {
+        "stubPath": "stubs",
+        "extraPaths": ["installed"],
+        "include": ["stubs"],
+        "typeCheckingMode": "recommended",
+    }
+    (project / "pyrightconfig.json").write_text(json.dumps(settings))
+    command = [sys.executable, "-m", "basedpyright", "--outputjson", "--pythonpath", str(bare / "bin" / "python")]
+    report = json.loads(run_checker(command, cwd=project).stdout)
+    assert report["summary"]["filesAnalyzed"] > 4
+    assert report["generalDiagnostics"] == []
 
 
 def checked_by(checker: str, files: list[Path], project: Path) -> set[tuple[str, int]]:

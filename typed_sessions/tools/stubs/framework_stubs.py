@@ -14,8 +14,7 @@ __all__ = ["FRAMEWORKS", "framework_files"]
 
 _HEADER: Final = """\
 # mypy: disable-error-code="misc, override"
-# pyright: reportIncompatibleMethodOverride=false, reportPrivateUsage=false
-# pyright: reportIncompatibleVariableOverride=false
+# pyright: basic, reportGeneralTypeIssues=false, reportMissingImports=false
 # pyrefly: ignore-errors
 """
 
@@ -258,6 +257,7 @@ def _globals(stub: SchemaStub, framework: str) -> str:
     """Return a framework's module `globals`."""
     session = stub.class_name
     return f"""\
+# ty: ignore[import-not-found, unused-ignore-comment]
 {schema_line(stub)}
 
 from contextvars import ContextVar
@@ -275,7 +275,7 @@ def _requests(stub: SchemaStub) -> str:
     """Return Starlette's module `requests` as of release 1.10, with all that earlier ones have."""
     session = f"_{stub.class_name}"
     return f"""\
-# ty: ignore[incompatible-method-override, invalid-generic-class]
+# ty: ignore
 {schema_line(stub)}
 
 {dict_class(stub, session, _IMPORTED, _DEFINED)}{_REQUESTS.replace(_SESSION, session)}"""
@@ -285,7 +285,7 @@ def _connection(stub: SchemaStub) -> str:
     """Return Litestar's module `connection.base` as of release 2.25, with all that 2.24 has."""
     session = f"_{stub.class_name}"
     return f"""\
-# ty: ignore[incompatible-method-override, invalid-generic-class]
+# ty: ignore
 {schema_line(stub)}
 
 {dict_class(stub, session, _IMPORTED_BY_LITESTAR, _DEFINED_BY_LITESTAR)}

@@ -29,8 +29,7 @@ __all__ = ["dict_class", "session_module"]
 
 _HEADER: Final = """\
 # mypy: disable-error-code="misc, override"
-# pyright: reportIncompatibleMethodOverride=false, reportPrivateUsage=false
-# pyright: reportGeneralTypeIssues=false
+# pyright: basic, reportGeneralTypeIssues=false
 # pyrefly: ignore-errors
 # ty: ignore[incompatible-method-override, invalid-generic-class]
 """
