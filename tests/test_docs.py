@@ -74,11 +74,12 @@ def signing_as_stock(app: Quart) -> URLSafeTimedSerializer:
 
 @pytest.fixture
 def run_page(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A function that runs the code of a page in a module of its own, and returns its names."""
+    """A function that runs the code of a page in a module of its own, and returns its names. It is `shop`, too."""
 
     def run(page: str) -> Any:
         module = ModuleType(f"page_{re.sub('[^a-z]', '_', page)}")
-        monkeypatch.setitem(sys.modules, module.__name__, module)
+        for name in (module.__name__, "shop"):
+            monkeypatch.setitem(sys.modules, name, module)
         for block in blocks_of(page):
             exec(block, module.__dict__)  # noqa: S102 -- the page's own code
         return module
@@ -256,15 +257,19 @@ def test_the_page_on_changes_shows_what_check_prints(
 
 @pytest.mark.checker
 def test_the_code_of_every_page_is_right_to_mypy(tmp_path: Path) -> None:
-    """A block that begins with a comment such as `# shop.py` is that file; the others of a page are one program."""
+    """A block that begins with a comment such as `# test_carts.py` is that file; the others of a page are its `shop.py`.
+
+    One that begins with `# shop.py, ` and a reason takes the place of what was in the file before.
+    """
     for path in [*DOCS.glob("*/*.md"), DOCS / "index.md"]:
         page = path.relative_to(DOCS).as_posix()
+        shop = f"page_{re.sub('[^a-z]', '_', page)}"
         for block in blocks_of(page):
+            shop += "_anew" if block.startswith("# shop.py, ") else ""
             named = re.match(r"# (\w+\.py)\n", block)
-            own = "test_the_tutorial.py" if "from shop import" in block else f"page_{re.sub('[^a-z]', '_', page)}.py"
-            name = named[1] if named else "shop.py" if page == TUTORIAL and own.startswith("page") else own
+            name = named[1] if named else f"test_{shop}.py" if "from shop import" in block else f"{shop}.py"
             with (tmp_path / name).open("a", encoding="utf-8") as file:
-                file.write(f"{block}\n")
+                file.write(f"{block}\n".replace("from shop import", f"from {shop} import"))
     config = tmp_path / "mypy.ini"
     config.write_text("[mypy]\nstrict = True\n[mypy-flask_login]\nignore_missing_imports = True\n", encoding="utf-8")
     command = [sys.executable, "-m", "mypy", f"--config-file={config}", f"--cache-dir={tmp_path / 'cache'}", "."]
@@ -478,20 +483,25 @@ def test_the_page_on_scripts_closes_an_account(
 
 
 async def test_the_page_on_moving_from_quart_keeps_visitors(run_page: Any) -> None:
-    page = run_page("how-to/move-from-quart-and-flask.md")
+    page = "how-to/move-from-quart-and-flask.md"
+    typed = run_page(page)
+    untyped: dict[str, Any] = {"__name__": typed.__name__}
+    exec(blocks_of(page)[0], untyped)  # noqa: S102 -- the page's own code
     stock = Quart("stock")
-    stock.secret_key = page.app.secret_key
+    stock.secret_key = typed.app.secret_key
 
     @stock.get("/")
     async def visit() -> str:
-        quart_session["visits"] = 1
-        return ""
+        quart_session["visits"] = quart_session.get("visits", 0) + 1
+        return str(quart_session["visits"])
 
     cookie = {"Cookie": (await stock.test_client().get("/")).headers["Set-Cookie"].partition(";")[0]}
-    untyped = await page.app.test_client(use_cookies=False).get("/", headers=cookie)
-    typed = await page.typed_app.test_client(use_cookies=False).get("/", headers=cookie)
-    assert await untyped.get_json() == {"visits": 2}
-    assert await typed.get_json() == {"visits": 2, "by key": 2}
+    shown = await untyped["app"].test_client(use_cookies=False).get("/", headers=cookie)
+    assert await shown.get_json() == {"visits": 2}
+    shown = await typed.app.test_client(use_cookies=False).get("/", headers=cookie)
+    assert await shown.get_json() == {"visits": 2, "by key": 2}
+    back = {"Cookie": shown.headers["Set-Cookie"].partition(";")[0]}
+    assert await (await stock.test_client(use_cookies=False).get("/", headers=back)).get_data(as_text=True) == "3"
 
 
 def test_the_page_on_moving_from_flask_session_counts(
