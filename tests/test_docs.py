@@ -34,6 +34,7 @@ from quart.sessions import SecureCookieSessionInterface as StockInterface
 from quart.testing.connections import WebsocketDisconnectError
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.middleware.sessions import SessionMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
@@ -257,7 +258,7 @@ def test_the_page_on_changes_shows_what_check_prints(
 
 @pytest.mark.checker
 def test_the_code_of_every_page_is_right_to_mypy(tmp_path: Path) -> None:
-    """A block that begins with a comment such as `# test_carts.py` is that file; the others of a page are its `shop.py`.
+    """A block that begins with a comment such as `# test_carts.py` is that file. The others are the page's `shop.py`.
 
     One that begins with `# shop.py, ` and a reason takes the place of what was in the file before.
     """
@@ -515,9 +516,33 @@ def test_the_page_on_moving_from_flask_session_counts(
     page.sessions.close()
 
 
-def test_the_page_on_moving_from_starlette_counts(run_page: Any) -> None:
-    client = TestClient(run_page("how-to/move-from-starlette.md").app)
+@pytest.mark.parametrize("program", [0, 1], ids=["Starlette", "starsessions"])
+def test_the_page_on_moving_from_starlette_counts(program: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = TestClient(moved_from_starlette(program, monkeypatch))
     assert [client.get("/").json() for _ in range(2)] == [{"visits": 1}, {"visits": 2}]
+
+
+def test_the_page_on_moving_from_starlette_keeps_visitors(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def visit(request: Request) -> JSONResponse:
+        request.session["visits"] = 1
+        return JSONResponse({})
+
+    stock_sessions = Middleware(SessionMiddleware, secret_key="the key of SessionMiddleware")
+    stock = Starlette(routes=[Route("/", visit)], middleware=[stock_sessions])
+    with time_machine.travel(datetime(2026, 11, 30, tzinfo=UTC)), TestClient(stock) as before:
+        before.get("/")
+        after = TestClient(moved_from_starlette(0, monkeypatch), cookies=before.cookies)
+        assert after.get("/").json() == {"visits": 2}
+
+
+def moved_from_starlette(program: int, monkeypatch: pytest.MonkeyPatch) -> Starlette:
+    """Return the application of one of the page's two files."""
+    monkeypatch.setenv("SHOP_STORE", "memory://")
+    shop = ModuleType("shop")
+    monkeypatch.setitem(sys.modules, "shop", shop)
+    exec(blocks_of("how-to/move-from-starlette.md")[program], shop.__dict__)  # noqa: S102 -- the page's own code
+    assert isinstance(shop.app, Starlette)
+    return shop.app
 
 
 def test_the_page_on_moving_from_litestar_counts(run_page: Any) -> None:
