@@ -23,6 +23,8 @@ import pytest
 import time_machine
 from attrs import NOTHING, define, fields
 from itsdangerous import BadSignature, URLSafeTimedSerializer
+from litestar import Request as LitestarsRequest
+from litestar.middleware.session.client_side import CookieBackendConfig
 from litestar.testing import TestClient as LitestarsClient
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.sql import SQL
@@ -34,6 +36,7 @@ from quart.sessions import SecureCookieSessionInterface as StockInterface
 from quart.testing.connections import WebsocketDisconnectError
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.middleware.sessions import SessionMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
@@ -74,11 +77,12 @@ def signing_as_stock(app: Quart) -> URLSafeTimedSerializer:
 
 @pytest.fixture
 def run_page(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A function that runs the code of a page in a module of its own, and returns its names."""
+    """A function that runs the code of a page in a module of its own, and returns its names. It is `shop`, too."""
 
     def run(page: str) -> Any:
         module = ModuleType(f"page_{re.sub('[^a-z]', '_', page)}")
-        monkeypatch.setitem(sys.modules, module.__name__, module)
+        for name in (module.__name__, "shop"):
+            monkeypatch.setitem(sys.modules, name, module)
         for block in blocks_of(page):
             exec(block, module.__dict__)  # noqa: S102 -- the page's own code
         return module
@@ -200,21 +204,20 @@ def test_the_page_on_litestar_shows_its_sessions(run_page: Any) -> None:
     page = run_page("how-to/litestar.md")
     page.test_the_cart()
     page.test_the_data()
-    visitor = LitestarsClient(page.Litestar([page.add, page.login, page.logout, page.me], plugins=[page.sessions]))
+    visitor = LitestarsClient(page.app)
     assert visitor.get("/me").status_code == 401
-    assert visitor.post("/cart/tea").json() == ["tea"]
+    assert [visitor.post(f"/cart/{item}").json() for item in ("tea", "milk")] == [["tea"], ["tea", "milk"]]
     visitor.post("/login")
     assert visitor.get("/me").json() == 7
     visitor.post("/logout")
     assert visitor.get("/me").status_code == 401
+    assert [visitor.get("/greet").json() for _ in range(2)] == [{"visits": 1}, {"visits": 2}]
+    visitor.post("/forget")
+    assert visitor.get("/greet").json() == {"visits": 1}
     member = LitestarsClient(page.members)
     assert member.get("/me").status_code == 401
     member.post("/login")
     assert member.get("/me").json() == 7
-    greeted = LitestarsClient(page.Litestar([page.greet, page.forget], plugins=[page.sessions]))
-    assert [greeted.get("/greet").json() for _ in range(2)] == [{"visits": 1}, {"visits": 2}]
-    greeted.post("/forget")
-    assert greeted.get("/greet").json() == {"visits": 1}
     clients = [LitestarsClient(page.stored_app) for _ in range(2)]
     for each in clients:
         each.post("/login")
@@ -256,15 +259,19 @@ def test_the_page_on_changes_shows_what_check_prints(
 
 @pytest.mark.checker
 def test_the_code_of_every_page_is_right_to_mypy(tmp_path: Path) -> None:
-    """A block that begins with a comment such as `# shop.py` is that file; the others of a page are one program."""
+    """A block that begins with a comment such as `# test_carts.py` is that file. The others are the page's `shop.py`.
+
+    One that begins with `# shop.py, ` and a reason takes the place of what was in the file before.
+    """
     for path in [*DOCS.glob("*/*.md"), DOCS / "index.md"]:
         page = path.relative_to(DOCS).as_posix()
+        shop = f"page_{re.sub('[^a-z]', '_', page)}"
         for block in blocks_of(page):
+            shop += "_anew" if block.startswith("# shop.py, ") else ""
             named = re.match(r"# (\w+\.py)\n", block)
-            own = "test_the_tutorial.py" if "from shop import" in block else f"page_{re.sub('[^a-z]', '_', page)}.py"
-            name = named[1] if named else "shop.py" if page == TUTORIAL and own.startswith("page") else own
+            name = named[1] if named else f"test_{shop}.py" if "from shop import" in block else f"{shop}.py"
             with (tmp_path / name).open("a", encoding="utf-8") as file:
-                file.write(f"{block}\n")
+                file.write(f"{block}\n".replace("from shop import", f"from {shop} import"))
     config = tmp_path / "mypy.ini"
     config.write_text("[mypy]\nstrict = True\n[mypy-flask_login]\nignore_missing_imports = True\n", encoding="utf-8")
     command = [sys.executable, "-m", "mypy", f"--config-file={config}", f"--cache-dir={tmp_path / 'cache'}", "."]
@@ -478,20 +485,25 @@ def test_the_page_on_scripts_closes_an_account(
 
 
 async def test_the_page_on_moving_from_quart_keeps_visitors(run_page: Any) -> None:
-    page = run_page("how-to/move-from-quart-and-flask.md")
+    page = "how-to/move-from-quart-and-flask.md"
+    typed = run_page(page)
+    untyped: dict[str, Any] = {"__name__": typed.__name__}
+    exec(blocks_of(page)[0], untyped)  # noqa: S102 -- the page's own code
     stock = Quart("stock")
-    stock.secret_key = page.app.secret_key
+    stock.secret_key = typed.app.secret_key
 
     @stock.get("/")
     async def visit() -> str:
-        quart_session["visits"] = 1
-        return ""
+        quart_session["visits"] = quart_session.get("visits", 0) + 1
+        return str(quart_session["visits"])
 
     cookie = {"Cookie": (await stock.test_client().get("/")).headers["Set-Cookie"].partition(";")[0]}
-    untyped = await page.app.test_client(use_cookies=False).get("/", headers=cookie)
-    typed = await page.typed_app.test_client(use_cookies=False).get("/", headers=cookie)
-    assert await untyped.get_json() == {"visits": 2}
-    assert await typed.get_json() == {"visits": 2, "by key": 2}
+    shown = await untyped["app"].test_client(use_cookies=False).get("/", headers=cookie)
+    assert await shown.get_json() == {"visits": 2}
+    shown = await typed.app.test_client(use_cookies=False).get("/", headers=cookie)
+    assert await shown.get_json() == {"visits": 2, "by key": 2}
+    back = {"Cookie": shown.headers["Set-Cookie"].partition(";")[0]}
+    assert await (await stock.test_client(use_cookies=False).get("/", headers=back)).get_data(as_text=True) == "3"
 
 
 def test_the_page_on_moving_from_flask_session_counts(
@@ -505,14 +517,48 @@ def test_the_page_on_moving_from_flask_session_counts(
     page.sessions.close()
 
 
-def test_the_page_on_moving_from_starlette_counts(run_page: Any) -> None:
-    client = TestClient(run_page("how-to/move-from-starlette.md").app)
+@pytest.mark.parametrize("program", [0, 1], ids=["Starlette", "starsessions"])
+def test_the_page_on_moving_from_starlette_counts(program: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = TestClient(moved_from_starlette(program, monkeypatch))
     assert [client.get("/").json() for _ in range(2)] == [{"visits": 1}, {"visits": 2}]
 
 
-def test_the_page_on_moving_from_litestar_counts(run_page: Any) -> None:
-    client = LitestarsClient(run_page("how-to/move-from-litestar.md").app)
-    assert [client.get("/").json() for _ in range(2)] == [1, 2]
+def test_the_page_on_moving_from_starlette_keeps_visitors(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def visit(request: Request) -> JSONResponse:
+        request.session["visits"] = 1
+        return JSONResponse({})
+
+    stock_sessions = Middleware(SessionMiddleware, secret_key="the key of SessionMiddleware")
+    stock = Starlette(routes=[Route("/", visit)], middleware=[stock_sessions])
+    with time_machine.travel(datetime(2026, 11, 30, tzinfo=UTC)), TestClient(stock) as before:
+        before.get("/")
+        after = TestClient(moved_from_starlette(0, monkeypatch), cookies=before.cookies)
+        assert after.get("/").json() == {"visits": 2}
+
+
+def moved_from_starlette(program: int, monkeypatch: pytest.MonkeyPatch) -> Starlette:
+    """Return the application of one of the page's two files."""
+    monkeypatch.setenv("SHOP_STORE", "memory://")
+    shop = ModuleType("shop")
+    monkeypatch.setitem(sys.modules, "shop", shop)
+    exec(blocks_of("how-to/move-from-starlette.md")[program], shop.__dict__)  # noqa: S102 -- the page's own code
+    assert isinstance(shop.app, Starlette)
+    return shop.app
+
+
+def test_the_page_on_moving_from_litestar_keeps_visitors(run_page: Any) -> None:
+    page = run_page("how-to/move-from-litestar.md")
+    stock_sessions = CookieBackendConfig(secret=b"the old secret..")
+    stock = page.Litestar([page.get("/")(visited)], middleware=[stock_sessions.middleware])
+    with time_machine.travel(datetime(2026, 11, 30, tzinfo=UTC)), LitestarsClient(stock) as before:
+        before.get("/")
+        after = LitestarsClient(page.app)
+        after.cookies.update(before.cookies)
+        assert [after.get("/").json() for _ in range(2)] == [{"visits": 2}, {"visits": 3}]
+
+
+async def visited(request: LitestarsRequest[Any, Any, Any]) -> None:
+    request.session["visits"] = 1
 
 
 async def test_the_page_on_writing_a_serializer_writes_in_it(
