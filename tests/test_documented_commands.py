@@ -78,7 +78,7 @@ def try_command(program: str, arguments: list[str]) -> None:
             assert app == "shop:app"
         case "quart" | "flask", ["--app", app, "run", *options]:
             assert app in {"shop", "shop:create_app"}
-            assert options == [] or options[0] == "--port"
+            assert options in ([], ["--reload"]) or options[0] == "--port"
         case "python" | "python3", ["-c", code]:
             exec(code, {})  # noqa: S102 -- the page's own code
         case "python" | "python3", [*_, "-m", module] | ["-m", module, *_]:
