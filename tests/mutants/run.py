@@ -86,6 +86,8 @@ TESTS: Final[dict[str, tuple[str, ...]]] = {
         "tests/unit/test_renaming.py",
         "tests/unit/test_unchanged.py",
         "tests/integrations/test_server_side.py",
+        "tests/integrations/test_looking_at_a_session.py",
+        "tests/integrations/test_secret_fields.py",
         OF_DATA,
     ),
     "core/session_request": (
