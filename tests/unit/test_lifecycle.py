@@ -7,7 +7,8 @@ from collections.abc import Callable
 from contextvars import copy_context
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from typing import Annotated, Any, TypeVar
+from itertools import product
+from typing import Annotated, Any, TypeVar, cast
 from uuid import UUID
 
 import pytest
@@ -31,6 +32,7 @@ from typed_sessions.core.lifecycle import (
     Keep,
     Write,
     action_of,
+    end,
     is_kept,
     is_valid,
     refresh_is_due,
@@ -323,6 +325,8 @@ def test_a_refresh_that_is_too_large_leaves_the_cookie_as_old_as_it_was() -> Non
     rules, later = made(MAX_COOKIE_SIZE=10), made(NOW + 200)
     session = opened([sealed(PERMANENT, NOW - 900)], rules, reports)
     assert save(session, rules, None, streams=False) == HeaderChanges(vary=False)
+    size = len(made().cookie.written(sealed(PERMANENT), NOW + rules.lifetime_seconds))
+    assert rules.adapter == Adapter([CookieOversize(size, 10, sent=False)])
     session = opened([sealed(PERMANENT, NOW - 900)], rules, reports)
     assert session.permanent
     assert save(session, rules, None, streams=False) == HeaderChanges(vary=True)
@@ -337,6 +341,11 @@ def test_a_session_lives_as_long_as_the_cookie_that_it_was_given_last() -> None:
     assert is_valid(session, made(NOW + 1000))
     assert not is_valid(session, made(NOW + 1001))
     assert not is_valid(session, made(key="another key"))
+    session["odd"] = object()
+    with pytest.raises(SerializationError):
+        save(session, made(), None, streams=False)
+    assert is_valid(session, made(NOW + 100))
+    assert not is_valid(session, made(NOW + 101))
 
 
 def test_a_session_ends_with_its_absolute_lifetime_however_young_its_cookie() -> None:
@@ -965,3 +974,106 @@ def test_a_change_after_the_save_is_lost_and_said() -> None:
 def test_what_came_in_no_format_and_cannot_be_written_is_refused_by_its_name() -> None:
     with pytest.raises(SerializationError, match="session field user_id"):
         made().encode(contents_of(made().schema, {"user_id": "seven"}), None, 0)
+
+
+@define
+class Overridden(Adapter):
+    """An adapter whose `should_set_cookie` is a user's."""
+
+    wants: bool = True
+
+    @override
+    def should_set_cookie(self, _: object, session: SecureCookieSession[Any], /) -> bool:
+        return self.wants
+
+    @override
+    def get_expiration_time(self, _: object, session: SecureCookieSession[Any], /) -> datetime | None:
+        return None
+
+    @override
+    def cookie_attributes(self, app: object, /) -> CookieAttributes:
+        return CookieAttributes("session", "/")
+
+
+class Stamped(Theirs):
+    """Another library whose texts have a time where ours have it."""
+
+    @override
+    def texts(self, values_of: Callable[[str], tuple[str, ...]], own_name: str) -> tuple[str, ...]:
+        return values_of(own_name)
+
+
+def values_in(changes: HeaderChanges) -> list[str]:
+    return [each.partition(";")[0].partition("=")[2] for each in changes.set_cookie]
+
+
+LIMITED = made(SESSION_ABSOLUTE_LIFETIME=500)
+BEFORE = sealed(at=NOW - 9)
+
+
+@pytest.mark.parametrize(
+    ("rules", "text", "act", "created"),
+    [
+        pytest.param(LIMITED, BEFORE, change, NOW - 9, id="came without the time"),
+        pytest.param(LIMITED, BEFORE, lambda each: (each.clear(), change(each)), NOW, id="begun anew"),
+        pytest.param(LIMITED, "", lambda each: setattr(each, "permanent", True), NOW, id="permanent alone"),
+        pytest.param(LIMITED, "x", stays, None, id="untouched"),
+        pytest.param(LIMITED, sealed(b'{"user_id":"x","_created":%d}' % NOW), dict, None, id="all was reset"),
+        pytest.param(
+            evolve(LIMITED, is_stock=False, adapter=Overridden()), BEFORE, stays, NOW - 9, id="always written"
+        ),
+        pytest.param(
+            adopting(Stamped(), SESSION_ABSOLUTE_LIFETIME=500), BEFORE + "x", dict, NOW, id="another library's"
+        ),
+    ],
+)
+def test_what_is_written_says_when_it_was_created(
+    rules: Rules[Any], text: str, act: Callable[[Any], object], created: int | None
+) -> None:
+    reports: list[Report] = []
+    rules = evolve(rules, adapter=evolve(cast("Any", rules.adapter), reports=reports))
+    session = session_from(RequestContext(rules, None, (text,) if text else ()), SecureCookieSession[Any])
+    act(session)
+    values = values_in(save(session, rules, None, streams=False))
+    assert [opened([each], rules)["_created"] for each in values] == ([] if created is None else [created])
+    assert Refused not in map(type, reports)  # what nobody asks for is not even verified
+
+
+def test_what_a_program_made_was_created_when_it_is_written() -> None:
+    rules = evolve(LIMITED, clock=lambda: NOW + 0.5)
+    session = SecureCookieSession({"user_id": 7}, schema=rules.schema)
+    change(session)
+    save(session, rules, None, streams=False)
+    assert repr(session["_created"]) == str(NOW)
+
+
+ACTS = (stays, dict, change, SecureCookieSession.clear)
+
+
+def test_what_is_said_to_be_kept_before_the_response_is_what_the_browser_has_after_it() -> None:
+    for texts, act, assigned, wants in product(([], [sealed()]), ACTS, (None, False), (None, True, False)):
+        adapter = Overridden(wants=bool(wants))
+        rules = made() if wants is None else evolve(made(), is_stock=False, adapter=adapter)
+        session = opened(texts, rules)
+        act(session)
+        session.modified = cast("Any", assigned)
+        kept = is_kept(session, rules, None, answers=True)
+        values = values_in(save(session, rules, None, streams=False)) or texts
+        assert kept is (dict(opened(values, made())) == dict(session)), (texts, act, assigned, wants)
+
+
+def test_a_change_that_no_response_will_carry_is_lost_and_says_why() -> None:
+    reports: list[Report] = []
+    early, late, failed = (opened([sealed()], made(), reports) for _ in range(3))
+    change(early)
+    assert not is_kept(early, made(), None, answers=False)
+    end(late)
+    change(late)
+    failed["odd"] = object()
+    with pytest.raises(SerializationError):
+        save(failed, made(), None, streams=False)
+    assert not is_kept(failed, made(), None, answers=False)
+    for report, words in zip(
+        reports, ("a websocket", "after the session was saved", "could not be saved"), strict=True
+    ):
+        assert words in str(report)

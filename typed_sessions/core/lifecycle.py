@@ -101,21 +101,18 @@ def save(session: SecureCookieSession[S], rules: Rules[S], app: object, *, strea
         ConfigurationError: an overridden method says what no cookie can be.
     """
     state = state_of(session)
-    if state.progress is not AWAITED and state.has_failed:
+    if state.has_failed:
         state.progress = UNSAVED
         return _USED if session.accessed else _UNUSED
-    state.progress = FAILED  # until it has not
+    state.progress, state.sent = FAILED, None  # until it has not
     if rules.absolute_seconds is not None:
         note_created(session, rules)
     if rules.makes_permanent:
         make_permanent(state)
     action = action_of(session, rules, None if rules.is_stock else _is_wanted(session, rules, app))
-    if action is _KEEP:
-        changes = _USED if session.accessed else _UNUSED
-    else:
-        changes = header_changes(session, rules, app, action)
-        if changes.set_cookie:
-            state.sent = action.value if type(action) is Write else ""
+    changes = header_changes(session, rules, app, action)
+    if changes.set_cookie:
+        state.sent = action.value if type(action) is Write else ""
     state.progress = SAVED
     if streams:
         STREAMING.set(session)
@@ -155,22 +152,22 @@ def note_created(session: SecureCookieSession[S], rules: Rules[S]) -> None:
     contents, snapshot = opened.contents, opened.snapshot
     created = contents.get(CREATED_KEY)
     if not set(contents.keys()) - ({CREATED_KEY, PERMANENT_KEY} if rules.makes_permanent else {CREATED_KEY}):
-        if created is not None and state.diff()[0]:
+        if created is not None and state.modified:
             contents.remove(CREATED_KEY)
         return
     subject = rules.schema.subject
     is_another = subject and snapshot is not None and snapshot.stored.get(subject) != contents.get(subject)
     if snapshot is None or state.cleared or state.renewal is Renewal.PROMOTE or is_another:
         contents.update({CREATED_KEY: int(rules.clock())})
-    elif type(created) is not int and (is_due or state.diff()[0]):
-        sealed_at = None if opened.sealed is None else rules.claimed_time(opened.sealed)
+    elif type(created) is not int and (is_due or state.modified):
+        sealed_at = rules.claimed_time(opened.sealed or "")
         contents.update({CREATED_KEY: int(rules.clock()) if sealed_at is None else sealed_at})
 
 
 def end(session: SecureCookieSession[S]) -> None:
     """Take note that a request has ended whose response is not here to carry a cookie: that of a websocket."""
     state = state_of(session)
-    if state.diff()[0]:
+    if state.modified:
         state.report_loss(_LOSSES[AWAITED])
     state.progress = SAVED
 
@@ -236,23 +233,20 @@ def action_of(session: SecureCookieSession[S], rules: Rules[S], wanted: bool | N
     state = state_of(session)
     modified, changes = state.diff()
     if wanted is None:
-        wanted = modified or (rules.refresh_each_request and refresh_is_due(session, rules))
+        wanted = modified or refresh_is_due(session, rules)
     if not modified and not wanted:
         return _KEEP
     opened = state.open()
     snapshot = opened.snapshot
-    if wanted and changes is not None and snapshot is not None:
-        writer = rules.writer
-        if snapshot.codec is writer.codec:
-            encoded = snapshot.codec.encode(snapshot, changes)
-            if encoded.holds_anything:
-                return Write(writer.sealer.seal(encoded.payload), encoded.lossy_keys)
+    if wanted and snapshot is not None and changes is not None and snapshot.codec is rules.writer.codec:
+        encoded = snapshot.codec.encode(snapshot, changes)
+        if encoded.holds_anything:
+            return Write(rules.writer.sealer.seal(encoded.payload), encoded.lossy_keys)
     if not opened.contents.keys():
         return Delete() if modified else _KEEP
     if not wanted:
         return _KEEP
-    came_in = None if snapshot is None or modified else rules.format_of(snapshot)
-    if snapshot is not None and came_in is not None:
+    if snapshot is not None and not modified and (came_in := rules.format_of(snapshot)) is not None:
         # A refresh is no change: what this release could not read stays for the one that can.
         return Write(came_in.sealer.seal(snapshot.payload), refresh=True)
     format_, encoded = rules.encode(opened.contents, snapshot, 0 if snapshot is None else snapshot.version)
@@ -298,17 +292,18 @@ def is_kept(session: SecureCookieSession[S], rules: Rules[S], app: object, *, an
 
 def _is_suppressed(state: SessionState[S], wanted: bool | None) -> bool:  # noqa: FBT001
     """Return True if a program, or its own `should_set_cookie`, keeps what it has changed from being written."""
-    if not state.compared()[0]:
-        return False
     opened = state.open()
     if state.assigned is False:  # then what was loaded is written, if anything is
-        return not wanted or opened.snapshot is not None
-    return wanted is False and len(opened.contents.keys()) > 0
+        keeps_it = not wanted or opened.snapshot is not None
+    else:
+        keeps_it = wanted is False and len(opened.contents.keys()) > 0
+    return keeps_it and state.compared()[0]
 
 
 def _is_in_cookie(session: SecureCookieSession[S], rules: Rules[S]) -> bool:
     """Return True if what is in a session is what its cookie holds, once there is no response to change that."""
-    state, sent = state_of(session), _sent(session)
+    state = state_of(session)
+    sent = state.sent
     if not is_valid(session, rules):
         return False
     if not sent:
@@ -319,18 +314,10 @@ def _is_in_cookie(session: SecureCookieSession[S], rules: Rules[S]) -> bool:
 
 def is_valid(session: SecureCookieSession[S], rules: Rules[S]) -> bool:
     """Return True if the cookie that the browser has of a session is still one, or if it has none."""
-    sent = _sent(session)
-    text = state_of(session).open().sealed if sent is None else sent
-    if not text:
-        return True
-    has_ended = rules.absolute_seconds is not None and has_outlived(state_of(session).open().contents, text, rules)
-    return not has_ended and rules.is_genuine(text)
-
-
-def _sent(session: SecureCookieSession[S]) -> str | None:
-    """Return what the response has made of the cookie: its value, or none; None if the browser keeps what it had."""
     state = state_of(session)
-    return state.sent if state.progress is SAVED else None
+    opened = state.open()
+    text = opened.sealed if state.sent is None else state.sent
+    return not text or (not has_outlived(opened.contents, text, rules) and rules.is_genuine(text))
 
 
 _UNSAVED: Final = ChangeLost("it could not be saved with its response, and the error response does not try again")

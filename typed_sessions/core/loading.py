@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Generic
 
 from msgspec.structs import replace
@@ -79,29 +79,31 @@ def opened(text: str, rules: Rules[S]) -> LoadResult[S]:
     misread: LoadResult[S] | None = None
     for format_ in rules.formats:
         outcome: tuple[bytes, int] | Loaded[S] | Refused = format_.sealer.open(text)
-        if type(outcome) is tuple:
+        if isinstance(outcome, tuple):
             outcome = format_.codec.decode(outcome[0], rules.settings.on_bad_field)
-        if type(outcome) is Loaded:
-            if rules.absolute_seconds is not None and has_outlived(outcome.contents, text, rules):
+        if isinstance(outcome, Loaded):
+            if has_outlived(outcome.contents, text, rules):
                 return _fresh(rules, Refused(Reason.EXPIRED))
             found = LoadResult(outcome.contents, outcome.snapshot, text, new=False, reports=outcome.reports)
             if not outcome.reports or not any(isinstance(report, FieldReset) for report in outcome.reports):
                 return found if rules.settings.extras.allowed is None else undeclared_reported(found, rules)
             misread = misread or found  # another format under the same salt may be the one that it was written in
-        elif type(outcome) is Refused and (refusal is None or progress(outcome) > progress(refusal)):
+        elif refusal is None or progress(outcome) > progress(refusal):
             refusal = outcome
     return _fresh(rules, refusal) if misread is None else undeclared_reported(misread, rules)
 
 
-def has_outlived(contents: Contents[S], text: str | None, rules: Rules[S]) -> bool:
+def has_outlived(contents: Contents[S], text: str, rules: Rules[S]) -> bool:
     """Return True if a session has lived for as long as it may.
 
     If nothing tells when it was created, the cookie that it came in counts.
     """
-    created = contents.get(CREATED_KEY)
-    since = created if type(created) is int else None if text is None else rules.claimed_time(text)
     limit = rules.absolute_seconds
-    return limit is not None and since is not None and rules.clock() - since >= limit
+    if limit is None:
+        return False
+    created = contents.get(CREATED_KEY)
+    since = created if type(created) is int else rules.claimed_time(text)
+    return since is not None and rules.clock() - since >= limit
 
 
 def adopted(claim: Claim, found: Inheritance, rules: Rules[S]) -> LoadResult[S] | Refused | None:
@@ -121,12 +123,12 @@ def adopted(claim: Claim, found: Inheritance, rules: Rules[S]) -> LoadResult[S] 
     return undeclared_reported(read, rules)
 
 
-def _inherited(texts: Sequence[str], rules: Rules[S]) -> LoadResult[S] | None:
+def _inherited(texts: tuple[str, ...], rules: Rules[S]) -> LoadResult[S] | None:
     """Return what the cookie of another library holds. It is written anew, as a session of ours."""
     succession = rules.succession
     if succession is None or not succession.in_cookies:
         return None
-    for claim in succession.claims(lambda name: tuple(texts) if name == rules.name else (), rules.name):
+    for claim in succession.claims(lambda name: texts if name == rules.name else (), rules.name):
         found = claim.predecessor.load(claim.text, rules.now())
         read = adopted(claim, found, rules) if isinstance(found, Inheritance) else None
         if isinstance(read, LoadResult):

@@ -316,8 +316,7 @@ class SecureCookieSession(Session[S_co]):
 
         An assignment holds until the next change by key: True has the session written, False keeps it from it.
         """
-        state = state_of(self)
-        return state.diff()[0] if state.assigned is None else state.assigned
+        return state_of(self).modified
 
     @modified.setter
     def modified(self, value: bool) -> None:

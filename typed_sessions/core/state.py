@@ -262,14 +262,18 @@ class SessionState(Value, Generic[S]):
         return changes is not None, changes
 
     @property
+    def modified(self) -> bool:
+        """What `modified` says; see `Session.modified`."""
+        return self.diff()[0] if self.assigned is None else self.assigned
+
+    @property
     def wants_writing(self) -> bool:
         """True if there is anything to save."""
         return self._intent.wants_writing
 
     @property
     def _intent(self) -> Intent:
-        modified = self.diff()[0] if self.assigned is None else self.assigned
-        return Intent(modified, self.assigned, self.renewal, self.cleared, self.invalidated)
+        return Intent(self.modified, self.assigned, self.renewal, self.cleared, self.invalidated)
 
     def take_intent(self) -> Intent:
         """Return what is to be saved beside the contents. What is asked for from now on is for the next save."""
