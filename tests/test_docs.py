@@ -667,6 +667,7 @@ async def test_step_6_of_the_tutorial_logs_out_elsewhere(shop_after: Any, tmp_pa
     shop = shop_after(6)
     async with shop.app.test_app() as serving:
         one, other = serving.test_client(), serving.test_client()
+        assert "action=/logout-elsewhere" in await (await one.get("/account")).get_data(as_text=True)
         for client in (one, other):
             await client.post("/login", form={"user": "ada"})
         await one.post("/logout-elsewhere")
