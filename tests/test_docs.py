@@ -153,7 +153,8 @@ async def test_the_page_on_templates_shows_what_they_see(run_page: Any) -> None:
     ]
 
 
-def test_the_page_on_flask_shows_its_sessions(run_page: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_page_on_flask_shows_its_sessions(run_page: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
     page = run_page("how-to/flask.md")
     client, other = page.app.test_client(), page.app.test_client()
     for each in (client, other):

@@ -74,7 +74,7 @@ def try_command(program: str, arguments: list[str]) -> None:
             assert address == project()["urls"]["Source"]
         case "typed-sessions", _:
             _parser().parse_args(arguments)
-        case "quart", ["--app", app, "run", *options]:
+        case "quart" | "flask", ["--app", app, "run", *options]:
             assert app in {"shop", "shop:create_app"}
             assert options == [] or options[0] == "--port"
         case "python" | "python3", ["-c", code]:
