@@ -22,6 +22,7 @@ TRIED_ELSEWHERE = {
     ("how-to/changing-a-schema.md", "text"),  # tests/test_docs.py
     ("how-to/run-on-postgresql.md", "sql"),  # tests/test_docs.py
     ("how-to/run-on-redis.md", "text"),  # below
+    ("how-to/templates.md", "html"),  # tests/test_docs.py
     ("how-to/test-your-app.md", "ini"),  # tests/test_testing_kit.py
     ("tutorial/index.md", "py"),  # tests/test_docs.py
 }
