@@ -74,12 +74,15 @@ def signing_as_stock(app: Quart) -> URLSafeTimedSerializer:
 
 @pytest.fixture
 def run_page(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A function that runs the code of a page in a module of its own, and returns its names."""
+    """A function that runs the code of a page in a module of its own, and returns its names. It is `shop`, too."""
 
-    def run(page: str) -> Any:
+    def run(page: str, *, blocks: int | None = None) -> Any:
         module = ModuleType(f"page_{re.sub('[^a-z]', '_', page)}")
-        monkeypatch.setitem(sys.modules, module.__name__, module)
-        for block in blocks_of(page):
+        for name in (module.__name__, "shop"):
+            monkeypatch.setitem(sys.modules, name, module)
+        for block in blocks_of(page)[:blocks]:
+            if named := re.match(r"# (\w+)\.py\n", block):
+                monkeypatch.setitem(sys.modules, named[1], module)
             exec(block, module.__dict__)  # noqa: S102 -- the page's own code
         return module
 
@@ -256,15 +259,19 @@ def test_the_page_on_changes_shows_what_check_prints(
 
 @pytest.mark.checker
 def test_the_code_of_every_page_is_right_to_mypy(tmp_path: Path) -> None:
-    """A block that begins with a comment such as `# shop.py` is that file; the others of a page are one program."""
+    """A block that begins with a comment such as `# test_carts.py` is that file. The others are the page's `shop.py`.
+
+    One that begins with `# shop.py, ` and a reason takes the place of what was in the file before.
+    """
     for path in [*DOCS.glob("*/*.md"), DOCS / "index.md"]:
         page = path.relative_to(DOCS).as_posix()
+        shop = f"page_{re.sub('[^a-z]', '_', page)}"
         for block in blocks_of(page):
+            shop += "_anew" if block.startswith("# shop.py, ") else ""
             named = re.match(r"# (\w+\.py)\n", block)
-            own = "test_the_tutorial.py" if "from shop import" in block else f"page_{re.sub('[^a-z]', '_', page)}.py"
-            name = named[1] if named else "shop.py" if page == TUTORIAL and own.startswith("page") else own
+            name = named[1] if named else f"test_{shop}.py" if "from shop import" in block else f"{shop}.py"
             with (tmp_path / name).open("a", encoding="utf-8") as file:
-                file.write(f"{block}\n")
+                file.write(f"{block}\n".replace("from shop import", f"from {shop} import"))
     config = tmp_path / "mypy.ini"
     config.write_text("[mypy]\nstrict = True\n[mypy-flask_login]\nignore_missing_imports = True\n", encoding="utf-8")
     command = [sys.executable, "-m", "mypy", f"--config-file={config}", f"--cache-dir={tmp_path / 'cache'}", "."]
