@@ -376,7 +376,7 @@ async def test_the_page_on_redis_keeps_sessions_there(
 async def test_the_page_on_postgresql_keeps_sessions_there(
     run_page: Any, postgresql_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As its page says for an application that may not make tables: another role makes them, and grants."""
+    """As its page says for an application that may not make tables, another role makes them, and grants."""
     role, page = f"app_{secrets.token_hex(4)}", "how-to/run-on-postgresql.md"
     (grants,) = blocks_of(page, "sql")
     with postgresql_schema(postgresql_url) as schema, psycopg.connect(postgresql_url, autocommit=True) as owner:
@@ -386,9 +386,12 @@ async def test_the_page_on_postgresql_keeps_sessions_there(
             owner.execute(grants.replace("web", schema).replace("app", role))
             parameters = conninfo_to_dict(postgresql_url, options=f"-c role={role}")
             url = f"postgresql:///?{urlencode(parameters, quote_via=quote)}"
-            monkeypatch.setenv("SHOP_DATABASE", url)
             monkeypatch.setenv("SHOP_STORE", f"{url}&table={schema}.sessions")
+            assert await count(run_page(page, blocks=1).app) == COUNTED
+            parameters = conninfo_to_dict(postgresql_url, options=f"-c search_path={schema}")
+            monkeypatch.setenv("SHOP_DATABASE", f"postgresql:///?{urlencode(parameters, quote_via=quote)}")
             assert await count(run_page(page).app) == COUNTED
+            assert owner.execute("SELECT to_regclass(%s)", [f"{schema}.typed_sessions"]).fetchone() != (None,)
         finally:
             owner.execute(SQL("DROP OWNED BY {}").format(Name(role)))
             owner.execute(SQL("DROP ROLE {}").format(Name(role)))
