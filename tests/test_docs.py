@@ -431,17 +431,31 @@ async def test_the_page_on_formats_reads_what_was_written_before(run_page: Any) 
 
 async def test_the_page_on_keys_logs_nobody_out(run_page: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    page = run_page("how-to/rotate-keys.md")
-    cookie = (await page.before.test_client().post("/login")).headers["Set-Cookie"].partition(";")[0]
-    stranger = page.create_app("the new key: another long random text")
-    for app, user_id in [(page.before, 7), (page.after, 7), (stranger, None)]:
+    page, old, new = "how-to/rotate-keys.md", "the old key: a long random text", "the new key: another long random text"
+
+    def shop_with(**settings: str) -> Any:
+        for name in ("SECRET_KEY", "SECRET_KEY_FALLBACKS", "SECRET_KEY_FILE"):
+            monkeypatch.delenv(f"SHOP_{name}", raising=False)
+        for name, value in settings.items():
+            monkeypatch.setenv(f"SHOP_{name}", value)
+        return run_page(page)
+
+    before = shop_with(SECRET_KEY=old).app
+    cookie = (await before.test_client().get("/")).headers["Set-Cookie"].partition(";")[0]
+    after = shop_with(SECRET_KEY=new, SECRET_KEY_FALLBACKS=f'["{old}"]').app
+    stranger = shop_with(SECRET_KEY=new).app
+    for app, visits in [(before, 2), (after, 2), (stranger, 1)]:
         response = await app.test_client(use_cookies=False).get("/", headers={"Cookie": cookie})
-        assert await response.get_json() == {"user_id": user_id}
-    assert page.shop.secret_key == "the old key: a long random text"
+        assert await response.get_json() == {"visits": visits}
+    (tmp_path / "keys.txt").write_text(f"{old}\n")
+    shop = shop_with(SECRET_KEY_FILE="keys.txt")
+    assert shop.app.secret_key == old
+    with (tmp_path / "keys.txt").open("a") as keys:
+        keys.write(f"{new}\n")
     monkeypatch.setattr(time, "time", lambda: datetime(2050, 1, 1, tzinfo=UTC).timestamp())
-    page.sessions_of_shop.cookie_for(page.Visitor())
-    assert page.shop.secret_key == "the new key: another long random text"
-    assert page.shop.config["SECRET_KEY_FALLBACKS"] == ["the old key: a long random text"]
+    shop.sessions.cookie_for(shop.Visitor())
+    assert shop.app.secret_key == new
+    assert shop.app.config["SECRET_KEY_FALLBACKS"] == [old]
 
 
 async def test_the_page_on_encryption_turns_it_on_in_a_fleet(run_page: Any) -> None:
