@@ -478,21 +478,25 @@ def test_the_page_on_scripts_closes_an_account(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     page = run_page("how-to/admin-scripts.md")
-    app: Quart = page.app
+    cookie = capsys.readouterr().out.strip()
+    assert signing_as_stock(page.without_store).loads(cookie) == {"user_id": 7}
+    monkeypatch.setattr(sys, "argv", ["close_account.py", "7"])
 
-    @app.post("/login")
-    async def log_in() -> str:
-        page.sessions.current.promote(user_id=7)
-        return ""
+    async def visit(client: Any) -> None:
+        async with page.app.test_app():
+            await client.post("/login")
+            assert "user 7" in await (await client.get("/")).get_data(as_text=True)
 
-    async def visit() -> None:
-        async with app.test_app() as serving:
-            await serving.test_client().post("/login")
+    async def look(client: Any) -> None:
+        async with page.app.test_app():
+            assert "user None" in await (await client.get("/")).get_data(as_text=True)
 
-    asyncio.run(visit())
+    client = page.app.test_client()
+    asyncio.run(visit(client))
     page.main()
     page.main()
-    assert capsys.readouterr().out == "1 sessions ended\n0 sessions ended\n"
+    assert capsys.readouterr().out == "sessions ended: 1\nsessions ended: 0\n"
+    asyncio.run(look(client))
 
 
 async def test_the_page_on_moving_from_quart_keeps_visitors(run_page: Any) -> None:
