@@ -34,6 +34,7 @@ from quart import Quart
 from quart import session as quart_session
 from quart.sessions import SecureCookieSessionInterface as StockInterface
 from quart.testing.connections import WebsocketDisconnectError
+from redis.asyncio import Redis
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.sessions import SessionMiddleware
@@ -56,7 +57,6 @@ from typed_sessions.asgi import Sessions as ASGISessions
 from typed_sessions.core.settings import SETTING_NAMES, read_settings
 from typed_sessions.frameworks.session_settings import SessionSettings, settings_of
 from typed_sessions.reports import ChangedLate, Reason, Refused, Report
-from typed_sessions.stores.identifiers import Identifier
 from typed_sessions.tools.cli import _parser, main
 
 
@@ -79,11 +79,13 @@ def signing_as_stock(app: Quart) -> URLSafeTimedSerializer:
 def run_page(monkeypatch: pytest.MonkeyPatch) -> Any:
     """A function that runs the code of a page in a module of its own, and returns its names. It is `shop`, too."""
 
-    def run(page: str) -> Any:
+    def run(page: str, *, blocks: int | None = None) -> Any:
         module = ModuleType(f"page_{re.sub('[^a-z]', '_', page)}")
         for name in (module.__name__, "shop"):
             monkeypatch.setitem(sys.modules, name, module)
-        for block in blocks_of(page):
+        for block in blocks_of(page)[:blocks]:
+            if named := re.match(r"# (\w+)\.py\n", block):
+                monkeypatch.setitem(sys.modules, named[1], module)
             exec(block, module.__dict__)  # noqa: S102 -- the page's own code
         return module
 
@@ -365,22 +367,16 @@ async def test_the_page_on_redis_keeps_sessions_there(
     run_page: Any, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SHOP_STORE", redis_url)
-    page = run_page("how-to/run-on-redis.md")
-    assert await count(page.app) == COUNTED
-    await page.sessions.close()
-    with_client = Quart("with a client")
-    with_client.secret_key = page.app.secret_key
-    page.with_client.init_app(with_client)
-    client = await page.with_client.client_for(page.Visitor(visits=2), app=with_client)
-    assert Identifier.of(next(iter(client.cookie_jar)).value)
-    assert [key async for key in page.client.scan_iter("session:*")]
-    await page.client.aclose()
+    for page in (run_page("how-to/run-on-redis.md", blocks=1), run_page("how-to/run-on-redis.md")):
+        assert await count(page.app) == COUNTED
+    async with Redis.from_url(redis_url) as client:
+        assert [key async for key in client.scan_iter("session:*")]
 
 
 async def test_the_page_on_postgresql_keeps_sessions_there(
     run_page: Any, postgresql_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As its page says for an application that may not make tables: another role makes them, and grants."""
+    """As its page says for an application that may not make tables, another role makes them, and grants."""
     role, page = f"app_{secrets.token_hex(4)}", "how-to/run-on-postgresql.md"
     (grants,) = blocks_of(page, "sql")
     with postgresql_schema(postgresql_url) as schema, psycopg.connect(postgresql_url, autocommit=True) as owner:
@@ -390,9 +386,12 @@ async def test_the_page_on_postgresql_keeps_sessions_there(
             owner.execute(grants.replace("web", schema).replace("app", role))
             parameters = conninfo_to_dict(postgresql_url, options=f"-c role={role}")
             url = f"postgresql:///?{urlencode(parameters, quote_via=quote)}"
-            monkeypatch.setenv("SHOP_DATABASE", url)
             monkeypatch.setenv("SHOP_STORE", f"{url}&table={schema}.sessions")
+            assert await count(run_page(page, blocks=1).app) == COUNTED
+            parameters = conninfo_to_dict(postgresql_url, options=f"-c search_path={schema}")
+            monkeypatch.setenv("SHOP_DATABASE", f"postgresql:///?{urlencode(parameters, quote_via=quote)}")
             assert await count(run_page(page).app) == COUNTED
+            assert owner.execute("SELECT to_regclass(%s)", [f"{schema}.typed_sessions"]).fetchone() != (None,)
         finally:
             owner.execute(SQL("DROP OWNED BY {}").format(Name(role)))
             owner.execute(SQL("DROP ROLE {}").format(Name(role)))
@@ -432,17 +431,31 @@ async def test_the_page_on_formats_reads_what_was_written_before(run_page: Any) 
 
 async def test_the_page_on_keys_logs_nobody_out(run_page: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    page = run_page("how-to/rotate-keys.md")
-    cookie = (await page.before.test_client().post("/login")).headers["Set-Cookie"].partition(";")[0]
-    stranger = page.create_app("the new key: another long random text")
-    for app, user_id in [(page.before, 7), (page.after, 7), (stranger, None)]:
+    page, old, new = "how-to/rotate-keys.md", "the old key: a long random text", "the new key: another long random text"
+
+    def shop_with(**settings: str) -> Any:
+        for name in ("SECRET_KEY", "SECRET_KEY_FALLBACKS", "SECRET_KEY_FILE"):
+            monkeypatch.delenv(f"SHOP_{name}", raising=False)
+        for name, value in settings.items():
+            monkeypatch.setenv(f"SHOP_{name}", value)
+        return run_page(page)
+
+    before = shop_with(SECRET_KEY=old).app
+    cookie = (await before.test_client().get("/")).headers["Set-Cookie"].partition(";")[0]
+    after = shop_with(SECRET_KEY=new, SECRET_KEY_FALLBACKS=f'["{old}"]').app
+    stranger = shop_with(SECRET_KEY=new).app
+    for app, visits in [(before, 2), (after, 2), (stranger, 1)]:
         response = await app.test_client(use_cookies=False).get("/", headers={"Cookie": cookie})
-        assert await response.get_json() == {"user_id": user_id}
-    assert page.shop.secret_key == "the old key: a long random text"
+        assert await response.get_json() == {"visits": visits}
+    (tmp_path / "keys.txt").write_text(f"{old}\n")
+    shop = shop_with(SECRET_KEY_FILE="keys.txt")
+    assert shop.app.secret_key == old
+    with (tmp_path / "keys.txt").open("a") as keys:
+        keys.write(f"{new}\n")
     monkeypatch.setattr(time, "time", lambda: datetime(2050, 1, 1, tzinfo=UTC).timestamp())
-    page.sessions_of_shop.cookie_for(page.Visitor())
-    assert page.shop.secret_key == "the new key: another long random text"
-    assert page.shop.config["SECRET_KEY_FALLBACKS"] == ["the old key: a long random text"]
+    shop.sessions.cookie_for(shop.Visitor())
+    assert shop.app.secret_key == new
+    assert shop.app.config["SECRET_KEY_FALLBACKS"] == [old]
 
 
 async def test_the_page_on_encryption_turns_it_on_in_a_fleet(run_page: Any) -> None:
@@ -465,21 +478,25 @@ def test_the_page_on_scripts_closes_an_account(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     page = run_page("how-to/admin-scripts.md")
-    app: Quart = page.app
+    cookie = capsys.readouterr().out.strip()
+    assert signing_as_stock(page.without_store).loads(cookie) == {"user_id": 7}
+    monkeypatch.setattr(sys, "argv", ["close_account.py", "7"])
 
-    @app.post("/login")
-    async def log_in() -> str:
-        page.sessions.current.promote(user_id=7)
-        return ""
+    async def visit(client: Any) -> None:
+        async with page.app.test_app():
+            await client.post("/login")
+            assert "user 7" in await (await client.get("/")).get_data(as_text=True)
 
-    async def visit() -> None:
-        async with app.test_app() as serving:
-            await serving.test_client().post("/login")
+    async def look(client: Any) -> None:
+        async with page.app.test_app():
+            assert "user None" in await (await client.get("/")).get_data(as_text=True)
 
-    asyncio.run(visit())
+    client = page.app.test_client()
+    asyncio.run(visit(client))
     page.main()
     page.main()
-    assert capsys.readouterr().out == "1 sessions ended\n0 sessions ended\n"
+    assert capsys.readouterr().out == "sessions ended: 1\nsessions ended: 0\n"
+    asyncio.run(look(client))
 
 
 async def test_the_page_on_moving_from_quart_keeps_visitors(run_page: Any) -> None:

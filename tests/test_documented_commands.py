@@ -26,7 +26,7 @@ TRIED_ELSEWHERE = {
     ("how-to/test-your-app.md", "ini"),  # tests/test_testing_kit.py
     ("tutorial/index.md", "py"),  # tests/test_docs.py
 }
-OF_OTHERS = {"cd", "curl", "install", "mypy", "pytest", "sqlite3", "umask"}
+OF_OTHERS = {"cd", "createdb", "createuser", "curl", "docker", "install", "mypy", "pytest", "sqlite3", "umask", "unset"}
 """Programs whose arguments are theirs to judge."""
 COMMANDS = [
     pytest.param(line, id=f"{page}: {line}")
@@ -52,6 +52,9 @@ def test_every_block_is_tried() -> None:
 
 @pytest.mark.parametrize("line", COMMANDS)
 def test_a_command_is_one(line: str) -> None:
+    for inner in re.findall(r"\$\((.*?)\)", line):
+        test_a_command_is_one(inner)
+    line = re.sub(r" >>? [\w.]+$", "", re.sub(r"\$\(.*?\)", "inner", line))
     for command in line.removesuffix("&").split("&&"):
         words = shlex.split(command.removeprefix("export "), comments=True)
         while words and re.match(r"[A-Z_]+=", words[0]):
@@ -80,6 +83,8 @@ def try_command(program: str, arguments: list[str]) -> None:
         case "quart" | "flask", ["--app", app, "run", *options]:
             assert app in {"shop", "shop:create_app"}
             assert options == [] or options[0] == "--port"
+        case "python", [script, *_] if script.endswith(".py"):
+            assert any(f"```python\n# {script}\n" in text_of(page) for page in USER_PAGES)
         case "python" | "python3", ["-c", code]:
             exec(code, {})  # noqa: S102 -- the page's own code
         case "python" | "python3", [*_, "-m", module] | ["-m", module, *_]:
