@@ -191,7 +191,6 @@ class Rules(Generic[S]):
     is_on_server: bool = field(default=False, kw_only=True)
     """True if the contents are in a store: what a session takes for its request is the source of its state then."""
     name: str = field(init=False, default=_made(lambda rules: rules.settings.cookie.name))
-    """The cookie's."""
     cookie: SessionCookie = field(init=False, default=_made(lambda rules: SessionCookie(rules.settings.cookie)))
     refresh_each_request: bool = field(init=False, default=_made(lambda rules: rules.settings.refresh_each_request))
     refresh_seconds: float = field(init=False, default=_made(lambda rules: rules.refresh_after.total_seconds()))
@@ -224,7 +223,6 @@ class Rules(Generic[S]):
         return None
 
     def sealed_at(self, text: str) -> datetime | None:
-        """Return the same as a datetime."""
         return as_datetime(self.claimed_time(text))
 
     @property
@@ -278,7 +276,6 @@ class Rules(Generic[S]):
         return isinstance(self.newest((text,))[0], str)
 
     def now(self) -> datetime:
-        """Return the time, aware, in UTC."""
         return datetime.fromtimestamp(self.clock(), UTC)
 
 
@@ -369,7 +366,6 @@ def record_keys_of(settings: Settings) -> DailyKeys | None:
 def _encrypted(
     formats: tuple[Format[S], ...], settings: Settings, keys: SecretKeys, signing: Signing, clock: Clock
 ) -> tuple[Format[S], ...]:
-    """Return formats with what encrypts them."""
     from typed_sessions.sealing.encrypted import EncryptedSealer  # noqa: PLC0415 -- it imports what is an extra
 
     return tuple(

@@ -43,7 +43,6 @@ __all__ = [
     "moment_of",
     "read_settings",
     "revealed",
-    "snapshot",
     "span_of",
 ]
 
@@ -381,11 +380,6 @@ SETTING_NAMES: Final = (
     *(name for name, _, _ in _BY_THEMSELVES.values()),
 )
 """Every config key that a session depends on: Quart's own, and those that this library adds."""
-
-
-def snapshot(config: Mapping[str, Any]) -> tuple[object, ...]:
-    """Return the values of all settings, to compare with later ones, as `copied` has them."""
-    return tuple(map(copied(config).get, SETTING_NAMES))
 
 
 def copied(config: Mapping[str, Any]) -> dict[str, object]:

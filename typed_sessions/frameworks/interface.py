@@ -141,7 +141,6 @@ class SecureCookieSessionInterface(
         if serializer is not None:
             self.serializer: AnySerializer = resolve_serializer(serializer)
         self.report_handler: Final = report
-        """Is told what there is to say of a session."""
         store = None if store is None else checked_store("store", store)
         encryption = checked_encryption("encryption", "off" if encryption is None else encryption)
         self._applications: Final = Applications(
@@ -286,7 +285,6 @@ class SecureCookieSessionInterface(
 
     @override
     def cookie_values(self, request: CookieRequest, name: str) -> tuple[str, ...]:
-        """Return all values that a cookie has in a request."""
         return values_of(request.cookies, name)
 
     async def _save_on_server(
@@ -385,7 +383,6 @@ class SecureCookieSessionInterface(
             vary_by_cookie(headers)
 
     def _vary_by_cookie(self, headers: ResponseHeaders) -> bool:
-        """Have `Vary` name Cookie. True if there are no headers but those that nearly all pages have."""
         return vary_by_cookie(headers)
 
     def _add_cookie(self, headers: ResponseHeaders, text: str) -> None:
@@ -440,12 +437,10 @@ class SecureCookieSessionInterface(
 
     @override
     def report(self, app: ConfiguredApp, report: Report) -> None:
-        """Tell the report handler what there is to say of a session."""
         self.report_handler(app, report)
 
     @override
     def report_lossy(self, app: ConfiguredApp, keys: tuple[str, ...]) -> None:
-        """Say once of each undeclared key that its values do not come back as they were."""
         self._applications.report_lossy(app, keys)
 
     @override

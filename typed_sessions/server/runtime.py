@@ -121,16 +121,15 @@ class ThreadRuntime(Runtime):
         return function()
 
     def run(self, coroutine: Coroutine[Any, Any, T], store: object) -> T:
+        """Do what `finish` does, for a store that is known."""
+        return self.finish(coroutine, lambda: store)
+
+    def finish(self, coroutine: Coroutine[Any, Any, T], store: Callable[[], object]) -> T:
         """Return what a coroutine returns that waits for nothing but the store, which blocks.
 
         Raises:
             RuntimeError: it waits for an event loop: the store is not what it says to be (`never_waits`).
-            Exception: what the coroutine raises.
         """
-        return self.finish(coroutine, lambda: store)
-
-    def finish(self, coroutine: Coroutine[Any, Any, T], store: Callable[[], object]) -> T:
-        """Do the same for who knows the store only by looking for it. Raises what `run` raises."""
         try:
             coroutine.send(None)
         except StopIteration as end:
@@ -147,12 +146,7 @@ class ThreadRuntime(Runtime):
 
 
 class Deadline:
-    """How much time is left for all that a request asks of the store.
-
-    Args:
-        span: how much there is in the beginning.
-        runtime: what waits.
-    """
+    """How much time is left for all that a request asks of the store."""
 
     def __init__(self, span: timedelta, runtime: Runtime) -> None:
         self.runtime: Final = runtime

@@ -51,7 +51,6 @@ class ServerSide(Generic[S]):
 
     @property
     def store(self) -> SessionStore:
-        """Where they are."""
         return self.repository.store
 
     def new_deadline(self) -> Deadline:
