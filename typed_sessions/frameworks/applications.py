@@ -115,6 +115,8 @@ class Applications(Generic[S]):
     runtime: Runtime
     """Where what is asked of a store waits."""
     _latest: AppRules[S] | None = field(default=None, init=False)
+    _latest_config: object = field(default=None, init=False, repr=False)
+    """That of the application that came last: each is told of its unknown settings, and taught to write sessions."""
     _recent: tuple[AppRules[S], ...] = field(default=(), init=False)
     _lossy: set[str] = field(factory=set[str], init=False)
     _of_apps: WeakKeyDictionary[ConfiguredApp, _OfApp] = field(
@@ -143,7 +145,7 @@ class Applications(Generic[S]):
         """
         latest = self._latest
         try:
-            if latest is not None and app.config == latest.config:  # noqa: SIM102 -- one line each
+            if latest is not None and app.config is self._latest_config and app.config == latest.config:  # noqa: SIM102 -- one line each
                 if not latest.may_change or self._holds(latest, app):
                     return latest
         except Exception:  # noqa: BLE001, S110 -- a config may hold what cannot be compared: it counts as changed
@@ -159,7 +161,7 @@ class Applications(Generic[S]):
                 if advice is not None:
                     self.report_once(app, UnknownSetting(name, advice))
             teach_tojson(app)
-            self._latest = None if self._adapter.is_dynamic else rules
+            self._latest, self._latest_config = None if self._adapter.is_dynamic else rules, app.config
             return rules
         raise refusal
 
