@@ -150,6 +150,20 @@ async def test_settings_of_templates_hold_that_are_made_after_init_app() -> None
     assert await shown(app) == '{"csrf_token": "\\u003ct\\u003e", "user_id": 7}'
 
 
+async def test_each_application_of_a_factory_writes_sessions_as_json() -> None:
+    sessions = Sessions(Visitor)
+    for _ in range(2):  # their settings are equal
+        app = Quart("made")
+        app.secret_key = "k" * 32
+        sessions.init_app(app)
+
+        @app.get("/")
+        async def show() -> str:
+            return await render_template_string("{{ session|tojson }}")
+
+        assert await shown(app) == "{}"
+
+
 async def test_a_session_without_a_key_is_written_as_an_empty_one() -> None:
     app = Quart("keyless")
     Sessions(Visitor, app)

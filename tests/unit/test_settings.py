@@ -6,7 +6,7 @@ import hashlib
 import json
 import pickle
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -15,7 +15,7 @@ from quart import Quart
 from typing_extensions import override
 
 from typed_sessions.codec.codec import OnBadField
-from typed_sessions.core.settings import SETTING_NAMES, checked_encryption, read_settings, snapshot
+from typed_sessions.core.settings import SETTING_NAMES, checked_encryption, copied, read_settings
 from typed_sessions.core.state import ExtrasRule
 from typed_sessions.errors import ConfigurationError
 from typed_sessions.sealing.keys import SecretKeys
@@ -235,6 +235,11 @@ def test_no_refusal_shows_a_key() -> None:
         with pytest.raises(ConfigurationError) as refusal:
             read_settings(config)
         assert "hush" not in str(refusal.value)
+
+
+def snapshot(config: Mapping[str, Any]) -> list[object]:
+    """The values of all settings, as an application keeps them to compare with later ones."""
+    return [copied(config).get(name) for name in SETTING_NAMES]
 
 
 def test_a_snapshot_of_the_same_config_is_the_same() -> None:

@@ -143,12 +143,10 @@ class SessionInterface(Protocol[AppT_contra, RequestT_contra, ResponseT_contra, 
     @abstractmethod
     async def open_session(self, app: AppT_contra, request: RequestT_contra) -> SessionT | None:
         """Return the session of a request, or None if the application cannot have one."""
-        ...
 
     @abstractmethod
     async def save_session(self, app: AppT_contra, session: SessionT, response: ResponseT_contra | None) -> None:
         """Put the session on the response, which is None after a websocket has been served."""
-        ...
 
 
 def values_of(cookies: Mapping[str, str], name: str) -> tuple[str, ...]:

@@ -67,7 +67,6 @@ class Predecessor(Protocol):
 
     def end(self, text: str) -> None:
         """Have a text lead nowhere, if that can be done. As `load` does, it may block, and raise."""
-        ...
 
 
 @frozen(repr=False)

@@ -61,11 +61,9 @@ class Adapter(Protocol):
 
     def report(self, app: Any, report: Report, /) -> None:
         """Take what there is to say of a session of an application."""
-        ...
 
     def report_lossy(self, app: Any, keys: tuple[str, ...], /) -> None:
         """Say once of each undeclared key that its values do not come back as they were."""
-        ...
 
     # What a subclass may have its own word on. It is asked for when a session is saved, by rules that are not stock.
 
@@ -75,7 +73,6 @@ class Adapter(Protocol):
 
     def get_expiration_time(self, app: Any, session: Any, /) -> datetime | None:
         """Return when the browser drops the cookie; None when it ends."""
-        ...
 
     def cookie_attributes(self, app: Any, /) -> CookieAttributes:
         """Return where and how the browser keeps the cookie."""
@@ -114,13 +111,9 @@ def _data_loader(rules: Rules[S]) -> DataLoader[S]:
     """Return `Rules.load_data`, with all that it needs at hand."""
     path = data_path(rules)
     if path is None:
-        return _load_nothing
-    cookie_values, name, keeps_undeclared = (
-        rules.adapter.cookie_values,
-        rules.name,
-        rules.settings.extras.allowed is None,
-    )
-    limit = rules.absolute_seconds
+        return lambda _request, _made: None  # there is always more to know than the data
+    cookie_values, name, limit = rules.adapter.cookie_values, rules.name, rules.absolute_seconds
+    keeps_undeclared = rules.settings.extras.allowed is None
     data_in = path.data_in if limit is None else if_young(path.data_in, rules.clock, limit)
     unseal = rules.formats[0].sealer.open
 
@@ -141,10 +134,6 @@ def _data_loader(rules: Rules[S]) -> DataLoader[S]:
         return made[0]
 
     return load_data
-
-
-def _load_nothing(_request: object, _made: list[Any]) -> None:
-    """Take the place of `Rules.load_data` where there is always more to know than the data."""
 
 
 def _data_sealer(rules: Rules[S]) -> Callable[[LoadedData[S] | LoadedKeys[S]], str | None]:
@@ -202,7 +191,6 @@ class Rules(Generic[S]):
     is_on_server: bool = field(default=False, kw_only=True)
     """True if the contents are in a store: what a session takes for its request is the source of its state then."""
     name: str = field(init=False, default=_made(lambda rules: rules.settings.cookie.name))
-    """The cookie's."""
     cookie: SessionCookie = field(init=False, default=_made(lambda rules: SessionCookie(rules.settings.cookie)))
     refresh_each_request: bool = field(init=False, default=_made(lambda rules: rules.settings.refresh_each_request))
     refresh_seconds: float = field(init=False, default=_made(lambda rules: rules.refresh_after.total_seconds()))
@@ -235,7 +223,6 @@ class Rules(Generic[S]):
         return None
 
     def sealed_at(self, text: str) -> datetime | None:
-        """Return the same as a datetime."""
         return as_datetime(self.claimed_time(text))
 
     @property
@@ -289,7 +276,6 @@ class Rules(Generic[S]):
         return isinstance(self.newest((text,))[0], str)
 
     def now(self) -> datetime:
-        """Return the time, aware, in UTC."""
         return datetime.fromtimestamp(self.clock(), UTC)
 
 
@@ -380,7 +366,6 @@ def record_keys_of(settings: Settings) -> DailyKeys | None:
 def _encrypted(
     formats: tuple[Format[S], ...], settings: Settings, keys: SecretKeys, signing: Signing, clock: Clock
 ) -> tuple[Format[S], ...]:
-    """Return formats with what encrypts them."""
     from typed_sessions.sealing.encrypted import EncryptedSealer  # noqa: PLC0415 -- it imports what is an extra
 
     return tuple(

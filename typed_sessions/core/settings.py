@@ -43,7 +43,6 @@ __all__ = [
     "moment_of",
     "read_settings",
     "revealed",
-    "snapshot",
     "span_of",
 ]
 
@@ -383,11 +382,6 @@ SETTING_NAMES: Final = (
 """Every config key that a session depends on: Quart's own, and those that this library adds."""
 
 
-def snapshot(config: Mapping[str, Any]) -> tuple[object, ...]:
-    """Return the values of all settings, to compare with later ones, as `copied` has them."""
-    return tuple(map(copied(config).get, SETTING_NAMES))
-
-
 def copied(config: Mapping[str, Any]) -> dict[str, object]:
     """Return all values of a config, to compare with later ones. Lists are copied: they may change in place."""
     return {key: copy(value) if is_sequence(value) or is_set(value) else value for key, value in config.items()}
@@ -404,30 +398,22 @@ _OF_OTHERS: Final = frozenset({"SESSION_PROTECTION"})
 _STORE: Final = (
     'SESSION_STORE = "redis://...", "postgresql://..." or "sqlite:///sessions.db" says where sessions are kept'
 )
+_TABLE: Final = 'SESSION_STORE = "postgresql://...?table=web.sessions"'
 _NOTHING: Final = "leave it out; it has no counterpart here"
 
+_WHERE: Final = """
+    TYPE MEMCACHED FILE_DIR CACHELIB MONGODB MONGODB_DB MONGODB_COLLECT SQLALCHEMY SQLALCHEMY_BIND_KEY
+    DYNAMODB DYNAMODB_TABLE
+"""
+
 _FLASK_SESSIONS: Final = {
-    "SESSION_TYPE": _STORE,
+    **dict.fromkeys((f"SESSION_{name}" for name in _WHERE.split()), _STORE),
+    **dict.fromkeys(("SESSION_FILE_THRESHOLD", "SESSION_FILE_MODE", "SESSION_SQLALCHEMY_SEQUENCE"), _NOTHING),
+    **dict.fromkeys(("SESSION_SQLALCHEMY_TABLE", "SESSION_SQLALCHEMY_SCHEMA"), _TABLE),
+    **dict.fromkeys(("SESSION_USE_SIGNER", "SESSION_ID_LENGTH"), "leave it out; an identifier has 256 random bits"),
     "SESSION_REDIS": 'SESSION_STORE = "redis://...", or RedisStore(client)',
-    "SESSION_MEMCACHED": _STORE,
-    "SESSION_FILE_DIR": _STORE,
-    "SESSION_FILE_THRESHOLD": _NOTHING,
-    "SESSION_FILE_MODE": _NOTHING,
-    "SESSION_CACHELIB": _STORE,
-    "SESSION_MONGODB": _STORE,
-    "SESSION_MONGODB_DB": _STORE,
-    "SESSION_MONGODB_COLLECT": _STORE,
-    "SESSION_SQLALCHEMY": _STORE,
-    "SESSION_SQLALCHEMY_TABLE": 'SESSION_STORE = "postgresql://...?table=web.sessions"',
-    "SESSION_SQLALCHEMY_SEQUENCE": _NOTHING,
-    "SESSION_SQLALCHEMY_SCHEMA": 'SESSION_STORE = "postgresql://...?table=web.sessions"',
-    "SESSION_SQLALCHEMY_BIND_KEY": _STORE,
-    "SESSION_DYNAMODB": _STORE,
-    "SESSION_DYNAMODB_TABLE": _STORE,
     "SESSION_KEY_PREFIX": 'SESSION_NAMESPACE = "shop" keeps applications in one store apart',
     "SESSION_PERMANENT": "session.permanent = True makes a session permanent",
-    "SESSION_USE_SIGNER": "leave it out; an identifier has 256 random bits",
-    "SESSION_ID_LENGTH": "leave it out; an identifier has 256 random bits",
     "SESSION_SERIALIZATION_FORMAT": 'SESSION_SERIALIZER = "msgspec-msgpack" or "msgspec-json"',
     "SESSION_CLEANUP_N_REQUESTS": "SESSION_PURGE_EVERY = timedelta(hours=1) deletes what has expired",
 }

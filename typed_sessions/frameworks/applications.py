@@ -8,7 +8,7 @@ from functools import partial
 from typing import Final, Generic, cast
 from weakref import WeakKeyDictionary
 
-from attrs import Factory, define, evolve, field, frozen
+from attrs import define, evolve, field, frozen
 from typing_extensions import TypeVar
 
 from typed_sessions.codec.codec import MAX_COOKIE_PAYLOAD, MAX_PAYLOAD
@@ -18,14 +18,7 @@ from typed_sessions.core.lasting import CREATED_KEY
 from typed_sessions.core.predecessors import Succession, succession_of
 from typed_sessions.core.rules import Format, Rules, formats_of, record_keys_of
 from typed_sessions.core.session import SecureCookieSession
-from typed_sessions.core.settings import (
-    Encryption,
-    Settings,
-    advice_on,
-    copied,
-    read_settings,
-    snapshot,
-)
+from typed_sessions.core.settings import SETTING_NAMES, Encryption, Settings, advice_on, copied, read_settings
 from typed_sessions.core.templates import teach_tojson
 from typed_sessions.errors import ConfigurationError
 from typed_sessions.frameworks.overrides import Overridable
@@ -75,15 +68,17 @@ class AppRules(Rules[S]):
     """Loads and saves the data of records; None if there are none, or there is always more to know than the data."""
 
     def __attrs_post_init__(self) -> None:
-        server_side, settings = self.server_side, self.settings
-        record_data = None if server_side is None else record_data_of(self, server_side.repository, server_side.runtime)
-        has_domain, is_plain = settings.cookie.domain is not None, self.is_stock and server_side is None
-        for name, value in (
-            ("may_change", self.store_in_memory is not None or self.key_file is not None),
-            ("is_plain", is_plain and settings.keys is not None and not has_domain),
-            ("record_data", record_data),
-            *((name, getattr(record_data, name)) for name in _OF_EACH_REQUEST if record_data is not None),
-        ):
+        side, settings = self.server_side, self.settings
+        has_cookie_alone = self.is_stock and side is None and settings.keys is not None
+        data = None if side is None else record_data_of(self, side.repository, side.runtime)
+        made: dict[str, object] = {
+            "may_change": self.store_in_memory is not None or self.key_file is not None,
+            "is_plain": has_cookie_alone and settings.cookie.domain is None,
+            "record_data": data,
+        }
+        if data is not None:
+            made |= {"load_data": data.load_data, "header_of": data.header_of, "is_due": data.is_due}
+        for name, value in made.items():
             object.__setattr__(self, name, value)
 
     @property
@@ -103,18 +98,13 @@ def _maker_of(session_class: type[SecureCookieSession[S]]) -> Callable[[], Secur
     return cast("Callable[[], SecureCookieSession[S]]", session_class)  # without a schema, which the rules know
 
 
-_OF_EACH_REQUEST: Final = ("load_data", "header_of", "is_due")
-"""The functions of `Rules` that those of `RecordData` take the place of."""
-
-
 @define(eq=False)
 class _OfApp:
     """What an interface keeps of one application, as long as that lives."""
 
-    stores_in_memory: dict[str, SessionStore] = field(factory=dict[str, SessionStore])
-    """By URL: a test has one of its own, and sees nobody else's visitors."""
+    stores: dict[str, SessionStore] = field(factory=dict[str, SessionStore])
+    """Those in memory, by URL: a test has one of its own, and sees nobody else's visitors."""
     reported: set[Report] = field(factory=set["Report"])
-    """What was reported once and for all."""
     key_file: KeyFile | None = None
 
 
@@ -123,7 +113,6 @@ class Applications(Generic[S]):
     """What an interface makes of the settings of the applications that it serves."""
 
     _adapter: Overridable[S]
-    """The interface."""
     _schema: Schema[S]
     _store: str | SessionStore | None
     """Keeps the contents on the server. `SESSION_STORE` beats it."""
@@ -136,14 +125,15 @@ class Applications(Generic[S]):
     """Where what is asked of a store waits."""
     latest: AppRules[S] | None = field(default=None, init=False)
     """The rules that were asked for last; None if each request has to look at all settings."""
+    latest_config: object = field(default=None, init=False, repr=False)
+    """That of the application that came last: each is told of its unknown settings, and taught to write sessions."""
     _recent: tuple[AppRules[S], ...] = field(default=(), init=False)
     _lossy: set[str] = field(factory=set[str], init=False)
-    _opened_stores: dict[str, SessionStore] = field(factory=dict[str, SessionStore], init=False)
     _of_apps: WeakKeyDictionary[ConfiguredApp, _OfApp] = field(
         factory=WeakKeyDictionary["ConfiguredApp", "_OfApp"], init=False
     )
-    _of_others: _OfApp = field(default=Factory(lambda self: _OfApp(self._opened_stores), takes_self=True), init=False)
-    """What belongs to applications without a hash, or weak references: only Quart's are certain to have both."""
+    _of_others: _OfApp = field(factory=_OfApp, init=False)
+    """What belongs to all, and to applications without a hash or weak references: Quart's are certain to have both."""
 
     def forget(self) -> None:
         """Look at all settings anew: one was changed that is no setting of an application, such as the salt."""
@@ -152,7 +142,7 @@ class Applications(Generic[S]):
     async def close(self) -> None:
         """Close the stores that were opened by their URLs, in the event loop that runs; they open again when used."""
         async with AsyncExitStack() as closing:  # each of them, also if another one cannot be closed
-            for store in tuple(self._opened_stores.values()):
+            for store in tuple(self._of_others.stores.values()):
                 closing.push_async_callback(store.close)
 
     def rules_of(self, app: ConfiguredApp) -> AppRules[S]:
@@ -165,7 +155,7 @@ class Applications(Generic[S]):
         """
         latest = self.latest
         try:
-            if latest is not None and app.config == latest.config:  # noqa: SIM102 -- one line each
+            if latest is not None and app.config is self.latest_config and app.config == latest.config:  # noqa: SIM102 -- one line each
                 if not latest.may_change or self._holds(latest, app):
                     return latest
         except Exception:  # noqa: BLE001, S110 -- a config may hold what cannot be compared: it counts as changed
@@ -181,7 +171,7 @@ class Applications(Generic[S]):
                 if advice is not None:
                     self.report_once(app, UnknownSetting(name, advice))
             teach_tojson(app)
-            self.latest = None if self._adapter.is_dynamic else rules
+            self.latest, self.latest_config = None if self._adapter.is_dynamic else rules, app.config
             return rules
         raise refusal
 
@@ -228,7 +218,7 @@ class Applications(Generic[S]):
         config = copied({**app.config})
         signing, session_class = self._adapter.signing, self._adapter.session_class
         store_in_memory = self._store_in_memory(app)
-        seen = (*snapshot(config), signing, session_class, store_in_memory)
+        seen = (*map(config.get, SETTING_NAMES), signing, session_class, store_in_memory)
         for rules in self._recent:
             if rules.seen == seen:
                 return rules if self._adapter.is_dynamic else evolve(rules, config=config)
@@ -343,7 +333,7 @@ class Applications(Generic[S]):
         url = self._store if setting is None else setting
         if not isinstance(url, str) or not url.startswith("memory:"):
             return None
-        return self._opened_once(self._of(app).stores_in_memory, url)
+        return self._opened_once(self._of(app).stores, url)
 
     def _kept_on_server(self, settings: Settings, store_in_memory: SessionStore | None) -> ServerSide[S] | None:
         store = self._store if settings.store is None else settings.store
@@ -359,7 +349,7 @@ class Applications(Generic[S]):
         if store_in_memory is not None:
             store = store_in_memory
         elif isinstance(store, str):
-            store = self._opened_once(self._opened_stores, store)
+            store = self._opened_once(self._of_others.stores, store)
         if settings.adopt_signed_before is not None and settings.keys is None:
             raise ConfigurationError(
                 "SESSION_ADOPT_SIGNED_BEFORE needs the SECRET_KEY that the cookies were signed with"

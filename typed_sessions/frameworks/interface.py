@@ -7,11 +7,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Final, Generic, TypeAlias, cast, overload
+from typing import Final, Generic, TypeAlias, TypedDict, cast, overload
 
 from cattrs import Converter
 from itsdangerous import URLSafeTimedSerializer
-from typing_extensions import TypeIs, TypeVar, override
+from typing_extensions import TypeIs, TypeVar, Unpack, override
 
 from typed_sessions.core import lifecycle
 from typed_sessions.core.cookies import checked_attributes
@@ -52,9 +52,11 @@ from typed_sessions.server import EVENT_LOOP, Runtime, ServerSide, StoredContext
 from typed_sessions.stores import SessionStore
 
 __all__ = [
+    "AllInterfaceOptions",
     "ConfiguredApp",
     "CookieRequest",
     "CookieResponse",
+    "InterfaceOptions",
     "ReportHandler",
     "SecureCookieSessionInterface",
     "SessionInterface",
@@ -70,6 +72,23 @@ ReportHandler: TypeAlias = Callable[[ConfiguredApp, Report], None]
 def log_report_of(app: ConfiguredApp, report: Report) -> None:  # noqa: ARG001 -- a ReportHandler
     """Write a report to the log."""
     log_report(report)
+
+
+class InterfaceOptions(TypedDict, total=False):
+    """What `Sessions` of Flask and Quart are made with, beside the schema and an application."""
+
+    serializer: SerializerName | AnySerializer | None
+    converter: Converter | None
+    store: str | SessionStore | None
+    encryption: Encryption | None
+
+
+class AllInterfaceOptions(InterfaceOptions, total=False):
+    """What an interface is made with; see `SecureCookieSessionInterface`."""
+
+    refresh_fraction: float
+    report: ReportHandler
+    clock: Clock
 
 
 class SecureCookieSessionInterface(
@@ -102,28 +121,10 @@ class SecureCookieSessionInterface(
     def __init__(
         self: SecureCookieSessionInterface[dict[str, object]],
         schema: None = None,
-        *,
-        serializer: SerializerName | AnySerializer | None = None,
-        converter: Converter | None = None,
-        store: str | SessionStore | None = None,
-        encryption: Encryption | None = None,
-        refresh_fraction: float = 0.0,
-        report: ReportHandler = ...,
-        clock: Clock = ...,
+        **options: Unpack[AllInterfaceOptions],
     ) -> None: ...
     @overload
-    def __init__(
-        self,
-        schema: Callable[[], S],
-        *,
-        serializer: SerializerName | AnySerializer | None = None,
-        converter: Converter | None = None,
-        store: str | SessionStore | None = None,
-        encryption: Encryption | None = None,
-        refresh_fraction: float = 0.0,
-        report: ReportHandler = ...,
-        clock: Clock = ...,
-    ) -> None: ...
+    def __init__(self, schema: Callable[[], S], **options: Unpack[AllInterfaceOptions]) -> None: ...
     def __init__(
         self,
         schema: Callable[[], S] | None = None,
@@ -140,7 +141,6 @@ class SecureCookieSessionInterface(
         if serializer is not None:
             self.serializer: AnySerializer = resolve_serializer(serializer)
         self.report_handler: Final = report
-        """Is told what there is to say of a session."""
         store = None if store is None else checked_store("store", store)
         encryption = checked_encryption("encryption", "off" if encryption is None else encryption)
         self._applications: Final = Applications(
@@ -205,10 +205,10 @@ class SecureCookieSessionInterface(
         Raises:
             ConfigurationError: a setting is wrong.
         """
-        latest = self._applications.latest
+        config, latest = app.config, self._applications.latest
         if latest is not None and latest.is_plain and not latest.may_change:
             try:  # as `rules_of` does: in nearly all requests this is all
-                is_same = app.config == latest.config
+                is_same = config is self._applications.latest_config and config == latest.config
             except Exception:  # noqa: BLE001 -- a config may hold what cannot be compared: it counts as changed
                 is_same = False
             if is_same:
@@ -292,7 +292,6 @@ class SecureCookieSessionInterface(
 
     @override
     def cookie_values(self, request: CookieRequest, name: str) -> tuple[str, ...]:
-        """Return all values that a cookie has in a request."""
         return values_of(request.cookies, name)
 
     async def _save_on_server(
@@ -391,7 +390,6 @@ class SecureCookieSessionInterface(
             vary_by_cookie(headers)
 
     def _vary_by_cookie(self, headers: ResponseHeaders) -> bool:
-        """Have `Vary` name Cookie. True if there are no headers but those that nearly all pages have."""
         return vary_by_cookie(headers)
 
     def _add_cookie(self, headers: ResponseHeaders, text: str) -> None:
@@ -446,12 +444,10 @@ class SecureCookieSessionInterface(
 
     @override
     def report(self, app: ConfiguredApp, report: Report) -> None:
-        """Tell the report handler what there is to say of a session."""
         self.report_handler(app, report)
 
     @override
     def report_lossy(self, app: ConfiguredApp, keys: tuple[str, ...]) -> None:
-        """Say once of each undeclared key that its values do not come back as they were."""
         self._applications.report_lossy(app, keys)
 
     @override

@@ -6,10 +6,9 @@ thread. The adapters use it.
 """
 
 from typed_sessions.server.context import StoredContext
-from typed_sessions.server.deadline import Deadline
 from typed_sessions.server.record_data import RecordData, record_data_of
 from typed_sessions.server.repository import Repository
-from typed_sessions.server.runtime import EVENT_LOOP, THREAD, Runtime
+from typed_sessions.server.runtime import EVENT_LOOP, THREAD, Deadline, Runtime
 from typed_sessions.server.server_side import ServerSide
 
 __all__ = [

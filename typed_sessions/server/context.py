@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 from datetime import datetime, timedelta
+from functools import partial
 from threading import Lock as Mutex
 from typing import Final, Generic
 
@@ -13,16 +14,15 @@ from typing_extensions import TypeVar
 
 from typed_sessions.codec.contents import contents_of
 from typed_sessions.core.lifecycle import CookieAction, Delete, Keep, Write
-from typed_sessions.core.predecessors import Claim
+from typed_sessions.core.predecessors import Claim, Inheritance
 from typed_sessions.core.rules import Rules
 from typed_sessions.core.state import ExtrasRule, LoadResult
 from typed_sessions.errors import StoreUnavailableError
-from typed_sessions.reports import ChangedLate, Refused, Report, ReportSink
+from typed_sessions.reports import ChangedLate, Reason, Refused, Report, ReportSink
 from typed_sessions.schema.values import Value
-from typed_sessions.server.deadline import Deadline
 from typed_sessions.server.records import Attempt, read
 from typed_sessions.server.repository import Located, Repository
-from typed_sessions.server.runtime import Lock
+from typed_sessions.server.runtime import Deadline, Lock
 from typed_sessions.stores.base import PlacedStore, Record, SessionStore
 
 __all__ = ["StoredContext"]
@@ -151,8 +151,13 @@ class StoredContext(Value, Generic[S]):
 
     async def end_claims(self, repository: Repository) -> None:
         """Have what else came of other libraries' cookies open nothing any more, as far as it is genuine."""
-        claims, self.claims = {*self.claims} - {self.inherited}, ()
-        await repository.end_claims(claims, self.rules, self.deadline.runtime)
+        claims, self.claims, rules, call = {*self.claims} - {self.inherited}, (), self.rules, self.deadline.runtime.call
+        for claim in claims:
+            found = await call(partial(claim.predecessor.load, claim.text, rules.now()))
+            # a record that cannot be read here may be open there
+            if isinstance(found, Inheritance) or (claim.predecessor.needs_store and found.reason is Reason.UNREADABLE):
+                await repository.store.create(*repository.tombstone(claim.mark, rules))
+                await call(claim.end)
 
     def decision(self) -> CookieAction:
         """Return what becomes of the cookie."""

@@ -97,10 +97,10 @@ class RecordData(Generic[S]):
             return None if rules.refresh_each_request and context.is_due else ""
         if self._is_permanent_no_more(loaded) or not self._is_still_of(located.record.subject, loaded.data):
             return None
-        turn = self._repository.take_free_turn(located.key, self._runtime)
-        if turn is None:  # its turn comes after another one's, with which it will have to be merged
-            return None
+        turn = self._repository.take_turn(located.key, self._runtime)
         try:
+            if turn.takers > 1:  # its turn comes after another one's, with which it will have to be merged
+                return None
             write = self._requested(payload, context, located)
             del payload  # debugging pages show locals
             async with turn.lock:  # at once: who comes now waits for this one

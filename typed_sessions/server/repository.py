@@ -5,17 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
-from functools import partial
 from threading import Lock as Mutex
 from typing import Any, Final
 
 import msgspec
 from attrs import Factory, field, frozen
 
-from typed_sessions.core.predecessors import Claim, Inheritance
 from typed_sessions.core.rules import Rules
 from typed_sessions.errors import ConfigurationError, FieldTypeError, SerializationError, SessionConflictError
-from typed_sessions.reports import Reason
 from typed_sessions.schema.schema import Schema
 from typed_sessions.schema.values import Value
 from typed_sessions.server.records import resealed
@@ -76,7 +73,9 @@ class Repository:
     not_before: int | None = None
     """What was issued before has ended. In seconds since the epoch."""
     _placed: PlacedStore | None = field(
-        default=Factory(lambda self: _placed_or_none(self.store), takes_self=True), init=False, repr=False
+        default=Factory(lambda self: self.store if isinstance(self.store, PlacedStore) else None, takes_self=True),
+        init=False,
+        repr=False,
     )
     """The store, if it has places: found out once, for that takes its time."""
     _turns: dict[tuple[Hashable, str], Turn] = field(factory=dict[tuple[Hashable, str], Turn], repr=False)
@@ -134,15 +133,6 @@ class Repository:
     def is_over(self, found: object) -> bool:
         """Return True if what was found is a record that has ended, although the store has it still."""
         return self.not_before is not None and isinstance(found, Record) and found.issued.timestamp() < self.not_before
-
-    def take_free_turn(self, key: str, runtime: Runtime) -> Turn | None:
-        """Do the same for a record that has no turn yet: nobody else takes it, or waits for it. None if it has one."""
-        place = runtime.scope(), key
-        with self._looking:
-            if place in self._turns:
-                return None
-            turn = self._turns[place] = Turn(place, runtime.lock())
-            return turn
 
     def leave_turn(self, turn: Turn) -> None:
         """Take note that somebody does not take a turn any more."""
@@ -203,17 +193,6 @@ class Repository:
             until = max(until, rules.succession.until)
         return self.tombstone_keys(signed)[0], self._note(until - now, became)
 
-    async def end_claims(self, claims: Iterable[Claim], rules: Rules[Any], runtime: Runtime) -> None:
-        """Have what came of other libraries' cookies open nothing any more, as far as it is genuine.
-
-        A record that cannot be read here may be open there.
-        """
-        for claim in claims:
-            found = await runtime.call(partial(claim.predecessor.load, claim.text, rules.now()))
-            if isinstance(found, Inheritance) or (claim.predecessor.needs_store and found.reason is Reason.UNREADABLE):
-                await self.store.create(*self.tombstone(claim.mark, rules))
-                await runtime.call(claim.end)
-
     def tombstone_keys(self, signed: str) -> list[str]:
         """Return the keys that the tombstone of a signed cookie may have.
 
@@ -240,10 +219,6 @@ class Repository:
 
     def _note(self, remaining: timedelta, payload: str = "") -> WriteRequest:
         return WriteRequest(payload.encode(), Lifetime(max(remaining, timedelta()) + _LEEWAY))
-
-
-def _placed_or_none(store: SessionStore) -> PlacedStore | None:
-    return store if isinstance(store, PlacedStore) else None
 
 
 def _owner_of(record: Record) -> str | None:

@@ -1,4 +1,4 @@
-"""`Runtime`: how what a request asks of the store waits: in an event loop, or in the thread that handles the request.
+"""`Runtime` and `Deadline`: how what a request asks of the store waits, in an event loop or in a thread, and how long.
 
 The way of a session is written once, as coroutines. An event loop awaits them; where there is none, `THREAD.run` drives
 them to their end, for stores that only ever block.
@@ -10,17 +10,19 @@ import asyncio
 import os
 import threading
 import time
-from collections.abc import Callable, Coroutine, Hashable
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Callable, Coroutine, Hashable
+from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
 from typing import Any, Final, TypeAlias, TypeVar, cast
 
 from typing_extensions import override
 
+from typed_sessions.errors import StoreUnavailableError
 from typed_sessions.stores import SessionStore
 from typed_sessions.stores.base import no_longer_than, time_left
 from typed_sessions.stores.blocking import blocking
 
-__all__ = ["EVENT_LOOP", "THREAD", "Lock", "Runtime", "ThreadRuntime"]
+__all__ = ["EVENT_LOOP", "THREAD", "Deadline", "Lock", "Runtime", "ThreadRuntime"]
 
 T = TypeVar("T")
 
@@ -119,16 +121,15 @@ class ThreadRuntime(Runtime):
         return function()
 
     def run(self, coroutine: Coroutine[Any, Any, T], store: object) -> T:
+        """Do what `finish` does, for a store that is known."""
+        return self.finish(coroutine, lambda: store)
+
+    def finish(self, coroutine: Coroutine[Any, Any, T], store: Callable[[], object]) -> T:
         """Return what a coroutine returns that waits for nothing but the store, which blocks.
 
         Raises:
             RuntimeError: it waits for an event loop: the store is not what it says to be (`never_waits`).
-            Exception: what the coroutine raises.
         """
-        return self.finish(coroutine, lambda: store)
-
-    def finish(self, coroutine: Coroutine[Any, Any, T], store: Callable[[], object]) -> T:
-        """Do the same for who knows the store only by looking for it. Raises what `run` raises."""
         try:
             coroutine.send(None)
         except StopIteration as end:
@@ -142,6 +143,60 @@ class ThreadRuntime(Runtime):
             f"{type(store()).__name__} waits for an event loop, and there is none in this thread: a store that says "
             f"never_waits = True has to block until it can answer"
         )
+
+
+class Deadline:
+    """How much time is left for all that a request asks of the store."""
+
+    def __init__(self, span: timedelta, runtime: Runtime) -> None:
+        self.runtime: Final = runtime
+        self._left = span.total_seconds()
+        self._asking = 0
+        self._start = 0.0
+        """Up to when was spent what those take who ask."""
+        self._counting: Final = threading.Lock()
+
+    async def spend(self, work: Coroutine[Any, Any, T]) -> T:
+        """Return what comes of some work, and spend what it takes. What several take at once is spent once.
+
+        Raises:
+            StoreUnavailableError: there was not enough.
+        """
+        with self._counting:
+            now = time.monotonic()
+            if self._asking:
+                self._left -= now - self._start
+            self._start, self._asking = now, self._asking + 1
+        try:
+            return await self._within(work)
+        finally:
+            with self._counting:
+                now = time.monotonic()
+                self._left -= now - self._start
+                self._start, self._asking = now, self._asking - 1
+
+    @asynccontextmanager
+    async def holding(self, lock: Lock) -> AsyncGenerator[None]:
+        """Hold a lock for the block. To wait for it may take as much as is left, and spends nothing.
+
+        Raises:
+            StoreUnavailableError: there was not enough.
+        """
+        await self._within(lock.acquire())
+        try:
+            yield
+        finally:
+            lock.release()
+
+    async def _within(self, work: Coroutine[Any, Any, T]) -> T:
+        try:
+            return await self.runtime.within(max(0.0, self._left), work)
+        except TimeoutError:
+            # Without the frames of what was waiting, which know identifiers, and which a debugger's page shows.
+            cause = TimeoutError()
+        finally:
+            work.close()  # perhaps it was never begun
+        raise StoreUnavailableError("the session store took longer than SESSION_STORE_TIMEOUT") from cause
 
 
 EVENT_LOOP: Final = Runtime()

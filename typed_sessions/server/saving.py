@@ -68,15 +68,12 @@ class Saving(Generic[S]):
     contents: Contents[S] | None = field(init=False)
     """What is to be written: the live contents, or others once they were merged; None if the class refuses those."""
     stored: Mapping[str, object] = field(init=False)
-    """What is stored of that."""
     unmerged: Mapping[str, object] | None = None
     """What was stored before it was merged; None if it was not."""
     version: int = 0
-    """Of the payload."""
     payload: bytes = b""
     """Proven to read back; empty while nobody knows."""
     format: Format[S] = field(init=False)
-    """That of the payload."""
 
     async def run(self) -> bool:
         """See `ServerSide.save`."""
@@ -398,7 +395,6 @@ class Saving(Generic[S]):
         return write, identifier
 
     def _prove(self) -> None:
-        """Make the payload."""
         rules = self.context.rules
         if self.contents is None:
             self.format, encoded = rules.writer, rules.writer.codec.write_stored(self.stored, self.version)

@@ -22,9 +22,8 @@ from typed_sessions.errors import SerializationError, StoreUnavailableError
 from typed_sessions.reports import ChangeLost, Reason, Refused, ReportSink
 from typed_sessions.schema.schema import Schema
 from typed_sessions.server.context import StoredContext
-from typed_sessions.server.deadline import Deadline
 from typed_sessions.server.repository import Located, Repository, named_subject, subject_of
-from typed_sessions.server.runtime import EVENT_LOOP, Runtime
+from typed_sessions.server.runtime import EVENT_LOOP, Deadline, Runtime
 from typed_sessions.server.saving import Saving
 from typed_sessions.stores.base import MOVES_KEPT, Listed, Moved, Record, SessionStore
 from typed_sessions.stores.identifiers import Identifier
@@ -52,7 +51,6 @@ class ServerSide(Generic[S]):
 
     @property
     def store(self) -> SessionStore:
-        """Where they are."""
         return self.repository.store
 
     def new_deadline(self) -> Deadline:
