@@ -553,6 +553,21 @@ EXPLICIT_DEFAULTS: Final[dict[str, Script]] = {
     "grown, seen, and emptied": general(
         (appended(), read("cart"), through_data(lambda data: data.cart.pop()), saved), begun=EXPLICIT
     ),
+    "both grown, seen, and emptied": general(
+        (
+            attribute("n", 5),
+            appended(),
+            does(lambda session: (session["n"], session["cart"])),
+            attribute("n", 0),
+            through_data(lambda data: data.cart.pop()),
+            saved,
+        ),
+        begun=EXPLICIT,
+    ),
+    "stored, what came again, seen": general((stored("n", 0), attribute("n", 1), read("n"), saved), begun=FEW),
+    "stored beside, set to other, seen, and back": general(
+        (stored("n", 0), attribute("n", 5), read("n"), attribute("n", 0), saved), begun={"t": "x"}
+    ),
     "deleted, asked for, and back": general(
         (deleted("n"), read("n"), attribute("n", 0), saved, looked_at), begun=EXPLICIT
     ),
@@ -833,6 +848,9 @@ def in_another_format(site: Site, _: str) -> tuple[str, ...]:
 COOKIES: Final[dict[str, Script]] = {
     "none": general((read("n"), appended(), saved), cookies=lambda _, __: ()),
     "none, unchanged": general((through_data(lambda data: data.n), saved), cookies=lambda _, __: ()),
+    "none, by a former name and through the data": general(
+        (stored("old_name", 5), attribute("named", 3), saved), cookies=lambda _, __: ()
+    ),
     "tampered": general((read("n"), through_data(lambda data: data.n), saved), cookies=signed_by_another),
     "tampered, changed": general((appended(), saved), cookies=signed_by_another),
     "no cookie of ours, untouched": general((saved,), cookies=lambda _, __: ("x",)),
