@@ -564,6 +564,16 @@ EXPLICIT_DEFAULTS: Final[dict[str, Script]] = {
         ),
         begun=EXPLICIT,
     ),
+    "both grown and seen, one back": general(
+        (
+            attribute("n", 5),
+            appended(),
+            does(lambda session: (session["n"], session["cart"])),
+            attribute("n", 0),
+            saved,
+        ),
+        begun=EXPLICIT,
+    ),
     "stored, what came again, seen": general((stored("n", 0), attribute("n", 1), read("n"), saved), begun=FEW),
     "stored beside, set to other, seen, and back": general(
         (stored("n", 0), attribute("n", 5), read("n"), attribute("n", 0), saved), begun={"t": "x"}
@@ -612,6 +622,9 @@ KINDS: Final[dict[str, Script]] = {
     for kind, (schema, begun) in OF_KINDS.items()
     for name, steps in OF_EACH_KIND.items()
 } | {
+    "altering, altered": general(
+        (read("n"), saved), schema=Altering, begun=b'{"n":1,"cart":["b","a"]}', formats=FORMATS[:2]
+    ),
     "checked, refused attribute": Script((attribute("n", -1), saved), schema=Checked, begun=FEW),
     "checked, refused key": general((stored("n", -1), saved), schema=Checked, begun=FEW),
     "checked, converted attribute": Script((attribute("t", " y "), read("t"), saved), schema=Checked, begun=FEW),
@@ -967,6 +980,12 @@ SETTINGS: Final[dict[str, Script]] = {
         (tag_registered, attribute("free", 1j), saved),
         schema=Free,
         begun=FEW,
+        formats=("tagged-json",),
+        changes_site=True,
+    ),
+    "a tag of one's own, read": general(
+        (tag_registered, got("more"), appended(), saved),
+        begun=b'{"n":1,"cart":["a"],"more":{" c":[1.0,2.0]}}',
         formats=("tagged-json",),
         changes_site=True,
     ),

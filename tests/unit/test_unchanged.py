@@ -989,6 +989,18 @@ def test_a_generated_default_that_nobody_has_read_is_not_written(monkeypatch: py
     assert payload_of(came) == b'{"text":"b"}'
 
 
+@define
+class Flagged:
+    _permanent: bool = False
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_a_flag_that_is_a_field_is_no_undeclared_key(compiled: bool) -> None:
+    came = loaded(Flagged, TaggedJSONSerializer(), b'{"_permanent":true}', compiled=compiled)
+    assert came.contents.stored() == {"_permanent": True}
+    assert came.contents.extras == {}
+
+
 @pytest.mark.parametrize("schema", [None, Most])
 def test_a_look_drafts_nothing_that_is_too_large(schema: Any) -> None:
     codec, outcome = decoded(schema, {"text": "some text"}, TaggedJSONSerializer())
