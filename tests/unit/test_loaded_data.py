@@ -553,6 +553,31 @@ EXPLICIT_DEFAULTS: Final[dict[str, Script]] = {
     "grown, seen, and emptied": general(
         (appended(), read("cart"), through_data(lambda data: data.cart.pop()), saved), begun=EXPLICIT
     ),
+    "both grown, seen, and emptied": general(
+        (
+            attribute("n", 5),
+            appended(),
+            does(lambda session: (session["n"], session["cart"])),
+            attribute("n", 0),
+            through_data(lambda data: data.cart.pop()),
+            saved,
+        ),
+        begun=EXPLICIT,
+    ),
+    "both grown and seen, one back": general(
+        (
+            attribute("n", 5),
+            appended(),
+            does(lambda session: (session["n"], session["cart"])),
+            attribute("n", 0),
+            saved,
+        ),
+        begun=EXPLICIT,
+    ),
+    "stored, what came again, seen": general((stored("n", 0), attribute("n", 1), read("n"), saved), begun=FEW),
+    "stored beside, set to other, seen, and back": general(
+        (stored("n", 0), attribute("n", 5), read("n"), attribute("n", 0), saved), begun={"t": "x"}
+    ),
     "deleted, asked for, and back": general(
         (deleted("n"), read("n"), attribute("n", 0), saved, looked_at), begun=EXPLICIT
     ),
@@ -597,6 +622,9 @@ KINDS: Final[dict[str, Script]] = {
     for kind, (schema, begun) in OF_KINDS.items()
     for name, steps in OF_EACH_KIND.items()
 } | {
+    "altering, altered": general(
+        (read("n"), saved), schema=Altering, begun=b'{"n":1,"cart":["b","a"]}', formats=FORMATS[:2]
+    ),
     "checked, refused attribute": Script((attribute("n", -1), saved), schema=Checked, begun=FEW),
     "checked, refused key": general((stored("n", -1), saved), schema=Checked, begun=FEW),
     "checked, converted attribute": Script((attribute("t", " y "), read("t"), saved), schema=Checked, begun=FEW),
@@ -833,6 +861,9 @@ def in_another_format(site: Site, _: str) -> tuple[str, ...]:
 COOKIES: Final[dict[str, Script]] = {
     "none": general((read("n"), appended(), saved), cookies=lambda _, __: ()),
     "none, unchanged": general((through_data(lambda data: data.n), saved), cookies=lambda _, __: ()),
+    "none, by a former name and through the data": general(
+        (stored("old_name", 5), attribute("named", 3), saved), cookies=lambda _, __: ()
+    ),
     "tampered": general((read("n"), through_data(lambda data: data.n), saved), cookies=signed_by_another),
     "tampered, changed": general((appended(), saved), cookies=signed_by_another),
     "no cookie of ours, untouched": general((saved,), cookies=lambda _, __: ("x",)),
@@ -949,6 +980,12 @@ SETTINGS: Final[dict[str, Script]] = {
         (tag_registered, attribute("free", 1j), saved),
         schema=Free,
         begun=FEW,
+        formats=("tagged-json",),
+        changes_site=True,
+    ),
+    "a tag of one's own, read": general(
+        (tag_registered, got("more"), appended(), saved),
+        begun=b'{"n":1,"cart":["a"],"more":{" c":[1.0,2.0]}}',
         formats=("tagged-json",),
         changes_site=True,
     ),

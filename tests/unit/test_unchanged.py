@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 from enum import Enum
 from functools import cache
 from random import Random
+from secrets import token_hex
 from typing import Any, NotRequired, TypedDict, cast
 from uuid import UUID
 
@@ -25,6 +26,7 @@ from typed_sessions import Schema
 from typed_sessions.codec.codec import MAX_PAYLOAD, Codec, Loaded
 from typed_sessions.codec.contents import contents_of
 from typed_sessions.codec.declared_contents import DeclaredContents
+from typed_sessions.codec.explaining import ExplainingPath
 from typed_sessions.errors import SerializationError
 from typed_sessions.serializers import MsgspecJSONSerializer, MsgspecMsgpackSerializer, TaggedJSONSerializer
 
@@ -972,6 +974,31 @@ def test_a_default_of_the_hour_that_was_stored_and_is_taken_out_is_a_change() ->
     assert payload_of(read) is None
     read.contents.remove("hour")
     assert payload_of(read) is not None
+
+
+def test_a_generated_default_that_nobody_has_read_is_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    @define
+    class Tokened:
+        text: str = field(default="", validator=validators.max_len(9))
+        token: str = Factory(token_hex)
+
+    came = loaded(Tokened, TaggedJSONSerializer(), b'{"text":"a"}', compiled=True)
+    assert came.contents.keys() == ["text"]
+    came.contents.store("text", "b")
+    monkeypatch.setattr(ExplainingPath, "encode", None)
+    assert payload_of(came) == b'{"text":"b"}'
+
+
+@define
+class Flagged:
+    _permanent: bool = False
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_a_flag_that_is_a_field_is_no_undeclared_key(compiled: bool) -> None:
+    came = loaded(Flagged, TaggedJSONSerializer(), b'{"_permanent":true}', compiled=compiled)
+    assert came.contents.stored() == {"_permanent": True}
+    assert came.contents.extras == {}
 
 
 @pytest.mark.parametrize("schema", [None, Most])

@@ -10,7 +10,6 @@ from msgspec import UNSET
 from typing_extensions import TypeVar
 
 from typed_sessions.codec.loaded_from import LoadedFrom
-from typed_sessions.schema.narrowing import IMMUTABLE
 from typed_sessions.schema.schema import Schema
 from typed_sessions.schema.values import Value
 
@@ -38,8 +37,6 @@ class DeclaredContents(Value, Generic[S]):
     loaded_from: LoadedFrom | None = None
     has_extras_by_key: bool = False
     """True once an undeclared key was stored, or taken out."""
-    has_shared_extras: bool = False
-    """True once somebody has what an undeclared key holds, and may change it in its place."""
     no_longer_explicit: frozenset[str] = frozenset()
     """The fields whose default itself was stored, and have had another value since."""
 
@@ -52,7 +49,6 @@ class DeclaredContents(Value, Generic[S]):
         return list(self.stored())
 
     def stored(self) -> dict[str, object]:
-        self.has_shared_extras = True
         extras, declared = self.extras, self._declared()
         if self.schema.renamed:
             for former in self.schema.superseded(extras, declared):
@@ -66,10 +62,7 @@ class DeclaredContents(Value, Generic[S]):
         return stored
 
     def shown(self) -> dict[str, object]:
-        has_shared_extras = self.has_shared_extras
-        stored = self.stored()
-        self.has_shared_extras = has_shared_extras
-        return stored
+        return self.stored()
 
     def _declared(self) -> dict[str, object]:
         """Return the fields that are stored."""
@@ -138,17 +131,9 @@ class DeclaredContents(Value, Generic[S]):
     def read(self, key: str) -> object:
         if key not in self:
             raise KeyError(key)
-        if key not in self.extras:
-            return self.schema.read(self.live, key)
-        self.has_shared_extras = True  # somebody has what it holds, and may change it
-        return self.extras[key]
+        return self.extras[key] if key in self.extras else self.schema.read(self.live, key)
 
     def get(self, key: str, default: object = None) -> object:
-        if key in self.extras and not self.schema.renamed:
-            value = self.extras[key]
-            if type(value) not in IMMUTABLE:
-                self.has_shared_extras = True
-            return value
         return self.read(key) if key in self else default
 
     def store(self, key: str, value: object) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from collections.abc import Collection
 from typing import Any, Final
 
 from attrs import frozen
@@ -23,10 +23,6 @@ __all__ = ["GeneratedClass"]
 class GeneratedClass(GeneratedFields):
     """The path of a declared class: the data is an object."""
 
-    @cached_property
-    def _of_all(self) -> _OfAll:
-        return _OfAll(frozenset(self._schema.fields))
-
     @override
     def _defined(self, text: Functions) -> dict[str, str]:
         return {
@@ -39,8 +35,7 @@ class GeneratedClass(GeneratedFields):
     def load(self, payload: bytes) -> Read:
         decoded, raws = self._decoded(payload)
         live, made = self._load(decoded)
-        unread = self._unread(live, decoded) if self._schema.varying else NO_NAMES
-        explicit = self.explicit_defaults(decoded)
+        unread, explicit = self._unread(live, decoded), self.explicit_defaults(decoded)
         contents = DeclaredContents(self._schema, live, self.flag_in(decoded), unread, explicit)
         if raws is not None:
             self._add_undeclared(contents.extras, raws)
@@ -116,7 +111,7 @@ class GeneratedClass(GeneratedFields):
             found = self._without_former_defaults(contents, decoded, found)
         undeclared: Plain = {}
         by_key = contents.has_extras_by_key
-        if by_key or (contents.has_shared_extras and loaded_from.raws):
+        if by_key or loaded_from.raws:
             extras = {**contents.extras}  # threads may store more
             undeclared = self._changes_of_undeclared(decoded, loaded_from.raws or {}, extras, by_key=by_key)
         if found is None:
@@ -129,28 +124,22 @@ class GeneratedClass(GeneratedFields):
                 return None  # not all that is written otherwise means something else
         if not self._never_alters and not self._holds(decoded):
             raise Unusual  # what has not changed would be written as it came, which is not what the class holds
-        if undeclared:
-            found.undeclared = undeclared
+        found.undeclared = undeclared
         if contents.order is not None:
             found.order = contents.order
             new = found.new
             contents.forget_order([name for name in self._schema.fields if getattr(new, name) is UNSET])
         return found
 
-    def _without_former_defaults(
-        self, contents: DeclaredContents[Any], decoded: Any, found: Changes | None
-    ) -> Changes | None:
+    def _without_former_defaults(self, contents: DeclaredContents[Any], decoded: Any, found: Changes | None) -> Changes:
         """Add the fields that have their default again, which was stored, and is so no more."""
         fields, read = self._schema.fields, self._schema.read
         more = found or self._nothing_yet(contents, decoded)
         for name in contents.no_longer_explicit - contents.explicit:
-            is_changed = getattr(more.changed, name) is not UNSET or name in more.gone
-            if is_changed or getattr(decoded, name) is UNSET:
-                continue
-            if fields[name].is_default(read(contents.live, name)):
+            if getattr(more.new, name) is not UNSET and fields[name].is_default(read(contents.live, name)):
                 setattr(more.new, name, UNSET)
                 more.gone = (*more.gone, name)
-        return more if found or more.gone else None
+        return more
 
     @override
     def all_of(self, contents: DeclaredContents[Any]) -> Changes:
@@ -167,9 +156,7 @@ class GeneratedClass(GeneratedFields):
     @override
     def _holds(self, decoded: Any) -> bool:
         live, made = self._load(decoded)
-        of_all = self._of_all
-        if self._schema.varying:
-            of_all = _OfAll(of_all.explicit, self._unread(live, decoded))
+        of_all = _OfAll(self._schema.fields, self._unread(live, decoded))
         return means_the_same(self._changes(of_all, live, decoded, made, NO_NAMES))
 
 
@@ -177,8 +164,8 @@ class GeneratedClass(GeneratedFields):
 class _OfAll:
     """Stands for the contents of which each field is stored that is there."""
 
-    explicit: frozenset[str]
-    unread: frozenset[str] = NO_NAMES
+    explicit: Collection[str]
+    unread: Collection[str]
 
 
 class _Unasked:
