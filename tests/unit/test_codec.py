@@ -13,7 +13,7 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from enum import IntEnum
-from typing import Annotated, Any, NamedTuple, TypedDict, cast
+from typing import Annotated, Any, NamedTuple, NotRequired, TypedDict, cast
 from uuid import UUID, uuid4
 
 import pytest
@@ -161,6 +161,7 @@ def test_what_a_type_says_of_its_reading_is_said_on_both_paths(serializer: Any, 
     assert outcome.reports == (UndeclaredNestedKeys("Item", 1),)
     made = decoded(codec, payload % b'{"__type__":"Marked","__value__":{"label":"a"}}')
     assert codec.diff(made.contents, made.snapshot) is None  # though reading it again makes another mark
+    assert same(made.snapshot.stored, made.contents.stored())
 
 
 def test_nested_classes_that_know_all_their_keys_are_no_report() -> None:
@@ -684,6 +685,7 @@ def test_the_longest_payload_is_read_and_written() -> None:
     extra = "x" * (MAX_PAYLOAD - len(b'{"extra":""}'))
     payload = codec.write_stored({"extra": extra}).payload
     assert len(payload) == MAX_PAYLOAD
+    assert decoded(codec, payload).contents.stored() == {"extra": extra}
     assert codec.decode(payload + b" ") == Refused(Reason.TOO_LARGE)
     with pytest.raises(SerializationError, match=r"more than 1048576, most of them session key extra$"):
         codec.payload({"a": 1, "extra": extra, "z": 2})
@@ -794,11 +796,16 @@ def test_what_is_usual_goes_the_short_way_unless_it_is_told_not_to(serializer: A
         assert changed(codec, loaded).payload == codec.write(contents_of(codec.schema, {"user_id": 8})).payload
 
 
+NoName = TypedDict("NoName", {"two words": NotRequired[int]})
+VersionIsAField = TypedDict("VersionIsAField", {"_version": NotRequired[int]})  # noqa: UP013 -- as the other
+
+
 def test_a_codec_without_a_generated_path_says_so() -> None:
     assert Codec(Schema(Visitor), TaggedJSONSerializer()).generated is not None
     for codec in (
         Codec(Schema(Visitor), TaggedJSONSerializer(), generates=False),
         Codec(Schema(Visitor), JSONWithBytes()),
+        *(Codec(Schema[Any](schema), TaggedJSONSerializer()) for schema in (NoName, VersionIsAField)),
     ):
         assert codec.generated is None
 

@@ -72,7 +72,7 @@ class Snapshot(Value, Generic[S]):
     raws: Mapping[str, Raw] | None = None
     """The undeclared keys as they came, but for `_permanent`; None if there are none."""
     rewritten: bytes | None = None
-    """What was loaded, as this release writes it; None while nobody has asked."""
+    """What the explaining path has loaded, as this release writes it; None where that is not known."""
     known: Mapping[str, object] | None = None
     """What is stored; None while nobody has asked."""
 
@@ -80,7 +80,7 @@ class Snapshot(Value, Generic[S]):
     def stored(self) -> Mapping[str, object]:
         """What was loaded, made anew: empty if it cannot be read again, which only a fault explains."""
         if self.known is None:
-            outcome = self.codec.decode(self.source if self.decoded is not None else self.rewritten or self.source)
+            outcome = self.codec.decode(self.rewritten or self.source)
             self.known = outcome.contents.stored() if isinstance(outcome, Loaded) else {}
         return self.known
 
@@ -210,16 +210,11 @@ class Codec(Generic[S]):
         stored, path = contents.stored(), self._explaining
         try:
             payload = path.payload(stored, snapshot.version)
-            if payload == snapshot.source or payload == self._rewritten(snapshot):
+            if payload in (snapshot.source, snapshot.rewritten):
                 return False
             return path.canonical(stored) != path.canonical(snapshot.stored)
         except SerializationError:  # what cannot be written, and yet was loaded, is compared by value
             return not same(stored, snapshot.stored)
-
-    def _rewritten(self, snapshot: Snapshot[S]) -> bytes:
-        if snapshot.rewritten is None:
-            snapshot.rewritten = self._explaining.payload(snapshot.stored, snapshot.version)
-        return snapshot.rewritten
 
     def encode(self, snapshot: Snapshot[S], changes: Changes) -> Encoded:
         """Return the payload of a snapshot with changes in it, as `diff` has found them, proven to read back.
@@ -273,6 +268,6 @@ def generated_for(
         return None
     tags_in_order: Sequence[object] = getattr(serializer, "order", ())
     if schema.open:
-        return None if schema.migrations.steps else GeneratedOpen(schema, notation, tags_in_order)
+        return GeneratedOpen(schema, notation, tags_in_order)
     emitter = Emitter(notation, native, whole_seconds=whole_seconds)
     return (GeneratedKeys if schema.keyed else GeneratedClass)(schema, notation, tags_in_order, emitter)
