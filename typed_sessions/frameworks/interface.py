@@ -205,10 +205,10 @@ class SecureCookieSessionInterface(
         Raises:
             ConfigurationError: a setting is wrong.
         """
-        config, latest = app.config, self._applications.latest
+        latest = self._applications.latest
         if latest is not None and latest.is_plain and not latest.may_change:
             try:  # as `rules_of` does: in nearly all requests this is all
-                is_same = config is self._applications.latest_config and config == latest.config
+                is_same = app.config is self._applications.latest_config and app.config == latest.config
             except Exception:  # noqa: BLE001 -- a config may hold what cannot be compared: it counts as changed
                 is_same = False
             if is_same:
