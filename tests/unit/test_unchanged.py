@@ -996,9 +996,9 @@ class Flagged:
 
 @pytest.mark.parametrize("compiled", [True, False])
 def test_a_flag_that_is_a_field_is_no_undeclared_key(compiled: bool) -> None:
-    came = loaded(Flagged, TaggedJSONSerializer(), b'{"_permanent":true}', compiled=compiled)
-    assert came.contents.stored() == {"_permanent": True}
-    assert came.contents.extras == {}
+    contents: Any = loaded(Flagged, TaggedJSONSerializer(), b'{"_permanent":true}', compiled=compiled).contents
+    assert contents.stored() == {"_permanent": True}
+    assert contents.extras == {}
 
 
 @pytest.mark.parametrize("schema", [None, Most])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from typing_extensions import TypeVar, override
@@ -28,10 +29,44 @@ class NullSession(SecureCookieSession[S_co]):
         empty: Contents[Any] = contents_of(Schema(), {})
         return empty
 
-    def _unavailable(self, *_: object, **__: object) -> NoReturn:
+    @override
+    def replace(self, data: object) -> NoReturn:
+        self._unavailable()
+
+    @override
+    def _store(self, values: Mapping[str, object]) -> NoReturn:
+        self._unavailable()
+
+    @override
+    def __setitem__(self, key: str, value: object) -> NoReturn:
+        self._unavailable()
+
+    @override
+    def __delitem__(self, key: str) -> NoReturn:
+        self._unavailable()
+
+    @override
+    def clear(self) -> NoReturn:
+        self._unavailable()
+
+    @override
+    def pop(self, key: str, default: object = None) -> NoReturn:
+        self._unavailable()
+
+    @override
+    def popitem(self) -> NoReturn:
+        self._unavailable()
+
+    @override
+    def setdefault(self, key: str, default: object = None) -> NoReturn:
+        self._unavailable()
+
+    @override
+    def regenerate(self) -> NoReturn:
+        self._unavailable()
+
+    def _unavailable(self) -> NoReturn:
         raise RuntimeError(
             "the session is unavailable, because no secret key is set: give the app a SECRET_KEY "
             "(app.secret_key), a long random text that stays the same between restarts"
         )
-
-    replace = _store = __setitem__ = __delitem__ = clear = pop = popitem = setdefault = regenerate = _unavailable

@@ -38,10 +38,10 @@ def rules_of(session: SecureCookieSession[S]) -> Rules[S] | None:
 
 
 def session_of_request(
-    rules: Rules[S], app: object, request: object, new_session: Callable[[], SecureCookieSession[S]]
+    rules: Rules[S], app: object, request: object, new_session: Callable[[], SecureCookieSession[Any]]
 ) -> SecureCookieSession[S]:
     """Return the session of a request. Its cookies are looked at when the session is, from whichever thread."""
-    session = new_session()
+    session: SecureCookieSession[S] = new_session()
     session.accessed = session._is_saved = False  # as `belong` does; each request comes by here
     session._rules = rules
     session._app = app
@@ -52,12 +52,12 @@ def session_of_request(
 
 def session_from(
     source: Source[S],
-    new_session: Callable[[], SecureCookieSession[S]],
+    new_session: Callable[[], SecureCookieSession[Any]],
     rules: Rules[S] | None = None,
     app: object = None,
 ) -> SecureCookieSession[S]:
     """Return a session that opens at the first touch, from whichever thread touches it."""
-    session = new_session()
+    session: SecureCookieSession[S] = new_session()
     belong(session, SessionState(source), rules, app)
     return session
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from functools import partial
-from typing import Final, Generic, cast
+from typing import Any, Final, Generic, cast
 from weakref import WeakKeyDictionary
 
 from attrs import define, evolve, field, frozen
@@ -51,7 +51,7 @@ class AppRules(Rules[S]):
     """As it was when it was looked at."""
     seen: tuple[object, ...] = field(repr=False)
     """The settings in there, and what the interface says beside them."""
-    new_session: Callable[[], SecureCookieSession[S]] = field(repr=False)
+    new_session: Callable[[], SecureCookieSession[Any]] = field(repr=False)
     """Makes a session, which has to be given all that it holds."""
     store_in_memory: SessionStore | None = field(repr=False)
     """That of the application; None if its config would mean the same in every application."""
@@ -91,11 +91,10 @@ class AppRules(Rules[S]):
         return self.server_side
 
 
-def _maker_of(session_class: type[SecureCookieSession[S]]) -> Callable[[], SecureCookieSession[S]]:
+def _maker_of(session_class: type[SecureCookieSession[S]]) -> Callable[[], SecureCookieSession[Any]]:
     """Return what makes sessions of a class: those of the library's own without running Python."""
-    if session_class is SecureCookieSession:
-        return partial(cast("Callable[..., SecureCookieSession[S]]", object.__new__), session_class)
-    return cast("Callable[[], SecureCookieSession[S]]", session_class)  # without a schema, which the rules know
+    of_users: Any = session_class  # called without a schema, which the rules know
+    return partial(object.__new__, session_class) if session_class is SecureCookieSession else of_users
 
 
 @define(eq=False)
