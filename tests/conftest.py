@@ -7,6 +7,7 @@ import logging
 import os
 from collections.abc import Iterator
 from functools import lru_cache
+from pathlib import Path
 from types import CodeType
 
 import pytest
@@ -32,6 +33,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("browser")])
         items[:] = [item for item in items if not item.get_closest_marker("browser")]
     items.sort(key=lambda item: item.get_closest_marker("checker") is None)
+
+
+@pytest.fixture(scope="session")
+def mypy_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that all runs of mypy with `--strict`, and without our plugin, keep what they know in."""
+    own = tmp_path_factory.getbasetemp()
+    return (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "mypy_cache"
 
 
 def pytest_collection_finish() -> None:

@@ -258,7 +258,7 @@ def test_the_page_on_changes_shows_what_check_prints(
 
 
 @pytest.mark.checker
-def test_the_code_of_every_page_is_right_to_mypy(tmp_path: Path) -> None:
+def test_the_code_of_every_page_is_right_to_mypy(tmp_path: Path, mypy_cache: Path) -> None:
     """A block that begins with a comment such as `# test_carts.py` is that file. The others are the page's `shop.py`.
 
     One that begins with `# shop.py, ` and a reason takes the place of what was in the file before.
@@ -274,7 +274,7 @@ def test_the_code_of_every_page_is_right_to_mypy(tmp_path: Path) -> None:
                 file.write(f"{block}\n".replace("from shop import", f"from {shop} import"))
     config = tmp_path / "mypy.ini"
     config.write_text("[mypy]\nstrict = True\n[mypy-flask_login]\nignore_missing_imports = True\n", encoding="utf-8")
-    command = [sys.executable, "-m", "mypy", f"--config-file={config}", f"--cache-dir={tmp_path / 'cache'}", "."]
+    command = [sys.executable, "-m", "mypy", f"--config-file={config}", f"--cache-dir={mypy_cache}", "."]
     checked = run_checker(command, cwd=tmp_path)
     assert checked.returncode == 0, checked.stdout
     assert len(list(tmp_path.glob("*.py"))) > 20
@@ -702,11 +702,11 @@ async def test_step_4_of_the_tutorial_keeps_the_cart_at_login(shop_after: Any) -
 
 
 @pytest.mark.checker
-def test_step_5_of_the_tutorial_shows_what_mypy_says(tmp_path: Path) -> None:
+def test_step_5_of_the_tutorial_shows_what_mypy_says(tmp_path: Path, mypy_cache: Path) -> None:
     steps, (mistakes,) = blocks_of(TUTORIAL), blocks_of(TUTORIAL, "py")
     program = "".join(steps[:4])
     (tmp_path / "shop.py").write_text(program + mistakes, encoding="utf-8")
-    command = [sys.executable, "-m", "mypy", "--strict", "--config-file=", f"--cache-dir={tmp_path}", "shop.py"]
+    command = [sys.executable, "-m", "mypy", "--strict", "--config-file=", f"--cache-dir={mypy_cache}", "shop.py"]
     checked = run_checker(command, cwd=tmp_path)
     found = dict(re.findall(r"^shop\.py:(\d+): (error: .*)$", checked.stdout, re.MULTILINE))
     first = len(program.splitlines()) + 1

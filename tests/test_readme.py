@@ -79,11 +79,16 @@ def test_the_example_of_fastapi_runs(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.checker
 @pytest.mark.parametrize("setting", ["", "plugins = typed_sessions.mypy_plugin"], ids=["without plugin", "with plugin"])
-def test_mypy_says_what_the_readme_says(setting: str, tmp_path: Path) -> None:
+def test_mypy_says_what_the_readme_says(setting: str, tmp_path: Path, mypy_cache: Path) -> None:
     program, config = tmp_path / "program.py", tmp_path / "mypy.ini"
     program.write_text(EXAMPLE + MISUSES, encoding="utf-8")
     config.write_text(f"[mypy]\nstrict = True\n{setting}\n", encoding="utf-8")
-    command = [*picture.COMMAND, f"--config-file={config}", f"--cache-dir={tmp_path}", str(program)]
+    command = [
+        *picture.COMMAND,
+        f"--config-file={config}",
+        f"--cache-dir={tmp_path if setting else mypy_cache}",
+        str(program),
+    ]
     checked = run_checker(command, cwd=README.parent)
     found = re.findall(r"^.*?:(\d+):\d+:\d+:\d+: (error: .*?)  \[", checked.stdout, re.MULTILINE)
     first = len(EXAMPLE.splitlines()) + 1
