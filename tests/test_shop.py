@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 from quart import Response
+from quart.testing.connections import WebsocketResponseError
 from quart.typing import TestClientProtocol as QuartClient
 
 from examples.shop import FORMATS, MAX_NAME_LENGTH, MAX_QUANTITY, PRODUCTS, CartItem, Visitor, create_app, sessions
@@ -474,3 +475,10 @@ async def token_of(client: QuartClient) -> str:
 
 async def html_of(client: QuartClient, path: str) -> str:
     return str(await (await client.get(path)).get_data(as_text=True))
+
+
+async def test_a_websocket_to_nowhere_is_not_found() -> None:
+    with pytest.raises(WebsocketResponseError) as refused:
+        async with create_app().test_client().websocket("/nowhere") as websocket:
+            await websocket.receive()
+    assert refused.value.response.status_code == 404

@@ -14,7 +14,19 @@ from typing import Annotated, cast, get_args
 from urllib.parse import urlsplit
 
 from attrs import Factory, define, evolve, frozen
-from quart import Blueprint, Quart, abort, current_app, flash, redirect, render_template, request, session, url_for
+from quart import (
+    Blueprint,
+    Quart,
+    abort,
+    current_app,
+    flash,
+    has_request_context,
+    redirect,
+    render_template,
+    request,
+    session,
+    url_for,
+)
 from werkzeug import Response
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import HTTPException
@@ -248,6 +260,8 @@ async def check_csrf() -> None:
 @shop.app_errorhandler(403)
 @shop.app_errorhandler(404)
 async def show_error(error: HTTPException) -> tuple[str, int]:
+    if not has_request_context():  # a websocket to nowhere, which has no page
+        return error.name, error.code or 500
     return await render_template("error.html", error=error), error.code or 500
 
 

@@ -325,7 +325,10 @@ def _secret_key(variable: str) -> bytes | None:
     """
     key = os.environ.get(variable)
     if not key and sys.stdin.isatty():
-        key = getpass.getpass(f"{variable} is not set. The secret key, or nothing to look without one: ")
+        try:
+            key = getpass.getpass(f"{variable} is not set. The secret key, or nothing to look without one: ")
+        except EOFError:  # nothing was typed at all
+            print(file=sys.stderr)
     return os.fsencode(key) if key else None
 
 
