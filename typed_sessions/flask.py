@@ -37,8 +37,8 @@ try:
         SecureCookieSessionInterface,
         unavailable,
     )
-    from typed_sessions.frameworks.interface import InterfaceOptions
     from typed_sessions.frameworks.signals import field_reset, log_and_signal, session_refused
+    from typed_sessions.frameworks.werkzeug_interface import InterfaceOptions
 except ModuleNotFoundError as _missing:
     raise ImportError(
         "typed_sessions.flask needs Flask, which is an extra: pip install 'typed_sessions[flask]'", name=_missing.name

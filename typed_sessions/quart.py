@@ -30,13 +30,13 @@ try:
     from quart import session as quart_session
     from quart.typing import TestClientProtocol
 
-    from typed_sessions.frameworks.interface import InterfaceOptions
     from typed_sessions.frameworks.quart_interface import (
         QuartSessionInterface,
         SecureCookieSessionInterface,
         unavailable,
     )
     from typed_sessions.frameworks.signals import field_reset, log_and_signal, session_refused
+    from typed_sessions.frameworks.werkzeug_interface import InterfaceOptions
 except ModuleNotFoundError as _missing:
     raise ImportError(
         "typed_sessions.quart needs Quart, which is an extra: pip install 'typed_sessions[quart]'", name=_missing.name

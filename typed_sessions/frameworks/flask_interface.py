@@ -20,9 +20,8 @@ from typed_sessions.core.null_session import NullSession
 from typed_sessions.core.session import STREAMING, SecureCookieSession
 from typed_sessions.core.session_request import is_left_alone, session_of_request
 from typed_sessions.errors import StoreUnavailableError
-from typed_sessions.frameworks.interface import AllInterfaceOptions
 from typed_sessions.frameworks.unavailable import RETRY_AFTER, headers_instead
-from typed_sessions.frameworks.werkzeug_interface import WerkzeugSessionInterface
+from typed_sessions.frameworks.werkzeug_interface import AllInterfaceOptions, WerkzeugSessionInterface
 from typed_sessions.schema.schema import Schema
 from typed_sessions.serializers.base import AnySerializer
 from typed_sessions.server import THREAD, Runtime

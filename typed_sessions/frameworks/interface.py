@@ -7,11 +7,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Final, Generic, TypeAlias, TypedDict, cast, overload
+from typing import Final, Generic, TypeAlias, cast, overload
 
 from cattrs import Converter
 from itsdangerous import URLSafeTimedSerializer
-from typing_extensions import TypeIs, TypeVar, Unpack, override
+from typing_extensions import TypeIs, TypeVar, override
 
 from typed_sessions.core import lifecycle
 from typed_sessions.core.cookies import checked_attributes
@@ -52,11 +52,9 @@ from typed_sessions.server import EVENT_LOOP, Runtime, ServerSide, StoredContext
 from typed_sessions.stores import SessionStore
 
 __all__ = [
-    "AllInterfaceOptions",
     "ConfiguredApp",
     "CookieRequest",
     "CookieResponse",
-    "InterfaceOptions",
     "ReportHandler",
     "SecureCookieSessionInterface",
     "SessionInterface",
@@ -72,23 +70,6 @@ ReportHandler: TypeAlias = Callable[[ConfiguredApp, Report], None]
 def log_report_of(app: ConfiguredApp, report: Report) -> None:  # noqa: ARG001 -- a ReportHandler
     """Write a report to the log."""
     log_report(report)
-
-
-class InterfaceOptions(TypedDict, total=False):
-    """What `Sessions` of Flask and Quart are made with, beside the schema and an application."""
-
-    serializer: SerializerName | AnySerializer | None
-    converter: Converter | None
-    store: str | SessionStore | None
-    encryption: Encryption | None
-
-
-class AllInterfaceOptions(InterfaceOptions, total=False):
-    """What an interface is made with; see `SecureCookieSessionInterface`."""
-
-    refresh_fraction: float
-    report: ReportHandler
-    clock: Clock
 
 
 class SecureCookieSessionInterface(
@@ -121,10 +102,28 @@ class SecureCookieSessionInterface(
     def __init__(
         self: SecureCookieSessionInterface[dict[str, object]],
         schema: None = None,
-        **options: Unpack[AllInterfaceOptions],
+        *,
+        serializer: SerializerName | AnySerializer | None = None,
+        converter: Converter | None = None,
+        store: str | SessionStore | None = None,
+        encryption: Encryption | None = None,
+        refresh_fraction: float = 0.0,
+        report: ReportHandler = ...,
+        clock: Clock = ...,
     ) -> None: ...
     @overload
-    def __init__(self, schema: Callable[[], S], **options: Unpack[AllInterfaceOptions]) -> None: ...
+    def __init__(
+        self,
+        schema: Callable[[], S],
+        *,
+        serializer: SerializerName | AnySerializer | None = None,
+        converter: Converter | None = None,
+        store: str | SessionStore | None = None,
+        encryption: Encryption | None = None,
+        refresh_fraction: float = 0.0,
+        report: ReportHandler = ...,
+        clock: Clock = ...,
+    ) -> None: ...
     def __init__(
         self,
         schema: Callable[[], S] | None = None,

@@ -18,9 +18,8 @@ from typed_sessions.core.null_session import NullSession
 from typed_sessions.core.session import SecureCookieSession
 from typed_sessions.errors import StoreUnavailableError
 from typed_sessions.frameworks import interface
-from typed_sessions.frameworks.interface import AllInterfaceOptions
 from typed_sessions.frameworks.unavailable import RETRY_AFTER, headers_instead
-from typed_sessions.frameworks.werkzeug_interface import WerkzeugSessionInterface
+from typed_sessions.frameworks.werkzeug_interface import AllInterfaceOptions, WerkzeugSessionInterface
 from typed_sessions.schema.schema import Schema
 from typed_sessions.serializers.base import AnySerializer
 

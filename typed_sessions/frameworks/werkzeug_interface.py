@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final, cast
+from typing import Any, Final, TypedDict, cast
 
+from cattrs import Converter
 from typing_extensions import TypeVar, override
 from werkzeug.datastructures import Headers, ImmutableMultiDict
 from werkzeug.sansio.request import Request
@@ -20,14 +21,35 @@ from typed_sessions.core.framework import (
     values_of,
 )
 from typed_sessions.core.session import SecureCookieSession, state_of
+from typed_sessions.core.settings import Encryption
 from typed_sessions.core.state import UNSAVED
 from typed_sessions.errors import StoreUnavailableError
 from typed_sessions.frameworks import interface
 from typed_sessions.frameworks.applications import AppRules
+from typed_sessions.sealing.base import Clock
+from typed_sessions.serializers.base import AnySerializer, SerializerName
+from typed_sessions.stores import SessionStore
 
-__all__ = ["WerkzeugSessionInterface"]
+__all__ = ["AllInterfaceOptions", "InterfaceOptions", "WerkzeugSessionInterface"]
 
 S = TypeVar("S", default=dict[str, object])
+
+
+class InterfaceOptions(TypedDict, total=False):
+    """What `Sessions` of Flask and Quart are made with, beside the schema and an application."""
+
+    serializer: SerializerName | AnySerializer | None
+    converter: Converter | None
+    store: str | SessionStore | None
+    encryption: Encryption | None
+
+
+class AllInterfaceOptions(InterfaceOptions, total=False):
+    """What an interface is made with; see `SecureCookieSessionInterface`."""
+
+    refresh_fraction: float
+    report: interface.ReportHandler
+    clock: Clock
 
 
 _listed: Final = cast("Callable[[Mapping[str, object], str, tuple[()]], Iterable[str]]", dict.get)
